@@ -1,0 +1,151 @@
+"""Checkpoints: everything that lives long, written atomically, safe to load.
+
+A checkpoint is a folder `checkpoints/<total step>-<phase index>` with two files: `state.safetensors` (weights of encoder, target and
+predictor; the optimizer's moments; a phase's own tensors) and `position.json` (where in the curriculum, and the digest of the
+tensors). It is written under another name, flushed, and renamed, so it is whole or it is not there; the one before it is removed
+only afterwards. Random states need no place in it: see `Phase.loss`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from jepa_core.curriculum import Progress, make_optimizer
+from jepa_core.errors import DataError, RunError, UnsafeArtefactError
+from jepa_core.files import disk_errors, sync_folder, write_json
+
+FORMAT_VERSION = 1
+KEPT = 2
+"""Checkpoints kept: the newest, and the one before it should the newest be damaged."""
+
+log = logging.getLogger("jepa")
+
+
+def save_checkpoint(folder: Path, progress: Progress, stage_done: bool) -> None:
+    """Write a checkpoint of the progress into `folder`; with `stage_done`, one that goes on with the next stage.
+
+    Raises RunError if the disk is full; the earlier checkpoints stay.
+    """
+    index, step = (progress.index + 1, 0) if stage_done else (progress.index, progress.step)
+    final = folder / f"{progress.total_step:08d}-{index:02d}"
+    partial = folder / f"{final.name}.partial"
+    with disk_errors(folder):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            tensors = {name: value.detach().contiguous() for name, value in _tensors(progress, stage_done)}
+            save_file(tensors, partial / "state.safetensors")
+        except SafetensorError as error:
+            raise RunError(f"checkpoint {final} could not be written ({error}); the one before it is kept") from error
+        position = {"format_version": FORMAT_VERSION, "index": index, "step": step, "sha256": _digest(partial / "state.safetensors")}
+        write_json(partial / "position.json", position)
+        _sync_file(partial / "state.safetensors")
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        sync_folder(folder)
+    for old in _checkpoints(folder)[KEPT:]:
+        shutil.rmtree(old)
+
+
+def restore_checkpoint(folder: Path, progress: Progress) -> Path | None:
+    """Set the progress to the newest whole checkpoint in `folder`; None if there is none.
+
+    A damaged one is passed over with a warning. Raises UnsafeArtefactError if a checkpoint holds a file that could execute code.
+    """
+    for checkpoint in _checkpoints(folder):
+        refuse_unsafe(checkpoint)
+        position = _position(checkpoint)
+        if position is None:
+            log.warning("checkpoint %s is damaged; going back to the one before it", checkpoint.name)
+            continue
+        _load(progress, load_file(checkpoint / "state.safetensors"), position)
+        return checkpoint
+    return None
+
+
+def refuse_unsafe(folder: Path) -> None:
+    """Refuse a checkpoint with anything in it but safetensors and JSON.
+
+    Raises UnsafeArtefactError naming the file.
+    """
+    for path in sorted(folder.rglob("*")):
+        with path.open("rb") as file:
+            head = file.read(4)
+        pickled = head[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+        if pickled or path.suffix not in (".safetensors", ".json"):
+            raise UnsafeArtefactError(
+                f"{path} is not safetensors or JSON and could execute code when loaded; it was not opened. Remove it to go on"
+            )
+
+
+def _tensors(progress: Progress, stage_done: bool) -> Iterator[tuple[str, Tensor]]:
+    yield from ((f"weights.{name}", value) for name, value in progress.learner.weights())
+    if stage_done:
+        return
+    yield from ((f"phase.{name}", value) for name, value in progress.stage.phase.state_dict().items())
+    for number, state in (progress.optimizer.state_dict()["state"] if progress.optimizer else {}).items():
+        yield from ((f"optimizer.{number}.{name}", value) for name, value in state.items())
+
+
+def _load(progress: Progress, tensors: dict[str, Tensor], position: dict[str, int]) -> None:
+    progress.index, progress.step = position["index"], position["step"]
+    try:
+        progress.learner.load_weights(_part(tensors, "weights"))
+        if progress.step:
+            progress.stage.phase.load_state_dict(_part(tensors, "phase"))
+            progress.learner.begin(progress.stage.config.trains)
+            progress.optimizer = make_optimizer(progress.learner, progress.stage.config)
+            _load_optimizer(progress.optimizer, _part(tensors, "optimizer"))
+    except (KeyError, RuntimeError) as error:
+        raise DataError(
+            f"the checkpoint does not fit the model ({error}); it was written by another recipe or version: start a new run"
+        ) from error
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        number, _, field = name.partition(".")
+        state.setdefault(int(number), {})[field] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(prefix + ".")}
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Whole checkpoints, newest first."""
+    return sorted((path for path in folder.glob("*-*") if path.suffix != ".partial"), reverse=True)
+
+
+def _position(checkpoint: Path) -> dict[str, int] | None:
+    try:
+        position = json.loads((checkpoint / "position.json").read_text())
+        whole = _digest(checkpoint / "state.safetensors") == position["sha256"]
+    except (OSError, ValueError, KeyError):
+        return None
+    if position.get("format_version") != FORMAT_VERSION:
+        raise DataError(f"{checkpoint} has checkpoint format {position.get('format_version')}, and this version reads {FORMAT_VERSION}")
+    return position if whole else None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

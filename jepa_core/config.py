@@ -1,0 +1,134 @@
+"""What a recipe may say about a component: pydantic models that import no torch.
+
+A plugin derives its configs from these bases. Each answers, without building anything, what `jepa plan` asks: which files will be
+read, what is missing on this machine, how many parameters there will be and how much memory they need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Config(BaseModel):
+    """Base of every config: unknown keys are errors, values do not change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def missing(self) -> list[str]:
+        """What this component needs and does not find on this machine, one sentence each."""
+        return []
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file or folder that a source will read."""
+
+    path: Path
+    bytes: int | None
+    """Size on disk; None if it is not there yet (a source that makes its own data)."""
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Parameters of a model, known from its config alone."""
+
+    parameters: int
+    trainable: int
+    bytes_per_frozen_parameter: int = 4
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the weights: trainable parameters in fp32, frozen ones in their own type."""
+        return 4 * self.trainable + self.bytes_per_frozen_parameter * (self.parameters - self.trainable)
+
+
+class SourceConfig(Config):
+    """Config of a Source."""
+
+    def inputs(self) -> list[Input]:
+        """The files that building the store will read."""
+        return []
+
+
+class EncoderConfig(Config):
+    """Config of an Encoder."""
+
+    modality: ClassVar[Literal["text", "channels"]]
+
+    @property
+    def latent_dim(self) -> int:
+        """Size D of a latent."""
+        raise NotImplementedError
+
+    def size(self) -> ModelSize:
+        """Parameters of the encoder."""
+        raise NotImplementedError
+
+    def activation_bytes(self, items: int, training: bool) -> int:
+        """Estimated peak bytes of activations when `items` distinct steps are encoded at once."""
+        raise NotImplementedError
+
+
+class PredictorConfig(Config):
+    """Config of a Predictor."""
+
+    def size(self, latent_dim: int) -> ModelSize:
+        """Parameters of the predictor for latents of size D."""
+        raise NotImplementedError
+
+    def activation_bytes(self, windows: int, steps: int, latent_dim: int) -> int:
+        """Estimated peak bytes of activations of one training step on `windows` windows of `steps` steps."""
+        raise NotImplementedError
+
+
+class OptimizerConfig(Config):
+    """AdamW (Loshchilov & Hutter, arXiv 1711.05101), with a learning rate for each of the two modules.
+
+    Weight decay is applied to matrices only, never to biases, norms or position tables.
+    """
+
+    encoder_lr: float = Field(1e-4, ge=0, description="peak learning rate of the encoder's trainable parameters")
+    predictor_lr: float = Field(5e-4, ge=0, description="peak learning rate of the predictor")
+    weight_decay: float = Field(0.04, ge=0, description="decoupled weight decay of matrices")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of the two moments")
+    encoder_clip: float = Field(1.0, gt=0, description="largest gradient norm of the encoder")
+    predictor_clip: float = Field(1.0, gt=0, description="largest gradient norm of the predictor")
+
+
+class ScheduleConfig(Config):
+    """Learning-rate factor over one phase: linear warm-up, then a cosine. Each phase has its own, so dropping one changes no other."""
+
+    warmup: float = Field(0.1, ge=0, le=1, description="share of the phase's steps over which the rate rises to its peak")
+    final: float = Field(0.0, ge=0, le=1, description="factor that the cosine ends at")
+
+
+class RegularizerConfig(Config):
+    """Config of a Regularizer; its terms are multiplied by `weight`."""
+
+    weight: float = Field(1.0, ge=0, description="factor of every term of this regularizer")
+
+
+Module = Literal["encoder", "predictor"]
+
+
+class PhaseConfig(Config):
+    """Config of a Phase. `trains` belongs to the class, so that `jepa plan` knows it without building anything."""
+
+    trains: ClassVar[frozenset[Module]] = frozenset()
+    updates: ClassVar[str] = ""
+    """What the phase changes besides its trained modules, in a few words (such as "target")."""
+
+    steps: int = Field(0, ge=0, description="optimizer steps; a phase of 0 steps acts only at its end")
+    batch_size: int = Field(16, gt=0, description="windows in a batch")
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+
+
+class EvaluatorConfig(Config):
+    """Config of an Evaluator."""
+
+    split: Literal["train", "tuning", "held_out"] = Field("held_out", description="split that is measured")

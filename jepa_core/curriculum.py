@@ -1,0 +1,185 @@
+"""The loop over phases, written once.
+
+It asks a phase what it trains and what its loss is, and never looks at its name. Progress bars, logs and checkpoints hang on hooks.
+Nothing in it moves a tensor to the host; whoever listens decides when to read one.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jepa_core.config import OptimizerConfig, PhaseConfig, ScheduleConfig
+from jepa_core.contracts import Phase, Regularizer
+from jepa_core.errors import RunError
+from jepa_core.learner import Learner
+from jepa_core.windows import WindowOrder, Windows
+
+
+@dataclass
+class Stage:
+    """A phase as the curriculum runs it: its name in the recipe, the phase, and the regularizers added to it with their weights."""
+
+    name: str
+    phase: Phase
+    regularizers: Sequence[tuple[Regularizer, float]] = ()
+
+    @property
+    def config(self) -> PhaseConfig:
+        return self.phase.config
+
+
+@dataclass
+class Progress:
+    """Where the curriculum is.
+
+    index: number of the stage. step: optimizer steps done in it. terms: loss terms of the last step, tensors on the device.
+    optimizer: of the stage. finite: scalar bool tensor, false once a loss was not finite.
+    """
+
+    stages: Sequence[Stage]
+    learner: Learner
+    index: int = 0
+    step: int = 0
+    terms: dict[str, Tensor] = field(default_factory=dict)
+    optimizer: torch.optim.Optimizer | None = None
+    first_bad_step: Tensor | None = None
+
+    @property
+    def stage(self) -> Stage:
+        return self.stages[self.index]
+
+    @property
+    def total_step(self) -> int:
+        """Optimizer steps done since the curriculum began."""
+        return sum(stage.config.steps for stage in self.stages[: self.index]) + self.step
+
+    def check_finite(self) -> None:
+        """Wait for the device and stop if any loss so far was not finite.
+
+        Raises RunError naming the phase, the step and the terms.
+        """
+        if self.first_bad_step is not None and int(self.first_bad_step) >= 0:
+            values = ", ".join(f"{name} = {float(value):.4g}" for name, value in self.terms.items())
+            raise RunError(
+                f"the loss of phase '{self.stage.name}' was not finite at step {int(self.first_bad_step) + 1} (now {values}); "
+                "lower its learning rates, or go on from the last checkpoint with another recipe"
+            )
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told how the curriculum goes on."""
+
+    phase_started: Callable[[Progress], None] = lambda progress: None
+    step_ended: Callable[[Progress], None] = lambda progress: None
+    phase_ended: Callable[[Progress], None] = lambda progress: None
+
+
+def run_curriculum(
+    stages: Sequence[Stage],
+    learner: Learner,
+    windows: Windows,
+    seed: int,
+    listener: Listener,
+    restore: Callable[[Progress], None] = lambda progress: None,
+) -> None:
+    """Run the stages in order. `restore` may set the progress to where an earlier run stopped, its optimizer included."""
+    progress = Progress(stages, learner)
+    restore(progress)
+    for index in range(progress.index, len(stages)):
+        if index != progress.index:
+            progress.index, progress.step, progress.optimizer = index, 0, None
+        _run_stage(progress, windows, seed, listener)
+
+
+def _run_stage(progress: Progress, windows: Windows, seed: int, listener: Listener) -> None:
+    stage, learner = progress.stage, progress.learner
+    config = stage.config
+    learner.begin(config.trains)
+    progress.first_bad_step = torch.tensor(-1, device=learner.device)
+    if progress.optimizer is None and config.steps:
+        progress.optimizer = make_optimizer(learner, config)
+    listener.phase_started(progress)
+    order = WindowOrder(len(windows), config.batch_size, seed, stage.name)
+    while progress.step < config.steps:
+        batch = learner.dataset.batch(windows, order.batch(progress.step))
+        generator = _seed_step(seed, stage.name, progress.step)
+        _set_rates(progress.optimizer, schedule_factor(config.schedule, progress.step, config.steps))
+        with learner.precision():
+            terms = stage.phase.loss(learner, batch, generator) | _regularization(stage, learner, batch)
+            loss = torch.stack([term.float() for term in terms.values()]).sum()
+        loss.backward()
+        _clip(learner, config.optimizer)
+        progress.optimizer.step()
+        progress.optimizer.zero_grad()
+        stage.phase.after_step(learner)
+        progress.first_bad_step = _first_bad(progress.first_bad_step, loss.detach(), progress.step)
+        progress.terms = {name: term.detach() for name, term in terms.items()}
+        progress.step += 1
+        listener.step_ended(progress)
+    stage.phase.finish(learner)
+    listener.phase_ended(progress)
+
+
+def _regularization(stage: Stage, learner: Learner, batch: object) -> dict[str, Tensor]:
+    latents = learner.latents(batch) if stage.regularizers else None
+    return {
+        name: weight * term
+        for regularizer, weight in stage.regularizers
+        for name, term in regularizer.terms(latents).items()
+    }
+
+
+def _seed_step(seed: int, phase: str, step: int) -> torch.Generator:
+    """Seed torch (dropout) and the phase's generator from the step alone."""
+    torch_seed, phase_seed = np.random.SeedSequence([seed, zlib.crc32(phase.encode()), step]).generate_state(2)
+    torch.manual_seed(int(torch_seed))
+    return torch.Generator().manual_seed(int(phase_seed))
+
+
+def _first_bad(first_bad: Tensor, loss: Tensor, step: int) -> Tensor:
+    return torch.where((first_bad < 0) & ~torch.isfinite(loss), step, first_bad)
+
+
+def _clip(learner: Learner, config: OptimizerConfig) -> None:
+    nn.utils.clip_grad_norm_(learner.encoder_parameters().values(), config.encoder_clip)
+    nn.utils.clip_grad_norm_(learner.predictor.parameters(), config.predictor_clip)
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * factor
+
+
+def schedule_factor(config: ScheduleConfig, step: int, steps: int) -> float:
+    """Learning-rate factor of step `step` of `steps`, counted from 0: linear warm-up that never starts at 0, then a cosine."""
+    warm = math.ceil(config.warmup * steps)
+    if step < warm:
+        return (step + 1) / warm
+    share = (step - warm) / max(1, steps - warm)
+    return config.final + (1.0 - config.final) * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def make_optimizer(learner: Learner, config: PhaseConfig) -> torch.optim.Optimizer:
+    """AdamW over the modules that the phase trains; weight decay falls on the weights of linear and convolution layers alone."""
+    settings = config.optimizer
+    modules: list[tuple[nn.Module, list[nn.Parameter], float]] = []
+    if "encoder" in config.trains:
+        modules.append((learner.encoder, list(learner.encoder_parameters().values()), settings.encoder_lr))
+    if "predictor" in config.trains:
+        modules.append((learner.predictor, list(learner.predictor.parameters()), settings.predictor_lr))
+    groups = []
+    for module, parameters, rate in modules:
+        decayed = {id(layer.weight) for layer in module.modules() if isinstance(layer, (nn.Linear, nn.Conv1d))}
+        for decays in (True, False):
+            chosen = [parameter for parameter in parameters if (id(parameter) in decayed) is decays]
+            if chosen:
+                groups.append({"params": chosen, "peak_lr": rate, "weight_decay": settings.weight_decay if decays else 0.0})
+    return torch.optim.AdamW(groups, lr=0.0, betas=settings.betas)

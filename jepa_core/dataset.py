@@ -1,0 +1,91 @@
+"""A store and its rendering as what phases and evaluators read: windows and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from jepa_core.contracts import Batch, Items, Source
+from jepa_core.errors import DataError
+from jepa_core.rendering import Rendering, open_rendering
+from jepa_core.store import Store
+from jepa_core.trajectories import SPLITS
+from jepa_core.windows import Windows, cut_windows
+
+
+class Dataset:
+    """Trajectories of a store, rendered for one modality.
+
+    subject: (N,) int64; split: (N,) int8 index into SPLITS; steps: (N,) int32.
+    """
+
+    def __init__(self, store: Store, rendering: Rendering) -> None:
+        self.store = store
+        self.rendering = rendering
+        self.subject = store.subject
+        self.split = store.split
+        self.steps = store.steps
+        _refuse_shared_subjects(store)
+
+    @classmethod
+    def open(cls, store: Store, source: Source, modality: str) -> Dataset:
+        """Open a store for the encoders of a modality."""
+        return cls(store, open_rendering(store, source, modality))
+
+    def trajectories(self, split: str) -> np.ndarray:
+        """Indices of the trajectories of a split."""
+        return np.flatnonzero(self.split == SPLITS.index(split))
+
+    def windows(self, split: str, length: int, stride: int, min_length: int) -> Windows:
+        """Windows of a split; see `cut_windows`."""
+        trajectories = self.trajectories(split)
+        return cut_windows(trajectories, self.steps[trajectories], length, stride, min_length)
+
+    def batch(self, windows: Windows, index: np.ndarray) -> Batch:
+        """The batch of the windows at `index` (B,)."""
+        trajectory, length = windows.trajectory[index], windows.length[index]
+        offset = np.arange(length.max())
+        mask = offset < length[:, None]
+        step = (self.store.first_step[trajectory] + windows.start[index])[:, None] + np.where(mask, offset, 0)
+        ids = np.concatenate(
+            [self.rendering.static[trajectory], self.rendering.state[step].ravel(), self.rendering.action[step].ravel()]
+        )
+        items, place = np.unique(ids, return_inverse=True)
+        size, steps = len(index), mask.size
+        places = torch.from_numpy(place)
+        return Batch(
+            items=torch.from_numpy(items),
+            static=places[:size],
+            states=places[size : size + steps].view(mask.shape),
+            actions=places[size + steps :].view(mask.shape),
+            mask=torch.from_numpy(mask),
+        )
+
+    def items(self, ids: torch.Tensor) -> Items:
+        """The items of the given ids, as an encoder takes them."""
+        return self.rendering.take(ids.cpu().numpy())
+
+    def state_items(self, split: str) -> np.ndarray:
+        """Item id of the state of every step of a split, trajectory after trajectory."""
+        return np.concatenate([self._of_trajectory(self.rendering.state, one) for one in self.trajectories(split)])
+
+    def training_items(self, chunk: int = 4096) -> Iterator[Items]:
+        """The distinct items of the train split, in order, a chunk at a time: all that an encoder may be fitted on."""
+        trajectories = self.trajectories("train")
+        steps = [self._of_trajectory(role, one) for one in trajectories for role in (self.rendering.state, self.rendering.action)]
+        ids = np.unique(np.concatenate([self.rendering.static[trajectories], *steps]))
+        for start in range(0, len(ids), chunk):
+            yield self.rendering.take(ids[start : start + chunk])
+
+    def _of_trajectory(self, ids: np.ndarray, trajectory: int) -> np.ndarray:
+        first = int(self.store.first_step[trajectory])
+        return ids[first : first + int(self.steps[trajectory])]
+
+
+def _refuse_shared_subjects(store: Store) -> None:
+    pairs = np.unique(np.stack([store.subject, store.split.astype(np.int64)]), axis=1)
+    shared = pairs.shape[1] - len(np.unique(store.subject))
+    if shared:
+        raise DataError(f"{store.path}: {shared} subjects stand in more than one split; the source must split by subject")

@@ -1,0 +1,49 @@
+"""Errors that are a user's to mend, each with the exit code of the command line.
+
+Every message says what is wrong, where (file, line, row, key) and what to do. A message never carries an identifier, a text or a
+time out of a record: row numbers, column names and counts are enough to find the place.
+"""
+
+from __future__ import annotations
+
+
+class JepaError(Exception):
+    """Base of every error that is reported in one message, without a traceback."""
+
+    exit_code = 1
+
+
+class RunError(JepaError):
+    """The run failed after it had started."""
+
+    exit_code = 1
+
+
+class RecipeError(JepaError):
+    """The recipe or the command line is wrong; nothing was read or written."""
+
+    exit_code = 2
+
+
+class DataError(JepaError):
+    """The data break their contract."""
+
+    exit_code = 3
+
+
+class PluginError(JepaError):
+    """A plugin is missing, broken, or clashes with another."""
+
+    exit_code = 4
+
+
+class UnsafeArtefactError(JepaError):
+    """A file could execute code, or is not what it claims to be, and was refused."""
+
+    exit_code = 5
+
+
+class Preempted(JepaError):
+    """A signal asked the run to stop; its last checkpoint is complete and `jepa resume` goes on from it."""
+
+    exit_code = 75

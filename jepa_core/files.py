@@ -1,0 +1,56 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jepa_core.errors import RunError
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by a whole file: written beside it, flushed to the disk, renamed over it.
+
+    The temporary file lies in the same folder, since a rename across file systems is not atomic.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, atomically. NaN is refused: what could not be measured is null."""
+    write_atomically(path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within a folder last through a power loss."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into one clear error.
+
+    Raises RunError naming the folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        reasons = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EROFS: "the disk is read-only"}
+        if error.errno not in reasons:
+            raise
+        raise RunError(f"{reasons[error.errno]}: nothing more can be written under {folder}; what was finished is kept") from error

@@ -1,0 +1,105 @@
+"""What evaluators return: tidy tables with n, intervals and units, figures as data, and verdicts in words.
+
+Findings are plain values. They are written as JSON with sorted keys, so that two runs that found the same wrote the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. unit: such as "steps" or "latent l1"; empty for none. digits: significant digits in the report."""
+
+    name: str
+    unit: str = ""
+    digits: int = 3
+
+
+@dataclass(frozen=True)
+class Table:
+    """A tidy table: one row an observation. None is a value that could not be measured; `note` then says why."""
+
+    name: str
+    title: str
+    columns: list[Column]
+    rows: list[list[Cell]]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"table '{self.name}': every row needs {len(self.columns)} cells, one a column")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line or cloud of a figure. low and high: bounds of the 95 % interval, or empty."""
+
+    label: str
+    x: list[float]
+    y: list[float | None]
+    low: list[float | None] = field(default_factory=list)
+    high: list[float | None] = field(default_factory=list)
+    control: bool = False
+    """Drawn as a reference (grey, dashed) rather than as a result."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as data; the report draws it."""
+
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    series: list[Series]
+    kind: Literal["line", "scatter"] = "line"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A figure for the first screen of the report, with everything needed to read it."""
+
+    label: str
+    value: float | None
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    n_unit: str = "subjects"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judgement in one sentence. level: good, warning (read with care) or bad (the result means nothing, such as collapse)."""
+
+    level: Literal["good", "warning", "bad"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that one evaluator found."""
+
+    headlines: list[Headline] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Findings:
+        return cls(
+            headlines=[Headline(**item) for item in plain["headlines"]],
+            verdicts=[Verdict(**item) for item in plain["verdicts"]],
+            tables=[Table(**{**item, "columns": [Column(**column) for column in item["columns"]]}) for item in plain["tables"]],
+            figures=[Figure(**{**item, "series": [Series(**one) for one in item["series"]]}) for item in plain["figures"]],
+        )

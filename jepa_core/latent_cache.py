@@ -1,0 +1,59 @@
+"""Latents of a frozen encoder, computed once.
+
+Items are encoded in fixed blocks of consecutive ids, and a block as a whole, the first time one of its items is asked for. So a
+latent depends on the weights and the item alone, not on which batches came before, and a resumed run fills the cache with the very
+bits that the uninterrupted one had. Consecutive ids lie in the same trajectory, so hardly anything is encoded that will not be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+BLOCK = 256
+"""Items of a block: enough to fill an encoder's passes, few enough that a window's neighbours are not much extra work."""
+
+
+class LatentCache:
+    """Latents by item id: in memory on the encoder's device, or in a file of `folder` if they would take more than `memory_bytes`.
+
+    encode: ids (n,) -> latents (n, D).
+    """
+
+    def __init__(
+        self, items: int, latent_dim: int, encode: Callable[[Tensor], Tensor], device: torch.device, memory_bytes: int, folder: Path
+    ) -> None:
+        self._items = items
+        self._encode = encode
+        self._device = device
+        self._filled = np.zeros(-(-items // BLOCK), dtype=bool)
+        self._latents = _allocate(items, latent_dim, device, memory_bytes, folder)
+
+    @torch.no_grad()
+    def take(self, ids: Tensor) -> Tensor:
+        """Latents (n, D) of the items `ids` (n,), which are ascending."""
+        numbers = ids.cpu().numpy()
+        for block in np.unique(numbers // BLOCK):
+            if not self._filled[block]:
+                self._fill(int(block))
+        return self._latents[ids.to(self._latents.device)].to(self._device)
+
+    def _fill(self, block: int) -> None:
+        start, stop = block * BLOCK, min((block + 1) * BLOCK, self._items)
+        self._latents[start:stop] = self._encode(torch.arange(start, stop)).to(self._latents.device)
+        self._filled[block] = True
+
+
+def _allocate(items: int, latent_dim: int, device: torch.device, memory_bytes: int, folder: Path) -> Tensor:
+    if items * latent_dim * 4 <= memory_bytes:
+        return torch.empty(items, latent_dim, device=device)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "latents.f32"
+    file.unlink(missing_ok=True)
+    mapped = torch.from_file(str(file), shared=True, size=items * latent_dim, dtype=torch.float32)
+    file.unlink()  # the mapping keeps the space; nothing is left behind, whatever happens to the process
+    return mapped.view(items, latent_dim)

@@ -1,0 +1,136 @@
+"""The learner: online encoder, EMA target and predictor, and what phases ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from jepa_core.config import Module
+from jepa_core.contracts import Batch, Latents
+from jepa_core.dataset import Dataset
+from jepa_core.latent_cache import LatentCache
+from jepa_core.target import EncoderUnder
+
+
+class Learner:
+    """Online encoder, EMA target, predictor.
+
+    encoder: an Encoder, or an EncoderUnder other weights. predictor: a Predictor. cache_bytes: memory for the latents of a frozen
+    encoder, beyond which they go into a file of `scratch`. autocast: compute in bf16.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        predictor: nn.Module,
+        dataset: Dataset,
+        device: torch.device,
+        scratch: Path,
+        cache_bytes: int = 4 << 30,
+        autocast: bool = False,
+    ) -> None:
+        self.encoder = encoder.to(device)
+        self.predictor = predictor.to(device)
+        self.dataset = dataset
+        self.device = device
+        self.trainable = [name for name, parameter in encoder.named_parameters() if parameter.requires_grad]
+        self.target = EncoderUnder(encoder, self.trainable)
+        self._scratch = scratch
+        self._cache_bytes = cache_bytes
+        self._autocast = autocast
+        self._cache: LatentCache | None = None
+        self._encoder_trains = False
+        self._latest: tuple[Batch, Latents] | None = None
+
+    def begin(self, trains: frozenset[Module]) -> None:
+        """Set what trains from here on: gradients, dropout, and whether the encoder's latents may be kept."""
+        self._encoder_trains = "encoder" in trains and bool(self.trainable)
+        for parameter in self.encoder_parameters().values():
+            parameter.requires_grad_(self._encoder_trains)
+        for parameter in self.predictor.parameters():
+            parameter.requires_grad_("predictor" in trains)
+        self.encoder.train(self._encoder_trains)
+        self.predictor.train("predictor" in trains)
+        self._latest = None
+        if self._encoder_trains:
+            self._cache = None
+
+    def freeze(self) -> None:
+        """Nothing trains: for evaluation."""
+        self.begin(frozenset())
+
+    def latents(self, batch: Batch) -> Latents:
+        """Encode a batch; asked again for the same batch, the same latents are returned.
+
+        While the encoder is frozen the latents come from the cache and carry no gradient.
+        """
+        if self._latest is None or self._latest[0] is not batch:
+            encoded = self._encode(batch.items) if self._encoder_trains else self._cached(batch.items)
+            self._latest = (batch, self._place(encoded, batch))
+        return self._latest[1]
+
+    def latest_latents(self) -> Latents | None:
+        """Latents of the batch asked for last, for whoever watches."""
+        return self._latest[1] if self._latest else None
+
+    def target_states(self, batch: Batch) -> Tensor:
+        """States of a batch as the EMA target encodes them: (B, T, D) fp32, no gradient. Only the states are encoded."""
+        used = torch.unique(batch.states)
+        with self.precision():
+            encoded = self.target(self.dataset.items(batch.items[used]))
+        places = torch.searchsorted(used, batch.states)
+        return encoded.float()[places.to(self.device)]
+
+    def update_target(self, tau: float) -> None:
+        """target <- tau * target + (1 - tau) * online."""
+        self.target.move(tau)
+
+    def sync_target(self) -> None:
+        """target <- online."""
+        self.target.sync()
+
+    def state_latents(self, ids: Tensor) -> Tensor:
+        """Latents (n, D) of items with ascending ids (n,), of a frozen encoder."""
+        return self._cached(ids)
+
+    def encoder_parameters(self) -> dict[str, nn.Parameter]:
+        """The encoder's trainable parameters by name."""
+        parameters = dict(self.encoder.named_parameters())
+        return {name: parameters[name] for name in self.trainable}
+
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Everything that training changes: encoder, target and predictor, by name."""
+        yield from ((f"encoder.{name}", value) for name, value in self.encoder_parameters().items())
+        yield from ((f"target.{name}", value) for name, value in self.target.weights().items())
+        yield from ((f"predictor.{name}", value) for name, value in self.predictor.state_dict().items())
+
+    @torch.no_grad()
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Take up what `weights` gave. Raises KeyError if one is missing."""
+        for name, value in self.weights():
+            value.copy_(weights[name])
+        self._cache = self._latest = None
+
+    def _encode(self, ids: Tensor) -> Tensor:
+        with self.precision():
+            return self.encoder(self.dataset.items(ids)).float()
+
+    def _cached(self, ids: Tensor) -> Tensor:
+        if self._cache is None:
+            size, dim = self.dataset.rendering.count, self.encoder.latent_dim
+            self._cache = LatentCache(size, dim, self._encode, self.device, self._cache_bytes, self._scratch)
+        return self._cache.take(ids)
+
+    def _place(self, encoded: Tensor, batch: Batch) -> Latents:
+        static, states, actions, mask = (
+            index.to(self.device) for index in (batch.static, batch.states, batch.actions, batch.mask)
+        )
+        return Latents(encoded[static], encoded[states], encoded[actions], mask)
+
+    def precision(self) -> AbstractContextManager[object]:
+        """Context in which everything is computed: bf16 where the recipe asks for it."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self._autocast else nullcontext()

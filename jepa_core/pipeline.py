@@ -1,0 +1,263 @@
+"""From a recipe to a report: the steps of a run, in order. Each one finds what an interrupted run had finished, and goes on from it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save
+
+from jepa_core.checkpoint import restore_checkpoint
+from jepa_core.config import EncoderConfig
+from jepa_core.contracts import Encoder, Evaluation, Source
+from jepa_core.curriculum import Listener, Progress, Stage, run_curriculum
+from jepa_core.dataset import Dataset
+from jepa_core.errors import DataError, RunError
+from jepa_core.files import disk_errors, write_atomically, write_json
+from jepa_core.findings import Findings, Table
+from jepa_core.learner import Learner
+from jepa_core.plan import make_plan
+from jepa_core.recipe import PhaseUse, Use
+from jepa_core.report import write_report
+from jepa_core.run import Run, locked, now
+from jepa_core.store import Store, StoreWriter
+from jepa_core.target import EncoderUnder
+from jepa_core.trajectories import SPLITS
+from jepa_core.windows import Windows
+
+log = logging.getLogger("jepa")
+
+
+def execute(run: Run) -> None:
+    """Do everything that a recipe asks for: data, curriculum, evaluation, report."""
+    hook = run.registry.manager.hook
+    with run.locked(), disk_errors(run.folder):
+        dataset = prepare(run)
+        learner, untrained = build_learner(run, dataset)
+        hook.jepa_run_started(run=run)
+        train(run, learner)
+        save_model(run, learner)
+        evaluate(run, learner, untrained)
+        run.note(ended=now())
+        write_report(run.folder)
+        shutil.rmtree(run.scratch, ignore_errors=True)
+        hook.jepa_run_ended(run=run)
+
+
+# --- data ------------------------------------------------------------------------------------------------------------------------
+
+
+def prepare(run: Run) -> Dataset:
+    """The dataset of a run; its store is built first if it is not there.
+
+    Raises DataError if the data break their contract, or are not those that the run began on.
+    """
+    source: Source = _build(run.recipe.source)
+    store = open_store(source, run.recipe.source.component.name, run.stores)
+    run.note_dataset(
+        {
+            "source": store.attributes["source"],
+            "fingerprint": store.fingerprint,
+            "content": store.content,
+            "trajectories": len(store),
+            "subjects": len(np.unique(store.subject)),
+            "steps": int(store.steps.sum()),
+        }
+    )
+    write_json(run.folder / "data.json", describe(store))
+    write_json(run.folder / "plan.json", make_plan(run.recipe).to_dict())
+    log.info("data: %d trajectories, %d steps", len(store), int(store.steps.sum()))
+    encoder: EncoderConfig = run.recipe.encoder.config
+    return Dataset.open(store, source, encoder.modality)
+
+
+def open_store(source: Source, name: str, folder: Path) -> Store:
+    """The store of a source in `folder`, built if it is not there."""
+    fingerprint = source.fingerprint()
+    path = folder / f"{name}-{fingerprint[:12]}"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locked(folder / f".{path.name}.lock", f"another jepa command is building {path}; wait for it"):
+        if not path.exists():
+            log.info("building the store %s", path)
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".scratch-") as scratch:
+                with StoreWriter(path, name, fingerprint) as writer:
+                    source.build(writer, Path(scratch))
+    return Store(path)
+
+
+def describe(store: Store) -> dict[str, Any]:
+    """Counts of a store: attrition, splits, channels. No identifier."""
+    splits = []
+    for number, name in enumerate(SPLITS):
+        chosen = store.split == number
+        subjects = len(np.unique(store.subject[chosen]))
+        counts = {"trajectories": int(chosen.sum()), "subjects": subjects, "steps": int(store.steps[chosen].sum())}
+        splits.append({"split": name} | counts)
+    return {"attrition": store.record("attrition"), "splits": splits, "channels": len(store.channels)}
+
+
+# --- learner ---------------------------------------------------------------------------------------------------------------------
+
+
+def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
+    """The learner with its weights as the seed draws them, and the encoder as it is before training."""
+    recipe = run.recipe
+    device = _device(recipe.runtime.device)
+    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    if recipe.runtime.threads != "auto":
+        torch.set_num_threads(recipe.runtime.threads)
+    torch.manual_seed(recipe.seed)
+    encoder = _build(recipe.encoder)
+    _fit(encoder, dataset, run.folder / "fitted.json")
+    learner = Learner(
+        encoder, _build_predictor(run, encoder.latent_dim), dataset, device, run.scratch,
+        cache_bytes=int(recipe.runtime.latent_cache_gib * 2**30), autocast=recipe.runtime.precision == "bf16",
+    )  # fmt: skip
+    return learner, EncoderUnder(encoder, learner.trainable)
+
+
+def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
+    """Fit the encoder on the train split, or take up what it fitted when the run began."""
+    if path.is_file():
+        encoder.load_fitted(json.loads(path.read_text()))
+        return
+    encoder.fit(dataset.training_items())
+    write_json(path, encoder.fitted())
+
+
+def _build_predictor(run: Run, latent_dim: int) -> torch.nn.Module:
+    torch.manual_seed(run.recipe.seed + 1)
+    use = run.recipe.predictor
+    return use.component.load()(use.config, latent_dim)
+
+
+def _build(use: Use) -> Any:
+    return use.component.load()(use.config)
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RunError("the recipe asks for device 'cuda' and there is no GPU here; set runtime.device=auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+# --- training --------------------------------------------------------------------------------------------------------------------
+
+
+def train(run: Run, learner: Learner) -> None:
+    """Run the curriculum, from the newest checkpoint if there is one."""
+    hook = run.registry.manager.hook
+    listener = Listener(
+        phase_started=lambda progress: hook.jepa_phase_started(run=run, progress=progress),
+        step_ended=lambda progress: hook.jepa_step_ended(run=run, progress=progress),
+        phase_ended=lambda progress: hook.jepa_phase_ended(run=run, progress=progress),
+    )
+    stages = [_stage(use) for use in run.recipe.curriculum]
+    run_curriculum(stages, learner, _training_windows(run, learner.dataset), run.recipe.seed, listener, lambda progress: _restore(run, progress))
+
+
+def _restore(run: Run, progress: Progress) -> None:
+    if restore_checkpoint(run.checkpoints, progress) is None:
+        return
+    if progress.index < len(progress.stages):
+        log.info("going on with phase '%s' after step %d", progress.stage.name, progress.step)
+    _drop_metrics_after(run.folder / "metrics.jsonl", progress)
+
+
+def _drop_metrics_after(path: Path, progress: Progress) -> None:
+    """Forget the lines of steps that will be done again."""
+    if not path.is_file():
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["total_step"] <= progress.total_step]
+    write_atomically(path, "".join(kept).encode())
+
+
+def _stage(use: PhaseUse) -> Stage:
+    return Stage(use.name, _build(use), [(_build(one), one.config.weight) for one in use.regularizers])
+
+
+def _training_windows(run: Run, dataset: Dataset) -> Windows:
+    cut = run.recipe.windows
+    windows = dataset.windows("train", cut.length, cut.stride, cut.min_length)
+    if len(windows) == 0:
+        raise DataError(f"no trajectory of the train split has the {cut.min_length} steps of windows.min_length; lower it")
+    return windows
+
+
+def save_model(run: Run, learner: Learner) -> None:
+    """Write the trained weights (encoder, target, predictor) as `model.safetensors`."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in learner.weights()}
+    write_atomically(run.folder / "model.safetensors", save(tensors))
+
+
+# --- evaluation ------------------------------------------------------------------------------------------------------------------
+
+
+def evaluate(run: Run, learner: Learner, untrained: EncoderUnder) -> None:
+    """Run every evaluator whose findings are not there yet."""
+    learner.freeze()
+    evaluation = Evaluation(
+        learner=learner,
+        dataset=learner.dataset,
+        window_length=run.recipe.windows.length,
+        seed=run.recipe.seed,
+        untrained=_control_maker(run, learner, untrained),
+    )
+    for use in run.recipe.evaluators:
+        path = run.findings / f"{use.name}.json"
+        if not path.is_file():
+            log.info("evaluating: %s", use.name)
+            write_findings(run.findings, use.name, _build(use).evaluate(evaluation))
+        findings = Findings.from_dict(json.loads(path.read_text()))
+        run.registry.manager.hook.jepa_evaluation_ended(run=run, name=use.name, findings=findings)
+
+
+def write_findings(folder: Path, name: str, findings: Findings) -> None:
+    """Write an evaluator's tables as CSV, then its findings as JSON: when the JSON is there, everything is."""
+    folder.mkdir(exist_ok=True)
+    for table in findings.tables:
+        write_atomically(folder / f"{name}.{table.name}.csv", _csv(table).encode())
+    write_json(folder / f"{name}.json", findings.to_dict())
+
+
+def _csv(table: Table) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([f"{column.name} ({column.unit})" if column.unit else column.name for column in table.columns])
+    writer.writerows(["" if cell is None else cell for cell in row] for row in table.rows)
+    return text.getvalue()
+
+
+def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Callable[[], Learner] | None:
+    """How to make the untrained control, or None where no phase trains the predictor alone."""
+    chosen = [use for use in run.recipe.curriculum if use.config.trains == {"predictor"} and use.config.steps]
+    if not chosen:
+        return None
+    steps = sum(use.config.steps for use in run.recipe.curriculum if "predictor" in use.config.trains)
+
+    @cache
+    def make() -> Learner:
+        log.info("control: training a predictor on the untrained encoder, %d steps", steps)
+        control = Learner(
+            untrained, _build_predictor(run, untrained.latent_dim), learner.dataset, learner.device, run.scratch / "control",
+            cache_bytes=int(run.recipe.runtime.latent_cache_gib * 2**30), autocast=run.recipe.runtime.precision == "bf16",
+        )  # fmt: skip
+        use = chosen[-1]
+        phase = use.component.load()(use.config.model_copy(update={"steps": steps}))
+        windows = _training_windows(run, learner.dataset)
+        run_curriculum([Stage("untrained_control", phase)], control, windows, run.recipe.seed, Listener())
+        control.freeze()
+        return control
+
+    return make

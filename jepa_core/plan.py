@@ -1,0 +1,144 @@
+"""What a recipe will do, answered from its configs alone: nothing is read, built or imported that is slow."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jepa_core.config import EncoderConfig, ModelSize, PredictorConfig, SourceConfig
+from jepa_core.recipe import PhaseUse, Recipe
+
+ADAM_BYTES = 8
+"""Bytes of optimizer state a trained parameter: two fp32 moments."""
+GRADIENT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class PhasePlan:
+    """A phase in the plan. memory_bytes: estimated peak of weights, gradients, optimizer state and activations."""
+
+    name: str
+    use: str
+    steps: int
+    batch_size: int
+    trains: list[str]
+    updates: str
+    trained_parameters: int
+    regularizers: list[str]
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class InputPlan:
+    path: str
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    use: str
+    parameters: int
+    trainable: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that `jepa plan` prints."""
+
+    recipe: str
+    seed: int
+    source: str
+    inputs: list[InputPlan]
+    encoder: ModelPlan
+    predictor: ModelPlan
+    latent_dim: int
+    window_steps: int
+    phases: list[PhasePlan]
+    evaluators: list[str]
+    memory_bytes: int
+    memory_here_bytes: int | None
+    disk_free_bytes: int
+    missing: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def make_plan(recipe: Recipe) -> Plan:
+    """Plan a recipe.
+
+    The memory is an estimate: what is counted exactly is weights, gradients and optimizer state; activations and the latents of a
+    frozen encoder are bounded by the configs' own formulas.
+    """
+    source, encoder, predictor = recipe.source.config, recipe.encoder.config, recipe.predictor.config
+    assert isinstance(source, SourceConfig) and isinstance(encoder, EncoderConfig) and isinstance(predictor, PredictorConfig)
+    missing = _missing(recipe)
+    sizes = (ModelSize(0, 0), ModelSize(0, 0)) if missing else (encoder.size(), predictor.size(encoder.latent_dim))
+    phases = [_phase(recipe, use, *sizes, known=not missing) for use in recipe.curriculum]
+    return Plan(
+        recipe=recipe.name,
+        seed=recipe.seed,
+        source=recipe.source.component.name,
+        inputs=[InputPlan(str(one.path), one.bytes) for one in source.inputs()],
+        encoder=_model(recipe.encoder.component.name, sizes[0]),
+        predictor=_model(recipe.predictor.component.name, sizes[1]),
+        latent_dim=0 if missing else encoder.latent_dim,
+        window_steps=recipe.windows.length,
+        phases=phases,
+        evaluators=[use.name for use in recipe.evaluators],
+        memory_bytes=max(phase.memory_bytes for phase in phases),
+        memory_here_bytes=_memory_here(),
+        disk_free_bytes=shutil.disk_usage(Path.cwd()).free,
+        missing=missing,
+    )
+
+
+def _missing(recipe: Recipe) -> list[str]:
+    uses = [recipe.source, recipe.encoder, recipe.predictor, *recipe.curriculum, *recipe.evaluators]
+    return [f"{use.component.kind} {use.name}: {sentence}" for use in uses for sentence in use.config.missing()]
+
+
+def _model(use: str, size: ModelSize) -> ModelPlan:
+    return ModelPlan(use, size.parameters, size.trainable)
+
+
+def _phase(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelSize, known: bool) -> PhasePlan:
+    config = use.config
+    trained = (encoder.trainable if "encoder" in config.trains else 0) + (
+        predictor.trainable if "predictor" in config.trains else 0
+    )
+    return PhasePlan(
+        name=use.name,
+        use=use.component.name,
+        steps=config.steps,
+        batch_size=config.batch_size,
+        trains=sorted(config.trains),
+        updates=config.updates,
+        trained_parameters=trained,
+        regularizers=[one.name for one in use.regularizers],
+        memory_bytes=_memory(recipe, use, encoder, predictor, trained) if known else 0,
+    )
+
+
+def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelSize, trained: int) -> int:
+    """Weights, target, gradients and moments of what trains, and activations of one step."""
+    config, steps = use.config, recipe.windows.length
+    target = 4 * encoder.trainable
+    weights = encoder.weight_bytes + predictor.weight_bytes + target
+    activations = 0
+    if config.steps:
+        items = config.batch_size * (2 * steps + 1)
+        activations = recipe.encoder.config.activation_bytes(items, training="encoder" in config.trains)
+        activations += recipe.predictor.config.activation_bytes(config.batch_size, steps, recipe.encoder.config.latent_dim)
+    return weights + (GRADIENT_BYTES + ADAM_BYTES) * trained + activations
+
+
+def _memory_here() -> int | None:
+    """Memory of this machine that is free to use, where the system tells (Linux)."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)

@@ -1,0 +1,234 @@
+"""How a plugin says what it brings: component declarations, hook specifications, discovery.
+
+A plugin is an installed package with one entry point in the group `jepa`, naming a module that imports fast (no torch) and holds
+hook implementations:
+
+    from jepa_core.plugin import Component, hookimpl
+
+    @hookimpl
+    def jepa_components():
+        yield Component("phase", "my_phase", config=MyPhaseConfig, implementation="my_package.phase:MyPhase")
+
+Entry points are loaded one by one: a plugin that fails to import is listed as broken and takes nothing down. Two plugins that bring
+a component of the same kind and name are refused, naming both packages.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import os
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import pluggy
+
+from jepa_core.config import Config
+from jepa_core.errors import PluginError
+
+if TYPE_CHECKING:
+    from jepa_core.curriculum import Progress
+    from jepa_core.contracts import Findings
+    from jepa_core.run import Run
+
+PROJECT = "jepa"
+ENTRY_POINT_GROUP = "jepa"
+
+Kind = Literal["source", "encoder", "predictor", "phase", "regularizer", "evaluator"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@dataclass(frozen=True)
+class Component:
+    """One thing that a recipe can name.
+
+    kind: what it is. name: what a recipe calls it. config: the pydantic model of its keys. implementation: `module:Class`, imported
+    only when a run needs it; the class is built as `Class(config, ...)` with the arguments its contract names.
+    """
+
+    kind: Kind
+    name: str
+    config: type[Config]
+    implementation: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise PluginError(f"component '{self.name}' has the unknown kind '{self.kind}'; kinds are {', '.join(KINDS)}")
+        if not self.name.isidentifier():
+            raise PluginError(f"the name '{self.name}' of a {self.kind} must be a plain identifier, such as my_{self.kind}")
+
+    @property
+    def summary(self) -> str:
+        """First line of the config's docstring."""
+        return (self.config.__doc__ or "").strip().split("\n")[0]
+
+    def load(self) -> type[Any]:
+        """Import the implementation.
+
+        Raises PluginError if it cannot be imported.
+        """
+        module_name, _, attribute = self.implementation.partition(":")
+        try:
+            return getattr(importlib.import_module(module_name), attribute)
+        except (ImportError, AttributeError) as error:
+            raise PluginError(f"{self.kind} '{self.name}' cannot be imported from {self.implementation}: {error}") from error
+
+
+class Hooks:
+    """What a plugin may implement. Every hook is optional and takes any subset of the arguments given here."""
+
+    @hookspec
+    def jepa_components(self) -> Iterable[Component]:
+        """The components that this plugin brings."""
+
+    @hookspec
+    def jepa_run_started(self, run: Run) -> None:
+        """The data are ready, the learner is built, the first phase has not begun."""
+
+    @hookspec
+    def jepa_phase_started(self, run: Run, progress: Progress) -> None:
+        """A phase begins, or goes on after a resume."""
+
+    @hookspec
+    def jepa_step_ended(self, run: Run, progress: Progress) -> None:
+        """An optimizer step is done. `progress.terms` holds tensors: reading one waits for the device."""
+
+    @hookspec
+    def jepa_phase_ended(self, run: Run, progress: Progress) -> None:
+        """A phase is done, its `finish` included."""
+
+    @hookspec
+    def jepa_evaluation_ended(self, run: Run, name: str, findings: Findings) -> None:
+        """An evaluator has returned its findings, and they are written."""
+
+    @hookspec
+    def jepa_run_ended(self, run: Run) -> None:
+        """Everything is done, the report included."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An entry point of the group `jepa`, and how loading it went."""
+
+    name: str
+    package: str
+    version: str
+    error: str | None = None
+    details: str | None = None
+    """Traceback of the error, shown on request."""
+    components: tuple[Component, ...] = ()
+
+    @property
+    def status(self) -> Literal["ok", "broken"]:
+        return "broken" if self.error else "ok"
+
+
+@dataclass
+class Registry:
+    """The plugins found, and the components they bring."""
+
+    plugins: list[Plugin] = field(default_factory=list)
+    manager: pluggy.PluginManager = field(default_factory=lambda: _new_manager())
+
+    def components(self, kind: Kind) -> dict[str, Component]:
+        """Components of one kind by name, in alphabetical order."""
+        found = [component for plugin in self.plugins for component in plugin.components if component.kind == kind]
+        return {component.name: component for component in sorted(found, key=lambda component: component.name)}
+
+    def component(self, kind: Kind, name: str) -> Component:
+        """The component of that kind and name.
+
+        Raises PluginError that names what is there, or the broken plugins that might have brought it.
+        """
+        components = self.components(kind)
+        if name in components:
+            return components[name]
+        raise PluginError(self.unknown(kind, name))
+
+    def unknown(self, kind: Kind, name: str) -> str:
+        """Message for a name that no loaded plugin brings."""
+        names = list(self.components(kind))
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+        parts = [f"unknown {kind} '{name}'"]
+        parts.append(f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names) or 'none'}")
+        broken = [plugin.package for plugin in self.plugins if plugin.error]
+        if broken:
+            parts.append(f"(broken and not loaded: {', '.join(broken)}; see `jepa plugins`)")
+        return "; ".join(parts[:2]) + (f" {parts[2]}" if broken else "")
+
+    def owner(self, component: Component) -> Plugin:
+        """The plugin that brought a component."""
+        return next(plugin for plugin in self.plugins if component in plugin.components)
+
+
+def _new_manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(Hooks)
+    return manager
+
+
+def discover(entry_points: Iterable[importlib.metadata.EntryPoint] | None = None) -> Registry:
+    """Load every installed plugin, each on its own.
+
+    Set JEPA_RAISE_PLUGIN_ERRORS=1 to let the first failure through.
+
+    Raises PluginError if two plugins bring a component of the same kind and name.
+    """
+    registry = Registry()
+    found = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP) if entry_points is None else entry_points
+    for entry_point in sorted(found, key=lambda point: point.name):
+        registry.plugins.append(_load(registry.manager, entry_point))
+    _refuse_duplicates(registry.plugins)
+    return registry
+
+
+def _load(manager: pluggy.PluginManager, entry_point: importlib.metadata.EntryPoint) -> Plugin:
+    package = entry_point.dist.name if entry_point.dist else entry_point.value
+    version = entry_point.dist.version if entry_point.dist else "?"
+    try:
+        module = entry_point.load()
+        manager.register(module, name=entry_point.name)
+        manager.check_pending()
+        components = tuple(_declared(module))
+    except Exception as error:  # a plugin may fail in any way; whichever way, it must not take the host down
+        if os.environ.get("JEPA_RAISE_PLUGIN_ERRORS") == "1":
+            raise
+        if manager.has_plugin(entry_point.name):
+            manager.unregister(name=entry_point.name)
+        reason = f"{type(error).__name__}: {error}"
+        return Plugin(entry_point.name, package, version, reason, traceback.format_exc())
+    return Plugin(entry_point.name, package, version, components=components)
+
+
+def _declared(module: Any) -> Iterator[Component]:
+    declare = getattr(module, "jepa_components", None)
+    for component in declare() if declare else ():
+        if not isinstance(component, Component):
+            raise PluginError(f"jepa_components yielded {type(component).__name__}, not a Component")
+        yield component
+
+
+def _refuse_duplicates(plugins: list[Plugin]) -> None:
+    seen: dict[tuple[str, str], Plugin] = {}
+    for plugin in plugins:
+        for component in plugin.components:
+            key = (component.kind, component.name)
+            if key in seen:
+                raise PluginError(
+                    f"{component.kind} '{component.name}' is brought by two packages, {seen[key].package} and "
+                    f"{plugin.package}; uninstall one of them"
+                )
+            seen[key] = plugin
+
+
+@cache
+def shared_registry() -> Registry:
+    """The registry of this process: what is installed is looked up once."""
+    return discover()

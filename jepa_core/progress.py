@@ -1,0 +1,260 @@
+"""What hangs on the loop's hooks: metrics, progress on the terminal, checkpoints, signals."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from jepa_core.checkpoint import save_checkpoint
+from jepa_core.curriculum import Progress
+from jepa_core.errors import Preempted
+from jepa_core.files import disk_errors, write_json
+from jepa_core.findings import Findings
+from jepa_core.learner import Learner
+from jepa_core.plugin import hookimpl
+from jepa_core.run import Run
+from jepa_core.statistics import effective_rank
+
+LOGGED = 50
+"""Times that a phase's terms are read and written down, at most; each time waits for the device."""
+RANK_ROWS = 512
+"""States of a batch that the logged latent rank is taken over."""
+
+
+def is_logged(step: int, steps: int) -> bool:
+    """Whether the `step`-th of `steps` optimizer steps (from 1) is written down: the first, the last, and every so many."""
+    return step in (1, steps) or step % max(1, steps // LOGGED) == 0
+
+
+class Metrics:
+    """Writes `metrics.jsonl` and `costs.json`, and shows each line on the terminal."""
+
+    def __init__(self, display: Plain | Bars) -> None:
+        self._display = display
+        self._began = time.monotonic()
+        self._began_at = 0
+
+    @hookimpl
+    def jepa_phase_started(self, run: Run, progress: Progress) -> None:
+        self._began, self._began_at = time.monotonic(), progress.step
+        self._display.phase_started(progress)
+
+    @hookimpl
+    def jepa_step_ended(self, run: Run, progress: Progress) -> None:
+        if is_logged(progress.step, progress.stage.config.steps):
+            progress.check_finite()
+            record = self._record(progress)
+            with disk_errors(run.folder), (run.folder / "metrics.jsonl").open("a") as file:
+                file.write(json.dumps(record, sort_keys=True) + "\n")
+            self._display.logged(record)
+        self._display.stepped(progress)
+
+    @hookimpl
+    def jepa_phase_ended(self, run: Run, progress: Progress) -> None:
+        self._display.phase_ended(progress)
+        path = run.folder / "costs.json"
+        costs = json.loads(path.read_text()) if path.is_file() else {}
+        before = costs.get(progress.stage.name, {"seconds": 0.0, "steps": 0})
+        seconds = before["seconds"] + time.monotonic() - self._began
+        steps = before["steps"] + progress.step - self._began_at
+        costs[progress.stage.name] = {
+            "seconds": seconds,
+            "steps": steps,
+            "steps_per_second": steps / seconds if steps else None,
+            "peak_bytes": peak_memory(),
+        }
+        write_json(path, costs)
+
+    @hookimpl
+    def jepa_evaluation_ended(self, run: Run, name: str, findings: Findings) -> None:
+        self._display.evaluated(name, findings)
+
+    def _record(self, progress: Progress) -> dict[str, Any]:
+        terms = {name: float(value) for name, value in progress.terms.items()}
+        seconds = time.monotonic() - self._began
+        done = progress.step - self._began_at
+        return {
+            "phase": progress.stage.name,
+            "step": progress.step,
+            "steps": progress.stage.config.steps,
+            "total_step": progress.total_step,
+            "loss": sum(terms.values()),
+            "terms": terms,
+            "rank": _latent_rank(progress.learner),
+            "learning_rate": max(group["lr"] for group in progress.optimizer.param_groups),
+            "seconds": seconds,
+            "steps_per_second": done / seconds,
+        }
+
+
+def _latent_rank(learner: Learner) -> float | None:
+    """Effective rank of the latest batch's states."""
+    latents = learner.latest_latents()
+    if latents is None:
+        return None
+    states = latents.states[latents.mask].detach().float()[:RANK_ROWS]
+    return effective_rank(states.cpu().numpy().astype(np.float64))
+
+
+class Plain:
+    """One line a logged step, for logs and pipes."""
+
+    def __init__(self, stream: Any = None, lines: int = 5) -> None:
+        self._stream = stream or sys.stderr
+        self._lines = lines
+        self._seen = 0
+
+    def phase_started(self, progress: Progress) -> None:
+        stage = progress.stage
+        what = " and ".join(sorted(stage.config.trains)) or "nothing"
+        self._print(f"phase {progress.index + 1}/{len(progress.stages)} {stage.name}: {stage.config.steps} steps, trains {what}")
+        self._seen = 0
+
+    def stepped(self, progress: Progress) -> None:
+        pass
+
+    def logged(self, record: dict[str, Any]) -> None:
+        share = record["step"] / record["steps"]
+        if record["step"] == 1 or share * self._lines >= self._seen:
+            self._seen = int(share * self._lines) + 1
+            left = (record["steps"] - record["step"]) / record["steps_per_second"]
+            rate = record["steps_per_second"]
+            self._print(
+                f"  step {record['step']}/{record['steps']}  {describe(record)}  {rate:.2f} steps/s  {left:.0f} s left"
+            )
+
+    def phase_ended(self, progress: Progress) -> None:
+        pass
+
+    def evaluated(self, name: str, findings: Findings) -> None:
+        for verdict in findings.verdicts:
+            self._print(f"  {name}: {verdict.level}: {verdict.text}")
+
+    def close(self) -> None:
+        pass
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+class Bars:
+    """A progress bar a phase, on a terminal."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Bar(*columns, TextColumn("{task.fields[now]}"), console=self._console)
+        self._task = None
+
+    def phase_started(self, progress: Progress) -> None:
+        stage = progress.stage
+        if not stage.config.steps:
+            return
+        self._bar.start()
+        name = f"{progress.index + 1}/{len(progress.stages)} {stage.name}"
+        self._task = self._bar.add_task(name, total=stage.config.steps, completed=progress.step, now="")
+
+    def stepped(self, progress: Progress) -> None:
+        self._bar.update(self._task, completed=progress.step)
+
+    def logged(self, record: dict[str, Any]) -> None:
+        self._bar.update(self._task, now=f"{describe(record)}  {record['steps_per_second']:.2f} steps/s")
+
+    def phase_ended(self, progress: Progress) -> None:
+        if not progress.stage.config.steps:
+            self._console.print(f"{progress.index + 1}/{len(progress.stages)} {progress.stage.name}: done")
+
+    def evaluated(self, name: str, findings: Findings) -> None:
+        self._bar.stop()
+        colours = {"good": "green", "warning": "yellow", "bad": "red"}
+        for verdict in findings.verdicts:
+            self._console.print(f"[{colours[verdict.level]}]{verdict.level}[/] {name}: {verdict.text}")
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+def describe(record: dict[str, Any]) -> str:
+    """Loss terms and latent rank of a logged step, in a few words."""
+    parts = [f"{name} {value:.4f}" for name, value in record["terms"].items()]
+    return "  ".join([*parts, f"rank {record['rank']:.1f}"] if record["rank"] is not None else parts)
+
+
+class Interrupt:
+    """Turns the first Ctrl-C or TERM into a stop at the next step's end, and the second into a stop at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._training = False
+
+    @contextmanager
+    def listening(self) -> Iterator[Interrupt]:
+        """Handle the two signals while the block runs."""
+        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def training(self, training: bool) -> None:
+        """While training, the loop stops by itself at a checkpoint; elsewhere there is nothing to wait for."""
+        self._training = training
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._training and not self.requested:
+            self.requested = True
+            print("stopping after this step; once more stops at once", file=sys.stderr, flush=True)
+            return
+        raise Preempted("interrupted")
+
+
+class Checkpointer:
+    """Writes a checkpoint every so many steps, at the end of each phase, and when a stop is asked for."""
+
+    def __init__(self, interrupt: Interrupt) -> None:
+        self._interrupt = interrupt
+
+    @hookimpl
+    def jepa_phase_started(self, run: Run, progress: Progress) -> None:
+        self._interrupt.training(True)
+
+    @hookimpl(trylast=True)
+    def jepa_step_ended(self, run: Run, progress: Progress) -> None:
+        due = progress.step % run.recipe.runtime.checkpoint_every == 0
+        if due or self._interrupt.requested:
+            self._save(run.checkpoints, progress, stage_done=False)
+            self._stop_if_asked(progress)
+
+    @hookimpl(trylast=True)
+    def jepa_phase_ended(self, run: Run, progress: Progress) -> None:
+        self._save(run.checkpoints, progress, stage_done=True)
+        self._interrupt.training(False)
+        self._stop_if_asked(progress)
+
+    def _save(self, folder: Path, progress: Progress, stage_done: bool) -> None:
+        progress.check_finite()
+        save_checkpoint(folder, progress, stage_done)
+
+    def _stop_if_asked(self, progress: Progress) -> None:
+        if self._interrupt.requested:
+            raise Preempted(f"stopped in phase '{progress.stage.name}' after step {progress.step}; everything so far is kept")
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+

@@ -1,0 +1,209 @@
+"""A recipe in layers: the recipes it extends, the file itself, the command line. Each layer changes the ones below."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from jepa_core.errors import RecipeError
+from jepa_core.recipe.locate import find_recipe
+from jepa_core.recipe.problems import COMMAND_LINE, Place, Problems, Text
+from jepa_core.recipe.yaml_tree import (
+    LARGEST_FILE,
+    Entry,
+    ListNode,
+    Node,
+    ScalarNode,
+    SectionNode,
+    UnusableNode,
+    parse,
+    parse_value,
+)
+
+NAMED_LISTS = {"curriculum": "phase", "evaluators": "evaluator", "regularizers": "regularizer"}
+"""Lists whose items go by name: a section in their place changes items of the layer below, and null removes one."""
+
+
+def read_layers(path: Path, environment: Mapping[str, str], problems: Problems) -> tuple[list[SectionNode], bool]:
+    """The file's tree, before it in the list that of the recipe it extends, and so on; and whether that is all of them.
+
+    Where a file cannot be read, `problems` says why. What it would have held is unknown, so the rest cannot be judged.
+    """
+    layers: list[SectionNode] = []
+    seen: list[Path] = []
+    while True:
+        seen.append(path.resolve())
+        layer = parse(display_name(path), _content(path), environment, problems)
+        if layer is None:
+            return layers, False
+        extends = layer.entries.pop("extends", None)
+        layers.insert(0, layer)
+        if extends is None or (isinstance(extends.node, ScalarNode) and extends.node.value is None):
+            return layers, True
+        parent = _parent(extends.node, path, seen, problems)
+        if parent is None:
+            return layers, False
+        path = parent
+
+
+def read_overrides(overrides: Sequence[str], environment: Mapping[str, str], problems: Problems) -> SectionNode | None:
+    """The layer that `dotted.key=value` arguments make together; of two for one key the later holds. None for none."""
+    layer: SectionNode | None = None
+    for override in overrides:
+        section = _override(override, environment, problems)
+        if section is not None:
+            layer = section if layer is None else _joined(layer, section)
+    return layer
+
+
+def merge(below: SectionNode, above: SectionNode, problems: Problems) -> SectionNode:
+    """`below` as `above` changes it: sections merge key by key, anything else is replaced.
+
+    Another `use` drops what the layer below said about that component, for its keys are not the new component's.
+    """
+    another = _uses_another(below, above)
+    entries = {} if another else dict(below.entries)
+    for key, entry in above.entries.items():
+        lower = entries.get(key)
+        if key in NAMED_LISTS and isinstance(entry.node, SectionNode):
+            node = _change_named(key, lower.node if lower else None, entry, problems)
+        elif lower and isinstance(lower.node, SectionNode) and isinstance(entry.node, SectionNode):
+            node = merge(lower.node, entry.node, problems)
+        else:
+            node = entry.node
+        entries[key] = Entry(entry.key, node)
+    return SectionNode(entries, above.place if another else below.place)
+
+
+def name_of(item: Node) -> str | None:
+    """The name that an item of a named list goes by: its `name`, else what it uses."""
+    if not isinstance(item, SectionNode):
+        return None
+    for key in ("name", "use"):
+        node = item.get(key)
+        if isinstance(node, ScalarNode) and isinstance(node.value, str):
+            return node.value
+    return None
+
+
+def display_name(path: Path) -> str:
+    """The path from where the command runs, if it lies below."""
+    absolute = path.resolve()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
+
+
+def _content(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise RecipeError(f"{display_name(path)} cannot be read: {error.strerror}") from error
+    if len(raw) > LARGEST_FILE:
+        raise RecipeError(f"{display_name(path)} is larger than 1 MiB; a recipe is a short text")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise RecipeError(f"{display_name(path)}:{line} is not UTF-8 text; save the file as UTF-8") from error
+
+
+def _parent(node: Node, child: Path, seen: list[Path], problems: Problems) -> Path | None:
+    if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
+        if not isinstance(node, UnusableNode):
+            problems.add(node.place, "'extends' takes the path or the name of one recipe")
+        return None
+    try:
+        parent = find_recipe(node.value, child.parent)
+    except RecipeError as error:
+        message, _, hint = str(error).partition("; ")
+        problems.add(node.place, message, hint)
+        return None
+    if parent.resolve() in seen:
+        circle = [*seen[seen.index(parent.resolve()) :], parent]
+        problems.add(node.place, f"recipes extend one another in a circle: {' -> '.join(map(display_name, circle))}")
+        return None
+    return parent
+
+
+def _override(override: str, environment: Mapping[str, str], problems: Problems) -> SectionNode | None:
+    """One override as nested sections."""
+    text = Text(COMMAND_LINE, (override,))
+    dotted, equals, _ = override.partition("=")
+    keys = dotted.split(".")
+    if not equals or not all(keys):
+        problems.add(
+            Place(text, 1, 1, len(override)), "expected key=value", "such as seed=1 or curriculum.NAME.steps=100"
+        )
+        return None
+    if keys[0] == "extends":
+        problems.add(Place(text, 1, 1, len("extends")), "'extends' can only stand in a file")
+        return None
+    node = parse_value(text, len(dotted) + 1, environment, problems)
+    column = len(dotted) + 1
+    for key in reversed(keys):
+        column -= len(key)
+        place = Place(text, 1, column, len(key))
+        node = SectionNode({key: Entry(place, node)}, place)
+        column -= 1
+    return node
+
+
+def _joined(first: SectionNode, second: SectionNode) -> SectionNode:
+    """Two overrides as one layer: they change the recipe together, in any order, unless they name the same key."""
+    entries = dict(first.entries)
+    for key, entry in second.entries.items():
+        lower = entries.get(key)
+        if lower and isinstance(lower.node, SectionNode) and isinstance(entry.node, SectionNode):
+            entry = Entry(entry.key, _joined(lower.node, entry.node))
+        entries[key] = entry
+    return SectionNode(entries, second.place)
+
+
+def _uses_another(below: SectionNode, above: SectionNode) -> bool:
+    old, new = below.get("use"), above.get("use")
+    return isinstance(old, ScalarNode) and isinstance(new, ScalarNode) and old.value != new.value
+
+
+def _change_named(key: str, lower: Node | None, changes: Entry, problems: Problems) -> Node:
+    """A named list of the layer below after the changes of a section, whose keys are names."""
+    section = changes.node
+    assert isinstance(section, SectionNode)
+    kind = NAMED_LISTS[key]
+    if not isinstance(lower, ListNode):
+        if not isinstance(lower, UnusableNode):
+            message = f"'{key}' is given by name here, but there is no list that it changes"
+            problems.add(changes.key, message, f"write a list: `- use: ...` for each {kind}")
+        return UnusableNode(changes.key)
+    items = list(lower.items)
+    for name, entry in section.entries.items():
+        names = [name_of(item) for item in items]
+        if name not in names:
+            problems.add(entry.key, f"unknown {kind} '{name}'", _nearest(name, [known for known in names if known]))
+            continue
+        at = names.index(name)
+        items[at : at + 1] = _changed_item(name, items[at], entry, kind, problems)
+    return replace(lower, items=tuple(items))
+
+
+def _changed_item(name: str, item: Node, change: Entry, kind: str, problems: Problems) -> list[Node]:
+    """What stands in the item's stead: nothing after null, else the item with the change merged in."""
+    if isinstance(change.node, ScalarNode) and change.node.value is None:
+        return []
+    if isinstance(change.node, SectionNode) and isinstance(item, SectionNode):
+        merged = merge(item, change.node, problems)
+        if "name" not in merged.entries:
+            # Another `use` would otherwise rename the item that the recipe has just addressed by name.
+            kept = item.entries.get("name", item.entries["use"])
+            label = ScalarNode(name, name, kept.node.place)
+            merged.entries["name"] = Entry(kept.key, label)
+        return [merged]
+    if not isinstance(change.node, UnusableNode):
+        problems.add(change.node.place, f"expected the keys to change in {kind} '{name}', or null to remove it")
+    return [item]
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names) or 'none'}"

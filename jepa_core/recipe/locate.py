@@ -1,0 +1,54 @@
+"""Where recipes are: a path, or the name of one that came with the package."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from jepa_core.errors import RecipeError
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+def shipped_folder() -> Path:
+    """The folder of the shipped recipes: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "recipes"
+    return installed if installed.is_dir() else package.parent / "recipes"
+
+
+def shipped_recipes() -> list[Path]:
+    """The recipes that came with the package, in alphabetical order."""
+    return sorted(path for path in shipped_folder().glob("*.yaml") if path.is_file())
+
+
+def find_recipe(reference: str | Path, folder: Path | None = None) -> Path:
+    """The file that a path or a shipped recipe's name stands for. A relative path starts at `folder`, if one is given.
+
+    Raises RecipeError if there is none, with the nearest name.
+    """
+    path = (folder or Path()) / reference
+    shipped = {recipe.stem: recipe for recipe in shipped_recipes()}
+    try:
+        if path.is_file():
+            return path
+        if path.is_dir() and str(reference) not in shipped:
+            raise RecipeError(f"'{reference}' is a folder, not a recipe")
+    except (OSError, ValueError) as error:  # a name too long, or one that holds a NUL
+        raise RecipeError("this is not the path of a recipe") from error
+    if str(reference) in shipped:
+        return shipped[str(reference)]
+    if path.suffix in _SUFFIXES or len(Path(reference).parts) > 1:
+        raise RecipeError(f"there is no file '{reference}'{_suggestion(path.name, _neighbours(path), '')}")
+    there_are = f"; there are: {', '.join(shipped) or 'none'}"
+    raise RecipeError(f"unknown recipe '{reference}'{_suggestion(str(reference), list(shipped), there_are)}")
+
+
+def _neighbours(path: Path) -> list[str]:
+    folder = path.parent
+    return [entry.name for entry in folder.iterdir() if entry.suffix in _SUFFIXES] if folder.is_dir() else []
+
+
+def _suggestion(name: str, names: list[str], otherwise: str) -> str:
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else otherwise

@@ -1,0 +1,234 @@
+"""From a merged tree to a Recipe, noting every problem on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import cast
+
+from jepa_core.config import Config
+from jepa_core.plugin import Component, Kind, Registry
+from jepa_core.recipe.explain import Section, shown, validate
+from jepa_core.recipe.layers import NAMED_LISTS, name_of
+from jepa_core.recipe.problems import Place, Problems
+from jepa_core.recipe.schema import HeaderConfig, PhaseUse, Recipe, RuntimeConfig, Use, WindowsConfig
+from jepa_core.recipe.yaml_tree import Entry, ListNode, Node, ScalarNode, SectionNode, UnusableNode
+
+_SINGLE: tuple[Kind, ...] = ("source", "encoder", "predictor")
+_FRAMES: dict[Kind, tuple[str, ...]] = {
+    "phase": ("use", "name", "regularizers"),
+    "evaluator": ("use", "name"),
+    "regularizer": ("use", "name"),
+}
+_TOP_KEYS = ("extends", "source", "windows", "encoder", "predictor", "curriculum", "evaluators", "runtime")
+_LONGEST_NAME = 80
+
+
+def build_recipe(tree: SectionNode, default_name: str, registry: Registry, problems: Problems) -> Recipe | None:
+    """The recipe that a tree describes; None after noting what is wrong with it."""
+    tree = _without_nulls(tree)
+    finder = _Finder(registry, problems)
+    singles = {kind: finder.single(tree, kind) for kind in _SINGLE}
+    phases = finder.listed(tree, "curriculum", "")
+    evaluators = finder.listed(tree, "evaluators", "")
+    finder.require_curriculum(tree)
+    header = Section("", "the recipe", HeaderConfig, _named(tree, default_name), _TOP_KEYS)
+    windows = finder.plain_section(tree, "windows", WindowsConfig)
+    runtime = finder.plain_section(tree, "runtime", RuntimeConfig)
+    parts = [part for part in [*singles.values(), *phases, *evaluators] if part]
+    parts += [regularizer for phase in phases for regularizer in phase.regularizers]
+    sections = [header, windows, runtime, *(part.section for part in parts if part.section)]
+    own = [validate(section, sections, problems) for section in (header, windows, runtime)]
+    for part in parts:
+        part.config = validate(part.section, sections, problems) if part.section else None
+    if problems.found:
+        return None
+    source, encoder, predictor = (cast(_Part, singles[kind]).use() for kind in _SINGLE)
+    return Recipe(
+        **dict(cast(HeaderConfig, own[0])),
+        source=source,
+        windows=cast(WindowsConfig, own[1]),
+        encoder=encoder,
+        predictor=predictor,
+        curriculum=tuple(part.phase_use() for part in phases),
+        evaluators=tuple(part.use() for part in evaluators),
+        runtime=cast(RuntimeConfig, own[2]),
+        written=dict(_written(tree, "")),
+    )
+
+
+@dataclass
+class _Part:
+    """Something that the recipe uses. Without a component and a section where those were refused already."""
+
+    name: str
+    component: Component | None = None
+    section: Section | None = None
+    config: Config | None = None
+    regularizers: list[_Part] = field(default_factory=list)
+
+    def use(self) -> Use:
+        return Use(cast(Component, self.component), cast(Config, self.config), self.name)
+
+    def phase_use(self) -> PhaseUse:
+        regularizers = tuple(part.use() for part in self.regularizers)
+        return PhaseUse(cast(Component, self.component), cast(Config, self.config), self.name, regularizers)
+
+
+@dataclass
+class _Finder:
+    registry: Registry
+    problems: Problems
+
+    def single(self, tree: SectionNode, kind: Kind) -> _Part | None:
+        """The component in a section of its own."""
+        node = tree.get(kind)
+        if node is None:
+            names = ", ".join(self.registry.components(kind))
+            hint = f"`{kind}: {{use: ...}}`; there are: {names or 'none'}"
+            self.problems.add(tree.place, f"the recipe needs the section '{kind}'", hint)
+            return None
+        return self._part(node, kind, kind, ("use",))
+
+    def listed(self, section: SectionNode, key: str, owner: str) -> list[_Part]:
+        """The components in a list, under names that differ."""
+        kind = cast(Kind, NAMED_LISTS[key])
+        node = section.get(key)
+        if node is None or isinstance(node, UnusableNode) or (isinstance(node, ScalarNode) and node.value is None):
+            return []
+        if not isinstance(node, ListNode):
+            message = f"expected a list of {kind}s, found {shown(node)}"
+            self.problems.add(node.place, message, f"write `- use: ...` for each {kind}")
+            return []
+        dotted = f"{owner}.{key}" if owner else key
+        parts = [part for item in node.items if (part := self._listed_part(item, kind, dotted))]
+        self._refuse_equal_names(node, kind)
+        return parts
+
+    def plain_section(self, tree: SectionNode, key: str, model: type[Config]) -> Section:
+        """A section that belongs to the recipe itself."""
+        node = tree.get(key)
+        if isinstance(node, SectionNode):
+            return Section(key, key, model, node)
+        if node is not None and not isinstance(node, UnusableNode):
+            keys = ", ".join(model.model_fields)
+            self.problems.add(node.place, f"expected a section of keys, found {shown(node)}", f"keys here: {keys}")
+        return Section(key, key, model, SectionNode({}, tree.place))
+
+    def require_curriculum(self, tree: SectionNode) -> None:
+        """Note a curriculum that is not there or has no phase."""
+        node = tree.get("curriculum")
+        if node is None or (isinstance(node, ListNode) and not node.items):
+            place = node.place if node else tree.place
+            self.problems.add(place, "the recipe needs a 'curriculum'", "a list of phases: `- use: ...` for each")
+
+    def _listed_part(self, item: Node, kind: Kind, dotted: str) -> _Part | None:
+        name = name_of(item) or ""
+        if isinstance(item, SectionNode) and "name" in item.entries:
+            self._check_name(item.entries["name"].node)
+        part = self._part(item, kind, f"{dotted}.{name}", _FRAMES[kind])
+        if part is None:
+            return None
+        part.name = name or part.name
+        if kind == "phase":
+            part.regularizers = self.listed(cast(SectionNode, item), "regularizers", f"{dotted}.{name}")
+        return part
+
+    def _part(self, node: Node, kind: Kind, dotted: str, frame: tuple[str, ...]) -> _Part | None:
+        if isinstance(node, UnusableNode):
+            return None
+        if not isinstance(node, SectionNode):
+            hint = f"write `use: {node.text}`" if isinstance(node, ScalarNode) and isinstance(node.value, str) else ""
+            self.problems.add(node.place, f"expected the keys of one {kind}, found {shown(node)}", hint)
+            return None
+        component = self._component(node, kind)
+        if component is None:
+            return _Part("")
+        name = name_of(node) if "name" in frame else component.name
+        section = Section(dotted, f"{kind} '{name}'", component.config, node, frame)
+        return _Part(component.name, component, section)
+
+    def _component(self, node: SectionNode, kind: Kind) -> Component | None:
+        """What `use` names, if a working plugin brings it."""
+        used = node.get("use")
+        if used is None:
+            names = ", ".join(self.registry.components(kind)) or "none"
+            self.problems.add(node.place, f"this {kind} needs the key 'use'", f"there are: {names}")
+            return None
+        if not isinstance(used, ScalarNode) or not isinstance(used.value, str):
+            if not isinstance(used, UnusableNode):
+                self.problems.add(used.place, f"expected the name of a {kind}, found {shown(used)}")
+            return None
+        component = self.registry.components(kind).get(used.value)
+        if component is None:
+            self._unknown_component(kind, used.value, used.place)
+            return None
+        plugin = self.registry.owner(component)
+        if plugin.error:
+            message = f"{kind} '{used.value}' belongs to the plugin {plugin.package}, which cannot be loaded"
+            self._broken(message, used.place, plugin.error)
+            return None
+        return component
+
+    def _unknown_component(self, kind: Kind, name: str, place: Place) -> None:
+        message, _, hint = self.registry.unknown(kind, name[:_LONGEST_NAME]).partition("; ")
+        errors = [f"{plugin.package}: {plugin.error}" for plugin in self.registry.plugins if plugin.error]
+        if errors and not hint.startswith("did you mean"):
+            self._broken(f"{message}; a plugin that may bring it cannot be loaded", place, "; ".join(errors))
+        else:
+            self.problems.add(place, message, hint)
+
+    def _broken(self, message: str, place: Place, error: str) -> None:
+        self.problems.add(place, message, f"{error} (see `jepa plugins`)", broken_plugin=True)
+
+    def _check_name(self, node: Node) -> None:
+        if isinstance(node, UnusableNode):
+            return
+        if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
+            self.problems.add(node.place, f"expected text, found {shown(node)}")
+        elif not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", node.value):
+            self.problems.add(node.place, "a name holds letters, digits, '_' and '-', for overrides address it")
+
+    def _refuse_equal_names(self, node: ListNode, kind: Kind) -> None:
+        seen: dict[str, Place] = {}
+        for item in node.items:
+            name = name_of(item)
+            if name is None:
+                continue
+            place = _name_place(cast(SectionNode, item))
+            if name in seen:
+                where = f"the first is in {seen[name].origin}; give one of them a `name` of its own"
+                self.problems.add(place, f"two {kind}s are called '{name}'", where)
+            seen.setdefault(name, place)
+
+
+def _name_place(item: SectionNode) -> Place:
+    return item.entries["name" if "name" in item.entries else "use"].node.place
+
+
+def _without_nulls(tree: SectionNode) -> SectionNode:
+    """Nothing after a key at the top means the same as no key."""
+    kept = {
+        key: entry
+        for key, entry in tree.entries.items()
+        if not (isinstance(entry.node, ScalarNode) and entry.node.value is None)
+    }
+    return SectionNode(kept, tree.place)
+
+
+def _named(tree: SectionNode, default_name: str) -> SectionNode:
+    default = Entry(tree.place, ScalarNode(default_name, default_name, tree.place))
+    return SectionNode({"name": default, **tree.entries}, tree.place)
+
+
+def _written(node: Node, dotted: str) -> Iterable[tuple[str, str]]:
+    """Where each key below a node stands, by dotted key; items of named lists go by name."""
+    if isinstance(node, ListNode) and dotted.rpartition(".")[2] in NAMED_LISTS:
+        for item in node.items:
+            yield from _written(item, f"{dotted}.{name_of(item)}")
+    elif isinstance(node, SectionNode):
+        for key, entry in node.entries.items():
+            inner = f"{dotted}.{key}" if dotted else key
+            yield inner, entry.key.origin
+            yield from _written(entry.node, inner)

@@ -1,0 +1,170 @@
+"""A store's steps in the form an encoder wants: each distinct item once, on disk, read through memory maps.
+
+The store is made for keeping; training wants a few hundred random steps at a time. So a store is rendered once for a modality, into
+flat files beside it that random reads cost next to nothing from. Another template or modality renders again and extracts nothing.
+
+Items are numbered trajectory by trajectory in order of first appearance: the static facts, then the states, then the actions. Equal
+texts are one item, wherever they stand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+
+from jepa_core.contracts import Channels, Items, Source
+from jepa_core.files import sync_folder, write_json
+from jepa_core.store import Store
+from jepa_core.trajectories import Rendered, Trajectories
+
+RENDERING_VERSION = 1
+
+
+class Rendering(ABC):
+    """Items of a store. static: (N,), state: (S,), action: (S,) int64 item ids; count: number of distinct items."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.static = np.load(folder / "static.npy")
+        self.state = np.load(folder / "state.npy", mmap_mode="r")
+        self.action = np.load(folder / "action.npy", mmap_mode="r")
+        self.count: int = json.loads((folder / "rendering.json").read_text())["items"]
+
+    @abstractmethod
+    def take(self, ids: np.ndarray) -> Items:
+        """The items of the given ids."""
+
+
+class TextRendering(Rendering):
+    """Texts in one file, with their offsets beside."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._offsets = np.load(folder / "offsets.npy", mmap_mode="r")
+        self._bytes = np.memmap(folder / "texts.utf8", dtype=np.uint8, mode="r")
+
+    def take(self, ids: np.ndarray) -> list[str]:
+        starts, ends = self._offsets[ids], self._offsets[ids + 1]
+        return [self._bytes[start:end].tobytes().decode() for start, end in zip(starts, ends, strict=True)]
+
+
+class ChannelRendering(Rendering):
+    """Channel values, (items, C) float32 with NaN for what was not observed."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._values = np.load(folder / "values.npy", mmap_mode="r")
+
+    def take(self, ids: np.ndarray) -> Channels:
+        values = torch.from_numpy(np.array(self._values[ids]))
+        return Channels(torch.nan_to_num(values, nan=0.0), ~torch.isnan(values))
+
+
+RENDERINGS: dict[str, type[Rendering]] = {"text": TextRendering, "channels": ChannelRendering}
+
+
+def open_rendering(store: Store, source: Source, modality: str) -> Rendering:
+    """The rendering of a store for a modality; made first if it is not there, or was made from other data or options."""
+    key = f"{RENDERING_VERSION} {store.content} {modality} {source.rendering_fingerprint(modality)}"
+    folder = store.path.with_name(f"{store.path.name}.{modality}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
+    if not (folder / "rendering.json").is_file():
+        _write(store, source, modality, folder)
+    return RENDERINGS[modality](folder)
+
+
+def _write(store: Store, source: Source, modality: str, folder: Path) -> None:
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    source.declare(store.channels)
+    blocks = ((block, source.render(block, modality)) for block in store.blocks())
+    count = {"text": _write_texts, "channels": _write_channels}[modality](blocks, partial)
+    write_json(partial / "rendering.json", {"items": count, "modality": modality})
+    sync_folder(partial)
+    partial.rename(folder)
+
+
+class _Numbers:
+    """Item ids of every owner, gathered block by block."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[np.ndarray]] = {"static": [], "state": [], "action": []}
+
+    def append(self, ids: np.ndarray, steps: np.ndarray) -> None:
+        """ids: of a block's owners in item order (static, states, actions of each trajectory in turn)."""
+        starts = np.cumsum(2 * steps + 1) - (2 * steps + 1)
+        within = np.arange(steps.sum()) - np.repeat(np.cumsum(steps) - steps, steps)
+        states = np.repeat(starts + 1, steps) + within
+        self._parts["static"].append(ids[starts])
+        self._parts["state"].append(ids[states])
+        self._parts["action"].append(ids[states + np.repeat(steps, steps)])
+
+    def save(self, folder: Path) -> None:
+        for role, parts in self._parts.items():
+            np.save(folder / f"{role}.npy", np.concatenate(parts).astype(np.int64))
+
+
+def _in_item_order(steps: np.ndarray) -> Iterator[tuple[str, slice]]:
+    """Slices of (role, owners) in the order in which items are numbered."""
+    first = 0
+    for trajectory, count in enumerate(steps.tolist()):
+        yield "static", slice(trajectory, trajectory + 1)
+        yield "state", slice(first, first + count)
+        yield "action", slice(first, first + count)
+        first += count
+
+
+def _write_texts(blocks: Iterator[tuple[Trajectories, Rendered]], folder: Path) -> int:
+    numbers = _Numbers()
+    known: dict[bytes, int] = {}
+    lengths: list[int] = []
+    with (folder / "texts.utf8").open("wb") as file:
+        for block, rendered in blocks:
+            texts = [text for role, part in _in_item_order(block.steps) for text in getattr(rendered, role)[part]]
+            ids = np.array([_intern(text, known, lengths, file) for text in texts], dtype=np.int64)
+            numbers.append(ids, block.steps.astype(np.int64))
+    numbers.save(folder)
+    np.save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
+    return len(lengths)
+
+
+def _intern(text: str, known: dict[bytes, int], lengths: list[int], file: BinaryIO) -> int:
+    """Number of a text; a new one is written. Texts are known by a 128-bit digest, which takes less memory than the texts."""
+    encoded = text.encode()
+    number = known.setdefault(hashlib.blake2b(encoded, digest_size=16).digest(), len(known))
+    if number == len(lengths):
+        file.write(encoded)
+        lengths.append(len(encoded))
+    return number
+
+
+def _write_channels(blocks: Iterator[tuple[Trajectories, Rendered]], folder: Path) -> int:
+    numbers = _Numbers()
+    count = width = 0
+    with (folder / "values.raw").open("wb") as file:
+        for block, rendered in blocks:
+            for role, part in _in_item_order(block.steps):
+                file.write(np.ascontiguousarray(getattr(rendered, role)[part], dtype=np.float32).tobytes())
+            owners = len(block.steps) + 2 * int(block.steps.sum())
+            numbers.append(count + np.arange(owners), block.steps.astype(np.int64))
+            count, width = count + owners, np.shape(rendered.static)[1]
+    numbers.save(folder)
+    _raw_to_npy(folder / "values.raw", folder / "values.npy", (count, width))
+    return count
+
+
+def _raw_to_npy(raw: Path, npy: Path, shape: tuple[int, int]) -> None:
+    """Put the header of an .npy file, whose shape is known only now, before the values, without holding them in memory."""
+    with npy.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        with raw.open("rb") as values:
+            shutil.copyfileobj(values, file, 1 << 20)
+    raw.unlink()

@@ -1,0 +1,177 @@
+"""A run: one folder of results, from the recipe as given to the report.
+
+    recipe.yaml             as given                  metrics.jsonl    loss terms and latent rank by step
+    recipe.resolved.yaml    with every default        costs.json       seconds, rate and memory of each phase
+    manifest.json           versions, seed, data      checkpoints/     to resume from
+    plan.json, data.json    phases; cohort, splits    findings/        one JSON an evaluator, one CSV a table
+    fitted.json             what the encoder fitted   model.safetensors, report.html
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from jepa_core.errors import DataError, RecipeError, RunError
+from jepa_core.files import disk_errors, write_atomically, write_json
+from jepa_core.plugin import Registry
+from jepa_core.recipe import Recipe, load_recipe
+
+LIBRARIES = ("jepa-core", "torch", "transformers", "peft", "numpy", "zarr", "xarray", "duckdb", "pydantic", "pluggy")
+
+
+class Run:
+    """A run's folder and what it was started with."""
+
+    def __init__(self, folder: Path, recipe: Recipe, registry: Registry) -> None:
+        self.folder = folder
+        self.recipe = recipe
+        self.registry = registry
+
+    @property
+    def stores(self) -> Path:
+        """Folder of the stores, shared by the runs beside this one."""
+        return Path(os.environ.get("JEPA_STORES", self.folder.parent / "stores"))
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def findings(self) -> Path:
+        return self.folder / "findings"
+
+    @property
+    def scratch(self) -> Path:
+        return self.folder / "scratch"
+
+    @classmethod
+    def create(cls, folder: Path, recipe: Recipe, registry: Registry, source_text: str) -> Run:
+        """Make the folder of a new run, readable by its owner alone.
+
+        Raises RecipeError if the folder is taken, RunError if it cannot be written.
+        """
+        if folder.exists() and any(folder.iterdir()):
+            raise RecipeError(f"{folder} is not empty; name another folder with --out, or go on with: jepa resume {folder}")
+        with disk_errors(folder):
+            try:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except PermissionError as error:
+                raise RunError(f"{folder} cannot be made: permission denied; name another folder with --out") from error
+            run = cls(folder, recipe, registry)
+            resolved = dump_yaml(recipe.resolved())
+            write_atomically(folder / "recipe.yaml", source_text.encode())
+            write_atomically(folder / "recipe.resolved.yaml", resolved)
+            write_json(folder / "manifest.json", _manifest(run, resolved))
+        return run
+
+    @classmethod
+    def open(cls, folder: Path, registry: Registry) -> Run:
+        """Open an existing run.
+
+        Raises RunError if `folder` is no run, RecipeError if its recipe was changed since it began.
+        """
+        resolved = folder / "recipe.resolved.yaml"
+        if not resolved.is_file() or not (folder / "manifest.json").is_file():
+            raise RecipeError(f"{folder} is not the folder of a run: it has no manifest.json and recipe.resolved.yaml")
+        run = cls(folder, load_recipe(resolved, [], registry), registry)
+        if run.manifest()["recipe_sha256"] != hashlib.sha256(resolved.read_bytes()).hexdigest():
+            raise RecipeError(
+                f"{resolved} was changed after the run began, and a run is of one recipe; start a new one with: jepa run {resolved}"
+            )
+        return run
+
+    def manifest(self) -> dict[str, Any]:
+        return json.loads((self.folder / "manifest.json").read_text())
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to the manifest."""
+        with disk_errors(self.folder):
+            write_json(self.folder / "manifest.json", self.manifest() | facts)
+
+    def note_dataset(self, facts: dict[str, Any]) -> None:
+        """Write down which data the run is on.
+
+        Raises DataError if the run began on other data.
+        """
+        before = self.manifest().get("dataset")
+        if before is not None and before["content"] != facts["content"]:
+            raise DataError("the data are not those that this run began on; start a new run on them with: jepa run")
+        self.note(dataset=facts)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process.
+
+        Raises RunError if another process is at work on it.
+        """
+        with locked(self.folder / ".lock", f"another jepa command is at work on {self.folder}; wait for it, or stop it first"):
+            yield
+
+
+@contextmanager
+def locked(path: Path, message: str) -> Iterator[None]:
+    """Hold a lock file; it is free again however the process ends. Raises RunError with `message` if it is held already."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(message) from error
+        yield
+
+
+def next_folder(runs: Path, name: str) -> Path:
+    """The first free folder of the form `<name>-001`."""
+    taken = {path.name for path in runs.glob(f"{name}-*")} if runs.is_dir() else set()
+    return runs / next(f"{name}-{number:03d}" for number in range(1, 10_000) if f"{name}-{number:03d}" not in taken)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def dump_yaml(content: dict[str, Any]) -> bytes:
+    stream = BytesIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.dump(content, stream)
+    return stream.getvalue()
+
+
+def _manifest(run: Run, resolved: bytes) -> dict[str, Any]:
+    return {
+        "name": run.recipe.name,
+        "description": run.recipe.description,
+        "command": ["jepa", *sys.argv[1:]],
+        "seed": run.recipe.seed,
+        "recipe_sha256": hashlib.sha256(resolved).hexdigest(),
+        "started": now(),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES},
+        "plugins": [
+            {"name": plugin.name, "package": plugin.package, "version": plugin.version, "status": plugin.status}
+            for plugin in run.registry.plugins
+        ],
+        "hardware": {"machine": platform.machine(), "cores": os.cpu_count()},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

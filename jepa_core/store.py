@@ -1,0 +1,304 @@
+"""The trajectory store: one Zarr v3 group, ragged, sharded, opened by xarray.
+
+Layout (the contiguous ragged arrays of the CF conventions, section 9.3.3: counts that add up to offsets):
+
+    dimension      arrays
+    trajectory     identifier, subject (int64), split (int8), step_count, static_count (int32)
+    step           state_count, action_count (int32)
+    <role>_event   <role>_channel (int32), <role>_value (float32), <role>_text (int32), <role>_time (float32)
+    channel        channel_name, channel_unit, channel_group, channel_label (string), channel_order (int32)
+    text           text_content (string): the vocabulary that <role>_text points into
+
+Nothing is padded, and a cohort of any size is these few dozen arrays. `xarray.open_zarr(path, consolidated=False)` reads it all.
+A store is written beside its place and renamed when whole, so a half-written one is never taken for a store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray
+import zarr
+from zarr.codecs import ZstdCodec
+
+from jepa_core.errors import DataError, UnsafeArtefactError
+from jepa_core.files import sync_folder
+from jepa_core.trajectories import ROLES, Channel, Events, Trajectories
+
+FORMAT = "jepa-trajectories"
+FORMAT_VERSION = 1
+
+CHUNK = 65_536
+"""Rows of a chunk: what one read decompresses. Training never reads the store itself, so chunks suit reading in order."""
+SHARD = 64 * CHUNK
+"""Rows of a shard, which is one file: 200 million events are 48 files an array."""
+
+SAFE_CODECS = frozenset({"bytes", "zstd", "crc32c", "sharding_indexed", "vlen-utf8", "gzip", "blosc", "transpose"})
+"""Codecs that cannot execute code; any other is refused before the store is opened."""
+
+
+class StoreWriter:
+    """Writes a store in one pass, in memory that does not grow with the number of trajectories.
+
+    Use as a context manager: the store appears at `path` when the block ends without an error, and not at all otherwise.
+    """
+
+    def __init__(self, path: Path, source: str, fingerprint: str) -> None:
+        self.path = path
+        self._partial = path.with_name(path.name + ".partial")
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.mkdir(parents=True)
+        self._group = zarr.open_group(self._partial, mode="w", zarr_format=3)
+        self._attributes: dict[str, Any] = {"source": source, "fingerprint": fingerprint, "records": {}}
+        self._columns = {name: _Column(self._group, name, dtype, dimension) for name, dtype, dimension in _columns()}
+        self._texts: dict[str, int] = {}
+        self._channels: list[Channel] = []
+
+    def channels(self, channels: list[Channel]) -> None:
+        """Declare the channels that the events' indices point into, once, at any time before the end."""
+        if len({channel.name for channel in channels}) != len(channels):
+            raise ValueError("channel names must be unique")
+        self._channels = channels
+
+    def append(self, trajectories: Trajectories) -> None:
+        """Write a block of trajectories; its texts may be a vocabulary of its own."""
+        _check(trajectories)
+        put = self._columns
+        put["identifier"].append(trajectories.identifier)
+        put["subject"].append(trajectories.subject)
+        put["split"].append(trajectories.split)
+        put["step_count"].append(trajectories.steps)
+        vocabulary = self._intern(trajectories.texts)
+        for role in ROLES:
+            events = trajectories.events(role)
+            put[f"{role}_count"].append(np.diff(events.offsets))
+            put[f"{role}_channel"].append(events.channel)
+            put[f"{role}_value"].append(events.value)
+            put[f"{role}_time"].append(events.time)
+            put[f"{role}_text"].append(np.where(events.text < 0, -1, vocabulary[events.text]))
+
+    def record(self, name: str, rows: list[dict[str, str | int | float]]) -> None:
+        """Keep a small table about how the store was built, such as `attrition` with the keys step, trajectories, subjects."""
+        self._attributes["records"][name] = rows
+
+    def _intern(self, texts: np.ndarray) -> np.ndarray:
+        """Number of each text in the store's vocabulary; the last entry serves the index -1."""
+        return np.array([self._texts.setdefault(str(text), len(self._texts)) for text in texts] + [-1], dtype=np.int32)
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind is not None:
+            shutil.rmtree(self._partial, ignore_errors=True)
+            return
+        self._close()
+
+    def _close(self) -> None:
+        digest = hashlib.sha256()
+        for column in self._columns.values():
+            digest.update(column.close())
+        names = ("name", "unit", "group", "label")
+        for field in names:
+            _write_strings(self._group, f"channel_{field}", [getattr(one, field) for one in self._channels], "channel")
+        orders = _Column(self._group, "channel_order", "int32", "channel")
+        orders.append(np.array([channel.order for channel in self._channels], dtype=np.int32))
+        digest.update(orders.close())
+        _write_strings(self._group, "text_content", list(self._texts), "text")
+        digest.update(json.dumps([vars(channel) for channel in self._channels]).encode())
+        digest.update("\0".join(self._texts).encode())
+        marks = {"format": FORMAT, "format_version": FORMAT_VERSION, "content": digest.hexdigest(), "complete": True}
+        self._group.attrs.update(self._attributes | marks)
+        sync_folder(self._partial)
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._partial.rename(self.path)
+        sync_folder(self.path.parent)
+
+
+class _Column:
+    """One growing array: rows are held back until they fill a shard, so that every shard is written once."""
+
+    def __init__(self, group: zarr.Group, name: str, dtype: str, dimension: str) -> None:
+        self._array = group.create_array(
+            name, shape=(0,), dtype=dtype, chunks=(CHUNK,), shards=(SHARD,), dimension_names=(dimension,),
+            compressors=ZstdCodec(level=3), fill_value=0,
+        )  # fmt: skip
+        self._dtype = np.dtype(dtype)
+        self._held: list[np.ndarray] = []
+        self._rows_held = 0
+        self._digest = hashlib.sha256()
+
+    def append(self, values: np.ndarray) -> None:
+        self._held.append(np.ascontiguousarray(values, dtype=self._dtype))
+        self._rows_held += len(values)
+        if self._rows_held >= SHARD:
+            self._write(self._rows_held - self._rows_held % SHARD)
+
+    def close(self) -> bytes:
+        self._write(self._rows_held)
+        return self._digest.digest()
+
+    def _write(self, rows: int) -> None:
+        if rows == 0:
+            return
+        held = np.concatenate(self._held)
+        start = self._array.shape[0]
+        self._array.resize((start + rows,))
+        self._array[start : start + rows] = held[:rows]
+        self._digest.update(held[:rows].tobytes())
+        self._held, self._rows_held = [held[rows:]], len(held) - rows
+
+
+def _columns() -> Iterator[tuple[str, str, str]]:
+    yield from (("identifier", "int64", "trajectory"), ("subject", "int64", "trajectory"), ("split", "int8", "trajectory"))
+    yield from (("step_count", "int32", "trajectory"), ("static_count", "int32", "trajectory"))
+    yield from (("state_count", "int32", "step"), ("action_count", "int32", "step"))
+    for role in ROLES:
+        for field, dtype in (("channel", "int32"), ("value", "float32"), ("text", "int32"), ("time", "float32")):
+            yield f"{role}_{field}", dtype, f"{role}_event"
+
+
+def _write_strings(group: zarr.Group, name: str, values: list[str], dimension: str) -> None:
+    array = group.create_array(
+        name, shape=(len(values),), dtype="string", chunks=(max(1, min(CHUNK, len(values))),),
+        dimension_names=(dimension,), compressors=ZstdCodec(level=3),
+    )  # fmt: skip
+    if values:
+        array[:] = np.array(values, dtype=np.dtypes.StringDType())
+
+
+def _check(trajectories: Trajectories) -> None:
+    count, steps = len(trajectories.identifier), int(trajectories.steps.sum())
+    owners = {"static": count, "state": steps, "action": steps}
+    for role in ROLES:
+        events = trajectories.events(role)
+        if len(events.offsets) != owners[role] + 1 or events.offsets[-1] != len(events.channel):
+            raise ValueError(f"{role} offsets must have {owners[role] + 1} entries and end at the number of events")
+
+
+class Store:
+    """A store on disk, read block by block.
+
+    subject, identifier: (N,) int64; split: (N,) int8 index into SPLITS; steps: (N,) int32; first_step: (N,) int64, number of a
+    trajectory's first step among all S steps of the store.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._group = _open(path)
+        self.attributes: dict[str, Any] = dict(self._group.attrs)
+        self.identifier = self._read("identifier")
+        self.subject = self._read("subject")
+        self.split = self._read("split")
+        self.steps = self._read("step_count")
+        self.first_step = np.cumsum(self.steps, dtype=np.int64) - self.steps
+        self._offsets = {role: _offsets(self._read(f"{role}_count")) for role in ROLES}
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the inputs and options that the store was built from."""
+        return self.attributes["fingerprint"]
+
+    @property
+    def content(self) -> str:
+        """Digest of everything in the store."""
+        return self.attributes["content"]
+
+    @property
+    def channels(self) -> list[Channel]:
+        columns = [self._read(f"channel_{field}").tolist() for field in ("name", "unit", "group", "label", "order")]
+        return [Channel(*row) for row in zip(*columns, strict=True)]
+
+    def record(self, name: str) -> list[dict[str, Any]]:
+        """A table that the source recorded while building, or an empty one."""
+        return self.attributes["records"].get(name, [])
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def blocks(self, size: int = 256) -> Iterator[Trajectories]:
+        """All trajectories in order, `size` at a time."""
+        texts = self._read("text_content").astype(object)
+        for start in range(0, len(self), size):
+            yield self._block(start, min(start + size, len(self)), texts)
+
+    def _block(self, start: int, stop: int, texts: np.ndarray) -> Trajectories:
+        first = int(self.first_step[start])
+        last = int(self.first_step[stop - 1] + self.steps[stop - 1])
+        span = {"static": (start, stop), "state": (first, last), "action": (first, last)}
+        events = {role: self._events(role, *span[role]) for role in ROLES}
+        part = slice(start, stop)
+        return Trajectories(
+            self.identifier[part], self.subject[part], self.split[part], self.steps[part], texts=texts, **events
+        )
+
+    def _events(self, role: str, start: int, stop: int) -> Events:
+        offsets = self._offsets[role][start : stop + 1]
+        low, high = int(offsets[0]), int(offsets[-1])
+        columns = {field: self._group[f"{role}_{field}"][low:high] for field in ("channel", "value", "text", "time")}
+        return Events(offsets=offsets - low, **columns)
+
+    def _read(self, name: str) -> np.ndarray:
+        try:
+            return self._group[name][:]
+        except (KeyError, ValueError, RuntimeError, OSError) as error:
+            raise DataError(f"{self.path}: array '{name}' of the store cannot be read; delete the store and run again") from error
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The store as an xarray Dataset; arrays are read when they are used."""
+        return xarray.open_zarr(self.path, consolidated=False, chunks=None)
+
+
+def _offsets(counts: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+
+
+def _open(path: Path) -> zarr.Group:
+    metadata = path / "zarr.json"
+    if not metadata.is_file():
+        raise DataError(f"{path} is not a store: it has no zarr.json; give the folder that `jepa run` wrote, or run again")
+    refuse_unsafe_codecs(path)
+    attributes = _read_json(metadata).get("attributes", {})
+    if attributes.get("format") != FORMAT or not attributes.get("complete"):
+        raise DataError(f"{path} is half written, or is no trajectory store; delete it and run again")
+    if attributes.get("format_version") != FORMAT_VERSION:
+        raise DataError(
+            f"{path} has store format {attributes.get('format_version')}, and this version reads {FORMAT_VERSION}; "
+            "delete it and run again, which builds it anew from the raw data"
+        )
+    return zarr.open_group(path, mode="r", zarr_format=3)
+
+
+def refuse_unsafe_codecs(path: Path) -> None:
+    """Check every codec in the store's metadata against those that cannot execute code, before anything is decoded.
+
+    Raises UnsafeArtefactError naming the file and the codec.
+    """
+    for metadata in sorted(path.rglob("zarr.json")):
+        for codec in _codecs(_read_json(metadata).get("codecs", [])):
+            if codec not in SAFE_CODECS:
+                raise UnsafeArtefactError(f"{metadata}: codec '{codec}' is not one of those known to be safe; the store was not opened")
+
+
+def _codecs(codecs: list[dict[str, Any]]) -> Iterator[str]:
+    for codec in codecs:
+        yield str(codec.get("name"))
+        configuration = codec.get("configuration") or {}
+        for inner in ("codecs", "index_codecs"):
+            yield from _codecs(configuration.get(inner, []))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as JSON; delete the store and run again") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} is no Zarr metadata; delete the store and run again")
+    return content

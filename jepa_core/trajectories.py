@@ -1,0 +1,86 @@
+"""Trajectories in memory: ragged arrays with offsets, trajectory > step > event, so that nothing is padded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Role = Literal["static", "state", "action"]
+ROLES: tuple[Role, ...] = ("static", "state", "action")
+"""Static facts belong to a trajectory; the state and the action of a step belong to the step."""
+
+SPLITS: tuple[str, ...] = ("train", "tuning", "held_out")
+"""Names of the splits; a trajectory's `split` is an index into them."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What an event measures or does.
+
+    name: unique in the store. unit: as in the values; empty for none. group: where it comes from, such as a table. label: for people.
+    order: position within a step when steps are written out; equal orders keep the events' own order.
+    """
+
+    name: str
+    unit: str = ""
+    group: str = ""
+    label: str = ""
+    order: int = 0
+
+
+@dataclass(frozen=True)
+class Events:
+    """E events of one role, ragged over their owners (trajectories for static facts, steps for states and actions).
+
+    offsets: (owners + 1,) int64; the events of owner i are offsets[i]:offsets[i + 1]. channel: (E,) int32 index of the channel.
+    value: (E,) float32, NaN for none. text: (E,) int32 index into the texts beside, -1 for none. time: (E,) float32, in the store's
+    unit of time since the trajectory's origin (NaN for static facts without a time).
+    """
+
+    offsets: np.ndarray
+    channel: np.ndarray
+    value: np.ndarray
+    text: np.ndarray
+    time: np.ndarray
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """N trajectories with S steps in all.
+
+    identifier, subject: (N,) int64, the source's own; they stay in the store and never reach a log, an error or a report.
+    split: (N,) int8 index into SPLITS. steps: (N,) int32 number of steps. static, state, action: their events. texts: what the events'
+    `text` points into.
+    """
+
+    identifier: np.ndarray
+    subject: np.ndarray
+    split: np.ndarray
+    steps: np.ndarray
+    static: Events
+    state: Events
+    action: Events
+    texts: np.ndarray
+
+    def events(self, role: Role) -> Events:
+        return {"static": self.static, "state": self.state, "action": self.action}[role]
+
+    def step_numbers(self) -> np.ndarray:
+        """(S,) number of each step within its trajectory, from 0."""
+        ends = np.cumsum(self.steps)
+        return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - self.steps, self.steps)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Items of some trajectories, for the encoders of one modality.
+
+    static: one item a trajectory. state, action: one item a step, trajectory after trajectory. For modality `text` these are lists of
+    str; for `channels`, float32 arrays (owners, C) with NaN where nothing was observed, with the same C in all three.
+    """
+
+    static: list[str] | np.ndarray
+    state: list[str] | np.ndarray
+    action: list[str] | np.ndarray

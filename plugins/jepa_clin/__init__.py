@@ -1,0 +1,33 @@
+"""Clin-JEPA (arXiv 2605.10840): the action-conditioned transformer predictor, the five phases of its curriculum, and a
+term against collapse. Nothing here depends on the kind of trajectory or of encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jepa_clin.config import (
+    ActionTransformerConfig,
+    EmaAlignmentConfig,
+    HardSyncConfig,
+    JointRefinementConfig,
+    PredictorFinalizationConfig,
+    PredictorWarmupConfig,
+    VarianceCovarianceConfig,
+)
+from jepa_core.plugin import Component, hookimpl
+
+
+@hookimpl
+def jepa_components() -> Iterator[Component]:
+    """The components of this plugin."""
+    yield Component("predictor", "action_transformer", ActionTransformerConfig, "jepa_clin.predictor:ActionTransformer")
+    yield Component("phase", "predictor_warmup", PredictorWarmupConfig, "jepa_clin.phases:PredictorWarmup")
+    yield Component("phase", "joint_refinement", JointRefinementConfig, "jepa_clin.phases:JointRefinement")
+    yield Component("phase", "ema_alignment", EmaAlignmentConfig, "jepa_clin.phases:EmaAlignment")
+    yield Component("phase", "hard_sync", HardSyncConfig, "jepa_clin.phases:HardSync")
+    yield Component(
+        "phase", "predictor_finalization", PredictorFinalizationConfig, "jepa_clin.phases:PredictorFinalization"
+    )
+    yield Component(
+        "regularizer", "variance_covariance", VarianceCovarianceConfig, "jepa_clin.regularizers:VarianceCovariance"
+    )

@@ -1,0 +1,95 @@
+"""The transformer layer, and the keys and values that a rollout goes on from.
+
+Symbols: B windows, S tokens, K tokens attended to, W width, A heads, Z = W / A.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from jepa_clin.config import ActionTransformerConfig
+
+
+@dataclass(frozen=True)
+class KeysValues:
+    """Keys and values of one layer, each (B, A, K, Z)."""
+
+    keys: Tensor
+    values: Tensor
+
+    def append(self, keys: Tensor, values: Tensor) -> KeysValues:
+        """These, followed by the new ones; self is left as it is."""
+        return KeysValues(torch.cat((self.keys, keys), dim=2), torch.cat((self.values, values), dim=2))
+
+    def growable(self, room: int) -> KeysValues | BufferedKeysValues:
+        """The same, ready to take `room` further tokens.
+
+        Autograd needs every stage of the growth intact; without it one buffer saves copying all stages again.
+        """
+        return self if torch.is_grad_enabled() else BufferedKeysValues(self, room)
+
+
+class BufferedKeysValues:
+    """Keys and values of one layer in a buffer that is filled in place."""
+
+    def __init__(self, start: KeysValues, room: int) -> None:
+        windows, heads, self._filled, size = start.keys.shape
+        self._keys = start.keys.new_empty(windows, heads, self._filled + room, size)
+        self._values = torch.empty_like(self._keys)
+        self._keys[:, :, : self._filled] = start.keys
+        self._values[:, :, : self._filled] = start.values
+
+    @property
+    def keys(self) -> Tensor:
+        return self._keys[:, :, : self._filled]
+
+    @property
+    def values(self) -> Tensor:
+        return self._values[:, :, : self._filled]
+
+    def append(self, keys: Tensor, values: Tensor) -> BufferedKeysValues:
+        """These, followed by the new ones, in the same buffer."""
+        end = self._filled + keys.shape[2]
+        self._keys[:, :, self._filled : end] = keys
+        self._values[:, :, self._filled : end] = values
+        self._filled = end
+        return self
+
+
+class Layer(nn.Module):
+    """Pre-norm transformer layer, in two halves between which a rollout puts the keys and values it remembers."""
+
+    def __init__(self, config: ActionTransformerConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.attention_dropout = config.attention_dropout
+        self.attention_norm = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.attention_out = nn.Linear(width, width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.feedforward = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, config.feedforward),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.feedforward, width),
+            nn.Dropout(config.dropout),
+        )
+
+    def project(self, hidden: Tensor) -> tuple[Tensor, KeysValues]:
+        """Queries (B, A, S, Z), keys and values of tokens (B, S, W)."""
+        projected = self.query_key_value(self.attention_norm(hidden)).unflatten(-1, (3, self.heads, -1))
+        queries, keys, values = projected.permute(2, 0, 3, 1, 4)
+        return queries, KeysValues(keys, values)
+
+    def attend(self, hidden: Tensor, queries: Tensor, seen: KeysValues | BufferedKeysValues, mask: Tensor) -> Tensor:
+        """The layer's output (B, S, W) for tokens `hidden`, where `mask` (B, 1, S, K) is true for what each may see."""
+        dropout = self.attention_dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(queries, seen.keys, seen.values, attn_mask=mask, dropout_p=dropout)
+        hidden = hidden + self.dropout(self.attention_out(mixed.transpose(1, 2).flatten(2)))
+        return hidden + self.feedforward(hidden)

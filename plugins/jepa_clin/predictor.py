@@ -1,0 +1,185 @@
+"""The action-conditioned transformer predictor of Clin-JEPA (arXiv 2605.10840), with a rollout that computes no real
+step twice.
+
+Symbols: B windows, T steps, D latent size, W width, M origins a window, H horizon. Steps count from 0. The static token
+has position 0, the state of step t position 1 + 2 t, its action position 2 + 2 t.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from jepa_clin.attention import KeysValues, Layer
+from jepa_clin.config import ActionTransformerConfig
+from jepa_clin.steps import at_steps
+from jepa_core.contracts import Latents, Prediction, Predictor
+from jepa_core.errors import RunError
+
+
+class OutOfReach(RunError, ValueError):
+    """A window or a rollout goes beyond what the predictor has positions, states or actions for."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a rollout needs of the real steps.
+
+    next_states: (B, T, D). layers: keys and values of the 1 + 2 T tokens in each layer. visible: (B, 1 + 2 T) bool,
+    false for padding.
+    """
+
+    next_states: Tensor
+    layers: tuple[KeysValues, ...]
+    visible: Tensor
+
+
+class ActionTransformer(Predictor):
+    """Transformer over `[d, s_1, a_1, ..., s_T, a_T]` whose output at s_t is the state at t + 1.
+
+    The static token sees itself alone and is seen by all; a state and its action see each other and every earlier step.
+    So keys and values of a step never depend on a later one, and those of one teacher-forced pass serve rollouts from
+    every origin.
+
+    Pre-norm layers without a norm at the end, learned absolute positions, one input projection for each kind of token.
+    Initialization as in the reference: Xavier-uniform matrices, zero biases, N(0, 0.02^2) for positions and output.
+    """
+
+    def __init__(self, config: ActionTransformerConfig, latent_dim: int) -> None:
+        super().__init__()
+        self.config = config
+        self.static_in = nn.Linear(latent_dim, config.width)
+        self.state_in = nn.Linear(latent_dim, config.width)
+        self.action_in = nn.Linear(latent_dim, config.width)
+        self.positions = nn.Embedding(config.positions, config.width)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.output = nn.Linear(config.width, latent_dim)
+        self._initialize()
+
+    def _initialize(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        nn.init.normal_(self.positions.weight, std=0.02)
+        nn.init.normal_(self.output.weight, std=0.02)
+
+    def forward(self, latents: Latents) -> Prediction:
+        """Predict the state at t + 1 for every t: `next_states` (B, T, D), `memory` for rollouts.
+
+        Actions beyond the states are left to the rollout.
+        Raises OutOfReach if the windows are longer than the position table.
+        """
+        steps = latents.states.shape[1]
+        if steps > self.config.reach:
+            raise OutOfReach(
+                f"the windows have {steps} steps, and the predictor has positions for {self.config.reach}; "
+                f"raise its max_steps (now {self.config.max_steps}) or shorten the windows"
+            )
+        visible = _visible(latents.mask)
+        mask = _block_causal(visible)
+        hidden, layers = self._embed(latents), []
+        for layer in self.layers:
+            queries, keys_values = layer.project(hidden)
+            hidden = layer.attend(hidden, queries, keys_values, mask)
+            layers.append(keys_values)
+        next_states = self._read(hidden[:, 1::2], latents.states)
+        return Prediction(next_states, Memory(next_states, tuple(layers), visible))
+
+    def rollout(self, latents: Latents, memory: Memory, origins: Tensor, horizon: int) -> Tensor:
+        """Roll out H steps from each of M origins a window: (B, M, H, D); entry h - 1 is the state at origin + h.
+
+        The first entry is the teacher-forced prediction at the origin. Each later one costs two tokens an origin, the
+        predicted state and the given action, which see the real steps up to the origin, the generated steps of the same
+        origin and each other.
+
+        Origins on the CPU are checked without waiting for an accelerator.
+        Raises OutOfReach if an origin is no step of the memory, or if actions or positions end before origin + H - 1.
+        """
+        self._check_reach(latents, memory, origins, horizon)
+        origins = origins.to(latents.states.device)
+        state = at_steps(memory.next_states, origins)
+        mask = _rollout_mask(memory.visible, origins, horizon)
+        tokens = 2 * origins.shape[1]
+        pasts = [layer.growable(tokens * (horizon - 1)) for layer in memory.layers]
+        rolled = [state]
+        for ahead in range(1, horizon):
+            action = at_steps(latents.actions, origins + ahead)
+            hidden = self._step_tokens(state, action, origins + ahead)
+            seen = memory.visible.shape[1] + tokens * ahead
+            for index, layer in enumerate(self.layers):
+                queries, keys_values = layer.project(hidden)
+                pasts[index] = pasts[index].append(keys_values.keys, keys_values.values)
+                hidden = layer.attend(hidden, queries, pasts[index], mask[..., :seen])
+            state = self._read(hidden[:, ::2], state)
+            rolled.append(state)
+        return torch.stack(rolled, dim=2)
+
+    def _embed(self, latents: Latents) -> Tensor:
+        """All tokens of the windows: (B, 1 + 2 T, W)."""
+        steps = torch.arange(latents.states.shape[1], device=latents.states.device)
+        static = self.static_in(latents.static) + self.positions.weight[0]
+        tokens = self._step_tokens(latents.states, latents.actions[:, : len(steps)], steps)
+        return torch.cat((static[:, None], tokens), dim=1)
+
+    def _step_tokens(self, states: Tensor, actions: Tensor, steps: Tensor) -> Tensor:
+        """Tokens of N steps, each a state followed by its action: (B, 2 N, W). steps: (N,) or (B, N)."""
+        states = self.state_in(states) + self.positions(1 + 2 * steps)
+        actions = self.action_in(actions) + self.positions(2 + 2 * steps)
+        return torch.stack((states, actions), dim=2).flatten(1, 2)
+
+    def _read(self, hidden: Tensor, states: Tensor) -> Tensor:
+        """Next states from the outputs at state tokens."""
+        predicted = self.output(hidden)
+        return states + predicted if self.config.output == "residual" else predicted
+
+    def _check_reach(self, latents: Latents, memory: Memory, origins: Tensor, horizon: int) -> None:
+        first, last = int(origins.min()), int(origins.max())
+        known, actions = memory.next_states.shape[1], latents.actions.shape[1]
+        if horizon < 1:
+            raise OutOfReach(f"a rollout has at least 1 step, not {horizon}")
+        if first < 0 or last >= known:
+            raise OutOfReach(f"origins run from {first} to {last}, and the memory holds the steps 0 to {known - 1}")
+        if last + horizon > actions:
+            raise OutOfReach(
+                f"a rollout of {horizon} steps from step {last} needs {last + horizon} actions; {actions} are given"
+            )
+        if last + horizon > self.config.reach:
+            raise OutOfReach(
+                f"a rollout of {horizon} steps from step {last} needs positions for {last + horizon} steps, and the "
+                f"predictor has {self.config.reach}; raise its max_steps (now {self.config.max_steps})"
+            )
+
+
+def _visible(mask: Tensor) -> Tensor:
+    """Tokens that are no padding, from the mask of the steps: (B, 1 + 2 T)."""
+    return torch.cat((torch.ones_like(mask[:, :1]), mask.repeat_interleave(2, dim=1)), dim=1)
+
+
+def _token_steps(tokens: int, device: torch.device) -> Tensor:
+    """Step of each token, the static one coming before all: -1, 0, 0, 1, 1, ..."""
+    return (torch.arange(tokens, device=device) + 1) // 2 - 1
+
+
+def _block_causal(visible: Tensor) -> Tensor:
+    """What each token of the windows may see: (B, 1, S, S)."""
+    steps = _token_steps(visible.shape[1], visible.device)
+    return (steps[:, None] >= steps) & visible[:, None, None, :]
+
+
+def _rollout_mask(visible: Tensor, origins: Tensor, horizon: int) -> Tensor:
+    """What the two tokens of each origin may see of the real tokens, then of the generated ones: (B, 1, 2 M, S + 2 M (H
+    - 1)).
+
+    Generated tokens lie step by step, within a step origin by origin. Those of steps to come are not there yet, so only
+    the origin counts.
+    """
+    windows, per_window = origins.shape
+    steps = _token_steps(visible.shape[1], visible.device)
+    real = (steps <= origins[..., None]) & visible[:, None]
+    same_origin = torch.eye(per_window, dtype=torch.bool, device=visible.device).repeat_interleave(2, dim=1)
+    generated = same_origin.repeat(1, horizon - 1).expand(windows, -1, -1)
+    seen = torch.cat((real, generated), dim=2)
+    return seen.repeat_interleave(2, dim=1)[:, None]

@@ -1,0 +1,127 @@
+"""Errors by horizon and everything that is read off them, with intervals over subjects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from jepa_core.statistics import bootstrap_subjects, percentile_interval
+from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Values with the bounds of their 95 % intervals over subjects; NaN where they are undefined."""
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Mean l1 by horizon of every forecast of one encoder, over one cohort.
+
+    means: (H,) for each forecast. draws: (draws, H) for each, means over the same redrawn subjects.
+    """
+
+    means: dict[str, np.ndarray]
+    draws: dict[str, np.ndarray]
+
+    def l1(self, forecast: str) -> Estimate:
+        """l1, mean over dimensions and windows."""
+        return _estimate(self.means[forecast], self.draws[forecast])
+
+    def drift(self, forecast: str) -> Estimate:
+        """Growth of the error since h = 1 in per cent, as the Clin-JEPA paper has it."""
+        return _estimate(_growth(self.means[forecast]), _growth(self.draws[forecast]))
+
+    def scaled(self, forecast: str) -> Estimate:
+        """l1 relative to the latents' own scale, which makes encoders comparable."""
+        return _estimate(
+            _ratio(self.means[forecast], self.scale), _ratio(self.draws[forecast], self._scale_draws[:, None])
+        )
+
+    def minus(self, control: str) -> Estimate:
+        """Rollout minus a control, paired by window; below 0 where the rollout is better."""
+        return _estimate(self.means[ROLLOUT] - self.means[control], self.draws[ROLLOUT] - self.draws[control])
+
+    def over(self, control: str) -> Estimate:
+        """Rollout over a control, paired by window; below 1 where the rollout is better."""
+        return _estimate(
+            _ratio(self.means[ROLLOUT], self.means[control]), _ratio(self.draws[ROLLOUT], self.draws[control])
+        )
+
+    def scaled_minus(self, other: Curves) -> Estimate:
+        """Scaled rollout of this encoder minus that of another, paired by window."""
+        return _estimate(
+            _ratio(self.means[ROLLOUT], self.scale) - _ratio(other.means[ROLLOUT], other.scale),
+            _ratio(self.draws[ROLLOUT], self._scale_draws[:, None])
+            - _ratio(other.draws[ROLLOUT], other._scale_draws[:, None]),
+        )
+
+    @cached_property
+    def scale(self) -> float:
+        """Mean absolute deviation of the target states from the mean latent, over all horizons."""
+        return float(self.means[MEAN].mean())
+
+    @cached_property
+    def _scale_draws(self) -> np.ndarray:
+        return self.draws[MEAN].mean(axis=1)
+
+    def skill_horizon(self) -> Estimate:
+        """The last h such that the rollout beats persistence and the mean at every horizon up to it, or 0."""
+        return _estimate(_skill(self.means), _skill(self.draws))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was found at one context."""
+
+    context: int
+    horizon: int
+    windows: int
+    subjects: int
+    trained: Curves
+    untrained: Curves | None
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """A context without a cohort, and why."""
+
+    context: int
+    reason: str
+
+
+def summarise(errors: dict[str, np.ndarray], subjects: np.ndarray, draws: int, seed: int) -> Curves:
+    """Means over windows, and over those of redrawn subjects. errors: (N, H) for each forecast. subjects: (N,)."""
+    stacked = np.stack(list(errors.values()), axis=1)
+    means = stacked.mean(axis=0)
+    redrawn = bootstrap_subjects(stacked, subjects, draws, seed)
+    return Curves(
+        {name: means[place] for place, name in enumerate(errors)},
+        {name: redrawn[:, place] for place, name in enumerate(errors)},
+    )
+
+
+def _estimate(value: np.ndarray, draws: np.ndarray) -> Estimate:
+    low, high = percentile_interval(draws)
+    return Estimate(value, low, high)
+
+
+def _ratio(above: np.ndarray, below: np.ndarray | float) -> np.ndarray:
+    """NaN, not infinity, where the latents have no spread to divide by."""
+    below = np.broadcast_to(below, np.shape(above))
+    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+
+
+def _growth(error: np.ndarray) -> np.ndarray:
+    return 100 * (_ratio(error, error[..., :1]) - 1)
+
+
+def _skill(error: dict[str, np.ndarray]) -> np.ndarray:
+    beats = (error[ROLLOUT] < error[PERSISTENCE]) & (error[ROLLOUT] < error[MEAN])
+    return np.cumprod(beats, axis=-1).sum(axis=-1)

@@ -1,0 +1,69 @@
+"""Rollout drift: how the error of a rollout grows with the horizon, and up to where it is worth anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from jepa_core.contracts import Evaluation, Evaluator
+from jepa_core.findings import Findings
+from jepa_latent_eval.curves import Measured, Unmeasured, summarise
+from jepa_latent_eval.drift_findings import describe
+from jepa_latent_eval.rollout import Cohort, find_cohort, rollout_errors
+from jepa_latent_eval.states import cover, mean_state
+
+if TYPE_CHECKING:
+    from jepa_core.learner import Learner
+    from jepa_latent_eval.config import RolloutDriftConfig
+
+
+class RolloutDrift(Evaluator):
+    """Rolls out from several contexts on fixed cohorts, with controls and intervals over subjects."""
+
+    config: RolloutDriftConfig
+
+    def evaluate(self, evaluation: Evaluation) -> Findings:
+        learners = {"trained": evaluation.learner}
+        cohorts = [self._cohort(evaluation, context) for context in sorted(set(self.config.contexts))]
+        if self.config.untrained and any(isinstance(cohort, Cohort) for cohort in cohorts):
+            learners["untrained"] = evaluation.untrained()
+        means = {name: self._mean(evaluation, learner) for name, learner in learners.items()}
+        return describe([self._measure(evaluation, cohort, learners, means) for cohort in cohorts], self.config)
+
+    def _cohort(self, evaluation: Evaluation, context: int) -> Cohort | Unmeasured:
+        horizon = min(self.config.horizon, evaluation.window_length - context)
+        found = find_cohort(
+            evaluation.dataset, self.config.split, context, horizon, self.config.stride, evaluation.seed
+        )
+        return found if isinstance(found, Cohort) else Unmeasured(context, found)
+
+    def _mean(self, evaluation: Evaluation, learner: Learner) -> torch.Tensor:
+        """Of the train split, whatever split is measured: the mean is a forecast, so it may not see the targets."""
+        part = cover(evaluation.dataset, "train", evaluation.window_length, self.config.mean_steps, evaluation.seed)
+        mean = mean_state(learner, evaluation.dataset, part, self.config.batch_size)
+        return torch.from_numpy(mean).to(learner.device)
+
+    def _measure(
+        self,
+        evaluation: Evaluation,
+        cohort: Cohort | Unmeasured,
+        learners: dict[str, Learner],
+        means: dict[str, torch.Tensor],
+    ) -> Measured | Unmeasured:
+        if isinstance(cohort, Unmeasured):
+            return cohort
+        curves = {}
+        for name, learner in learners.items():
+            shuffled = self.config.shuffled_actions and name == "trained"
+            errors = rollout_errors(learner, evaluation.dataset, cohort, means[name], self.config.batch_size, shuffled)
+            curves[name] = summarise(errors, cohort.subjects, self.config.bootstrap, evaluation.seed)
+        return Measured(
+            cohort.context,
+            cohort.horizon,
+            len(cohort.index),
+            len(np.unique(cohort.subjects)),
+            curves["trained"],
+            curves.get("untrained"),
+        )

@@ -1,0 +1,244 @@
+"""Tables, figures, headlines and verdicts of the rollout drift."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
+from jepa_latent_eval.curves import Curves, Estimate, Measured, Unmeasured
+from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT, SHUFFLED
+
+if TYPE_CHECKING:
+    from jepa_latent_eval.config import RolloutDriftConfig
+
+FEW_SUBJECTS = 30
+SUMMARY_HORIZONS = (1, 6, 12, 24, 48)
+
+METHOD = (
+    "Every horizon h of a context of C steps is measured on the same windows. The rollout sees C real steps and then "
+    "the recorded future actions, so it is a forecast given the actions. l1 is the mean over dimensions and windows; "
+    "intervals are 95 %, percentiles over redrawn subjects. The mean latent is that of the train split; latent scale "
+    "is the mean absolute deviation of the target states from it. Shuffled actions are those of a window of another "
+    "subject, from step C on, so they can first matter at h = 2. Drift is the growth of l1 since h = 1."
+)
+
+HORIZONS_NOTE = "Windows, forecasts and intervals are those of the table above. A rollout is not compared to itself."
+
+
+def describe(contexts: list[Measured | Unmeasured], config: RolloutDriftConfig) -> Findings:
+    """Findings of all contexts; the unmeasured ones are null with their reason."""
+    measured = [context for context in contexts if isinstance(context, Measured)]
+    reasons = [f"{context.reason}." for context in contexts if isinstance(context, Unmeasured)]
+    nulls = "".join(f" Null: {reason}" for reason in reasons)
+    shown = _headline_context(measured, config.headline_context)
+    return Findings(
+        headlines=_headlines(shown) if shown else _no_headlines(reasons),
+        verdicts=_verdicts(shown) if shown else [Verdict("bad", f"No rollout could be measured. {' '.join(reasons)}")],
+        tables=[_summary(contexts, METHOD + nulls), _horizons(contexts, HORIZONS_NOTE + nulls)],
+        figures=[*(_by_horizon(context) for context in measured), *_against_untrained(shown)],
+    )
+
+
+def _headline_context(measured: list[Measured], wanted: int) -> Measured | None:
+    return min(measured, key=lambda context: (abs(context.context - wanted), context.context), default=None)
+
+
+def _headlines(at: Measured) -> list[Headline]:
+    curves, where = at.trained, f"context {at.context}, h = {at.horizon}"
+
+    def headline(label: str, unit: str, estimate: Estimate, note: str) -> Headline:
+        value, low, high = _last(estimate)
+        return Headline(label, value, unit, low, high, at.subjects, note=note)
+
+    return [
+        headline("skill horizon", "steps", curves.skill_horizon(), f"context {at.context}; of {at.horizon} steps"),
+        headline("rollout drift", "%", curves.drift(ROLLOUT), f"{where}; growth of l1 since h = 1"),
+        headline("l1 relative to persistence", "", curves.over(PERSISTENCE), f"{where}; below 1 is better"),
+        headline("l1 relative to the mean latent", "", curves.over(MEAN), f"{where}; below 1 is better"),
+    ]
+
+
+def _no_headlines(reasons: list[str]) -> list[Headline]:
+    return [Headline("skill horizon", None, "steps", note=" ".join(reasons))]
+
+
+def _verdicts(at: Measured) -> list[Verdict]:
+    verdicts = [_skill_verdict(at)]
+    if SHUFFLED in at.trained.means and at.horizon > 1:
+        verdicts += _action_verdict(at)
+    if at.untrained is not None:
+        verdicts += _untrained_verdict(at, at.trained.scaled_minus(at.untrained))
+    if at.subjects < FEW_SUBJECTS:
+        text = f"Only {at.subjects} subjects stand behind context {at.context}: read the intervals, not the digits."
+        verdicts.append(Verdict("warning", text))
+    return verdicts
+
+
+def _skill_verdict(at: Measured) -> Verdict:
+    skill = int(at.trained.skill_horizon().value)
+    where = f"From {at.context} steps of context"
+    if not at.trained.minus(MEAN).value[-1] < 0:
+        return Verdict("bad", f"{where}, the rollout is no better than the mean latent at h = {at.horizon}.")
+    if skill == 0:
+        return Verdict("warning", f"{where}, the rollout does not beat both persistence and the mean latent at h = 1.")
+    if skill < at.horizon:
+        return Verdict("warning", f"{where}, the rollout beats persistence and the mean latent only up to h = {skill}.")
+    if all(at.trained.minus(control).high[-1] < 0 for control in (PERSISTENCE, MEAN)):
+        return Verdict("good", f"{where}, the rollout beats persistence and the mean latent at every h up to {skill}.")
+    text = f"the rollout beats both controls up to h = {skill}, but there an interval includes no difference"
+    return Verdict("warning", f"{where}, {text}.")
+
+
+def _action_verdict(at: Measured) -> list[Verdict]:
+    if at.trained.minus(SHUFFLED).high[-1] < 0:
+        return []
+    text = f"At h = {at.horizon}, the future actions of another subject serve as well: no use of actions shows."
+    return [Verdict("warning", text)]
+
+
+def _untrained_verdict(at: Measured, difference: Estimate) -> list[Verdict]:
+    value = _last(difference)[0]
+    if value is None or value < 0:
+        return []
+    text = (
+        f"At h = {at.horizon}, the untrained encoder's latents are forecast as well or better relative to their scale: "
+        "read drift beside what the latents hold."
+    )
+    return [Verdict("warning", text)]
+
+
+def _summary(contexts: list[Measured | Unmeasured], note: str) -> Table:
+    """A few horizons of each context, one row each."""
+    columns = [
+        Column("context", "steps"),
+        Column("h", "steps"),
+        *_columns("l1", "latent l1"),
+        *_columns("drift", "%"),
+        *_columns("l1_over_scale"),
+        *_columns("minus_persistence", "latent l1"),
+        *_columns("minus_mean_latent", "latent l1"),
+        *_columns("minus_shuffled_actions", "latent l1"),
+        *_columns("skill_horizon", "steps"),
+        Column("latent_scale", "latent l1"),
+        Column("windows", digits=6),
+        Column("subjects", digits=6),
+    ]
+    rows: list[list[Cell]] = []
+    for at in contexts:
+        if isinstance(at, Unmeasured):
+            rows.append([at.context, *[None] * (len(columns) - 1)])
+            continue
+        for h in sorted({h for h in SUMMARY_HORIZONS if h < at.horizon} | {at.horizon}):
+            rows.append([at.context, h, *_summary_cells(at, h - 1), at.windows, at.subjects])
+    return Table("summary", "Rollout error and drift", columns, rows, note)
+
+
+def _summary_cells(at: Measured, place: int) -> list[Cell]:
+    curves = at.trained
+    shuffled = _cells(curves.minus(SHUFFLED), place) if SHUFFLED in curves.means else [None] * 3
+    return [
+        *_cells(curves.l1(ROLLOUT), place),
+        *_cells(curves.drift(ROLLOUT), place),
+        *_cells(curves.scaled(ROLLOUT), place),
+        *_cells(curves.minus(PERSISTENCE), place),
+        *_cells(curves.minus(MEAN), place),
+        *shuffled,
+        *_last(curves.skill_horizon()),
+        _cell(curves.scale),
+    ]
+
+
+def _horizons(contexts: list[Measured | Unmeasured], note: str) -> Table:
+    """Every horizon of every forecast, tidy."""
+    columns = [
+        Column("context", "steps"),
+        Column("h", "steps"),
+        Column("encoder"),
+        Column("forecast"),
+        *_columns("l1", "latent l1"),
+        *_columns("drift", "%"),
+        *_columns("l1_over_scale"),
+        *_columns("rollout_minus_this", "latent l1"),
+        Column("windows", digits=6),
+        Column("subjects", digits=6),
+    ]
+    rows: list[list[Cell]] = []
+    for at in contexts:
+        if isinstance(at, Unmeasured):
+            rows.append([at.context, *[None] * (len(columns) - 1)])
+            continue
+        for name, curves in _encoders(at).items():
+            for forecast in curves.means:
+                estimates = [curves.l1(forecast), curves.drift(forecast), curves.scaled(forecast)]
+                estimates += [] if forecast == ROLLOUT else [curves.minus(forecast)]
+                for h in range(1, at.horizon + 1):
+                    cells = [cell for estimate in estimates for cell in _cells(estimate, h - 1)]
+                    cells += [None] * (12 - len(cells))
+                    rows.append([at.context, h, name, forecast, *cells, at.windows, at.subjects])
+    return Table("horizons", "Every forecast at every horizon", columns, rows, note)
+
+
+def _encoders(at: Measured) -> dict[str, Curves]:
+    return {"trained": at.trained} | ({"untrained": at.untrained} if at.untrained is not None else {})
+
+
+def _by_horizon(at: Measured) -> Figure:
+    curves = at.trained
+    return Figure(
+        f"l1_context_{at.context}",
+        f"Rollout error from {at.context} steps of context",
+        "horizon (steps)",
+        "l1 (latent units)",
+        [
+            _series("rollout", curves.l1(ROLLOUT)),
+            *(_series(name, curves.l1(name), control=True) for name in curves.means if name != ROLLOUT),
+        ],
+        note=f"{at.windows} windows of {at.subjects} subjects, the same at every horizon. {_scale_note(curves)}",
+    )
+
+
+def _against_untrained(at: Measured | None) -> list[Figure]:
+    if at is None or at.untrained is None:
+        return []
+    series = [
+        _series("rollout", at.trained.scaled(ROLLOUT)),
+        _series("persistence", at.trained.scaled(PERSISTENCE), control=True),
+        _series("rollout, untrained encoder", at.untrained.scaled(ROLLOUT), control=True),
+        _series("persistence, untrained encoder", at.untrained.scaled(PERSISTENCE), control=True),
+    ]
+    title = f"Trained and untrained encoder, {at.context} steps of context"
+    note = (
+        "Each in its own latents, relative to their scale: 1 is as far off as the mean latent. Low values are no merit "
+        "by themselves, as latents that hold less are easier to forecast."
+    )
+    return [Figure("untrained", title, "horizon (steps)", "l1 / latent scale", series, note=note)]
+
+
+def _scale_note(curves: Curves) -> str:
+    return f"Latent scale: {curves.scale:.3g}."
+
+
+def _series(label: str, estimate: Estimate, control: bool = False) -> Series:
+    horizons = [float(h) for h in range(1, len(estimate.value) + 1)]
+    value, low, high = ([_cell(one) for one in part] for part in (estimate.value, estimate.low, estimate.high))
+    return Series(label, horizons, value, [] if control else low, [] if control else high, control)
+
+
+def _columns(name: str, unit: str = "") -> list[Column]:
+    return [Column(name, unit), Column(f"{name}_low", unit), Column(f"{name}_high", unit)]
+
+
+def _cells(estimate: Estimate, place: int) -> list[Cell]:
+    return [_cell(part[place]) for part in (estimate.value, estimate.low, estimate.high)]
+
+
+def _last(estimate: Estimate) -> tuple[float | None, float | None, float | None]:
+    """Value and bounds at the longest horizon."""
+    value, low, high = (_cell(np.atleast_1d(part)[-1]) for part in (estimate.value, estimate.low, estimate.high))
+    return value, low, high
+
+
+def _cell(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,119 @@
+"""Rank and spread of latents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jepa_core.statistics import bootstrap_subjects, percentile_interval, spectrum, spectrum_rank
+from jepa_latent_eval.states import States
+
+ROUNDING = 1e-6
+"""Spread below this part of the latents' own size is that of float32 arithmetic, not of the data."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A standard deviation of latents, root mean square over dimensions.
+
+    per_dimension: (D,), or None where no group holds two latents. low and high: bounds of the 95 % interval of `value`.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    per_dimension: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How N latents of D dimensions lie.
+
+    size: root mean square of a coordinate, offset included. shares: (min(N, D),) share of the variance along each
+    principal direction, descending. total: spread around the grand mean. over_time: around the mean of the own
+    trajectory. across: around the mean of the same step number in all trajectories, so that what every trajectory
+    goes through alike does not count.
+    """
+
+    steps: int
+    trajectories: int
+    subjects: int
+    dimensions: int
+    size: float
+    effective_rank: float
+    shares: np.ndarray
+    total: Spread
+    over_time: Spread
+    across: Spread
+
+    @property
+    def rank_limit(self) -> int:
+        """The largest possible effective rank, min(N - 1, D)."""
+        return min(self.steps - 1, self.dimensions)
+
+    @property
+    def rank_share(self) -> float | None:
+        return self.effective_rank / self.rank_limit if self.rank_limit else None
+
+    @property
+    def relative_spread(self) -> float | None:
+        """Total spread over size: near 0 if all latents are the same but for rounding, whatever their scale."""
+        if self.size == 0:
+            return 0.0
+        return None if self.total.value is None else self.total.value / self.size
+
+    def part(self, spread: Spread) -> float | None:
+        """A spread as a part of the total one; None if either is unmeasured or the total is rounding."""
+        if spread.value is None or not self.total.value or self.total.value < ROUNDING * self.size:
+            return None
+        return spread.value / self.total.value
+
+
+def geometry(states: States, subjects: np.ndarray, draws: int, seed: int) -> Geometry:
+    """Rank and spreads of latents, with intervals over subjects.
+
+    states: N >= 1 latents. subjects: (N,) subject of each. The intervals redraw subjects around the group means found,
+    and are left out where there are fewer than two subjects. The rank has none: a subject that is drawn twice adds no
+    direction, so redrawn ranks lie below the true one.
+    """
+    latents = states.latents.astype(np.float64)
+    singular = spectrum(latents)
+    variance = singular**2
+    everyone = np.zeros(len(latents), dtype=np.int64)
+    groups = {"total": everyone, "over_time": states.trajectory, "across": states.step}
+    spreads = {name: _spread(latents, group, subjects, draws, seed) for name, group in groups.items()}
+    return Geometry(
+        steps=len(latents),
+        trajectories=len(np.unique(states.trajectory)),
+        subjects=len(np.unique(subjects)),
+        dimensions=latents.shape[1],
+        size=float(np.sqrt(np.mean(latents**2))),
+        effective_rank=spectrum_rank(singular),
+        shares=variance / variance.sum() if variance.sum() else variance,
+        **spreads,
+    )
+
+
+def _spread(latents: np.ndarray, groups: np.ndarray, subjects: np.ndarray, draws: int, seed: int) -> Spread:
+    """Pooled standard deviation within groups, with as many degrees of freedom as N less the number of groups."""
+    squares, freedom = _squared_deviations(latents, groups)
+    if freedom == 0:
+        return Spread(None)
+    correction = len(latents) / freedom
+    per_dimension = np.sqrt(squares.mean(axis=0) * correction)
+    value = float(np.sqrt(np.mean(per_dimension**2)))
+    if len(np.unique(subjects)) < 2:
+        return Spread(value, per_dimension=per_dimension)
+    redrawn = np.sqrt(bootstrap_subjects(squares.mean(axis=1), subjects, draws, seed) * correction)
+    low, high = percentile_interval(redrawn)
+    return Spread(value, float(low), float(high), per_dimension)
+
+
+def _squared_deviations(latents: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, int]:
+    """(N, D) squared deviations from the mean of the own group, and their degrees of freedom."""
+    _, owner, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.argsort(owner, kind="stable")
+    firsts = np.cumsum(counts) - counts
+    means = np.add.reduceat(latents[order], firsts, axis=0) / counts[:, None]
+    return (latents - means[owner]) ** 2, len(latents) - len(counts)

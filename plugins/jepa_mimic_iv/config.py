@@ -1,0 +1,94 @@
+"""What a recipe may say about the MIMIC-IV source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from jepa_core.config import Config, Input, SourceConfig
+from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
+
+SYNTHETIC = "synthetic"
+
+
+class SyntheticConfig(Config):
+    """Size of the synthetic MIMIC-IV that is made when `tables` says `synthetic`."""
+
+    stays: int = Field(200, ge=10, description="intensive care stays to make")
+    seed: int = Field(0, ge=0, description="seed of the generator; the same seed makes the same tables")
+
+
+class SplitConfig(Config):
+    """Split by subject, stratified by death in hospital."""
+
+    fractions: tuple[float, float, float] = Field(
+        (0.70, 0.15, 0.15), description="shares of the subjects in train, tuning and held_out; they add up to 1"
+    )
+    seed: int = Field(42, ge=0, description="seed that shuffles the subjects")
+
+
+class MimicIVConfig(SourceConfig):
+    """Intensive care stays of MIMIC-IV, hour by hour, from the tables as they are distributed."""
+
+    tables: str = Field(
+        SYNTHETIC,
+        description="folder that holds hosp/ and icu/ (each table as .csv.gz, .csv or .parquet), "
+        "or the word `synthetic` to make tables of invented patients",
+    )
+    synthetic: SyntheticConfig = Field(
+        SyntheticConfig(), description="the synthetic tables; read only where `tables` says `synthetic`"
+    )
+    min_age: int = Field(18, ge=0, description="least age in years at admission to intensive care")
+    min_hours: float = Field(6.0, gt=0, description="shortest stay that is kept, in hours")
+    first_icu_stay: bool = Field(True, description="keep only the first intensive care stay of each hospital admission")
+    step_hours: float = Field(1.0, gt=0, description="hours of a step")
+    max_steps: int = Field(336, gt=0, description="steps after which a stay is cut off (336 hours are two weeks)")
+    lab_visibility: Literal["stored", "charted"] = Field(
+        "stored",
+        description="when a laboratory result is seen: `stored` is when it became available, "
+        "`charted` is when the specimen was drawn (as in the published reference, which sees results before they exist)",
+    )
+    split: SplitConfig = Field(SplitConfig(), description="how subjects are divided into train, tuning and held_out")
+    memory_limit: str = Field(
+        "2GB",
+        pattern=r"^\d+(\.\d+)?\s*(MB|MiB|GB|GiB)$",
+        description="memory that extraction may use before it works on disk, such as 2GB",
+    )
+    threads: int = Field(2, ge=1, description="threads that extraction uses")
+
+    @field_validator("tables")
+    @classmethod
+    def _not_empty(cls, tables: str) -> str:
+        if not tables.strip():
+            raise ValueError("give the folder that holds hosp/ and icu/, or the word synthetic")
+        return tables
+
+    @property
+    def is_synthetic(self) -> bool:
+        return self.tables == SYNTHETIC
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the distributed tables."""
+        return Path(self.tables).expanduser()
+
+    def inputs(self) -> list[Input]:
+        """The table files that building the store will read; none for synthetic tables, which are made on the way."""
+        if self.is_synthetic:
+            return []
+        found = (find_table(self.folder, table) for table in COLUMNS)
+        return [Input(path, path.stat().st_size) for path in found if path is not None]
+
+    def missing(self) -> list[str]:
+        """One sentence for each table that is not there, or one for the folder."""
+        if self.is_synthetic:
+            return []
+        if not self.folder.is_dir():
+            return [f"the folder {self.folder} is not there; set `tables` to the folder that holds hosp/ and icu/ of MIMIC-IV"]
+        return [
+            f"table {table} is not in {self.folder} (looked for {', '.join(SUFFIXES)})"
+            for table in COLUMNS
+            if find_table(self.folder, table) is None
+        ]

@@ -1,0 +1,81 @@
+"""Where the tables of MIMIC-IV lie as they are distributed, and which of their columns are read. Imports no DuckDB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SUFFIXES: tuple[str, ...] = (".parquet", ".csv", ".csv.gz")
+"""Formats of a table, the fastest to read first: where a table stands in several, the first found is read."""
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "hosp/patients": {
+        "subject_id": "BIGINT",
+        "gender": "VARCHAR",
+        "anchor_age": "INTEGER",
+        "anchor_year": "INTEGER",
+    },
+    "hosp/admissions": {"hadm_id": "BIGINT", "race": "VARCHAR", "hospital_expire_flag": "INTEGER"},
+    "icu/icustays": {
+        "subject_id": "BIGINT",
+        "hadm_id": "BIGINT",
+        "stay_id": "BIGINT",
+        "intime": "TIMESTAMP",
+        "outtime": "TIMESTAMP",
+    },
+    "icu/d_items": {"itemid": "INTEGER", "label": "VARCHAR"},
+    "icu/chartevents": {
+        "stay_id": "BIGINT",
+        "charttime": "TIMESTAMP",
+        "itemid": "INTEGER",
+        "value": "VARCHAR",
+        "valuenum": "DOUBLE",
+    },
+    "icu/outputevents": {"stay_id": "BIGINT", "charttime": "TIMESTAMP", "itemid": "INTEGER", "value": "DOUBLE"},
+    "icu/inputevents": {
+        "stay_id": "BIGINT",
+        "starttime": "TIMESTAMP",
+        "endtime": "TIMESTAMP",
+        "itemid": "INTEGER",
+        "amount": "DOUBLE",
+        "amountuom": "VARCHAR",
+        "rate": "DOUBLE",
+        "rateuom": "VARCHAR",
+        "ordercategorydescription": "VARCHAR",
+        "patientweight": "DOUBLE",
+        "statusdescription": "VARCHAR",
+    },
+    "hosp/labevents": {
+        "subject_id": "BIGINT",
+        "hadm_id": "BIGINT",
+        "specimen_id": "BIGINT",
+        "itemid": "INTEGER",
+        "charttime": "TIMESTAMP",
+        "storetime": "TIMESTAMP",
+        "value": "VARCHAR",
+        "valuenum": "DOUBLE",
+    },
+    "hosp/prescriptions": {
+        "hadm_id": "BIGINT",
+        "starttime": "TIMESTAMP",
+        "stoptime": "TIMESTAMP",
+        "drug": "VARCHAR",
+        "prod_strength": "VARCHAR",
+        "dose_val_rx": "VARCHAR",
+        "dose_unit_rx": "VARCHAR",
+        "route": "VARCHAR",
+    },
+    "hosp/emar": {
+        "subject_id": "BIGINT",
+        "hadm_id": "BIGINT",
+        "charttime": "TIMESTAMP",
+        "medication": "VARCHAR",
+        "event_txt": "VARCHAR",
+    },
+}
+"""Columns that are read of each table, with the DuckDB type that each must have; every other column is skipped."""
+
+
+def find_table(folder: Path, table: str) -> Path | None:
+    """The file of a table such as `icu/icustays`, or None."""
+    candidates = (folder / f"{table}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)

@@ -1,0 +1,150 @@
+"""Reading the distributed tables with DuckDB, in this process and out of core, with errors that a user can act on."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from jepa_core.errors import DataError, JepaError, RunError
+from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
+
+_LINE = re.compile(r"on Line: (\d+)")
+_COLUMN = re.compile(r'converting column "(\w+)"')
+_WHAT_TO_DO = "compare the file with its checksum in SHA256SUMS.txt, and copy or download it again"
+
+
+class Tables:
+    """The tables in a folder, found and checked: every table is there, opens, and has the columns that are read.
+
+    Raises DataError naming every table or column that is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise DataError(f"the folder {folder} is not there; set `tables` to the folder that holds hosp/ and icu/ of MIMIC-IV")
+        found = {table: find_table(folder, table) for table in COLUMNS}
+        missing = [table for table, path in found.items() if path is None]
+        if missing:
+            raise DataError(
+                f"{folder} lacks {', '.join(missing)} (looked for {', '.join(SUFFIXES)}); "
+                "the tables must lie in hosp/ and icu/ as they are distributed"
+            )
+        self.paths: dict[str, Path] = {table: path for table, path in found.items() if path is not None}
+        self._scans = {table: _scan(table, path) for table, path in self.paths.items()}
+
+    def scan(self, table: str) -> str:
+        """SQL of the table's wanted columns, each in its type."""
+        return self._scans[table]
+
+
+def _scan(table: str, path: Path) -> str:
+    wanted = COLUMNS[table]
+    header = _parquet_columns(path) if path.suffix == ".parquet" else _csv_columns(path)
+    absent = [column for column in wanted if column not in header]
+    if absent:
+        raise DataError(
+            f"{path}: column {', '.join(absent)} is missing; the file has {len(header)} columns and must be the table {table} "
+            "of MIMIC-IV as it is distributed"
+        )
+    if path.suffix == ".parquet":
+        columns = ", ".join(f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in wanted.items())
+        return f"(SELECT {columns} FROM read_parquet({_quoted(path)}))"
+    kinds = ", ".join(f"{_quoted(column)}: {_quoted(wanted.get(column, 'VARCHAR'))}" for column in header)
+    columns = ", ".join(f'"{column}"' for column in wanted)
+    return (
+        f"(SELECT {columns} FROM read_csv({_quoted(path)}, columns = {{{kinds}}}, auto_detect = false, header = true, "
+        "delim = ',', quote = '\"', escape = '\"'))"
+    )
+
+
+def _quoted(text: object) -> str:
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def _csv_columns(path: Path) -> list[str]:
+    try:
+        opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+        with opened as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
+            header = next(csv.reader(text), [])
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as {path.suffix.lstrip('.')}; {_WHAT_TO_DO}") from error
+    if not header:
+        raise DataError(f"{path} is empty: it has no header line; {_WHAT_TO_DO}")
+    return header
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    try:
+        described = duckdb.execute(f"DESCRIBE SELECT * FROM read_parquet({_quoted(path)})").fetchall()
+    except duckdb.Error as error:
+        raise DataError(f"{path} cannot be read as parquet; {_WHAT_TO_DO}") from error
+    return [row[0] for row in described]
+
+
+class Workspace:
+    """A DuckDB database in a scratch folder, which spills there when it reaches its memory limit. Use as a context manager."""
+
+    def __init__(self, tables: Tables, scratch: Path, memory_limit: str, threads: int) -> None:
+        self._tables = tables
+        self._connection = duckdb.connect(scratch / "extraction.duckdb")
+        self._connection.execute(f"SET memory_limit = {_quoted(memory_limit)}")
+        self._connection.execute(f"SET temp_directory = {_quoted(scratch / 'spill')}")
+        self._connection.execute(f"SET threads = {threads}")
+        self._connection.execute("SET enable_progress_bar = false")
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._connection.close()
+
+    def give(self, name: str, columns: dict[str, list[Any]]) -> None:
+        """Make a small table out of Python values."""
+        self._connection.register("given", pa.table(columns))
+        self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM given")
+        self._connection.unregister("given")
+
+    def execute(self, sql: str, parameters: dict[str, Any] | None = None, reads: str = "") -> duckdb.DuckDBPyConnection:
+        """Run a statement. `reads` is the distributed table that it scans, written `{table}` in the statement.
+
+        Raises DataError if that table cannot be read, with file, line and column but never what stands there, and RunError if
+        memory or disk do not suffice.
+        """
+        statement = sql.replace("{table}", self._tables.scan(reads)) if reads else sql
+        try:
+            return self._connection.execute(statement, parameters or {})
+        except duckdb.Error as error:
+            # The database's own message quotes the line, so it must reach neither the user nor a log.
+            raise _explained(error, self._tables.paths.get(reads), reads) from None
+
+    def rows(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        return self.execute(sql, parameters).fetchall()
+
+
+def _explained(error: duckdb.Error, path: Path | None, table: str) -> JepaError:
+    message = str(error)
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return RunError("extraction reached its memory limit where it cannot work on disk; raise `memory_limit` of the source")
+    if re.search(r"[Nn]o space left|max_temp_directory_size|could not write", message, re.IGNORECASE):
+        return RunError("the disk that holds the scratch folder is full; free some space and run again")
+    if path is None:
+        return RunError(f"extraction failed inside the database ({type(error).__name__})")
+    if re.search(r"GZIP|zlib|end of file|magic bytes|decompress", message, re.IGNORECASE):
+        return DataError(f"{path} is truncated or damaged; {_WHAT_TO_DO}")
+    line, column = _LINE.search(message), _COLUMN.search(message)
+    where = f"{path}" + (f", line {line.group(1)}" if line else "")
+    if column:
+        kind = COLUMNS[table].get(column.group(1), "text")
+        return DataError(f"{where}: column {column.group(1)} holds a value that is no {kind}; correct the line, or {_WHAT_TO_DO}")
+    if line:
+        return DataError(f"{where}: the line has too many or too few columns, or a broken quote; {_WHAT_TO_DO}")
+    return DataError(f"{path}: a value does not have the type that its column must have; {_WHAT_TO_DO}")
