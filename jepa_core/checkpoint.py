@@ -35,7 +35,7 @@ log = logging.getLogger("jepa")
 def save_checkpoint(folder: Path, progress: Progress, stage_done: bool) -> None:
     """Write a checkpoint of the progress into `folder`; with `stage_done`, one that goes on with the next stage.
 
-    Raises RunError if the disk is full; the earlier checkpoints stay.
+    Raises RunError if the disk is full; the earlier checkpoints are kept.
     """
     index, step = (progress.index + 1, 0) if stage_done else (progress.index, progress.step)
     final = folder / f"{progress.total_step:08d}-{index:02d}"

@@ -258,6 +258,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from jepa_core.recipe import find_recipe
     from jepa_core.run import Run, next_folder
 
+    os.umask(0o077)  # what is made from records is for its owner alone
     recipe = _load(arguments)
     missing = make_plan(recipe).missing
     if missing:
@@ -270,20 +271,20 @@ def _run(arguments: argparse.Namespace) -> int:
 def _resume(arguments: argparse.Namespace) -> int:
     from jepa_core.run import Run
 
+    os.umask(0o077)
     return _execute(Run.open(arguments.run, _registry()), arguments)
 
 
 def _execute(run: Any, arguments: argparse.Namespace) -> int:
     """Run the pipeline with metrics, progress and checkpoints hung on its hooks."""
     arguments.run_folder = run.folder
-    os.umask(0o077)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve each other on machines with few cores
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic algorithms ask for on a GPU
     os.environ["HF_HUB_OFFLINE"] = "1"
     from jepa_core.pipeline import execute
-    from jepa_core.progress import Bars, Checkpointer, Interrupt, Metrics, Plain
+    from jepa_core.progress import Bars, Checkpointer, Display, Interrupt, Metrics, Plain
 
-    display = Bars() if sys.stderr.isatty() and not arguments.quiet else Plain(lines=0 if arguments.quiet else 5)
+    display = Display() if arguments.quiet else Bars() if sys.stderr.isatty() else Plain()
     interrupt = Interrupt()
     for plugin in (Metrics(display), Checkpointer(interrupt)):
         run.registry.manager.register(plugin)

@@ -167,9 +167,7 @@ def train(run: Run, learner: Learner) -> None:
 
 
 def _restore(run: Run, progress: Progress) -> None:
-    if restore_checkpoint(run.checkpoints, progress) is None:
-        return
-    if progress.index < len(progress.stages):
+    if restore_checkpoint(run.checkpoints, progress) is not None and progress.index < len(progress.stages):
         log.info("going on with phase '%s' after step %d", progress.stage.name, progress.step)
     _drop_metrics_after(run.folder / "metrics.jsonl", progress)
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from jepa_core.checkpoint import save_checkpoint
-from jepa_core.curriculum import Progress
+from jepa_core.curriculum import Progress, Stage
 from jepa_core.errors import Preempted
 from jepa_core.files import disk_errors, write_json
 from jepa_core.findings import Findings
@@ -42,7 +42,7 @@ def is_logged(step: int, steps: int) -> bool:
 class Metrics:
     """Writes `metrics.jsonl` and `costs.json`, and shows each line on the terminal."""
 
-    def __init__(self, display: Plain | Bars) -> None:
+    def __init__(self, display: Display) -> None:
         self._display = display
         self._began = time.monotonic()
         self._began_at = 0
@@ -109,63 +109,77 @@ def _latent_rank(learner: Learner) -> float | None:
     return effective_rank(states.cpu().numpy().astype(np.float64))
 
 
-class Plain:
-    """One line a logged step, for logs and pipes."""
+class Display:
+    """What is shown of a run; this one shows nothing."""
 
-    def __init__(self, stream: Any = None, lines: int = 5) -> None:
-        self._stream = stream or sys.stderr
-        self._lines = lines
-        self._seen = 0
+    def phase_started(self, progress: Progress) -> None:
+        """A phase begins or goes on."""
+
+    def stepped(self, progress: Progress) -> None:
+        """A step is done."""
+
+    def logged(self, record: dict[str, Any]) -> None:
+        """A step was written down."""
+
+    def phase_ended(self, progress: Progress) -> None:
+        """A phase is done."""
+
+    def evaluated(self, name: str, findings: Findings) -> None:
+        """An evaluator is done."""
+
+    def close(self) -> None:
+        """The run ends, however it does."""
+
+
+class Plain(Display):
+    """Lines, for logs and pipes: five or so a phase."""
+
+    LINES = 5
+
+    def __init__(self) -> None:
+        self._due = 0.0
 
     def phase_started(self, progress: Progress) -> None:
         stage = progress.stage
-        what = " and ".join(sorted(stage.config.trains)) or "nothing"
-        self._print(f"phase {progress.index + 1}/{len(progress.stages)} {stage.name}: {stage.config.steps} steps, trains {what}")
-        self._seen = 0
-
-    def stepped(self, progress: Progress) -> None:
-        pass
+        self._print(f"phase {progress.index + 1}/{len(progress.stages)} {stage.name}: {_what(stage)}")
+        self._due = 0.0
 
     def logged(self, record: dict[str, Any]) -> None:
         share = record["step"] / record["steps"]
-        if record["step"] == 1 or share * self._lines >= self._seen:
-            self._seen = int(share * self._lines) + 1
-            left = (record["steps"] - record["step"]) / record["steps_per_second"]
-            rate = record["steps_per_second"]
-            self._print(
-                f"  step {record['step']}/{record['steps']}  {describe(record)}  {rate:.2f} steps/s  {left:.0f} s left"
-            )
-
-    def phase_ended(self, progress: Progress) -> None:
-        pass
+        if share < self._due and share < 1:
+            return
+        self._due = share + 1 / self.LINES
+        rate = record["steps_per_second"]
+        left = (record["steps"] - record["step"]) / rate
+        self._print(f"  step {record['step']}/{record['steps']}  {describe(record)}  {rate:.2f} steps/s  {left:.0f} s left")
 
     def evaluated(self, name: str, findings: Findings) -> None:
         for verdict in findings.verdicts:
             self._print(f"  {name}: {verdict.level}: {verdict.text}")
 
-    def close(self) -> None:
-        pass
-
     def _print(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
 
-class Bars:
+class Bars(Display):
     """A progress bar a phase, on a terminal."""
+
+    COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Bar(*columns, TextColumn("{task.fields[now]}"), console=self._console)
-        self._task = None
+        self._task: TaskID | None = None
 
     def phase_started(self, progress: Progress) -> None:
         stage = progress.stage
-        if not stage.config.steps:
-            return
-        self._bar.start()
         name = f"{progress.index + 1}/{len(progress.stages)} {stage.name}"
-        self._task = self._bar.add_task(name, total=stage.config.steps, completed=progress.step, now="")
+        if stage.config.steps:
+            self._bar.start()
+            self._task = self._bar.add_task(name, total=stage.config.steps, completed=progress.step, now="")
+        else:
+            self._console.print(f"{name}: {_what(stage)}")
 
     def stepped(self, progress: Progress) -> None:
         self._bar.update(self._task, completed=progress.step)
@@ -174,17 +188,22 @@ class Bars:
         self._bar.update(self._task, now=f"{describe(record)}  {record['steps_per_second']:.2f} steps/s")
 
     def phase_ended(self, progress: Progress) -> None:
-        if not progress.stage.config.steps:
-            self._console.print(f"{progress.index + 1}/{len(progress.stages)} {progress.stage.name}: done")
+        self._bar.refresh()
 
     def evaluated(self, name: str, findings: Findings) -> None:
         self._bar.stop()
-        colours = {"good": "green", "warning": "yellow", "bad": "red"}
         for verdict in findings.verdicts:
-            self._console.print(f"[{colours[verdict.level]}]{verdict.level}[/] {name}: {verdict.text}")
+            self._console.print(f"[{self.COLOURS[verdict.level]}]{verdict.level}[/] {name}: {verdict.text}")
 
     def close(self) -> None:
         self._bar.stop()
+
+
+def _what(stage: Stage) -> str:
+    """What a stage does, in a few words."""
+    trains = f"trains {' and '.join(sorted(stage.config.trains))}" if stage.config.steps else "acts at once"
+    updates = f", updates the {stage.config.updates}" if stage.config.updates else ""
+    return f"{stage.config.steps} steps, {trains}{updates}"
 
 
 def describe(record: dict[str, Any]) -> str:

@@ -50,7 +50,7 @@ class Events:
 class Trajectories:
     """N trajectories with S steps in all.
 
-    identifier, subject: (N,) int64, the source's own; they stay in the store and never reach a log, an error or a report.
+    identifier, subject: (N,) int64, the source's own; they are kept in the store and never reach a log, an error or a report.
     split: (N,) int8 index into SPLITS. steps: (N,) int32 number of steps. static, state, action: their events. texts: what the events'
     `text` points into.
     """

@@ -18,7 +18,7 @@ from jepa_core.recipe.yaml_tree import ListNode, Node, ScalarNode, SectionNode, 
 
 _LONGEST_SHOWN = 40
 _LOOK_ALIKE = 0.6
-_LOOK_SAME = 0.8
+_LOOK_SAME = 0.75
 _RANGES_AND_CHOICES = {
     "greater_than",
     "greater_than_equal",
@@ -61,7 +61,7 @@ def validate(section: Section, sections: Sequence[Section], problems: Problems) 
     """The section's config; None after noting every problem it has. `sections` are where a stray key may belong."""
     values = {key: plain(entry.node) for key, entry in section.node.entries.items() if key not in section.frame}
     try:
-        # Strict, so that text is no number and `no` no truth value; as JSON, so that lists become tuples and text paths.
+        # Strict: text is no number and `no` no truth value. As JSON: lists still become tuples and text paths.
         return section.model.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
@@ -96,18 +96,16 @@ def shown(node: Node) -> str:
 
 def _explain(detail: Any, section: Section, sections: Sequence[Section], problems: Problems) -> None:
     spot = _spot(section.node, detail["loc"])
-    if isinstance(spot.node, UnusableNode):
-        return
     if detail["type"] == "extra_forbidden":
         _unknown_key(section, spot, sections, problems)
+    elif isinstance(spot.node, UnusableNode):
+        return
     elif detail["type"] == "missing":
         _missing_key(section, spot, str(detail["loc"][-1]), problems)
     elif _is_about_type_or_range(detail["type"]) and (found := type_at(section.model, spot.path)):
         # Every member of a union that refuses a value gives an error of its own; they become one problem here.
-        expected = describe(*found)
-        problems.add(
-            spot.node.place, f"expected {expected}, found {shown(spot.node)}", _value_hint(expected, spot.node)
-        )
+        expected, node = describe(*found), spot.node
+        problems.add(node.place, f"expected {expected}, found {shown(node)}", _value_hint(expected, node))
     else:
         problems.add(spot.node.place, _own_words(detail))
 
@@ -187,7 +185,7 @@ def _value_hint(expected: str, node: Node) -> str:
             return f"write {int(node.value)}"
         return f'put it in quotes: "{node.text}"' if node.value is not None and expected in ("text", "a path") else ""
     options = expected.split("'")[1::2]
-    if near := difflib.get_close_matches(node.value, options, n=1, cutoff=_LOOK_ALIKE):
+    if near := difflib.get_close_matches(node.value, options, n=1, cutoff=_LOOK_SAME):
         return f"did you mean '{near[0]}'?"
     if "true or false" in expected and node.value.lower() in ("no", "off", "n", "yes", "on", "y", "true", "false"):
         return f"write {'true' if node.value.lower() in ('yes', 'on', 'y', 'true') else 'false'}"

@@ -27,15 +27,17 @@ def describe_field(field: FieldInfo) -> str:
     default = field.default
     if default is PydanticUndefined or isinstance(default, BaseModel):
         return words
-    shown = {None: "null", True: "true", False: "false"}.get(default, default) if _is_word(default) else default
-    return f"{words}; default {shown}"
+    return f"{words}; default {_as_yaml(default)}"
 
 
 def describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """What values a type takes, in plain words."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return describe(arguments[0], [*arguments[1:], *metadata])
+        inner = [
+            bound for mark in arguments[1:] for bound in (mark.metadata if isinstance(mark, FieldInfo) else [mark])
+        ]
+        return describe(arguments[0], [*inner, *metadata])
     if origin in (Union, types.UnionType):
         return _either([describe(member, metadata) for member in arguments])
     if origin is Literal:
@@ -135,5 +137,9 @@ def _either(words: list[str]) -> str:
     return " or ".join([", ".join(distinct[:-1]), distinct[-1]]) if len(distinct) > 1 else distinct[0]
 
 
-def _is_word(value: Any) -> bool:
-    return value is None or isinstance(value, bool)
+def _as_yaml(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_as_yaml, value))}]"
+    return f"'{value}'" if isinstance(value, str) else str(value)

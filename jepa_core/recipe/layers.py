@@ -51,8 +51,8 @@ def read_layers(path: Path, environment: Mapping[str, str], problems: Problems) 
 def read_overrides(overrides: Sequence[str], environment: Mapping[str, str], problems: Problems) -> SectionNode | None:
     """The layer that `dotted.key=value` arguments make together; of two for one key the later holds. None for none."""
     layer: SectionNode | None = None
-    for override in overrides:
-        section = _override(override, environment, problems)
+    for number, override in enumerate(overrides, start=1):
+        section = _override(Text(COMMAND_LINE, (override,), number), environment, problems)
         if section is not None:
             layer = section if layer is None else _joined(layer, section)
     return layer
@@ -127,24 +127,23 @@ def _parent(node: Node, child: Path, seen: list[Path], problems: Problems) -> Pa
     return parent
 
 
-def _override(override: str, environment: Mapping[str, str], problems: Problems) -> SectionNode | None:
+def _override(text: Text, environment: Mapping[str, str], problems: Problems) -> SectionNode | None:
     """One override as nested sections."""
-    text = Text(COMMAND_LINE, (override,))
+    override = text.lines[0]
     dotted, equals, _ = override.partition("=")
     keys = dotted.split(".")
     if not equals or not all(keys):
-        problems.add(
-            Place(text, 1, 1, len(override)), "expected key=value", "such as seed=1 or curriculum.NAME.steps=100"
-        )
+        hint = "such as seed=1 or curriculum.NAME.steps=100"
+        problems.add(Place(text, text.first_line, 1, len(override)), "expected key=value", hint)
         return None
     if keys[0] == "extends":
-        problems.add(Place(text, 1, 1, len("extends")), "'extends' can only stand in a file")
+        problems.add(Place(text, text.first_line, 1, len("extends")), "'extends' can only stand in a file")
         return None
     node = parse_value(text, len(dotted) + 1, environment, problems)
     column = len(dotted) + 1
     for key in reversed(keys):
         column -= len(key)
-        place = Place(text, 1, column, len(key))
+        place = Place(text, text.first_line, column, len(key))
         node = SectionNode({key: Entry(place, node)}, place)
         column -= 1
     return node

@@ -45,8 +45,10 @@ def find_recipe(reference: str | Path, folder: Path | None = None) -> Path:
 
 
 def _neighbours(path: Path) -> list[str]:
-    folder = path.parent
-    return [entry.name for entry in folder.iterdir() if entry.suffix in _SUFFIXES] if folder.is_dir() else []
+    try:
+        return [entry.name for entry in path.parent.iterdir() if entry.suffix in _SUFFIXES]
+    except (OSError, ValueError):
+        return []
 
 
 def _suggestion(name: str, names: list[str], otherwise: str) -> str:

@@ -12,19 +12,24 @@ from jepa_core.errors import PluginError, RecipeError
 COMMAND_LINE = "command line"
 _WIDEST_LINE = 110
 _LONGEST_MESSAGE = 300
+_MOST_SHOWN = 50
 
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """A text that places point into: a recipe file, or one `key=value` of the command line."""
+    """A text that places point into: a recipe file, or one `key=value` of the command line.
+
+    first_line: number of its first line; for an override, its number among the overrides.
+    """
 
     name: str
     lines: tuple[str, ...]
+    first_line: int = 1
 
 
 @dataclass(frozen=True)
 class Place:
-    """A stretch of one line of a text. line and column count from 1."""
+    """A stretch of one line of a text. column counts from 1, line from the text's first."""
 
     text: Text
     line: int
@@ -39,7 +44,10 @@ class Place:
 
 @dataclass(frozen=True)
 class RecipeProblem:
-    """One mistake. source_lines: the line it stands on, after the line before it where there is one."""
+    """One mistake. source_lines: the line it stands on, after the line before it where there is one.
+
+    Of an override, the file is `command line` and the line its number among the overrides.
+    """
 
     file: str
     line: int
@@ -123,7 +131,9 @@ class InvalidRecipe(RecipeError):
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
         files = list(dict.fromkeys(problem.file for problem in self.problems))
         places = [f"on the {file}" if file == COMMAND_LINE else f"in {file}" for file in files]
-        return "\n".join([f"{count} {' and '.join(places)}", *map(str, self.problems)])
+        more = len(self.problems) - _MOST_SHOWN
+        last = [f"  ... and {more} more"] if more > 0 else []
+        return "\n".join([f"{count} {' and '.join(places)}", *map(str, self.problems[:_MOST_SHOWN]), *last])
 
 
 @dataclass
@@ -134,7 +144,8 @@ class Problems:
 
     def add(self, place: Place, message: str, hint: str = "", broken_plugin: bool = False) -> None:
         """Note a problem; the same one twice counts once."""
-        lines = place.text.lines[max(place.line - 2, 0) : place.line]
+        last = place.line - place.text.first_line
+        lines = place.text.lines[max(last - 1, 0) : last + 1]
         problem = RecipeProblem(
             place.text.name, place.line, place.column, message, lines, place.width, hint, broken_plugin
         )

@@ -46,9 +46,7 @@ class WindowsConfig(Config):
 class RuntimeConfig(Config):
     """How a run uses the machine. None of it changes what is learned, beyond rounding."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="where tensors live; auto: a GPU if there is one"
-    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU if there is one")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="type of activations")
     threads: Literal["auto"] | Annotated[int, Field(ge=1)] = Field("auto", description="CPU threads")
     checkpoint_every: int = Field(200, ge=1, description="optimizer steps between checkpoints")

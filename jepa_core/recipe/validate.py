@@ -39,21 +39,23 @@ def build_recipe(tree: SectionNode, default_name: str, registry: Registry, probl
     parts = [part for part in [*singles.values(), *phases, *evaluators] if part]
     parts += [regularizer for phase in phases for regularizer in phase.regularizers]
     sections = [header, windows, runtime, *(part.section for part in parts if part.section)]
-    own = [validate(section, sections, problems) for section in (header, windows, runtime)]
+    header_config = cast(HeaderConfig, validate(header, sections, problems))
+    windows_config = cast(WindowsConfig, validate(windows, sections, problems))
+    runtime_config = cast(RuntimeConfig, validate(runtime, sections, problems))
     for part in parts:
         part.config = validate(part.section, sections, problems) if part.section else None
     if problems.found:
         return None
     source, encoder, predictor = (cast(_Part, singles[kind]).use() for kind in _SINGLE)
     return Recipe(
-        **dict(cast(HeaderConfig, own[0])),
+        **dict(header_config),
         source=source,
-        windows=cast(WindowsConfig, own[1]),
+        windows=windows_config,
         encoder=encoder,
         predictor=predictor,
         curriculum=tuple(part.phase_use() for part in phases),
         evaluators=tuple(part.use() for part in evaluators),
-        runtime=cast(RuntimeConfig, own[2]),
+        runtime=runtime_config,
         written=dict(_written(tree, "")),
     )
 
@@ -158,7 +160,7 @@ class _Finder:
             return None
         if not isinstance(used, ScalarNode) or not isinstance(used.value, str):
             if not isinstance(used, UnusableNode):
-                self.problems.add(used.place, f"expected the name of a {kind}, found {shown(used)}")
+                self.problems.add(used.place, f"'use' takes the name of one {kind}, found {shown(used)}")
             return None
         component = self.registry.components(kind).get(used.value)
         if component is None:

@@ -30,7 +30,7 @@ from jepa_core.recipe.scalars import BadScalar, Value, expand, resolve
 LARGEST_FILE = 1024 * 1024
 """Bytes of a recipe file."""
 _NOT_YAML = re.compile("[^\t\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_MOST_VALUES = 20_000
+_MOST_VALUES = 5_000
 _DEEPEST = 32
 
 
@@ -112,13 +112,13 @@ def parse_value(text: Text, start: int, environment: Mapping[str, str], problems
     reader = _Reader(text, content, environment, problems)
     written = content[start:].strip()
     if written[:1] not in tuple("[{\"'"):
-        return reader.scalar(written, None, Place(text, 1, start + 1, max(len(content) - start, 1)))
+        return reader.scalar(written, None, Place(text, text.first_line, start + 1, max(len(content) - start, 1)))
     # Blanks keep the columns true. Only the first line may hold the key, so the blanks are no indentation of anything.
     reader.content = " " * start + content[start:]
     try:
         return reader.read()
     except _Fatal:
-        return UnusableNode(Place(text, 1, start + 1, 1))
+        return UnusableNode(Place(text, text.first_line, start + 1, 1))
 
 
 @dataclass
@@ -164,7 +164,7 @@ class _Reader:
         line = min(bisect.bisect_right(self.line_starts, start), len(self.text.lines))
         column = start - self.line_starts[line - 1]
         rest = len(self.text.lines[line - 1].rstrip()) - column
-        return Place(self.text, line, column + 1, max(min(end - start, rest), 1))
+        return Place(self.text, line - 1 + self.text.first_line, column + 1, max(min(end - start, rest), 1))
 
     def scalar(self, written: str, style: str | None, place: Place) -> Node:
         """A scalar's value: quoted ones are text, and block scalars take nothing from the environment."""
@@ -254,19 +254,22 @@ class _Reader:
         if documents > 1:
             self._fatal(place, "a second document (---)", "a recipe is one document")
         if event.tags or event.version not in (None, (1, 2)):
-            self._fatal(place, "a YAML directive (%)", "recipes are plain YAML 1.2; remove the line")
+            line = next(number for number, line in enumerate(self.text.lines, start=1) if line.startswith("%"))
+            self._fatal(
+                Place(self.text, line, 1, 1), "a YAML directive (%)", "recipes are plain YAML 1.2; remove the line"
+            )
 
     def _syntax_problem(self, error: MarkedYAMLError) -> None:
         problem = str(error.problem)
         mark = error.problem_mark or error.context_mark
         at = mark.index if mark else 0
         place = self.place(at, at + 1)
-        blanks = re.match(r"\s*", self.text.lines[place.line - 1])
+        blanks = re.match(r"\s*", self.text.lines[place.line - self.text.first_line])
         if "'\\t'" in problem or (blanks and "\t" in blanks[0]):
             self._fatal(place, "a tab", "indent with spaces")
         for sign, message, hint in _SYNTAX:
             if sign in problem:
-                if "unexpected end of stream" in problem and error.context_mark:
+                if error.context_mark and ("end of stream" in problem or "stream end" in problem):
                     place = self.place(error.context_mark.index, error.context_mark.index + 1)
                 self._fatal(place, message, hint)
         self._fatal(place, f"this is not valid YAML: {problem}")
@@ -279,10 +282,11 @@ class _Reader:
 _SYNTAX = (
     (
         "mapping values are not allowed",
-        "a ':' that does not fit here",
-        "check the indentation; quote text that holds ': '",
+        "a ':' that does not fit",
+        "check the indentation; put text with ': ' in quotes",
     ),
     ("expected <block end>", "this line does not fit the lines above", "check the indentation"),
+    ("<document start>", "this line does not fit the lines above", "check the indentation"),
     ("could not find expected ':'", "a key without ':'", "write `key: value`"),
     ("unexpected end of stream", "a quote that is not closed", ""),
     ("that cannot start any token", "text cannot begin with this character", "put it in quotes"),

@@ -81,9 +81,9 @@ def verdicts(trained: Geometry, untrained: Geometry | None, config: LatentCollap
 
 
 def _headlines(found: Geometry) -> list[Headline]:
-    limit = f"of {found.rank_limit} possible; {found.steps} states of {found.trajectories} trajectories"
+    states = f"the largest possible is {found.rank_limit}; {found.steps} states of {found.trajectories} trajectories"
     return [
-        Headline("effective rank", found.effective_rank, "directions", n=found.subjects, note=limit),
+        Headline("effective rank", found.effective_rank, f"of {found.rank_limit}", n=found.subjects, note=states),
         _part_headline("spread over time", found, found.over_time),
         _part_headline("spread across trajectories", found, found.across),
     ]
@@ -101,11 +101,11 @@ def _table(encoders: dict[str, Geometry]) -> Table:
     columns = [
         Column("encoder"),
         Column("effective_rank"),
-        Column("rank_over_largest"),
-        Column("first_direction", "share of variance"),
+        Column("rank_share", "of largest"),
+        Column("first_direction", "of variance"),
         *_columns("total_spread"),
         *_columns("spread_over_time"),
-        *_columns("spread_across_trajectories"),
+        *_columns("spread_across"),
         Column("size", "latent rms"),
         Column("spread_over_size"),
         Column("dimensions", digits=6),

@@ -21,10 +21,11 @@ METHOD = (
     "the recorded future actions, so it is a forecast given the actions. l1 is the mean over dimensions and windows; "
     "intervals are 95 %, percentiles over redrawn subjects. The mean latent is that of the train split; latent scale "
     "is the mean absolute deviation of the target states from it. Shuffled actions are those of a window of another "
-    "subject, from step C on, so they can first matter at h = 2. Drift is the growth of l1 since h = 1."
+    "subject, from step C on, so they can first matter at h = 2. Drift is the growth of l1 since h = 1. The skill "
+    "horizon is the last h up to which, at every h, the rollout beats both persistence and the mean latent."
 )
 
-HORIZONS_NOTE = "Windows, forecasts and intervals are those of the table above. A rollout is not compared to itself."
+SAME_NOTE = "Windows, forecasts and intervals are those of the first table; differences are rollout minus control."
 
 
 def describe(contexts: list[Measured | Unmeasured], config: RolloutDriftConfig) -> Findings:
@@ -36,7 +37,11 @@ def describe(contexts: list[Measured | Unmeasured], config: RolloutDriftConfig) 
     return Findings(
         headlines=_headlines(shown) if shown else _no_headlines(reasons),
         verdicts=_verdicts(shown) if shown else [Verdict("bad", f"No rollout could be measured. {' '.join(reasons)}")],
-        tables=[_summary(contexts, METHOD + nulls), _horizons(contexts, HORIZONS_NOTE + nulls)],
+        tables=[
+            _contexts(contexts, METHOD + nulls),
+            _summary(contexts, SAME_NOTE + nulls),
+            _horizons(contexts, f"{SAME_NOTE} A rollout is not compared to itself.{nulls}"),
+        ],
         figures=[*(_by_horizon(context) for context in measured), *_against_untrained(shown)],
     )
 
@@ -109,6 +114,28 @@ def _untrained_verdict(at: Measured, difference: Estimate) -> list[Verdict]:
     return [Verdict("warning", text)]
 
 
+def _contexts(contexts: list[Measured | Unmeasured], note: str) -> Table:
+    """One row a context."""
+    columns = [
+        Column("context", "steps"),
+        Column("longest_h", "steps"),
+        *_columns("skill_horizon", "steps"),
+        *_columns("l1_over_persistence"),
+        *_columns("l1_over_mean_latent"),
+        Column("latent_scale", "latent l1"),
+        *_counts(),
+    ]
+    rows: list[list[Cell]] = []
+    for at in contexts:
+        if isinstance(at, Unmeasured):
+            rows.append([at.context, *[None] * (len(columns) - 1)])
+            continue
+        over = [*_last(at.trained.over(PERSISTENCE)), *_last(at.trained.over(MEAN))]
+        skill = _last(at.trained.skill_horizon())
+        rows.append([at.context, at.horizon, *skill, *over, _cell(at.trained.scale), at.windows, at.subjects])
+    return Table("contexts", "How far the rollout is worth something", columns, rows, note)
+
+
 def _summary(contexts: list[Measured | Unmeasured], note: str) -> Table:
     """A few horizons of each context, one row each."""
     columns = [
@@ -120,10 +147,7 @@ def _summary(contexts: list[Measured | Unmeasured], note: str) -> Table:
         *_columns("minus_persistence", "latent l1"),
         *_columns("minus_mean_latent", "latent l1"),
         *_columns("minus_shuffled_actions", "latent l1"),
-        *_columns("skill_horizon", "steps"),
-        Column("latent_scale", "latent l1"),
-        Column("windows", digits=6),
-        Column("subjects", digits=6),
+        *_counts(),
     ]
     rows: list[list[Cell]] = []
     for at in contexts:
@@ -145,8 +169,6 @@ def _summary_cells(at: Measured, place: int) -> list[Cell]:
         *_cells(curves.minus(PERSISTENCE), place),
         *_cells(curves.minus(MEAN), place),
         *shuffled,
-        *_last(curves.skill_horizon()),
-        _cell(curves.scale),
     ]
 
 
@@ -161,8 +183,7 @@ def _horizons(contexts: list[Measured | Unmeasured], note: str) -> Table:
         *_columns("drift", "%"),
         *_columns("l1_over_scale"),
         *_columns("rollout_minus_this", "latent l1"),
-        Column("windows", digits=6),
-        Column("subjects", digits=6),
+        *_counts(),
     ]
     rows: list[list[Cell]] = []
     for at in contexts:
@@ -228,6 +249,10 @@ def _series(label: str, estimate: Estimate, control: bool = False) -> Series:
 
 def _columns(name: str, unit: str = "") -> list[Column]:
     return [Column(name, unit), Column(f"{name}_low", unit), Column(f"{name}_high", unit)]
+
+
+def _counts() -> list[Column]:
+    return [Column("windows", digits=6), Column("subjects", digits=6)]
 
 
 def _cells(estimate: Estimate, place: int) -> list[Cell]:

@@ -119,6 +119,6 @@ def _refuse_broken_rows(work: Workspace) -> None:
         ((count, first),) = work.rows(f"SELECT count(*), min(number) FROM every_stay WHERE {condition}")
         if count:
             raise DataError(
-                f"table icu/icustays, row {first} (counting from 1 below the header): {meaning}; {count} such rows. "
-                "Correct or remove them, or copy the table again"
+                f"{work.path('icu/icustays')}, row {first} (counted from 1 below the header): {meaning}; "
+                f"there are {count} such rows; correct or remove them, or copy the table again"
             )

@@ -29,6 +29,9 @@ SPECIMEN_TYPE = 52033
 GCS_MOTOR, GCS_VERBAL, GCS_EYES = 223901, 223900, 220739
 FIO2_CHARTED = 223835
 
+LAB_COPIES = (220621, 226537)
+"""Charted items that repeat a laboratory result under the time of its specimen (glucose in serum and in whole blood)."""
+
 
 @dataclass(frozen=True)
 class Item:

@@ -26,6 +26,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "icu/chartevents": {
         "stay_id": "BIGINT",
         "charttime": "TIMESTAMP",
+        "storetime": "TIMESTAMP",
         "itemid": "INTEGER",
         "value": "VARCHAR",
         "valuenum": "DOUBLE",

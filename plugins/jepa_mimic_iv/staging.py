@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
+
+from jepa_core.trajectories import Channel
 from jepa_mimic_iv import concepts
-from jepa_mimic_iv.cohort import Cohort
 from jepa_mimic_iv.concepts import VARIABLES, Variable
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.infusions import hourly_factor
 from jepa_mimic_iv.tables import Workspace
-from jepa_core.trajectories import Channel
 
 STATIC_CHANNELS = (
     Channel("demographics/age", "years", "demographics", "Age", 0),
@@ -30,16 +31,19 @@ CREATE MACRO tidy(words) AS nullif(trim(regexp_replace(words, '\\s+', ' ', 'g'))
 
 _CHARTED = """
 CREATE TABLE charted AS
-SELECT stay, hours(charttime, intime) AS hour, itemid AS item, valuenum AS value, tidy(value) AS text
-FROM {table} AS event JOIN stay USING (stay_id)
-WHERE itemid IN (SELECT item FROM charted_item) AND hours(charttime, intime) >= 0 AND hours(charttime, intime) < horizon
+SELECT stay, hour, item, value, text FROM (
+    SELECT
+        stay, horizon, hours(CASE WHEN repeats_lab THEN {seen} ELSE charttime END, intime) AS hour, item,
+        valuenum AS value, tidy(value) AS text
+    FROM {table} AS event JOIN stay USING (stay_id) JOIN charted_item ON itemid = item
+) WHERE hour >= 0 AND hour < horizon
 ORDER BY stay
 """
 
 _OUTPUTS = """
 CREATE TABLE output AS
 SELECT stay, hours(charttime, intime) AS hour, itemid AS item, value, NULL::VARCHAR AS text
-FROM {table} AS event JOIN stay USING (stay_id)
+FROM {table} AS event JOIN member USING (stay_id)
 WHERE itemid IN (SELECT item FROM charted_item) AND hours(charttime, intime) >= 0 AND hours(charttime, intime) < horizon
 ORDER BY stay
 """
@@ -50,8 +54,8 @@ SELECT stay, hour, drawn, item, value, text, specimen FROM (
     SELECT
         stay, horizon, hours(charttime, intime) AS drawn, hours({seen}, intime) AS hour, itemid AS item,
         valuenum AS value, tidy(value) AS text, specimen_id AS specimen
-    FROM {table} AS event JOIN stay ON event.subject_id = stay.subject_id
-    WHERE itemid IN (SELECT item FROM lab_item) AND (event.hadm_id IS NULL OR event.hadm_id = stay.hadm_id)
+    FROM {table} AS event JOIN member ON event.subject_id = member.subject_id
+    WHERE itemid IN (SELECT item FROM lab_item) AND (event.hadm_id IS NULL OR event.hadm_id = member.hadm_id)
 ) WHERE hour >= 0 AND hour < horizon
 ORDER BY stay
 """
@@ -60,12 +64,13 @@ _SEEN = {"stored": "greatest(charttime, storetime)", "charted": "charttime"}
 _INPUTS = """
 CREATE TABLE input AS
 SELECT
-    stay, greatest(hours(starttime, intime), 0) AS start, least(hours(endtime, intime), horizon) AS stop,
+    stay, greatest(hours(starttime, intime), 0) AS start,
+    CASE WHEN endtime > starttime THEN least(hours(endtime, intime), horizon) END AS stop,
     coalesce(tidy(label), 'unknown item ' || event.itemid) AS label, amount, coalesce(tidy(amountuom), '') AS amount_unit,
     rate, coalesce(tidy(rateuom), '') AS rate_unit, tidy(ordercategorydescription) AS category, patientweight AS weight,
-    amount / nullif(hours(endtime, starttime), 0) AS mean_rate,
+    CASE WHEN endtime > starttime THEN amount / hours(endtime, starttime) END AS mean_rate,
     hours(starttime, intime) < 0 AS began_before
-FROM {table} AS event JOIN stay USING (stay_id) LEFT JOIN d_items ON event.itemid = d_items.itemid
+FROM {table} AS event JOIN member USING (stay_id) LEFT JOIN d_items ON event.itemid = d_items.itemid
 WHERE statusdescription IS DISTINCT FROM 'Rewritten' AND (amount > 0 OR rate > 0)
     AND hours(starttime, intime) < horizon AND hours(coalesce(endtime, starttime), intime) >= 0
 ORDER BY stay
@@ -77,7 +82,7 @@ SELECT
     stay, hours(starttime, intime) AS hour, tidy(drug) AS drug, coalesce(tidy(dose_unit_rx), '') AS unit,
     tidy(dose_val_rx) AS dose, try_cast(replace(tidy(dose_val_rx), ',', '') AS DOUBLE) AS value,
     tidy(prod_strength) AS strength, tidy(route) AS route
-FROM {table} AS event JOIN stay USING (hadm_id)
+FROM {table} AS event JOIN member USING (hadm_id)
 WHERE tidy(drug) IS NOT NULL AND hours(starttime, intime) >= 0 AND hours(starttime, intime) < horizon
     AND (stoptime IS NULL OR starttime <= stoptime)
 ORDER BY stay
@@ -104,9 +109,9 @@ The reference keeps two of them, Administered and Applied. A record that names n
 _ADMINISTRATIONS = """
 CREATE TABLE administration AS
 SELECT stay, hours(charttime, intime) AS hour, tidy(medication) AS drug, tidy(event_txt) AS text
-FROM {table} AS event JOIN stay ON event.subject_id = stay.subject_id
+FROM {table} AS event JOIN member ON event.subject_id = member.subject_id
 WHERE tidy(event_txt) IN (SELECT text FROM given_text) AND tidy(medication) IS NOT NULL
-    AND (event.hadm_id IS NULL OR event.hadm_id = stay.hadm_id)
+    AND (event.hadm_id IS NULL OR event.hadm_id = member.hadm_id)
     AND hours(charttime, intime) >= 0 AND hours(charttime, intime) < horizon
 ORDER BY stay
 """
@@ -124,15 +129,16 @@ def prepare(work: Workspace) -> None:
     work.give("variable", {"name": list(number), "channel": list(number.values())})
     work.give("given_text", {"text": list(GIVEN)})
     coma = [concepts.GCS_MOTOR, concepts.GCS_VERBAL, concepts.GCS_EYES]
-    work.give("charted_item", {"item": sorted({*_items(concepts.CHARTED), *coma})})
+    charted = sorted({*_items(concepts.CHARTED), *coma})
+    work.give("charted_item", {"item": charted, "repeats_lab": [item in concepts.LAB_COPIES for item in charted]})
     percentages = [item for items in concepts.PERCENTAGES.values() for item in items]
     labs = {*_items(concepts.LABS + concepts.BLOOD_GAS + concepts.BLOOD_DIFFERENTIAL), *percentages}
     work.give("lab_item", {"item": sorted({*labs, *concepts.WHITE_CELLS, concepts.SPECIMEN_TYPE})})
 
 
-def stage_vital_signs(work: Workspace) -> None:
+def stage_vital_signs(work: Workspace, config: MimicIVConfig) -> None:
     """Read chartevents, which decides who has vital signs."""
-    work.execute(_CHARTED, reads="icu/chartevents")
+    work.execute(_CHARTED.replace("{seen}", _SEEN[config.lab_visibility]), reads="icu/chartevents")
 
 
 def stage_the_rest(work: Workspace, config: MimicIVConfig) -> None:
@@ -163,10 +169,63 @@ def _channel(variable: Variable) -> Channel:
 
 def _named(work: Workspace, table: str, rows: str, keys: str, group: str, suffix: str, first: int) -> list[Channel]:
     """Number the distinct (label, unit) of some staged rows from `first`, keep the numbers as a table, and name the channels."""
-    found = work.rows(f"SELECT label, unit FROM (SELECT DISTINCT {keys} FROM {rows}) AS pair(label, unit) ORDER BY label, unit")
-    labels, units = [row[0] for row in found], [row[1] for row in found]
-    work.give(table, _typed(labels, units, list(range(first, first + len(found)))))
+    work.execute(
+        f"CREATE TABLE {table} AS SELECT label, unit, (row_number() OVER (ORDER BY label, unit) - 1 + {first})::INTEGER AS channel "
+        f"FROM (SELECT DISTINCT {keys} FROM {rows}) AS pair(label, unit)"
+    )
     return [
         Channel(f"{group}/{label}{suffix}" + (f" [{unit}]" if unit else ""), unit, group + suffix, label, ACTION_ORDER)
-        for label, unit in found
+        for label, unit in work.rows(f"SELECT label, unit FROM {table} ORDER BY channel")
     ]
+
+
+def _give_factors(work: Workspace) -> None:
+    """Make the table that turns a rate into the amount of an hour, for the pairs of units that occur."""
+    pairs = work.rows("SELECT DISTINCT rate_unit, amount_unit FROM input WHERE rate > 0 ORDER BY ALL")
+    found = [(*pair, hourly_factor(*pair)) for pair in pairs]
+    known = [(rate, amount, factor) for rate, amount, factor in found if factor is not None]
+    work.give(
+        "factor",
+        {
+            "rate_unit": pa.array([row[0] for row in known], pa.string()),
+            "amount_unit": pa.array([row[1] for row in known], pa.string()),
+            "factor": pa.array([row[2].amount for row in known], pa.float64()),
+            "per_kg": pa.array([row[2].per_kg for row in known], pa.bool_()),
+        },
+    )
+
+
+def _plain_labs() -> tuple[Variable, ...]:
+    lactate = tuple(variable for variable in concepts.BLOOD_GAS if variable.name == "lactate")
+    reported = tuple(variable for variable in concepts.BLOOD_DIFFERENTIAL if variable.items)
+    return concepts.LABS + reported + lactate
+
+
+def _arterial() -> tuple[Variable, ...]:
+    return tuple(variable for variable in concepts.BLOOD_GAS if variable.name != "lactate")
+
+
+def _items(variables: tuple[Variable, ...]) -> set[int]:
+    return {item.id for variable in variables for item in variable.items}
+
+
+def _measures(variables: tuple[Variable, ...], number: dict[str, int]) -> dict[str, list[Any]]:
+    rows = [(variable, rank, item) for variable in variables for rank, item in enumerate(variable.items)]
+    return {
+        "item": [item.id for _, _, item in rows],
+        "channel": [number[variable.channel] for variable, _, _ in rows],
+        "reduction": [variable.reduction for variable, _, _ in rows],
+        "rank": [rank for _, rank, _ in rows],
+        "low": [item.low for _, _, item in rows],
+        "high": [item.high for _, _, item in rows],
+        "scale": [item.scale for _, _, item in rows],
+        "shift": [item.shift for _, _, item in rows],
+        "is_text": [variable.text for variable, _, _ in rows],
+        "is_vital": [variable.group == "vitalsign" for variable, _, _ in rows],
+    }
+
+
+def _percentages(number: dict[str, int]) -> dict[str, list[Any]]:
+    counts = {variable.name: variable for variable in concepts.BLOOD_DIFFERENTIAL}
+    rows = [(counts[name], item) for name, items in concepts.PERCENTAGES.items() for item in items]
+    return {"item": [item for _, item in rows], "channel": [number[count.channel] for count, _ in rows]}

@@ -126,8 +126,20 @@ class Workspace:
             # The database's own message quotes the line, so it must reach neither the user nor a log.
             raise _explained(error, self._tables.paths.get(reads), reads) from None
 
-    def rows(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        return self.execute(sql, parameters).fetchall()
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a small result."""
+        return self.execute(sql).fetchall()
+
+    def arrow(self, sql: str, parameters: dict[str, Any]) -> pa.Table:
+        """A result as an Arrow table. Raises RunError if memory or disk do not suffice."""
+        try:
+            return self._connection.sql(sql, params=parameters).to_arrow_table()
+        except duckdb.Error as error:
+            raise _explained(error, None, "") from None
+
+    def path(self, table: str) -> Path:
+        """The file of a distributed table."""
+        return self._tables.paths[table]
 
 
 def _explained(error: duckdb.Error, path: Path | None, table: str) -> JepaError:

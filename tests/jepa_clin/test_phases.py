@@ -36,7 +36,7 @@ LATENT_DIM = 4
 
 
 class Learner:
-    """What phases see of a learner: a table of items in place of an encoder, and a second table in place of the target."""
+    """What phases see of a learner, with one table of items for an encoder and another for its target."""
 
     def __init__(self) -> None:
         torch.manual_seed(0)

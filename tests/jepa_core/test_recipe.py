@@ -134,9 +134,6 @@ def with_source(keys: str) -> str:
     return BASE.replace("source: {use: table}", f"source:\n  use: table\n{keys}")
 
 
-# --- a whole recipe -------------------------------------------------------------------------------------------------------------
-
-
 def test_a_recipe_becomes_typed_configs_in_order() -> None:
     recipe = load(BASE)
     assert (recipe.name, recipe.description, recipe.seed) == ("mine", "", 3)
@@ -177,9 +174,6 @@ def test_sections_left_empty_take_their_defaults() -> None:
     recipe = load(BASE + "windows:\nruntime:\nname:\n")
     assert recipe.windows.stride == 12 and recipe.runtime.checkpoint_every == 200 and recipe.name == "mine"
     assert recipe.origins()["name"] == "default"
-
-
-# --- YAML -----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -241,8 +235,8 @@ def test_scalars_follow_the_core_schema_of_yaml_1_2(written: str, value: object)
         ("", "1:1 the recipe is empty | "),
         ("# nothing\n", "1:1 the recipe is empty | "),
         ("name: 'open\n", "1:7 a quote that is not closed | "),
-        ("name: a: b\n", "1:8 a ':' that does not fit | check the indentation; put text with a colon in quotes"),
-        ("name: [1, 2\n", "2:1 a ',' or ']' is missing | "),
+        ("name: a: b\n", "1:8 a ':' that does not fit | check the indentation; put text with ': ' in quotes"),
+        ("name: [1, 2\n", "1:7 a ',' or ']' is missing | "),
         ("name: @x\n", "1:7 text cannot begin with this character | put it in quotes"),
         ("seed: .nan\n", "1:7 expected a finite number, found .nan | "),
         ("seed: 1e999\n", "1:7 the number 1e999 is too large | "),
@@ -290,7 +284,7 @@ def test_texts_made_to_explode_are_refused(text: str) -> None:
 
 
 def test_more_values_than_any_recipe_needs_are_refused() -> None:
-    assert messages("name: [" + "1," * 25_000 + "]") == ["1:40003 more than 20000 values in one recipe | "]
+    assert messages("name: [" + "1," * 6_000 + "]") == ["1:10004 more than 5000 values in one recipe | "]
 
 
 @pytest.mark.parametrize(
@@ -387,8 +381,6 @@ def test_any_override_is_taken_or_refused(tmp_path_factory: pytest.TempPathFacto
         assert str(error).encode("utf-8") and json.dumps(error.to_list())
 
 
-# --- mistakes -------------------------------------------------------------------------------------------------------------------
-
 FOUR_MISTAKES = """\
 # jepa run mine.yaml
 source: {use: table, header: no}
@@ -449,7 +441,7 @@ def test_four_mistakes_are_shown_at_once_with_line_caret_and_suggestion() -> Non
         ("  scale: [1]", "4:10 expected a number above 0, found a list | "),
         ("  label: 012", '4:10 expected text, found 012 | put it in quotes: "012"'),
         ("  columns: {a: x}", "4:16 expected a number, found 'x' | "),
-        ("  lable: x", "4:3 unknown key 'lable' in source 'table' | did you mean 'label'? (text; default )"),
+        ("  lable: x", "4:3 unknown key 'lable' in source 'table' | did you mean 'label'? (text; default '')"),
         ("  stride: 2", "4:3 unknown key 'stride' in source 'table' | it belongs under windows"),
         ("  seed: 2", "4:3 unknown key 'seed' in source 'table' | it belongs at the top of the recipe"),
         (
@@ -492,7 +484,7 @@ def test_wrong_values_and_keys_say_what_belongs_there(keys: str, expected: str) 
             "3:10 expected the keys of one encoder, found 'words' | write `use: words`",
         ),
         ("  use: words\n", "", "3:1 this encoder needs the key 'use' | there are: numbers, words"),
-        ("use: words", "use: 3", "4:8 expected the name of a encoder, found 3 | "),
+        ("use: words", "use: 3", "4:8 'use' takes the name of one encoder, found 3 | "),
         (
             "predictor: {use: forward}\n",
             "",
@@ -512,8 +504,8 @@ def test_wrong_values_and_keys_say_what_belongs_there(keys: str, expected: str) 
         ),
         (
             "use: spread",
-            "use: spread, wieght: 1",
-            "13:22 unknown key 'wieght' in regularizer 'spread' | "
+            "use: spread, wieght: 1, name: s",
+            "13:23 unknown key 'wieght' in regularizer 's' | "
             "did you mean 'weight'? (a number of at least 0; default 1.0)",
         ),
         (
@@ -550,6 +542,16 @@ def test_each_mistake_has_one_message_at_its_place(old: str, new: str, expected:
     assert messages(BASE.replace(old, new, 1)) == [expected]
 
 
+def test_a_value_that_cannot_be_read_is_one_problem_and_its_key_is_still_checked() -> None:
+    assert messages(BASE.replace("rank: 4", 'rank: "${NOPE}"')) == [
+        "5:16 the environment variable NOPE is not set | set it, or give a default: ${NOPE:-default}"
+    ]
+    assert [problem["message"] for problem in problems(BASE.replace("rank: 4", "ranc: *a"))] == [
+        "unknown key 'ranc' in 'lora' of encoder 'words'",
+        "the alias '*a'",
+    ]
+
+
 @pytest.mark.parametrize("curriculum", ["curriculum: []\n", "curriculum:\n", ""])
 def test_a_recipe_needs_a_phase(curriculum: str) -> None:
     text = "source: {use: table}\nencoder: {use: words}\npredictor: {use: forward}\n" + curriculum
@@ -567,12 +569,17 @@ def test_carets_stand_under_the_mistake_after_wide_characters_and_on_long_lines(
     assert carets.index("^") == line.index("no}") and len(line) < 130
 
 
+def test_hundreds_of_problems_are_counted_and_the_first_fifty_shown() -> None:
+    with pytest.raises(InvalidRecipe) as caught:
+        load(BASE + "".join(f"zz{i}: 1\n" for i in range(60)))
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "60 problems in mine.yaml" and lines[-1] == "  ... and 10 more"
+    assert len(caught.value.to_list()) == 60
+
+
 def test_error_text_moves_no_cursor() -> None:
     (problem,) = problems(with_source('  "\\e[2J": 1'))
     assert "\x1b" not in problem["message"]
-
-
-# --- plugins --------------------------------------------------------------------------------------------------------------------
 
 
 def exit_code(text: str, plugins: Sequence[Plugin]) -> tuple[int, str]:
@@ -608,9 +615,6 @@ def test_a_config_class_that_fails_is_the_plugins_fault() -> None:
     assert code == 4 and "the config class of evaluator 'faulty' failed: TypeError: unhashable" in text
 
 
-# --- environment ----------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("written", "environment", "label"),
     [
@@ -637,9 +641,6 @@ def test_a_scalar_that_is_one_reference_becomes_what_its_text_means() -> None:
     assert load(BASE.replace("rank: 4", 'rank: "${RANK:-5}"')).encoder.config.lora.rank == 5
 
 
-# --- extends --------------------------------------------------------------------------------------------------------------------
-
-
 def child(text: str, *overrides: str) -> Recipe:
     Path("base.yaml").write_text(BASE)
     return load("extends: base.yaml\n" + text, *overrides)
@@ -647,12 +648,7 @@ def child(text: str, *overrides: str) -> Recipe:
 
 def child_problems(text: str) -> list[str]:
     Path("base.yaml").write_text(BASE)
-    return [
-        f"{p['file']}:{message}"
-        for p, message in zip(
-            problems("extends: base.yaml\n" + text), messages("extends: base.yaml\n" + text), strict=True
-        )
-    ]
+    return messages("extends: base.yaml\n" + text)
 
 
 def test_a_child_changes_what_it_names_and_keeps_the_rest() -> None:
@@ -671,9 +667,8 @@ def test_a_list_replaces_the_parents_curriculum() -> None:
 
 
 def test_a_section_changes_phases_by_name_and_null_removes_them() -> None:
-    recipe = child(
-        "curriculum:\n  warmup: null\n  ema_alignment: {regularizers: {spread: {weight: 2}}}\nevaluators: {drift: null}\n"
-    )
+    changes = "{warmup: null, ema_alignment: {regularizers: {spread: {weight: 2}}}}"
+    recipe = child(f"curriculum: {changes}\nevaluators: {{drift: null}}\n")
     assert [(phase.name, phase.config.steps) for phase in recipe.curriculum] == [("ema_alignment", 20)]
     assert recipe.curriculum[0].regularizers[0].config.weight == 2
     assert recipe.evaluators == ()
@@ -690,7 +685,7 @@ def test_a_phase_that_uses_another_component_keeps_its_name_and_place() -> None:
 
 def test_a_name_that_the_parent_does_not_have_is_unknown() -> None:
     assert child_problems("curriculum: {warm_up: {steps: 1}}\n") == [
-        "mine.yaml:2:14 unknown phase 'warm_up' | did you mean 'warmup'?"
+        "2:14 unknown phase 'warm_up' | did you mean 'warmup'?"
     ]
 
 
@@ -716,9 +711,6 @@ def test_a_parent_is_found_beside_the_child_in_another_folder(folder: Path) -> N
 def test_a_missing_parent_is_reported_where_it_is_named() -> None:
     Path("base.yaml").write_text(BASE)
     assert messages("extends: bsae.yaml\n") == ["1:10 there is no file 'bsae.yaml' | did you mean 'base.yaml'?"]
-
-
-# --- overrides ------------------------------------------------------------------------------------------------------------------
 
 
 def test_overrides_address_keys_and_phases_by_name() -> None:
@@ -758,22 +750,19 @@ def test_mistakes_on_the_command_line_are_shown_under_the_override() -> None:
         str(caught.value)
         == """\
 6 problems on the command line
+  command line: curriculum.ema_alignmnt.steps=200  unknown phase 'ema_alignmnt'
+                           ^^^^^^^^^^^^ did you mean 'ema_alignment'?
   command line: sed=1  unknown key 'sed' in the recipe
                 ^^^ did you mean 'seed'? (a whole number from 0 to 4294967295; default 0)
+  command line: seed=[1  a ',' or ']' is missing
+                     ^
   command line: seed  expected key=value
                 ^^^^ such as seed=1 or curriculum.NAME.steps=100
   command line: extends=x  'extends' can only stand in a file
                 ^^^^^^^
-  command line: seed=[1  a ',' or ']' is missing
-                       ^
-  command line: curriculum.ema_alignmnt.steps=200  unknown phase 'ema_alignmnt'
-                           ^^^^^^^^^^^^ did you mean 'ema_alignment'?
   command line: windows.length=x  expected a whole number of at least 2, found 'x'
                                ^"""
     )
-
-
-# --- finding recipes ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -804,7 +793,6 @@ def test_a_recipe_may_extend_the_shipped_one_of_its_own_name(shipped: Path) -> N
         ("qqq", "unknown recipe 'qqq'; there are: large, plain"),
         ("installed/plian.yaml", "there is no file 'installed/plian.yaml'; did you mean 'plain.yaml'?"),
         ("installed", "'installed' is a folder, not a recipe"),
-        ("a\0b", "this is not the path of a recipe"),
         ("x" * 5000, "this is not the path of a recipe"),
     ],
 )

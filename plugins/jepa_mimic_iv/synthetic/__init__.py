@@ -1,7 +1,7 @@
 """Synthetic MIMIC-IV: tables in the true layout from a hidden physiology whose treatments act.
 
 `write_tables` writes `hosp/*.csv.gz` and `icu/*.csv.gz` with the file names, columns, item ids, labels and units of
-MIMIC-IV 2.2 / 3.1, and `truth.parquet`, the hidden severity, which is not part of MIMIC and which no source reads.
+MIMIC-IV 2.2, and `truth.parquet`, the hidden severity, which is not part of MIMIC and which no source reads.
 The numbers are invented: a model that does well on these tables has learned nothing about patients.
 
 The model, in plain words
@@ -27,7 +27,7 @@ the other dimensions and by treatment (a+ is max(a, 0)):
 Severity is 0.28 h + 0.24 r + 0.14 n + 0.22 i + 0.12 b of the positive parts. Drug effects follow doses with a delay,
 d(effect)/dt = (dose - effect) / tau: norepinephrine raises MAP by 36 d / (d + 0.18) mmHg, furosemide raises urine and
 lowers overload, insulin lowers glucose, sedatives lower GCS and pressure, oxygen, pressure and the ventilator raise
-PaO2 = PF * FiO2 with PF = 500 exp(-0.42 r), and SpO2 follows the dissociation curve. Laboratory values relax to targets
+PaO2 = PF * FiO2 with PF = 500 exp(-0.40 r), and SpO2 follows the dissociation curve. Laboratory values relax to targets
 set by the dimensions (lactate 5 h, creatinine 30 h, bilirubin 45 h, ...).
 
 Treatment comes from a policy that sees noisy monitor values and has habits (vigour, preferences) and chance, so that it
@@ -47,23 +47,29 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from jepa_core.errors import DataError, RecipeError
+
+# Raised whenever the tables of a given (stays, seed) change, so that what was built from older ones is not reused.
+VERSION = 1
 CHUNK_STAYS = 50
 
-__all__ = ["write_tables"]
+__all__ = ["VERSION", "write_tables"]
 
 
 def write_tables(folder: Path, stays: int, seed: int, progress: Callable[[int], None] | None = None) -> None:
     """Writes synthetic MIMIC-IV tables of exactly `stays` ICU stays to the new folder `folder`.
 
+    `truth.parquet` has one row for each hour begun of each stay: stay_id, hour (whole hours since intime) and severity.
+
     `progress` is called with the number of stays finished so far. Everything is written to a hidden folder beside
-    `folder`, which takes the final name as the last act. Raises ValueError if `stays` is below one and FileExistsError
-    if `folder` exists and is not an empty folder.
+    `folder`, which takes the final name as the last act. Raises RecipeError if `stays` is below one and DataError if
+    `folder` exists and is not an empty folder.
     """
     if stays < 1:
-        raise ValueError(f"stays must be at least 1, got {stays}")
+        raise RecipeError(f"synthetic tables need at least 1 stay, not {stays}; give a larger number of stays")
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} exists already; choose a new folder or remove it first")
+        raise DataError(f"{folder} exists already; give a new folder for the synthetic tables, or remove this one")
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

@@ -12,7 +12,8 @@ from .writing import Tables, number_text, pick, time_text
 
 YEAR_GROUPS = ("2008 - 2010", "2011 - 2013", "2014 - 2016", "2017 - 2019", "2020 - 2022")
 UNITS_OF_PHENOTYPE = (
-    "Medical Intensive Care Unit (MICU)", "Coronary Care Unit (CCU)", "Medical/Surgical Intensive Care Unit (MICU/SICU)",
+    "Medical Intensive Care Unit (MICU)", "Coronary Care Unit (CCU)",
+    "Medical/Surgical Intensive Care Unit (MICU/SICU)",
     "Medical Intensive Care Unit (MICU)", "Neuro Surgical Intensive Care Unit (Neuro SICU)",
     "Surgical Intensive Care Unit (SICU)", "Cardiac Vascular Intensive Care Unit (CVICU)", "Trauma SICU (TSICU)",
 )

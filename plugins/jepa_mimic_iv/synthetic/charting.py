@@ -38,7 +38,8 @@ class Chart:
         self._add(itemids, cells, pick(values, codes), None)
 
     def _add(self, itemid: int | Array, cells: Cells, value: object, valuenum: object) -> None:
-        unit = None if not isinstance(itemid, int) else catalogue.CHART_ITEMS[itemid][3]
+        unit = catalogue.CHART_ITEMS[itemid][3] if isinstance(itemid, int) else None
+        unit = None if unit == "None" else unit  # the word of the dictionary for an item charted without a unit
         self._stays.append(cells.stay)
         self._blocks.append({
             "itemid": itemid, "time": cells.time, "value": value, "valuenum": valuenum, "valueuom": unit,
@@ -127,7 +128,7 @@ def _rhythm(chart: Chart, cells: Cells, rate: Array) -> None:
 def _pressure(chart: Chart, cells: Cells, items: tuple[int, int, int], noise: float) -> None:
     n = len(cells)
     mean = cells.of(chart.series["map"]) + chart.rng.normal(0, noise, n)
-    pulse = cells.of(chart.series["pulse_pressure"]) * chart.rng.lognormal(0, 0.08, n)
+    pulse = cells.of(chart.series["pulse_pressure"]) * chart.rng.lognormal(0, 0.13, n)
     # Systolic and diastolic from the mean: diastolic lies a third of the pulse pressure below it.
     for item, value in zip(items, (mean + 2 * pulse / 3, mean - pulse / 3, mean), strict=True):
         kept = chart.rng.random(n) < 0.995
@@ -225,14 +226,14 @@ def _finger_sticks(chart: Chart) -> None:
 
 
 def _documentation(chart: Chart) -> None:
-    """Rounds every four hours; each tick writes most of the documentation items."""
+    """Rounds every two hours; each writes most of the documentation items."""
     rng = chart.rng
-    rounds = choose(rng, chart.chunk, _every(rng, chart.chunk, 4, 0.95), 0.9)
+    rounds = choose(rng, chart.chunk, _every(rng, chart.chunk, 2, 0.95), 0.9)
     itemids = np.array(list(catalogue.ROUTINE_ITEMS))
     values = [value for item in catalogue.ROUTINE_ITEMS.values() for value in item[3]]
     sizes = np.array([len(item[3]) for item in catalogue.ROUTINE_ITEMS.values()])
     starts = np.cumsum(sizes) - sizes
-    item, at = np.nonzero(rng.random((len(itemids), len(rounds))) < 0.85)
+    item, at = np.nonzero(rng.random((len(itemids), len(rounds))) < 0.8)
     rank = np.minimum(rng.geometric(0.7, len(at)) - 1, sizes[item] - 1)
     chart.routine(rounds.where(at), itemids[item], values, starts[item] + rank)
 
@@ -241,7 +242,7 @@ def _urine(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> None:
     """Hourly by catheter for most of the sick; otherwise voided every few hours. Volumes sum the hours since."""
     series = chunk.course.series
     catheter = rng.random(len(chunk.structure.stay_id)) < 0.35 + 0.3 * np.clip(series["severity"][0], 0, 2)
-    grid = np.where(catheter[None, :], 0.62, 0.12) * ~chunk.unobserved[None, :]
+    grid = np.where(catheter[None, :], 0.8, 0.14) * ~chunk.unobserved[None, :]
     cells = choose(rng, chunk, grid, 0.8)
     total = np.vstack([np.zeros(grid.shape[1]), np.cumsum(series["urine"], axis=0)])[cells.hour, cells.stay]
     fresh = np.append(True, cells.stay[1:] != cells.stay[:-1])

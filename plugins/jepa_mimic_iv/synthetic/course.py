@@ -6,7 +6,18 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from .physiology import Array, Signals, State, Traits, Treatment, advance, draw_noise, first_state, no_treatment, signals
+from .physiology import (
+    Array,
+    Signals,
+    State,
+    Traits,
+    Treatment,
+    advance,
+    draw_noise,
+    first_state,
+    no_treatment,
+    signals,
+)
 from .treatment import decide, first_memory
 
 LONGEST_HOURS = 504
@@ -67,7 +78,7 @@ def run_course(rng: np.random.Generator, traits: Traits, may_die: Array) -> Cour
 def _planned_hours(rng: np.random.Generator, state: State) -> Array:
     """Log-normal, longer for the sicker; about one in forty leaves within six hours."""
     n = len(state.burden)
-    planned = np.exp(np.log(57) + 0.45 * (state.severity() - 0.9) + rng.normal(0, 0.80, n))
+    planned = np.exp(np.log(63) + 0.45 * (state.severity() - 0.9) + rng.normal(0, 0.80, n))
     brief = rng.random(n) < 0.025
     return np.clip(np.where(brief, rng.uniform(1.5, 5.9, n), planned), 1.2, LONGEST_HOURS / 1.1)
 

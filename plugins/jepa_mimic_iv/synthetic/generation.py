@@ -21,7 +21,7 @@ from .population import draw_calendar, draw_structure
 from .writing import Tables
 
 UNOBSERVED_SHARE = 0.015
-LABS_PER_CHUNK = 1_000_000
+LABS_PER_CHUNK = 100_000
 TRUTH = pa.schema([("stay_id", pa.int64()), ("hour", pa.int32()), ("severity", pa.float32())])
 
 
@@ -63,6 +63,6 @@ def simulate_chunk(rng: np.random.Generator, number: int, capacity: int, stays: 
     structure = draw_structure(rng, number, capacity, stays)
     subject = structure.stay_subject
     traits = draw_traits(rng, structure.age[subject], structure.male[subject], structure.start_hour)
-    course = run_course(rng, traits, structure.last_of_subject)
+    course = run_course(rng, traits, structure.may_die)
     calendar = draw_calendar(rng, structure, course)
     return Chunk(structure, traits, course, calendar, rng.random(stays) < UNOBSERVED_SHARE)

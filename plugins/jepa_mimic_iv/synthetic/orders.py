@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import catalogue
 from .grid import Cells, Chunk, choose
 from .physiology import INTUBATED, Array
 from .population import HOUR
@@ -80,7 +79,7 @@ def write_orders(rng: np.random.Generator, chunk: Chunk, tables: Tables, chunk_n
     """Draws and writes `icu/inputevents` and `icu/procedureevents` of a chunk."""
     orders = OrderIds(chunk_number)
     blocks = [block for infusion in INFUSIONS for block in _infusion_rows(rng, chunk, orders, infusion)]
-    blocks += _pushes(rng, chunk, orders) + _fluids(rng, chunk, orders)
+    blocks += _pushes(rng, chunk, orders) + _fluids(rng, chunk, orders) + _routine(rng, chunk, orders)
     rows = joined(blocks)
     rows = grouped_by(rows["stay"].to_numpy(), rows)
     stay, start, end = (rows.pop(name).to_numpy() for name in ("stay", "start", "end"))
@@ -195,6 +194,24 @@ def _pushes(rng: np.random.Generator, chunk: Chunk, orders: OrderIds) -> list[di
             itemid, amount, "dose", None, None, ANTIBIOTIC, FLUIDS, MAIN, "Drug Push"))
         solution = _what(225158, bag, "ml", None, None, ANTIBIOTIC, FLUIDS, MIXED, "Drug Push")
         blocks += [dose, dose | solution]
+    return blocks
+
+
+def _routine(rng: np.random.Generator, chunk: Chunk, orders: OrderIds) -> list[dict]:
+    """Prophylaxis and oral or tube intake by the clock, which say little about the state."""
+    clock = chunk.clock()
+    tube = chunk.course.series["given_support"] == INTUBATED
+    blocks = []
+    for itemid, chance, unit, amounts, category, second, description in (
+        (225975, 0.6 * (clock % 8 == 0), "dose", (1.0,), "11-Prophylaxis (Non IV)", None, "Drug Push"),
+        (225910, 0.5 * (clock % 12 == 8), "dose", (1.0,), "10-Prophylaxis (IV)", FLUIDS, "Drug Push"),
+        (226452, 0.5 * ~tube * (clock % 4 == 0), "ml", (60.0, 120.0, 240.0), "14-Oral/Gastric Intake", None, "Bolus"),
+        (226453, 0.5 * tube * (clock % 4 == 0), "ml", (30.0, 60.0), "14-Oral/Gastric Intake", None, "Bolus"),
+    ):
+        cells = choose(rng, chunk, chance, 0.5)
+        amount = rng.choice(amounts, len(cells))
+        blocks.append(_once(orders, cells, 1, None, _what(
+            itemid, amount, unit, None, None, category, second, MAIN, description)))
     return blocks
 
 

@@ -168,7 +168,7 @@ def draw_traits(rng: np.random.Generator, age: Array, male: Array, start_hour: A
         recovery_hours=rng.lognormal(np.log(60.0), 0.6, n),
         shock_share=(illness + 0.15) / (illness + 0.15).sum(axis=1, keepdims=True),
         frailty=np.clip((age - 60) / 25, -1, 1.5) + rng.normal(0, 0.5, n),
-        map_base=rng.normal(84, 6, n), rate_base=rng.normal(79, 9, n),
+        map_base=rng.normal(84, 8.5, n), rate_base=rng.normal(79, 9, n),
         creatinine_base=np.where(chronic_kidney, rng.uniform(1.5, 3.5, n), rng.uniform(0.6, 1.1, n)),
         sodium_base=rng.normal(138.5, 3.2, n), white_cells_base=rng.lognormal(np.log(8.0), 0.25, n),
         hypercapnia=rng.normal(0, 3.5, n) + rng.gamma(1.0, 7.0, n) * (phenotype == PHENOTYPES.index("respiratory")),
@@ -226,10 +226,11 @@ def signals(state: State, treatment: Treatment, traits: Traits, hour: int) -> Si
     intubated = treatment.support == INTUBATED
     drive = 16.5 + 2.6 * r + 1.4 * i + 0.8 * np.maximum(state.lactate - 2, 0) - 4 * state.sedation
     breaths = np.clip(np.where(intubated, np.maximum(drive, 14 + 1.2 * r), drive), 6, 46)
-    pf_ratio = 500 * np.exp(-0.42 * r) * (1 + 0.02 * np.maximum(treatment.peep - 5, 0)) * (1 + 0.1 * intubated)
+    pf_ratio = 500 * np.exp(-0.40 * r) * (1 + 0.02 * np.maximum(treatment.peep - 5, 0)) * (1 + 0.1 * intubated)
     pao2 = np.clip(pf_ratio * treatment.fio2, 32, 460)
     paco2 = np.clip(40 + traits.hypercapnia + 2.6 * r - 0.7 * np.maximum(breaths - 18, 0) - 2 * intubated, 20, 95)
-    bicarbonate = np.clip(traits.bicarbonate_base - 1.1 * np.maximum(state.lactate - 1.3, 0) - 1.1 * n + 0.35 * (paco2 - 40), 5, 42)
+    acids = 1.1 * np.maximum(state.lactate - 1.3, 0) + 1.1 * n
+    bicarbonate = np.clip(traits.bicarbonate_base - acids + 0.35 * (paco2 - 40), 5, 42)
     return Signals(
         map=mean,
         heart_rate=np.clip(traits.rate_base + 6.5 * h + 5 * i + 2.5 * r + 12 * traits.fibrillating - 7 * state.sedation

@@ -18,7 +18,10 @@ HISTORY_SHARE = (0.74, 0.08, 0.12, 0.02, 0.04)
 
 @dataclass(frozen=True)
 class Structure:
-    """Which admission and subject each stay belongs to. Indices are local to the chunk; `*_id` are MIMIC's."""
+    """Which admission and subject each stay belongs to. Indices are local to the chunk; `*_id` are MIMIC's.
+
+    `may_die (n,)` marks the last stay of a subject, provided no admission follows it.
+    """
 
     subject_id: Array
     age: Array
@@ -27,7 +30,7 @@ class Structure:
     admission_subject: Array
     stay_id: Array
     stay_admission: Array
-    last_of_subject: Array
+    may_die: Array
     start_hour: Array
 
     @property
@@ -62,6 +65,7 @@ def draw_structure(rng: np.random.Generator, chunk: int, capacity: int, stays: i
         subject += 1
     admissions, in_subject = np.array(stay_admission), np.array(admission_subject)
     owner = in_subject[admissions]
+    ends_subject = np.append(in_subject[1:] != in_subject[:-1], True)
     return Structure(
         subject_id=_ids(10_000_000, 7_368_787, chunk * capacity + np.arange(subject)),
         age=np.clip(np.round(rng.normal(65, 16, subject)), 18, 91),
@@ -70,7 +74,7 @@ def draw_structure(rng: np.random.Generator, chunk: int, capacity: int, stays: i
         admission_subject=in_subject,
         stay_id=_ids(30_000_000, 6_700_417, chunk * capacity + np.arange(stays)),
         stay_admission=admissions,
-        last_of_subject=np.append(owner[1:] != owner[:-1], True),
+        may_die=np.append(owner[1:] != owner[:-1], True) & ends_subject[admissions],
         start_hour=_arrival_hours(rng, stays),
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .physiology import INTUBATED, PHENOTYPES, RESPIRATORY, Array, Signals, State, Traits, Treatment
+from .physiology import INTUBATED, NEURO, PHENOTYPES, RESPIRATORY, Array, Signals, State, Traits, Treatment
 
 FIO2_LOW = np.array([0.21, 0.24, 0.40, 0.40, 0.35])
 FIO2_HIGH = np.array([0.21, 0.44, 0.80, 0.90, 1.00])
@@ -19,7 +19,7 @@ FIO2_START = np.array([0.21, 0.28, 0.50, 0.50, 0.60])
 
 @dataclass
 class Memory:
-    """What the team remembers between hours: time on this level of support, and the antibiotic course's hour (or -1)."""
+    """What the team remembers: hours on this level of support, and the hour of the antibiotic course (or -1)."""
 
     hours_on_support: Array
     antibiotic_hour: Array
@@ -98,17 +98,17 @@ def _support(
     n, level, waited = len(seen.spo2), before.support, memory.hours_on_support
     saturation = seen.spo2 + rng.normal(0, 1.0, n)
     struggling = ((saturation < 91) | (seen.respiratory_rate > 33)) & (waited >= 1)
-    step = np.where((level == 2) & _chance(rng, 0.55, n), 2, 1)
+    step = np.where((level == 2) & _chance(rng, 0.55, n) | (saturation < 86), 2, 1)
     unconscious = (seen.eye + seen.verbal + seen.motor < 8.5) & (level < INTUBATED) & _chance(rng, 0.3, n)
     surgical = traits.phenotype == PHENOTYPES.index("surgical")
-    arriving = 0.6 * (traits.illness[:, RESPIRATORY] > 1.9) + 0.35 * surgical
+    arriving = 0.6 * (traits.illness[:, RESPIRATORY] > 1.9) + 0.5 * surgical + 0.25 * (traits.illness[:, NEURO] > 2)
     arrived_intubated = (hour == 0) & _chance(rng, arriving, n)
-    up = np.minimum(level + np.where(struggling & _chance(rng, 0.45, n), step, 0), INTUBATED)
+    up = np.minimum(level + np.where(struggling & _chance(rng, 0.6, n), step, 0), INTUBATED)
     up = np.where(unconscious | arrived_intubated, INTUBATED, up)
     day = 1.0 + ((traits.start_hour + hour) % 24 >= 7) * ((traits.start_hour + hour) % 24 <= 17)
     ready = (level == INTUBATED) & (waited >= 8) & (seen.pf_ratio > 190) & (seen.map > 60) & (before.fio2 <= 0.5)
     awake = (before.propofol < 25) & (seen.motor > 3.5)
-    down = np.where(ready & awake & _chance(rng, 0.07 * day, n), rng.integers(1, 3, n), level)
+    down = np.where(ready & awake & _chance(rng, 0.04 * day, n), rng.integers(1, 3, n), level)
     easing = (level > 0) & (level < INTUBATED) & (saturation > 96) & (waited >= 3) & _chance(rng, 0.09 * day, n)
     down = np.where(easing, level - 1, down)
     new = np.where(up > level, up, down)

@@ -1,0 +1,277 @@
+"""Figures as inline SVG. Colours are CSS variables, so that a figure follows the page into the dark; text stays text.
+
+Two drawings of the same data are the same bytes: no date, no random identifier.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jepa_core.findings import Figure, Series
+from jepa_core.report.html import Markup, element, start
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
+
+COLOURS = 6
+INK, GRID, CONTROL = "#010101", "#020202", "#030303"
+"""Colours that stand for CSS variables until the drawing is written."""
+DASHES: tuple[tuple[int, ...], ...] = ((5, 2), (1, 2), (7, 2, 1, 2), (3, 1, 1, 1, 1, 1))
+PANEL = (4.0, 2.6)
+WIDE_PANEL = (5.0, 2.9)
+STRIP = (9.6, 4.2)
+SMOOTHED = 25
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a line is drawn. colour: a stand-in. dashes: in points; empty for a solid line."""
+
+    colour: str
+    dashes: tuple[int, ...] = ()
+
+    @property
+    def variable(self) -> str:
+        return _variable(self.colour)
+
+
+def styles(labels: Sequence[tuple[str, bool]]) -> list[Style]:
+    """Styles of lines given by label and whether each is a control: results coloured, controls grey and dashed."""
+    found, results, controls = [], 0, 0
+    for _, control in labels:
+        if control:
+            found.append(Style(CONTROL, DASHES[controls % len(DASHES)]))
+            controls += 1
+        else:
+            found.append(coloured(results))
+            results += 1
+    return found
+
+
+def coloured(place: int) -> Style:
+    """The style of the result at a place, counted from 0."""
+    return Style(f"#0a000{place % COLOURS + 1}", () if place < COLOURS else DASHES[place // COLOURS % len(DASHES)])
+
+
+def legend(labels: Sequence[str], of: Sequence[Style]) -> Markup:
+    """Line samples with their labels, as HTML that wraps on a narrow screen."""
+    return element(
+        "ul",
+        *(element("li", _sample(style), label) for label, style in zip(labels, of, strict=True)),
+        class_="legend",
+    )
+
+
+def _sample(style: Style) -> Markup:
+    dashes = " ".join(str(2 * length) for length in style.dashes) or None
+    line = element("line", x1=1, y1=5, x2=27, y2=5, style=f"stroke:{style.variable}", stroke_dasharray=dashes)
+    return element("svg", line, viewBox="0 0 28 10", aria_hidden="true")
+
+
+def y_limits(figures: Sequence[Figure]) -> tuple[float, float] | None:
+    """Limits that hold every value and interval of some figures; from 0 where that wastes no more than half."""
+    parts = [part for figure in figures for one in figure.series for part in (one.y, one.low, one.high)]
+    values = [value for part in parts for value in part if value is not None]
+    if not values:
+        return None
+    low, high = min(values), max(values)
+    if 0 <= low < high / 2:
+        low = 0.0
+    margin = 0.06 * (high - low) or 0.5
+    return (low if low == 0 else low - margin), high + margin
+
+
+def draw_figure(figure: Figure, name: str, limits: tuple[float, float] | None) -> Markup:
+    """A figure of findings."""
+    with _drawing(WIDE_PANEL) as drawing:
+        axes = drawing.subplots()
+        of_series = styles([(one.label, one.control) for one in figure.series])
+        for series, style in zip(figure.series, of_series, strict=True):
+            _draw_series(axes, series, style, figure.kind)
+        _dress(axes, figure.y_label, figure.x_label)
+        if limits:
+            axes.set_ylim(*limits)
+        return _svg(drawing, name, f"{figure.title}. {figure.y_label} by {figure.x_label}.")
+
+
+def draw_phase(
+    lines: list[dict[str, Any]], terms: dict[str, Style], ranks: tuple[float, float] | None, name: str
+) -> Markup:
+    """Loss terms of one phase by step, over the latents' rank where it was logged."""
+    steps = [line["step"] for line in lines]
+    with _drawing((PANEL[0], 3.4 if ranks else PANEL[1])) as drawing:
+        upper, lower = _stack(drawing, [2, 1] if ranks else [1])
+        for term, style in terms.items():
+            _draw_noisy(upper, steps, [line.get("terms", {}).get(term) for line in lines], style)
+        _dress(upper, "loss terms", "" if ranks else "step of the phase")
+        if lower is not None and ranks:
+            _draw_noisy(lower, steps, [line.get("rank") for line in lines], Style(INK))
+            _dress(lower, "effective rank of the latents", "step of the phase")
+            lower.set_ylim(*ranks)
+        return _svg(drawing, name, f"Loss terms of the phase {name} by step.")
+
+
+def draw_curriculum(metrics: list[dict[str, Any]], phases: list[str], name: str) -> Markup:
+    """The whole curriculum by step: total loss and the latents' rank, with the borders of the phases."""
+    ranked = any(finite(line.get("rank")) for line in metrics)
+    with _drawing(STRIP if ranked else (STRIP[0], 3.0)) as drawing:
+        upper, lower = _stack(drawing, [3, 2] if ranked else [1])
+        for axes in filter(None, (upper, lower)):
+            _shade_phases(axes, metrics, phases)
+        for phase in phases:
+            mine = [line for line in metrics if line["phase"] == phase]
+            steps = [line["total_step"] for line in mine]
+            _draw_noisy(upper, steps, [line.get("loss") for line in mine], coloured(0))
+            if lower is not None:
+                _draw_noisy(lower, steps, [line.get("rank") for line in mine], coloured(2))
+        _name_phases(upper, metrics, phases)
+        _dress(upper, "loss", "" if ranked else "step of the curriculum")
+        if lower is not None:
+            _dress(lower, "effective rank of the latents", "step of the curriculum")
+        drawn = "Loss and effective rank" if ranked else "Loss"
+        return _svg(drawing, name, f"{drawn} by step of the curriculum.")
+
+
+def _stack(drawing: Drawing, heights: list[int]) -> tuple[Axes, Axes | None]:
+    axes = drawing.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    return axes[0], axes[1] if len(axes) > 1 else None
+
+
+def _shade_phases(axes: Axes, metrics: list[dict[str, Any]], phases: list[str]) -> None:
+    for place, (_, first, last) in enumerate(_borders(metrics, phases)):
+        if place % 2:
+            axes.axvspan(first, last, color=INK, alpha=0.05, linewidth=0)
+        if place:
+            axes.axvline(first, color=INK, linewidth=0.6, alpha=0.5)
+
+
+def _name_phases(axes: Axes, metrics: list[dict[str, Any]], phases: list[str]) -> None:
+    """Number the phases, as their names may be longer than they are; the panels below carry the names."""
+    for phase, first, last in _borders(metrics, phases):
+        axes.annotate(
+            str(phases.index(phase) + 1),
+            ((first + last) / 2, 0.97),
+            xycoords=axes.get_xaxis_transform(),
+            ha="center",
+            va="top",
+            color=INK,
+            fontsize=10,
+            fontweight="bold",
+        )
+
+
+def _borders(metrics: list[dict[str, Any]], phases: list[str]) -> Iterator[tuple[str, float, float]]:
+    """Each logged phase with its first and last step of the curriculum; a border lies where the next phase begins."""
+    steps = {phase: [line["total_step"] for line in metrics if line["phase"] == phase] for phase in phases}
+    logged = [phase for phase in phases if steps[phase]]
+    for phase, after in zip(logged, [*logged[1:], None], strict=True):
+        yield phase, min(steps[phase]), min(steps[after]) if after else max(steps[phase])
+
+
+def _draw_series(axes: Axes, series: Series, style: Style, kind: str) -> None:
+    y = _floats(series.y)
+    if kind == "scatter":
+        axes.scatter(series.x, y, s=12, color=style.colour, alpha=0.7, linewidths=0)
+        return
+    if series.low and series.high:
+        low, high = _floats(series.low), _floats(series.high)
+        axes.fill_between(series.x, low, high, color=style.colour, alpha=0.2, linewidth=0)
+    _draw_line(axes, np.asarray(series.x), y, style, width=1.6 if series.control else 2.2)
+
+
+def _draw_noisy(axes: Axes, steps: list[float], values: list[float | None], style: Style) -> None:
+    """Values by step, with their running mean over them where there are enough to need it."""
+    pairs = [(step, value) for step, value in zip(steps, values, strict=True) if finite(value)]
+    if not pairs:
+        return
+    x, y = np.array(pairs, dtype=np.float64).T
+    reach = len(y) // (2 * SMOOTHED)
+    if reach:
+        axes.plot(x, y, color=style.colour, linewidth=0.7, alpha=0.3)
+    _draw_line(axes, x, _running_mean(y, reach), style, width=1.7)
+
+
+def _running_mean(values: np.ndarray, reach: int) -> np.ndarray:
+    """Mean over up to `reach` values on either side; fewer at the ends."""
+    sums = np.cumsum(np.concatenate([[0.0], values]))
+    places = np.arange(len(values))
+    first, last = np.maximum(places - reach, 0), np.minimum(places + reach + 1, len(values))
+    return (sums[last] - sums[first]) / (last - first)
+
+
+def _draw_line(axes: Axes, x: np.ndarray, y: np.ndarray, style: Style, width: float) -> None:
+    """A line, or a dot where there is but one point."""
+    marker = "o" if np.isfinite(y).sum() == 1 else None
+    dashes = (0, style.dashes) if style.dashes else "-"
+    axes.plot(x, y, color=style.colour, linewidth=width, linestyle=dashes, marker=marker, markersize=4)
+
+
+def finite(value: float | None) -> bool:
+    """Whether a logged value can be drawn; a loss that diverged cannot."""
+    return value is not None and math.isfinite(value)
+
+
+def _floats(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _dress(axes: Axes, y_label: str, x_label: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_title(y_label, loc="left", fontsize=9, color=INK, pad=7)
+    axes.set_xlabel(x_label, fontsize=9, color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.tick_params(colors=INK, labelsize=8.5, length=3, width=0.6)
+    axes.grid(axis="y", color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.02)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set(color=INK, linewidth=0.6)
+
+
+@contextmanager
+def _drawing(size: tuple[float, float]) -> Iterator[Drawing]:
+    """An empty drawing, under settings that give the same bytes each time and do not depend on the user's own."""
+    import matplotlib
+    from matplotlib.figure import Figure as Drawing
+
+    fixed = {"svg.fonttype": "none", "svg.hashsalt": "report", "font.family": "sans-serif", "path.simplify": True}
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(fixed)
+        yield Drawing(figsize=size, layout="constrained", facecolor="none")
+
+
+def _svg(drawing: Drawing, name: str, description: str) -> Markup:
+    """The drawing as an element whose identifiers begin with `name`, as several stand in one page."""
+    for axes in drawing.axes:
+        axes.set_facecolor("none")
+    buffer = io.StringIO()
+    drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
+    prefix = re.sub(r"\W+", "-", name)
+    text = re.sub(r'\bid="', f'id="{prefix}-', text)
+    text = re.sub(r"url\(#", f"url(#{prefix}-", text)
+    text = re.sub(r'xlink:href="#', f'href="#{prefix}-', text)
+    text = re.sub(r"#0a000[1-6]|#010101|#020202|#030303", lambda match: _variable(match.group()), text)
+    width, height = (72 * inches for inches in drawing.get_size_inches())
+    opening = start("svg", role="img", aria_label=description, viewBox=f"0 0 {width:g} {height:g}")
+    return Markup(f"{opening}{text[text.index('>') + 1 :].strip()}")
+
+
+def _variable(colour: str) -> str:
+    named = {INK: "var(--ink)", GRID: "var(--grid)", CONTROL: "var(--control)"}
+    return named.get(colour, f"var(--series-{colour[-1]})")

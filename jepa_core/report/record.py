@@ -1,0 +1,93 @@
+"""What a run directory holds, as the report reads it. Every file but the folder itself may be missing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jepa_core.errors import RunError
+from jepa_core.findings import Findings
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """manifest, plan, data, costs: plain dicts, empty if the file is missing. recipe: text of the resolved recipe.
+
+    metrics: the logged steps in order, each once. findings: by evaluator.
+    """
+
+    manifest: dict[str, Any]
+    recipe: str
+    plan: dict[str, Any]
+    data: dict[str, Any]
+    metrics: list[dict[str, Any]]
+    findings: dict[str, Findings]
+    costs: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest.get("recipe") or "run")
+
+    def phases(self) -> list[str]:
+        """Names of the phases in the order of the curriculum."""
+        planned = [str(phase.get("name", "")) for phase in self.plan.get("phases", [])]
+        logged = [line["phase"] for line in self.metrics]
+        return list(dict.fromkeys(planned + logged))
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read a run directory.
+
+    Raises RunError if it is not there, or if a file in it is not what it should be.
+    """
+    if not folder.is_dir():
+        raise RunError(f"there is no run at {folder}; give the directory of a run")
+    recipe = folder / "recipe.resolved.yaml"
+    return RunRecord(
+        manifest=_read_dict(folder / "manifest.json"),
+        recipe=recipe.read_text(encoding="utf-8") if recipe.is_file() else "",
+        plan=_read_dict(folder / "plan.json"),
+        data=_read_dict(folder / "data.json"),
+        metrics=_read_metrics(folder / "metrics.jsonl"),
+        findings={path.stem: _read_findings(path) for path in sorted((folder / "findings").glob("*.json"))},
+        costs=_read_dict(folder / "costs.json"),
+    )
+
+
+def _read_dict(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{path}: not valid JSON; delete the file to do without it") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: holds a {type(content).__name__} where an object is expected")
+    return content
+
+
+def _read_findings(path: Path) -> Findings:
+    try:
+        return Findings.from_dict(_read_dict(path))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: not the findings of an evaluator; run the evaluation again") from error
+
+
+def _read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Logged steps by total step. A step that was logged again after a resume counts as it was logged last.
+
+    A last line that a kill cut short is left out; one before it cannot come from a kill, so it is an error.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    steps: dict[int, dict[str, Any]] = {}
+    for row, line in enumerate(lines, start=1):
+        try:
+            logged = json.loads(line)
+            logged["phase"], logged["step"] = str(logged["phase"]), int(logged["step"])
+            steps[int(logged["total_step"])] = logged
+        except (ValueError, KeyError, TypeError) as error:
+            if row < len(lines):
+                raise RunError(f"{path}: line {row} is not a logged step") from error
+    return [steps[step] for step in sorted(steps)]

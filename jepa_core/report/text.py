@@ -1,0 +1,86 @@
+"""Values in words and digits that a person reads."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+MISSING = "–"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: int | float | None, digits: int = 3) -> str:
+    """A number with so many significant digits, but never with a digit before the point left out."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value == int(value):
+        return f"{int(value):,}".replace("-", "−")
+    exponent = int(f"{value:.{max(0, digits - 1)}e}".split("e")[1])
+    if exponent < -4:
+        factor = value / 10.0**exponent
+        return f"{factor:.{max(0, digits - 1)}f}×10{str(exponent).translate(SUPERSCRIPTS)}".replace("-", "−")
+    return f"{value:,.{max(0, digits - 1 - exponent)}f}".replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, digits: int = 3) -> str:
+    """Bounds of an interval; empty if there is none."""
+    return "" if low is None or high is None else f"{number(low, digits)} to {number(high, digits)}"
+
+
+def with_unit(value: str, unit: str) -> str:
+    return f"{value}\u00a0{unit}" if unit and value != MISSING else value
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun, in the plural where it is not one."""
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else many}"
+
+
+def words(name: str) -> str:
+    """A key or a component's name as words."""
+    return name.replace("_", " ")
+
+
+def sentence_case(name: str) -> str:
+    return words(name)[:1].upper() + words(name)[1:]
+
+
+def duration(seconds: float) -> str:
+    """A time span in the unit that suits it."""
+    if seconds < 60:
+        return f"{number(seconds)} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+
+
+def memory(size: float) -> str:
+    """Bytes in the unit that suits them."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{number(size)} {unit}"
+        size /= 1024
+    return f"{number(size)} GiB"
+
+
+def without_unit(key: str) -> str:
+    """A key as words, less the unit that `value_of` writes beside the value."""
+    return words("time" if key == "seconds" else key.removesuffix("_bytes").removesuffix("_seconds"))
+
+
+def value_of(key: str, value: Any) -> str:
+    """A recorded value, read by its key: `..._bytes` and `...seconds` have a unit."""
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        if key.endswith("bytes"):
+            return memory(value)
+        return duration(value) if key.endswith("seconds") else number(value)
+    if isinstance(value, list):
+        return ", ".join(value_of("", item) for item in value) or MISSING
+    if isinstance(value, dict):
+        return ", ".join(f"{inner} {value_of(inner, item)}" for inner, item in value.items()) or MISSING
+    return str(value)

@@ -1,0 +1,111 @@
+"""The source `mimic_iv`: distributed tables to a store of hourly trajectories, and their texts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jepa_core.contracts import Source
+from jepa_core.errors import RecipeError
+from jepa_core.store import StoreWriter
+from jepa_core.trajectories import Channel, Rendered, Trajectories
+from jepa_mimic_iv import cohort, render, staging
+from jepa_mimic_iv.assembly import assemble
+from jepa_mimic_iv.config import MimicIVConfig
+from jepa_mimic_iv.synthetic import write_tables
+from jepa_mimic_iv.tables import Tables, Workspace
+
+EXTRACTION_VERSION = 1
+"""Raised when the same tables and options give another store."""
+
+_PIECE = 1 << 16
+_PIECES = 64
+
+
+class MimicIVSource(Source):
+    """Intensive care stays of MIMIC-IV, hour by hour.
+
+    Tables are read once each with DuckDB; what belongs to the cohort is sorted by stay on disk and then streamed in blocks of whole
+    stays, so that memory does not grow with the cohort. Times become hours since admission to intensive care.
+    """
+
+    def __init__(self, config: MimicIVConfig) -> None:
+        self.config = config
+        self._channels: Sequence[Channel] = ()
+
+    def fingerprint(self) -> str:
+        """Digest of the table files, of the options that change the store, and of the extraction's version.
+
+        A file counts by its name, its size and 64 pieces of 64 KiB spread over it, its beginning and end among them (a small file is
+        read whole): the end of a gzip file holds the checksum and length of all its content, that of a parquet file its directory, so
+        any change shows, and 8 GB of tables are not read to find out that nothing changed.
+        """
+        ignored = {"tables", "synthetic", "memory_limit", "threads"}
+        digest = hashlib.sha256(json.dumps(self.config.model_dump(mode="json", exclude=ignored), sort_keys=True).encode())
+        digest.update(f"extraction {EXTRACTION_VERSION}".encode())
+        if self.config.is_synthetic:
+            _digest_generator(self.config, digest)
+        else:
+            for table, path in sorted(Tables(self.config.folder).paths.items()):
+                digest.update(f"{table} {path.name} {path.stat().st_size} ".encode())
+                _digest_pieces(path, digest)
+        return digest.hexdigest()
+
+    def build(self, writer: StoreWriter, scratch: Path) -> None:
+        """Write the cohort to `writer`, and the table `attrition` of how it came about."""
+        tables = Tables(self._folder(scratch))
+        with Workspace(tables, scratch, self.config.memory_limit, self.config.threads) as work:
+            staging.prepare(work)
+            attrition = cohort.select_candidates(work, self.config)
+            staging.stage_vital_signs(work, self.config)
+            members = cohort.select_members(work, self.config, attrition)
+            staging.stage_the_rest(work, self.config)
+            writer.channels(staging.declare_channels(work))
+            for block in assemble(work, members, self.config.step_hours):
+                writer.append(block)
+        writer.record("attrition", members.attrition)
+
+    def declare(self, channels: Sequence[Channel]) -> None:
+        """Take up the channels of the store; drugs and fluids among them depend on the data."""
+        self._channels = channels
+
+    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
+        """Texts of the trajectories and their hours.
+
+        Raises RecipeError for any modality but `text`.
+        """
+        if modality != "text":
+            raise RecipeError(f"the source mimic_iv renders the modality text, not {modality}; choose an encoder that reads texts")
+        return render.render_text(trajectories, self._channels, self.config.step_hours)
+
+    def rendering_fingerprint(self, modality: str) -> str:
+        return f"mimic_iv {modality} {render.VERSION}"
+
+    def _folder(self, scratch: Path) -> Path:
+        if not self.config.is_synthetic:
+            return self.config.folder
+        folder = scratch / "tables"
+        write_tables(folder, self.config.synthetic.stays, self.config.synthetic.seed)
+        return folder
+
+
+def _digest_generator(config: MimicIVConfig, digest: hashlib._Hash) -> None:
+    """The generator is its own version: its code, its arguments, and the library that draws its random numbers."""
+    digest.update(f"synthetic {config.synthetic.stays} {config.synthetic.seed} numpy {np.__version__}".encode())
+    for path in sorted((Path(__file__).parent / "synthetic").glob("*.py")):
+        digest.update(path.read_bytes())
+
+
+def _digest_pieces(path: Path, digest: hashlib._Hash) -> None:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if size <= _PIECE * _PIECES:
+            digest.update(file.read())
+            return
+        for piece in range(_PIECES):
+            file.seek((size - _PIECE) * piece // (_PIECES - 1))
+            digest.update(file.read(_PIECE))

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from jepa_core.contracts import Batch
+from jepa_core.dataset import Dataset
+from jepa_core.latent_cache import BLOCK, LatentCache
+from jepa_core.learner import Learner
+from jepa_core.plugin import Registry
+from jepa_core.target import EncoderUnder
+
+
+@pytest.fixture
+def learner(registry: Registry, dataset: Dataset, tmp_path: Path) -> Learner:
+    torch.manual_seed(0)
+    encoder_component, predictor_component = registry.component("encoder", "toy"), registry.component("predictor", "toy")
+    encoder = encoder_component.load()(encoder_component.config())
+    encoder.fit(dataset.training_items())
+    predictor = predictor_component.load()(predictor_component.config(), encoder.latent_dim)
+    return Learner(encoder, predictor, dataset, torch.device("cpu"), tmp_path)
+
+
+@pytest.fixture
+def batch(dataset: Dataset) -> Batch:
+    windows = dataset.windows("train", length=12, stride=4, min_length=3)
+    return dataset.batch(windows, np.arange(5))
+
+
+def count_encoded(learner: Learner) -> list[int]:
+    """Numbers of items that the encoder is called with from here on."""
+    calls: list[int] = []
+    learner.encoder.register_forward_hook(lambda module, inputs, output: calls.append(len(output)))
+    return calls
+
+
+def test_a_batch_holds_each_distinct_item_once_and_places_it_rightly(dataset: Dataset) -> None:
+    windows = dataset.windows("train", length=12, stride=4, min_length=3)
+    index = np.array([0, 1, 2])
+    batch = dataset.batch(windows, index)
+    assert len(np.unique(batch.items)) == len(batch.items)
+    state_value = dataset.items(batch.items).values[batch.states][..., 1]
+    for row, window in enumerate(index):
+        trajectory, start, length = (int(getattr(windows, one)[window]) for one in ("trajectory", "start", "length"))
+        first = int(dataset.store.first_step[trajectory]) + start
+        wanted = dataset.store.to_xarray()["state_value"][first : first + length].values
+        assert np.array_equal(state_value[row, :length].numpy(), wanted)
+        assert batch.mask[row].sum() == length
+
+
+def test_a_frozen_encoder_encodes_each_item_once(learner: Learner, dataset: Dataset) -> None:
+    learner.begin(frozenset({"predictor"}))
+    calls = count_encoded(learner)
+    windows = dataset.windows("train", length=12, stride=4, min_length=3)
+    for _ in range(3):
+        for start in range(0, len(windows), 4):
+            learner.latents(dataset.batch(windows, np.arange(start, min(start + 4, len(windows)))))
+    assert sum(calls) <= dataset.rendering.count
+
+
+def test_cached_latents_are_those_of_the_encoder(learner: Learner, batch: Batch) -> None:
+    learner.begin(frozenset({"predictor"}))
+    cached = learner.latents(batch)
+    direct = learner.encoder(learner.dataset.items(batch.items))
+    assert torch.allclose(cached.states, direct[batch.states], atol=1e-6)
+    assert not cached.states.requires_grad
+
+
+def test_cached_latents_do_not_depend_on_what_was_asked_before(learner: Learner, dataset: Dataset) -> None:
+    windows = dataset.windows("train", length=12, stride=4, min_length=3)
+    wanted = dataset.batch(windows, np.array([3]))
+    learner.freeze()
+    alone = learner.latents(wanted).states
+    learner.begin(frozenset({"encoder"}))  # drops the cache
+    learner.freeze()
+    for start in (7, 1, 5):
+        learner.latents(dataset.batch(windows, np.array([start])))
+    assert torch.equal(learner.latents(wanted).states, alone)
+
+
+def test_training_the_encoder_drops_the_cache(learner: Learner, batch: Batch) -> None:
+    learner.freeze()
+    before = learner.latents(batch).states
+    learner.begin(frozenset({"encoder", "predictor"}))
+    with torch.no_grad():
+        for parameter in learner.encoder_parameters().values():
+            parameter.add_(0.1)
+    learner.freeze()
+    assert not torch.allclose(learner.latents(batch).states, before)
+
+
+def test_gradients_flow_to_what_trains_and_nowhere_else(learner: Learner, batch: Batch) -> None:
+    learner.begin(frozenset({"predictor"}))
+    learner.predictor(learner.latents(batch)).next_states.sum().backward()
+    assert all(parameter.grad is None for parameter in learner.encoder.parameters())
+    assert all(parameter.grad is not None for parameter in learner.predictor.parameters())
+    learner.begin(frozenset({"encoder", "predictor"}))
+    learner.predictor(learner.latents(batch)).next_states.sum().backward()
+    assert all(parameter.grad is not None for parameter in learner.encoder.parameters())
+    assert not learner.target_states(batch).requires_grad
+
+
+def test_a_cache_too_large_for_its_memory_goes_to_a_file_that_leaves_nothing_behind(tmp_path: Path) -> None:
+    def encode(ids: torch.Tensor) -> torch.Tensor:
+        return ids[:, None].float() * torch.ones(3)
+
+    ids = torch.tensor([0, 5, BLOCK, 2 * BLOCK + 3])
+    small = LatentCache(3 * BLOCK, 3, encode, torch.device("cpu"), 10, tmp_path).take(ids)
+    large = LatentCache(3 * BLOCK, 3, encode, torch.device("cpu"), 1 << 30, tmp_path).take(ids)
+    assert torch.equal(small, large) and small[:, 0].tolist() == ids.tolist()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_target_follows_the_formula_in_fp32(learner: Learner) -> None:
+    target = EncoderUnder(learner.encoder, learner.trainable)
+    start = [copy.clone() for copy in target.copies]
+    with torch.no_grad():
+        for parameter in learner.encoder.parameters():
+            parameter.add_(1.0)
+    for _ in range(3):
+        target.move(0.9)
+    for copy, began, parameter in zip(target.copies, start, target.online, strict=True):
+        assert copy.dtype == torch.float32
+        assert torch.allclose(copy, parameter + 0.9**3 * (began - parameter), atol=1e-6)
+
+
+def test_the_target_encodes_under_its_own_weights_and_leaves_the_encoder_alone(learner: Learner, batch: Batch) -> None:
+    learner.begin(frozenset({"encoder", "predictor"}))
+    items = learner.dataset.items(batch.items)
+    learner.encoder.eval()
+    before = learner.encoder(items).detach()
+    learner.encoder.train()
+    with torch.no_grad():
+        for parameter in learner.encoder.parameters():
+            parameter.mul_(1.5)
+    assert torch.allclose(learner.target(items), before, atol=1e-6)
+    assert learner.encoder.training
+    learner.sync_target()
+    assert not torch.allclose(learner.target(items), before)
+
+
+def test_target_states_are_placed_like_the_online_ones(learner: Learner, batch: Batch) -> None:
+    learner.freeze()
+    states = learner.latents(batch)
+    assert torch.allclose(learner.target_states(batch)[states.mask], states.states[states.mask], atol=1e-6)
+
+
+def test_the_target_averages_in_fp32_over_a_bf16_encoder() -> None:
+    linear = torch.nn.Linear(2, 2).bfloat16()
+    linear.latent_dim = 2
+    target = EncoderUnder(linear, ["weight", "bias"])
+    with torch.no_grad():
+        linear.weight.fill_(1.0)
+        target.copies[0].fill_(1.01)
+    target.move(0.996)
+    assert torch.allclose(target.copies[0], torch.tensor(1.00996), atol=1e-6)

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commands import RECIPE, install
+
+from jepa_core.config import PhaseConfig
+from jepa_core.errors import PluginError
+from jepa_core.plugin import Component, discover
+
+Jepa = Callable[..., subprocess.CompletedProcess[str]]
+
+THIRD_PARTY = '''
+from typing import ClassVar
+from pydantic import Field
+from jepa_core.config import PhaseConfig
+from jepa_core.plugin import Component, hookimpl
+
+class CautiousConfig(PhaseConfig):
+    """Trains the predictor on slightly noisy latents."""
+    trains: ClassVar = frozenset({"predictor"})
+    noise: float = Field(0.1, ge=0, description="standard deviation of the noise")
+
+@hookimpl
+def jepa_components():
+    yield Component("phase", "cautious", CautiousConfig, "cautious_phase:Cautious")
+'''
+THIRD_PARTY_PHASE = """
+import torch
+from jepa_core.contracts import Latents, Phase
+
+class Cautious(Phase):
+    def loss(self, learner, batch, generator):
+        clean = learner.latents(batch)
+        noise = self.config.noise * torch.randn(clean.states.shape, generator=generator)
+        noisy = Latents(clean.static, clean.states + noise, clean.actions, clean.mask)
+        predicted = learner.predictor(noisy).next_states
+        return {"cautious": (predicted[:, :-1] - clean.states[:, 1:]).abs().mean(-1)[clean.mask[:, 1:]].mean()}
+"""
+
+
+@pytest.fixture
+def cautious(tmp_path: Path) -> Path:
+    folder = install(tmp_path / "cautious", "jepa-cautious", "cautious = cautious")
+    (folder / "cautious.py").write_text(THIRD_PARTY)
+    (folder / "cautious_phase.py").write_text(THIRD_PARTY_PHASE)
+    return folder
+
+
+def test_a_third_party_phase_is_listed_validated_and_runs_between_others(jepa: Jepa, cautious: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(RECIPE.replace("  - {use: toy_fit, name: sync}", "  - {use: cautious, steps: 5, batch_size: 4, noise: 0.2}"))
+    assert "Trains the predictor on slightly noisy latents." in jepa("ls", "phases", packages=(cautious,)).stdout
+    assert "standard deviation of the noise" in jepa("show", "phase/cautious", packages=(cautious,)).stdout
+    refused = jepa("validate", recipe, "curriculum.cautious.noise=-1", packages=(cautious,))
+    assert refused.returncode == 2 and "noise" in refused.stderr
+    ran = jepa("run", recipe, "--out", tmp_path / "run", packages=(cautious,))
+    assert ran.returncode == 0, ran.stderr
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    phases = list(dict.fromkeys(line["phase"] for line in lines))
+    assert phases == ["warm", "joint", "cautious", "last"]
+    assert all(line["terms"].keys() == {"cautious"} for line in lines if line["phase"] == "cautious")
+
+
+def test_a_recipe_that_names_an_absent_plugin_says_what_there_is(jepa: Jepa, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(RECIPE.replace("use: toy_train", "use: toy_trian"))
+    refused = jepa("validate", tmp_path / "mine.yaml")
+    assert refused.returncode == 2 and "toy_train" in refused.stderr
+
+
+def test_a_broken_plugin_is_listed_as_broken_and_takes_nothing_down(jepa: Jepa, tmp_path: Path, recipe_file: Path) -> None:
+    folder = install(tmp_path / "broken", "jepa-broken", "broken = broken_plugin")
+    (folder / "broken_plugin.py").write_text("import a_module_that_is_not_there\n")
+    listed = json.loads(jepa("plugins", "--json", packages=(folder,)).stdout)["plugins"]
+    statuses = {plugin["package"]: plugin["status"] for plugin in listed}
+    assert statuses["jepa-broken"] == "broken" and statuses["toy-plugin"] == "ok"
+    assert jepa("validate", recipe_file, packages=(folder,)).returncode == 0
+    assert "a_module_that_is_not_there" in jepa("plugins", "--traceback", packages=(folder,)).stdout
+
+
+def test_a_misspelt_hook_makes_a_plugin_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "misspelt.py").write_text(
+        "from jepa_core.plugin import hookimpl\n\n@hookimpl\ndef jepa_step_endde(run):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    (plugin,) = discover([importlib.metadata.EntryPoint("misspelt", "misspelt", "jepa")]).plugins
+    assert plugin.status == "broken" and "jepa_step_endde" in plugin.error
+
+
+def test_two_packages_with_one_name_are_refused_naming_both(jepa: Jepa, cautious: Path, tmp_path: Path) -> None:
+    twin = install(tmp_path / "twin", "jepa-twin", "twin = twin_phase")
+    (twin / "twin_phase.py").write_text(THIRD_PARTY)
+    refused = jepa("ls", packages=(cautious, twin))
+    assert refused.returncode == 4
+    assert "jepa-cautious" in refused.stderr and "jepa-twin" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_a_component_that_cannot_be_imported_is_one_clear_error() -> None:
+    component = Component("phase", "lost", PhaseConfig, "nowhere_to_be_found:Lost")
+    with pytest.raises(PluginError, match="phase 'lost' cannot be imported from nowhere_to_be_found:Lost"):
+        component.load()
+
+
+@pytest.mark.parametrize(("kind", "name"), [("fase", "a"), ("phase", "a b"), ("phase", "os.system")])
+def test_a_component_needs_a_known_kind_and_a_plain_name(kind: str, name: str) -> None:
+    with pytest.raises(PluginError):
+        Component(kind, name, PhaseConfig, "x:Y")

@@ -1,0 +1,302 @@
+"""The report: what it says, that it stands alone, and that it is the same each time."""
+
+import html.parser
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from jepa_core.errors import RunError
+from jepa_core.findings import Column, Figure, Findings, Headline, Series, Table, Verdict
+from jepa_core.report import write_report
+from jepa_core.report.plots import y_limits
+from jepa_core.report.tables import SHOWN_ROWS, findings_table
+from jepa_core.report.text import duration, interval, memory, number
+
+PHASES = ["warm_up", "joint", "sync", "finish"]
+HOSTILE = "<script>alert('x')</script>"
+VOID = {"meta", "br", "line", "path", "rect", "use", "circle", "polyline", "polygon"}
+
+
+class Page(html.parser.HTMLParser):
+    """Tags in order, whether they nest, their attributes, and the text between them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def findings() -> Findings:
+    horizons = [1.0, 2.0, 3.0]
+    curve = Series("rollout", horizons, [0.2, 0.3, 0.35], [0.1, 0.2, 0.3], [0.3, 0.4, 0.45])
+    mean = Series("mean", horizons, [0.4, None, 0.4], control=True)
+    return Findings(
+        headlines=[
+            Headline("skill horizon", 24.0, "steps", 12.0, 36.0, 57, note="context 24"),
+            Headline("drift", None, "%", note="no window is long enough"),
+        ],
+        verdicts=[Verdict("good", "not collapsed."), Verdict("bad", f"worse than the mean {HOSTILE}.")],
+        tables=[
+            Table(
+                "errors",
+                "Errors",
+                [Column("h", "steps"), *map(Column, ("l1", "l1_low", "l1_high")), Column("drift", "%")],
+                [[1, 0.20449, 0.1, 0.3, 0.0], [2, None, None, None, 41.55]],
+                "Null: no window.",
+            )
+        ],
+        figures=[
+            Figure("by_horizon", "Error", "horizon", "l1", [curve, mean]),
+            Figure("cloud", "Cloud", "x", "y", [Series("points", [0.0, 1.0], [1.0, 2.0])], kind="scatter"),
+        ],
+    )
+
+
+def logged(phase: str, step: int, total: int, **more) -> str:
+    terms = {"teacher_forcing": 1 / total, "rollout": 2 / total}
+    line = {"phase": phase, "step": step, "total_step": total, "loss": 3 / total, "terms": terms, "rank": 10.0 + step}
+    return json.dumps(line | more)
+
+
+def write_run(run) -> None:
+    (run / "findings").mkdir(parents=True)
+    phases = [{"name": name, "steps": 2, "trains": ["predictor"]} for name in PHASES]
+    data = {
+        "attrition": [
+            {"step": "all", "trajectories": 140, "subjects": 100},
+            {"step": "long enough", "trajectories": 126, "subjects": 98},
+        ],
+        "splits": [
+            {"split": "train", "trajectories": 100, "subjects": 80, "steps": 5000},
+            {"split": "held_out", "trajectories": 26, "subjects": 18, "steps": 1300},
+        ],
+        "channels": 9,
+    }
+    costs = {"phases": [{"phase": "joint", "seconds": 95.0, "peak_memory_bytes": 3 * 2**29}], "total_seconds": 200.0}
+    contents = {
+        "plan": {"phases": phases, "encoder_parameters": 1234},
+        "data": data,
+        "manifest": {"recipe": "five_phases", "description": HOSTILE, "seed": 7, "versions": {"numpy": "2.3.1"}},
+        "costs": costs,
+        "findings/drift": findings().to_dict(),
+    }
+    for name, content in contents.items():
+        (run / f"{name}.json").write_text(json.dumps(content))
+    places = [(place, phase) for place, phase in enumerate(PHASES) if phase != "sync"]
+    lines = [logged(phase, step, 2 * place + step) for place, phase in places for step in (1, 2)]
+    (run / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    (run / "recipe.resolved.yaml").write_text(f"seed: 7\nname: {HOSTILE}\n")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_run(tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> str:
+    run = tmp_path_factory.mktemp("report") / "run"
+    write_run(run)
+    return written(run)
+
+
+def written(folder) -> str:
+    return write_report(folder).read_text(encoding="utf-8")
+
+
+def text_of(page: str) -> str:
+    return " ".join(" ".join(Page(page).text).split())
+
+
+def test_every_element_is_closed_and_every_identifier_stands_once(page):
+    parsed = Page(page)
+    assert parsed.open == []
+    identifiers = [value for name, value in parsed.attributes if name == "id"]
+    assert len(identifiers) == len(set(identifiers)) > 10
+
+
+def test_nothing_is_fetched_and_nothing_is_run(page):
+    parsed = Page(page)
+    linking = {"src", "href", "srcset", "data", "action", "xlink:href"}
+    links = [value for name, value in parsed.attributes if name in linking]
+    assert links and all(value.startswith("#") for value in links)
+    assert not {"script", "link", "img", "iframe", "object"} & set(parsed.tags)
+    assert not any(name.startswith("on") for name, _ in parsed.attributes)
+    assert not re.search(r"https?:|@import|url\((?!#)", page)
+    assert "default-src &#x27;none&#x27;" in page
+
+
+def test_what_the_run_wrote_is_escaped_everywhere(page):
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") == 3
+
+
+def test_the_first_screen_has_data_verdicts_and_headlines_with_interval_and_n(page):
+    text = text_of(page)
+    head = text[: text.index("Training Drift Data")]
+    for said in ("five_phases", "126 trajectories", "98 subjects", "6,300 steps", "9 channels", "seed 7"):
+        assert said in head
+    assert "24 steps 95 % CI 12 to 36 n = 57 subjects Context 24" in head
+    assert "Drift – No window is long enough" in head
+    assert head.index("not sound Worse than the mean") < head.index("sound Not collapsed")
+
+
+def test_phases_stand_in_the_order_of_the_curriculum_with_the_one_that_has_no_steps(page):
+    names = enumerate(["Warm up", "Joint", "Sync", "Finish"], start=1)
+    places = [page.index(f"<figcaption>{place}. {name}") for place, name in names]
+    assert places == sorted(places)
+    assert text_of(page).count("No step was logged") == 1
+    assert "Loss terms of the phase phase-2 by step" in page
+
+
+def test_a_value_and_its_interval_share_a_cell_and_null_is_a_dash(page):
+    assert '<td class="number">0.204<span class="interval">0.100 to 0.300</span></td>' in page
+    assert '<td class="number">–</td>' in page
+    assert "l1 low" not in page
+
+
+def test_attrition_shows_what_each_step_took(page):
+    assert "long enough 126 −14 98" in text_of(page)
+
+
+def test_the_report_is_the_same_bytes_each_time_and_in_another_process(folder):
+    first = write_report(folder).read_bytes()
+    assert write_report(folder).read_bytes() == first
+    code = "import sys, pathlib; from jepa_core.report import write_report; write_report(pathlib.Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+    assert (folder / "report.html").read_bytes() == first
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_reader_s_own_plot_settings_change_nothing(folder):
+    import matplotlib
+
+    first = written(folder)
+    with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 30, "svg.fonttype": "path"}):
+        assert written(folder) == first
+
+
+@pytest.mark.parametrize(
+    ("missing", "title"),
+    [
+        ("data.json", "Data"),
+        ("costs.json", "Cost"),
+        ("manifest.json", "Environment"),
+        ("recipe.resolved.yaml", "Recipe"),
+        ("findings/drift.json", "Drift"),
+    ],
+)
+def test_a_missing_file_leaves_its_section_out_and_no_other(folder, missing, title):
+    titles = ["Training", "Drift", "Data", "Cost", "Recipe", "Environment"]
+    (folder / missing).unlink()
+    page = written(folder)
+    assert re.findall("<h2>(.*?)</h2>", page) == [name for name in titles if name != title]
+    assert Page(page).open == []
+
+
+def test_the_phases_are_known_from_the_plan_or_from_the_log(folder):
+    (folder / "plan.json").unlink()
+    assert "3. Finish" in text_of(written(folder))
+    (folder / "metrics.jsonl").unlink()
+    assert "<h2>Training</h2>" not in written(folder)
+
+
+def test_an_empty_folder_makes_a_page_and_no_folder_is_an_error(tmp_path):
+    assert "Run report" in written(tmp_path)
+    with pytest.raises(RunError, match="there is no run"):
+        write_report(tmp_path / "nowhere")
+
+
+def test_a_step_logged_twice_counts_as_it_was_logged_last_and_a_torn_last_line_is_left_out(folder):
+    path = folder / "metrics.jsonl"
+    clean = path.read_text()
+    expected = written(folder)
+    first, *rest = clean.splitlines()
+    path.write_text("\n".join([logged("warm_up", 1, 1, loss=99.0), *rest[:1], first, *rest, '{"phase": "fin']))
+    assert written(folder) == expected
+
+
+def test_a_broken_line_in_the_middle_is_an_error_with_its_number(folder):
+    path = folder / "metrics.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], '{"phase": "joint"}', *lines[1:]]))
+    with pytest.raises(RunError, match="line 2"):
+        write_report(folder)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"headlines": 3}'])
+def test_broken_findings_are_an_error_that_names_the_file(folder, content):
+    (folder / "findings" / "drift.json").write_text(content)
+    with pytest.raises(RunError, match=r"drift\.json"):
+        write_report(folder)
+
+
+def test_a_loss_that_diverged_and_a_rank_that_was_not_logged_are_drawn_as_gaps(folder):
+    lines = [logged("joint", step, step, rank=None, loss=float("nan") if step > 3 else 1.0) for step in range(1, 7)]
+    (folder / "metrics.jsonl").write_text("\n".join(lines))
+    page = written(folder)
+    assert "effective rank of the latents" not in page
+    assert not re.search(r"\bnan\b", page, flags=re.IGNORECASE)
+
+
+def test_a_long_table_is_closed_and_a_very_long_one_names_the_file_that_has_all():
+    table = Table("t", "Many", [Column("h")], [[row] for row in range(SHOWN_ROWS + 1)])
+    drawn = findings_table(table, "findings/x.t.csv")
+    assert drawn.startswith("<details") and drawn.count("<td") == SHOWN_ROWS
+    assert f"first {SHOWN_ROWS} of {SHOWN_ROWS + 1} rows; findings/x.t.csv" in drawn
+
+
+def test_figures_of_one_measure_share_their_scale():
+    low, high = (Figure("f", "", "", "l1", [Series("a", [1.0], [y])]) for y in (1.0, 3.0))
+    assert y_limits([low, high]) == pytest.approx((0.0, 3.18))
+    assert y_limits([Figure("f", "", "", "l1", [Series("a", [1.0], [None])])]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "said"),
+    [
+        (0.20449, 3, "0.204"),
+        (0.1, 3, "0.100"),
+        (-1234.56, 3, "−1,235"),
+        (24.0, 3, "24"),
+        (92514304, 3, "92,514,304"),
+        (0.0000123, 3, "1.23×10⁻⁵"),
+        (None, 3, "–"),
+        (float("nan"), 3, "–"),
+        (99.96, 3, "100"),
+        (0.0, 3, "0"),
+    ],
+)
+def test_numbers_keep_their_significant_digits(value, digits, said):
+    assert number(value, digits) == said
+
+
+def test_spans_of_time_and_memory_have_the_unit_that_suits_them():
+    assert [duration(seconds) for seconds in (9.5, 95, 7300)] == ["9.50 s", "1 min 35 s", "2 h 1 min"]
+    assert [memory(size) for size in (512, 3 * 2**29)] == ["512 B", "1.50 GiB"]
+    assert interval(None, 1.0) == ""

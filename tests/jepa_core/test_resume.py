@@ -1,0 +1,188 @@
+"""A run that was stopped, in whatever way and wherever, ends in the bits of the one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commands import RECIPE, command, environment, install
+from safetensors.torch import load_file
+
+from jepa_core.checkpoint import restore_checkpoint
+from jepa_core.curriculum import Progress
+from jepa_core.errors import UnsafeArtefactError
+
+
+Jepa = Callable[..., subprocess.CompletedProcess[str]]
+
+# A plugin that stops the process at a given step of a given phase: by a signal to itself, or at once as `kill -9` would.
+STOPPER = """
+import os, signal
+from jepa_core.plugin import hookimpl
+
+def stop(progress, border):
+    phase, step, kind = os.environ.get("STOP", "none 0 TERM").split()
+    if progress.stage.name == phase and (step == "end") == border and (border or progress.step == int(step)):
+        os.kill(os.getpid(), getattr(signal, "SIG" + kind))
+
+@hookimpl
+def jepa_step_ended(run, progress):
+    stop(progress, False)
+
+@hookimpl
+def jepa_phase_ended(run, progress):
+    stop(progress, True)
+"""
+
+
+@pytest.fixture(scope="module")
+def stopper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = install(tmp_path_factory.mktemp("stopper"), "stopper", "stopper = stopper")
+    (folder / "stopper.py").write_text(STOPPER)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(toy_package: Path, stopper: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    (folder / "toy.yaml").write_text(RECIPE)
+    done = subprocess.run(
+        command("run", "toy.yaml", "--out", "run"), env=environment(toy_package, stopper), cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+def results(run: Path) -> dict[str, bytes]:
+    """Everything that must be equal: weights (optimizer state shapes every later step), findings, metrics without the clock."""
+    files = {path.name: path.read_bytes() for path in sorted((run / "findings").iterdir())}
+    files["model"] = (run / "model.safetensors").read_bytes()
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    clock = ("seconds", "steps_per_second")
+    files["metrics"] = json.dumps([{key: value for key, value in line.items() if key not in clock} for line in lines]).encode()
+    return files
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        ("warm 3", "KILL"), ("warm 4", "INT"), ("joint 1", "TERM"), ("joint 7", "KILL"), ("joint end", "KILL"),
+        ("joint end", "INT"), ("sync end", "KILL"), ("last 5", "TERM"), ("last end", "KILL"),
+    ],
+)  # fmt: skip
+def test_a_stopped_run_resumes_to_the_same_bits(
+    jepa: Jepa, stopper: Path, recipe_file: Path, tmp_path: Path, uninterrupted: Path, place: str, kind: str
+) -> None:
+    stopped = jepa("run", recipe_file, "--out", tmp_path / "run", packages=(stopper,), STOP=f"{place} {kind}")
+    assert stopped.returncode == (-signal.SIGKILL if kind == "KILL" else 75), stopped.stderr
+    if kind != "KILL":
+        assert f"jepa resume {tmp_path / 'run'}" in stopped.stderr
+    resumed = jepa("resume", tmp_path / "run", packages=(stopper,))
+    assert resumed.returncode == 0, resumed.stderr
+    assert results(tmp_path / "run") == results(uninterrupted)
+
+
+def test_the_optimizer_state_in_the_middle_of_a_phase_is_the_uninterrupted_one(
+    jepa: Jepa, stopper: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    """Stop one run at step 10 of a phase; stop another at steps 3 and 10: the two last checkpoints hold the same bits."""
+    jepa("run", recipe_file, "--out", tmp_path / "once", packages=(stopper,), STOP="joint 10 TERM")
+    jepa("run", recipe_file, "--out", tmp_path / "twice", packages=(stopper,), STOP="joint 3 KILL")
+    jepa("resume", tmp_path / "twice", packages=(stopper,), STOP="joint 10 TERM")
+    once, twice = (load_file(max((tmp_path / one / "checkpoints").iterdir()) / "state.safetensors") for one in ("once", "twice"))
+    assert any(name.startswith("optimizer.") for name in once)
+    assert once.keys() == twice.keys()
+    assert all((once[name] == twice[name]).all() for name in once)
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before_it(
+    jepa: Jepa, stopper: Path, recipe_file: Path, tmp_path: Path, uninterrupted: Path
+) -> None:
+    run = tmp_path / "run"
+    jepa("run", recipe_file, "--out", run, packages=(stopper,), STOP="joint 11 KILL")
+    newest = max((run / "checkpoints").iterdir())
+    half = newest.with_name("99999999-01.partial")
+    shutil.copytree(newest, half)
+    os.truncate(half / "state.safetensors", 100)
+    os.truncate(newest / "state.safetensors", 100)  # and the newest whole one is damaged on the disk
+    resumed = jepa("resume", run, packages=(stopper,))
+    assert resumed.returncode == 0, resumed.stderr
+    assert "damaged" in resumed.stderr
+    assert results(run) == results(uninterrupted)
+
+
+def test_findings_that_were_done_are_not_done_again(jepa: Jepa, recipe_file: Path, tmp_path: Path) -> None:
+    jepa("run", recipe_file, "--out", tmp_path / "run")
+    findings = tmp_path / "run" / "findings" / "toy.json"
+    before = findings.stat().st_mtime_ns
+    (tmp_path / "run" / "report.html").unlink()
+    assert jepa("resume", tmp_path / "run").returncode == 0
+    assert findings.stat().st_mtime_ns == before
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_a_pickled_checkpoint_is_refused_and_not_opened(jepa: Jepa, stopper: Path, recipe_file: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    jepa("run", recipe_file, "--out", run, packages=(stopper,), STOP="joint 3 TERM")
+    marker = tmp_path / "executed"
+    payload = f"cos\nsystem\n(S'touch {marker}'\ntR.".encode()
+    newest = max((run / "checkpoints").iterdir())
+    (newest / "state.pt").write_bytes(payload)
+    refused = jepa("resume", run)
+    assert refused.returncode == 5, refused.stderr
+    assert "state.pt" in refused.stderr and "Traceback" not in refused.stderr
+    (newest / "state.pt").unlink()
+    (newest / "state.safetensors").write_bytes(b"\x80\x04" + payload)
+    assert jepa("resume", run).returncode == 5
+    assert not marker.exists()
+
+
+def test_a_recipe_changed_after_the_start_is_refused(jepa: Jepa, recipe_file: Path, tmp_path: Path) -> None:
+    jepa("run", recipe_file, "--out", tmp_path / "run")
+    resolved = tmp_path / "run" / "recipe.resolved.yaml"
+    resolved.write_text(resolved.read_text().replace("seed: 1", "seed: 2"))
+    refused = jepa("resume", tmp_path / "run")
+    assert refused.returncode == 2 and "was changed" in refused.stderr
+
+
+def test_a_run_on_other_data_is_refused(jepa: Jepa, recipe_file: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    jepa("run", recipe_file, "--out", run)
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["dataset"]["content"] = "0" * 64
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    refused = jepa("resume", run)
+    assert refused.returncode == 3 and "not those that this run began on" in refused.stderr
+
+
+def test_two_commands_on_one_run_do_not_meet(toy_package: Path, stopper: Path, recipe_file: Path, tmp_path: Path, jepa: Jepa) -> None:
+    run = tmp_path / "run"
+    first = subprocess.Popen(
+        command("run", recipe_file, "--out", run), env=environment(toy_package, stopper, STOP="joint 3 STOP"),
+        cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        while not (run / "metrics.jsonl").is_file() or "joint" not in (run / "metrics.jsonl").read_text():
+            assert first.poll() is None
+            time.sleep(0.05)
+        second = jepa("resume", run)
+        assert second.returncode == 1 and "another jepa command" in second.stderr
+    finally:
+        first.kill()
+        first.wait()
+
+
+def test_an_empty_folder_restores_nothing(tmp_path: Path) -> None:
+    progress = Progress([], learner=None)
+    assert restore_checkpoint(tmp_path, progress) is None
+    (tmp_path / "00000001-00").mkdir()
+    (tmp_path / "00000001-00" / "state.bin").write_bytes(b"")
+    with pytest.raises(UnsafeArtefactError, match="state.bin"):
+        restore_checkpoint(tmp_path, progress)

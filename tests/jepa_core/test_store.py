@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+
+from jepa_core.errors import DataError, UnsafeArtefactError
+from jepa_core.store import Store, StoreWriter
+from jepa_core.trajectories import ROLES, Channel, Events, Trajectories
+
+
+def block(seed: int, count: int = 3) -> Trajectories:
+    random = np.random.default_rng(seed)
+    steps = random.integers(1, 6, count)
+    texts = np.array(["common", f"only {seed}"], dtype=object)
+
+    def some(owners: int) -> Events:
+        offsets = np.concatenate([[0], np.cumsum(random.poisson(2, owners))])
+        events = int(offsets[-1])
+        return Events(
+            offsets, random.integers(0, 2, events), random.normal(size=events).astype(np.float32),
+            random.integers(-1, 2, events), random.random(events).astype(np.float32),
+        )  # fmt: skip
+
+    total = int(steps.sum())
+    identifiers = np.arange(count) + 10 * seed
+    return Trajectories(identifiers, identifiers // 2, np.zeros(count), steps, some(count), some(total), some(total), texts)
+
+
+def write(path: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> list[Trajectories]:
+    blocks = [block(seed) for seed in seeds]
+    with StoreWriter(path, "toy", "fingerprint") as writer:
+        for one in blocks:
+            writer.append(one)
+        writer.channels([Channel("position", "m", order=3), Channel("mode")])
+        writer.record("attrition", [{"step": "all", "trajectories": 9, "subjects": 5}])
+    return blocks
+
+
+def texts_of(events: Events, texts: np.ndarray) -> list[str | None]:
+    return [None if index < 0 else texts[index] for index in events.text]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 100])
+def test_what_was_written_is_read_back_in_blocks_of_any_size(tmp_path: Path, size: int) -> None:
+    written = write(tmp_path / "store")
+    store = Store(tmp_path / "store")
+    read = list(store.blocks(size))
+    assert np.concatenate([one.identifier for one in read]).tolist() == np.concatenate([one.identifier for one in written]).tolist()
+    for role in ROLES:
+        for field in ("channel", "value", "time"):
+            joined = [np.concatenate([getattr(one.events(role), field) for one in part]) for part in (read, written)]
+            assert np.array_equal(*joined)
+        assert [text for one in read for text in texts_of(one.events(role), one.texts)] == [
+            text for one in written for text in texts_of(one.events(role), one.texts)
+        ]
+        counts = [np.concatenate([np.diff(one.events(role).offsets) for one in part]) for part in (read, written)]
+        assert np.array_equal(*counts)
+    assert store.channels == [Channel("position", "m", order=3), Channel("mode")]
+    assert store.record("attrition")[0]["trajectories"] == 9
+
+
+def test_xarray_opens_the_store(tmp_path: Path) -> None:
+    write(tmp_path / "store")
+    opened = xarray.open_zarr(tmp_path / "store", consolidated=False)
+    assert opened.sizes["trajectory"] == 9
+    assert opened.sizes["step"] == int(opened["step_count"].sum())
+    assert opened.sizes["state_event"] == int(opened["state_count"].sum())
+
+
+def test_equal_content_has_an_equal_digest_however_it_was_cut_into_blocks(tmp_path: Path) -> None:
+    write(tmp_path / "a")
+    write(tmp_path / "b")
+    write(tmp_path / "c", seeds=(0, 1, 3))
+    assert Store(tmp_path / "a").content == Store(tmp_path / "b").content != Store(tmp_path / "c").content
+
+
+def test_a_writer_that_fails_leaves_no_store(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="torn"), StoreWriter(tmp_path / "store", "toy", "f") as writer:
+        writer.append(block(0))
+        raise RuntimeError("torn")
+    assert list(tmp_path.iterdir()) == []
+
+
+def change(path: Path, **attributes: object) -> None:
+    metadata = json.loads((path / "zarr.json").read_text())
+    metadata["attributes"].update(attributes)
+    (path / "zarr.json").write_text(json.dumps(metadata))
+
+
+def test_a_half_written_store_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "store")
+    change(tmp_path / "store", complete=False)
+    with pytest.raises(DataError, match="half written"):
+        Store(tmp_path / "store")
+
+
+def test_a_store_of_another_version_is_refused_naming_both(tmp_path: Path) -> None:
+    write(tmp_path / "store")
+    change(tmp_path / "store", format_version=99)
+    with pytest.raises(DataError, match="format 99, and this version reads 1"):
+        Store(tmp_path / "store")
+
+
+def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a store"):
+        Store(tmp_path)
+
+
+def test_a_missing_array_is_one_clear_error(tmp_path: Path) -> None:
+    write(tmp_path / "store")
+    (tmp_path / "store" / "split" / "zarr.json").unlink()
+    with pytest.raises(DataError, match="array 'split'"):
+        Store(tmp_path / "store")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_codec_that_could_execute_code_is_refused_wherever_it_stands(tmp_path: Path, nested: bool) -> None:
+    write(tmp_path / "store")
+    path = tmp_path / "store" / "subject" / "zarr.json"
+    metadata = json.loads(path.read_text())
+    codecs = metadata["codecs"][0]["configuration"]["codecs"] if nested else metadata["codecs"]
+    codecs.append({"name": "numcodecs.pickle", "configuration": {}})
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(UnsafeArtefactError, match="numcodecs.pickle"):
+        Store(tmp_path / "store")

@@ -1,0 +1,60 @@
+"""Rules of the house that no one file can hold by itself."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+CORE = sorted((REPOSITORY / "jepa_core").rglob("*.py"))
+PLUGINS = sorted(path for path in (REPOSITORY / "plugins").iterdir() if path.is_dir() and path.name.startswith("jepa_"))
+CLINICAL = re.compile(r"(?<![a-z])(patient|icu|stay|mimic|qwen|clinical|hospital|sepsis|mortality|vital|medic|disease|nurse)", re.I)
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level packages that a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(CORE) > 10 and len(PLUGINS) >= 4
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+def test_the_core_imports_no_plugin(path: Path) -> None:
+    assert not imported(path) & {plugin.name for plugin in PLUGINS}
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+def test_the_core_knows_no_clinical_word(path: Path) -> None:
+    text = path.read_text().replace("clin_jepa", "")  # the shipped recipe that `jepa --help` names
+    assert not CLINICAL.findall(text)
+
+
+def test_the_clinical_words_are_found_where_they_stand() -> None:
+    assert len(CLINICAL.findall("an ICU_STAY of a patient")) == 3 and not CLINICAL.findall("display")
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
+def test_plugins_do_not_import_one_another(plugin: Path) -> None:
+    others = {other.name for other in PLUGINS} - {plugin.name}
+    assert not {name for path in plugin.rglob("*.py") for name in imported(path)} & others
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
+def test_an_entry_module_imports_nothing_heavy(plugin: Path) -> None:
+    script = f"import sys, {plugin.name}; print(*sys.modules)"
+    paths = f"import sys; sys.path[:0] = [{str(REPOSITORY)!r}, {str(plugin.parent)!r}]; "
+    done = subprocess.run([sys.executable, "-c", paths + script], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"torch", "transformers", "duckdb", "zarr", "xarray", "pandas", "sklearn", "matplotlib"}
