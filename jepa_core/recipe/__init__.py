@@ -19,7 +19,7 @@ from jepa_core.recipe.locate import find_recipe, shipped_recipes
 from jepa_core.recipe.problems import InvalidRecipe, Problems, RecipeProblem
 from jepa_core.recipe.schema import PhaseUse, Recipe, RuntimeConfig, Use, WindowsConfig
 from jepa_core.recipe.validate import build_recipe
-from jepa_core.recipe.yaml_tree import SectionNode
+from jepa_core.recipe.yaml_tree import SectionNode, report_unusable
 
 __all__ = [
     "InvalidRecipe",
@@ -51,11 +51,14 @@ def load_recipe(
     layers, complete = read_layers(path, environment, problems)
     changes = read_overrides(overrides, environment, problems)
     if not complete:
+        for layer in layers:
+            report_unusable(layer, problems)
         problems.refuse(file)
     main = layers[-1]
     tree = SectionNode({}, main.place)
     for layer in [*layers, *([changes] if changes else [])]:
         tree = merge(tree, layer, problems)
+    report_unusable(tree, problems)
     recipe = build_recipe(replace(tree, place=main.place), path.stem, registry, problems)
     problems.refuse(file)
     assert recipe is not None

@@ -20,6 +20,7 @@ from jepa_core.recipe.yaml_tree import (
     UnusableNode,
     parse,
     parse_value,
+    report_unusable,
 )
 
 NAMED_LISTS = {"curriculum": "phase", "evaluators": "evaluator", "regularizers": "regularizer"}
@@ -111,6 +112,7 @@ def _content(path: Path) -> str:
 
 def _parent(node: Node, child: Path, seen: list[Path], problems: Problems) -> Path | None:
     if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
+        report_unusable(node, problems)
         if not isinstance(node, UnusableNode):
             problems.add(node.place, "'extends' takes the path or the name of one recipe")
         return None
@@ -198,6 +200,7 @@ def _changed_item(name: str, item: Node, change: Entry, kind: str, problems: Pro
             label = ScalarNode(name, name, kept.node.place)
             merged.entries["name"] = Entry(kept.key, label)
         return [merged]
+    report_unusable(change.node, problems)
     if not isinstance(change.node, UnusableNode):
         problems.add(change.node.place, f"expected the keys to change in {kind} '{name}', or null to remove it")
     return [item]

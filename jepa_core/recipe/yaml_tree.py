@@ -73,9 +73,13 @@ class SectionNode:
 
 @dataclass(frozen=True)
 class UnusableNode:
-    """A value that a problem was already reported for."""
+    """A value that cannot be read.
+
+    reason: message and hint of a problem that counts only if no layer above replaces the value; None if it is reported.
+    """
 
     place: Place
+    reason: tuple[str, str] | None = None
 
 
 Node: TypeAlias = ScalarNode | ListNode | SectionNode | UnusableNode
@@ -101,6 +105,18 @@ def parse(name: str, content: str, environment: Mapping[str, str], problems: Pro
     elif not isinstance(node, UnusableNode):
         problems.add(node.place, "a recipe is a section of keys, such as `seed: 0`", "")
     return None
+
+
+def report_unusable(node: Node, problems: Problems) -> None:
+    """Note the values below a node that cannot be read."""
+    if isinstance(node, UnusableNode) and node.reason:
+        problems.add(node.place, *node.reason)
+    elif isinstance(node, SectionNode):
+        for entry in node.entries.values():
+            report_unusable(entry.node, problems)
+    elif isinstance(node, ListNode):
+        for item in node.items:
+            report_unusable(item, problems)
 
 
 def parse_value(text: Text, start: int, environment: Mapping[str, str], problems: Problems) -> Node:
@@ -174,8 +190,8 @@ class _Reader:
             text, whole = expand(written, self.environment)
             return ScalarNode(text if style and not whole else resolve(text), text, place)
         except BadScalar as error:
-            self.problems.add(place, *error.args)
-            return UnusableNode(place)
+            message, hint = error.args
+            return UnusableNode(place, (message, hint))
 
     def _node(self, event: Any, key: Place | None, depth: int) -> Node:
         self.values += 1

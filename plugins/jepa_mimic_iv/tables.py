@@ -99,7 +99,8 @@ class Workspace:
         self._connection.execute(f"SET memory_limit = {_quoted(memory_limit)}")
         self._connection.execute(f"SET temp_directory = {_quoted(scratch / 'spill')}")
         self._connection.execute(f"SET threads = {threads}")
-        self._connection.execute("SET enable_progress_bar = false")
+        # One transaction that is never committed: the tables are thrown away, so none has to be safe on disk.
+        self._connection.execute("BEGIN TRANSACTION")
 
     def __enter__(self) -> Workspace:
         return self

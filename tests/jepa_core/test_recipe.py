@@ -662,6 +662,14 @@ def test_another_component_drops_the_keys_of_the_parents() -> None:
     assert child("encoder: {use: words}\n").encoder.config.lora == LoraConfig(rank=4)
 
 
+def test_a_variable_that_is_not_set_matters_only_if_its_value_is_used() -> None:
+    text = BASE.replace("seed: 3", "seed: ${NOPE}")
+    assert load(text, "seed=5").seed == 5
+    assert [problem["message"] for problem in problems(text)] == ["the environment variable NOPE is not set"]
+    assert problems("extends: ${NOPE}\n")[0]["line"] == 1
+    assert child_problems("curriculum:\n  warmup: ${NOPE}\n")[0].startswith("3:11 the environment variable NOPE")
+
+
 def test_a_list_replaces_the_parents_curriculum() -> None:
     assert [phase.name for phase in child("curriculum: [{use: warmup, name: only}]\n").curriculum] == ["only"]
 

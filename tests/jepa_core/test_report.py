@@ -197,7 +197,7 @@ def test_the_reader_s_own_plot_settings_change_nothing(folder):
     import matplotlib
 
     first = written(folder)
-    with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 30, "svg.fonttype": "path"}):
+    with matplotlib.rc_context({"ytick.direction": "in", "font.size": 30, "svg.fonttype": "path"}):
         assert written(folder) == first
 
 

@@ -1,0 +1,194 @@
+"""Hand-made MIMIC-IV tables, and what the source makes of them."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from jepa_core.trajectories import Channel, Trajectories
+from jepa_mimic_iv.config import MimicIVConfig, SplitConfig
+from jepa_mimic_iv.layout import COLUMNS
+from jepa_mimic_iv.source import MimicIVSource
+
+ADMITTED = datetime(2150, 3, 1, 10, 20)
+EXTRA_COLUMNS = {"icu/chartevents": ["caregiver_id", "warning"], "hosp/labevents": ["labevent_id", "comments"]}
+"""Columns that the distributed tables have and the source does not read."""
+
+FIRST_SUBJECT = 77_000_001
+"""Identifiers are distinctive, so that a test can look for them in messages."""
+
+
+def at(hours: float) -> str:
+    """The time that many hours after admission to intensive care."""
+    return (ADMITTED + timedelta(hours=hours)).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@dataclass
+class TableSet:
+    """Rows of every table. Every stay of the first is of subject FIRST_SUBJECT + number, admission and stay likewise."""
+
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
+
+    def add(self, table: str, **values: Any) -> dict[str, Any]:
+        self.rows[table].append(values)
+        return values
+
+    def stay(self, number: int, hours: float = 30.0, age: int = 60, **changes: Any) -> None:
+        subject = changes.get("subject", FIRST_SUBJECT + number)
+        if not any(row["subject_id"] == subject for row in self.rows["hosp/patients"]):
+            self.add("hosp/patients", subject_id=subject, gender=changes.get("gender", "F"), anchor_age=age, anchor_year=2150)
+        admission = changes.get("admission", 88_000_000 + number)
+        if not any(row["hadm_id"] == admission for row in self.rows["hosp/admissions"]):
+            self.add(
+                "hosp/admissions", hadm_id=admission, race=changes.get("race", "WHITE"), hospital_expire_flag=number % 2
+            )
+        begins = changes.get("begins", 0.0)
+        self.add(
+            "icu/icustays", subject_id=subject, hadm_id=admission, stay_id=99_000_000 + number,
+            intime=at(begins), outtime=at(begins + hours),
+        )  # fmt: skip
+
+    def chart(self, number: int, hour: float, item: int, value: Any, text: str | None = None, **more: Any) -> None:
+        self.add(
+            "icu/chartevents", stay_id=99_000_000 + number, charttime=at(hour), itemid=item,
+            valuenum=value, value=text if text is not None else value, **more,
+        )  # fmt: skip
+
+    def lab(self, number: int, hour: float, item: int, value: Any, **more: Any) -> None:
+        self.add(
+            "hosp/labevents",
+            **{
+                "subject_id": FIRST_SUBJECT + number, "hadm_id": 88_000_000 + number, "specimen_id": int(hour * 1000) + number,
+                "itemid": item, "charttime": at(hour), "storetime": at(more.pop("stored", hour)), "valuenum": value,
+                "value": value, **more,
+            },
+        )  # fmt: skip
+
+    def pump(self, number: int, start: float, stop: float, item: int, **more: Any) -> None:
+        self.add(
+            "icu/inputevents",
+            **{
+                "stay_id": 99_000_000 + number, "starttime": at(start), "endtime": at(stop), "itemid": item,
+                "ordercategorydescription": "Continuous Med", "statusdescription": "FinishedRunning",
+                "patientweight": 80, **more,
+            },
+        )  # fmt: skip
+
+    def order(self, number: int, hour: float, drug: str, **more: Any) -> None:
+        self.add(
+            "hosp/prescriptions",
+            **{"hadm_id": 88_000_000 + number, "starttime": at(hour), "stoptime": at(hour + 24), "drug": drug, **more},
+        )
+
+    def given(self, number: int, hour: float, drug: str | None, event: str = "Administered", **more: Any) -> None:
+        self.add(
+            "hosp/emar",
+            **{
+                "subject_id": FIRST_SUBJECT + number, "hadm_id": 88_000_000 + number, "charttime": at(hour),
+                "medication": drug, "event_txt": event, **more,
+            },
+        )  # fmt: skip
+
+    def write(self, folder: Path, suffix: str = ".csv") -> Path:
+        for table, rows in self.rows.items():
+            path = folder / f"{table}{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            columns = [*EXTRA_COLUMNS.get(table, []), *COLUMNS[table]]
+            if suffix == ".parquet":
+                _write_parquet(path, table, columns, rows)
+                continue
+            with gzip.open(path, "wt") if suffix == ".csv.gz" else path.open("w") as file:
+                writer = csv.DictWriter(file, columns, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+        return folder
+
+
+def _write_parquet(path: Path, table: str, columns: list[str], rows: list[dict[str, Any]]) -> None:
+    kinds = {"BIGINT": pa.int64(), "INTEGER": pa.int32(), "DOUBLE": pa.float64(), "VARCHAR": pa.string(), "TIMESTAMP": pa.string()}
+    arrays = {}
+    for column in columns:
+        kind = kinds[COLUMNS[table].get(column, "VARCHAR")]
+        cells = [row.get(column) for row in rows]
+        arrays[column] = pa.array([None if cell is None else str(cell) if kind == pa.string() else cell for cell in cells], kind)
+        if COLUMNS[table].get(column) == "TIMESTAMP":
+            arrays[column] = arrays[column].cast(pa.timestamp("us"))
+    pa.parquet.write_table(pa.table(arrays), path)
+
+
+@dataclass
+class Kept:
+    """Stands in for a store writer, and keeps what it is given."""
+
+    blocks: list[Trajectories] = field(default_factory=list)
+    declared: list[Channel] = field(default_factory=list)
+    records: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def channels(self, channels: list[Channel]) -> None:
+        self.declared = channels
+
+    def append(self, trajectories: Trajectories) -> None:
+        self.blocks.append(trajectories)
+
+    def record(self, name: str, rows: list[dict[str, Any]]) -> None:
+        self.records[name] = rows
+
+
+@dataclass
+class Built:
+    """What came of the tables. texts: by stay number, the static text, the state texts and the action texts."""
+
+    kept: Kept
+    texts: dict[int, tuple[str, list[str], list[str]]]
+
+    def state(self, number: int, hour: int) -> str:
+        return self.texts[number][1][hour].split(" | ")[1]
+
+    def action(self, number: int, hour: int) -> str:
+        return self.texts[number][2][hour].split(" | ")[1]
+
+
+@pytest.fixture
+def build(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Make trajectories and texts of a table set."""
+
+    def run(tables: TableSet, **options: Any) -> Built:
+        folder = tables.write(tmp_path_factory.mktemp("tables"))
+        options.setdefault("split", SplitConfig(fractions=(0.34, 0.33, 0.33)))
+        source = MimicIVSource(MimicIVConfig(tables=str(folder), threads=1, **options))
+        kept = Kept()
+        source.build(kept, tmp_path_factory.mktemp("scratch"))
+        source.declare(kept.declared)
+        texts = {}
+        for block in kept.blocks:
+            rendered = source.render(block, "text")
+            ends = block.steps.cumsum().tolist()
+            for place, end in enumerate(ends):
+                part = slice(end - int(block.steps[place]), end)
+                number = int(block.identifier[place]) - 99_000_000
+                texts[number] = (rendered.static[place], rendered.state[part], rendered.action[part])
+        return Built(kept, texts)
+
+    return run
+
+
+@pytest.fixture
+def three_stays() -> TableSet:
+    """Three adults with a heart rate in hour 0: the smallest cohort that can be split."""
+    tables = TableSet()
+    for number in range(3):
+        tables.stay(number)
+        tables.chart(number, 0.1, 220045, 80 + number)
+    for item, label in ((221906, "Norepinephrine"), (225158, "NaCl 0.9%"), (225943, "Solution"), (221794, "Furosemide (Lasix)")):
+        tables.add("icu/d_items", itemid=item, label=label)
+    tables.add("icu/d_items", itemid=225166, label="Potassium Chloride")
+    return tables

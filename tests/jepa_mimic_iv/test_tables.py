@@ -1,0 +1,178 @@
+"""Broken tables give one error that says where and what to do, and never what stands in a record."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+
+import pytest
+
+from jepa_core.errors import DataError
+from jepa_core.store import Store, StoreWriter
+from jepa_mimic_iv.config import MimicIVConfig
+from jepa_mimic_iv.source import MimicIVSource
+
+
+def extract(folder, tmp_path, **options) -> None:
+    source = MimicIVSource(MimicIVConfig(tables=str(folder), **options))
+    with StoreWriter(tmp_path / "store", "mimic_iv", source.fingerprint()) as writer:
+        scratch = tmp_path / "scratch"
+        scratch.mkdir()
+        source.build(writer, scratch)
+
+
+def refusal(folder, tmp_path) -> str:
+    with pytest.raises(DataError) as raised:
+        extract(folder, tmp_path)
+    assert not (tmp_path / "store").exists()
+    return str(raised.value)
+
+
+def test_missing_tables_are_all_named(three_stays, tmp_path):
+    folder = three_stays.write(tmp_path / "tables")
+    (folder / "icu/icustays.csv").unlink()
+    (folder / "hosp/emar.csv").unlink()
+
+    message = refusal(folder, tmp_path)
+
+    assert "icu/icustays" in message and "hosp/emar" in message and ".csv.gz" in message
+    assert [line.split(" is not")[0] for line in MimicIVConfig(tables=str(folder)).missing()] == [
+        "table icu/icustays",
+        "table hosp/emar",
+    ]
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    assert "nowhere" in refusal(tmp_path / "nowhere", tmp_path)
+    assert len(MimicIVConfig(tables=str(tmp_path / "nowhere")).missing()) == 1
+
+
+@pytest.mark.parametrize("table", ["icu/chartevents", "hosp/labevents", "icu/icustays"])
+def test_a_truncated_gzip_file_is_refused(three_stays, tmp_path, table):
+    for hour in range(2000):
+        three_stays.chart(0, hour / 100, 220045, 60 + hour % 37)
+        three_stays.lab(0, hour / 100, 50912, 1 + hour % 37)
+    folder = three_stays.write(tmp_path / "tables", ".csv.gz")
+    path = folder / f"{table}.csv.gz"
+    path.write_bytes(path.read_bytes()[:-20])
+
+    message = refusal(folder, tmp_path)
+
+    assert f"{table}.csv.gz" in message and "truncated or damaged" in message and "SHA256SUMS" in message
+
+
+def test_a_file_that_is_no_gzip_is_refused(three_stays, tmp_path):
+    folder = three_stays.write(tmp_path / "tables", ".csv.gz")
+    (folder / "hosp/emar.csv.gz").write_text("subject_id,hadm_id\n")
+
+    assert "emar.csv.gz cannot be read" in refusal(folder, tmp_path)
+
+
+def test_a_missing_column_is_named(three_stays, tmp_path):
+    folder = three_stays.write(tmp_path / "tables")
+    path = folder / "icu/inputevents.csv"
+    path.write_text(path.read_text().replace("rateuom", "rate_unit"))
+
+    assert "inputevents.csv: column rateuom is missing" in refusal(folder, tmp_path)
+
+
+def test_an_empty_file_is_refused(three_stays, tmp_path):
+    folder = three_stays.write(tmp_path / "tables")
+    (folder / "icu/d_items.csv").write_text("")
+
+    assert "d_items.csv is empty" in refusal(folder, tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_a_value_of_the_wrong_type_is_named_by_line_and_column(three_stays, tmp_path, suffix):
+    three_stays.chart(1, 5, 220045, "SECRET")
+    folder = three_stays.write(tmp_path / "tables", suffix)
+
+    message = refusal(folder, tmp_path)
+
+    assert f"chartevents{suffix}, line 5: column valuenum holds a value that is no DOUBLE" in message
+    assert "SECRET" not in message and "9900" not in message and "2150" not in message
+
+
+def test_a_line_with_too_few_columns_is_named(three_stays, tmp_path):
+    folder = three_stays.write(tmp_path / "tables")
+    path = folder / "icu/chartevents.csv"
+    path.write_text(path.read_text() + "1,0,99000001\n")
+
+    message = refusal(folder, tmp_path)
+
+    assert "chartevents.csv, line 5: the line has too many or too few columns" in message
+    assert "9900" not in message
+
+
+def test_a_damaged_parquet_file_is_refused(three_stays, tmp_path):
+    folder = three_stays.write(tmp_path / "tables", ".parquet")
+    path = folder / "hosp/patients.parquet"
+    path.write_bytes(path.read_bytes()[:-5])
+
+    assert "patients.parquet cannot be read as parquet" in refusal(folder, tmp_path)
+
+
+def test_the_three_formats_and_any_order_of_rows_give_the_same_store(three_stays, tmp_path):
+    three_stays.pump(0, 1.5, 3.5, 221906, rate=0.1, rateuom="mcg/kg/min", amount=0.96, amountuom="mg")
+    three_stays.chart(0, 2, 220179, 110.5)
+    three_stays.chart(0, 2, 220050, 121.3)
+    three_stays.lab(1, 4, 50912, 1.3, hadm_id=None)
+    three_stays.order(2, 5, "Furosemide", dose_val_rx="20", dose_unit_rx="mg", prod_strength="40mg  Vial", route="IV")
+    three_stays.given(2, 6, "Furosemide")
+    contents = set()
+    for number, suffix in enumerate([".csv", ".csv.gz", ".parquet", ".csv"]):
+        if number == 3:
+            for rows in three_stays.rows.values():
+                rows.reverse()
+        place = tmp_path / str(number)
+        place.mkdir()
+        extract(three_stays.write(place / "tables", suffix), place, threads=1 + number % 2)
+        contents.add(Store(place / "store").content)
+
+    assert len(contents) == 1
+
+
+def test_parquet_is_preferred_and_inputs_are_listed_with_their_sizes(three_stays, tmp_path):
+    three_stays.write(tmp_path, ".csv")
+    three_stays.write(tmp_path, ".parquet")
+
+    inputs = MimicIVConfig(tables=str(tmp_path)).inputs()
+
+    assert len(inputs) == 10
+    assert all(one.path.suffix == ".parquet" and one.bytes == one.path.stat().st_size for one in inputs)
+    assert MimicIVConfig().inputs() == [] and MimicIVConfig().missing() == []
+
+
+def test_comments_with_line_breaks_and_windows_line_ends_are_read(three_stays, tmp_path):
+    three_stays.lab(0, 1, 50912, 1.3, comments='two\nlines, and "quotes"')
+    three_stays.lab(0, 2, 50912, 1.4)
+    folder = three_stays.write(tmp_path / "tables")
+    path = folder / "icu/chartevents.csv"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+
+    extract(folder, tmp_path)
+
+    (block,) = Store(tmp_path / "store").blocks()
+    assert len(block.state.channel) == 5
+
+
+def test_planning_imports_no_database():
+    code = (
+        "import sys, jepa_mimic_iv; list(jepa_mimic_iv.jepa_components()); "
+        "jepa_mimic_iv.MimicIVConfig(tables='/nowhere').missing(); "
+        "print([name for name in ('duckdb', 'torch', 'numpy', 'pyarrow') if name in sys.modules])"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_a_byte_order_mark_does_not_hide_the_first_column(three_stays, tmp_path):
+    folder = three_stays.write(tmp_path / "tables", ".csv.gz")
+    path = folder / "hosp/patients.csv.gz"
+    path.write_bytes(gzip.compress("\ufeff".encode() + gzip.decompress(path.read_bytes())))
+
+    extract(folder, tmp_path)
+
+    assert len(Store(tmp_path / "store")) == 3
