@@ -3,9 +3,9 @@
     python benchmarks/embedding.py              # 2,400 texts, the default random Qwen3: about half a minute
     python benchmarks/embedding.py --texts 800 --hidden 256 --layers 4
 
-The naive way takes the distinct texts as they come, 32 at a time, pads each batch to its longest text, and runs the library's own
-model on it with a mask. Both ways use the same weights, tokenizer and texts, count tokenizing in, and are timed in fp32; each is
-timed several times, in turns, and its best time counts. The share of the packed time that goes to tokenizing is printed too.
+The naive way takes the distinct texts as they come, 32 at a time, pads each batch to its longest text, and runs the
+library's own model on it with a mask. Both ways use the same weights, tokenizer and texts, count tokenizing in, and are
+timed in fp32; each is timed several times, in turns, and its best time counts.
 
 Exit code 1 if the latents differ by more than 1e-5 or the ratio is below --least-ratio.
 """

@@ -142,8 +142,8 @@ def table(result: dict[str, float]) -> str:
             f"  keeping keys and values    {result['keeping_seconds']:9.2f} s",
             f"  recomputing the history    {result['recomputing_seconds']:9.2f} s",
             f"  ratio                      {result['ratio']:9.1f}",
-            f"  difference in fp64         {result['difference_fp64']:9.1e}  (must be at most {TOLERANCE:.0e})",
-            f"  difference in fp32         {result['difference_fp32']:9.1e}  (values up to {result['largest_value']:.1f})",
+            f"  difference in fp64         {result['difference_fp64']:9.1e}  (at most {TOLERANCE:.0e} allowed)",
+            f"  difference in fp32         {result['difference_fp32']:9.1e}  (values to {result['largest_value']:.1f})",
             f"    keeping from fp64        {result['keeping_from_fp64']:9.1e}",
             f"    recomputing from fp64    {result['recomputing_from_fp64']:9.1e}",
         )

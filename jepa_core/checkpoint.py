@@ -1,9 +1,9 @@
 """Checkpoints: everything that lives long, written atomically, safe to load.
 
-A checkpoint is a folder `checkpoints/<total step>-<phase index>` with two files: `state.safetensors` (weights of encoder, target and
-predictor; the optimizer's moments; a phase's own tensors) and `position.json` (where in the curriculum, and the digest of the
-tensors). It is written under another name, flushed, and renamed, so it is whole or it is not there; the one before it is removed
-only afterwards. Random states need no place in it: see `Phase.loss`.
+A checkpoint is a folder `checkpoints/<total step>-<phase index>` with two files: `state.safetensors` (weights of
+encoder, target and predictor; the optimizer's moments; a phase's own tensors) and `position.json` (where in the
+curriculum, and the digest of the tensors). It is written under another name, flushed, and renamed, so it is whole or it
+is not there; the one before it is removed only afterwards. Random states need no place in it: see `Phase.loss`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,12 @@ def save_checkpoint(folder: Path, progress: Progress, stage_done: bool) -> None:
             save_file(tensors, partial / "state.safetensors")
         except SafetensorError as error:
             raise RunError(f"checkpoint {final} could not be written ({error}); the one before it is kept") from error
-        position = {"format_version": FORMAT_VERSION, "index": index, "step": step, "sha256": _digest(partial / "state.safetensors")}
+        position = {
+            "format_version": FORMAT_VERSION,
+            "index": index,
+            "step": step,
+            "sha256": _digest(partial / "state.safetensors"),
+        }
         write_json(partial / "position.json", position)
         _sync_file(partial / "state.safetensors")
         shutil.rmtree(final, ignore_errors=True)
@@ -61,7 +66,8 @@ def save_checkpoint(folder: Path, progress: Progress, stage_done: bool) -> None:
 def restore_checkpoint(folder: Path, progress: Progress) -> Path | None:
     """Set the progress to the newest whole checkpoint in `folder`; None if there is none.
 
-    A damaged one is passed over with a warning. Raises UnsafeArtefactError if a checkpoint holds a file that could execute code.
+    A damaged one is passed over with a warning. Raises UnsafeArtefactError if a checkpoint holds a file that could
+    execute code.
     """
     for checkpoint in _checkpoints(folder):
         refuse_unsafe(checkpoint)
@@ -85,7 +91,8 @@ def refuse_unsafe(folder: Path) -> None:
         pickled = head[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
         if pickled or path.suffix not in (".safetensors", ".json"):
             raise UnsafeArtefactError(
-                f"{path} is not safetensors or JSON and could execute code when loaded; it was not opened. Remove it to go on"
+                f"{path} is not safetensors or JSON and could execute code when loaded; it was not opened. "
+                "Remove it to go on"
             )
 
 
@@ -109,7 +116,8 @@ def _load(progress: Progress, tensors: dict[str, Tensor], position: dict[str, in
             _load_optimizer(progress.optimizer, _part(tensors, "optimizer"))
     except (KeyError, RuntimeError) as error:
         raise DataError(
-            f"the checkpoint does not fit the model ({error}); it was written by another recipe or version: start a new run"
+            f"the checkpoint does not fit the model ({error}); it was written by another recipe or version: "
+            "start a new run"
         ) from error
 
 
@@ -137,7 +145,8 @@ def _position(checkpoint: Path) -> dict[str, int] | None:
     except (OSError, ValueError, KeyError):
         return None
     if position.get("format_version") != FORMAT_VERSION:
-        raise DataError(f"{checkpoint} has checkpoint format {position.get('format_version')}, and this version reads {FORMAT_VERSION}")
+        found = position.get("format_version")
+        raise DataError(f"{checkpoint} has checkpoint format {found}, and this version reads {FORMAT_VERSION}")
     return position if whole else None
 
 

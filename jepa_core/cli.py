@@ -59,7 +59,7 @@ def _report_error(error: JepaError, arguments: argparse.Namespace) -> int:
     return error.exit_code
 
 
-# --- commands that read ----------------------------------------------------------------------------------------------------------
+# --- commands that read -----------------------------------------------------------------------------------------------
 
 
 def _ls(arguments: argparse.Namespace) -> None:
@@ -141,7 +141,13 @@ def _key(name: str, field: Any) -> dict[str, str]:
 
 
 def _component_text(page: dict[str, Any]) -> str:
-    lines = [f"{page['kind']} {page['name']}  ({page['package']}, {page['implementation']})", "", page["description"], "", "keys:"]
+    lines = [
+        f"{page['kind']} {page['name']}  ({page['package']}, {page['implementation']})",
+        "",
+        page["description"],
+        "",
+        "keys:",
+    ]
     for key in page["keys"]:
         limits = f", {key['limits']}" if key["limits"] else ""
         lines.append(f"  {key['name']} ({key['type']}{limits}; default {key['default']})")
@@ -175,7 +181,9 @@ def _plan(arguments: argparse.Namespace) -> None:
 def _plan_text(plan: Plan) -> str:
     lines = [f"recipe {plan.recipe}, seed {plan.seed}", "", f"data: {plan.source}"]
     sizes = [one.bytes for one in plan.inputs if one.bytes is not None]
-    lines += [f"  {one.path}  {_bytes(one.bytes) if one.bytes is not None else 'made by the run'}" for one in plan.inputs]
+    lines += [
+        f"  {one.path}  {_bytes(one.bytes) if one.bytes is not None else 'made by the run'}" for one in plan.inputs
+    ]
     if len(sizes) > 1:
         lines.append(f"  {len(sizes)} files, {_bytes(sum(sizes))}")
     lines += ["", "models"]
@@ -193,8 +201,14 @@ def _plan_text(plan: Plan) -> str:
         )
     lines += ["", f"evaluators: {', '.join(plan.evaluators) or 'none'}", ""]
     here = f", {_bytes(plan.memory_here_bytes)} free here" if plan.memory_here_bytes else ""
-    lines.append(f"memory: about {_bytes(plan.memory_bytes)} at the peak{here}; disk: {_bytes(plan.disk_free_bytes)} free here")
-    lines += ["", "missing here:", *(f"  {one}" for one in plan.missing)] if plan.missing else ["", "nothing is missing here"]
+    lines.append(
+        f"memory: about {_bytes(plan.memory_bytes)} at the peak{here}; disk: {_bytes(plan.disk_free_bytes)} free here"
+    )
+    lines += (
+        ["", "missing here:", *(f"  {one}" for one in plan.missing)]
+        if plan.missing
+        else ["", "nothing is missing here"]
+    )
     return "\n".join(lines)
 
 
@@ -230,11 +244,13 @@ def _plugins_text(page: dict[str, Any], traceback: bool) -> str:
         lines += [f"          {component}" for component in plugin["components"]]
         if plugin["error"]:
             lines.append(f"          {plugin['error']}")
-            lines.append(plugin["details"] if traceback else "          (see its traceback with: jepa plugins --traceback)")
+            lines.append(
+                plugin["details"] if traceback else "          (see its traceback with: jepa plugins --traceback)"
+            )
     return "\n".join(lines)
 
 
-# --- commands that write ---------------------------------------------------------------------------------------------------------
+# --- commands that write ----------------------------------------------------------------------------------------------
 
 
 def _cp(arguments: argparse.Namespace) -> None:
@@ -309,7 +325,7 @@ def _report(arguments: argparse.Namespace) -> None:
     print(write_report(arguments.run))
 
 
-# --- parsing ---------------------------------------------------------------------------------------------------------------------
+# --- parsing ----------------------------------------------------------------------------------------------------------
 
 
 def _registry() -> Registry:
@@ -353,7 +369,9 @@ def _parser() -> argparse.ArgumentParser:
     run = add("run", _run, "run a recipe, from raw data to a report")
     _recipe_arguments(run)
     run.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the run (default: RUNS/<recipe>-<number>)")
-    run.add_argument("--runs", type=Path, default=Path("runs"), metavar="RUNS", help="where runs and stores are kept (default: runs)")
+    run.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="RUNS", help="where runs and stores are kept (default: runs)"
+    )
     run.add_argument("--quiet", action="store_true", help="say only what went wrong")
     resume = add("resume", _resume, "go on with a run that was stopped")
     resume.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
@@ -398,7 +416,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="RECIPE", help="file, or name of a shipped recipe")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="changes, such as curriculum.hard_sync=null seed=1")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="changes, such as curriculum.hard_sync=null seed=1"
+    )
 
 
 def _json_argument(parser: argparse.ArgumentParser) -> None:

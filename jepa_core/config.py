@@ -1,7 +1,7 @@
 """What a recipe may say about a component: pydantic models that import no torch.
 
-A plugin derives its configs from these bases. Each answers, without building anything, what `jepa plan` asks: which files will be
-read, what is missing on this machine, how many parameters there will be and how much memory they need.
+A plugin derives its configs from these bases. Each answers, without building anything, what `jepa plan` asks: which
+files will be read, what is missing on this machine, how many parameters there will be and how much memory they need.
 """
 
 from __future__ import annotations
@@ -76,6 +76,11 @@ class EncoderConfig(Config):
 class PredictorConfig(Config):
     """Config of a Predictor."""
 
+    @property
+    def longest_window(self) -> int | None:
+        """Most steps of a window that the predictor can take; None for no limit."""
+        return None
+
     def size(self, latent_dim: int) -> ModelSize:
         """Parameters of the predictor for latents of size D."""
         raise NotImplementedError
@@ -100,9 +105,12 @@ class OptimizerConfig(Config):
 
 
 class ScheduleConfig(Config):
-    """Learning-rate factor over one phase: linear warm-up, then a cosine. Each phase has its own, so dropping one changes no other."""
+    """Learning-rate factor over one phase: linear warm-up, then a cosine. Each phase has its own, so dropping one
+    changes no other."""
 
-    warmup: float = Field(0.1, ge=0, le=1, description="share of the phase's steps over which the rate rises to its peak")
+    warmup: float = Field(
+        0.1, ge=0, le=1, description="share of the phase's steps over which the rate rises to its peak"
+    )
     final: float = Field(0.0, ge=0, le=1, description="factor that the cosine ends at")
 
 

@@ -8,8 +8,8 @@ Phases see latents, encoders see items, sources see raw data; nobody looks past 
 
 Symbols in shapes: B windows, T steps of a window, N distinct items, D latent size, M rollout origins, H horizon.
 
-To add a component: write a config (jepa_core.config), a class that follows one of the contracts below, and declare both with
-`jepa_core.plugin.Component`. Components are built as `Class(config)`; a predictor as `Class(config, latent_dim)`.
+To add a component: write a config (jepa_core.config), a class that follows one of the contracts below, and declare both
+with `jepa_core.plugin.Component`. Components are built as `Class(config)`; a predictor as `Class(config, latent_dim)`.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from jepa_core.store import StoreWriter
 
 
-# --- data that the components exchange ------------------------------------------------------------------------------------------
+# --- data that the components exchange --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Channels:
     """Items of the modality `channels`.
 
-    values: (N, C) float32, 0 where nothing was observed. observed: (N, C) bool. C counts the channels of states, actions and static
-    facts together, so an item needs no mark of its role.
+    values: (N, C) float32, 0 where nothing was observed. observed: (N, C) bool. C counts the channels of states,
+    actions and static facts together, so an item needs no mark of its role.
     """
 
     values: Tensor
@@ -48,16 +48,17 @@ class Channels:
 
 
 Items: TypeAlias = Sequence[str] | Channels
-"""What an encoder encodes: texts (modality `text`) or channel values (modality `channels`). A state, an action and the static facts of
-a trajectory are one item each."""
+"""What an encoder encodes: texts (modality `text`) or channel values (modality `channels`). A state, an action and the
+static facts of a trajectory are one item each."""
 
 
 @dataclass(frozen=True)
 class Batch:
     """B windows of up to T steps. Each distinct item stands once; index arrays place it in the windows.
 
-    items: (N,) int64, ascending ids of the distinct items in the dataset. static: (B,), states: (B, T), actions: (B, T), int64
-    positions in `items`. mask: (B, T) bool, true where the window has a step (steps beyond its end repeat item 0 and are never read).
+    items: (N,) int64, ascending ids of the distinct items in the dataset. static: (B,), states: (B, T), actions: (B,
+    T), int64 positions in `items`. mask: (B, T) bool, true where the window has a step (steps beyond its end repeat
+    item 0 and are never read).
     """
 
     items: Tensor
@@ -81,15 +82,16 @@ class Latents:
 class Prediction:
     """What a predictor made of latents.
 
-    next_states: (B, T, D); position t holds the prediction of the state at t + 1, from static, states <= t and actions <= t.
-    memory: whatever the predictor keeps of the real steps so that a rollout computes none of them again (keys and values, say).
+    next_states: (B, T, D); position t holds the prediction of the state at t + 1, from static, states <= t and actions
+    <= t. memory: whatever the predictor keeps of the real steps so that a rollout computes none of them again (keys and
+    values, say).
     """
 
     next_states: Tensor
     memory: Any
 
 
-# --- components ----------------------------------------------------------------------------------------------------------------
+# --- components -------------------------------------------------------------------------------------------------------
 
 
 class Source(ABC):
@@ -104,18 +106,21 @@ class Source(ABC):
 
     @abstractmethod
     def build(self, writer: StoreWriter, scratch: Path) -> None:
-        """Write every trajectory to `writer`, in an order that depends on the data alone; `scratch` is an empty folder to work in.
+        """Write every trajectory to `writer`, in an order that depends on the data alone; `scratch` is an empty folder
+        to work in.
 
         Splits are by subject and are written with the trajectories. Memory must not grow with their number.
         Raises DataError if the data break their contract.
         """
 
     def declare(self, channels: Sequence[Channel]) -> None:  # noqa: B027 - a source may know its channels by itself
-        """Take up the store's channels, which the events of `render` point into; called once before the first `render`."""
+        """Take up the store's channels, which the events of `render` point into; called once before the first
+        `render`."""
 
     @abstractmethod
     def render(self, trajectories: Trajectories, modality: str) -> Rendered:
-        """Render some of the store's trajectories for encoders of a modality. A step shows nothing that came after it."""
+        """Render some of the store's trajectories for encoders of a modality. A step shows nothing that came after
+        it."""
 
     def rendering_fingerprint(self, modality: str) -> str:
         """Digest of everything besides the store that `render` depends on; a change makes the dataset render again."""
@@ -125,14 +130,15 @@ class Source(ABC):
 class Encoder(nn.Module, ABC):
     """Makes a latent of an item. Time belongs to the predictor: no item sees another.
 
-    Parameters that require a gradient after construction are the trainable ones; only these are optimized, averaged into the target
-    and checkpointed. The rest is rebuilt from the config.
+    Parameters that require a gradient after construction are the trainable ones; only these are optimized, averaged
+    into the target and checkpointed. The rest is rebuilt from the config.
     """
 
     latent_dim: int
 
     def fit(self, items: Iterable[Items]) -> None:  # noqa: B027 - most encoders have nothing to fit
-        """See the distinct items of the train split once, in order, before training (to make a tokenizer, to find a mean)."""
+        """See the distinct items of the train split once, in order, before training (to make a tokenizer, to find a
+        mean)."""
 
     def fitted(self) -> dict[str, Any]:
         """What `fit` found, as plain values that JSON holds."""
@@ -143,7 +149,8 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, items: Items) -> Tensor:
-        """Encode items: (N, D) float32. An item's latent must not depend on the items beside it by more than rounding."""
+        """Encode items: (N, D) float32. An item's latent must not depend on the items beside it by more than
+        rounding."""
 
 
 class Predictor(nn.Module, ABC):
@@ -157,17 +164,17 @@ class Predictor(nn.Module, ABC):
     def rollout(self, latents: Latents, memory: Any, origins: Tensor, horizon: int) -> Tensor:
         """Roll out H steps from each of M origins a window: (B, M, H, D); entry h - 1 is the state at origin + h.
 
-        memory: of a `forward` on windows that hold every step up to the origins. origins: (B, M) int64, the last real state that is
-        seen. Actions up to origin + H - 1 are read from `latents.actions`, which may be longer than the windows of that `forward`;
-        states beyond an origin are the predictor's own. Gradients flow through them.
+        memory: of a `forward` on windows that hold every step up to the origins. origins: (B, M) int64, the last real
+        state that is seen. Actions up to origin + H - 1 are read from `latents.actions`, which may be longer than the
+        windows of that `forward`; states beyond an origin are the predictor's own. Gradients flow through them.
         """
 
 
-class Phase(ABC):
+class Phase(ABC):  # noqa: B024 - a phase without steps needs no loss
     """One stage of the curriculum.
 
-    Its config (a `PhaseConfig`) says which modules it trains, for how many steps, with which optimizer and schedule; the loop reads it.
-    A phase of zero steps acts only in `finish`. To write one, `loss` is enough:
+    Its config (a `PhaseConfig`) says which modules it trains, for how many steps, with which optimizer and schedule;
+    the loop reads it. A phase of zero steps acts only in `finish`. To write one, `loss` is enough:
 
         class WarmUp(Phase):
             def loss(self, learner, batch, generator):
@@ -175,7 +182,8 @@ class Phase(ABC):
                 predicted = learner.predictor(latents).next_states
                 return {"prediction": masked_l1(predicted[:, :-1], latents.states[:, 1:], latents.mask[:, 1:])}
 
-    What a learner offers: `latents(batch)`, `target_states(batch)` (no gradient), `predictor`, `update_target(tau)`, `sync_target()`.
+    What a learner offers: `latents(batch)`, `target_states(batch)` (no gradient), `predictor`, `update_target(tau)`,
+    `sync_target()`.
     """
 
     def __init__(self, config: Any) -> None:
@@ -184,9 +192,9 @@ class Phase(ABC):
     def loss(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Terms of the loss, each a scalar; the loop minimises their sum.
 
-        `generator` (on the CPU) is the source of a phase's own draws. The loop seeds it, and torch, from (seed, phase name, step)
-        before every step, so a step's randomness depends on no step before it: resuming needs no random state, and removing a phase
-        changes no other.
+        `generator` (on the CPU) is the source of a phase's own draws. The loop seeds it, and torch, from (seed, phase
+        name, step) before every step, so a step's randomness depends on no step before it: resuming needs no random
+        state, and removing a phase changes no other.
         """
         raise NotImplementedError(f"{type(self).__name__} has steps but no loss")
 
@@ -205,7 +213,8 @@ class Phase(ABC):
 
 
 class Regularizer(ABC):
-    """A loss term on latents that a recipe can add to any phase, because nothing in a prediction loss forbids collapse."""
+    """A loss term on latents that a recipe can add to any phase, because nothing in a prediction loss forbids
+    collapse."""
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -219,9 +228,10 @@ class Regularizer(ABC):
 class Evaluation:
     """What an evaluator may use.
 
-    learner: frozen, in evaluation mode. dataset: all splits. window_length: steps of a window in training. seed: for every draw.
-    untrained: makes (once) the control learner: the encoder as it was before training, with a predictor trained on its latents for
-    as many steps as the curriculum trained the predictor; None where the curriculum has no phase that could train it.
+    learner: frozen, in evaluation mode. dataset: all splits. window_length: steps of a window in training. seed: for
+    every draw. untrained: makes (once) the control learner: the encoder as it was before training, with a predictor
+    trained on its latents for as many steps as the curriculum trained the predictor; None where the curriculum has no
+    phase that could train it.
     """
 
     learner: Learner
@@ -239,7 +249,8 @@ class Evaluator(ABC):
 
     @abstractmethod
     def evaluate(self, evaluation: Evaluation) -> Findings:
-        """Findings, a function of the learner, the data and the seed alone. Intervals resample subjects; n stands beside every figure.
+        """Findings, a function of the learner, the data and the seed alone. Intervals resample subjects; n stands
+        beside every figure.
 
         What cannot be measured (one class, no window long enough) is null with the reason, never dropped.
         """

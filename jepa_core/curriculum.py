@@ -1,7 +1,7 @@
 """The loop over phases, written once.
 
-It asks a phase what it trains and what its loss is, and never looks at its name. Progress bars, logs and checkpoints hang on hooks.
-Nothing in it moves a tensor to the host; whoever listens decides when to read one.
+It asks a phase what it trains and what its loss is, and never looks at its name. Progress bars, logs and checkpoints
+hang on hooks. Nothing in it moves a tensor to the host; whoever listens decides when to read one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from jepa_core.windows import WindowOrder, Windows
 
 @dataclass
 class Stage:
-    """A phase as the curriculum runs it: its name in the recipe, the phase, and the regularizers added to it with their weights."""
+    """A phase as the curriculum runs it: its name in the recipe, the phase, and the regularizers added to it with their
+    weights."""
 
     name: str
     phase: Phase
@@ -39,8 +40,8 @@ class Stage:
 class Progress:
     """Where the curriculum is.
 
-    index: number of the stage. step: optimizer steps done in it. terms: loss terms of the last step, tensors on the device.
-    optimizer: of the stage. finite: scalar bool tensor, false once a loss was not finite.
+    index: number of the stage. step: optimizer steps done in it. terms: loss terms of the last step, tensors on the
+    device. optimizer: of the stage. finite: scalar bool tensor, false once a loss was not finite.
     """
 
     stages: Sequence[Stage]
@@ -68,8 +69,8 @@ class Progress:
         if self.first_bad_step is not None and int(self.first_bad_step) >= 0:
             values = ", ".join(f"{name} = {float(value):.4g}" for name, value in self.terms.items())
             raise RunError(
-                f"the loss of phase '{self.stage.name}' was not finite at step {int(self.first_bad_step) + 1} (now {values}); "
-                "lower its learning rates, or go on from the last checkpoint with another recipe"
+                f"the loss of phase '{self.stage.name}' was not finite at step {int(self.first_bad_step) + 1} "
+                f"(now {values}); lower its learning rates, or go on from the last checkpoint with another recipe"
             )
 
 
@@ -90,7 +91,8 @@ def run_curriculum(
     listener: Listener,
     restore: Callable[[Progress], None] = lambda progress: None,
 ) -> None:
-    """Run the stages in order. `restore` may set the progress to where an earlier run stopped, its optimizer included."""
+    """Run the stages in order. `restore` may set the progress to where an earlier run stopped, its optimizer
+    included."""
     progress = Progress(stages, learner)
     restore(progress)
     for index in range(progress.index, len(stages)):
@@ -159,7 +161,8 @@ def _set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 
 def schedule_factor(config: ScheduleConfig, step: int, steps: int) -> float:
-    """Learning-rate factor of step `step` of `steps`, counted from 0: linear warm-up that never starts at 0, then a cosine."""
+    """Learning-rate factor of step `step` of `steps`, counted from 0: linear warm-up that never starts at 0, then a
+    cosine."""
     warm = math.ceil(config.warmup * steps)
     if step < warm:
         return (step + 1) / warm
@@ -168,7 +171,8 @@ def schedule_factor(config: ScheduleConfig, step: int, steps: int) -> float:
 
 
 def make_optimizer(learner: Learner, config: PhaseConfig) -> torch.optim.Optimizer:
-    """AdamW over the modules that the phase trains; weight decay falls on the weights of linear and convolution layers alone."""
+    """AdamW over the modules that the phase trains; weight decay falls on the weights of linear and convolution layers
+    alone."""
     settings = config.optimizer
     modules: list[tuple[nn.Module, list[nn.Parameter], float]] = []
     if "encoder" in config.trains:
@@ -181,5 +185,7 @@ def make_optimizer(learner: Learner, config: PhaseConfig) -> torch.optim.Optimiz
         for decays in (True, False):
             chosen = [parameter for parameter in parameters if (id(parameter) in decayed) is decays]
             if chosen:
-                groups.append({"params": chosen, "peak_lr": rate, "weight_decay": settings.weight_decay if decays else 0.0})
+                groups.append(
+                    {"params": chosen, "peak_lr": rate, "weight_decay": settings.weight_decay if decays else 0.0}
+                )
     return torch.optim.AdamW(groups, lr=0.0, betas=settings.betas)

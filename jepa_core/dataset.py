@@ -74,7 +74,11 @@ class Dataset:
     def training_items(self, chunk: int = 4096) -> Iterator[Items]:
         """The distinct items of the train split, in order, a chunk at a time: all that an encoder may be fitted on."""
         trajectories = self.trajectories("train")
-        steps = [self._of_trajectory(role, one) for one in trajectories for role in (self.rendering.state, self.rendering.action)]
+        steps = [
+            self._of_trajectory(role, one)
+            for one in trajectories
+            for role in (self.rendering.state, self.rendering.action)
+        ]
         ids = np.unique(np.concatenate([self.rendering.static[trajectories], *steps]))
         for start in range(0, len(ids), chunk):
             yield self.rendering.take(ids[start : start + chunk])
@@ -88,4 +92,6 @@ def _refuse_shared_subjects(store: Store) -> None:
     pairs = np.unique(np.stack([store.subject, store.split.astype(np.int64)]), axis=1)
     shared = pairs.shape[1] - len(np.unique(store.subject))
     if shared:
-        raise DataError(f"{store.path}: {shared} subjects stand in more than one split; the source must split by subject")
+        raise DataError(
+            f"{store.path}: {shared} subjects stand in more than one split; the source must split by subject"
+        )

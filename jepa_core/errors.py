@@ -1,7 +1,7 @@
 """Errors that are a user's to mend, each with the exit code of the command line.
 
-Every message says what is wrong, where (file, line, row, key) and what to do. A message never carries an identifier, a text or a
-time out of a record: row numbers, column names and counts are enough to find the place.
+Every message says what is wrong, where (file, line, row, key) and what to do. A message never carries an identifier, a
+text or a time out of a record: row numbers, column names and counts are enough to find the place.
 """
 
 from __future__ import annotations

@@ -50,7 +50,13 @@ def disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reasons = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EROFS: "the disk is read-only"}
+        reasons = {
+            errno.ENOSPC: "the disk is full",
+            errno.EDQUOT: "the disk quota is used up",
+            errno.EROFS: "the disk is read-only",
+        }
         if error.errno not in reasons:
             raise
-        raise RunError(f"{reasons[error.errno]}: nothing more can be written under {folder}; what was finished is kept") from error
+        raise RunError(
+            f"{reasons[error.errno]}: nothing more can be written under {folder}; what was finished is kept"
+        ) from error

@@ -1,6 +1,7 @@
 """What evaluators return: tidy tables with n, intervals and units, figures as data, and verdicts in words.
 
-Findings are plain values. They are written as JSON with sorted keys, so that two runs that found the same wrote the same bytes.
+Findings are plain values. They are written as JSON with sorted keys, so that two runs that found the same wrote the
+same bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ Cell = str | int | float | None
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. unit: such as "steps" or "latent l1"; empty for none. digits: significant digits in the report."""
+    """A column of a table. unit: such as "steps" or "latent l1"; empty for none. digits: significant digits in the
+    report."""
 
     name: str
     unit: str = ""
@@ -77,7 +79,8 @@ class Headline:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A judgement in one sentence. level: good, warning (read with care) or bad (the result means nothing, such as collapse)."""
+    """A judgement in one sentence. level: good, warning (read with care) or bad (the result means nothing, such as
+    collapse)."""
 
     level: Literal["good", "warning", "bad"]
     text: str
@@ -100,6 +103,11 @@ class Findings:
         return cls(
             headlines=[Headline(**item) for item in plain["headlines"]],
             verdicts=[Verdict(**item) for item in plain["verdicts"]],
-            tables=[Table(**{**item, "columns": [Column(**column) for column in item["columns"]]}) for item in plain["tables"]],
-            figures=[Figure(**{**item, "series": [Series(**one) for one in item["series"]]}) for item in plain["figures"]],
+            tables=[
+                Table(**{**item, "columns": [Column(**column) for column in item["columns"]]})
+                for item in plain["tables"]
+            ],
+            figures=[
+                Figure(**{**item, "series": [Series(**one) for one in item["series"]]}) for item in plain["figures"]
+            ],
         )

@@ -1,8 +1,9 @@
 """Latents of a frozen encoder, computed once.
 
-Items are encoded in fixed blocks of consecutive ids, and a block as a whole, the first time one of its items is asked for. So a
-latent depends on the weights and the item alone, not on which batches came before, and a resumed run fills the cache with the very
-bits that the uninterrupted one had. Consecutive ids lie in the same trajectory, so hardly anything is encoded that will not be read.
+Items are encoded in fixed blocks of consecutive ids, and a block as a whole, the first time one of its items is asked
+for. So a latent depends on the weights and the item alone, not on which batches came before, and a resumed run fills
+the cache with the very bits that the uninterrupted one had. Consecutive ids lie in the same trajectory, so hardly
+anything is encoded that will not be read.
 """
 
 from __future__ import annotations
@@ -15,17 +16,25 @@ import torch
 from torch import Tensor
 
 BLOCK = 256
-"""Items of a block: enough to fill an encoder's passes, few enough that a window's neighbours are not much extra work."""
+"""Items of a block: enough to fill an encoder's passes, few enough that a window's neighbours are not much extra
+work."""
 
 
 class LatentCache:
-    """Latents by item id: in memory on the encoder's device, or in a file of `folder` if they would take more than `memory_bytes`.
+    """Latents by item id: in memory on the encoder's device, or in a file of `folder` if they would take more than
+    `memory_bytes`.
 
     encode: ids (n,) -> latents (n, D).
     """
 
     def __init__(
-        self, items: int, latent_dim: int, encode: Callable[[Tensor], Tensor], device: torch.device, memory_bytes: int, folder: Path
+        self,
+        items: int,
+        latent_dim: int,
+        encode: Callable[[Tensor], Tensor],
+        device: torch.device,
+        memory_bytes: int,
+        folder: Path,
     ) -> None:
         self._items = items
         self._encode = encode

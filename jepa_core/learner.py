@@ -19,8 +19,8 @@ from jepa_core.target import EncoderUnder
 class Learner:
     """Online encoder, EMA target, predictor.
 
-    encoder: an Encoder, or an EncoderUnder other weights. predictor: a Predictor. cache_bytes: memory for the latents of a frozen
-    encoder, beyond which they go into a file of `scratch`. autocast: compute in bf16.
+    encoder: an Encoder, or an EncoderUnder other weights. predictor: a Predictor. cache_bytes: memory for the latents
+    of a frozen encoder, beyond which they go into a file of `scratch`. autocast: compute in bf16.
     """
 
     def __init__(
@@ -78,7 +78,8 @@ class Learner:
         return self._latest[1] if self._latest else None
 
     def target_states(self, batch: Batch) -> Tensor:
-        """States of a batch as the EMA target encodes them: (B, T, D) fp32, no gradient. Only the states are encoded."""
+        """States of a batch as the EMA target encodes them: (B, T, D) fp32, no gradient. Only the states are
+        encoded."""
         used = torch.unique(batch.states)
         with self.precision():
             encoded = self.target(self.dataset.items(batch.items[used]))

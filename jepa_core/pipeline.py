@@ -1,4 +1,5 @@
-"""From a recipe to a report: the steps of a run, in order. Each one finds what an interrupted run had finished, and goes on from it."""
+"""From a recipe to a report: the steps of a run, in order. Each one finds what an interrupted run had finished, and
+goes on from it."""
 
 from __future__ import annotations
 
@@ -54,7 +55,7 @@ def execute(run: Run) -> None:
         hook.jepa_run_ended(run=run)
 
 
-# --- data ------------------------------------------------------------------------------------------------------------------------
+# --- data -------------------------------------------------------------------------------------------------------------
 
 
 def prepare(run: Run) -> Dataset:
@@ -89,9 +90,11 @@ def open_store(source: Source, name: str, folder: Path) -> Store:
     with locked(folder / f".{path.name}.lock", f"another jepa command is building {path}; wait for it"):
         if not path.exists():
             log.info("building the store %s", path)
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".scratch-") as scratch:
-                with StoreWriter(path, name, fingerprint) as writer:
-                    source.build(writer, Path(scratch))
+            with (
+                tempfile.TemporaryDirectory(dir=folder, prefix=".scratch-") as scratch,
+                StoreWriter(path, name, fingerprint) as writer,
+            ):
+                source.build(writer, Path(scratch))
     return Store(path)
 
 
@@ -106,7 +109,7 @@ def describe(store: Store) -> dict[str, Any]:
     return {"attrition": store.record("attrition"), "splits": splits, "channels": len(store.channels)}
 
 
-# --- learner ---------------------------------------------------------------------------------------------------------------------
+# --- learner ----------------------------------------------------------------------------------------------------------
 
 
 def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
@@ -119,11 +122,17 @@ def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
     torch.manual_seed(recipe.seed)
     encoder = _build(recipe.encoder)
     _fit(encoder, dataset, run.folder / "fitted.json")
-    learner = Learner(
-        encoder, _build_predictor(run, encoder.latent_dim), dataset, device, run.scratch,
-        cache_bytes=int(recipe.runtime.latent_cache_gib * 2**30), autocast=recipe.runtime.precision == "bf16",
-    )  # fmt: skip
+    learner = _learner(run, encoder, dataset, device, run.scratch)
     return learner, EncoderUnder(encoder, learner.trainable)
+
+
+def _learner(run: Run, encoder: torch.nn.Module, dataset: Dataset, device: torch.device, scratch: Path) -> Learner:
+    """A learner of an encoder and a new predictor, whose weights depend on the seed alone."""
+    torch.manual_seed(run.recipe.seed + 1)
+    use, runtime = run.recipe.predictor, run.recipe.runtime
+    predictor = use.component.load()(use.config, encoder.latent_dim)
+    cache_bytes = int(runtime.latent_cache_gib * 2**30)
+    return Learner(encoder, predictor, dataset, device, scratch, cache_bytes, autocast=runtime.precision == "bf16")
 
 
 def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
@@ -133,12 +142,6 @@ def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
         return
     encoder.fit(dataset.training_items())
     write_json(path, encoder.fitted())
-
-
-def _build_predictor(run: Run, latent_dim: int) -> torch.nn.Module:
-    torch.manual_seed(run.recipe.seed + 1)
-    use = run.recipe.predictor
-    return use.component.load()(use.config, latent_dim)
 
 
 def _build(use: Use) -> Any:
@@ -151,7 +154,7 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-# --- training --------------------------------------------------------------------------------------------------------------------
+# --- training ---------------------------------------------------------------------------------------------------------
 
 
 def train(run: Run, learner: Learner) -> None:
@@ -163,7 +166,14 @@ def train(run: Run, learner: Learner) -> None:
         phase_ended=lambda progress: hook.jepa_phase_ended(run=run, progress=progress),
     )
     stages = [_stage(use) for use in run.recipe.curriculum]
-    run_curriculum(stages, learner, _training_windows(run, learner.dataset), run.recipe.seed, listener, lambda progress: _restore(run, progress))
+    run_curriculum(
+        stages,
+        learner,
+        _training_windows(run, learner.dataset),
+        run.recipe.seed,
+        listener,
+        lambda progress: _restore(run, progress),
+    )
 
 
 def _restore(run: Run, progress: Progress) -> None:
@@ -189,7 +199,9 @@ def _training_windows(run: Run, dataset: Dataset) -> Windows:
     cut = run.recipe.windows
     windows = dataset.windows("train", cut.length, cut.stride, cut.min_length)
     if len(windows) == 0:
-        raise DataError(f"no trajectory of the train split has the {cut.min_length} steps of windows.min_length; lower it")
+        raise DataError(
+            f"no trajectory of the train split has the {cut.min_length} steps of windows.min_length; lower it"
+        )
     return windows
 
 
@@ -199,7 +211,7 @@ def save_model(run: Run, learner: Learner) -> None:
     write_atomically(run.folder / "model.safetensors", save(tensors))
 
 
-# --- evaluation ------------------------------------------------------------------------------------------------------------------
+# --- evaluation -------------------------------------------------------------------------------------------------------
 
 
 def evaluate(run: Run, learner: Learner, untrained: EncoderUnder) -> None:
@@ -247,10 +259,7 @@ def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Calla
     @cache
     def make() -> Learner:
         log.info("control: training a predictor on the untrained encoder, %d steps", steps)
-        control = Learner(
-            untrained, _build_predictor(run, untrained.latent_dim), learner.dataset, learner.device, run.scratch / "control",
-            cache_bytes=int(run.recipe.runtime.latent_cache_gib * 2**30), autocast=run.recipe.runtime.precision == "bf16",
-        )  # fmt: skip
+        control = _learner(run, untrained, learner.dataset, learner.device, run.scratch / "control")
         use = chosen[-1]
         phase = use.component.load()(use.config.model_copy(update={"steps": steps}))
         windows = _training_windows(run, learner.dataset)

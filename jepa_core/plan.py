@@ -69,11 +69,15 @@ class Plan:
 def make_plan(recipe: Recipe) -> Plan:
     """Plan a recipe.
 
-    The memory is an estimate: what is counted exactly is weights, gradients and optimizer state; activations and the latents of a
-    frozen encoder are bounded by the configs' own formulas.
+    The memory is an estimate: what is counted exactly is weights, gradients and optimizer state; activations and the
+    latents of a frozen encoder are bounded by the configs' own formulas.
     """
     source, encoder, predictor = recipe.source.config, recipe.encoder.config, recipe.predictor.config
-    assert isinstance(source, SourceConfig) and isinstance(encoder, EncoderConfig) and isinstance(predictor, PredictorConfig)
+    assert (
+        isinstance(source, SourceConfig)
+        and isinstance(encoder, EncoderConfig)
+        and isinstance(predictor, PredictorConfig)
+    )
     missing = _missing(recipe)
     sizes = (ModelSize(0, 0), ModelSize(0, 0)) if missing else (encoder.size(), predictor.size(encoder.latent_dim))
     phases = [_phase(recipe, use, *sizes, known=not missing) for use in recipe.curriculum]
@@ -131,7 +135,9 @@ def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelS
     if config.steps:
         items = config.batch_size * (2 * steps + 1)
         activations = recipe.encoder.config.activation_bytes(items, training="encoder" in config.trains)
-        activations += recipe.predictor.config.activation_bytes(config.batch_size, steps, recipe.encoder.config.latent_dim)
+        activations += recipe.predictor.config.activation_bytes(
+            config.batch_size, steps, recipe.encoder.config.latent_dim
+        )
     return weights + (GRADIENT_BYTES + ADAM_BYTES) * trained + activations
 
 

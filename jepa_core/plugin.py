@@ -1,7 +1,7 @@
 """How a plugin says what it brings: component declarations, hook specifications, discovery.
 
-A plugin is an installed package with one entry point in the group `jepa`, naming a module that imports fast (no torch) and holds
-hook implementations:
+A plugin is an installed package with one entry point in the group `jepa`, naming a module that imports fast (no torch)
+and holds hook implementations:
 
     from jepa_core.plugin import Component, hookimpl
 
@@ -9,8 +9,8 @@ hook implementations:
     def jepa_components():
         yield Component("phase", "my_phase", config=MyPhaseConfig, implementation="my_package.phase:MyPhase")
 
-Entry points are loaded one by one: a plugin that fails to import is listed as broken and takes nothing down. Two plugins that bring
-a component of the same kind and name are refused, naming both packages.
+Entry points are loaded one by one: a plugin that fails to import is listed as broken and takes nothing down. Two
+plugins that bring a component of the same kind and name are refused, naming both packages.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from jepa_core.config import Config
 from jepa_core.errors import PluginError
 
 if TYPE_CHECKING:
-    from jepa_core.curriculum import Progress
     from jepa_core.contracts import Findings
+    from jepa_core.curriculum import Progress
     from jepa_core.run import Run
 
 PROJECT = "jepa"
@@ -49,8 +49,9 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 class Component:
     """One thing that a recipe can name.
 
-    kind: what it is. name: what a recipe calls it. config: the pydantic model of its keys. implementation: `module:Class`, imported
-    only when a run needs it; the class is built as `Class(config, ...)` with the arguments its contract names.
+    kind: what it is. name: what a recipe calls it. config: the pydantic model of its keys. implementation:
+    `module:Class`, imported only when a run needs it; the class is built as `Class(config, ...)` with the arguments its
+    contract names.
     """
 
     kind: Kind
@@ -60,9 +61,13 @@ class Component:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise PluginError(f"component '{self.name}' has the unknown kind '{self.kind}'; kinds are {', '.join(KINDS)}")
+            raise PluginError(
+                f"component '{self.name}' has the unknown kind '{self.kind}'; kinds are {', '.join(KINDS)}"
+            )
         if not self.name.isidentifier():
-            raise PluginError(f"the name '{self.name}' of a {self.kind} must be a plain identifier, such as my_{self.kind}")
+            raise PluginError(
+                f"the name '{self.name}' of a {self.kind} must be a plain identifier, such as my_{self.kind}"
+            )
 
     @property
     def summary(self) -> str:
@@ -78,7 +83,9 @@ class Component:
         try:
             return getattr(importlib.import_module(module_name), attribute)
         except (ImportError, AttributeError) as error:
-            raise PluginError(f"{self.kind} '{self.name}' cannot be imported from {self.implementation}: {error}") from error
+            raise PluginError(
+                f"{self.kind} '{self.name}' cannot be imported from {self.implementation}: {error}"
+            ) from error
 
 
 class Hooks:

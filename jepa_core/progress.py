@@ -35,7 +35,8 @@ RANK_ROWS = 512
 
 
 def is_logged(step: int, steps: int) -> bool:
-    """Whether the `step`-th of `steps` optimizer steps (from 1) is written down: the first, the last, and every so many."""
+    """Whether the `step`-th of `steps` optimizer steps (from 1) is written down: the first, the last, and every so
+    many."""
     return step in (1, steps) or step % max(1, steps // LOGGED) == 0
 
 
@@ -151,7 +152,9 @@ class Plain(Display):
         self._due = share + 1 / self.LINES
         rate = record["steps_per_second"]
         left = (record["steps"] - record["step"]) / rate
-        self._print(f"  step {record['step']}/{record['steps']}  {describe(record)}  {rate:.2f} steps/s  {left:.0f} s left")
+        self._print(
+            f"  step {record['step']}/{record['steps']}  {describe(record)}  {rate:.2f} steps/s  {left:.0f} s left"
+        )
 
     def evaluated(self, name: str, findings: Findings) -> None:
         for verdict in findings.verdicts:
@@ -168,7 +171,12 @@ class Bars(Display):
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         self._bar = Bar(*columns, TextColumn("{task.fields[now]}"), console=self._console)
         self._task: TaskID | None = None
 
@@ -270,10 +278,11 @@ class Checkpointer:
 
     def _stop_if_asked(self, progress: Progress) -> None:
         if self._interrupt.requested:
-            raise Preempted(f"stopped in phase '{progress.stage.name}' after step {progress.step}; everything so far is kept")
+            raise Preempted(
+                f"stopped in phase '{progress.stage.name}' after step {progress.step}; everything so far is kept"
+            )
 
 
 def peak_memory() -> int:
     """Largest resident memory of this process so far, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-

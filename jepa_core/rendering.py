@@ -1,10 +1,11 @@
 """A store's steps in the form an encoder wants: each distinct item once, on disk, read through memory maps.
 
-The store is made for keeping; training wants a few hundred random steps at a time. So a store is rendered once for a modality, into
-flat files beside it that random reads cost next to nothing from. Another template or modality renders again and extracts nothing.
+The store is made for keeping; training wants a few hundred random steps at a time. So a store is rendered once for a
+modality, into flat files beside it that random reads cost next to nothing from. Another template or modality renders
+again and extracts nothing.
 
-Items are numbered trajectory by trajectory in order of first appearance: the static facts, then the states, then the actions. Equal
-texts are one item, wherever they stand.
+Items are numbered trajectory by trajectory in order of first appearance: the static facts, then the states, then the
+actions. Equal texts are one item, wherever they stand.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ RENDERINGS: dict[str, type[Rendering]] = {"text": TextRendering, "channels": Cha
 
 
 def open_rendering(store: Store, source: Source, modality: str) -> Rendering:
-    """The rendering of a store for a modality; made first if it is not there, or was made from other data or options."""
+    """The rendering of a store for a modality; made first if it is not there, or was made from other data or
+    options."""
     key = f"{RENDERING_VERSION} {store.content} {modality} {source.rendering_fingerprint(modality)}"
     folder = store.path.with_name(f"{store.path.name}.{modality}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
     if not (folder / "rendering.json").is_file():
@@ -137,7 +139,8 @@ def _write_texts(blocks: Iterator[tuple[Trajectories, Rendered]], folder: Path) 
 
 
 def _intern(text: str, known: dict[bytes, int], lengths: list[int], file: BinaryIO) -> int:
-    """Number of a text; a new one is written. Texts are known by a 128-bit digest, which takes less memory than the texts."""
+    """Number of a text; a new one is written. Texts are known by a 128-bit digest, which takes less memory than the
+    texts."""
     encoded = text.encode()
     number = known.setdefault(hashlib.blake2b(encoded, digest_size=16).digest(), len(known))
     if number == len(lengths):
@@ -162,7 +165,8 @@ def _write_channels(blocks: Iterator[tuple[Trajectories, Rendered]], folder: Pat
 
 
 def _raw_to_npy(raw: Path, npy: Path, shape: tuple[int, int]) -> None:
-    """Put the header of an .npy file, whose shape is known only now, before the values, without holding them in memory."""
+    """Put the header of an .npy file, whose shape is known only now, before the values, without holding them in
+    memory."""
     with npy.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
         with raw.open("rb") as values:

@@ -1,10 +1,10 @@
 """A run: one folder of results, from the recipe as given to the report.
 
-    recipe.yaml             as given                  metrics.jsonl    loss terms and latent rank by step
-    recipe.resolved.yaml    with every default        costs.json       seconds, rate and memory of each phase
-    manifest.json           versions, seed, data      checkpoints/     to resume from
-    plan.json, data.json    phases; cohort, splits    findings/        one JSON an evaluator, one CSV a table
-    fitted.json             what the encoder fitted   model.safetensors, report.html
+recipe.yaml             as given                  metrics.jsonl    loss terms and latent rank by step
+recipe.resolved.yaml    with every default        costs.json       seconds, rate and memory of each phase
+manifest.json           versions, seed, data      checkpoints/     to resume from
+plan.json, data.json    phases; cohort, splits    findings/        one JSON an evaluator, one CSV a table
+fitted.json             what the encoder fitted   model.safetensors, report.html
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class Run:
         Raises RecipeError if the folder is taken, RunError if it cannot be written.
         """
         if folder.exists() and any(folder.iterdir()):
-            raise RecipeError(f"{folder} is not empty; name another folder with --out, or go on with: jepa resume {folder}")
+            raise RecipeError(
+                f"{folder} is not empty; name another folder with --out, or go on with: jepa resume {folder}"
+            )
         with disk_errors(folder):
             try:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -90,7 +92,8 @@ class Run:
         run = cls(folder, load_recipe(resolved, [], registry), registry)
         if run.manifest()["recipe_sha256"] != hashlib.sha256(resolved.read_bytes()).hexdigest():
             raise RecipeError(
-                f"{resolved} was changed after the run began, and a run is of one recipe; start a new one with: jepa run {resolved}"
+                f"{resolved} was changed after the run began, and a run is of one recipe; "
+                f"start a new one with: jepa run {resolved}"
             )
         return run
 
@@ -118,13 +121,16 @@ class Run:
 
         Raises RunError if another process is at work on it.
         """
-        with locked(self.folder / ".lock", f"another jepa command is at work on {self.folder}; wait for it, or stop it first"):
+        with locked(
+            self.folder / ".lock", f"another jepa command is at work on {self.folder}; wait for it, or stop it first"
+        ):
             yield
 
 
 @contextmanager
 def locked(path: Path, message: str) -> Iterator[None]:
-    """Hold a lock file; it is free again however the process ends. Raises RunError with `message` if it is held already."""
+    """Hold a lock file; it is free again however the process ends. Raises RunError with `message` if it is held
+    already."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         try:

@@ -12,10 +12,10 @@ def split_by_subject(
 ) -> np.ndarray:
     """Assign every trajectory to train, tuning or held_out (0, 1, 2) through its subject, stratified and seeded.
 
-    subjects, strata: (N,) one row a trajectory; a subject's stratum is the largest over its trajectories. fractions: of subjects, in
-    the order of SPLITS. Within a stratum the subjects are shuffled and dealt so that every split holds its fraction to within one
-    subject; the remainders are carried from stratum to stratum, so the fractions also hold over all. The result depends on the set of
-    subjects, not on the order of the rows.
+    subjects, strata: (N,) one row a trajectory; a subject's stratum is the largest over its trajectories. fractions: of
+    subjects, in the order of SPLITS. Within a stratum the subjects are shuffled and dealt so that every split holds its
+    fraction to within one subject; the remainders are carried from stratum to stratum, so the fractions also hold over
+    all. The result depends on the set of subjects, not on the order of the rows.
 
     Raises DataError if there are fewer than three subjects, or the fractions do not add up to 1.
     """

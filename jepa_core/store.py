@@ -9,8 +9,9 @@ Layout (the contiguous ragged arrays of the CF conventions, section 9.3.3: count
     channel        channel_name, channel_unit, channel_group, channel_label (string), channel_order (int32)
     text           text_content (string): the vocabulary that <role>_text points into
 
-Nothing is padded, and a cohort of any size is these few dozen arrays. `xarray.open_zarr(path, consolidated=False)` reads it all.
-A store is written beside its place and renamed when whole, so a half-written one is never taken for a store.
+Nothing is padded, and a cohort of any size is these few dozen arrays. `xarray.open_zarr(path, consolidated=False)`
+reads it all. A store is written beside its place and renamed when whole, so a half-written one is never taken for a
+store.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ FORMAT = "jepa-trajectories"
 FORMAT_VERSION = 1
 
 CHUNK = 65_536
-"""Rows of a chunk: what one read decompresses. Training never reads the store itself, so chunks suit reading in order."""
+"""Rows of a chunk: what one read decompresses. Training never reads the store itself, so chunks suit reading in
+order."""
 SHARD = 64 * CHUNK
 """Rows of a shard, which is one file: 200 million events are 48 files an array."""
 
@@ -46,7 +48,8 @@ SAFE_CODECS = frozenset({"bytes", "zstd", "crc32c", "sharding_indexed", "vlen-ut
 class StoreWriter:
     """Writes a store in one pass, in memory that does not grow with the number of trajectories.
 
-    Use as a context manager: the store appears at `path` when the block ends without an error, and not at all otherwise.
+    Use as a context manager: the store appears at `path` when the block ends without an error, and not at all
+    otherwise.
     """
 
     def __init__(self, path: Path, source: str, fingerprint: str) -> None:
@@ -84,7 +87,8 @@ class StoreWriter:
             put[f"{role}_text"].append(np.where(events.text < 0, -1, vocabulary[events.text]))
 
     def record(self, name: str, rows: list[dict[str, str | int | float]]) -> None:
-        """Keep a small table about how the store was built, such as `attrition` with the keys step, trajectories, subjects."""
+        """Keep a small table about how the store was built, such as `attrition` with the keys step, trajectories,
+        subjects."""
         self._attributes["records"][name] = rows
 
     def _intern(self, texts: np.ndarray) -> np.ndarray:
@@ -156,7 +160,11 @@ class _Column:
 
 
 def _columns() -> Iterator[tuple[str, str, str]]:
-    yield from (("identifier", "int64", "trajectory"), ("subject", "int64", "trajectory"), ("split", "int8", "trajectory"))
+    yield from (
+        ("identifier", "int64", "trajectory"),
+        ("subject", "int64", "trajectory"),
+        ("split", "int8", "trajectory"),
+    )
     yield from (("step_count", "int32", "trajectory"), ("static_count", "int32", "trajectory"))
     yield from (("state_count", "int32", "step"), ("action_count", "int32", "step"))
     for role in ROLES:
@@ -185,8 +193,8 @@ def _check(trajectories: Trajectories) -> None:
 class Store:
     """A store on disk, read block by block.
 
-    subject, identifier: (N,) int64; split: (N,) int8 index into SPLITS; steps: (N,) int32; first_step: (N,) int64, number of a
-    trajectory's first step among all S steps of the store.
+    subject, identifier: (N,) int64; split: (N,) int8 index into SPLITS; steps: (N,) int32; first_step: (N,) int64,
+    number of a trajectory's first step among all S steps of the store.
     """
 
     def __init__(self, path: Path) -> None:
@@ -248,7 +256,9 @@ class Store:
         try:
             return self._group[name][:]
         except (KeyError, ValueError, RuntimeError, OSError) as error:
-            raise DataError(f"{self.path}: array '{name}' of the store cannot be read; delete the store and run again") from error
+            raise DataError(
+                f"{self.path}: array '{name}' of the store cannot be read; delete the store and run again"
+            ) from error
 
     def to_xarray(self) -> xarray.Dataset:
         """The store as an xarray Dataset; arrays are read when they are used."""
@@ -262,7 +272,9 @@ def _offsets(counts: np.ndarray) -> np.ndarray:
 def _open(path: Path) -> zarr.Group:
     metadata = path / "zarr.json"
     if not metadata.is_file():
-        raise DataError(f"{path} is not a store: it has no zarr.json; give the folder that `jepa run` wrote, or run again")
+        raise DataError(
+            f"{path} is not a store: it has no zarr.json; give the folder that `jepa run` wrote, or run again"
+        )
     refuse_unsafe_codecs(path)
     attributes = _read_json(metadata).get("attributes", {})
     if attributes.get("format") != FORMAT or not attributes.get("complete"):
@@ -283,7 +295,9 @@ def refuse_unsafe_codecs(path: Path) -> None:
     for metadata in sorted(path.rglob("zarr.json")):
         for codec in _codecs(_read_json(metadata).get("codecs", [])):
             if codec not in SAFE_CODECS:
-                raise UnsafeArtefactError(f"{metadata}: codec '{codec}' is not one of those known to be safe; the store was not opened")
+                raise UnsafeArtefactError(
+                    f"{metadata}: codec '{codec}' is not one of those known to be safe; the store was not opened"
+                )
 
 
 def _codecs(codecs: list[dict[str, Any]]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """An encoder under other weights: the EMA target, and the untrained control.
 
-Only the encoder's trainable parameters are copied, in fp32 (in bf16 an average with tau = 0.996 stands still), and they are put in
-the encoder's place for the length of a call. With LoRA on a base of 8 billion parameters the copy costs megabytes; it works for any
-encoder.
+Only the encoder's trainable parameters are copied, in fp32 (in bf16 an average with tau = 0.996 stands still), and they
+are put in the encoder's place for the length of a call. With LoRA on a base of 8 billion parameters the copy costs
+megabytes; it works for any encoder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from jepa_core.contracts import Items
 
 
 class EncoderUnder(nn.Module):
-    """The encoder with its own copy of the trainable parameters, as they are when this is built. Never trained by gradient."""
+    """The encoder with its own copy of the trainable parameters, as they are when this is built. Never trained by
+    gradient."""
 
     def __init__(self, encoder: nn.Module, names: list[str]) -> None:
         super().__init__()

@@ -19,8 +19,9 @@ SPLITS: tuple[str, ...] = ("train", "tuning", "held_out")
 class Channel:
     """What an event measures or does.
 
-    name: unique in the store. unit: as in the values; empty for none. group: where it comes from, such as a table. label: for people.
-    order: position within a step when steps are written out; equal orders keep the events' own order.
+    name: unique in the store. unit: as in the values; empty for none. group: where it comes from, such as a table.
+    label: for people. order: position within a step when steps are written out; equal orders keep the events' own
+    order.
     """
 
     name: str
@@ -34,9 +35,9 @@ class Channel:
 class Events:
     """E events of one role, ragged over their owners (trajectories for static facts, steps for states and actions).
 
-    offsets: (owners + 1,) int64; the events of owner i are offsets[i]:offsets[i + 1]. channel: (E,) int32 index of the channel.
-    value: (E,) float32, NaN for none. text: (E,) int32 index into the texts beside, -1 for none. time: (E,) float32, in the store's
-    unit of time since the trajectory's origin (NaN for static facts without a time).
+    offsets: (owners + 1,) int64; the events of owner i are offsets[i]:offsets[i + 1]. channel: (E,) int32 index of the
+    channel. value: (E,) float32, NaN for none. text: (E,) int32 index into the texts beside, -1 for none. time: (E,)
+    float32, in the store's unit of time since the trajectory's origin (NaN for static facts without a time).
     """
 
     offsets: np.ndarray
@@ -50,9 +51,9 @@ class Events:
 class Trajectories:
     """N trajectories with S steps in all.
 
-    identifier, subject: (N,) int64, the source's own; they are kept in the store and never reach a log, an error or a report.
-    split: (N,) int8 index into SPLITS. steps: (N,) int32 number of steps. static, state, action: their events. texts: what the events'
-    `text` points into.
+    identifier, subject: (N,) int64, the source's own; they are kept in the store and never reach a log, an error or a
+    report. split: (N,) int8 index into SPLITS. steps: (N,) int32 number of steps. static, state, action: their events.
+    texts: what the events' `text` points into.
     """
 
     identifier: np.ndarray
@@ -77,8 +78,9 @@ class Trajectories:
 class Rendered:
     """Items of some trajectories, for the encoders of one modality.
 
-    static: one item a trajectory. state, action: one item a step, trajectory after trajectory. For modality `text` these are lists of
-    str; for `channels`, float32 arrays (owners, C) with NaN where nothing was observed, with the same C in all three.
+    static: one item a trajectory. state, action: one item a step, trajectory after trajectory. For modality `text`
+    these are lists of str; for `channels`, float32 arrays (owners, C) with NaN where nothing was observed, with the
+    same C in all three.
     """
 
     static: list[str] | np.ndarray

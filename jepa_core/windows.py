@@ -23,8 +23,9 @@ class Windows:
 def cut_windows(trajectories: np.ndarray, steps: np.ndarray, length: int, stride: int, min_length: int) -> Windows:
     """Cut trajectories into windows of `length` steps, `stride` apart.
 
-    trajectories: (N,) indices. steps: (N,) their numbers of steps. The last window of a trajectory ends with it, so no final step is
-    left out; a trajectory shorter than `length` is one window if it has `min_length` steps, and none otherwise.
+    trajectories: (N,) indices. steps: (N,) their numbers of steps. The last window of a trajectory ends with it, so no
+    final step is left out; a trajectory shorter than `length` is one window if it has `min_length` steps, and none
+    otherwise.
     """
     kept = steps >= min(min_length, length)
     trajectories, steps = trajectories[kept].astype(np.int64), steps[kept].astype(np.int64)
@@ -39,8 +40,8 @@ def cut_windows(trajectories: np.ndarray, steps: np.ndarray, length: int, stride
 class WindowOrder:
     """The windows of every step of a phase, as a function of (seed, phase name, step) alone.
 
-    Each epoch is a permutation of all windows; a batch that crosses the border of two epochs takes from both. Nothing is remembered
-    from step to step, so a resumed phase sees exactly the batches that the uninterrupted one would have.
+    Each epoch is a permutation of all windows; a batch that crosses the border of two epochs takes from both. Nothing
+    is remembered from step to step, so a resumed phase sees exactly the batches that the uninterrupted one would have.
     """
 
     def __init__(self, windows: int, batch_size: int, seed: int, phase: str) -> None:

@@ -13,7 +13,9 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 CORE = sorted((REPOSITORY / "jepa_core").rglob("*.py"))
 PLUGINS = sorted(path for path in (REPOSITORY / "plugins").iterdir() if path.is_dir() and path.name.startswith("jepa_"))
-CLINICAL = re.compile(r"(?<![a-z])(patient|icu|stay|mimic|qwen|clinical|hospital|sepsis|mortality|vital|medic|disease|nurse)", re.I)
+CLINICAL = re.compile(
+    r"(?<![a-z])(patient|icu|stay|mimic|qwen|clinical|hospital|sepsis|mortality|vital|medic|disease|nurse)", re.I
+)
 
 
 def imported(path: Path) -> set[str]:
@@ -57,4 +59,13 @@ def test_an_entry_module_imports_nothing_heavy(plugin: Path) -> None:
     script = f"import sys, {plugin.name}; print(*sys.modules)"
     paths = f"import sys; sys.path[:0] = [{str(REPOSITORY)!r}, {str(plugin.parent)!r}]; "
     done = subprocess.run([sys.executable, "-c", paths + script], capture_output=True, text=True, check=True)
-    assert not set(done.stdout.split()) & {"torch", "transformers", "duckdb", "zarr", "xarray", "pandas", "sklearn", "matplotlib"}
+    assert not set(done.stdout.split()) & {
+        "torch",
+        "transformers",
+        "duckdb",
+        "zarr",
+        "xarray",
+        "pandas",
+        "sklearn",
+        "matplotlib",
+    }

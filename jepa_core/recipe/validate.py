@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
-from jepa_core.config import Config
+from jepa_core.config import Config, PredictorConfig
 from jepa_core.plugin import Component, Kind, Registry
 from jepa_core.recipe.explain import Section, shown, validate
 from jepa_core.recipe.layers import NAMED_LISTS, name_of
@@ -46,6 +46,9 @@ def build_recipe(tree: SectionNode, default_name: str, registry: Registry, probl
         part.config = validate(part.section, sections, problems) if part.section else None
     if problems.found:
         return None
+    _check_window(tree, windows_config, cast(_Part, singles["predictor"]), problems)
+    if problems.found:
+        return None
     source, encoder, predictor = (cast(_Part, singles[kind]).use() for kind in _SINGLE)
     return Recipe(
         **dict(header_config),
@@ -58,6 +61,16 @@ def build_recipe(tree: SectionNode, default_name: str, registry: Registry, probl
         runtime=runtime_config,
         written=dict(_written(tree, "")),
     )
+
+
+def _check_window(tree: SectionNode, windows: WindowsConfig, predictor: _Part, problems: Problems) -> None:
+    """Refuse windows that are longer than the predictor can take."""
+    longest = cast(PredictorConfig, predictor.config).longest_window
+    if longest is not None and windows.length > longest:
+        section = tree.get("windows")
+        node = section.get("length") if isinstance(section, SectionNode) else None
+        message = f"windows of {windows.length} steps are longer than the predictor '{predictor.name}' can take"
+        problems.add(node.place if node else tree.place, message, f"at most {longest}, or change the predictor")
 
 
 @dataclass

@@ -32,8 +32,10 @@ from jepa_core.report.text import counted, duration, interval, number, sentence_
 NO_REQUESTS = "default-src 'none'; style-src 'unsafe-inline'"
 """Content security policy: whatever stands in the page, the browser runs no script and asks no server for anything."""
 LEVELS = {"bad": "not sound", "warning": "with care", "good": "sound"}
-ENVIRONMENT = ("recipe", "description", "counts")
-"""Keys of the manifest that stand elsewhere on the page."""
+SAID_ABOVE = ("name", "description", "command")
+"""Keys of the manifest that are written elsewhere, or otherwise."""
+PLANNED = ("source", "encoder", "predictor", "latent_dim", "window_steps", "memory_bytes")
+"""Keys of the plan that are shown beside its phases."""
 
 
 def write_report(folder: Path) -> Path:
@@ -50,7 +52,7 @@ def page(record: RunRecord) -> str:
     """The whole page as HTML."""
     sections = [
         ("training", "Training", _training(record)),
-        *((f"of-{name}", sentence_case(name), _evaluator(name, found)) for name, found in record.findings.items()),
+        *((f"of-{name}", sentence_case(name), _evaluator(name, found)) for name, found in _in_order(record)),
         ("data", "Data", _data(record.data)),
         ("cost", "Cost", _cost(record.costs)),
         ("recipe", "Recipe", element("pre", element("code", record.recipe), tabindex=0) if record.recipe else None),
@@ -75,6 +77,14 @@ def page(record: RunRecord) -> str:
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
 
+def _in_order(record: RunRecord) -> list[tuple[str, Findings]]:
+    """Findings in the order of the recipe's evaluators; any others after them, by name."""
+    order = [str(name) for name in record.plan.get("evaluators", [])]
+    return sorted(
+        record.findings.items(), key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0])
+    )
+
+
 def _section(section: tuple[str, str, Markup]) -> Markup:
     anchor, title, content = section
     return element("section", element("h2", title), content, id=anchor)
@@ -82,7 +92,7 @@ def _section(section: tuple[str, str, Markup]) -> Markup:
 
 def _first_screen(record: RunRecord, nav: Markup) -> Markup:
     description = record.manifest.get("description")
-    verdicts = [(name, verdict) for name, found in record.findings.items() for verdict in found.verdicts]
+    verdicts = [(name, verdict) for name, found in _in_order(record) for verdict in found.verdicts]
     verdicts.sort(key=lambda item: list(LEVELS).index(item[1].level))
     return element(
         "header",
@@ -91,7 +101,7 @@ def _first_screen(record: RunRecord, nav: Markup) -> Markup:
         element("p", str(description), class_="lead") if description else None,
         element("p", " · ".join(_facts(record)), class_="facts"),
         element("ul", *(_verdict(*verdict) for verdict in verdicts), class_="verdicts") if verdicts else None,
-        *(_headlines(name, found.headlines) for name, found in record.findings.items() if found.headlines),
+        *(_headlines(name, found.headlines) for name, found in _in_order(record) if found.headlines),
         nav,
     )
 
@@ -110,8 +120,9 @@ def _facts(record: RunRecord) -> list[str]:
         facts.append(counted(len(record.phases()), "phase"))
     if "seed" in record.manifest:
         facts.append(f"seed {record.manifest['seed']}")
-    if "total_seconds" in record.costs:
-        facts.append(duration(record.costs["total_seconds"]))
+    seconds = [cost["seconds"] for cost in record.costs.values() if "seconds" in cost]
+    if seconds:
+        facts.append(f"{duration(sum(seconds))} of training")
     return facts
 
 
@@ -142,7 +153,7 @@ def _headline(headline: Headline) -> Markup:
 
 def _training(record: RunRecord) -> Markup | None:
     planned = [_planned(number_, phase) for number_, phase in enumerate(record.plan.get("phases", []), start=1)]
-    rest = {key: value for key, value in record.plan.items() if key != "phases"}
+    rest = {key: record.plan[key] for key in PLANNED if key in record.plan}
     parts = [
         _curriculum(record) if record.metrics else None,
         element("h3", "The curriculum as planned") if planned else None,
@@ -245,19 +256,27 @@ def _attrition(steps: list[dict[str, Any]]) -> Markup:
     return grid(headings, rows, [False, True, True, True, False])
 
 
-def _cost(costs: dict[str, Any]) -> Markup | None:
-    phases = costs.get("phases", [])
-    rest = {key: value for key, value in costs.items() if key != "phases"}
-    named = [{**phase, "phase": words(str(phase.get("phase", "")))} for phase in phases]
-    return join([record_table(named) if named else None, pairs(rest) if rest else None]) or None
+def _cost(costs: dict[str, dict[str, Any]]) -> Markup | None:
+    return record_table([{"phase": words(phase)} | cost for phase, cost in costs.items()]) if costs else None
 
 
 def _environment(manifest: dict[str, Any]) -> Markup | None:
-    plain = {key: value for key, value in manifest.items() if key not in ENVIRONMENT}
-    nested = {key: value for key, value in plain.items() if isinstance(value, dict) and value}
-    flat = {key: value for key, value in plain.items() if key not in nested}
+    """The command, then what is one value, then a heading for each dict and each list of records."""
+    command = manifest.get("command")
+    line = command if isinstance(command, str) else " ".join(map(str, command or []))
+    rest = {key: value for key, value in manifest.items() if key not in SAID_ABOVE}
+    grouped = {key: value for key, value in rest.items() if value and (isinstance(value, dict) or _is_records(value))}
+    flat = {key: value for key, value in rest.items() if key not in grouped}
     parts = [
+        element("pre", element("code", line), tabindex=0) if line else None,
         pairs(flat) if flat else None,
-        *(join([element("h3", sentence_case(key)), pairs(value)]) for key, value in nested.items()),
+        *(
+            join([element("h3", sentence_case(key)), record_table(value) if _is_records(value) else pairs(value)])
+            for key, value in grouped.items()
+        ),
     ]
     return join(parts) or None
+
+
+def _is_records(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)

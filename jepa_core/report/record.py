@@ -15,7 +15,7 @@ from jepa_core.findings import Findings
 class RunRecord:
     """manifest, plan, data, costs: plain dicts, empty if the file is missing. recipe: text of the resolved recipe.
 
-    metrics: the logged steps in order, each once. findings: by evaluator.
+    metrics: the logged steps in order, each once. findings: by evaluator. costs: by phase.
     """
 
     manifest: dict[str, Any]
@@ -28,7 +28,7 @@ class RunRecord:
 
     @property
     def name(self) -> str:
-        return str(self.manifest.get("recipe") or "run")
+        return str(self.manifest.get("name") or "run")
 
     def phases(self) -> list[str]:
         """Names of the phases in the order of the curriculum."""

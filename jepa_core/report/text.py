@@ -66,7 +66,8 @@ def memory(size: float) -> str:
 
 def without_unit(key: str) -> str:
     """A key as words, less the unit that `value_of` writes beside the value."""
-    return words("time" if key == "seconds" else key.removesuffix("_bytes").removesuffix("_seconds"))
+    named = {"seconds": "time", "peak_bytes": "peak memory", "bytes": "size"}
+    return named.get(key) or words(key.removesuffix("_bytes").removesuffix("_seconds"))
 
 
 def value_of(key: str, value: Any) -> str:
@@ -82,5 +83,5 @@ def value_of(key: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(value_of("", item) for item in value) or MISSING
     if isinstance(value, dict):
-        return ", ".join(f"{inner} {value_of(inner, item)}" for inner, item in value.items()) or MISSING
+        return ", ".join(f"{without_unit(inner)} {value_of(inner, item)}" for inner, item in value.items()) or MISSING
     return str(value)

@@ -33,6 +33,10 @@ class ActionTransformerConfig(PredictorConfig):
         return self
 
     @property
+    def longest_window(self) -> int:
+        return self.max_steps
+
+    @property
     def reach(self) -> int:
         """Steps that have a position; the last two are there so that a rollout may leave a full window."""
         return self.max_steps + 2

@@ -35,7 +35,8 @@ class LatentCollapse(Evaluator):
                 verdicts=[Verdict("bad", f"Collapse could not be judged: {reason}.")],
             )
         trained = self._geometry(evaluation.learner, evaluation, part)
-        untrained = self._geometry(evaluation.untrained(), evaluation, part) if self.config.untrained else None
+        wanted = self.config.untrained and evaluation.untrained is not None
+        untrained = self._geometry(evaluation.untrained(), evaluation, part) if wanted else None
         return describe(trained, untrained, self.config)
 
     def _geometry(self, learner: Learner, evaluation: Evaluation, part: Cover) -> Geometry:

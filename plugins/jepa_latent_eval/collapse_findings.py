@@ -8,6 +8,7 @@ import numpy as np
 
 from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
 from jepa_latent_eval.geometry import Geometry, Spread
+from jepa_latent_eval.wording import NO_UNTRAINED
 
 if TYPE_CHECKING:
     from jepa_latent_eval.config import LatentCollapseConfig
@@ -34,7 +35,7 @@ def describe(trained: Geometry, untrained: Geometry | None, config: LatentCollap
     return Findings(
         headlines=_headlines(trained),
         verdicts=verdicts(trained, untrained, config),
-        tables=[_table(encoders)],
+        tables=[_table(encoders, f"{NOTE} {NO_UNTRAINED}" if config.untrained and untrained is None else NOTE)],
         figures=[_spectrum(encoders), _dimensions(encoders)],
     )
 
@@ -97,7 +98,7 @@ def _part_headline(label: str, found: Geometry, spread: Spread) -> Headline:
     return Headline(label, 100 * part, "%", low, high, found.subjects, note="of the total spread")
 
 
-def _table(encoders: dict[str, Geometry]) -> Table:
+def _table(encoders: dict[str, Geometry], note: str) -> Table:
     columns = [
         Column("encoder"),
         Column("effective_rank"),
@@ -114,7 +115,7 @@ def _table(encoders: dict[str, Geometry]) -> Table:
         Column("subjects", digits=6),
     ]
     rows = [[name, *_cells(found)] for name, found in encoders.items()]
-    return Table("geometry", "Rank and spread of the latents", columns, rows, NOTE)
+    return Table("geometry", "Rank and spread of the latents", columns, rows, note)
 
 
 def _columns(name: str) -> list[Column]:

@@ -27,7 +27,8 @@ class RolloutDrift(Evaluator):
     def evaluate(self, evaluation: Evaluation) -> Findings:
         learners = {"trained": evaluation.learner}
         cohorts = [self._cohort(evaluation, context) for context in sorted(set(self.config.contexts))]
-        if self.config.untrained and any(isinstance(cohort, Cohort) for cohort in cohorts):
+        wanted = self.config.untrained and any(isinstance(cohort, Cohort) for cohort in cohorts)
+        if wanted and evaluation.untrained is not None:
             learners["untrained"] = evaluation.untrained()
         means = {name: self._mean(evaluation, learner) for name, learner in learners.items()}
         return describe([self._measure(evaluation, cohort, learners, means) for cohort in cohorts], self.config)

@@ -9,6 +9,7 @@ import numpy as np
 from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
 from jepa_latent_eval.curves import Curves, Estimate, Measured, Unmeasured
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT, SHUFFLED
+from jepa_latent_eval.wording import NO_UNTRAINED
 
 if TYPE_CHECKING:
     from jepa_latent_eval.config import RolloutDriftConfig
@@ -33,6 +34,8 @@ def describe(contexts: list[Measured | Unmeasured], config: RolloutDriftConfig) 
     measured = [context for context in contexts if isinstance(context, Measured)]
     reasons = [f"{context.reason}." for context in contexts if isinstance(context, Unmeasured)]
     nulls = "".join(f" Null: {reason}" for reason in reasons)
+    if config.untrained and any(context.untrained is None for context in measured):
+        nulls += f" {NO_UNTRAINED}"
     shown = _headline_context(measured, config.headline_context)
     return Findings(
         headlines=_headlines(shown) if shown else _no_headlines(reasons),

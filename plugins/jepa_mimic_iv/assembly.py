@@ -19,14 +19,16 @@ BLOCK = 128
 _SQL = Path(__file__).parent / "sql"
 
 _STEPS = """
-SELECT stay, least(floor(round(hour, 6) / $step_hours)::INTEGER, steps - 1) AS step, channel, value::FLOAT AS value, text,
-    hour::FLOAT AS time
+SELECT
+    stay, least(floor(round(hour, 6) / $step_hours)::INTEGER, steps - 1) AS step, channel, value::FLOAT AS value,
+    text, hour::FLOAT AS time
 FROM ({events}) AS event JOIN member USING (stay)
 ORDER BY stay, step, hour, {ties}
 """
 _STATE_TIES = "channel, value, text"
 _ACTION_TIES = "place, category, rate, delivered, segment, part, value, text"
-"""Every column takes part, so that the order depends on the data alone, not on how the rows came out of the database."""
+"""Every column takes part, so that the order depends on the data alone, not on how the rows came out of the
+database."""
 
 _STATIC = """
 SELECT stay, channel, value::FLOAT AS value, text FROM (

@@ -87,8 +87,8 @@ def select_members(work: Workspace, config: MimicIVConfig, attrition: list[dict[
     Needs the staged events. Raises DataError if no stay is left, or too few subjects to split.
     """
     work.execute(
-        "CREATE TABLE member AS SELECT * FROM stay WHERE stay IN (SELECT DISTINCT stay FROM charted JOIN measure USING (item) "
-        "WHERE is_vital AND value BETWEEN low AND high)"
+        "CREATE TABLE member AS SELECT * FROM stay WHERE stay IN "
+        "(SELECT DISTINCT stay FROM charted JOIN measure USING (item) WHERE is_vital AND value BETWEEN low AND high)"
     )
     attrition = [*attrition, _count(work, "has vital signs", "member")]
     columns = work.execute("SELECT stay, stay_id, subject_id, died, steps FROM member ORDER BY stay").fetchnumpy()

@@ -1,17 +1,20 @@
-"""What is observed: the measurements of MIMIC-IV by item id, with units and the bounds outside of which a value is an error.
+"""What is observed: the measurements of MIMIC-IV by item id, with units and the bounds outside of which a value is an
+error.
 
-Item ids, merging rules, conversions and bounds are those that the MIMIC Code Repository publishes for its derived concepts
-(Johnson et al., JAMIA 2018, doi 10.1093/jamia/ocx084; concepts `measurement/*` for MIMIC-IV). Bounds marked "ours" are added where it
-publishes none and the tables are known to hold absurd values. Departures:
+Item ids, merging rules, conversions and bounds are those that the MIMIC Code Repository publishes for its derived
+concepts (Johnson et al., JAMIA 2018, doi 10.1093/jamia/ocx084; concepts `measurement/*` for MIMIC-IV). Bounds marked
+"ours" are added where it publishes none and the tables are known to hold absurd values. Departures:
 
 * a device that delivers oxygen is kept when no flow is charted with it (the published query drops those rows);
-* lactate is taken from any blood gas specimen, since venous and arterial lactate are read alike; the rest from arterial ones;
-* CK-MB stands once (enzyme), not a second time under cardiac markers, and the white cell count of a differential only where a
-  differential was counted;
+* lactate is taken from any blood gas specimen, since venous and arterial lactate are read alike; the rest from
+  arterial ones;
+* CK-MB stands once (enzyme), not a second time under cardiac markers, and the white cell count of a differential only
+  where a differential was counted;
 * the make of the ventilator is not read, as it says nothing about the patient;
 * ionised calcium is in mmol/L, as measured.
 
-`Variable.order` is the place of a measurement in the text of an hour; the numbers and display names are the reference's.
+`Variable.order` is the place of a measurement in the text of an hour; the numbers and display names are the
+reference's.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Reduction = Literal["mean", "max", "sum", "first", "each"]
-"""How readings of one variable at one time become one: `first` takes the item that is listed first, `each` keeps all."""
+"""How readings of one variable at one time become one: `first` takes the item that is listed first, `each` keeps
+all."""
 
 SPECIMEN_TYPE = 52033
 """Lab item that says where the specimen of a blood gas came from."""
@@ -30,7 +34,8 @@ GCS_MOTOR, GCS_VERBAL, GCS_EYES = 223901, 223900, 220739
 FIO2_CHARTED = 223835
 
 LAB_COPIES = (220621, 226537)
-"""Charted items that repeat a laboratory result under the time of its specimen (glucose in serum and in whole blood)."""
+"""Charted items that repeat a laboratory result under the time of its specimen (glucose in serum and in whole
+blood)."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,9 @@ VITAL_SIGNS = (
     _vital(105, "dbp_ni", "Diastolic BP (non-invasive)", "mmHg", _between(0, 300, _CUFF_DIASTOLIC)),
     _vital(106, "mbp_ni", "MAP (non-invasive)", "mmHg", _between(0, 300, _CUFF_MEAN)),
     _vital(107, "resp_rate", "Respiratory rate", "breaths/min", _between(0, 70, 220210, 224690)),
-    _vital(108, "temperature", "Temperature", "°C", _between(70, 120, 223761, **_FAHRENHEIT) + _between(10, 50, 223762)),
+    _vital(
+        108, "temperature", "Temperature", "°C", _between(70, 120, 223761, **_FAHRENHEIT) + _between(10, 50, 223762)
+    ),
     _vital(109, "spo2", "SpO2", "%", _positive(220277, high=100)),
     _vital(110, "glucose", "Glucose", "mg/dL", _positive(225664, 220621, 226537, high=10_000)),  # upper bound ours
 )
@@ -105,18 +112,25 @@ def _words(group: str, order: int, name: str, label: str, *ids: int) -> Variable
     return Variable(group, name, label, "", order, tuple(Item(one) for one in ids), text=True)
 
 
+_HEIGHT = _between(120, 230, 226730) + _between(120 / 2.54, 230 / 2.54, 226707, scale=2.54)
+
+
+def _flow(order: int, name: str, label: str, *ids: int) -> Variable:
+    high = 100  # ours
+    return Variable("oxygen_delivery", name, label, "L/min", order, _positive(*ids, high=high), "max")
+
+
 BEDSIDE = (
     _words("rhythm", 111, "heart_rhythm", "Heart rhythm", 220048),
     _words("rhythm", 112, "ectopy_type", "Ectopy type", 224650),
     _words("rhythm", 113, "ectopy_frequency", "Ectopy frequency", 224651),
-    Variable("oxygen_delivery", "o2_flow", "O2 flow", "L/min", 114, _positive(223834, 227582, high=100), "max"),  # ours
-    Variable("oxygen_delivery", "o2_flow_additional", "O2 flow (additional)", "L/min", 115, _positive(227287, high=100), "max"),
+    _flow(114, "o2_flow", "O2 flow", 223834, 227582),
+    _flow(115, "o2_flow_additional", "O2 flow (additional)", 227287),
     _words("oxygen_delivery", 116, "o2_delivery_device", "O2 delivery device", 226732),
-    Variable("height", "height", "Height", "cm", 117, _between(120, 230, 226730)
-             + _between(120 / 2.54, 230 / 2.54, 226707, scale=2.54), "first"),
+    Variable("height", "height", "Height", "cm", 117, _HEIGHT, "first"),
     Variable("weight", "weight", "Weight", "kg", 118, _between(0, 600, 224639, 226512), "first"),  # upper bound ours
     Variable("weight", "weight_type", "Weight type", "", 119, text=True),
-)  # fmt: skip
+)
 
 
 def _gas(order: int, name: str, label: str, unit: str, items: tuple[Item, ...] = ()) -> Variable:
@@ -145,7 +159,8 @@ BLOOD_GAS = (
     _gas(218, "fio2_chartevents", "FiO2 (charted)", "%"),
     _gas(219, "pao2fio2ratio", "PaO2/FiO2 ratio", ""),
 )
-"""From arterial specimens with an oxygen tension; the last three are derived with the inspired oxygen charted up to 4 h before."""
+"""From arterial specimens with an oxygen tension; the last three are derived with the inspired oxygen charted up to 4
+h before."""
 
 
 def _lab(group: str, order: int, name: str, label: str, unit: str, item: int, high: float = math.inf) -> Variable:
@@ -158,7 +173,9 @@ LABS = (
     _lab("chemistry", 302, "albumin", "Albumin", "g/dL", 50862, 10),
     _lab("chemistry", 303, "globulin", "Globulin", "g/dL", 50930, 10),
     _lab("chemistry", 304, "total_protein", "Total protein", "g/dL", 50976, 20),
-    Variable("chemistry", "aniongap", "Anion gap", "mEq/L", 305, (Item(50868, -100, 10_000),)),  # may be negative; low bound ours
+    Variable(
+        "chemistry", "aniongap", "Anion gap", "mEq/L", 305, (Item(50868, -100, 10_000),)
+    ),  # may be negative; low bound ours
     _lab("chemistry", 306, "bicarbonate", "Bicarbonate", "mEq/L", 50882, 10_000),
     _lab("chemistry", 307, "calcium", "Calcium", "mg/dL", 50893, 10_000),
     _lab("chemistry", 308, "chloride", "Chloride", "mEq/L", 50902, 10_000),
@@ -237,13 +254,16 @@ COMA_SCALE = (
     Variable("gcs", "gcs_eyes", "GCS eyes", "", 403),
     Variable("gcs", "gcs_unable", "GCS unable", "", 404),
 )
-"""Derived from three charted items; 15 while an endotracheal tube forbids a verbal answer, with `unable` 1, as published."""
+"""Derived from three charted items; 15 while an endotracheal tube forbids a verbal answer, with `unable` 1, as
+published."""
 
 _URINE = (226559, 226560, 226561, 226584, 226563, 226564, 226565, 226567, 226557, 226558, 227489)
-URINE = (
-    Variable("urine_output", "urineoutput", "Urine output", "mL", 500,
-             tuple(Item(one, 0, 20_000) for one in _URINE) + (Item(227488, 0, 20_000, scale=-1.0),), "sum"),  # bounds ours
-)  # fmt: skip
+_IRRIGATION_IN = 227488
+_URINE_ITEMS = (  # bounds ours
+    *(Item(one, 0, 20_000) for one in _URINE),
+    Item(_IRRIGATION_IN, 0, 20_000, scale=-1.0),
+)
+URINE = (Variable("urine_output", "urineoutput", "Urine output", "mL", 500, _URINE_ITEMS, "sum"),)
 
 
 def _ventilator(order: int, name: str, label: str, unit: str, items: tuple[Item, ...]) -> Variable:
@@ -255,7 +275,9 @@ VENTILATOR = (
     _words("ventilator_setting", 752, "ventilator_mode_hamilton", "Ventilator mode (Hamilton)", 229314),
     _ventilator(754, "fio2", "FiO2", "%", _fraction_or_percent(FIO2_CHARTED)),
     _ventilator(755, "peep", "PEEP", "cmH2O", (Item(220339, 0, 100), Item(224700, 0, 100))),
-    _ventilator(756, "plateau_pressure", "Plateau pressure", "cmH2O", _positive(224696, high=100)),  # ours, and those below
+    _ventilator(
+        756, "plateau_pressure", "Plateau pressure", "cmH2O", _positive(224696, high=100)
+    ),  # ours, and those below
     _ventilator(757, "tidal_volume_set", "Tidal volume (set)", "mL", _positive(224684, high=3_000)),
     _ventilator(758, "tidal_volume_observed", "Tidal volume (observed)", "mL", _positive(224685, high=3_000)),
     _ventilator(759, "tidal_volume_spontaneous", "Tidal volume (spontaneous)", "mL", _positive(224686, high=3_000)),

@@ -48,7 +48,7 @@ class MimicIVConfig(SourceConfig):
     lab_visibility: Literal["stored", "charted"] = Field(
         "stored",
         description="when a laboratory result is seen: `stored` is when it became available, "
-        "`charted` is when the specimen was drawn (as in the published reference, which sees results before they exist)",
+        "`charted` is when the specimen was drawn (as in the published reference, which shows results too early)",
     )
     split: SplitConfig = Field(SplitConfig(), description="how subjects are divided into train, tuning and held_out")
     memory_limit: str = Field(
@@ -86,7 +86,7 @@ class MimicIVConfig(SourceConfig):
         if self.is_synthetic:
             return []
         if not self.folder.is_dir():
-            return [f"the folder {self.folder} is not there; set `tables` to the folder that holds hosp/ and icu/ of MIMIC-IV"]
+            return [f"the folder {self.folder} is not there; set `tables` to the folder that holds hosp/ and icu/"]
         return [
             f"table {table} is not in {self.folder} (looked for {', '.join(SUFFIXES)})"
             for table in COLUMNS

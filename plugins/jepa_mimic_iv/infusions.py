@@ -10,14 +10,16 @@ _PER_HOUR = {"min": 60.0, "hour": 1.0, "hr": 1.0, "day": 1 / 24}
 
 @dataclass(frozen=True)
 class HourlyFactor:
-    """amount: what one unit of rate delivers in an hour, in the unit of the amount; per_kg: to be multiplied by the weight."""
+    """amount: what one unit of rate delivers in an hour, in the unit of the amount; per_kg: to be multiplied by the
+    weight."""
 
     amount: float
     per_kg: bool
 
 
 def hourly_factor(rate_unit: str, amount_unit: str) -> HourlyFactor | None:
-    """Factor that turns a rate such as mcg/kg/min into an hour's amount in a unit such as mg; None where the units do not meet."""
+    """Factor that turns a rate such as mcg/kg/min into an hour's amount in a unit such as mg; None where the units do
+    not meet."""
     quantity, *per = (part.strip().lower().rstrip(".") for part in rate_unit.split("/"))
     per_kg = per[:1] == ["kg"]
     time = per[1:] if per_kg else per

@@ -4,8 +4,9 @@
     action  t=7h | Norepinephrine: 0.42 mg, 0.1 mcg/kg/min Continuous Med. Furosemide: Administered. ...
     static  Age: 63 years. Gender: Female. Race: WHITE.
 
-Observations stand in the order of `Channel.order` and keep their order in time among equals; every reading is shown. Departures from
-the reference, where it shows the future or loses something: see `sql/actions.sql` for infusions and `number` for small doses.
+Observations stand in the order of `Channel.order` and keep their order in time among equals; every reading is shown.
+Departures from the reference, where it shows the future or loses something: see `sql/actions.sql` for infusions and
+`number` for small doses.
 """
 
 from __future__ import annotations
@@ -49,13 +50,16 @@ NOISE: dict[str, frozenset[str]] = {
         )
     ),
 }
-"""Containers, diluents and flushes that the texts leave out (the store keeps them), by table, in lower case with single blanks."""
+"""Containers, diluents and flushes that the texts leave out (the store keeps them), by table, in lower case with
+single blanks."""
 _NOISE_PREFIXES = {"prescriptions": ("heparin flush", "syringe (")}
 
 
 def render_text(trajectories: Trajectories, channels: Sequence[Channel], step_hours: float) -> Rendered:
     """Texts of every trajectory and of every step of it."""
-    hours = np.array([f"t={hour:g}h | " for hour in np.arange(int(trajectories.steps.max(initial=0))) * step_hours], dtype=object)
+    hours = np.array(
+        [f"t={hour:g}h | " for hour in np.arange(int(trajectories.steps.max(initial=0))) * step_hours], dtype=object
+    )
     prefixes = hours[trajectories.step_numbers()] if len(hours) else hours
     state = _fragments(trajectories.state, trajectories.texts, channels, _every(trajectories.state))
     action = _fragments(trajectories.action, trajectories.texts, channels, _shown_actions(trajectories, channels))
@@ -67,7 +71,8 @@ def render_text(trajectories: Trajectories, channels: Sequence[Channel], step_ho
 
 
 def number(value: float) -> str:
-    """A number as people write it: no more than two decimals, but never fewer than two significant digits, no trailing zeros.
+    """A number as people write it: no more than two decimals, but never fewer than two significant digits, no trailing
+    zeros.
 
     The reference rounds to two decimals, so that a dose of 0.004 reads 0.
     """
@@ -98,7 +103,8 @@ def _every(events: Events) -> np.ndarray:
 
 
 def _shown_actions(trajectories: Trajectories, channels: Sequence[Channel]) -> np.ndarray:
-    """Which actions are written out: no noise, and a prescription only where it is the first of its kind in the stay."""
+    """Which actions are written out: no noise, and a prescription only where it is the first of its kind in the
+    stay."""
     events = trajectories.action
     noise = np.array([is_noise(channel) for channel in channels], dtype=bool)
     ordered = np.array([channel.group == "prescriptions" for channel in channels], dtype=bool)
@@ -119,7 +125,12 @@ def _kinds(events: Events, texts: int) -> np.ndarray:
     """Number of the distinct (channel, value, text) that each event is."""
     if len(events.channel) == 0:
         return np.zeros(0, dtype=np.int64)
-    bits = np.where(np.isnan(events.value), np.float32(np.nan), events.value).astype(np.float32).view(np.uint32).astype(np.int64)
+    bits = (
+        np.where(np.isnan(events.value), np.float32(np.nan), events.value)
+        .astype(np.float32)
+        .view(np.uint32)
+        .astype(np.int64)
+    )
     _, pair = np.unique((events.channel.astype(np.int64) << 32) | bits, return_inverse=True)
     _, kind = np.unique(pair * np.int64(texts + 1) + events.text + 1, return_inverse=True)
     return kind
@@ -128,7 +139,8 @@ def _kinds(events: Events, texts: int) -> np.ndarray:
 def _fragments(
     events: Events, texts: np.ndarray, channels: Sequence[Channel], shown: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fragments of the shown events, step after step in the order in which they are written, and the offsets of the steps."""
+    """Fragments of the shown events, step after step in the order in which they are written, and the offsets of the
+    steps."""
     owners = len(events.offsets) - 1
     owner = np.repeat(np.arange(owners), np.diff(events.offsets))[shown]
     order = np.array([channel.order for channel in channels], dtype=np.int64)

@@ -29,8 +29,9 @@ _PIECES = 64
 class MimicIVSource(Source):
     """Intensive care stays of MIMIC-IV, hour by hour.
 
-    Tables are read once each with DuckDB; what belongs to the cohort is sorted by stay on disk and then streamed in blocks of whole
-    stays, so that memory does not grow with the cohort. Times become hours since admission to intensive care.
+    Tables are read once each with DuckDB; what belongs to the cohort is sorted by stay on disk and then streamed in
+    blocks of whole stays, so that memory does not grow with the cohort. Times become hours since admission to
+    intensive care.
     """
 
     def __init__(self, config: MimicIVConfig) -> None:
@@ -40,12 +41,15 @@ class MimicIVSource(Source):
     def fingerprint(self) -> str:
         """Digest of the table files, of the options that change the store, and of the extraction's version.
 
-        A file counts by its name, its size and 64 pieces of 64 KiB spread over it, its beginning and end among them (a small file is
-        read whole): the end of a gzip file holds the checksum and length of all its content, that of a parquet file its directory, so
-        any change shows, and 8 GB of tables are not read to find out that nothing changed.
+        A file counts by its name, its size and 64 pieces of 64 KiB spread over it, its beginning and end among them (a
+        small file is read whole): the end of a gzip file holds the checksum and length of all its content, that of a
+        parquet file its directory, so any change shows, and 8 GB of tables are not read to find out that nothing
+        changed.
         """
         ignored = {"tables", "synthetic", "memory_limit", "threads"}
-        digest = hashlib.sha256(json.dumps(self.config.model_dump(mode="json", exclude=ignored), sort_keys=True).encode())
+        digest = hashlib.sha256(
+            json.dumps(self.config.model_dump(mode="json", exclude=ignored), sort_keys=True).encode()
+        )
         digest.update(f"extraction {EXTRACTION_VERSION}".encode())
         if self.config.is_synthetic:
             _digest_generator(self.config, digest)
@@ -79,7 +83,9 @@ class MimicIVSource(Source):
         Raises RecipeError for any modality but `text`.
         """
         if modality != "text":
-            raise RecipeError(f"the source mimic_iv renders the modality text, not {modality}; choose an encoder that reads texts")
+            raise RecipeError(
+                f"the source mimic_iv renders the modality text, not {modality}; choose an encoder that reads texts"
+            )
         return render.render_text(trajectories, self._channels, self.config.step_hours)
 
     def rendering_fingerprint(self, modality: str) -> str:

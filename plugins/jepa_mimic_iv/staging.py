@@ -1,6 +1,8 @@
-"""One pass over each large table: the rows that matter, timed in hours since admission to intensive care, sorted by stay.
+"""One pass over each large table: the rows that matter, timed in hours since admission to intensive care, sorted by
+stay.
 
-The sort is the only step that touches everything at once, and it works on disk; afterwards the stays are read a block at a time.
+The sort is the only step that touches everything at once, and it works on disk; afterwards the stays are read a block
+at a time.
 """
 
 from __future__ import annotations
@@ -66,8 +68,8 @@ CREATE TABLE input AS
 SELECT
     stay, greatest(hours(starttime, intime), 0) AS start,
     CASE WHEN endtime > starttime THEN least(hours(endtime, intime), horizon) END AS stop,
-    coalesce(tidy(label), 'unknown item ' || event.itemid) AS label, amount, coalesce(tidy(amountuom), '') AS amount_unit,
-    rate, coalesce(tidy(rateuom), '') AS rate_unit, tidy(ordercategorydescription) AS category, patientweight AS weight,
+    coalesce(tidy(label), 'unknown item ' || event.itemid) AS label,
+    amount, coalesce(tidy(amountuom), '') AS amount_unit, rate, coalesce(tidy(rateuom), '') AS rate_unit, tidy(ordercategorydescription) AS category, patientweight AS weight,
     CASE WHEN endtime > starttime THEN amount / hours(endtime, starttime) END AS mean_rate,
     hours(starttime, intime) < 0 AS began_before
 FROM {table} AS event JOIN member USING (stay_id) LEFT JOIN d_items ON event.itemid = d_items.itemid
@@ -103,8 +105,8 @@ GIVEN = (
     "Delayed Started",
     "Restarted",
 )
-"""Events of the administration record in which a drug reached the patient; refusals, checks, flushes and stops are left out.
-The reference keeps two of them, Administered and Applied. A record that names no drug is left out too."""
+"""Events of the administration record in which a drug reached the patient; refusals, checks, flushes and stops are
+left out. The reference keeps two of them, Administered and Applied. A record that names no drug is left out too."""
 
 _ADMINISTRATIONS = """
 CREATE TABLE administration AS
@@ -145,7 +147,9 @@ def stage_the_rest(work: Workspace, config: MimicIVConfig) -> None:
     """Read the other large tables."""
     work.execute(_OUTPUTS, reads="icu/outputevents")
     work.execute(_LABS.replace("{seen}", _SEEN[config.lab_visibility]), reads="hosp/labevents")
-    work.execute("CREATE TABLE d_items AS SELECT DISTINCT ON (itemid) * FROM {table} ORDER BY itemid, label", reads="icu/d_items")
+    work.execute(
+        "CREATE TABLE d_items AS SELECT DISTINCT ON (itemid) * FROM {table} ORDER BY itemid, label", reads="icu/d_items"
+    )
     work.execute(_INPUTS, reads="icu/inputevents")
     work.execute(_PRESCRIPTIONS, reads="hosp/prescriptions")
     work.execute(_ADMINISTRATIONS, reads="hosp/emar")
@@ -168,9 +172,11 @@ def _channel(variable: Variable) -> Channel:
 
 
 def _named(work: Workspace, table: str, rows: str, keys: str, group: str, suffix: str, first: int) -> list[Channel]:
-    """Number the distinct (label, unit) of some staged rows from `first`, keep the numbers as a table, and name the channels."""
+    """Number the distinct (label, unit) of some staged rows from `first`, keep the numbers as a table, and name the
+    channels."""
     work.execute(
-        f"CREATE TABLE {table} AS SELECT label, unit, (row_number() OVER (ORDER BY label, unit) - 1 + {first})::INTEGER AS channel "
+        f"CREATE TABLE {table} AS SELECT label, unit, "
+        f"(row_number() OVER (ORDER BY label, unit) - 1 + {first})::INTEGER AS channel "
         f"FROM (SELECT DISTINCT {keys} FROM {rows}) AS pair(label, unit)"
     )
     return [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import re
 import zlib
 from pathlib import Path
@@ -30,7 +29,9 @@ class Tables:
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise DataError(f"the folder {folder} is not there; set `tables` to the folder that holds hosp/ and icu/ of MIMIC-IV")
+            raise DataError(
+                f"the folder {folder} is not there; set `tables` to the folder that holds hosp/ and icu/ of MIMIC-IV"
+            )
         found = {table: find_table(folder, table) for table in COLUMNS}
         missing = [table for table, path in found.items() if path is None]
         if missing:
@@ -52,8 +53,8 @@ def _scan(table: str, path: Path) -> str:
     absent = [column for column in wanted if column not in header]
     if absent:
         raise DataError(
-            f"{path}: column {', '.join(absent)} is missing; the file has {len(header)} columns and must be the table {table} "
-            "of MIMIC-IV as it is distributed"
+            f"{path}: column {', '.join(absent)} is missing; the file has {len(header)} columns and must be "
+            f"the table {table} of MIMIC-IV as it is distributed"
         )
     if path.suffix == ".parquet":
         columns = ", ".join(f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in wanted.items())
@@ -72,8 +73,8 @@ def _quoted(text: object) -> str:
 
 def _csv_columns(path: Path) -> list[str]:
     try:
-        opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-        with opened as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as text:
             header = next(csv.reader(text), [])
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as {path.suffix.lstrip('.')}; {_WHAT_TO_DO}") from error
@@ -91,7 +92,8 @@ def _parquet_columns(path: Path) -> list[str]:
 
 
 class Workspace:
-    """A DuckDB database in a scratch folder, which spills there when it reaches its memory limit. Use as a context manager."""
+    """A DuckDB database in a scratch folder, which spills there when it reaches its memory limit. Use as a context
+    manager."""
 
     def __init__(self, tables: Tables, scratch: Path, memory_limit: str, threads: int) -> None:
         self._tables = tables
@@ -105,7 +107,9 @@ class Workspace:
     def __enter__(self) -> Workspace:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._connection.close()
 
     def give(self, name: str, columns: dict[str, list[Any]]) -> None:
@@ -117,8 +121,8 @@ class Workspace:
     def execute(self, sql: str, parameters: dict[str, Any] | None = None, reads: str = "") -> duckdb.DuckDBPyConnection:
         """Run a statement. `reads` is the distributed table that it scans, written `{table}` in the statement.
 
-        Raises DataError if that table cannot be read, with file, line and column but never what stands there, and RunError if
-        memory or disk do not suffice.
+        Raises DataError if that table cannot be read, with file, line and column but never what stands there, and
+        RunError if memory or disk do not suffice.
         """
         statement = sql.replace("{table}", self._tables.scan(reads)) if reads else sql
         try:
@@ -146,7 +150,9 @@ class Workspace:
 def _explained(error: duckdb.Error, path: Path | None, table: str) -> JepaError:
     message = str(error)
     if isinstance(error, duckdb.OutOfMemoryException):
-        return RunError("extraction reached its memory limit where it cannot work on disk; raise `memory_limit` of the source")
+        return RunError(
+            "extraction reached its memory limit where it cannot work on disk; raise `memory_limit` of the source"
+        )
     if re.search(r"[Nn]o space left|max_temp_directory_size|could not write", message, re.IGNORECASE):
         return RunError("the disk that holds the scratch folder is full; free some space and run again")
     if path is None:
@@ -157,7 +163,9 @@ def _explained(error: duckdb.Error, path: Path | None, table: str) -> JepaError:
     where = f"{path}" + (f", line {line.group(1)}" if line else "")
     if column:
         kind = COLUMNS[table].get(column.group(1), "text")
-        return DataError(f"{where}: column {column.group(1)} holds a value that is no {kind}; correct the line, or {_WHAT_TO_DO}")
+        return DataError(
+            f"{where}: column {column.group(1)} holds a value that is no {kind}; correct the line, or {_WHAT_TO_DO}"
+        )
     if line:
         return DataError(f"{where}: the line has too many or too few columns, or a broken quote; {_WHAT_TO_DO}")
     return DataError(f"{path}: a value does not have the type that its column must have; {_WHAT_TO_DO}")

@@ -42,8 +42,7 @@ def packed_attention(
 
     query: (1, heads, S, head_dim), key and value: (1, kv_heads, S, head_dim); returns (1, S, heads, head_dim).
     """
-    # Under autocast the values come in its type, while queries and keys have gone through norms that keep fp32.
-    packed = [tensor[0].transpose(0, 1).to(value.dtype) for tensor in (query, key, value)]
+    packed = [tensor[0].transpose(0, 1) for tensor in (query, key, value)]
     attended, start = [], 0
     for texts, length in groups:
         rows = slice(start, start + texts * length)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from jepa_core.errors import DataError
 from jepa_qwen3.folder import TOKENIZER
@@ -28,7 +28,7 @@ def fit_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     """
     sample = heapq.nsmallest(TEXTS_TO_FIT, texts, key=_hash)
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = _between_numbers()
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
@@ -38,6 +38,16 @@ def fit_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     )
     tokenizer.train_from_iterator(sample, trainer)
     return tokenizer
+
+
+def _between_numbers() -> pre_tokenizers.PreTokenizer:
+    """Merges may cross words but never the border of a number.
+
+    Charted texts repeat a few hundred phrases around numbers; a phrase such as ` bpm. Systolic BP: ` becomes one token, which makes
+    such texts about three times shorter than with merges that stop at words.
+    """
+    numbers = pre_tokenizers.Split(Regex(r"\d+"), "isolated")
+    return pre_tokenizers.Sequence([numbers, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from commands import RECIPE, command, environment, install
 from jepa_core.dataset import Dataset
 from jepa_core.pipeline import open_store
 from jepa_core.plugin import Registry, discover
-from commands import RECIPE, command, environment, install
+
 
 @pytest.fixture(scope="session")
 def registry() -> Registry:
@@ -42,7 +43,15 @@ def toy_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def jepa(toy_package: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command in a process of its own, with the toy plugin installed."""
 
-    def run(*arguments: str | Path, packages: tuple[Path, ...] = (), **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command(*arguments), env=environment(toy_package, *packages, **variables), cwd=tmp_path, capture_output=True, text=True)
+    def run(
+        *arguments: str | Path, packages: tuple[Path, ...] = (), **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*arguments),
+            env=environment(toy_package, *packages, **variables),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
 
     return run

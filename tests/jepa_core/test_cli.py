@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from commands import RECIPE, environment
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
@@ -53,8 +54,12 @@ def test_four_mistakes_are_reported_at_once_and_nothing_is_written(jepa: Jepa, t
     assert refused.stdout == "" and [path.name for path in tmp_path.iterdir()] == ["wrong.yaml"]
 
 
-def test_overrides_may_stand_anywhere_and_reach_the_resolved_recipe(jepa: Jepa, recipe_file: Path, tmp_path: Path) -> None:
-    done = jepa("run", "toy.yaml", "seed=7", "--out", "run", "curriculum.joint.steps=3", "--quiet", "curriculum.sync=null")
+def test_overrides_may_stand_anywhere_and_reach_the_resolved_recipe(
+    jepa: Jepa, recipe_file: Path, tmp_path: Path
+) -> None:
+    done = jepa(
+        "run", "toy.yaml", "seed=7", "--out", "run", "curriculum.joint.steps=3", "--quiet", "curriculum.sync=null"
+    )
     assert done.returncode == 0, done.stderr
     resolved = (tmp_path / "run" / "recipe.resolved.yaml").read_text()
     assert "seed: 7" in resolved and "name: sync" not in resolved
@@ -68,7 +73,9 @@ def test_a_misspelt_override_is_refused_before_anything_is_read(jepa: Jepa, reci
     assert not (tmp_path / "runs").exists()
 
 
-def test_two_runs_with_one_seed_find_the_same_byte_for_byte_and_another_seed_does_not(jepa: Jepa, recipe_file: Path, tmp_path: Path) -> None:
+def test_two_runs_with_one_seed_find_the_same_byte_for_byte_and_another_seed_does_not(
+    jepa: Jepa, recipe_file: Path, tmp_path: Path
+) -> None:
     for out, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert jepa("run", "toy.yaml", "--out", out, f"seed={seed}").returncode == 0
     found = [(tmp_path / out / "findings" / "toy.json").read_bytes() for out in "abc"]
@@ -100,7 +107,9 @@ def test_what_a_run_writes_is_readable_by_its_owner_alone(jepa: Jepa, recipe_fil
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_naming_phase_and_step(jepa: Jepa, recipe_file: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_the_run_naming_phase_and_step(
+    jepa: Jepa, recipe_file: Path, tmp_path: Path
+) -> None:
     failed = jepa("run", "toy.yaml", "--out", "run", "curriculum.last.wrong=true")
     assert failed.returncode == 1
     assert "phase 'last'" in failed.stderr and "step 1" in failed.stderr and "jepa resume run" in failed.stderr

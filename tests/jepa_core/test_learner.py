@@ -17,7 +17,10 @@ from jepa_core.target import EncoderUnder
 @pytest.fixture
 def learner(registry: Registry, dataset: Dataset, tmp_path: Path) -> Learner:
     torch.manual_seed(0)
-    encoder_component, predictor_component = registry.component("encoder", "toy"), registry.component("predictor", "toy")
+    encoder_component, predictor_component = (
+        registry.component("encoder", "toy"),
+        registry.component("predictor", "toy"),
+    )
     encoder = encoder_component.load()(encoder_component.config())
     encoder.fit(dataset.training_items())
     predictor = predictor_component.load()(predictor_component.config(), encoder.latent_dim)

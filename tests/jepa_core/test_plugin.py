@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import RECIPE, install
 
+from commands import RECIPE, install
 from jepa_core.config import PhaseConfig
 from jepa_core.errors import PluginError
 from jepa_core.plugin import Component, discover
@@ -52,9 +52,13 @@ def cautious(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_third_party_phase_is_listed_validated_and_runs_between_others(jepa: Jepa, cautious: Path, tmp_path: Path) -> None:
+def test_a_third_party_phase_is_listed_validated_and_runs_between_others(
+    jepa: Jepa, cautious: Path, tmp_path: Path
+) -> None:
     recipe = tmp_path / "mine.yaml"
-    recipe.write_text(RECIPE.replace("  - {use: toy_fit, name: sync}", "  - {use: cautious, steps: 5, batch_size: 4, noise: 0.2}"))
+    recipe.write_text(
+        RECIPE.replace("  - {use: toy_fit, name: sync}", "  - {use: cautious, steps: 5, batch_size: 4, noise: 0.2}")
+    )
     assert "Trains the predictor on slightly noisy latents." in jepa("ls", "phases", packages=(cautious,)).stdout
     assert "standard deviation of the noise" in jepa("show", "phase/cautious", packages=(cautious,)).stdout
     refused = jepa("validate", recipe, "curriculum.cautious.noise=-1", packages=(cautious,))
@@ -73,7 +77,9 @@ def test_a_recipe_that_names_an_absent_plugin_says_what_there_is(jepa: Jepa, tmp
     assert refused.returncode == 2 and "toy_train" in refused.stderr
 
 
-def test_a_broken_plugin_is_listed_as_broken_and_takes_nothing_down(jepa: Jepa, tmp_path: Path, recipe_file: Path) -> None:
+def test_a_broken_plugin_is_listed_as_broken_and_takes_nothing_down(
+    jepa: Jepa, tmp_path: Path, recipe_file: Path
+) -> None:
     folder = install(tmp_path / "broken", "jepa-broken", "broken = broken_plugin")
     (folder / "broken_plugin.py").write_text("import a_module_that_is_not_there\n")
     listed = json.loads(jepa("plugins", "--json", packages=(folder,)).stdout)["plugins"]

@@ -96,11 +96,12 @@ def write_run(run) -> None:
         ],
         "channels": 9,
     }
-    costs = {"phases": [{"phase": "joint", "seconds": 95.0, "peak_memory_bytes": 3 * 2**29}], "total_seconds": 200.0}
+    costs = {name: {"seconds": 95.0, "steps_per_second": None, "peak_bytes": 3 * 2**29} for name in PHASES}
+    manifest = {"name": "five_phases", "description": HOSTILE, "seed": 7, "versions": {"numpy": "2.3.1"}}
     contents = {
-        "plan": {"phases": phases, "encoder_parameters": 1234},
+        "plan": {"phases": phases, "encoder": {"use": "mlp", "parameters": 1234}, "evaluators": ["drift"]},
         "data": data,
-        "manifest": {"recipe": "five_phases", "description": HOSTILE, "seed": 7, "versions": {"numpy": "2.3.1"}},
+        "manifest": manifest | {"command": ["jepa", "run", "x.yaml"], "plugins": [{"name": "p", "version": "9.9"}]},
         "costs": costs,
         "findings/drift": findings().to_dict(),
     }
@@ -159,7 +160,7 @@ def test_what_the_run_wrote_is_escaped_everywhere(page):
 def test_the_first_screen_has_data_verdicts_and_headlines_with_interval_and_n(page):
     text = text_of(page)
     head = text[: text.index("Training Drift Data")]
-    for said in ("five_phases", "126 trajectories", "98 subjects", "6,300 steps", "9 channels", "seed 7"):
+    for said in ("five_phases", "126 trajectories", "98 subjects", "6,300 steps", "9 channels", "seed 7", "6 min 20 s"):
         assert said in head
     assert "24 steps 95 % CI 12 to 36 n = 57 subjects Context 24" in head
     assert "Drift – No window is long enough" in head
@@ -178,6 +179,20 @@ def test_a_value_and_its_interval_share_a_cell_and_null_is_a_dash(page):
     assert '<td class="number">0.204<span class="interval">0.100 to 0.300</span></td>' in page
     assert '<td class="number">–</td>' in page
     assert "l1 low" not in page
+
+
+def test_the_page_tells_what_was_planned_what_it_cost_and_where_it_ran(page):
+    text = text_of(page)
+    for said in ("encoder use mlp, parameters 1,234", "warm up 1 min 35 s – 1.50 GiB", "jepa run x.yaml", "p 9.9"):
+        assert said in text
+
+
+def test_evaluators_stand_in_the_order_of_the_recipe(folder):
+    for name in ("another", "first"):
+        (folder / "findings" / f"{name}.json").write_text(json.dumps(findings().to_dict()))
+    plan = json.loads((folder / "plan.json").read_text())
+    (folder / "plan.json").write_text(json.dumps(plan | {"evaluators": ["first", "drift"]}))
+    assert re.findall("<h2>(.*?)</h2>", written(folder))[1:4] == ["First", "Drift", "Another"]
 
 
 def test_attrition_shows_what_each_step_took(page):

@@ -12,17 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import RECIPE, command, environment, install
 from safetensors.torch import load_file
 
+from commands import RECIPE, command, environment, install
 from jepa_core.checkpoint import restore_checkpoint
 from jepa_core.curriculum import Progress
 from jepa_core.errors import UnsafeArtefactError
 
-
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
-# A plugin that stops the process at a given step of a given phase: by a signal to itself, or at once as `kill -9` would.
+# A plugin that stops the process at a given step of a given phase, by a signal to itself.
 STOPPER = """
 import os, signal
 from jepa_core.plugin import hookimpl
@@ -54,19 +53,26 @@ def uninterrupted(toy_package: Path, stopper: Path, tmp_path_factory: pytest.Tem
     folder = tmp_path_factory.mktemp("uninterrupted")
     (folder / "toy.yaml").write_text(RECIPE)
     done = subprocess.run(
-        command("run", "toy.yaml", "--out", "run"), env=environment(toy_package, stopper), cwd=folder, capture_output=True, text=True
+        command("run", "toy.yaml", "--out", "run"),
+        env=environment(toy_package, stopper),
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     return folder / "run"
 
 
 def results(run: Path) -> dict[str, bytes]:
-    """Everything that must be equal: weights (optimizer state shapes every later step), findings, metrics without the clock."""
+    """Everything that must be equal: weights (optimizer state shapes every later step), findings, metrics without the
+    clock."""
     files = {path.name: path.read_bytes() for path in sorted((run / "findings").iterdir())}
     files["model"] = (run / "model.safetensors").read_bytes()
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     clock = ("seconds", "steps_per_second")
-    files["metrics"] = json.dumps([{key: value for key, value in line.items() if key not in clock} for line in lines]).encode()
+    files["metrics"] = json.dumps(
+        [{key: value for key, value in line.items() if key not in clock} for line in lines]
+    ).encode()
     return files
 
 
@@ -92,11 +98,14 @@ def test_a_stopped_run_resumes_to_the_same_bits(
 def test_the_optimizer_state_in_the_middle_of_a_phase_is_the_uninterrupted_one(
     jepa: Jepa, stopper: Path, recipe_file: Path, tmp_path: Path
 ) -> None:
-    """Stop one run at step 10 of a phase; stop another at steps 3 and 10: the two last checkpoints hold the same bits."""
+    """Stop one run at step 10 of a phase; stop another at steps 3 and 10: the two last checkpoints hold the same
+    bits."""
     jepa("run", recipe_file, "--out", tmp_path / "once", packages=(stopper,), STOP="joint 10 TERM")
     jepa("run", recipe_file, "--out", tmp_path / "twice", packages=(stopper,), STOP="joint 3 KILL")
     jepa("resume", tmp_path / "twice", packages=(stopper,), STOP="joint 10 TERM")
-    once, twice = (load_file(max((tmp_path / one / "checkpoints").iterdir()) / "state.safetensors") for one in ("once", "twice"))
+    once, twice = (
+        load_file(max((tmp_path / one / "checkpoints").iterdir()) / "state.safetensors") for one in ("once", "twice")
+    )
     assert any(name.startswith("optimizer.") for name in once)
     assert once.keys() == twice.keys()
     assert all((once[name] == twice[name]).all() for name in once)
@@ -128,7 +137,9 @@ def test_findings_that_were_done_are_not_done_again(jepa: Jepa, recipe_file: Pat
     assert (tmp_path / "run" / "report.html").is_file()
 
 
-def test_a_pickled_checkpoint_is_refused_and_not_opened(jepa: Jepa, stopper: Path, recipe_file: Path, tmp_path: Path) -> None:
+def test_a_pickled_checkpoint_is_refused_and_not_opened(
+    jepa: Jepa, stopper: Path, recipe_file: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     jepa("run", recipe_file, "--out", run, packages=(stopper,), STOP="joint 3 TERM")
     marker = tmp_path / "executed"
@@ -162,7 +173,9 @@ def test_a_run_on_other_data_is_refused(jepa: Jepa, recipe_file: Path, tmp_path:
     assert refused.returncode == 3 and "not those that this run began on" in refused.stderr
 
 
-def test_two_commands_on_one_run_do_not_meet(toy_package: Path, stopper: Path, recipe_file: Path, tmp_path: Path, jepa: Jepa) -> None:
+def test_two_commands_on_one_run_do_not_meet(
+    toy_package: Path, stopper: Path, recipe_file: Path, tmp_path: Path, jepa: Jepa
+) -> None:
     run = tmp_path / "run"
     first = subprocess.Popen(
         command("run", recipe_file, "--out", run), env=environment(toy_package, stopper, STOP="joint 3 STOP"),

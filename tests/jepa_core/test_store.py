@@ -27,7 +27,9 @@ def block(seed: int, count: int = 3) -> Trajectories:
 
     total = int(steps.sum())
     identifiers = np.arange(count) + 10 * seed
-    return Trajectories(identifiers, identifiers // 2, np.zeros(count), steps, some(count), some(total), some(total), texts)
+    return Trajectories(
+        identifiers, identifiers // 2, np.zeros(count), steps, some(count), some(total), some(total), texts
+    )
 
 
 def write(path: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> list[Trajectories]:
@@ -49,7 +51,10 @@ def test_what_was_written_is_read_back_in_blocks_of_any_size(tmp_path: Path, siz
     written = write(tmp_path / "store")
     store = Store(tmp_path / "store")
     read = list(store.blocks(size))
-    assert np.concatenate([one.identifier for one in read]).tolist() == np.concatenate([one.identifier for one in written]).tolist()
+    assert (
+        np.concatenate([one.identifier for one in read]).tolist()
+        == np.concatenate([one.identifier for one in written]).tolist()
+    )
     for role in ROLES:
         for field in ("channel", "value", "time"):
             joined = [np.concatenate([getattr(one.events(role), field) for one in part]) for part in (read, written)]

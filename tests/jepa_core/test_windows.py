@@ -29,7 +29,9 @@ def test_a_short_trajectory_is_one_window_and_a_shorter_one_is_none() -> None:
 def test_every_step_of_a_long_enough_trajectory_is_in_some_window(steps: list[int], length: int, stride: int) -> None:
     stride = min(stride, length)
     windows = cut_windows(np.arange(len(steps)), np.array(steps), length, stride, min_length=2)
-    covered = {(t, s + i) for t, s, n in zip(windows.trajectory, windows.start, windows.length, strict=True) for i in range(n)}
+    covered = {
+        (t, s + i) for t, s, n in zip(windows.trajectory, windows.start, windows.length, strict=True) for i in range(n)
+    }
     assert covered == {(t, i) for t, count in enumerate(steps) if count >= 2 for i in range(count)}
 
 

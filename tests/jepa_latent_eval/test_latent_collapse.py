@@ -1,14 +1,15 @@
 """Collapse of latents: encoders that are dead in known ways, at any scale."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from jepa_latent_eval.collapse import LatentCollapse
 from jepa_latent_eval.config import LatentCollapseConfig
 from jepa_latent_eval.geometry import geometry
 from jepa_latent_eval.states import States, cover
-
 from tests.jepa_latent_eval import fakes
 
 DIMENSIONS = 16
@@ -116,6 +117,13 @@ def test_the_untrained_encoder_stands_beside_and_a_lost_rank_is_pointed_out():
     assert cells(found)["effective_rank"] == pytest.approx(4, abs=0.1)
     assert cells(found, 1)["effective_rank"] == pytest.approx(16, abs=0.3)
     assert [verdict.level for verdict in found.verdicts] == ["good", "warning"]
+
+
+def test_a_curriculum_that_can_train_no_control_is_said_to_have_none():
+    bare = replace(fakes.evaluation(DATA, fakes.Learner(NOISE, fakes.Exact())), untrained=None)
+    found = LatentCollapse(LatentCollapseConfig(bootstrap=100)).evaluate(bare)
+    assert [row[0] for row in found.tables[0].rows] == ["trained"]
+    assert "No untrained encoder to compare with" in found.tables[0].note
 
 
 def test_an_empty_split_is_null_with_the_reason():

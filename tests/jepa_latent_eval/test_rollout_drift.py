@@ -3,16 +3,17 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
+from jepa_core.findings import Findings
 from jepa_latent_eval.config import RolloutDriftConfig
 from jepa_latent_eval.curves import summarise
 from jepa_latent_eval.drift import RolloutDrift
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT, SHUFFLED, windows_of_others
-from pydantic import ValidationError
-
-from jepa_core.findings import Findings
 from tests.jepa_latent_eval import fakes
 
 
@@ -158,6 +159,13 @@ def test_the_untrained_encoder_is_measured_in_its_own_latents(dataset, latents):
     l1 = [horizons(found, PERSISTENCE, encoder) for encoder in ("trained", "untrained")]
     np.testing.assert_allclose(1000 * np.array(l1[0]), l1[1], rtol=1e-5)
     assert [figure.name for figure in found.figures] == ["l1_context_4", "untrained"]
+
+
+def test_a_curriculum_that_can_train_no_control_is_said_to_have_none(dataset, latents):
+    bare = replace(fakes.evaluation(dataset, fakes.Learner(latents, fakes.Exact())), untrained=None)
+    found = RolloutDrift(RolloutDriftConfig(contexts=(4,), bootstrap=100)).evaluate(bare)
+    assert {row["encoder"] for row in table(found, "horizons")} == {"trained"}
+    assert "No untrained encoder to compare with" in found.tables[0].note
 
 
 def test_an_untrained_encoder_that_is_easier_to_forecast_is_pointed_out(dataset, latents):

@@ -34,7 +34,8 @@ def at(hours: float) -> str:
 
 @dataclass
 class TableSet:
-    """Rows of every table. Every stay of the first is of subject FIRST_SUBJECT + number, admission and stay likewise."""
+    """Rows of every table. Every stay of the first is of subject FIRST_SUBJECT + number, admission and stay
+    likewise."""
 
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
 
@@ -45,7 +46,9 @@ class TableSet:
     def stay(self, number: int, hours: float = 30.0, age: int = 60, **changes: Any) -> None:
         subject = changes.get("subject", FIRST_SUBJECT + number)
         if not any(row["subject_id"] == subject for row in self.rows["hosp/patients"]):
-            self.add("hosp/patients", subject_id=subject, gender=changes.get("gender", "F"), anchor_age=age, anchor_year=2150)
+            self.add(
+                "hosp/patients", subject_id=subject, gender=changes.get("gender", "F"), anchor_age=age, anchor_year=2150
+            )
         admission = changes.get("admission", 88_000_000 + number)
         if not any(row["hadm_id"] == admission for row in self.rows["hosp/admissions"]):
             self.add(
@@ -63,13 +66,13 @@ class TableSet:
             valuenum=value, value=text if text is not None else value, **more,
         )  # fmt: skip
 
-    def lab(self, number: int, hour: float, item: int, value: Any, **more: Any) -> None:
+    def lab(self, number: int, hour: float, item: int, valuenum: Any, **more: Any) -> None:
         self.add(
             "hosp/labevents",
             **{
-                "subject_id": FIRST_SUBJECT + number, "hadm_id": 88_000_000 + number, "specimen_id": int(hour * 1000) + number,
-                "itemid": item, "charttime": at(hour), "storetime": at(more.pop("stored", hour)), "valuenum": value,
-                "value": value, **more,
+                "subject_id": FIRST_SUBJECT + number, "hadm_id": 88_000_000 + number,
+                "specimen_id": int(hour * 1000) + number, "itemid": item, "charttime": at(hour), "storetime": at(more.pop("stored", hour)), "valuenum": valuenum,
+                "value": valuenum, **more,
             },
         )  # fmt: skip
 
@@ -114,12 +117,20 @@ class TableSet:
 
 
 def _write_parquet(path: Path, table: str, columns: list[str], rows: list[dict[str, Any]]) -> None:
-    kinds = {"BIGINT": pa.int64(), "INTEGER": pa.int32(), "DOUBLE": pa.float64(), "VARCHAR": pa.string(), "TIMESTAMP": pa.string()}
+    kinds = {
+        "BIGINT": pa.int64(),
+        "INTEGER": pa.int32(),
+        "DOUBLE": pa.float64(),
+        "VARCHAR": pa.string(),
+        "TIMESTAMP": pa.string(),
+    }
     arrays = {}
     for column in columns:
         kind = kinds[COLUMNS[table].get(column, "VARCHAR")]
         cells = [row.get(column) for row in rows]
-        arrays[column] = pa.array([None if cell is None else str(cell) if kind == pa.string() else cell for cell in cells], kind)
+        arrays[column] = pa.array(
+            [None if cell is None else str(cell) if kind == pa.string() else cell for cell in cells], kind
+        )
         if COLUMNS[table].get(column) == "TIMESTAMP":
             arrays[column] = arrays[column].cast(pa.timestamp("us"))
     pa.parquet.write_table(pa.table(arrays), path)
@@ -188,7 +199,18 @@ def three_stays() -> TableSet:
     for number in range(3):
         tables.stay(number)
         tables.chart(number, 0.1, 220045, 80 + number)
-    for item, label in ((221906, "Norepinephrine"), (225158, "NaCl 0.9%"), (225943, "Solution"), (221794, "Furosemide (Lasix)")):
+    for item, label in (
+        (221906, "Norepinephrine"),
+        (225158, "NaCl 0.9%"),
+        (225943, "Solution"),
+        (221794, "Furosemide (Lasix)"),
+    ):
         tables.add("icu/d_items", itemid=item, label=label)
     tables.add("icu/d_items", itemid=225166, label="Potassium Chloride")
     return tables
+
+
+@pytest.fixture
+def clock() -> Any:
+    """The function that gives the time so many hours after admission."""
+    return at

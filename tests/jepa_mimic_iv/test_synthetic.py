@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+
+from jepa_core.errors import DataError, RecipeError
 from jepa_mimic_iv import synthetic
 from jepa_mimic_iv.synthetic import write_tables
 from jepa_mimic_iv.synthetic.generation import simulate_chunk
@@ -26,8 +28,6 @@ from jepa_mimic_iv.synthetic.physiology import (
     no_treatment,
     signals,
 )
-
-from jepa_core.errors import DataError, RecipeError
 
 STAYS, SEED = 60, 11
 

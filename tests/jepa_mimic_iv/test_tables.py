@@ -165,7 +165,9 @@ def test_planning_imports_no_database():
         "print([name for name in ('duckdb', 'torch', 'numpy', 'pyarrow') if name in sys.modules])"
     )
 
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_a_byte_order_mark_does_not_hide_the_first_column(three_stays, tmp_path):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from jepa_qwen3.config import LoraConfig, Qwen3Config, RandomQwen3Config
-from jepa_qwen3.encoder import Qwen3Encoder
 from pydantic import ValidationError
 
 from jepa_core.errors import DataError, UnsafeArtefactError
+from jepa_qwen3.config import LoraConfig, Qwen3Config, RandomQwen3Config
+from jepa_qwen3.encoder import Qwen3Encoder
 
 from .conftest import SMALL, make_random, write_config
 
@@ -24,6 +24,7 @@ QWEN3_8B = {
     "hidden_size": 4096, "intermediate_size": 12288, "num_attention_heads": 32, "num_hidden_layers": 36,
     "tie_word_embeddings": False,
 }  # fmt: skip
+QWEN3_8B_BACKBONE = 8_190_735_360 - 151_936 * 4096  # as published, less the head
 
 
 def counted(encoder: Qwen3Encoder) -> tuple[int, int]:
@@ -56,10 +57,10 @@ def test_the_sizes_of_the_published_models_follow_from_their_config_alone(tmp_pa
     large = Qwen3Config(weights=str(write_config(tmp_path / "large", **QWEN3_8B)))
     assert (small.latent_dim, large.latent_dim) == (1024, 4096)
     assert small.size().parameters - small.size().trainable == 596_049_920
-    assert large.size().parameters - large.size().trainable == 8_190_735_360 - 151_936 * 4096  # published, less the head
+    assert large.size().parameters - large.size().trainable == QWEN3_8B_BACKBONE
     assert small.size().trainable == 4_587_520
     assert large.size().trainable == 15_335_424
-    assert large.size().weight_bytes == 2 * (8_190_735_360 - 151_936 * 4096) + 4 * 15_335_424
+    assert large.size().weight_bytes == 2 * QWEN3_8B_BACKBONE + 4 * 15_335_424
 
 
 def test_attention_biases_are_counted(tmp_path: Path) -> None:
@@ -122,7 +123,8 @@ def test_every_missing_file_is_named(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"auto_map": {"AutoModel": "x.Y"}}, {"_attn_implementation_internal": "a/b"}, {"rope_scaling": [{"_x": 1}]}]
+    "changes",
+    [{"auto_map": {"AutoModel": "x.Y"}}, {"_attn_implementation_internal": "a/b"}, {"rope_scaling": [{"_x": 1}]}],
 )
 def test_a_config_that_can_run_code_is_refused(folder: Path, tmp_path: Path, changes: dict[str, object]) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
@@ -182,7 +184,9 @@ def test_a_truncated_weight_file_is_refused(folder: Path, tmp_path: Path) -> Non
         Qwen3Encoder(Qwen3Config(weights=str(copy)))
 
 
-@pytest.mark.parametrize(("key", "value"), [("num_hidden_layers", 4), ("intermediate_size", 64), ("num_hidden_layers", 2)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("num_hidden_layers", 4), ("intermediate_size", 64), ("num_hidden_layers", 2)]
+)
 def test_weights_that_do_not_fit_the_config_are_not_filled_up_at_random(
     folder: Path, tmp_path: Path, key: str, value: int
 ) -> None:
@@ -209,9 +213,10 @@ def test_a_tokenizer_of_another_model_is_refused(folder: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     "options",
     [
-        {"lora": {"modules": ["q_proj", "lm_head"]}}, {"lora": {"modules": []}}, {"lora": {"modules": ["q_proj", "q_proj"]}},
-        {"lora": {"rank": 0}}, {"random": {"heads": 4, "kv_heads": 3}}, {"random": {"vocabulary": 100}},
-        {"random": {"head_dim": 31}}, {"precision": "fp16"}, {"latent_norm": "batch"}, {"weights": ""}, {"unknown": 1},
+        {"lora": {"modules": ["q_proj", "lm_head"]}}, {"lora": {"modules": []}},
+        {"lora": {"modules": ["q_proj", "q_proj"]}}, {"lora": {"rank": 0}}, {"random": {"heads": 4, "kv_heads": 3}},
+        {"random": {"vocabulary": 100}}, {"random": {"head_dim": 31}}, {"precision": "fp16"},
+        {"latent_norm": "batch"}, {"weights": ""}, {"unknown": 1},
     ],
 )  # fmt: skip
 def test_impossible_settings_are_refused(options: dict[str, object]) -> None:

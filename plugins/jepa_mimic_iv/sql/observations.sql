@@ -75,15 +75,16 @@ WITH
         ON COLUMNS(* EXCLUDE (stay, hour)) INTO NAME name VALUE value
     ),
 
-    -- Blood gases: a specimen counts once it is known to be arterial and its oxygen tension is known.
+    -- Blood gases: a specimen counts once it is known to be arterial and its oxygen tension is known. Here and below the first
+    -- result of a specimen is used, so that a later one changes nothing that was seen before.
     specimen AS (
         SELECT
-            stay, specimen, min(drawn) AS drawn,
-            greatest(max(hour) FILTER (item = 52033), max(hour) FILTER (item = 50821)) AS known,
-            max(value) FILTER (item = 50821) AS po2
-        FROM result WHERE item IN (52033, 50821) AND specimen IS NOT NULL
+            stay, specimen, greatest(min(hour) FILTER (item = 52033), min(hour) FILTER (item = 50821)) AS known,
+            arg_min(drawn, (hour, value, drawn)) FILTER (item = 50821) AS drawn,
+            arg_min(value, (hour, value)) FILTER (item = 50821) AS po2
+        FROM result WHERE specimen IS NOT NULL AND (item = 50821 AND value > 0 OR item = 52033 AND text IS NOT NULL)
         GROUP BY stay, specimen
-        HAVING max(text) FILTER (item = 52033) = 'ART.' AND max(value) FILTER (item = 50821) > 0
+        HAVING arg_min(text, (hour, text)) FILTER (item = 52033) = 'ART.' AND count(*) FILTER (item = 50821) > 0
     ),
     gas AS (
         SELECT
@@ -124,7 +125,7 @@ WITH
 
     -- A differential reported in percent becomes counts once the white cell count of its specimen is known.
     white_cells AS (
-        SELECT stay, specimen, max(value) AS value, min(hour) AS hour FROM result
+        SELECT stay, specimen, arg_min(value, (hour, value)) AS value, min(hour) AS hour FROM result
         WHERE item IN (SELECT item FROM white_cell) AND value > 0 GROUP BY stay, specimen
     ),
     share AS (

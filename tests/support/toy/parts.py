@@ -55,10 +55,12 @@ class ToySource(Source):
             phase = np.cumsum(0.3 + 0.2 * push)
             states.append(np.sin(phase) + self.config.noise * random.normal(size=length))
             actions.append(push)
-        block = Trajectories(
-            np.arange(count), subjects, split, steps, static=events(np.ones(count), 0),
-            state=events(np.concatenate(states), 1), action=events(np.concatenate(actions), 2), texts=np.array([], dtype=object),
-        )  # fmt: skip
+        roles = {
+            "static": events(np.ones(count), 0),
+            "state": events(np.concatenate(states), 1),
+            "action": events(np.concatenate(actions), 2),
+        }
+        block = Trajectories(np.arange(count), subjects, split, steps, texts=np.array([], dtype=object), **roles)
         writer.append(block)
         writer.channels([Channel("kind"), Channel("position", "m"), Channel("push", "N")])
 
@@ -70,7 +72,9 @@ class ToySource(Source):
 
         if modality == "text":
             one, two, three = (spread(trajectories.events(role)) for role in ("static", "state", "action"))
-            return Rendered(*([str(np.round(np.nan_to_num(row), 1).tolist()) for row in part] for part in (one, two, three)))
+            return Rendered(
+                *([str(np.round(np.nan_to_num(row), 1).tolist()) for row in part] for part in (one, two, three))
+            )
         return Rendered(spread(trajectories.static), spread(trajectories.state), spread(trajectories.action))
 
 
@@ -150,6 +154,15 @@ class ToyEvaluator(Evaluator):
         windows = dataset.windows(self.config.split, evaluation.window_length, 5, 3)
         latents = learner.latents(dataset.batch(windows, np.arange(len(windows))))
         with torch.no_grad():
-            error = float(l1(learner.predictor(latents).next_states[:, :-1], latents.states[:, 1:], latents.mask[:, 1:]))
-        table = Table("errors", "One-step errors", [Column("measure"), Column("value", "latent l1"), Column("n")], [["l1", error, len(windows)]])
-        return Findings([Headline("one-step error", error, "latent l1", n=len(windows), n_unit="windows")], tables=[table])
+            error = float(
+                l1(learner.predictor(latents).next_states[:, :-1], latents.states[:, 1:], latents.mask[:, 1:])
+            )
+        table = Table(
+            "errors",
+            "One-step errors",
+            [Column("measure"), Column("value", "latent l1"), Column("n")],
+            [["l1", error, len(windows)]],
+        )
+        return Findings(
+            [Headline("one-step error", error, "latent l1", n=len(windows), n_unit="windows")], tables=[table]
+        )

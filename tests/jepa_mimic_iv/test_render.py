@@ -1,0 +1,133 @@
+"""The words and numbers of a text, from events made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from jepa_core.trajectories import Channel, Events, Trajectories
+from jepa_mimic_iv.render import fragment, is_noise, number, render_text
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0, "0"), (7.0, "7"), (-3, "-3"), (7.10, "7.1"), (7.349, "7.35"), (1234567, "1234567"), (0.5, "0.5"),
+        (0.126, "0.13"), (0.0374, "0.037"), (0.004, "0.004"), (0.00012345, "0.00012"), (1e-9, "0.000000001"), (-0.0374, "-0.037"),
+        (49.999999, "50"), (0.0999, "0.1"), (0.096, "0.1"), (99.995, "100"), (-0.0, "0"),
+    ],
+)  # fmt: skip
+def test_numbers_have_two_decimals_and_never_lose_a_small_dose(value, written):
+    assert number(value) == written
+
+
+@pytest.mark.parametrize(
+    ("channel", "value", "text", "written"),
+    [
+        (Channel("a", "bpm", "vitalsign", "Heart rate", 100), 88.0, None, ". Heart rate: 88 bpm"),
+        (Channel("a", "", "coagulation", "INR", 340), 1.25, None, ". INR: 1.25"),
+        (Channel("a", "", "rhythm", "Heart rhythm", 111), NAN, "SR", ". Heart rhythm: SR"),
+        (Channel("a", "mg", "x", "Thing", 5), 2.0, "high", ". Thing: 2 mg (high)"),
+        (Channel("a", "mg", "inputevents", "Drug", 9999), 2.0, "Drug Push", ". Drug: 2 mg Drug Push"),
+        (
+            Channel("a", "mL/hour", "inputevents/rate", "Drug", 9999),
+            5.0,
+            "Continuous IV",
+            ", rate 5 mL/hour Continuous IV",
+        ),
+        (Channel("a", "mg", "prescriptions", "Drug", 9999), NAN, "IV", ". Drug: IV"),
+        (Channel("a", "", "emar", "Drug", 9999), NAN, "Administered", ". Drug: Administered"),
+    ],
+)
+def test_one_event_in_words(channel, value, text, written):
+    assert fragment(channel, value, text) == written
+
+
+@pytest.mark.parametrize(
+    ("group", "label", "noise"),
+    [
+        ("inputevents", "Piggyback", True), ("inputevents/rate", "Piggyback", True),
+        ("inputevents", "Dextrose 5%", False), ("emar", "Piggyback", False), ("prescriptions", "SW", True), ("prescriptions", "Heparin FLUSH PICC", True),
+        ("prescriptions", "Heparin", False), ("emar", "Sodium Chloride 0.9% Flush", True), ("vitalsign", "Bag", False),
+    ],
+)  # fmt: skip
+def test_noise_is_known_by_table_and_name(group, label, noise):
+    assert is_noise(Channel("a", "", group, label)) == noise
+
+
+CHANNELS = [
+    Channel("demographics/age", "years", "demographics", "Age", 0),
+    Channel("demographics/gender", "", "demographics", "Gender", 1),
+    Channel("demographics/race", "", "demographics", "Race", 2),
+    Channel("vitalsign/heart_rate", "bpm", "vitalsign", "Heart rate", 100),
+    Channel("chemistry/sodium", "mEq/L", "chemistry", "Sodium", 310),
+    Channel("prescriptions/Aspirin [mg]", "mg", "prescriptions", "Aspirin", 9999),
+    Channel("emar/Aspirin", "", "emar", "Aspirin", 9999),
+]
+TEXTS = np.array(["M", "WHITE - RUSSIAN", "PO", "Administered", "x"], dtype=object)
+
+
+def events(offsets, rows) -> Events:
+    columns = list(zip(*rows, strict=True)) or [[], [], [], []]
+    return Events(
+        np.array(offsets, dtype=np.int64),
+        np.array(columns[0], dtype=np.int32),
+        np.array(columns[1], dtype=np.float32),
+        np.array(columns[2], dtype=np.int32),
+        np.array(columns[3], dtype=np.float32),
+    )
+
+
+def two_stays() -> Trajectories:
+    return Trajectories(
+        identifier=np.array([1, 2]), subject=np.array([1, 2]), split=np.zeros(2, np.int8),
+        steps=np.array([2, 1], np.int32),
+        static=events([0, 3, 4], [(0, 62.5, -1, NAN), (1, NAN, 0, NAN), (2, NAN, 1, NAN), (0, 40.0, -1, NAN)]),
+        state=events([0, 3, 3, 4], [(4, 141, -1, 0.1), (3, 90, -1, 0.2), (3, 88, -1, 0.9), (3, 90, -1, 0.2)]),
+        action=events([0, 2, 3, 4], [(6, NAN, 3, 0.1), (5, 81, 2, 0.2), (5, 81, 2, 1.2), (5, 81, 2, 0.2)]),
+        texts=TEXTS,
+    )  # fmt: skip
+
+
+def test_texts_of_hand_made_stays_are_exactly_these():
+    rendered = render_text(two_stays(), CHANNELS, 1.0)
+
+    assert rendered.static == [
+        "Age: 62 years. Gender: Male. Race: WHITE - RUSSIAN.",
+        "Age: 40 years. Gender: Female. Race: UNKNOWN.",
+    ]
+    assert rendered.state == [
+        "t=0h | Heart rate: 90 bpm. Heart rate: 88 bpm. Sodium: 141 mEq/L",
+        "t=1h | No observations recorded.",
+        "t=0h | Heart rate: 90 bpm",
+    ]
+    assert rendered.action == [
+        "t=0h | Aspirin: Administered. Aspirin: 81 mg PO",
+        "t=1h | No active interventions.",
+        "t=0h | Aspirin: 81 mg PO",
+    ]
+
+
+def test_steps_of_half_an_hour_are_counted_in_hours():
+    assert render_text(two_stays(), CHANNELS, 0.5).state[1] == "t=0.5h | No observations recorded."
+
+
+def test_nothing_to_render_is_no_text():
+    none = events([0], [])
+    empty = Trajectories(*(np.zeros(0, np.int64) for _ in range(4)), none, none, none, TEXTS[:0])
+
+    assert render_text(empty, CHANNELS, 1.0) == type(render_text(two_stays(), CHANNELS, 1.0))([], [], [])
+
+
+def test_a_stay_is_rendered_alike_alone_and_in_company():
+    both = two_stays()
+    alone = Trajectories(
+        both.identifier[1:], both.subject[1:], both.split[1:], both.steps[1:],
+        events([0, 1], [(0, 40.0, -1, NAN)]), events([0, 1], [(3, 90, -1, 0.2)]), events([0, 1], [(5, 81, 4, 0.2)]),
+        np.array(["a", "b", "c", "d", "PO"], dtype=object),
+    )  # fmt: skip
+
+    assert render_text(alone, CHANNELS, 1.0).state == render_text(both, CHANNELS, 1.0).state[2:]
+    assert render_text(alone, CHANNELS, 1.0).action == render_text(both, CHANNELS, 1.0).action[2:]
