@@ -77,7 +77,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def make_texts(count: int, draw: random.Random) -> list[str]:
-    """Distinct texts of hours in the order of the hours: a state of 20 to 300 tokens, often a short action."""
+    """Distinct texts of hours in the order of the hours: a state of few or many values, often a short action."""
     texts: dict[str, None] = {}
     hour = 0
     while len(texts) < count:

@@ -36,6 +36,9 @@ SAID_ABOVE = ("name", "description", "command")
 """Keys of the manifest that are written elsewhere, or otherwise."""
 PLANNED = ("source", "encoder", "predictor", "latent_dim", "window_steps", "memory_bytes")
 """Keys of the plan that are shown beside its phases."""
+PHASE_COLUMNS = ("phase", "name", "use", "steps", "batch_size", "trains", "trained_parameters", "updates")
+SPLIT_COLUMNS = ("split", "trajectories", "subjects", "steps")
+COST_COLUMNS = ("phase", "seconds", "steps", "steps_per_second", "peak_bytes")
 
 
 def write_report(folder: Path) -> Path:
@@ -54,7 +57,7 @@ def page(record: RunRecord) -> str:
         ("training", "Training", _training(record)),
         *((f"of-{name}", sentence_case(name), _evaluator(name, found)) for name, found in _in_order(record)),
         ("data", "Data", _data(record.data)),
-        ("cost", "Cost", _cost(record.costs)),
+        ("cost", "Cost", _cost(record)),
         ("recipe", "Recipe", element("pre", element("code", record.recipe), tabindex=0) if record.recipe else None),
         ("environment", "Environment", _environment(record.manifest)),
     ]
@@ -153,14 +156,22 @@ def _headline(headline: Headline) -> Markup:
 
 def _training(record: RunRecord) -> Markup | None:
     planned = [_planned(number_, phase) for number_, phase in enumerate(record.plan.get("phases", []), start=1)]
-    rest = {key: record.plan[key] for key in PLANNED if key in record.plan}
+    rest = {key: _model(record.plan[key]) for key in PLANNED if key in record.plan}
     parts = [
         _curriculum(record) if record.metrics else None,
         element("h3", "The curriculum as planned") if planned else None,
-        record_table(planned) if planned else None,
+        record_table(planned, PHASE_COLUMNS) if planned else None,
         pairs(rest) if rest else None,
     ]
     return join(parts) or None
+
+
+def _model(planned: Any) -> Any:
+    """A planned encoder or predictor in a phrase; anything else as it is."""
+    if not isinstance(planned, dict):
+        return planned
+    counts = [f"{number(planned[key])} {key}" for key in ("parameters", "trainable") if key in planned]
+    return ", ".join([str(planned.get("use", "")), *counts])
 
 
 def _planned(place: int, phase: dict[str, Any]) -> dict[str, Any]:
@@ -236,10 +247,14 @@ def _data(data: dict[str, Any]) -> Markup | None:
         element("h3", "Attrition") if attrition else None,
         _attrition(attrition) if attrition else None,
         element("h3", "Splits") if splits else None,
-        record_table([{**split, "split": words(str(split.get("split", "")))} for split in splits]) if splits else None,
+        _splits(splits) if splits else None,
         element("p", "Split by subject: no subject stands in two splits.", class_="note") if splits else None,
     ]
     return join(parts) or None
+
+
+def _splits(splits: list[dict[str, Any]]) -> Markup:
+    return record_table([{**split, "split": words(str(split.get("split", "")))} for split in splits], SPLIT_COLUMNS)
 
 
 def _attrition(steps: list[dict[str, Any]]) -> Markup:
@@ -256,8 +271,11 @@ def _attrition(steps: list[dict[str, Any]]) -> Markup:
     return grid(headings, rows, [False, True, True, True, False])
 
 
-def _cost(costs: dict[str, dict[str, Any]]) -> Markup | None:
-    return record_table([{"phase": words(phase)} | cost for phase, cost in costs.items()]) if costs else None
+def _cost(record: RunRecord) -> Markup | None:
+    """What each phase cost, in the order of the curriculum."""
+    phases = [phase for phase in record.phases() if phase in record.costs]
+    phases += [phase for phase in record.costs if phase not in phases]
+    return record_table([{"phase": words(one)} | record.costs[one] for one in phases], COST_COLUMNS) if phases else None
 
 
 def _environment(manifest: dict[str, Any]) -> Markup | None:

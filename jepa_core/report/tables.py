@@ -53,9 +53,10 @@ def shown_columns(columns: Sequence[Column]) -> list[Shown]:
     ]
 
 
-def record_table(records: Sequence[dict[str, Any]]) -> Markup:
-    """Records as rows; their keys, in order of appearance, as columns."""
-    keys = list(dict.fromkeys(key for record in records for key in record))
+def record_table(records: Sequence[dict[str, Any]], first: Sequence[str] = ()) -> Markup:
+    """Records as rows; their keys as columns, those in `first` before the others."""
+    present = dict.fromkeys(key for record in records for key in record)
+    keys = [*(key for key in first if key in present), *(key for key in present if key not in first)]
     rows = [[value_of(key, record.get(key)) for key in keys] for record in records]
     numeric = [all(isinstance(record.get(key), int | float | None) for record in records) for key in keys]
     return grid([without_unit(key) for key in keys], rows, numeric)

@@ -73,7 +73,7 @@ def _no_headlines(reasons: list[str]) -> list[Headline]:
 
 
 def _verdicts(at: Measured) -> list[Verdict]:
-    verdicts = [_skill_verdict(at)]
+    verdicts = [_skill_verdict(at), *_memory_verdict(at)]
     if SHUFFLED in at.trained.means and at.horizon > 1:
         verdicts += _action_verdict(at)
     if at.untrained is not None:
@@ -97,6 +97,17 @@ def _skill_verdict(at: Measured) -> Verdict:
         return Verdict("good", f"{where}, the rollout beats persistence and the mean latent at every h up to {skill}.")
     text = f"the rollout beats both controls up to h = {skill}, but there an interval includes no difference"
     return Verdict("warning", f"{where}, {text}.")
+
+
+def _memory_verdict(at: Measured) -> list[Verdict]:
+    """Latents that are noise in time are at h = 1 sqrt(2) times as far from each other as from their mean."""
+    if at.trained.means[PERSISTENCE][0] < at.trained.means[MEAN][0]:
+        return []
+    text = (
+        "At h = 1 persistence is no better than the mean latent: neighbouring steps have latents as different as any, "
+        "so there is little in them to forecast."
+    )
+    return [Verdict("warning", text)]
 
 
 def _action_verdict(at: Measured) -> list[Verdict]:

@@ -69,7 +69,8 @@ SELECT
     stay, greatest(hours(starttime, intime), 0) AS start,
     CASE WHEN endtime > starttime THEN least(hours(endtime, intime), horizon) END AS stop,
     coalesce(tidy(label), 'unknown item ' || event.itemid) AS label,
-    amount, coalesce(tidy(amountuom), '') AS amount_unit, rate, coalesce(tidy(rateuom), '') AS rate_unit, tidy(ordercategorydescription) AS category, patientweight AS weight,
+    amount, coalesce(tidy(amountuom), '') AS amount_unit, rate,
+    coalesce(tidy(rateuom), '') AS rate_unit, tidy(ordercategorydescription) AS category, patientweight AS weight,
     CASE WHEN endtime > starttime THEN amount / hours(endtime, starttime) END AS mean_rate,
     hours(starttime, intime) < 0 AS began_before
 FROM {table} AS event JOIN member USING (stay_id) LEFT JOIN d_items ON event.itemid = d_items.itemid

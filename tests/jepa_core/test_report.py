@@ -183,8 +183,16 @@ def test_a_value_and_its_interval_share_a_cell_and_null_is_a_dash(page):
 
 def test_the_page_tells_what_was_planned_what_it_cost_and_where_it_ran(page):
     text = text_of(page)
-    for said in ("encoder use mlp, parameters 1,234", "warm up 1 min 35 s – 1.50 GiB", "jepa run x.yaml", "p 9.9"):
+    for said in ("encoder mlp, 1,234 parameters", "warm up 1 min 35 s – 1.50 GiB", "jepa run x.yaml", "p 9.9"):
         assert said in text
+
+
+def test_costs_stand_in_the_order_of_the_curriculum_whatever_the_file_s_own(folder):
+    costs = {name: {"peak_bytes": 1, "seconds": 1.0} for name in sorted(PHASES)}
+    (folder / "costs.json").write_text(json.dumps(costs))
+    page = written(folder)
+    cost = page[page.index("<h2>Cost</h2>") :]
+    assert re.findall(r'<td>([a-z ]+)</td><td class="number">1 s</td>', cost) == ["warm up", "joint", "sync", "finish"]
 
 
 def test_evaluators_stand_in_the_order_of_the_recipe(folder):

@@ -73,6 +73,12 @@ def test_shuffled_actions_begin_to_matter_at_the_second_step(exact):
     assert min(shuffled[1:]) > 0.1
 
 
+def test_latents_that_are_noise_in_time_are_told_apart_from_those_that_are_not(dataset, latents):
+    noise = np.random.default_rng(0).normal(size=latents.shape)
+    found = [drift(dataset, fakes.Learner(one, fakes.Constant(0.0))).verdicts for one in (latents, noise)]
+    assert [any("neighbouring steps" in verdict.text for verdict in verdicts) for verdicts in found] == [False, True]
+
+
 def test_a_rollout_that_ignores_actions_is_told_so(dataset, latents):
     verdicts = drift(dataset, fakes.Learner(latents, fakes.Constant(0.0))).verdicts
     assert any("no use of actions" in verdict.text for verdict in verdicts)

@@ -71,7 +71,8 @@ class TableSet:
             "hosp/labevents",
             **{
                 "subject_id": FIRST_SUBJECT + number, "hadm_id": 88_000_000 + number,
-                "specimen_id": int(hour * 1000) + number, "itemid": item, "charttime": at(hour), "storetime": at(more.pop("stored", hour)), "valuenum": valuenum,
+                "specimen_id": int(hour * 1000) + number, "itemid": item,
+                "charttime": at(hour), "storetime": at(more.pop("stored", hour)), "valuenum": valuenum,
                 "value": valuenum, **more,
             },
         )  # fmt: skip

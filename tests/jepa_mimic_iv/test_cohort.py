@@ -50,6 +50,7 @@ def test_a_stay_with_no_credible_vital_sign_is_left_out(three_stays, build):
     three_stays.stay(3)
     three_stays.chart(3, 1, 220045, 0)
     three_stays.chart(3, 1, 220048, None, "SR (Sinus Rhythm)")
+    three_stays.chart(3, 1, 223835, 40)
 
     built = build(three_stays)
 

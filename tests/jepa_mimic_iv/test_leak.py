@@ -88,12 +88,12 @@ def test_noise_in_the_future_changes_no_hour_of_the_past(three_stays, build, clo
         assert actions[cutoff:] != other_actions[cutoff:]
 
 
-def test_only_an_additive_without_a_rate_knows_when_its_segment_ends(three_stays, build, clock):
+def test_an_additive_that_runs_longer_and_delivers_more_looks_the_same_before(three_stays, build, clock):
     three_stays.pump(0, 2, 4, 225166, amount=20, amountuom="mEq", ordercategorydescription="Continuous IV")
-    before = build(three_stays).action(0, 2)
-    three_stays.rows["icu/inputevents"][0]["endtime"] = clock(7)
+    before = build(three_stays)
+    three_stays.rows["icu/inputevents"][0].update(endtime=clock(7), amount=50)
 
-    assert (before, build(three_stays).action(0, 2)) == (
-        "Potassium Chloride: 10 mEq Continuous IV",
-        "Potassium Chloride: 4 mEq Continuous IV",
-    )
+    after = build(three_stays)
+
+    assert before.action(0, 2) == after.action(0, 2) == "Potassium Chloride: 10 mEq Continuous IV"
+    assert (before.action(0, 5), after.action(0, 5)) == ("No active interventions.", after.action(0, 2))

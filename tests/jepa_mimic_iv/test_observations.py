@@ -122,6 +122,8 @@ def test_a_differential_in_percent_becomes_counts_unless_counts_are_reported(thr
     for item, value in ((51301, 12), (51256, 80), (51244, 15), (52074, 0.7), (51254, 5), (51144, 3), (52769, 900)):
         three_stays.lab(0, 4, item, value, specimen_id=5)
     three_stays.lab(0, 6, 51301, 9, specimen_id=6)
+    three_stays.lab(0, 7, 51300, 10, specimen_id=7)
+    three_stays.lab(0, 7, 51146, 2, specimen_id=7)
 
     built = build(three_stays)
 
@@ -130,6 +132,7 @@ def test_a_differential_in_percent_becomes_counts_unless_counts_are_reported(thr
         "Monocytes: 0.7 K/uL. Bands: 3 %"
     )
     assert built.state(0, 6) == "WBC count: 9 K/uL"
+    assert built.state(0, 7) == "WBC (diff): 10 K/uL. Basophils: 0.2 K/uL"
 
 
 def test_urine_is_summed_and_irrigation_subtracted(three_stays, build):

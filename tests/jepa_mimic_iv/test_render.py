@@ -15,7 +15,8 @@ NAN = float("nan")
     ("value", "written"),
     [
         (0, "0"), (7.0, "7"), (-3, "-3"), (7.10, "7.1"), (7.349, "7.35"), (1234567, "1234567"), (0.5, "0.5"),
-        (0.126, "0.13"), (0.0374, "0.037"), (0.004, "0.004"), (0.00012345, "0.00012"), (1e-9, "0.000000001"), (-0.0374, "-0.037"),
+        (0.126, "0.13"), (0.0374, "0.037"), (0.004, "0.004"),
+        (0.00012345, "0.00012"), (1e-9, "0.000000001"), (-0.0374, "-0.037"),
         (49.999999, "50"), (0.0999, "0.1"), (0.096, "0.1"), (99.995, "100"), (-0.0, "0"),
     ],
 )  # fmt: skip
@@ -49,7 +50,8 @@ def test_one_event_in_words(channel, value, text, written):
     ("group", "label", "noise"),
     [
         ("inputevents", "Piggyback", True), ("inputevents/rate", "Piggyback", True),
-        ("inputevents", "Dextrose 5%", False), ("emar", "Piggyback", False), ("prescriptions", "SW", True), ("prescriptions", "Heparin FLUSH PICC", True),
+        ("inputevents", "Dextrose 5%", False), ("emar", "Piggyback", False),
+        ("prescriptions", "SW", True), ("prescriptions", "Heparin FLUSH PICC", True),
         ("prescriptions", "Heparin", False), ("emar", "Sodium Chloride 0.9% Flush", True), ("vitalsign", "Bag", False),
     ],
 )  # fmt: skip

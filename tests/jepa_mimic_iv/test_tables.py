@@ -6,12 +6,14 @@ import gzip
 import subprocess
 import sys
 
+import duckdb
 import pytest
 
-from jepa_core.errors import DataError
+from jepa_core.errors import DataError, RunError
 from jepa_core.store import Store, StoreWriter
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.source import MimicIVSource
+from jepa_mimic_iv.tables import _explained
 
 
 def extract(folder, tmp_path, **options) -> None:
@@ -178,3 +180,14 @@ def test_a_byte_order_mark_does_not_hide_the_first_column(three_stays, tmp_path)
     extract(folder, tmp_path)
 
     assert len(Store(tmp_path / "store")) == 3
+
+
+def test_too_little_memory_is_said_with_the_option_to_raise(three_stays, tmp_path):
+    with pytest.raises(RunError, match="raise `memory_limit`"):
+        extract(three_stays.write(tmp_path / "tables"), tmp_path, memory_limit="1MB")
+
+
+def test_a_full_disk_is_said():
+    error = _explained(duckdb.IOException('Could not write file "a/b": No space left on device'), None, "")
+
+    assert isinstance(error, RunError) and "disk" in str(error) and "a/b" not in str(error)

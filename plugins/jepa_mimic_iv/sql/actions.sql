@@ -2,9 +2,10 @@
 --
 -- An infusion shows in each step the amount of that step. Where the pump's rate can be turned into the unit of the amount (with the
 -- weight that the order names, for rates per kg), the amount is rate * hours, so nothing that happens later in the segment is in it.
--- Where there is no such rate (additives of a bag), the total is spread evenly over the segment: the total and the end of a
--- segment are charted when it ends, so this share is the one place where an hour knows something of what follows it.
--- Pushes and boluses count once, when they are given.
+-- Where there is no such rate (additives of a bag), it is total * hours / duration. Total and duration are charted when the segment
+-- ends, but a segment that ends early is charted with what it delivered until then, so their ratio is the concentration in the bag
+-- times the bag's rate, which were set when it began. Only an inconsistent record (a total that was not delivered) would let an
+-- hour know something of what follows it. Pushes and boluses count once, when they are given.
 WITH
     segment AS (
         SELECT
