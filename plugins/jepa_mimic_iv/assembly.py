@@ -27,8 +27,8 @@ ORDER BY stay, step, hour, {ties}
 """
 _STATE_TIES = "channel, value, text"
 _ACTION_TIES = "place, category, rate, delivered, segment, part, value, text"
-"""Every column takes part, so that the order depends on the data alone, not on how the rows came out of the
-database."""
+"""Every column takes part, so that the order depends on the data alone, not on how the rows came out of the database.
+The number of a segment is arbitrary: it only keeps the two rows of each of several identical segments together."""
 
 _STATIC = """
 SELECT stay, channel, value::FLOAT AS value, text FROM (

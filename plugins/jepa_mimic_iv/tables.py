@@ -151,7 +151,8 @@ def _explained(error: duckdb.Error, path: Path | None, table: str) -> JepaError:
     message = str(error)
     if isinstance(error, duckdb.OutOfMemoryException):
         return RunError(
-            "extraction reached its memory limit where it cannot work on disk; raise `memory_limit` of the source"
+            "extraction reached its memory limit and could not move to disk; "
+            "raise `memory_limit` of the source, or free some disk"
         )
     if re.search(r"[Nn]o space left|max_temp_directory_size|could not write", message, re.IGNORECASE):
         return RunError("the disk that holds the scratch folder is full; free some space and run again")

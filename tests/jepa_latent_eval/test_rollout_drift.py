@@ -175,9 +175,7 @@ def test_a_curriculum_that_can_train_no_control_is_said_to_have_none(dataset, la
 
 
 def test_an_untrained_encoder_that_is_easier_to_forecast_is_pointed_out(dataset, latents):
-    found = drift(
-        dataset, fakes.Learner(latents, fakes.Constant(0.5)), untrained=fakes.Learner(latents, fakes.Exact())
-    )
+    found = drift(dataset, fakes.Learner(latents, fakes.Constant(0.5)), untrained=fakes.Learner(latents, fakes.Exact()))
     assert any("latents are forecast as well or better" in verdict.text for verdict in found.verdicts)
 
 

@@ -94,8 +94,10 @@ def stays(tables: Path) -> dict[str, Row]:
 @pytest.fixture(scope="session")
 def severity(tables: Path) -> dict[tuple[str, int], float]:
     truth = pq.read_table(tables / "truth.parquet").to_pydict()
-    return {(str(stay), hour): value
-            for stay, hour, value in zip(truth["stay_id"], truth["hour"], truth["severity"], strict=True)}
+    return {
+        (str(stay), hour): value
+        for stay, hour, value in zip(truth["stay_id"], truth["hour"], truth["severity"], strict=True)
+    }
 
 
 def charted_with_severity(
@@ -247,8 +249,10 @@ def test_severity_shows_in_pressure_lactate_and_breathing(
         of_admission.setdefault(stay["hadm_id"], []).append(stay)
     pairs = [
         (severity[stay["stay_id"], int(hours_between(stay["intime"], row["charttime"]))], float(row["valuenum"]))
-        for row in rows_of(tables, "hosp/labevents") if row["itemid"] == "50813" and row["valuenum"]
-        for stay in of_admission.get(row["hadm_id"], []) if stay["intime"] <= row["charttime"] < stay["outtime"]
+        for row in rows_of(tables, "hosp/labevents")
+        if row["itemid"] == "50813" and row["valuenum"]
+        for stay in of_admission.get(row["hadm_id"], [])
+        if stay["intime"] <= row["charttime"] < stay["outtime"]
     ]
     assert np.corrcoef(np.array(pairs).T)[0, 1] > 0.4
 
@@ -267,8 +271,13 @@ def test_the_hidden_state_is_persistent_over_a_day() -> None:
 
 @pytest.mark.parametrize(
     ("drug", "dose", "signal", "sign"),
-    [("norepinephrine", 0.3, "map", 1), ("bolus", 1000.0, "map", 1), ("propofol", 50.0, "motor", -1),
-     ("furosemide", 40.0, "urine", 1), ("fio2", 0.8, "pao2", 1)],
+    [
+        ("norepinephrine", 0.3, "map", 1),
+        ("bolus", 1000.0, "map", 1),
+        ("propofol", 50.0, "motor", -1),
+        ("furosemide", 40.0, "urine", 1),
+        ("fio2", 0.8, "pao2", 1),
+    ],
 )
 def test_a_treatment_acts_on_its_signal_at_equal_state_and_noise(
     drug: str, dose: float, signal: str, sign: int
@@ -289,8 +298,12 @@ def test_a_treatment_acts_on_its_signal_at_equal_state_and_noise(
 
 @pytest.mark.parametrize(
     ("drug", "dose", "quantity", "sign"),
-    [("insulin_push", 10.0, "glucose", -1), ("potassium", 40.0, "potassium", 1), ("blood", 350.0, "haemoglobin", 1),
-     ("furosemide", 40.0, "overload", -1)],
+    [
+        ("insulin_push", 10.0, "glucose", -1),
+        ("potassium", 40.0, "potassium", 1),
+        ("blood", 350.0, "haemoglobin", 1),
+        ("furosemide", 40.0, "overload", -1),
+    ],
 )
 def test_a_treatment_moves_what_it_is_given_for(drug: str, dose: float, quantity: str, sign: int) -> None:
     rng = np.random.default_rng(2)
@@ -311,8 +324,10 @@ def test_antibiotics_bring_inflammation_down_in_the_infected() -> None:
     with_it = without = first_state(rng, traits)
     for hour in range(12):
         noise = draw_noise(rng, traits)
-        with_it, without = (advance(with_it, treated, traits, hour, noise),
-                            advance(without, nothing, traits, hour, noise))
+        with_it, without = (
+            advance(with_it, treated, traits, hour, noise),
+            advance(without, nothing, traits, hour, noise),
+        )
     lowered = without.latent[:, INFLAMMATION] - with_it.latent[:, INFLAMMATION]
     assert lowered[traits.infected > 0].min() > 0 and lowered[traits.infected > 0].mean() > 0.3
     assert np.abs(lowered[traits.infected == 0]).max() < 1e-9

@@ -43,10 +43,14 @@ def chemistry(s: Sample) -> dict[int, Array]:
     sodium, bicarbonate, kidney = s.at("sodium"), s.at("bicarbonate"), s.ill[:, RENAL]
     chloride = sodium - bicarbonate - 11 - 0.8 * s.at("lactate") + s.noise(1.2)
     return {
-        50912: s.at("creatinine") * s.ratio(0.04), 51006: s.at("urea") * s.ratio(0.04),
-        50882: bicarbonate + s.noise(1.0), 50902: chloride,
-        50868: sodium - bicarbonate - chloride + 3 + s.noise(0.8), 50931: s.at("glucose") + s.noise(6),
-        50983: sodium + s.noise(1.0), 50971: s.at("potassium") + s.noise(0.15),
+        50912: s.at("creatinine") * s.ratio(0.04),
+        51006: s.at("urea") * s.ratio(0.04),
+        50882: bicarbonate + s.noise(1.0),
+        50902: chloride,
+        50868: sodium - bicarbonate - chloride + 3 + s.noise(0.8),
+        50931: s.at("glucose") + s.noise(6),
+        50983: sodium + s.noise(1.0),
+        50971: s.at("potassium") + s.noise(0.15),
         50960: 2.0 + 0.2 * s.person[5] + 0.08 * kidney + s.noise(0.15),
         50970: 3.4 + 0.5 * s.person[6] + 0.7 * kidney + s.noise(0.4),
         50893: 8.6 + 0.4 * s.person[4] - 0.12 * s.ill[:, INFLAMMATION] + s.noise(0.25),
@@ -58,10 +62,14 @@ def blood_count(s: Sample) -> dict[int, Array]:
     haemoglobin = s.at("haemoglobin")
     per_cell = 30 + 1.8 * s.person[0] + 0.4 * s.person[1]
     return {
-        51301: s.at("white_cells") * s.ratio(0.08), 51222: haemoglobin + s.noise(0.25),
-        51221: haemoglobin * 3.05 + s.noise(0.7), 51265: s.at("platelets") * s.ratio(0.05),
-        51279: 10 * haemoglobin / per_cell + s.noise(0.06), 51248: per_cell + s.noise(0.3),
-        51249: 32.7 + 1.1 * s.person[1] + s.noise(0.4), 51250: 90 + 5 * s.person[0] + s.noise(0.8),
+        51301: s.at("white_cells") * s.ratio(0.08),
+        51222: haemoglobin + s.noise(0.25),
+        51221: haemoglobin * 3.05 + s.noise(0.7),
+        51265: s.at("platelets") * s.ratio(0.05),
+        51279: 10 * haemoglobin / per_cell + s.noise(0.06),
+        51248: per_cell + s.noise(0.3),
+        51249: 32.7 + 1.1 * s.person[1] + s.noise(0.4),
+        51250: 90 + 5 * s.person[0] + s.noise(0.8),
         51277: 15.2 + 1.9 * np.maximum(s.person[7], -1.6) + s.noise(0.2),
     }
 
@@ -71,8 +79,10 @@ def clotting(s: Sample) -> dict[int, Array]:
     inflamed = s.ill[:, INFLAMMATION]
     prothrombin = 13 * np.exp(0.08 * inflamed + 0.24 * np.maximum(s.person[3], 0))
     return {
-        51237: prothrombin / 11.8 * s.ratio(0.04), 51274: prothrombin * s.ratio(0.04),
-        51275: 33 * np.exp(0.06 * inflamed) * s.ratio(0.18), 51214: 270 + 60 * inflamed + s.noise(60),
+        51237: prothrombin / 11.8 * s.ratio(0.04),
+        51274: prothrombin * s.ratio(0.04),
+        51275: 33 * np.exp(0.06 * inflamed) * s.ratio(0.18),
+        51214: 270 + 60 * inflamed + s.noise(60),
     }
 
 
@@ -80,9 +90,12 @@ def liver(s: Sample) -> dict[int, Array]:
     """Liver enzymes, bilirubin and albumin by item id."""
     injury = s.injury
     return {
-        50861: 26 * injury * s.ratio(0.1), 50878: 34 * injury * s.ratio(0.1),
-        50863: 90 * np.exp(0.3 * s.person[6]) * s.ratio(0.06), 50885: s.at("bilirubin") * s.ratio(0.06),
-        50954: 250 * np.sqrt(injury) * s.ratio(0.1), 50862: s.at("albumin") + s.noise(0.12),
+        50861: 26 * injury * s.ratio(0.1),
+        50878: 34 * injury * s.ratio(0.1),
+        50863: 90 * np.exp(0.3 * s.person[6]) * s.ratio(0.06),
+        50885: s.at("bilirubin") * s.ratio(0.06),
+        50954: 250 * np.sqrt(injury) * s.ratio(0.1),
+        50862: s.at("albumin") + s.noise(0.12),
     }
 
 
@@ -96,12 +109,19 @@ def blood_gas(s: Sample) -> dict[int, Array]:
     """The blood gas analyser's readings by item id; base excess after Van Slyke, without haemoglobin."""
     bicarbonate, ph, haemoglobin = s.at("bicarbonate"), s.at("ph"), s.at("haemoglobin")
     return {
-        50820: ph + s.noise(0.012), 50821: s.at("pao2") * s.ratio(0.07), 50818: s.at("paco2") + s.noise(1.5),
-        50804: bicarbonate + 1.2 + s.noise(0.8), 50803: bicarbonate + s.noise(0.8),
-        50802: bicarbonate - 24.4 + 14.8 * (ph - 7.4) + s.noise(0.6), 50813: s.at("lactate") * s.ratio(0.08),
-        50816: 100 * s.at("given_fio2"), 50817: np.clip(s.at("spo2") + s.noise(1.0), 40, 99),
+        50820: ph + s.noise(0.012),
+        50821: s.at("pao2") * s.ratio(0.07),
+        50818: s.at("paco2") + s.noise(1.5),
+        50804: bicarbonate + 1.2 + s.noise(0.8),
+        50803: bicarbonate + s.noise(0.8),
+        50802: bicarbonate - 24.4 + 14.8 * (ph - 7.4) + s.noise(0.6),
+        50813: s.at("lactate") * s.ratio(0.08),
+        50816: 100 * s.at("given_fio2"),
+        50817: np.clip(s.at("spo2") + s.noise(1.0), 40, 99),
         50808: 1.12 + 0.06 * s.person[4] - 0.02 * s.ill[:, INFLAMMATION] + s.noise(0.03),
-        50809: s.at("glucose") + s.noise(6), 50810: haemoglobin * 3.05 + s.noise(0.9),
-        50811: haemoglobin + s.noise(0.3), 50822: s.at("potassium") + s.noise(0.12),
+        50809: s.at("glucose") + s.noise(6),
+        50810: haemoglobin * 3.05 + s.noise(0.9),
+        50811: haemoglobin + s.noise(0.3),
+        50822: s.at("potassium") + s.noise(0.12),
         50824: s.at("sodium") + s.noise(1.2),
     }

@@ -41,9 +41,15 @@ class Chart:
         unit = catalogue.CHART_ITEMS[itemid][3] if isinstance(itemid, int) else None
         unit = None if unit == "None" else unit  # the word of the dictionary for an item charted without a unit
         self._stays.append(cells.stay)
-        self._blocks.append({
-            "itemid": itemid, "time": cells.time, "value": value, "valuenum": valuenum, "valueuom": unit,
-        })
+        self._blocks.append(
+            {
+                "itemid": itemid,
+                "time": cells.time,
+                "value": value,
+                "valuenum": valuenum,
+                "valueuom": unit,
+            }
+        )
 
     def write(self, tables: Tables) -> None:
         stay = np.concatenate(self._stays)
@@ -51,10 +57,17 @@ class Chart:
         rows = grouped_by(stay, rows)
         ordered, time = rows.pop("stay").to_numpy(), rows.pop("time").to_numpy()
         delay = 60 * self.rng.integers(1, 45, len(ordered))
-        tables.write("icu/chartevents", self.chunk.owner(ordered) | rows | {
-            "caregiver_id": 10_000 + (ordered * 37 + time // 43_200 * 101) % 83_000,
-            "charttime": time_text(time), "storetime": time_text(time + delay), "warning": "0",
-        })
+        tables.write(
+            "icu/chartevents",
+            self.chunk.owner(ordered)
+            | rows
+            | {
+                "caregiver_id": 10_000 + (ordered * 37 + time // 43_200 * 101) % 83_000,
+                "charttime": time_text(time),
+                "storetime": time_text(time + delay),
+                "warning": "0",
+            },
+        )
 
 
 def write_charts(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> None:
@@ -248,8 +261,15 @@ def _urine(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> None:
     fresh = np.append(True, cells.stay[1:] != cells.stay[:-1])
     volume = np.where(fresh, series["urine"][0, cells.stay], np.diff(total, prepend=0.0))
     volume = np.round(np.maximum(volume * rng.lognormal(0, 0.25, len(cells)), 0) / 5) * 5
-    tables.write("icu/outputevents", chunk.owner(cells.stay) | {
-        "caregiver_id": 10_000 + (cells.stay * 37) % 83_000, "charttime": time_text(cells.time),
-        "storetime": time_text(cells.time + 60 * rng.integers(1, 70, len(cells))),
-        "itemid": np.where(catheter[cells.stay], 226559, 226560), "value": number_text(volume, 0), "valueuom": "ml",
-    })
+    tables.write(
+        "icu/outputevents",
+        chunk.owner(cells.stay)
+        | {
+            "caregiver_id": 10_000 + (cells.stay * 37) % 83_000,
+            "charttime": time_text(cells.time),
+            "storetime": time_text(cells.time + 60 * rng.integers(1, 70, len(cells))),
+            "itemid": np.where(catheter[cells.stay], 226559, 226560),
+            "value": number_text(volume, 0),
+            "valueuom": "ml",
+        },
+    )

@@ -23,8 +23,18 @@ from .treatment import decide, first_memory
 LONGEST_HOURS = 504
 WELL_ENOUGH_TO_LEAVE = 1.35
 RECORDED_STATE = (
-    "lactate", "creatinine", "urea", "glucose", "potassium", "sodium", "haemoglobin", "platelets", "bilirubin",
-    "albumin", "white_cells", "sedation",
+    "lactate",
+    "creatinine",
+    "urea",
+    "glucose",
+    "potassium",
+    "sodium",
+    "haemoglobin",
+    "platelets",
+    "bilirubin",
+    "albumin",
+    "white_cells",
+    "sedation",
 )
 
 

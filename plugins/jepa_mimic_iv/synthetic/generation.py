@@ -42,8 +42,9 @@ class TruthWriter:
     def write(self, chunk: Chunk) -> None:
         stay, hour = np.nonzero(chunk.course.present.T)
         severity = chunk.course.series["severity"][hour, stay]
-        self._writer.write_table(pa.table(
-            [chunk.structure.stay_id[stay], hour.astype(np.int32), severity], schema=TRUTH))
+        self._writer.write_table(
+            pa.table([chunk.structure.stay_id[stay], hour.astype(np.int32), severity], schema=TRUTH)
+        )
 
 
 def write_chunk(tables: Tables, truth: TruthWriter, seed: int, number: int, capacity: int, stays: int) -> None:

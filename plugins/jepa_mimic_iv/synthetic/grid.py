@@ -60,8 +60,9 @@ def choose(rng: np.random.Generator, chunk: Chunk, probability: Array, on_the_ho
     chosen = (rng.random(probability.shape) < probability) & chunk.course.present
     stay, hour = np.nonzero(chosen.T)
     start = chunk.calendar.intime[stay] + hour * HOUR
-    offset = np.where(rng.random(len(stay)) < on_the_hour, (HOUR - start % HOUR) % HOUR,
-                      rng.integers(0, 60, len(stay)) * 60)
+    offset = np.where(
+        rng.random(len(stay)) < on_the_hour, (HOUR - start % HOUR) % HOUR, rng.integers(0, 60, len(stay)) * 60
+    )
     time = start + offset
     time -= time % 60
     inside = (time >= chunk.calendar.intime[stay]) & (time < chunk.calendar.outtime[stay])

@@ -17,20 +17,48 @@ from .writing import Tables, grouped_by, joined, number_text, pick, time_text
 
 # Per panel: item -> (decimals, chance that the item is on the specimen).
 CHEMISTRY_PANEL = {
-    50912: (1, 1.0), 51006: (0, 1.0), 50868: (0, 0.96), 50882: (0, 0.96), 50902: (0, 0.99), 50931: (0, 0.91),
-    50983: (0, 1.0), 50971: (1, 1.0), 50960: (1, 0.83), 50970: (1, 0.79), 50893: (1, 0.80),
+    50912: (1, 1.0),
+    51006: (0, 1.0),
+    50868: (0, 0.96),
+    50882: (0, 0.96),
+    50902: (0, 0.99),
+    50931: (0, 0.91),
+    50983: (0, 1.0),
+    50971: (1, 1.0),
+    50960: (1, 0.83),
+    50970: (1, 0.79),
+    50893: (1, 0.80),
 }
 COUNT_PANEL = {
-    51301: (1, 1.0), 51222: (1, 1.0), 51221: (1, 1.0), 51265: (0, 1.0), 51279: (2, 1.0), 51248: (1, 1.0),
-    51249: (1, 1.0), 51250: (0, 1.0), 51277: (1, 1.0),
+    51301: (1, 1.0),
+    51222: (1, 1.0),
+    51221: (1, 1.0),
+    51265: (0, 1.0),
+    51279: (2, 1.0),
+    51248: (1, 1.0),
+    51249: (1, 1.0),
+    51250: (0, 1.0),
+    51277: (1, 1.0),
 }
 CLOTTING_PANEL = {51237: (1, 1.0), 51274: (1, 1.0), 51275: (1, 0.95), 51214: (0, 0.12)}
 LIVER_PANEL = {50861: (0, 1.0), 50878: (0, 1.0), 50863: (0, 1.0), 50885: (1, 1.0), 50954: (0, 0.55), 50862: (1, 0.5)}
 HEART_PANEL = {51003: (2, 1.0), 50910: (0, 0.8)}
 GAS_PANEL = {
-    50820: (2, 1.0), 50821: (0, 0.95), 50818: (0, 0.95), 50802: (0, 0.95), 50804: (0, 0.95), 50803: (0, 0.02),
-    50813: (1, 0.75), 50816: (0, 0.2), 50817: (0, 0.25), 50808: (2, 0.55), 50822: (1, 0.35), 50824: (0, 0.17),
-    50809: (0, 0.3), 50810: (0, 0.3), 50811: (1, 0.3),
+    50820: (2, 1.0),
+    50821: (0, 0.95),
+    50818: (0, 0.95),
+    50802: (0, 0.95),
+    50804: (0, 0.95),
+    50803: (0, 0.02),
+    50813: (1, 0.75),
+    50816: (0, 0.2),
+    50817: (0, 0.25),
+    50808: (2, 0.55),
+    50822: (1, 0.35),
+    50824: (0, 0.17),
+    50809: (0, 0.3),
+    50810: (0, 0.3),
+    50811: (1, 0.3),
 }
 
 
@@ -60,20 +88,32 @@ def write_labs(rng: np.random.Generator, chunk: Chunk, tables: Tables, first_id:
         specimens += len(cells)
         for itemid, (decimals, chance) in panel.items.items():
             on = rng.random(len(cells)) < chance
-            blocks.append(_block(rng, itemid, values[itemid][on], decimals, panel.priority) | {
-                "stay": cells.stay[on], "known": known[on], "specimen_id": specimen[on], "time": cells.time[on],
-                "stored": stored[on],
-            })
+            blocks.append(
+                _block(rng, itemid, values[itemid][on], decimals, panel.priority)
+                | {
+                    "stay": cells.stay[on],
+                    "known": known[on],
+                    "specimen_id": specimen[on],
+                    "time": cells.time[on],
+                    "stored": stored[on],
+                }
+            )
     rows = joined(blocks)
     rows = grouped_by(rows["stay"].to_numpy(), rows)
     stay, known = rows.pop("stay").to_numpy(), rows.pop("known").to_numpy(zero_copy_only=False)
     owner = chunk.owner(stay)
     rows["charttime"], rows["storetime"] = (time_text(rows.pop(name).to_numpy()) for name in ("time", "stored"))
-    tables.write("hosp/labevents", rows | {
-        "labevent_id": first_id + np.arange(len(stay)), "subject_id": owner["subject_id"],
-        "hadm_id": pick([None, *map(str, chunk.structure.hadm_id)],
-                        np.where(known, chunk.structure.stay_admission[stay] + 1, 0)),
-    })
+    tables.write(
+        "hosp/labevents",
+        rows
+        | {
+            "labevent_id": first_id + np.arange(len(stay)),
+            "subject_id": owner["subject_id"],
+            "hadm_id": pick(
+                [None, *map(str, chunk.structure.hadm_id)], np.where(known, chunk.structure.stay_admission[stay] + 1, 0)
+            ),
+        },
+    )
 
 
 def _panels(chunk: Chunk) -> list[Panel]:
@@ -102,8 +142,11 @@ def _draws(rng: np.random.Generator, chunk: Chunk, panel: Panel) -> tuple[Cells,
     calendar, n = chunk.calendar, len(chunk.structure.stay_id)
     early = np.flatnonzero(rng.random(n) < 0.8 * panel.outside)
     lead = np.minimum(chunk.calendar.ward_before[chunk.structure.stay_admission[early]], 20 * HOUR)
-    before = Cells(early, np.zeros(len(early), np.int64),
-                   calendar.intime[early] - (lead * rng.uniform(0.05, 1, len(early))).astype(np.int64))
+    before = Cells(
+        early,
+        np.zeros(len(early), np.int64),
+        calendar.intime[early] - (lead * rng.uniform(0.05, 1, len(early))).astype(np.int64),
+    )
     room = calendar.dischtime[chunk.structure.stay_admission] - calendar.outtime
     late = np.repeat(np.arange(n), rng.poisson(panel.outside * np.clip(room / (30 * HOUR), 0, 5)))
     last = np.maximum(chunk.course.present.sum(axis=0) - 1, 0)
@@ -124,10 +167,13 @@ def _block(rng: np.random.Generator, itemid: int, values: Array, decimals: int, 
     # A few results are withheld in the released data and only commented.
     withheld = rng.random(len(values)) < 0.002
     return {
-        "itemid": itemid, "value": pc.if_else(pa.array(withheld), "___", text),
+        "itemid": itemid,
+        "value": pc.if_else(pa.array(withheld), "___", text),
         "valuenum": number_text(np.where(withheld, np.nan, values), decimals),
-        "valueuom": unit, "ref_range_lower": None if low is None else f"{low:g}",
+        "valueuom": unit,
+        "ref_range_lower": None if low is None else f"{low:g}",
         "ref_range_upper": None if high is None else f"{high:g}",
-        "flag": pick([None, "abnormal"], abnormal.astype(int)), "priority": priority,
+        "flag": pick([None, "abnormal"], abnormal.astype(int)),
+        "priority": priority,
         "comments": pick([None, "___"], withheld.astype(int)),
     }

@@ -12,7 +12,11 @@ from .population import HOUR
 from .writing import Tables, grouped_by, joined, number_text, pick, time_text
 
 DRIPS, FLUIDS, PUSH, BOLUS, INSULIN = (
-    "01-Drips", "02-Fluids (Crystalloids)", "05-Med Bolus", "03-IV Fluid Bolus", "06-Insulin (Non IV)",
+    "01-Drips",
+    "02-Fluids (Crystalloids)",
+    "05-Med Bolus",
+    "03-IV Fluid Bolus",
+    "06-Insulin (Non IV)",
 )
 ANTIBIOTIC, BLOOD = "08-Antibiotics (IV)", "07-Blood Products"
 MAIN, MIXED = "Main order parameter", "Mixed solution"
@@ -83,12 +87,20 @@ def write_orders(rng: np.random.Generator, chunk: Chunk, tables: Tables, chunk_n
     rows = joined(blocks)
     rows = grouped_by(rows["stay"].to_numpy(), rows)
     stay, start, end = (rows.pop(name).to_numpy() for name in ("stay", "start", "end"))
-    tables.write("icu/inputevents", chunk.owner(stay) | rows | {
-        "caregiver_id": 10_000 + (stay * 37 + start // 43_200 * 101) % 83_000,
-        "starttime": time_text(start), "endtime": time_text(end),
-        "storetime": time_text(start + 60 * rng.integers(0, 30, len(stay))),
-        "patientweight": number_text(chunk.traits.weight[stay], 1), "isopenbag": "0", "continueinnextdept": "0",
-    })
+    tables.write(
+        "icu/inputevents",
+        chunk.owner(stay)
+        | rows
+        | {
+            "caregiver_id": 10_000 + (stay * 37 + start // 43_200 * 101) % 83_000,
+            "starttime": time_text(start),
+            "endtime": time_text(end),
+            "storetime": time_text(start + 60 * rng.integers(0, 30, len(stay))),
+            "patientweight": number_text(chunk.traits.weight[stay], 1),
+            "isopenbag": "0",
+            "continueinnextdept": "0",
+        },
+    )
     _procedures(rng, chunk, tables, orders)
 
 
@@ -129,32 +141,64 @@ def _infusion_rows(rng: np.random.Generator, chunk: Chunk, orders: OrderIds, inf
     amount = rate * infusion.per_minute * weight * minutes
     ids = orders.take(int(found.place.max(initial=-1)) + 1)
     common = {
-        "stay": found.stay, "start": found.start, "end": found.end, "orderid": ids[found.place],
-        "linkorderid": ids[found.first], "statusdescription": pick(STATUSES, found.status),
-        "totalamount": number_text(np.full(count, infusion.bag), 0), "totalamountuom": "ml",
+        "stay": found.stay,
+        "start": found.start,
+        "end": found.end,
+        "orderid": ids[found.place],
+        "linkorderid": ids[found.first],
+        "statusdescription": pick(STATUSES, found.status),
+        "totalamount": number_text(np.full(count, infusion.bag), 0),
+        "totalamountuom": "ml",
     }
     drip = infusion.amount_unit != "ml"
-    rows = [common | _what(
-        infusion.itemid, amount, infusion.amount_unit, rate, infusion.rate_unit, DRIPS if drip else FLUIDS,
-        FLUIDS if drip else "Additive (Crystalloid)", MAIN, "Continuous Med" if drip else "Continuous IV",
-    )]
+    rows = [
+        common
+        | _what(
+            infusion.itemid,
+            amount,
+            infusion.amount_unit,
+            rate,
+            infusion.rate_unit,
+            DRIPS if drip else FLUIDS,
+            FLUIDS if drip else "Additive (Crystalloid)",
+            MAIN,
+            "Continuous Med" if drip else "Continuous IV",
+        )
+    ]
     if infusion.carrier is not None:
         volume = amount / infusion.strength
-        rows.append(common | _what(infusion.carrier, volume, "ml", volume / minutes * 60, "mL/hour", DRIPS, FLUIDS,
-                                   MIXED, "Continuous Med"))
+        rows.append(
+            common
+            | _what(
+                infusion.carrier, volume, "ml", volume / minutes * 60, "mL/hour", DRIPS, FLUIDS, MIXED, "Continuous Med"
+            )
+        )
     return rows
 
 
 def _what(
-    itemid: int, amount: Array, unit: str, rate: Array | None, rate_unit: str | None, category: str,
-    second_category: str | None, component: str, description: str,
+    itemid: int,
+    amount: Array,
+    unit: str,
+    rate: Array | None,
+    rate_unit: str | None,
+    category: str,
+    second_category: str | None,
+    component: str,
+    description: str,
 ) -> dict:
     return {
-        "itemid": itemid, "amount": number_text(amount, 6), "amountuom": unit,
-        "rate": None if rate is None else number_text(rate, 6), "rateuom": rate_unit,
-        "ordercategoryname": category, "secondaryordercategoryname": second_category,
-        "ordercomponenttypedescription": component, "ordercategorydescription": description,
-        "originalamount": number_text(amount, 3), "originalrate": number_text(amount if rate is None else rate, 3),
+        "itemid": itemid,
+        "amount": number_text(amount, 6),
+        "amountuom": unit,
+        "rate": None if rate is None else number_text(rate, 6),
+        "rateuom": rate_unit,
+        "ordercategoryname": category,
+        "secondaryordercategoryname": second_category,
+        "ordercomponenttypedescription": component,
+        "ordercategorydescription": description,
+        "originalamount": number_text(amount, 3),
+        "originalrate": number_text(amount if rate is None else rate, 3),
     }
 
 
@@ -168,8 +212,13 @@ def _given_cells(rng: np.random.Generator, chunk: Chunk, name: str) -> tuple[Cel
 def _once(orders: OrderIds, cells: Cells, minutes: int, total: Array | None, what: dict) -> dict:
     own = orders.take(len(cells))
     return {
-        "stay": cells.stay, "start": cells.time, "end": cells.time + 60 * minutes, "orderid": own, "linkorderid": own,
-        "statusdescription": "FinishedRunning", "totalamount": None if total is None else number_text(total, 0),
+        "stay": cells.stay,
+        "start": cells.time,
+        "end": cells.time + 60 * minutes,
+        "orderid": own,
+        "linkorderid": own,
+        "statusdescription": "FinishedRunning",
+        "totalamount": None if total is None else number_text(total, 0),
         "totalamountuom": None if total is None else "ml",
     } | what
 
@@ -178,20 +227,32 @@ def _pushes(rng: np.random.Generator, chunk: Chunk, orders: OrderIds) -> list[di
     """Insulin, furosemide, fentanyl and antibiotics, each given in one minute."""
     blocks = []
     for itemid, name, unit, category in (
-        (223258, "given_insulin_push", "units", INSULIN), (221794, "given_furosemide", "mg", PUSH),
+        (223258, "given_insulin_push", "units", INSULIN),
+        (221794, "given_furosemide", "mg", PUSH),
     ):
         cells, amount = _given_cells(rng, chunk, name)
-        blocks.append(_once(orders, cells, 1, None, _what(
-            itemid, amount, unit, None, None, category, None, MAIN, "Drug Push")))
+        blocks.append(
+            _once(orders, cells, 1, None, _what(itemid, amount, unit, None, None, category, None, MAIN, "Drug Push"))
+        )
     tube = chunk.course.series["given_support"] == INTUBATED
     cells = choose(rng, chunk, 0.05 * tube * ~chunk.traits.prefers_propofol[None, :] + 0.006, 0.1)
-    blocks.append(_once(orders, cells, 1, None, _what(
-        221744, rng.choice([25.0, 50.0, 100.0], len(cells)), "mcg", None, None, PUSH, None, MAIN, "Drug Push")))
+    blocks.append(
+        _once(
+            orders,
+            cells,
+            1,
+            None,
+            _what(
+                221744, rng.choice([25.0, 50.0, 100.0], len(cells)), "mcg", None, None, PUSH, None, MAIN, "Drug Push"
+            ),
+        )
+    )
     for itemid, name, volume in ((225798, "given_vancomycin", 200.0), (225893, "given_piperacillin", 100.0)):
         cells, amount = _given_cells(rng, chunk, name)
         bag = np.full(len(cells), volume)
-        dose = _once(orders, cells, 1, bag, _what(
-            itemid, amount, "dose", None, None, ANTIBIOTIC, FLUIDS, MAIN, "Drug Push"))
+        dose = _once(
+            orders, cells, 1, bag, _what(itemid, amount, "dose", None, None, ANTIBIOTIC, FLUIDS, MAIN, "Drug Push")
+        )
         solution = _what(225158, bag, "ml", None, None, ANTIBIOTIC, FLUIDS, MIXED, "Drug Push")
         blocks += [dose, dose | solution]
     return blocks
@@ -210,8 +271,9 @@ def _routine(rng: np.random.Generator, chunk: Chunk, orders: OrderIds) -> list[d
     ):
         cells = choose(rng, chunk, chance, 0.5)
         amount = rng.choice(amounts, len(cells))
-        blocks.append(_once(orders, cells, 1, None, _what(
-            itemid, amount, unit, None, None, category, second, MAIN, description)))
+        blocks.append(
+            _once(orders, cells, 1, None, _what(itemid, amount, unit, None, None, category, second, MAIN, description))
+        )
     return blocks
 
 
@@ -220,16 +282,35 @@ def _fluids(rng: np.random.Generator, chunk: Chunk, orders: OrderIds) -> list[di
     cells, amount = _given_cells(rng, chunk, "given_bolus")
     ringer = chunk.traits.prefers_ringer[cells.stay]
     blocks = [
-        _once(orders, cells.where(chosen), 1, amount[chosen], _what(
-            itemid, amount[chosen], "ml", None, None, BOLUS, None, MAIN, "Bolus"))
+        _once(
+            orders,
+            cells.where(chosen),
+            1,
+            amount[chosen],
+            _what(itemid, amount[chosen], "ml", None, None, BOLUS, None, MAIN, "Bolus"),
+        )
         for itemid, chosen in ((225828, ringer), (225158, ~ringer))
     ]
     cells, amount = _given_cells(rng, chunk, "given_potassium")
-    blocks.append(_once(orders, cells, 60, np.full(len(cells), 50.0), _what(
-        225166, amount, "mEq", None, None, FLUIDS, "Additive (Crystalloid)", ADDITIVE, "Continuous IV")))
+    blocks.append(
+        _once(
+            orders,
+            cells,
+            60,
+            np.full(len(cells), 50.0),
+            _what(225166, amount, "mEq", None, None, FLUIDS, "Additive (Crystalloid)", ADDITIVE, "Continuous IV"),
+        )
+    )
     cells, amount = _given_cells(rng, chunk, "given_blood")
-    blocks.append(_once(orders, cells, 60, amount, _what(
-        225168, amount, "ml", amount, "mL/hour", BLOOD, None, MAIN, "Continuous IV")))
+    blocks.append(
+        _once(
+            orders,
+            cells,
+            60,
+            amount,
+            _what(225168, amount, "ml", amount, "mL/hour", BLOOD, None, MAIN, "Continuous IV"),
+        )
+    )
     return blocks
 
 
@@ -248,9 +329,10 @@ def _procedures(rng: np.random.Generator, chunk: Chunk, tables: Tables, orders: 
     n = len(chunk.structure.stay_id)
     severity = series["severity"][0]
     for itemid, chance, category in (
-        (225752, 0.3 + 0.3 * (severity > 1), "Invasive Lines"), (224263, 0.15 + 0.35 * (severity > 1.2),
-                                                                  "Invasive Lines"),
-        (224275, np.full(n, 0.85), "Peripheral Lines"), (229351, np.full(n, 0.4), "Tubes"),
+        (225752, 0.3 + 0.3 * (severity > 1), "Invasive Lines"),
+        (224263, 0.15 + 0.35 * (severity > 1.2), "Invasive Lines"),
+        (224275, np.full(n, 0.85), "Peripheral Lines"),
+        (229351, np.full(n, 0.4), "Tubes"),
     ):
         stay = np.flatnonzero(rng.random(n) < chance)
         length = chunk.calendar.outtime[stay] - chunk.calendar.intime[stay]
@@ -262,11 +344,20 @@ def _procedures(rng: np.random.Generator, chunk: Chunk, tables: Tables, orders: 
     rows = joined(blocks)
     rows = grouped_by(rows["stay"].to_numpy(), rows)
     stay, start, end = (rows.pop(name).to_numpy() for name in ("stay", "start", "end"))
-    tables.write("icu/procedureevents", chunk.owner(stay) | rows | {
-        "caregiver_id": 10_000 + (stay * 37) % 83_000, "starttime": time_text(start), "endtime": time_text(end),
-        "storetime": time_text(end), "patientweight": number_text(chunk.traits.weight[stay], 1),
-        "continueinnextdept": "0", "statusdescription": "FinishedRunning",
-    })
+    tables.write(
+        "icu/procedureevents",
+        chunk.owner(stay)
+        | rows
+        | {
+            "caregiver_id": 10_000 + (stay * 37) % 83_000,
+            "starttime": time_text(start),
+            "endtime": time_text(end),
+            "storetime": time_text(end),
+            "patientweight": number_text(chunk.traits.weight[stay], 1),
+            "continueinnextdept": "0",
+            "statusdescription": "FinishedRunning",
+        },
+    )
 
 
 def _merge(found: Segments) -> Segments:
@@ -275,17 +366,33 @@ def _merge(found: Segments) -> Segments:
     end = np.append(start[1:], len(found.first)) - 1
     if len(found.first) == 0:
         return found
-    return Segments(found.stay[start], found.start[start], found.end[end], found.rate[start], found.place[start],
-                    found.first[start], found.status[end])
+    return Segments(
+        found.stay[start],
+        found.start[start],
+        found.end[end],
+        found.rate[start],
+        found.place[start],
+        found.first[start],
+        found.status[end],
+    )
 
 
 def _lasting(orders: OrderIds, itemid: int, stay: Array, start: Array, end: Array, category: str) -> dict:
     minutes = number_text((end - start) // 60, 0)
     own = orders.take(len(stay))
     return {
-        "stay": stay, "start": start, "end": end, "itemid": itemid, "value": minutes, "valueuom": "min",
-        "orderid": own, "linkorderid": own, "ordercategoryname": category,
-        "ordercategorydescription": "ContinuousProcess", "isopenbag": "1", "ORIGINALAMOUNT": minutes,
+        "stay": stay,
+        "start": start,
+        "end": end,
+        "itemid": itemid,
+        "value": minutes,
+        "valueuom": "min",
+        "orderid": own,
+        "linkorderid": own,
+        "ordercategoryname": category,
+        "ordercategorydescription": "ContinuousProcess",
+        "isopenbag": "1",
+        "ORIGINALAMOUNT": minutes,
         "ORIGINALRATE": "1",
     }
 
@@ -293,7 +400,17 @@ def _lasting(orders: OrderIds, itemid: int, stay: Array, start: Array, end: Arra
 def _task(orders: OrderIds, itemid: int, stay: Array, start: Array, category: str) -> dict:
     own = orders.take(len(stay))
     return {
-        "stay": stay, "start": start, "end": start + 60, "itemid": itemid, "value": "1", "valueuom": "None",
-        "orderid": own, "linkorderid": own, "ordercategoryname": category, "ordercategorydescription": "Task",
-        "isopenbag": "0", "ORIGINALAMOUNT": "1", "ORIGINALRATE": "0",
+        "stay": stay,
+        "start": start,
+        "end": start + 60,
+        "itemid": itemid,
+        "value": "1",
+        "valueuom": "None",
+        "orderid": own,
+        "linkorderid": own,
+        "ordercategoryname": category,
+        "ordercategorydescription": "Task",
+        "isopenbag": "0",
+        "ORIGINALAMOUNT": "1",
+        "ORIGINALRATE": "0",
     }

@@ -13,10 +13,16 @@ from .population import DAY, HOUR
 from .writing import Tables, number_text, pick, time_text
 
 DRUG_OF_SERIES = {
-    "given_norepinephrine": "Norepinephrine", "given_vasopressin": "Vasopressin", "given_propofol": "Propofol",
-    "given_fentanyl": "Fentanyl Citrate", "given_midazolam": "Midazolam", "given_insulin_push": "Insulin",
-    "given_furosemide": "Furosemide", "given_vancomycin": "Vancomycin",
-    "given_piperacillin": "Piperacillin-Tazobactam", "given_potassium": "Potassium Chloride",
+    "given_norepinephrine": "Norepinephrine",
+    "given_vasopressin": "Vasopressin",
+    "given_propofol": "Propofol",
+    "given_fentanyl": "Fentanyl Citrate",
+    "given_midazolam": "Midazolam",
+    "given_insulin_push": "Insulin",
+    "given_furosemide": "Furosemide",
+    "given_vancomycin": "Vancomycin",
+    "given_piperacillin": "Piperacillin-Tazobactam",
+    "given_potassium": "Potassium Chloride",
 }
 EVENTS = ("Administered", "Not Given", "Hold Dose", "Delayed Administered", "Flushed")
 
@@ -45,16 +51,37 @@ def write_pharmacy(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> No
     poe = [f"{owner}-{number}" for owner, number in zip(subject, ordered.poe, strict=True)]
     facts = list(zip(*catalogue.DRUGS.values(), strict=True))
     detail = {
-        name: pick(map(str, facts[place]), ordered.drug) for place, name in enumerate((
-            "formulary_drug_cd", "gsn", "ndc", "prod_strength", "dose_val_rx", "dose_unit_rx", "form_val_disp",
-            "form_unit_disp", "doses_per_24_hrs", "route"))
+        name: pick(map(str, facts[place]), ordered.drug)
+        for place, name in enumerate(
+            (
+                "formulary_drug_cd",
+                "gsn",
+                "ndc",
+                "prod_strength",
+                "dose_val_rx",
+                "dose_unit_rx",
+                "form_val_disp",
+                "form_unit_disp",
+                "doses_per_24_hrs",
+                "route",
+            )
+        )
     }
-    tables.write("hosp/prescriptions", detail | {
-        "subject_id": subject, "hadm_id": structure.hadm_id[ordered.admission], "pharmacy_id": pharmacy,
-        "poe_id": pick(poe, np.arange(len(poe))), "poe_seq": ordered.poe, "drug_type": "MAIN",
-        "drug": pick(catalogue.DRUGS, ordered.drug), "starttime": time_text(ordered.start),
-        "stoptime": time_text(ordered.stop),
-    })
+    tables.write(
+        "hosp/prescriptions",
+        detail
+        | {
+            "subject_id": subject,
+            "hadm_id": structure.hadm_id[ordered.admission],
+            "pharmacy_id": pharmacy,
+            "poe_id": pick(poe, np.arange(len(poe))),
+            "poe_seq": ordered.poe,
+            "drug_type": "MAIN",
+            "drug": pick(catalogue.DRUGS, ordered.drug),
+            "starttime": time_text(ordered.start),
+            "stoptime": time_text(ordered.stop),
+        },
+    )
     _write_administrations(rng, chunk, tables, ordered, pharmacy, poe)
 
 
@@ -68,14 +95,26 @@ def _ordered(rng: np.random.Generator, chunk: Chunk) -> Prescriptions:
         stay = np.flatnonzero(given.any(axis=0))
         first = given[:, stay].argmax(axis=0)
         last = len(given) - 1 - given[::-1, stay].argmax(axis=0)
-        found.append((structure.stay_admission[stay], np.full(len(stay), names.index(name)),
-                      calendar.intime[stay] + first * HOUR, calendar.intime[stay] + (last + 3) * HOUR))
+        found.append(
+            (
+                structure.stay_admission[stay],
+                np.full(len(stay), names.index(name)),
+                calendar.intime[stay] + first * HOUR,
+                calendar.intime[stay] + (last + 3) * HOUR,
+            )
+        )
     admissions = len(structure.hadm_id)
     for name in catalogue.COMMON_DRUGS:
         admission = np.flatnonzero(rng.random(admissions) < 0.6)
         start = calendar.admittime[admission] + 3 * HOUR
-        found.append((admission, np.full(len(admission), names.index(name)), start,
-                      np.maximum(calendar.dischtime[admission], start + HOUR)))
+        found.append(
+            (
+                admission,
+                np.full(len(admission), names.index(name)),
+                start,
+                np.maximum(calendar.dischtime[admission], start + HOUR),
+            )
+        )
     admission, drug, start, stop = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.lexsort((drug, admission))
     start, stop = start - start % HOUR, stop - stop % HOUR
@@ -99,9 +138,19 @@ def _write_administrations(
     emar = [f"{owner}-{place}" for owner, place in zip(subject, sequence, strict=True)]
     flush = np.array([name.endswith("Flush") for name in catalogue.DRUGS])[ordered.drug[index]]
     event = np.where(flush, 4, rng.choice(4, len(index), p=[0.87, 0.08, 0.02, 0.03]))
-    tables.write("hosp/emar", {
-        "subject_id": subject, "hadm_id": structure.hadm_id[admission], "emar_id": emar, "emar_seq": sequence,
-        "poe_id": pick(poe, index), "pharmacy_id": number_text(pharmacy[index], 0), "charttime": time_text(given),
-        "medication": pick(catalogue.DRUGS, ordered.drug[index]), "event_txt": pick(EVENTS, event),
-        "scheduletime": time_text(due), "storetime": time_text(given + 60 * rng.integers(0, 5, len(index))),
-    })
+    tables.write(
+        "hosp/emar",
+        {
+            "subject_id": subject,
+            "hadm_id": structure.hadm_id[admission],
+            "emar_id": emar,
+            "emar_seq": sequence,
+            "poe_id": pick(poe, index),
+            "pharmacy_id": number_text(pharmacy[index], 0),
+            "charttime": time_text(given),
+            "medication": pick(catalogue.DRUGS, ordered.drug[index]),
+            "event_txt": pick(EVENTS, event),
+            "scheduletime": time_text(due),
+            "storetime": time_text(given + 60 * rng.integers(0, 5, len(index))),
+        },
+    )

@@ -20,14 +20,16 @@ SHOCK_PER_HOUR = 0.010
 
 PHENOTYPES = ("septic", "cardiac", "respiratory", "renal", "neuro", "surgical")
 PHENOTYPE_SHARE = np.array([0.24, 0.22, 0.17, 0.09, 0.13, 0.15])
-PHENOTYPE_ILLNESS = np.array([
-    [1.4, 0.8, 0.7, 2.0, 0.5],
-    [1.6, 0.8, 0.6, 0.3, 0.2],
-    [0.4, 2.0, 0.2, 0.9, 0.4],
-    [0.5, 0.5, 2.0, 0.4, 0.5],
-    [0.2, 0.5, 0.1, 0.3, 2.2],
-    [0.8, 0.7, 0.2, 0.6, 0.4],
-])
+PHENOTYPE_ILLNESS = np.array(
+    [
+        [1.4, 0.8, 0.7, 2.0, 0.5],
+        [1.6, 0.8, 0.6, 0.3, 0.2],
+        [0.4, 2.0, 0.2, 0.9, 0.4],
+        [0.5, 0.5, 2.0, 0.4, 0.5],
+        [0.2, 0.5, 0.1, 0.3, 2.2],
+        [0.8, 0.7, 0.2, 0.6, 0.4],
+    ]
+)
 
 INTUBATED = 4
 
@@ -158,7 +160,10 @@ def draw_traits(rng: np.random.Generator, age: Array, male: Array, start_hour: A
     height = np.where(male, 176.0, 162.0) + rng.normal(0, 7.5, n)
     chronic_kidney = rng.random(n) < np.where(phenotype == PHENOTYPES.index("renal"), 0.5, 0.12)
     return Traits(
-        age=age, male=male, height=height, phenotype=phenotype,
+        age=age,
+        male=male,
+        height=height,
+        phenotype=phenotype,
         weight=np.clip(rng.normal(27.5, 5.5, n), 17, 48) * (height / 100) ** 2,
         infected=(rng.random(n) < np.array([0.95, 0.1, 0.6, 0.25, 0.12, 0.25])[phenotype]).astype(float),
         diabetic=(rng.random(n) < 0.3).astype(float),
@@ -168,13 +173,17 @@ def draw_traits(rng: np.random.Generator, age: Array, male: Array, start_hour: A
         recovery_hours=rng.lognormal(np.log(60.0), 0.6, n),
         shock_share=(illness + 0.15) / (illness + 0.15).sum(axis=1, keepdims=True),
         frailty=np.clip((age - 60) / 25, -1, 1.5) + rng.normal(0, 0.5, n),
-        map_base=rng.normal(84, 8.5, n), rate_base=rng.normal(79, 9, n),
+        map_base=rng.normal(84, 8.5, n),
+        rate_base=rng.normal(79, 9, n),
         creatinine_base=np.where(chronic_kidney, rng.uniform(1.5, 3.5, n), rng.uniform(0.6, 1.1, n)),
-        sodium_base=rng.normal(138.5, 3.2, n), white_cells_base=rng.lognormal(np.log(8.0), 0.25, n),
+        sodium_base=rng.normal(138.5, 3.2, n),
+        white_cells_base=rng.lognormal(np.log(8.0), 0.25, n),
         hypercapnia=rng.normal(0, 3.5, n) + rng.gamma(1.0, 7.0, n) * (phenotype == PHENOTYPES.index("respiratory")),
         bicarbonate_base=rng.normal(25, 2.6, n),
-        start_hour=start_hour, vigour=rng.normal(0, 1, n),
-        prefers_propofol=rng.random(n) < 0.72, prefers_ringer=rng.random(n) < 0.4,
+        start_hour=start_hour,
+        vigour=rng.normal(0, 1, n),
+        prefers_propofol=rng.random(n) < 0.72,
+        prefers_ringer=rng.random(n) < 0.4,
         prefers_insulin_drip=rng.random(n) < 0.3,
     )
 
@@ -186,17 +195,27 @@ def first_state(rng: np.random.Generator, traits: Traits) -> State:
     latent = traits.illness + SPREAD * rng.normal(0, 1, (n, 5))
     well = np.maximum(latent, 0)
     return State(
-        latent=latent, preload=nothing, overload=np.maximum(rng.normal(0.2, 0.5, n), 0),
-        norepinephrine_effect=nothing, vasopressin_effect=nothing, antibiotic_effect=nothing, sedation=nothing,
-        diuresis=nothing, insulin_effect=nothing,
+        latent=latent,
+        preload=nothing,
+        overload=np.maximum(rng.normal(0.2, 0.5, n), 0),
+        norepinephrine_effect=nothing,
+        vasopressin_effect=nothing,
+        antibiotic_effect=nothing,
+        sedation=nothing,
+        diuresis=nothing,
+        insulin_effect=nothing,
         lactate=1.2 + 0.8 * np.maximum(well[:, HAEMODYNAMIC] - 0.4, 0) + rng.gamma(1.0, 0.3, n),
         creatinine=traits.creatinine_base * (1 + 0.7 * well[:, RENAL]),
         urea=16 * traits.creatinine_base * (1 + 0.7 * well[:, RENAL]) + rng.gamma(2.0, 3.0, n),
         glucose=115 + 60 * traits.diabetic + rng.gamma(2.0, 15, n),
-        potassium=4.1 + 0.3 * well[:, RENAL] + rng.normal(0, 0.3, n), sodium=traits.sodium_base + rng.normal(0, 2, n),
-        haemoglobin=np.clip(rng.normal(10.8, 1.9, n), 6.5, 17), platelets=np.clip(rng.normal(215, 80, n), 15, 700),
-        bilirubin=rng.lognormal(np.log(0.7), 0.6, n), albumin=np.clip(rng.normal(3.5, 0.5, n), 1.6, 5),
-        white_cells=traits.white_cells_base + 3.0 * well[:, INFLAMMATION], burden=well @ SEVERITY_WEIGHT,
+        potassium=4.1 + 0.3 * well[:, RENAL] + rng.normal(0, 0.3, n),
+        sodium=traits.sodium_base + rng.normal(0, 2, n),
+        haemoglobin=np.clip(rng.normal(10.8, 1.9, n), 6.5, 17),
+        platelets=np.clip(rng.normal(215, 80, n), 15, 700),
+        bilirubin=rng.lognormal(np.log(0.7), 0.6, n),
+        albumin=np.clip(rng.normal(3.5, 0.5, n), 1.6, 5),
+        white_cells=traits.white_cells_base + 3.0 * well[:, INFLAMMATION],
+        burden=well @ SEVERITY_WEIGHT,
     )
 
 
@@ -211,7 +230,8 @@ def draw_noise(rng: np.random.Generator, traits: Traits) -> Noise:
     n = len(traits.age)
     struck = rng.random((n, 5)) < SHOCK_PER_HOUR * np.exp(0.35 * traits.frailty)[:, None] * 2.2 * traits.shock_share
     return Noise(
-        normal=rng.normal(0, 1, (n, 5)), shock=struck * rng.exponential(0.9, (n, 5)),
+        normal=rng.normal(0, 1, (n, 5)),
+        shock=struck * rng.exponential(0.9, (n, 5)),
         bleed=(rng.random(n) < 0.002) * rng.exponential(1.5, n),
     )
 
@@ -233,15 +253,29 @@ def signals(state: State, treatment: Treatment, traits: Traits, hour: int) -> Si
     bicarbonate = np.clip(traits.bicarbonate_base - acids + 0.35 * (paco2 - 40), 5, 42)
     return Signals(
         map=mean,
-        heart_rate=np.clip(traits.rate_base + 6.5 * h + 5 * i + 2.5 * r + 12 * traits.fibrillating - 7 * state.sedation
-                           + 2.2 * np.maximum(9 - state.haemoglobin, 0) + 2 * np.cos(clock), 38, 185),
+        heart_rate=np.clip(
+            traits.rate_base
+            + 6.5 * h
+            + 5 * i
+            + 2.5 * r
+            + 12 * traits.fibrillating
+            - 7 * state.sedation
+            + 2.2 * np.maximum(9 - state.haemoglobin, 0)
+            + 2 * np.cos(clock),
+            38,
+            185,
+        ),
         pulse_pressure=np.clip(0.62 * mean + 0.15 * (traits.age - 60), 18, 95),
-        respiratory_rate=breaths, pf_ratio=pf_ratio, pao2=pao2,
-        spo2=100 / (1 + (26.0 / pao2) ** 2.75), paco2=paco2, bicarbonate=bicarbonate,
+        respiratory_rate=breaths,
+        pf_ratio=pf_ratio,
+        pao2=pao2,
+        spo2=100 / (1 + (26.0 / pao2) ** 2.75),
+        paco2=paco2,
+        bicarbonate=bicarbonate,
         ph=6.1 + np.log10(bicarbonate / (0.0301 * paco2)),
         temperature=36.75 + 0.5 * np.minimum(i, 4) - 0.12 * h + 0.22 * np.cos(clock),
-        urine=traits.weight * 1.15 * np.exp(-0.75 * n) / (1 + np.exp((57 - mean) / 6)) + 150 * state.diuresis
-        * np.exp(-0.4 * n),
+        urine=traits.weight * 1.15 * np.exp(-0.75 * n) / (1 + np.exp((57 - mean) / 6))
+        + 150 * state.diuresis * np.exp(-0.4 * n),
         eye=np.clip(4.2 - 0.75 * b - 2.6 * state.sedation, 1, 4),
         verbal=np.where(intubated, 1.0, np.clip(5.2 - 1.1 * b - 3.0 * state.sedation, 1, 5)),
         motor=np.clip(6.3 - 0.95 * b - 3.6 * state.sedation, 1, 6),
@@ -270,14 +304,25 @@ def advance(state: State, treatment: Treatment, traits: Traits, hour: int, noise
         diuresis=_relax(state.diuresis, 0, 2.5) + treatment.furosemide / 40,
         insulin_effect=_relax(state.insulin_effect, 0, 1.5) + insulin,
         lactate=_relax(state.lactate, 1.1 + ischaemia, 5),
-        creatinine=_relax(state.creatinine, creatinine, 30), urea=_relax(state.urea, 17 * creatinine + 3 * i, 45),
-        glucose=np.maximum(_relax(state.glucose, 118 + 95 * traits.diabetic + 14 * h + 10 * i, 9)
-                           - 5.5 * state.insulin_effect + 8 * noise.normal[:, 0], 38),
-        potassium=np.clip(_relax(state.potassium, 3.98 + 0.4 * n - 0.35 * state.diuresis, 12)
-                          + 0.007 * treatment.potassium + 0.09 * noise.normal[:, 1], 2.2, 7.5),
+        creatinine=_relax(state.creatinine, creatinine, 30),
+        urea=_relax(state.urea, 17 * creatinine + 3 * i, 45),
+        glucose=np.maximum(
+            _relax(state.glucose, 118 + 95 * traits.diabetic + 14 * h + 10 * i, 9)
+            - 5.5 * state.insulin_effect
+            + 8 * noise.normal[:, 0],
+            38,
+        ),
+        potassium=np.clip(
+            _relax(state.potassium, 3.98 + 0.4 * n - 0.35 * state.diuresis, 12)
+            + 0.007 * treatment.potassium
+            + 0.09 * noise.normal[:, 1],
+            2.2,
+            7.5,
+        ),
         sodium=_relax(state.sodium, traits.sodium_base, 40) + 0.3 * noise.normal[:, 2] + 0.25 * litres,
-        haemoglobin=np.clip(_relax(state.haemoglobin, 9.6, 160) - noise.bleed - 0.12 * litres
-                            + 0.0033 * treatment.blood, 3.5, 18),
+        haemoglobin=np.clip(
+            _relax(state.haemoglobin, 9.6, 160) - noise.bleed - 0.12 * litres + 0.0033 * treatment.blood, 3.5, 18
+        ),
         platelets=np.clip(_relax(state.platelets, 225 - 38 * i - 18 * h, 55) + 2.0 * noise.normal[:, 3], 6, 900),
         bilirubin=_relax(state.bilirubin, 0.7 + 0.9 * np.maximum(h - 1.2, 0) + 0.35 * i, 45),
         albumin=_relax(state.albumin, 3.7 - 0.4 * i, 90),

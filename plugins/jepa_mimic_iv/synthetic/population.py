@@ -95,8 +95,9 @@ def draw_calendar(rng: np.random.Generator, structure: Structure, course: Course
     intime, outtime = np.zeros(stays, np.int64), np.zeros(stays, np.int64)
     admittime, dischtime = np.zeros(admissions, np.int64), np.zeros(admissions, np.int64)
     deathtime, dod = np.full(admissions, -1, np.int64), np.full(subjects, -1, np.int64)
-    before = _seconds(np.where(rng.random(admissions) < 0.5, rng.uniform(0.3, 6, admissions),
-                               rng.uniform(3, 72, admissions)))
+    before = _seconds(
+        np.where(rng.random(admissions) < 0.5, rng.uniform(0.3, 6, admissions), rng.uniform(3, 72, admissions))
+    )
     between, after = rng.uniform(6, 120, stays), rng.lognormal(np.log(70), 0.8, admissions)
     later, length = rng.uniform(15, 500, admissions), _seconds(course.los_hours)
     clock = _seconds(rng.uniform(0, 1, stays))
@@ -121,8 +122,9 @@ def draw_calendar(rng: np.random.Generator, structure: Structure, course: Course
         next_free[subject] = dischtime[admission] + int(later[admission] * DAY)
     for admission in np.flatnonzero(deathtime >= 0):
         dod[structure.admission_subject[admission]] = deathtime[admission]
-    return Calendar(intime, outtime, admittime, dischtime, deathtime,
-                    _later_deaths(rng, structure, course, dischtime, dod), before)
+    return Calendar(
+        intime, outtime, admittime, dischtime, deathtime, _later_deaths(rng, structure, course, dischtime, dod), before
+    )
 
 
 def _later_deaths(

@@ -42,14 +42,27 @@ def decide(
     norepinephrine = _norepinephrine(rng, before.norepinephrine, pressure, goal)
     drip, push = _insulin(rng, state.glucose, before.insulin_drip, traits, hour)
     return Treatment(
-        norepinephrine=norepinephrine, vasopressin=_vasopressin(rng, before.vasopressin, norepinephrine),
-        bolus=_bolus(rng, state, seen, pressure, goal, traits), maintenance=_maintenance(rng, before, state, hour),
+        norepinephrine=norepinephrine,
+        vasopressin=_vasopressin(rng, before.vasopressin, norepinephrine),
+        bolus=_bolus(rng, state, seen, pressure, goal, traits),
+        maintenance=_maintenance(rng, before, state, hour),
         blood=350.0 * ((state.haemoglobin < 7.1 + 0.3 * traits.vigour) & _chance(rng, 0.25, len(pressure))),
-        propofol=propofol, fentanyl=fentanyl, midazolam=midazolam, insulin_drip=drip, insulin_push=push,
-        furosemide=_furosemide(rng, state, pressure, traits), vancomycin=vancomycin, piperacillin=piperacillin,
-        potassium=np.where(_chance(rng, 0.22, len(pressure)) & (state.potassium < 3.75),
-                           np.where(state.potassium < 3.4, 40.0, 20.0), 0.0),
-        support=support, fio2=fio2, peep=peep,
+        propofol=propofol,
+        fentanyl=fentanyl,
+        midazolam=midazolam,
+        insulin_drip=drip,
+        insulin_push=push,
+        furosemide=_furosemide(rng, state, pressure, traits),
+        vancomycin=vancomycin,
+        piperacillin=piperacillin,
+        potassium=np.where(
+            _chance(rng, 0.22, len(pressure)) & (state.potassium < 3.75),
+            np.where(state.potassium < 3.4, 40.0, 20.0),
+            0.0,
+        ),
+        support=support,
+        fio2=fio2,
+        peep=peep,
     )
 
 
@@ -86,8 +99,11 @@ def _bolus(
 def _maintenance(rng: np.random.Generator, before: Treatment, state: State, hour: int) -> Array:
     n = len(before.maintenance)
     start = 0.45 if hour == 0 else 0.008
-    rate = np.where((before.maintenance == 0) & (state.overload < 3) & _chance(rng, start, n),
-                    rng.choice([75.0, 100.0, 125.0, 150.0], n), before.maintenance)
+    rate = np.where(
+        (before.maintenance == 0) & (state.overload < 3) & _chance(rng, start, n),
+        rng.choice([75.0, 100.0, 125.0, 150.0], n),
+        before.maintenance,
+    )
     return np.where((rate > 0) & _chance(rng, 0.05 + 0.1 * (state.overload > 3), n) & (hour > 0), 0.0, rate)
 
 
@@ -141,9 +157,7 @@ def _sedatives(
     return propofol * given, fentanyl * (support == INTUBATED), midazolam * given
 
 
-def _insulin(
-    rng: np.random.Generator, glucose: Array, drip: Array, traits: Traits, hour: int
-) -> tuple[Array, Array]:
+def _insulin(rng: np.random.Generator, glucose: Array, drip: Array, traits: Traits, hour: int) -> tuple[Array, Array]:
     n = len(glucose)
     reading = glucose + rng.normal(0, 8, n)
     start = (drip == 0) & (reading > 200) & traits.prefers_insulin_drip & _chance(rng, 0.25, n)

@@ -121,12 +121,11 @@ def pick(values: Iterable[str | None], codes: Array) -> pa.Array:
 
 def joined(parts: Sequence[Mapping[str, Column]]) -> dict[str, pa.Array]:
     """Stacks row blocks of the same columns, repeating each block's scalars."""
-    blocks = [(part, max(len(v) for v in part.values() if not isinstance(v, str | int | float | None)))
-              for part in parts]
+    blocks = [
+        (part, max(len(v) for v in part.values() if not isinstance(v, str | int | float | None))) for part in parts
+    ]
     names = list(parts[0])
-    return {
-        name: _stack([_column(part[name], count) for part, count in blocks if count]) for name in names
-    }
+    return {name: _stack([_column(part[name], count) for part, count in blocks if count]) for name in names}
 
 
 def _stack(arrays: list[pa.Array]) -> pa.Array:
