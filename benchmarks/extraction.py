@@ -2,9 +2,9 @@
 
     python benchmarks/extraction.py [--stays 200 2000] [--memory 2GB] [--json]
 
-Each size is extracted in a process of its own, whose peak resident memory is read when it ends; making the tables is not timed.
-Rows are those of the table files that extraction reads. Exit code 1 if the time a row grows by more than half from the
-smallest size to the largest, or the largest size needs more than 4 GiB.
+Each size is extracted in a process of its own, whose peak resident memory is read when it ends; making the tables is
+not timed. Rows are those of the table files that extraction reads. Exit code 1 if the time a row grows by more than
+half from the smallest size to the largest, or the largest size needs more than 4 GiB.
 """
 
 from __future__ import annotations

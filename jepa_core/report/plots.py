@@ -1,4 +1,5 @@
-"""Figures as inline SVG. Colours are CSS variables, so that a figure follows the page into the dark; text is kept as text.
+"""Figures as inline SVG. Colours are CSS variables, so that a figure follows the page into the dark; text is kept as
+text.
 
 Two drawings of the same data are the same bytes: no date, no random identifier.
 """

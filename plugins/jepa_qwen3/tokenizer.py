@@ -43,8 +43,8 @@ def fit_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 def _between_numbers() -> pre_tokenizers.PreTokenizer:
     """Merges may cross words but never the border of a number.
 
-    Charted texts repeat a few hundred phrases around numbers; a phrase such as ` bpm. Systolic BP: ` becomes one token, which makes
-    such texts about three times shorter than with merges that stop at words.
+    Charted texts repeat a few hundred phrases around numbers; a phrase such as ` bpm. Systolic BP: ` becomes one token,
+    which makes such texts about three times shorter than with merges that stop at words.
     """
     numbers = pre_tokenizers.Split(Regex(r"\d+"), "isolated")
     return pre_tokenizers.Sequence([numbers, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
