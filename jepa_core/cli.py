@@ -277,7 +277,7 @@ def _cp(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from jepa_core.errors import RecipeError
+    from jepa_core.errors import DataError
     from jepa_core.plan import make_plan
     from jepa_core.recipe import find_recipe
     from jepa_core.run import Run, next_folder
@@ -286,7 +286,7 @@ def _run(arguments: argparse.Namespace) -> int:
     recipe = _load(arguments)
     missing = make_plan(recipe).missing
     if missing:
-        raise RecipeError("the run cannot start here:\n" + "\n".join(f"  {one}" for one in missing))
+        raise DataError("the run cannot start here:\n" + "\n".join(f"  {one}" for one in missing))
     folder = arguments.out or next_folder(arguments.runs, recipe.name)
     run = Run.create(folder, recipe, _registry(), find_recipe(arguments.recipe).read_text())
     return _execute(run, arguments)
