@@ -165,12 +165,21 @@ class Plain(Display):
 
 
 class Bars(Display):
-    """A progress bar a phase, on a terminal."""
+    """A progress bar a phase, on a terminal; a finished one is left above the next."""
 
     COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
+        self._bar: Bar | None = None
+        self._task = TaskID(0)
+
+    def phase_started(self, progress: Progress) -> None:
+        width = max(len(stage.name) for stage in progress.stages)
+        name = f"{progress.index + 1}/{len(progress.stages)} {progress.stage.name:<{width}}"
+        if not progress.stage.config.steps:
+            self._console.print(f"{name} {_what(progress.stage)}")
+            return
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
@@ -178,16 +187,8 @@ class Bars(Display):
             TimeRemainingColumn(),
         )
         self._bar = Bar(*columns, TextColumn("{task.fields[now]}"), console=self._console)
-        self._task: TaskID | None = None
-
-    def phase_started(self, progress: Progress) -> None:
-        stage = progress.stage
-        name = f"{progress.index + 1}/{len(progress.stages)} {stage.name}"
-        if stage.config.steps:
-            self._bar.start()
-            self._task = self._bar.add_task(name, total=stage.config.steps, completed=progress.step, now="")
-        else:
-            self._console.print(f"{name}: {_what(stage)}")
+        self._bar.start()
+        self._task = self._bar.add_task(name, total=progress.stage.config.steps, completed=progress.step, now="")
 
     def stepped(self, progress: Progress) -> None:
         self._bar.update(self._task, completed=progress.step)
@@ -196,15 +197,16 @@ class Bars(Display):
         self._bar.update(self._task, now=f"{describe(record)}  {record['steps_per_second']:.2f} steps/s")
 
     def phase_ended(self, progress: Progress) -> None:
-        self._bar.refresh()
+        self.close()
 
     def evaluated(self, name: str, findings: Findings) -> None:
-        self._bar.stop()
         for verdict in findings.verdicts:
             self._console.print(f"[{self.COLOURS[verdict.level]}]{verdict.level}[/] {name}: {verdict.text}")
 
     def close(self) -> None:
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
 
 def _what(stage: Stage) -> str:

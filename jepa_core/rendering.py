@@ -91,6 +91,7 @@ def _write(store: Store, source: Source, modality: str, folder: Path) -> None:
     count = {"text": _write_texts, "channels": _write_channels}[modality](blocks, partial)
     write_json(partial / "rendering.json", {"items": count, "modality": modality})
     sync_folder(partial)
+    shutil.rmtree(folder, ignore_errors=True)  # one that was torn
     partial.rename(folder)
 
 

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from jepa_core.config import OptimizerConfig, ScheduleConfig
+from jepa_core.curriculum import Listener, Progress, Stage, make_optimizer, run_curriculum, schedule_factor
+from jepa_core.dataset import Dataset
+from jepa_core.errors import RunError
+from jepa_core.learner import Learner
+from jepa_core.plugin import Registry
+
+
+@pytest.fixture
+def make(registry: Registry, dataset: Dataset, tmp_path: Path):
+    """A learner and stages by (name, component, config keys)."""
+
+    def build(*stages: tuple[str, str, dict]) -> tuple[Learner, list[Stage]]:
+        torch.manual_seed(0)
+        parts = {kind: registry.component(kind, "toy") for kind in ("encoder", "predictor")}
+        encoder = parts["encoder"].load()(parts["encoder"].config())
+        encoder.fit(dataset.training_items())
+        predictor = parts["predictor"].load()(parts["predictor"].config(), encoder.latent_dim)
+        learner = Learner(encoder, predictor, dataset, torch.device("cpu"), tmp_path)
+        made = []
+        for name, use, keys in stages:
+            component = registry.component("phase", use)
+            made.append(Stage(name, component.load()(component.config(**keys))))
+        return learner, made
+
+    return build
+
+
+def weights_after(learner: Learner, stages: list[Stage], seed: int = 0) -> dict[str, torch.Tensor]:
+    windows = learner.dataset.windows("train", 12, 4, 3)
+    run_curriculum(stages, learner, windows, seed, Listener())
+    return {name: value.detach().clone() for name, value in learner.weights()}
+
+
+def test_the_rate_rises_from_above_zero_to_its_peak_and_falls_along_a_cosine() -> None:
+    config = ScheduleConfig(warmup=0.1, final=0.2)
+    factors = [schedule_factor(config, step, 100) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1) and factors[9] == 1.0 and factors[10] == 1.0
+    assert factors[55] == pytest.approx(0.2 + 0.8 * 0.5)
+    assert all(later <= earlier for earlier, later in zip(factors[10:], factors[11:], strict=False))
+    assert factors[-1] == pytest.approx(0.2, abs=1e-3)
+
+
+def test_no_warm_up_and_a_single_step_are_schedules_too() -> None:
+    assert schedule_factor(ScheduleConfig(warmup=0.0), 0, 10) == 1.0
+    assert schedule_factor(ScheduleConfig(warmup=0.1), 0, 1) == 1.0
+
+
+def test_weight_decay_falls_on_linear_weights_alone(make) -> None:
+    learner, (stage,) = make(("joint", "toy_train", {"steps": 1, "optimizer": OptimizerConfig(weight_decay=0.3)}))
+    groups = make_optimizer(learner, stage.config).param_groups
+    decayed = {id(parameter) for group in groups if group["weight_decay"] for parameter in group["params"]}
+    linear = {id(one.weight) for one in learner.encoder.modules() if isinstance(one, torch.nn.Linear)}
+    assert decayed == linear
+
+
+def test_only_what_a_phase_trains_changes(make) -> None:
+    learner, stages = make(("fit", "toy_fit", {"steps": 3, "batch_size": 4}))
+    before = {name: value.detach().clone() for name, value in learner.weights()}
+    after = weights_after(learner, stages)
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"predictor"}
+
+
+def test_removing_a_phase_leaves_the_batches_and_draws_of_the_others_as_they_were(make) -> None:
+    """A phase that changes nothing (rates of 0) may stand before another or not."""
+    still = OptimizerConfig(encoder_lr=0, predictor_lr=0)
+    last = ("last", "toy_train", {"steps": 4, "batch_size": 4})
+    with_it = make(("still", "toy_fit", {"steps": 3, "batch_size": 4, "optimizer": still}), last)
+    without = make(last)
+    first, second = weights_after(*with_it), weights_after(*without)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_one_seed_gives_the_same_bits_and_another_does_not(make) -> None:
+    stage = ("joint", "toy_train", {"steps": 4, "batch_size": 4})
+    first, again, other = (weights_after(*make(stage), seed=seed) for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_a_loss_that_is_not_finite_is_reported_with_its_first_step() -> None:
+    progress = Progress([Stage("broken", phase=None)], learner=None, step=5)
+    progress.first_bad_step = torch.tensor(2)
+    progress.terms = {"prediction": torch.tensor(float("nan"))}
+    with pytest.raises(RunError, match="phase 'broken' was not finite at step 3 .*prediction = nan"):
+        progress.check_finite()

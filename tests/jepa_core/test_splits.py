@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jepa_core.errors import DataError
+from jepa_core.splits import split_by_subject
+
+FRACTIONS = (0.7, 0.15, 0.15)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=30, max_size=200), st.integers(0, 5))
+def test_no_subject_is_in_two_splits_and_shares_hold_to_a_subject(rows: list[tuple[int, bool]], seed: int) -> None:
+    subjects, strata = (np.array(column) for column in zip(*rows, strict=True))
+    if len(np.unique(subjects)) < 3:
+        return
+    split = split_by_subject(subjects, strata, FRACTIONS, seed)
+    of_subject = {subject: set(split[subjects == subject]) for subject in np.unique(subjects)}
+    assert all(len(found) == 1 for found in of_subject.values())
+    counts = np.bincount([found.pop() for found in of_subject.values()], minlength=3)
+    assert np.all(np.abs(counts - np.array(FRACTIONS) * len(of_subject)) <= 1)
+
+
+def test_strata_are_shared_out_evenly_and_a_subject_counts_by_its_worst_trajectory() -> None:
+    subjects = np.repeat(np.arange(400), 2)
+    strata = np.zeros(800, dtype=int)
+    strata[1:160:2] = 1  # the second trajectory of the first 80 subjects
+    split = split_by_subject(subjects, strata, FRACTIONS, seed=0)
+    positive = split[::2][:80]
+    assert np.abs(np.bincount(positive, minlength=3) / 80 - FRACTIONS).max() < 0.03
+
+
+def test_the_split_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
+    subjects, strata = np.arange(100), np.arange(100) % 7 == 0
+    split = split_by_subject(subjects, strata, FRACTIONS, seed=0)
+    order = np.random.default_rng(1).permutation(100)
+    assert np.array_equal(split_by_subject(subjects[order], strata[order], FRACTIONS, seed=0), split[order])
+    assert not np.array_equal(split_by_subject(subjects, strata, FRACTIONS, seed=1), split)
+
+
+@pytest.mark.parametrize("fractions", [(0.7, 0.2, 0.2), (1.0, 0.0, 0.0)])
+def test_fractions_that_are_none_are_refused(fractions: tuple[float, float, float]) -> None:
+    with pytest.raises(DataError, match="fractions"):
+        split_by_subject(np.arange(10), np.zeros(10), fractions, 0)
+
+
+def test_too_few_subjects_are_refused() -> None:
+    with pytest.raises(DataError, match="2 subjects"):
+        split_by_subject(np.array([1, 1, 2]), np.zeros(3), FRACTIONS, 0)
