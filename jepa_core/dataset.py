@@ -67,10 +67,6 @@ class Dataset:
         """The items of the given ids, as an encoder takes them."""
         return self.rendering.take(ids.cpu().numpy())
 
-    def state_items(self, split: str) -> np.ndarray:
-        """Item id of the state of every step of a split, trajectory after trajectory."""
-        return np.concatenate([self._of_trajectory(self.rendering.state, one) for one in self.trajectories(split)])
-
     def training_items(self, chunk: int = 4096) -> Iterator[Items]:
         """The distinct items of the train split, in order, a chunk at a time: all that an encoder may be fitted on."""
         trajectories = self.trajectories("train")

@@ -94,10 +94,6 @@ class Learner:
         """target <- online."""
         self.target.sync()
 
-    def state_latents(self, ids: Tensor) -> Tensor:
-        """Latents (n, D) of items with ascending ids (n,), of a frozen encoder."""
-        return self._cached(ids)
-
     def encoder_parameters(self) -> dict[str, nn.Parameter]:
         """The encoder's trainable parameters by name."""
         parameters = dict(self.encoder.named_parameters())

@@ -72,8 +72,10 @@ def test_an_encoder_is_fitted_on_the_train_split_alone(source, store: Store, mon
     monkeypatch.setattr(dataset.rendering, "take", lambda ids: taken.extend(ids.tolist()))
     list(dataset.training_items(chunk=50))
     assert len(taken) == len(set(taken))
-    assert set(dataset.state_items("train")) <= set(taken)
-    assert not set(taken) & (set(dataset.state_items("tuning")) | set(dataset.state_items("held_out")))
+    split_of_step = np.repeat(store.split, store.steps)
+    states = np.asarray(dataset.rendering.state)
+    assert set(states[split_of_step == 0]) <= set(taken)
+    assert not set(taken) & set(states[split_of_step > 0])
 
 
 def test_a_subject_in_two_splits_is_refused(source, store: Store) -> None:
