@@ -27,7 +27,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pluggy
 
-from jepa_core.config import Config
+from jepa_core.config import (
+    Config,
+    EncoderConfig,
+    EvaluatorConfig,
+    PhaseConfig,
+    PredictorConfig,
+    RegularizerConfig,
+    SourceConfig,
+)
 from jepa_core.errors import PluginError
 
 if TYPE_CHECKING:
@@ -40,6 +48,15 @@ ENTRY_POINT_GROUP = "jepa"
 
 Kind = Literal["source", "encoder", "predictor", "phase", "regularizer", "evaluator"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+CONFIG_BASES: dict[Kind, type[Config]] = {
+    "source": SourceConfig,
+    "encoder": EncoderConfig,
+    "predictor": PredictorConfig,
+    "phase": PhaseConfig,
+    "regularizer": RegularizerConfig,
+    "evaluator": EvaluatorConfig,
+}
+"""What the config of a component of each kind derives from; recipes and plans rely on it."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -67,6 +84,11 @@ class Component:
         if not self.name.isidentifier():
             raise PluginError(
                 f"the name '{self.name}' of a {self.kind} must be a plain identifier, such as my_{self.kind}"
+            )
+        base = CONFIG_BASES[self.kind]
+        if not issubclass(self.config, base):
+            raise PluginError(
+                f"the config of {self.kind} '{self.name}' must derive from jepa_core.config.{base.__name__}"
             )
 
     @property

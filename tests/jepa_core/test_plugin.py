@@ -96,3 +96,8 @@ def test_a_component_that_cannot_be_imported_is_one_clear_error() -> None:
 def test_a_component_needs_a_known_kind_and_a_plain_name(kind: str, name: str) -> None:
     with pytest.raises(PluginError):
         Component(kind, name, PhaseConfig, "x:Y")
+
+
+def test_the_config_of_a_component_must_be_of_its_kind() -> None:
+    with pytest.raises(PluginError, match="config of encoder 'mine' must derive from jepa_core.config.EncoderConfig"):
+        Component("encoder", "mine", PhaseConfig, "x:Y")

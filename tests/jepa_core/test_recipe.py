@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from pydantic import Field, model_validator
 from ruamel.yaml import YAML
 
-from jepa_core.config import Config, EvaluatorConfig, PhaseConfig, RegularizerConfig, SourceConfig
+from jepa_core.config import (
+    Config,
+    EncoderConfig,
+    EvaluatorConfig,
+    PhaseConfig,
+    PredictorConfig,
+    RegularizerConfig,
+    SourceConfig,
+)
 from jepa_core.errors import RecipeError
 from jepa_core.plugin import Component, Plugin, Registry
 from jepa_core.recipe import InvalidRecipe, Recipe, find_recipe, load_recipe, locate, shipped_recipes
@@ -33,18 +41,22 @@ class LoraConfig(Config):
     targets: tuple[str, ...] = ("q", "v")
 
 
-class WordsConfig(Config):
+class WordsConfig(EncoderConfig):
     weights: Path | None = None
     lora: LoraConfig | None = None
     pooling: Literal["last", "mean"] = "last"
 
 
-class NumbersConfig(Config):
+class NumbersConfig(EncoderConfig):
     width: int = Field(gt=0, description="size of a latent")
 
 
-class ForwardConfig(Config):
+class ForwardConfig(PredictorConfig):
     layers: int = Field(2, ge=1)
+
+    @property
+    def longest_window(self) -> int:
+        return 1000
 
 
 class AlignConfig(PhaseConfig):
@@ -817,3 +829,10 @@ def test_reading_a_recipe_imports_nothing_heavy() -> None:
     root = Path(locate.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_windows_longer_than_the_predictor_can_take_are_refused_where_they_are_set() -> None:
+    (message,) = messages(BASE + "windows: {length: 2000}\n")
+    assert message.startswith(
+        "16:19 windows of 2000 steps are longer than the predictor 'forward' can take | at most 1000"
+    )
