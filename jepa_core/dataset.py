@@ -40,7 +40,10 @@ class Dataset:
 
     def windows(self, split: str, length: int, stride: int, min_length: int) -> Windows:
         """Windows of a split; see `cut_windows`."""
-        trajectories = self.trajectories(split)
+        return self.windows_of(self.trajectories(split), length, stride, min_length)
+
+    def windows_of(self, trajectories: np.ndarray, length: int, stride: int, min_length: int) -> Windows:
+        """Windows of the trajectories with the given indices; see `cut_windows`."""
         return cut_windows(trajectories, self.steps[trajectories], length, stride, min_length)
 
     def batch(self, windows: Windows, index: np.ndarray) -> Batch:
