@@ -67,7 +67,8 @@ def extract(folder: Path, memory: str) -> dict[str, float]:
 
 
 def count_rows(path: Path) -> int:
-    return duckdb.sql(f"SELECT count(*) FROM read_csv('{path}', all_varchar = true)").fetchone()[0]
+    ((rows,),) = duckdb.sql(f"SELECT count(*) FROM read_csv('{path}', all_varchar = true)").fetchall()
+    return rows
 
 
 def table(results: list[dict[str, float]], slower: float) -> str:
