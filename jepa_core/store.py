@@ -19,9 +19,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray
@@ -30,7 +30,8 @@ from zarr.codecs import ZstdCodec
 
 from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_core.files import sync_folder
-from jepa_core.trajectories import ROLES, Channel, Events, Trajectories
+from jepa_core.ticker import Ticker
+from jepa_core.trajectories import ROLES, Channel, Events, Role, Trajectories
 
 FORMAT = "jepa-trajectories"
 FORMAT_VERSION = 1
@@ -52,13 +53,20 @@ class StoreWriter:
     otherwise.
     """
 
-    def __init__(self, path: Path, source: str, fingerprint: str) -> None:
+    def __init__(self, path: Path, source: str, fingerprint: str, about: Mapping[str, Any] | None = None) -> None:
+        """about: further attributes of the store, such as the options that it is built with."""
         self.path = path
         self._partial = path.with_name(path.name + ".partial")
         shutil.rmtree(self._partial, ignore_errors=True)
         self._partial.mkdir(parents=True)
         self._group = zarr.open_group(self._partial, mode="w", zarr_format=3)
-        self._attributes: dict[str, Any] = {"source": source, "fingerprint": fingerprint, "records": {}}
+        self._attributes: dict[str, Any] = {
+            **(about or {}),
+            "source": source,
+            "fingerprint": fingerprint,
+            "records": {},
+        }
+        self._ticker = Ticker("written")
         self._columns = {name: _Column(self._group, name, dtype, dimension) for name, dtype, dimension in _columns()}
         self._texts: dict[str, int] = {}
         self._channels: list[Channel] = []
@@ -72,6 +80,7 @@ class StoreWriter:
     def append(self, trajectories: Trajectories) -> None:
         """Write a block of trajectories; its texts may be a vocabulary of its own."""
         _check(trajectories)
+        self._ticker.add(len(trajectories.steps), int(trajectories.steps.sum()))
         put = self._columns
         put["identifier"].append(trajectories.identifier)
         put["subject"].append(trajectories.subject)
@@ -230,6 +239,19 @@ class Store:
     def __len__(self) -> int:
         return len(self.steps)
 
+    def event_count(self, role: Role) -> int:
+        """Events of a role."""
+        return int(self._offsets[role][-1])
+
+    def event_offsets(self, role: Role) -> np.ndarray:
+        """(owners + 1,) int64: the events of owner i (a trajectory for static facts, else a step) are
+        offsets[i]:offsets[i + 1]."""
+        return self._offsets[role]
+
+    def event_column(self, role: Role, field: Literal["channel", "value", "text", "time"], part: slice) -> np.ndarray:
+        """Part of one column of a role's events; see `Events`."""
+        return self._group[f"{role}_{field}"][part]
+
     def blocks(self, size: int = 256) -> Iterator[Trajectories]:
         """All trajectories in order, `size` at a time."""
         texts = self._read("text_content").astype(object)
@@ -259,6 +281,17 @@ class Store:
             raise DataError(
                 f"{self.path}: array '{name}' of the store cannot be read; delete the store and run again"
             ) from error
+
+    def array_names(self) -> list[str]:
+        """Names of the arrays, in alphabetical order."""
+        return sorted(self._group.array_keys())
+
+    def array(self, name: str) -> np.ndarray:
+        """One array, whole.
+
+        Raises DataError if it cannot be read.
+        """
+        return self._read(name)
 
     def to_xarray(self) -> xarray.Dataset:
         """The store as an xarray Dataset; arrays are read when they are used."""
