@@ -106,10 +106,10 @@ def _write(store: Store, source: Source, modality: str, folder: Path) -> None:
 def _rendered(store: Store, source: Source, modality: str) -> Iterator[tuple[Trajectories, Rendered]]:
     """Every block of the store with its items."""
     log.info("rendering %d trajectories for the modality %s", len(store), modality)
-    ticker = Ticker("rendered", len(store))
+    ticker = Ticker("rendered")
     for block in store.blocks():
         yield block, source.render(block, modality)
-        ticker.add(len(block.steps), int(block.steps.sum()))
+        ticker.add(trajectories=len(block.steps), steps=int(block.steps.sum()))
 
 
 class _Numbers:

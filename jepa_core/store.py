@@ -80,7 +80,7 @@ class StoreWriter:
     def append(self, trajectories: Trajectories) -> None:
         """Write a block of trajectories; its texts may be a vocabulary of its own."""
         _check(trajectories)
-        self._ticker.add(len(trajectories.steps), int(trajectories.steps.sum()))
+        self._ticker.add(trajectories=len(trajectories.steps), steps=int(trajectories.steps.sum()))
         put = self._columns
         put["identifier"].append(trajectories.identifier)
         put["subject"].append(trajectories.subject)
@@ -197,6 +197,8 @@ def _check(trajectories: Trajectories) -> None:
         events = trajectories.events(role)
         if len(events.offsets) != owners[role] + 1 or events.offsets[-1] != len(events.channel):
             raise ValueError(f"{role} offsets must have {owners[role] + 1} entries and end at the number of events")
+        if not len(events.channel) == len(events.value) == len(events.text) == len(events.time):
+            raise ValueError(f"the columns of {role} events must be equally long")
 
 
 class Store:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 
 SECONDS = 10.0
 """Least time between two lines of one pass."""
@@ -12,22 +13,18 @@ log = logging.getLogger("jepa")
 
 
 class Ticker:
-    """Logs a line every so many seconds while trajectories go through something; a short pass logs nothing."""
+    """Logs a line every so many seconds while things go through a pass; a short pass logs nothing."""
 
-    def __init__(self, doing: str, total: int | None = None) -> None:
+    def __init__(self, doing: str) -> None:
         self._doing = doing
-        self._of = f" of {total:,}" if total is not None else ""
         self._began = self._last = time.monotonic()
-        self._trajectories = self._steps = 0
+        self._counts: Counter[str] = Counter()
 
-    def add(self, trajectories: int, steps: int) -> None:
-        """Count what went through."""
-        self._trajectories += trajectories
-        self._steps += steps
+    def add(self, **counts: int) -> None:
+        """Count what went through, such as `trajectories=128, steps=9216`."""
+        self._counts.update(counts)
         now = time.monotonic()
         if now - self._last >= SECONDS:
             self._last = now
-            log.info(
-                "%s: %s%s trajectories, %s steps, %.0f s",
-                self._doing, f"{self._trajectories:,}", self._of, f"{self._steps:,}", now - self._began,
-            )  # fmt: skip
+            told = ", ".join(f"{count:,} {name}" for name, count in self._counts.items())
+            log.info("%s: %s, %.0f s", self._doing, told, now - self._began)
