@@ -24,12 +24,7 @@ def events(random: np.random.Generator, number: int, since: float, until: float,
 
 def record(past: list[Row], future: list[Row], number: int, end: float) -> list[Row]:
     """One stay with its events sorted, and what else the data set says of the subject."""
-    timed = [
-        *past,
-        *future,
-        (number, 0.0, "ICU_ADMISSION//X", None, None),
-        (number, end, "ICU_DISCHARGE//X", None, None),
-    ]
+    borders = [(number, 0.0, "ICU_ADMISSION//X", None, None), (number, end, "ICU_DISCHARGE//X", None, None)]
     before = [(number, None, "GENDER//M", None, None), (number, -500_000.0, "MEDS_BIRTH", None, None)]
     return [*before, *sorted([*past, *future, *borders], key=lambda row: row[1])]
 
