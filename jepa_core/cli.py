@@ -188,8 +188,10 @@ def _plan_text(plan: Plan) -> str:
         lines.append(f"  {len(sizes)} files, {_bytes(sum(sizes))}")
     lines += ["", "models"]
     for role, model in (("encoder", plan.encoder), ("predictor", plan.predictor)):
-        lines.append(f"  {role:<9}  {model.use}: {model.parameters:,} parameters, {model.trainable:,} trainable")
-    lines += [f"  latents of size {plan.latent_dim}, windows of {plan.window_steps} steps", "", "curriculum"]
+        lines.append(
+            f"  {role:<9}  {model.use}: {_count(model.parameters)} parameters, {_count(model.trainable)} trainable"
+        )
+    lines += [f"  latents of size {_count(plan.latent_dim)}, windows of {plan.window_steps} steps", "", "curriculum"]
     width = max(len(phase.name) for phase in plan.phases)
     for number, phase in enumerate(plan.phases, 1):
         trains = " and ".join(phase.trains) or "nothing"
@@ -197,7 +199,7 @@ def _plan_text(plan: Plan) -> str:
         terms = f"; with {', '.join(phase.regularizers)}" if phase.regularizers else ""
         lines.append(
             f"  {number}. {phase.name:<{width}}  {phase.steps:>6} steps of {phase.batch_size} windows  trains {trains} "
-            f"({phase.trained_parameters:,}){extra}{terms}  memory {_bytes(phase.memory_bytes)}"
+            f"({_count(phase.trained_parameters)}){extra}{terms}  memory {_bytes(phase.memory_bytes)}"
         )
     lines += ["", f"evaluators: {', '.join(plan.evaluators) or 'none'}", ""]
     here = f", {_bytes(plan.memory_here_bytes)} free here" if plan.memory_here_bytes else ""
@@ -212,7 +214,13 @@ def _plan_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def _bytes(count: float) -> str:
+def _count(count: int | None) -> str:
+    return "unknown" if count is None else f"{count:,}"
+
+
+def _bytes(count: float | None) -> str:
+    if count is None:
+        return "unknown"
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -295,7 +303,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from jepa_core.errors import RecipeError
+    from jepa_core.errors import DataError
     from jepa_core.plan import make_plan
     from jepa_core.recipe import find_recipe
     from jepa_core.run import Run, next_folder
@@ -304,7 +312,7 @@ def _run(arguments: argparse.Namespace) -> int:
     recipe = _load(arguments)
     missing = make_plan(recipe).missing
     if missing:
-        raise RecipeError("the run cannot start here:\n" + "\n".join(f"  {one}" for one in missing))
+        raise DataError("the run cannot start here:\n" + "\n".join(f"  {one}" for one in missing))
     folder = arguments.out or next_folder(arguments.runs, recipe.name)
     run = Run.create(folder, recipe, _registry(), find_recipe(arguments.recipe).read_text())
     return _execute(run, arguments)

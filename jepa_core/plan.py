@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from jepa_core.config import EncoderConfig, ModelSize, PredictorConfig, SourceConfig
+from jepa_core.errors import DataError
 from jepa_core.recipe import PhaseUse, Recipe
 
 ADAM_BYTES = 8
 """Bytes of optimizer state a trained parameter: two fp32 moments."""
 GRADIENT_BYTES = 4
+MODULES = ("encoder", "predictor")
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,9 @@ class PhasePlan:
     batch_size: int
     trains: list[str]
     updates: str
-    trained_parameters: int
+    trained_parameters: int | None
     regularizers: list[str]
-    memory_bytes: int
+    memory_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,13 @@ class InputPlan:
 @dataclass(frozen=True)
 class ModelPlan:
     use: str
-    parameters: int
-    trainable: int
+    parameters: int | None
+    trainable: int | None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that `jepa plan` prints."""
+    """Everything that `jepa plan` prints. None is what the files that are missing would tell."""
 
     recipe: str
     seed: int
@@ -53,11 +55,11 @@ class Plan:
     inputs: list[InputPlan]
     encoder: ModelPlan
     predictor: ModelPlan
-    latent_dim: int
+    latent_dim: int | None
     window_steps: int
     phases: list[PhasePlan]
     evaluators: list[str]
-    memory_bytes: int
+    memory_bytes: int | None
     memory_here_bytes: int | None
     disk_free_bytes: int
     missing: list[str]
@@ -78,24 +80,24 @@ def make_plan(recipe: Recipe) -> Plan:
         and isinstance(encoder, EncoderConfig)
         and isinstance(predictor, PredictorConfig)
     )
-    missing = _missing(recipe)
-    sizes = (ModelSize(0, 0), ModelSize(0, 0)) if missing else (encoder.size(), predictor.size(encoder.latent_dim))
-    phases = [_phase(recipe, use, *sizes, known=not missing) for use in recipe.curriculum]
+    sizes = _sizes(encoder, predictor)
+    phases = [_phase(recipe, use, sizes) for use in recipe.curriculum]
+    memory = [phase.memory_bytes for phase in phases if phase.memory_bytes is not None]
     return Plan(
         recipe=recipe.name,
         seed=recipe.seed,
         source=recipe.source.component.name,
         inputs=[InputPlan(str(one.path), one.bytes) for one in source.inputs()],
-        encoder=_model(recipe.encoder.component.name, sizes[0]),
-        predictor=_model(recipe.predictor.component.name, sizes[1]),
-        latent_dim=0 if missing else encoder.latent_dim,
+        encoder=_model(recipe.encoder.component.name, sizes and sizes[0]),
+        predictor=_model(recipe.predictor.component.name, sizes and sizes[1]),
+        latent_dim=encoder.latent_dim if sizes else None,
         window_steps=recipe.windows.length,
         phases=phases,
         evaluators=[use.name for use in recipe.evaluators],
-        memory_bytes=max(phase.memory_bytes for phase in phases),
+        memory_bytes=max(memory) if memory else None,
         memory_here_bytes=_memory_here(),
         disk_free_bytes=shutil.disk_usage(Path.cwd()).free,
-        missing=missing,
+        missing=_missing(recipe),
     )
 
 
@@ -104,15 +106,24 @@ def _missing(recipe: Recipe) -> list[str]:
     return [f"{use.component.kind} {use.name}: {sentence}" for use in uses for sentence in use.config.missing()]
 
 
-def _model(use: str, size: ModelSize) -> ModelPlan:
-    return ModelPlan(use, size.parameters, size.trainable)
+def _sizes(encoder: EncoderConfig, predictor: PredictorConfig) -> tuple[ModelSize, ModelSize] | None:
+    """Sizes of encoder and predictor; None while the files that tell them are not there."""
+    try:
+        return encoder.size(), predictor.size(encoder.latent_dim)
+    except DataError:
+        return None
 
 
-def _phase(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelSize, known: bool) -> PhasePlan:
+def _model(use: str, size: ModelSize | None) -> ModelPlan:
+    return ModelPlan(use, size.parameters, size.trainable) if size else ModelPlan(use, None, None)
+
+
+def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | None) -> PhasePlan:
     config = use.config
-    trained = (encoder.trainable if "encoder" in config.trains else 0) + (
-        predictor.trainable if "predictor" in config.trains else 0
-    )
+    trained = memory = None
+    if sizes:
+        trained = sum(size.trainable for size, name in zip(sizes, MODULES, strict=True) if name in config.trains)
+        memory = _memory(recipe, use, *sizes, trained)
     return PhasePlan(
         name=use.name,
         use=use.component.name,
@@ -122,7 +133,7 @@ def _phase(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelSi
         updates=config.updates,
         trained_parameters=trained,
         regularizers=[one.name for one in use.regularizers],
-        memory_bytes=_memory(recipe, use, encoder, predictor, trained) if known else 0,
+        memory_bytes=memory,
     )
 
 

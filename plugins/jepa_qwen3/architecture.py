@@ -52,3 +52,12 @@ class Architecture:
         """
         queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
         return 6 * self.hidden_size + 6 * queries + 5 * keys + 4 * self.intermediate_size
+
+
+PUBLISHED: dict[str, Architecture] = {
+    "Qwen3-0.6B": Architecture(1024, 28, 16, 8, 128, 3072, 151_936),
+    "Qwen3-1.7B": Architecture(2048, 28, 16, 8, 128, 6144, 151_936),
+    "Qwen3-4B": Architecture(2560, 36, 32, 8, 128, 9728, 151_936),
+    "Qwen3-8B": Architecture(4096, 36, 32, 8, 128, 12_288, 151_936),
+}
+"""Sizes of the published models, to plan with before the weights are here (Qwen3 technical report, table 1)."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from jepa_core.config import Config, EncoderConfig, ModelSize
-from jepa_qwen3.architecture import Architecture
+from jepa_qwen3.architecture import PUBLISHED, Architecture
 from jepa_qwen3.folder import missing_files, read_architecture
 
 RANDOM = "random"
@@ -89,11 +89,15 @@ class Qwen3Config(EncoderConfig):
 
     @property
     def architecture(self) -> Architecture:
-        """Sizes of the backbone.
+        """Sizes of the backbone; of a folder that is not there yet, those of the published model of that name.
 
         Raises DataError or UnsafeArtefactError if the folder's config.json is missing or refused.
         """
-        return Architecture(**self.random.model_dump()) if self.folder is None else read_architecture(self.folder)
+        if self.folder is None:
+            return Architecture(**self.random.model_dump())
+        if not self.folder.exists() and self.folder.name in PUBLISHED:
+            return PUBLISHED[self.folder.name]
+        return read_architecture(self.folder)
 
     @property
     def latent_dim(self) -> int:

@@ -2,53 +2,33 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from commands import RECIPE, install
+from commands import RECIPE, REPOSITORY, install
 from jepa_core.config import PhaseConfig
 from jepa_core.errors import PluginError
 from jepa_core.plugin import Component, discover
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
-THIRD_PARTY = '''
-from typing import ClassVar
-from pydantic import Field
-from jepa_core.config import PhaseConfig
-from jepa_core.plugin import Component, hookimpl
+PAGE = (REPOSITORY / "docs" / "write-a-phase.md").read_text()
 
-class CautiousConfig(PhaseConfig):
-    """Trains the predictor on slightly noisy latents."""
-    trains: ClassVar = frozenset({"predictor"})
-    noise: float = Field(0.1, ge=0, description="standard deviation of the noise")
 
-@hookimpl
-def jepa_components():
-    yield Component("phase", "cautious", CautiousConfig, "cautious_phase:Cautious")
-'''
-THIRD_PARTY_PHASE = """
-import torch
-from jepa_core.contracts import Latents, Phase
-
-class Cautious(Phase):
-    def loss(self, learner, batch, generator):
-        clean = learner.latents(batch)
-        noise = self.config.noise * torch.randn(clean.states.shape, generator=generator)
-        noisy = Latents(clean.static, clean.states + noise, clean.actions, clean.mask)
-        predicted = learner.predictor(noisy).next_states
-        return {"cautious": (predicted[:, :-1] - clean.states[:, 1:]).abs().mean(-1)[clean.mask[:, 1:]].mean()}
-"""
+def block(name: str) -> str:
+    """The file that the page on writing a phase shows under its name."""
+    return re.search(rf"```python\n# {re.escape(name)}\n(.*?)```", PAGE, re.DOTALL)[1]
 
 
 @pytest.fixture
 def cautious(tmp_path: Path) -> Path:
     folder = install(tmp_path / "cautious", "jepa-cautious", "cautious = cautious")
-    (folder / "cautious.py").write_text(THIRD_PARTY)
-    (folder / "cautious_phase.py").write_text(THIRD_PARTY_PHASE)
+    (folder / "cautious.py").write_text(block("cautious.py"))
+    (folder / "cautious_phase.py").write_text(block("cautious_phase.py"))
     return folder
 
 
@@ -100,7 +80,7 @@ def test_a_misspelt_hook_makes_a_plugin_broken(tmp_path: Path, monkeypatch: pyte
 
 def test_two_packages_with_one_name_are_refused_naming_both(jepa: Jepa, cautious: Path, tmp_path: Path) -> None:
     twin = install(tmp_path / "twin", "jepa-twin", "twin = twin_phase")
-    (twin / "twin_phase.py").write_text(THIRD_PARTY)
+    (twin / "twin_phase.py").write_text(block("cautious.py"))
     refused = jepa("ls", packages=(cautious, twin))
     assert refused.returncode == 4
     assert "jepa-cautious" in refused.stderr and "jepa-twin" in refused.stderr and "Traceback" not in refused.stderr

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -199,3 +199,29 @@ def test_an_empty_folder_restores_nothing(tmp_path: Path) -> None:
     (tmp_path / "00000001-00" / "state.bin").write_bytes(b"")
     with pytest.raises(UnsafeArtefactError, match="state.bin"):
         restore_checkpoint(tmp_path, progress)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs the rights of root")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_one_clear_error_and_the_run_goes_on_when_there_is_room(
+    jepa: Jepa, recipe_file: Path, small_disk: Path, tmp_path: Path, uninterrupted: Path
+) -> None:
+    run, stores = small_disk / "run", tmp_path / "stores"
+    (small_disk / "others").write_bytes(bytes(950_000))
+    full = jepa("run", recipe_file, "--out", run, JEPA_STORES=str(stores))
+    assert full.returncode == 1, full.stderr
+    assert "the disk is full" in full.stderr and "Traceback" not in full.stderr
+    (small_disk / "others").unlink()
+    resumed = jepa("resume", run, JEPA_STORES=str(stores))
+    assert resumed.returncode == 0, resumed.stderr
+    assert results(run) == results(uninterrupted)

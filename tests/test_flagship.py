@@ -1,0 +1,164 @@
+"""The main job, as a user starts it: `jepa run clin_jepa`, small, on synthetic and on real tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from jepa_core.store import Store
+from jepa_core.trajectories import SPLITS
+
+SMALL = (
+    "source.synthetic.stays=40",
+    "curriculum.predictor_warmup.steps=2",
+    "curriculum.joint_refinement.steps=3",
+    "curriculum.ema_alignment.steps=1",
+    "curriculum.predictor_finalization.steps=3",
+    "evaluators.rollout_drift.contexts=[6, 12]",
+    "evaluators.rollout_drift.horizon=12",
+    "evaluators.rollout_drift.bootstrap=100",
+)
+PHASES = ["predictor_warmup", "joint_refinement", "ema_alignment", "hard_sync", "predictor_finalization"]
+WRITTEN = ("*.json", "*.jsonl", "*.html", "*.yaml", "*.csv")
+
+
+def jepa(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in ("MIMIC_IV", "QWEN3")}
+    command = [sys.executable, "-m", "jepa_core", *arguments]
+    return subprocess.run(command, env=inherited | environment, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs of the flagship with one seed; the second with every socket refused."""
+    folder = tmp_path_factory.mktemp("flagship")
+    (folder / "blocked").mkdir()
+    (folder / "blocked" / "sitecustomize.py").write_text(
+        "import socket\ndef refuse(*a, **k):\n    raise OSError('the network was used')\n"
+        "socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse\n"
+    )
+    path = os.pathsep.join(filter(None, [str(folder / "blocked"), os.environ.get("PYTHONPATH")]))
+    for out, environment in (("first", {}), ("second", {"PYTHONPATH": path})):
+        done = jepa("run", "clin_jepa", *SMALL, "--out", f"runs/{out}", folder=folder, **environment)
+        assert done.returncode == 0, done.stderr
+        (folder / f"{out}.log").write_text(done.stdout + done.stderr)
+    return folder
+
+
+def test_the_flagship_ends_in_a_report_with_every_phase_and_control(folder: Path) -> None:
+    run = folder / "runs" / "first"
+    report = (run / "report.html").read_text()
+    for phase in PHASES:
+        assert phase.replace("_", " ") in report.lower()
+    for control in ("persistence", "mean latent", "shuffled actions", "untrained"):
+        assert control in report
+    attrition = json.loads((run / "data.json").read_text())["attrition"]
+    assert attrition[0]["trajectories"] == 40 > attrition[-1]["trajectories"]
+    logged = [json.loads(line)["phase"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert list(dict.fromkeys(logged)) == [phase for phase in PHASES if phase != "hard_sync"]
+
+
+def test_two_runs_with_one_seed_find_the_same_byte_for_byte_with_sockets_blocked(folder: Path) -> None:
+    first, second = (
+        {path.name: path.read_bytes() for path in (folder / "runs" / one / "findings").iterdir()}
+        for one in ("first", "second")
+    )
+    assert first == second and len(first) > 2
+
+
+def test_the_split_is_70_15_15_by_subject(folder: Path) -> None:
+    (path,) = (one for one in (folder / "runs" / "stores").iterdir() if (one / "zarr.json").is_file())
+    store = Store(path)
+    subjects = {name: set(store.subject[store.split == number]) for number, name in enumerate(SPLITS)}
+    assert (
+        not subjects["train"] & (subjects["tuning"] | subjects["held_out"])
+        and not subjects["tuning"] & subjects["held_out"]
+    )
+    shares = np.array([len(subjects[name]) for name in SPLITS]) / len(np.unique(store.subject))
+    assert np.allclose(shares, (0.7, 0.15, 0.15), atol=0.05)
+
+
+def leaked(folder: Path, run: Path, log: str) -> set[str]:
+    """Identifiers of the store that stand in anything a run shows or writes besides the store."""
+    (path,) = (one for one in (folder / "runs" / "stores").iterdir() if (one / "zarr.json").is_file())
+    store = Store(path)
+    identifiers = {str(value) for value in np.concatenate([store.identifier, store.subject])}
+    written = log + "".join(path.read_text() for pattern in WRITTEN for path in run.rglob(pattern))
+    return {one for one in identifiers if one in written}
+
+
+def test_no_identifier_reaches_a_log_a_report_or_a_finding(folder: Path) -> None:
+    assert leaked(folder, folder / "runs" / "first", (folder / "first.log").read_text()) == set()
+
+
+def test_no_text_of_a_record_reaches_a_log_a_report_or_a_finding(folder: Path) -> None:
+    run = folder / "runs" / "first"
+    written = (folder / "first.log").read_text() + "".join(
+        path.read_text() for pattern in WRITTEN for path in run.rglob(pattern) if path.name != "fitted.json"
+    )
+    assert "Heart rate:" not in written and "h | " not in written
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as one of Qwen3 is distributed: config, bf16 weights with a head, tokenizer; only far smaller."""
+    folder = tmp_path_factory.mktemp("Qwen3-small")
+    torch.manual_seed(0)
+    sizes = {
+        "vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 64,
+    }  # fmt: skip
+    Qwen3ForCausalLM(Qwen3Config(**sizes)).to(torch.bfloat16).save_pretrained(folder)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=257, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet)
+    tokenizer.train_from_iterator([], trainer)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def test_pretrained_weights_stay_frozen_under_adapters(folder: Path, pretrained: Path) -> None:
+    short = ("encoder.max_tokens=24", "encoder.precision=fp32")  # a byte is a token here
+    done = jepa("run", "clin_jepa", *SMALL, *short, "--out", "runs/lora", folder=folder, QWEN3=str(pretrained))
+    assert done.returncode == 0, done.stderr
+    with safe_open(folder / "runs" / "lora" / "model.safetensors", "pt") as model:
+        encoder = [name for name in model.keys() if name.startswith("encoder.")]  # noqa: SIM118 - not a mapping
+        assert encoder and all("lora_" in name for name in encoder)
+        moved = [model.get_tensor(name).abs().max() > 0 for name in encoder if "lora_B" in name]
+        assert moved and all(moved)
+        differs = [
+            (model.get_tensor(name) != model.get_tensor(name.replace("encoder.", "target.", 1))).any()
+            for name in encoder
+        ]
+        assert not any(differs), "after the hard sync the target is the encoder"
+
+
+def test_the_real_demo_ends_in_a_report(real_data: Path, tmp_path: Path) -> None:
+    done = jepa(
+        "run", "clin_jepa", *SMALL, "--out", "runs/demo", folder=tmp_path, MIMIC_IV=str(real_data / "mimic-iv-demo")
+    )
+    assert done.returncode == 0, done.stderr
+    counts = json.loads((tmp_path / "runs" / "demo" / "data.json").read_text())
+    assert counts["attrition"][0]["trajectories"] == 140
+    assert sum(split["subjects"] for split in counts["splits"]) <= 100
+    assert leaked(tmp_path, tmp_path / "runs" / "demo", done.stdout + done.stderr) == set()
+
+
+def test_a_missing_table_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "tables" / "icu").mkdir(parents=True)
+    done = jepa("run", "clin_jepa", folder=tmp_path, MIMIC_IV="tables")
+    assert done.returncode == 3
+    assert "icu/chartevents" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
