@@ -180,27 +180,29 @@ def _values(store: Store, role: Role, chosen: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _targets(store: Store) -> Iterator[dict[str, Any]]:
-    """Known values and prevalence of every label (one a step) and outcome (one a trajectory), by split.
+    """Known and unknown values of every label (one a step) and outcome (one a trajectory), by split, and their mean: the
+    prevalence where the values are only ever 0 or 1 (`positive` counts them there)."""
+    for name in store.label_names:
+        yield from _target("label", name, store.label(name), np.repeat(store.split, store.steps))
+    for name in store.outcome_names:
+        yield from _target("outcome", name, store.outcome(name), store.split)
 
-    They are the arrays called `label_<name>` and `outcome_<name>`: below 0 or NaN is unknown; of those that are only
-    ever 0 or 1 the mean is the prevalence.
-    """
-    owner_split = {"label": np.repeat(store.split, store.steps), "outcome": store.split}
-    for name in store.array_names():
-        kind, _, target = name.partition("_")
-        if kind not in owner_split or not target:
-            continue
-        values = store.array(name)
-        if values.ndim != 1 or values.dtype.kind not in "biuf" or len(values) != len(owner_split[kind]):
-            continue
-        known = ~np.isnan(values) if values.dtype.kind == "f" else values >= 0
-        for number, split in enumerate(SPLITS):
-            chosen = known & (owner_split[kind] == number)
-            mean = round(float(values[chosen].mean()), 6) if chosen.any() else None
-            counts = {"known": int(chosen.sum()), "unknown": int((owner_split[kind] == number).sum() - chosen.sum())}
-            binary = bool(np.isin(values[known], (0, 1)).all())
-            measure = {"positive": int(values[chosen].sum()) if binary else None, "mean": mean}
-            yield {"kind": kind, "name": target, "split": split, **counts, **measure}
+
+def _target(kind: str, name: str, values: np.ndarray, splits: np.ndarray) -> Iterator[dict[str, Any]]:
+    known = ~np.isnan(values)
+    binary = bool(np.isin(values[known], (0, 1)).all())
+    for number, split in enumerate(SPLITS):
+        own = splits == number
+        chosen = values[own & known].astype(np.float64)
+        yield {
+            "kind": kind,
+            "name": name,
+            "split": split,
+            "known": len(chosen),
+            "unknown": int(own.sum()) - len(chosen),
+            "positive": int(chosen.sum()) if binary else None,
+            "mean": round(float(chosen.mean()), 6) if len(chosen) else None,
+        }
 
 
 # --- text -------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import zarr
 
 from jepa_core import inspection
 from jepa_core.errors import DataError, RecipeError
@@ -126,24 +125,32 @@ def test_neither_page_nor_text_holds_an_identifier_a_text_or_a_time(store: Store
             assert secret not in told
 
 
-def test_prevalence_of_labels_and_outcomes_is_told_by_split_and_unknown_ones_do_not_count(store: Store) -> None:
-    total = int(store.steps.sum())
-    label = np.arange(total) % 3 - 1
-    outcome = np.where(np.arange(len(store)) == 0, np.nan, np.arange(len(store)) * 0.5)
-    group = zarr.open_group(store.path, mode="r+")
-    group.create_array("label_alarm", data=label.astype(np.int8))
-    group.create_array("outcome_days", data=outcome.astype(np.float32))
-    group.create_array("label_name", data=np.zeros(2, dtype=np.int8))
-    rows = inspect_store(Store(store.path))["targets"]
-    assert {(row["kind"], row["name"]) for row in rows} == {("label", "alarm"), ("outcome", "days")}
-    alarm, days = ([row for row in rows if row["name"] == name] for name in ("alarm", "days"))
-    assert sum(row["known"] for row in alarm) == (label >= 0).sum()
-    assert sum(row["unknown"] for row in alarm) == (label < 0).sum()
-    assert sum(row["positive"] for row in alarm) == (label == 1).sum()
-    of_first_split = np.repeat(store.split, store.steps) == 0
-    assert alarm[0]["mean"] == pytest.approx(label[of_first_split & (label >= 0)].mean(), abs=1e-6)
-    assert sum(row["unknown"] for row in days) == 1 and days[0]["positive"] is None
-    assert days[0]["mean"] == pytest.approx(np.nanmean(outcome[store.split == 0]), abs=1e-6)
+def test_prevalence_of_labels_and_outcomes_is_told_by_split_and_unknown_ones_do_not_count(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    steps = random.integers(1, 9, 12)
+    total = int(steps.sum())
+    alarm = np.where(np.arange(total) % 3 == 0, np.nan, np.arange(total) % 3 - 1).astype(np.float32)
+    days = np.where(np.arange(12) == 0, np.nan, np.arange(12) * 0.5).astype(np.float32)
+    block = Trajectories(
+        np.arange(12), np.arange(12), np.arange(12) % 2, steps, some_events(random, 12, (0,)),
+        some_events(random, total, (1, 2)), some_events(random, total, (3,)), np.array(["x"], dtype=object),
+        labels={"alarm": alarm}, outcomes={"days": days},
+    )  # fmt: skip
+    with StoreWriter(tmp_path / "store", "toy", "0") as writer:
+        writer.append(block)
+        writer.channels(CHANNELS)
+    page = inspect_store(Store(tmp_path / "store"))
+    found = {(row["name"], row["split"]): row for row in page["targets"]}
+    assert len(found) == 6 and {row["kind"] for row in page["targets"]} == {"label", "outcome"}
+    for number, split in enumerate(("train", "tuning")):
+        own = alarm[np.repeat(block.split, steps) == number]
+        row = found["alarm", split]
+        assert (row["known"], row["unknown"]) == ((~np.isnan(own)).sum(), np.isnan(own).sum())
+        assert row["positive"] == np.nansum(own) and row["mean"] == pytest.approx(np.nanmean(own), abs=1e-6)
+        assert found["days", split]["mean"] == pytest.approx(np.nanmean(days[block.split == number]), abs=1e-6)
+        assert found["days", split]["positive"] is None
+    assert found["alarm", "held_out"]["mean"] is None and found["alarm", "held_out"]["known"] == 0
+    assert "labels and outcomes" in inspection_text(page)
 
 
 def test_the_store_of_a_run_is_found_and_its_rendering_named(jepa: Jepa, recipe_file: Path, tmp_path: Path) -> None:
