@@ -180,8 +180,8 @@ def _values(store: Store, role: Role, chosen: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _targets(store: Store) -> Iterator[dict[str, Any]]:
-    """Known and unknown values of every label (one a step) and outcome (one a trajectory), by split, and their mean: the
-    prevalence where the values are only ever 0 or 1 (`positive` counts them there)."""
+    """Known and unknown values of every label (one a step) and outcome (one a trajectory), by split, and their mean:
+    the prevalence where the values are only ever 0 or 1 (`positive` counts them there)."""
     for name in store.label_names:
         yield from _target("label", name, store.label(name), np.repeat(store.split, store.steps))
     for name in store.outcome_names:

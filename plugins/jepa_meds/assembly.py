@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from jepa_core.trajectories import Events, Trajectories
 from jepa_meds.codes import ACTION, HIDDEN, STATE, Codes
 from jepa_meds.config import MedsConfig
+from jepa_meds.labels import Labels, read_labels
 from jepa_meds.reading import NO_TIME, Rows, Shard
 from jepa_meds.survey import Episodes
 
@@ -20,7 +22,7 @@ _YEAR = 365.25 * 24 * HOUR
 
 
 class Assembly:
-    """Makes trajectories of episodes. split: (N,) of each episode. channel: channel of each code."""
+    """Makes trajectories of episodes. split: (N,) of each episode. channel: channel of each code. labels: by name."""
 
     def __init__(
         self, config: MedsConfig, codes: Codes, channel: np.ndarray, episodes: Episodes, split: np.ndarray
@@ -30,9 +32,14 @@ class Assembly:
         self._channel = channel
         self._episodes = episodes
         self._split = split
+        self.labels: dict[str, Labels] = {}
         self._step = round(config.step_hours * HOUR)
         length = episodes.end - episodes.start
         self._steps = np.minimum(-(-length // self._step), config.max_steps)
+
+    def place(self, path: Path) -> Labels:
+        """The labels of a task, each at its step."""
+        return read_labels(path, self._episodes, self._steps, self._step)
 
     def blocks(self, shards: Sequence[Shard]) -> Iterator[Trajectories]:
         """All trajectories, those of a few subjects at a time."""
@@ -66,6 +73,7 @@ class Assembly:
             state=events[1],
             action=events[2],
             texts=texts,
+            labels={name: one.of(chosen, steps) for name, one in self.labels.items()},
         )
 
     def _dynamic(self, rows: Rows, code: np.ndarray, chosen: np.ndarray, runs: int) -> list[tuple[np.ndarray, ...]]:

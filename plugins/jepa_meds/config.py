@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from jepa_core.config import Config, Input, SourceConfig
-from jepa_meds.layout import CODES, DATASET, SPLITS, shards
+from jepa_meds.layout import CODES, DATASET, SPLITS, label_files, shards
 
 
 def _compiles(pattern: str) -> str:
@@ -67,7 +67,10 @@ class MedsConfig(SourceConfig):
     allow_empty: tuple[Pattern, ...] = Field(
         (), description="expressions of `actions`, `exclude` and `units` that may match no code of the data"
     )
-    label: Literal["description", "code"] = Field(
+    labels: dict[str, str] = Field(
+        {}, description="task labels by name: for each a folder (or file) of parquet in the MEDS label schema"
+    )
+    names: Literal["description", "code"] = Field(
         "description", description="how the texts call a code: its description in metadata/codes.parquet, or itself"
     )
     split: SplitConfig = Field(SplitConfig(), description="how subjects are divided into train, tuning and held_out")
@@ -77,6 +80,9 @@ class MedsConfig(SourceConfig):
         for pattern in self.units:
             if re.compile(pattern).groups != 1:
                 raise ValueError(f"units: {pattern} must have one group, which is the unit")
+        for name in self.labels:
+            if not name.isidentifier():
+                raise ValueError(f"labels: the name {name} must be a plain identifier, such as mortality")
         strangers = set(self.allow_empty) - {*self.actions, *self.exclude, *self.units}
         if strangers:
             raise ValueError(f"allow_empty: {min(strangers)} is none of the expressions of actions, exclude and units")
@@ -90,12 +96,22 @@ class MedsConfig(SourceConfig):
         """The shards, and the metadata that there are."""
         metadata = (self.folder / name for name in (DATASET, CODES, SPLITS))
         found = [*shards(self.folder), *(path for path in metadata if path.is_file())]
+        found += [path for _, path in self.label_inputs()]
         return [Input(path, path.stat().st_size) for path in found]
 
+    def label_inputs(self) -> list[tuple[str, Path]]:
+        """Every label file with the name of its label."""
+        return [(name, path) for name, place in self.labels.items() for path in label_files(Path(place).expanduser())]
+
     def missing(self) -> list[str]:
-        """What is not there: the folder, or any shard in it."""
+        """What is not there: the folder, any shard in it, or the files of a label."""
         if not self.folder.is_dir():
             return [f"the folder {self.folder} is not there; set `path` to the folder that holds data/ and metadata/"]
         if not shards(self.folder):
             return [f"{self.folder} has no data/**/*.parquet; set `path` to the folder that holds data/ and metadata/"]
-        return []
+        named = {name for name, _ in self.label_inputs()}
+        return [
+            f"no label file is at {place}; set `labels.{name}` to a folder with *.parquet in the MEDS label schema"
+            for name, place in self.labels.items()
+            if name not in named
+        ]

@@ -20,3 +20,8 @@ def shards(folder: Path) -> list[Path]:
 def is_special(code: str, special: str) -> bool:
     """Whether a code is MEDS_BIRTH or MEDS_DEATH, which may be the beginning of a longer one."""
     return code == special or code.startswith(special + "//")
+
+
+def label_files(path: Path) -> list[Path]:
+    """The files of a task's labels: one file, or all below a folder."""
+    return [path] if path.is_file() else sorted(path.rglob("*.parquet"))

@@ -152,7 +152,8 @@ def _check_schema(path: Path, schema: pa.Schema) -> None:
             )
 
 
-def _is_time(kind: pa.DataType) -> bool:
+def is_time(kind: pa.DataType) -> bool:
+    """Whether a column can hold times: timestamps without a zone, or nothing at all."""
     return types.is_null(kind) or (types.is_timestamp(kind) and kind.tz is None)
 
 
@@ -167,7 +168,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 _TYPES = {
     "subject_id": (types.is_integer, "int64"),
-    "time": (_is_time, "timestamp[us] without a time zone"),
+    "time": (is_time, "timestamp[us] without a time zone"),
     "code": (_is_text, "string"),
     "numeric_value": (_is_number, "float32"),
     "text_value": (lambda kind: types.is_null(kind) or _is_text(kind), "large_string"),

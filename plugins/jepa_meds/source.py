@@ -20,6 +20,7 @@ from jepa_meds import render
 from jepa_meds.assembly import Assembly
 from jepa_meds.codes import Codes
 from jepa_meds.config import MedsConfig
+from jepa_meds.labels import placements
 from jepa_meds.layout import shards
 from jepa_meds.metadata import read_dataset, read_descriptions, split_of
 from jepa_meds.reading import Shard
@@ -45,17 +46,19 @@ class MedsSource(Source):
 
     def fingerprint(self) -> str:
         """Digest of the files, of the options that change the store, and of the extraction's version."""
-        options = self.config.model_dump(mode="json", exclude={"path", "label", "allow_empty"})
+        options = self.config.model_dump(mode="json", exclude={"path", "names", "allow_empty", "labels"})
         digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
         digest.update(f"extraction {EXTRACTION_VERSION}".encode())
         self._refuse_missing()
+        labels = {path: name for name, path in self.config.label_inputs()}
         for one in self.config.inputs():
-            digest.update(f"{one.path.relative_to(self.config.folder).as_posix()} ".encode())
+            place = one.path.relative_to(self.config.folder).as_posix() if one.path not in labels else one.path.name
+            digest.update(f"{labels.get(one.path, '')} {place} ".encode())
             digest_pieces(one.path, digest)
         return digest.hexdigest()
 
     def build(self, writer: StoreWriter, scratch: Path) -> None:
-        """Write the trajectories to `writer`, and the tables `attrition` and `dataset` about them."""
+        """Write the trajectories to `writer`, and the tables `attrition`, `dataset` and `labels` about them."""
         config, codes = self.config, Codes(self.config)
         self._refuse_missing()
         dataset = read_dataset(config.folder)
@@ -74,10 +77,12 @@ class MedsSource(Source):
         channels, channel = codes.channels(descriptions)
         writer.channels(channels)
         assembly = Assembly(config, codes, channel, episodes, self._split(episodes))
+        assembly.labels = {name: assembly.place(Path(place).expanduser()) for name, place in config.labels.items()}
         for block in assembly.blocks(parts):
             writer.append(block)
         writer.record("attrition", survey.attrition())
         writer.record("dataset", [dataset])
+        writer.record("labels", list(placements(assembly.labels)))
 
     def declare(self, channels: Sequence[Channel]) -> None:
         """Take up the channels of the store, which depend on the data."""
@@ -92,11 +97,11 @@ class MedsSource(Source):
             raise RecipeError(
                 f"the source meds renders the modality text, not {modality}; choose an encoder that reads texts"
             )
-        names = [channel.label if self.config.label == "description" else channel.name for channel in self._channels]
+        names = [channel.label if self.config.names == "description" else channel.name for channel in self._channels]
         return render.render_text(trajectories, self._channels, names, self.config.step_hours)
 
     def rendering_fingerprint(self, modality: str) -> str:
-        return f"meds {modality} {render.VERSION} {self.config.label}"
+        return f"meds {modality} {render.VERSION} {self.config.names}"
 
     def _split(self, episodes: Episodes) -> np.ndarray:
         split = self.config.split

@@ -42,11 +42,11 @@ def test_an_episode_shows_what_happened_from_its_start_to_before_its_end(folder:
 def test_texts_can_call_a_code_by_itself_and_that_renders_the_same_store(folder: Folder, tmp_path: Path) -> None:
     folder.describe({"LAB//220045//bpm": "Heart rate"})
     described, coded = (
-        build(folder.path, tmp_path / "stores", **OPTIONS, label=one) for one in ("description", "code")
+        build(folder.path, tmp_path / "stores", **OPTIONS, names=one) for one in ("description", "code")
     )
     assert described.store.path == coded.store.path
     assert coded.texts[0][1][0] == "t=0h | ICU_ADMISSION//MICU. LAB//220045//bpm: 88."
-    sources = [MedsSource(MedsConfig(path="x", label=one)) for one in ("description", "code")]
+    sources = [MedsSource(MedsConfig(path="x", names=one)) for one in ("description", "code")]
     assert sources[0].rendering_fingerprint("text") != sources[1].rendering_fingerprint("text")
 
 
@@ -175,7 +175,7 @@ def test_another_file_or_option_gives_another_fingerprint_and_another_place_does
     assert fingerprint(folder.path.rename(tmp_path / "moved")) == first
     moved = tmp_path / "moved"
     assert fingerprint(moved, step_hours=2.0) != first != fingerprint(moved, exclude=["DRG//.*"])
-    assert fingerprint(moved, label="code") == first
+    assert fingerprint(moved, names="code") == first
     Folder(moved).split(names=["train"] * 5 + ["tuning"])
     changed = fingerprint(moved)
     Folder(moved).write({"0.parquet": cohort()[:-1]})
