@@ -194,7 +194,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What differs between what a store was built from and what one is to be built from, in words."""
     old, new = _flat(before.get("options", {})), _flat(now.get("options", {}))
     told = [
-        f"source.{key} was {old.get(key)} and is {new.get(key)}"
+        f"source.{key} was {old.get(key, 'not set')} and is {new.get(key, 'not set')}"
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]

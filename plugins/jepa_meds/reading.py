@@ -56,9 +56,8 @@ class Shard:
     Raises DataError naming the file and the column that is missing or has the wrong type.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.name = name
         try:
             schema = pq.read_schema(path)
         except (pa.ArrowException, OSError) as error:

@@ -63,7 +63,7 @@ class MedsSource(Source):
         self._refuse_missing()
         dataset = read_dataset(config.folder)
         descriptions = read_descriptions(config.folder)
-        parts = [Shard(path, path.relative_to(config.folder).as_posix()) for path in shards(config.folder)]
+        parts = [Shard(path) for path in shards(config.folder)]
         _refuse_unknown_columns(config, parts)
         survey = Survey(parts, codes, by_subject=config.trajectory == "subject")
         codes.check_expressions(descriptions)
