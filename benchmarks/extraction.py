@@ -20,7 +20,7 @@ from pathlib import Path
 
 import duckdb
 
-from jepa_core.pipeline import open_store
+from jepa_core.preparation import open_store
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.source import MimicIVSource
 from jepa_mimic_iv.synthetic import write_tables

@@ -258,6 +258,12 @@ def _plugins_text(page: dict[str, Any], traceback: bool) -> str:
     return "\n".join(lines)
 
 
+def _inspect(arguments: argparse.Namespace) -> None:
+    from jepa_core.inspection import find_store, inspect_store, inspection_text
+
+    _print(inspect_store(find_store(arguments.store)), arguments, inspection_text)
+
+
 # --- commands that write ----------------------------------------------------------------------------------------------
 
 
@@ -274,6 +280,26 @@ def _cp(arguments: argparse.Namespace) -> None:
     destination.parent.mkdir(parents=True, exist_ok=True)
     destination.write_bytes(source.read_bytes())
     print(destination)
+
+
+def _prepare(arguments: argparse.Namespace) -> None:
+    from jepa_core.errors import RecipeError
+
+    os.umask(0o077)  # what is made from records is for its owner alone
+    recipe = _load(arguments)
+    missing = recipe.source.config.missing()
+    if missing:
+        raise RecipeError("the data cannot be prepared here:\n" + "\n".join(f"  {one}" for one in missing))
+    from jepa_core.preparation import prepare_data, summary_text
+    from jepa_core.progress import Interrupt
+    from jepa_core.run import stores_folder
+
+    try:
+        with Interrupt().listening():
+            prepared = prepare_data(recipe, stores_folder(arguments.runs))
+    except Preempted:
+        raise Preempted("interrupted; what is finished is kept, and the same command goes on from there") from None
+    _print(prepared.summary(), arguments, summary_text)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -377,10 +403,11 @@ def _parser() -> argparse.ArgumentParser:
     run = add("run", _run, "run a recipe, from raw data to a report")
     _recipe_arguments(run)
     run.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the run (default: RUNS/<recipe>-<number>)")
-    run.add_argument(
-        "--runs", type=Path, default=Path("runs"), metavar="RUNS", help="where runs and stores are kept (default: runs)"
-    )
-    run.add_argument("--quiet", action="store_true", help="say only what went wrong")
+    _runs_arguments(run)
+    prepare = add("prepare", _prepare, "build a recipe's store and render it, and no more")
+    _recipe_arguments(prepare)
+    _runs_arguments(prepare)
+    _json_argument(prepare)
     resume = add("resume", _resume, "go on with a run that was stopped")
     resume.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     resume.add_argument("--quiet", action="store_true", help="say only what went wrong")
@@ -391,6 +418,9 @@ def _parser() -> argparse.ArgumentParser:
         sub = add(name, command, text)
         _recipe_arguments(sub)
         _json_argument(sub)
+    inspect = add("inspect", _inspect, "what is in a store: counts, channels, missingness, lengths, splits, attrition")
+    inspect.add_argument("store", type=Path, metavar="STORE", help="folder of a store, or of a run")
+    _json_argument(inspect)
     ls = add("ls", _ls, "list recipes and components")
     kinds = ["all", "recipes", "sources", "encoders", "predictors", "phases", "regularizers", "evaluators"]
     ls.add_argument("what", nargs="?", choices=kinds, default="all", metavar="WHAT", help=", ".join(kinds))
@@ -427,6 +457,13 @@ def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="changes, such as curriculum.hard_sync=null seed=1"
     )
+
+
+def _runs_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="RUNS", help="where runs and stores are kept (default: runs)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="say only what went wrong")
 
 
 def _json_argument(parser: argparse.ArgumentParser) -> None:

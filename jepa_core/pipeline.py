@@ -8,19 +8,16 @@ import io
 import json
 import logging
 import shutil
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save
 
 from jepa_core.checkpoint import restore_checkpoint
-from jepa_core.config import EncoderConfig
-from jepa_core.contracts import Encoder, Evaluation, Source
+from jepa_core.contracts import Encoder, Evaluation
 from jepa_core.curriculum import Listener, Progress, Stage, run_curriculum
 from jepa_core.dataset import Dataset
 from jepa_core.errors import DataError, RunError
@@ -28,12 +25,11 @@ from jepa_core.files import disk_errors, write_atomically, write_json
 from jepa_core.findings import Findings, Table
 from jepa_core.learner import Learner
 from jepa_core.plan import make_plan
+from jepa_core.preparation import describe, facts, prepare_data
 from jepa_core.recipe import PhaseUse, Use
 from jepa_core.report import write_report
-from jepa_core.run import Run, locked, now
-from jepa_core.store import Store, StoreWriter
+from jepa_core.run import Run, now
 from jepa_core.target import EncoderUnder
-from jepa_core.trajectories import SPLITS
 from jepa_core.windows import Windows
 
 log = logging.getLogger("jepa")
@@ -59,54 +55,17 @@ def execute(run: Run) -> None:
 
 
 def prepare(run: Run) -> Dataset:
-    """The dataset of a run; its store is built first if it is not there.
+    """The dataset of a run; its store and its rendering are made first if they are not there.
 
     Raises DataError if the data break their contract, or are not those that the run began on.
     """
-    source: Source = _build(run.recipe.source)
-    store = open_store(source, run.recipe.source.component.name, run.stores)
-    run.note_dataset(
-        {
-            "source": store.attributes["source"],
-            "fingerprint": store.fingerprint,
-            "content": store.content,
-            "trajectories": len(store),
-            "subjects": len(np.unique(store.subject)),
-            "steps": int(store.steps.sum()),
-        }
-    )
+    prepared = prepare_data(run.recipe, run.stores)
+    store = prepared.store
+    run.note_dataset(facts(store))
     write_json(run.folder / "data.json", describe(store))
     write_json(run.folder / "plan.json", make_plan(run.recipe).to_dict())
     log.info("data: %d trajectories, %d steps", len(store), int(store.steps.sum()))
-    encoder: EncoderConfig = run.recipe.encoder.config
-    return Dataset.open(store, source, encoder.modality)
-
-
-def open_store(source: Source, name: str, folder: Path) -> Store:
-    """The store of a source in `folder`, built if it is not there."""
-    fingerprint = source.fingerprint()
-    path = folder / f"{name}-{fingerprint[:12]}"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with locked(folder / f".{path.name}.lock", f"another jepa command is building {path}; wait for it"):
-        if not path.exists():
-            log.info("building the store %s", path)
-            with (
-                tempfile.TemporaryDirectory(dir=folder, prefix=".scratch-") as scratch,
-                StoreWriter(path, name, fingerprint) as writer,
-            ):
-                source.build(writer, Path(scratch))
-    return Store(path)
-
-
-def describe(store: Store) -> dict[str, Any]:
-    """Counts of a store: attrition, splits, channels. No identifier."""
-    splits = []
-    for number, name in enumerate(SPLITS):
-        chosen = store.split == number
-        subjects = len(np.unique(store.subject[chosen]))
-        counts = {"trajectories": int(chosen.sum()), "subjects": subjects, "steps": int(store.steps[chosen].sum())}
-        splits.append({"split": name} | counts)
-    return {"attrition": store.record("attrition"), "splits": splits, "channels": len(store.channels)}
+    return prepared.dataset()
 
 
 # --- learner ----------------------------------------------------------------------------------------------------------

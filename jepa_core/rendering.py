@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -24,9 +25,12 @@ import torch
 from jepa_core.contracts import Channels, Items, Source
 from jepa_core.files import sync_folder, write_json
 from jepa_core.store import Store
+from jepa_core.ticker import Ticker
 from jepa_core.trajectories import Rendered, Trajectories
 
 RENDERING_VERSION = 1
+
+log = logging.getLogger("jepa")
 
 
 class Rendering(ABC):
@@ -75,11 +79,16 @@ RENDERINGS: dict[str, type[Rendering]] = {"text": TextRendering, "channels": Cha
 def open_rendering(store: Store, source: Source, modality: str) -> Rendering:
     """The rendering of a store for a modality; made first if it is not there, or was made from other data or
     options."""
-    key = f"{RENDERING_VERSION} {store.content} {modality} {source.rendering_fingerprint(modality)}"
-    folder = store.path.with_name(f"{store.path.name}.{modality}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
-    if not (folder / "rendering.json").is_file():
+    folder = rendering_folder(store, source, modality)
+    if not folder.is_dir():
         _write(store, source, modality, folder)
     return RENDERINGS[modality](folder)
+
+
+def rendering_folder(store: Store, source: Source, modality: str) -> Path:
+    """Where that rendering lies, made or not."""
+    key = f"{RENDERING_VERSION} {store.content} {modality} {source.rendering_fingerprint(modality)}"
+    return store.path.with_name(f"{store.path.name}.{modality}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
 
 
 def _write(store: Store, source: Source, modality: str, folder: Path) -> None:
@@ -87,12 +96,21 @@ def _write(store: Store, source: Source, modality: str, folder: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     source.declare(store.channels)
-    blocks = ((block, source.render(block, modality)) for block in store.blocks())
+    blocks = _rendered(store, source, modality)
     count = {"text": _write_texts, "channels": _write_channels}[modality](blocks, partial)
     write_json(partial / "rendering.json", {"items": count, "modality": modality})
     sync_folder(partial)
     shutil.rmtree(folder, ignore_errors=True)  # one that was torn
     partial.rename(folder)
+
+
+def _rendered(store: Store, source: Source, modality: str) -> Iterator[tuple[Trajectories, Rendered]]:
+    """Every block of the store with its items."""
+    log.info("rendering %d trajectories for the modality %s", len(store), modality)
+    ticker = Ticker("rendered")
+    for block in store.blocks():
+        yield block, source.render(block, modality)
+        ticker.add(trajectories=len(block.steps), steps=int(block.steps.sum()))
 
 
 class _Numbers:

@@ -44,7 +44,7 @@ class Run:
     @property
     def stores(self) -> Path:
         """Folder of the stores, shared by the runs beside this one."""
-        return Path(os.environ.get("JEPA_STORES", self.folder.parent / "stores"))
+        return stores_folder(self.folder.parent)
 
     @property
     def checkpoints(self) -> Path:
@@ -138,6 +138,11 @@ def locked(path: Path, message: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise RunError(message) from error
         yield
+
+
+def stores_folder(runs: Path) -> Path:
+    """Folder of the stores of the runs in a folder: the environment's JEPA_STORES, or `stores` beside the runs."""
+    return Path(os.environ.get("JEPA_STORES", runs / "stores"))
 
 
 def next_folder(runs: Path, name: str) -> Path:

@@ -5,6 +5,8 @@ Layout (the contiguous ragged arrays of the CF conventions, section 9.3.3: count
     dimension      arrays
     trajectory     identifier, subject (int64), split (int8), step_count, static_count (int32)
     step           state_count, action_count (int32)
+    step           label_<name> (float32), NaN where not measured
+    trajectory     outcome_<name> (float32), NaN where not defined
     <role>_event   <role>_channel (int32), <role>_value (float32), <role>_text (int32), <role>_time (float32)
     channel        channel_name, channel_unit, channel_group, channel_label (string), channel_order (int32)
     text           text_content (string): the vocabulary that <role>_text points into
@@ -19,9 +21,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray
@@ -30,7 +33,8 @@ from zarr.codecs import ZstdCodec
 
 from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_core.files import sync_folder
-from jepa_core.trajectories import ROLES, Channel, Events, Trajectories
+from jepa_core.ticker import Ticker
+from jepa_core.trajectories import ROLES, Channel, Events, Role, Trajectories
 
 FORMAT = "jepa-trajectories"
 FORMAT_VERSION = 1
@@ -52,14 +56,22 @@ class StoreWriter:
     otherwise.
     """
 
-    def __init__(self, path: Path, source: str, fingerprint: str) -> None:
+    def __init__(self, path: Path, source: str, fingerprint: str, about: Mapping[str, Any] | None = None) -> None:
+        """about: further attributes of the store, such as the options that it is built with."""
         self.path = path
         self._partial = path.with_name(path.name + ".partial")
         shutil.rmtree(self._partial, ignore_errors=True)
         self._partial.mkdir(parents=True)
         self._group = zarr.open_group(self._partial, mode="w", zarr_format=3)
-        self._attributes: dict[str, Any] = {"source": source, "fingerprint": fingerprint, "records": {}}
+        self._attributes: dict[str, Any] = {
+            **(about or {}),
+            "source": source,
+            "fingerprint": fingerprint,
+            "records": {},
+        }
+        self._ticker = Ticker("written")
         self._columns = {name: _Column(self._group, name, dtype, dimension) for name, dtype, dimension in _columns()}
+        self._targets: dict[str, _Column] | None = None
         self._texts: dict[str, int] = {}
         self._channels: list[Channel] = []
 
@@ -70,8 +82,11 @@ class StoreWriter:
         self._channels = channels
 
     def append(self, trajectories: Trajectories) -> None:
-        """Write a block of trajectories; its texts may be a vocabulary of its own."""
+        """Write a block of trajectories; its texts may be a vocabulary of its own. Every block has the labels and
+        outcomes of the first."""
         _check(trajectories)
+        self._ticker.add(trajectories=len(trajectories.steps), steps=int(trajectories.steps.sum()))
+        self._append_targets(trajectories)
         put = self._columns
         put["identifier"].append(trajectories.identifier)
         put["subject"].append(trajectories.subject)
@@ -85,6 +100,18 @@ class StoreWriter:
             put[f"{role}_value"].append(events.value)
             put[f"{role}_time"].append(events.time)
             put[f"{role}_text"].append(np.where(events.text < 0, -1, vocabulary[events.text]))
+
+    def _append_targets(self, trajectories: Trajectories) -> None:
+        targets = dict(_targets(trajectories))
+        if self._targets is None:
+            self._targets = {
+                name: _Column(self._group, name, "float32", _DIMENSION[name.split("_", 1)[0]])
+                for name in sorted(targets)
+            }
+        if targets.keys() != self._targets.keys():
+            raise ValueError("every block must have the same labels and outcomes")
+        for name, values in targets.items():
+            self._targets[name].append(values)
 
     def record(self, name: str, rows: list[dict[str, str | int | float]]) -> None:
         """Keep a small table about how the store was built, such as `attrition` with the keys step, trajectories,
@@ -108,6 +135,8 @@ class StoreWriter:
         digest = hashlib.sha256()
         for column in self._columns.values():
             digest.update(column.close())
+        for name, column in (self._targets or {}).items():
+            digest.update(name.encode() + column.close())
         names = ("name", "unit", "group", "label")
         for field in names:
             _write_strings(self._group, f"channel_{field}", [getattr(one, field) for one in self._channels], "channel")
@@ -159,6 +188,15 @@ class _Column:
         self._held, self._rows_held = [held[rows:]], len(held) - rows
 
 
+_DIMENSION = {"label": "step", "outcome": "trajectory"}
+"""Arrays whose names depend on the source begin with one of these words; and the dimension of each."""
+
+
+def _targets(trajectories: Trajectories) -> Iterator[tuple[str, np.ndarray]]:
+    yield from ((f"label_{name}", values) for name, values in trajectories.labels.items())
+    yield from ((f"outcome_{name}", values) for name, values in trajectories.outcomes.items())
+
+
 def _columns() -> Iterator[tuple[str, str, str]]:
     yield from (
         ("identifier", "int64", "trajectory"),
@@ -188,6 +226,12 @@ def _check(trajectories: Trajectories) -> None:
         events = trajectories.events(role)
         if len(events.offsets) != owners[role] + 1 or events.offsets[-1] != len(events.channel):
             raise ValueError(f"{role} offsets must have {owners[role] + 1} entries and end at the number of events")
+        if not len(events.channel) == len(events.value) == len(events.text) == len(events.time):
+            raise ValueError(f"the columns of {role} events must be equally long")
+    for name, values in _targets(trajectories):
+        owner = steps if name.startswith("label_") else count
+        if np.shape(values) != (owner,):
+            raise ValueError(f"{name} must have one value for each of the {owner} it belongs to")
 
 
 class Store:
@@ -223,12 +267,52 @@ class Store:
         columns = [self._read(f"channel_{field}").tolist() for field in ("name", "unit", "group", "label", "order")]
         return [Channel(*row) for row in zip(*columns, strict=True)]
 
+    @cached_property
+    def label_names(self) -> list[str]:
+        """Names of the labels, in alphabetical order."""
+        return self._target_names("label_")
+
+    @cached_property
+    def outcome_names(self) -> list[str]:
+        """Names of the outcomes, in alphabetical order."""
+        return self._target_names("outcome_")
+
+    def label(self, name: str) -> np.ndarray:
+        """(S,) float32: one value a step, NaN where not measured. Raises DataError if the store has no such label."""
+        return self._target("label", name, self.label_names)
+
+    def outcome(self, name: str) -> np.ndarray:
+        """(N,) float32: one value a trajectory, NaN where not defined. Raises DataError if the store has no such
+        outcome."""
+        return self._target("outcome", name, self.outcome_names)
+
+    def _target_names(self, prefix: str) -> list[str]:
+        return sorted(name.removeprefix(prefix) for name in self._group.array_keys() if name.startswith(prefix))
+
+    def _target(self, kind: str, name: str, known: list[str]) -> np.ndarray:
+        if name not in known:
+            raise DataError(f"{self.path} has no {kind} '{name}'; it has {', '.join(known) or 'none'}")
+        return self._read(f"{kind}_{name}")
+
     def record(self, name: str) -> list[dict[str, Any]]:
         """A table that the source recorded while building, or an empty one."""
         return self.attributes["records"].get(name, [])
 
     def __len__(self) -> int:
         return len(self.steps)
+
+    def event_count(self, role: Role) -> int:
+        """Events of a role."""
+        return int(self._offsets[role][-1])
+
+    def event_offsets(self, role: Role) -> np.ndarray:
+        """(owners + 1,) int64: the events of owner i (a trajectory for static facts, else a step) are
+        offsets[i]:offsets[i + 1]."""
+        return self._offsets[role]
+
+    def event_column(self, role: Role, field: Literal["channel", "value", "text", "time"], part: slice) -> np.ndarray:
+        """Part of one column of a role's events; see `Events`."""
+        return self._group[f"{role}_{field}"][part]
 
     def blocks(self, size: int = 256) -> Iterator[Trajectories]:
         """All trajectories in order, `size` at a time."""
@@ -242,9 +326,12 @@ class Store:
         span = {"static": (start, stop), "state": (first, last), "action": (first, last)}
         events = {role: self._events(role, *span[role]) for role in ROLES}
         part = slice(start, stop)
+        labels = {name: self._group[f"label_{name}"][first:last] for name in self.label_names}
+        outcomes = {name: self._group[f"outcome_{name}"][part] for name in self.outcome_names}
         return Trajectories(
-            self.identifier[part], self.subject[part], self.split[part], self.steps[part], texts=texts, **events
-        )
+            self.identifier[part], self.subject[part], self.split[part], self.steps[part],
+            texts=texts, labels=labels, outcomes=outcomes, **events,
+        )  # fmt: skip
 
     def _events(self, role: str, start: int, stop: int) -> Events:
         offsets = self._offsets[role][start : stop + 1]

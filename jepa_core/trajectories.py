@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -54,6 +55,10 @@ class Trajectories:
     identifier, subject: (N,) int64, the source's own; they are kept in the store and never reach a log, an error or a
     report. split: (N,) int8 index into SPLITS. steps: (N,) int32 number of steps. static, state, action: their events.
     texts: what the events' `text` points into.
+
+    labels and outcomes are what evaluators predict, and are never rendered. labels: per step, (S,) float32 by name, NaN
+    where not measured; an event that may or may not have happened is 1 or 0, NaN where nobody can tell. outcomes: per
+    trajectory, (N,) float32 by name, NaN where not defined.
     """
 
     identifier: np.ndarray
@@ -64,6 +69,8 @@ class Trajectories:
     state: Events
     action: Events
     texts: np.ndarray
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    outcomes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def events(self, role: Role) -> Events:
         return {"static": self.static, "state": self.state, "action": self.action}[role]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,12 @@ def block(seed: int, count: int = 3) -> Trajectories:
 
     total = int(steps.sum())
     identifiers = np.arange(count) + 10 * seed
+    height = np.where(random.random(total) < 0.3, np.nan, random.random(total)).astype(np.float32)
     return Trajectories(
-        identifiers, identifiers // 2, np.zeros(count), steps, some(count), some(total), some(total), texts
-    )
+        identifiers, identifiers // 2, np.zeros(count), steps, some(count), some(total), some(total), texts,
+        labels={"height": height, "fell": np.float32([np.nan, 0, 1])[random.integers(0, 3, total)]},
+        outcomes={"broke": np.float32([0, np.nan, 1])[:count]},
+    )  # fmt: skip
 
 
 def write(path: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> list[Trajectories]:
@@ -64,6 +68,14 @@ def test_what_was_written_is_read_back_in_blocks_of_any_size(tmp_path: Path, siz
         ]
         counts = [np.concatenate([np.diff(one.events(role).offsets) for one in part]) for part in (read, written)]
         assert np.array_equal(*counts)
+    for name in ("height", "fell"):
+        joined = [np.concatenate([one.labels[name] for one in part]) for part in (read, written)]
+        assert np.array_equal(*joined, equal_nan=True)
+        assert np.array_equal(store.label(name), joined[1], equal_nan=True)
+    joined = [np.concatenate([one.outcomes["broke"] for one in part]) for part in (read, written)]
+    assert np.array_equal(*joined, equal_nan=True)
+    assert np.array_equal(store.outcome("broke"), joined[1], equal_nan=True)
+    assert (store.label_names, store.outcome_names) == (["fell", "height"], ["broke"])
     assert store.channels == [Channel("position", "m", order=3), Channel("mode")]
     assert store.record("attrition")[0]["trajectories"] == 9
 
@@ -81,6 +93,46 @@ def test_equal_content_has_an_equal_digest_however_it_was_cut_into_blocks(tmp_pa
     write(tmp_path / "b")
     write(tmp_path / "c", seeds=(0, 1, 3))
     assert Store(tmp_path / "a").content == Store(tmp_path / "b").content != Store(tmp_path / "c").content
+
+
+@pytest.mark.parametrize("kind", ["labels", "outcomes"])
+def test_labels_and_outcomes_count_in_the_digest(tmp_path: Path, kind: str) -> None:
+    for name, change in (("a", 0.0), ("b", 0.0), ("c", 1.0)):
+        one = block(0)
+        changed = {key: values + np.float32(change) for key, values in getattr(one, kind).items()}
+        with StoreWriter(tmp_path / name, "toy", "f") as writer:
+            writer.append(replace(one, **{kind: changed}))
+    contents = [Store(tmp_path / name).content for name in "abc"]
+    assert contents[0] == contents[1] != contents[2]
+
+
+def test_a_store_without_labels_has_none_and_says_so(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", "toy", "f") as writer:
+        writer.append(replace(block(0), labels={}, outcomes={}))
+    store = Store(tmp_path / "store")
+    assert (store.label_names, store.outcome_names, next(store.blocks()).labels) == ([], [], {})
+    with pytest.raises(DataError, match="no label 'height'; it has none"):
+        store.label("height")
+
+
+def test_xarray_shows_labels_along_steps_and_outcomes_along_trajectories(tmp_path: Path) -> None:
+    write(tmp_path / "store")
+    opened = Store(tmp_path / "store").to_xarray()
+    assert (opened["label_fell"].dims, opened["outcome_broke"].dims) == (("step",), ("trajectory",))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": {"height": np.zeros(2)}}, "label_height must have one value"),
+        ({"outcomes": {"broke": np.zeros(4)}}, "outcome_broke must have one value"),
+        ({"labels": {}}, "same labels and outcomes"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(tmp_path: Path, change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message), StoreWriter(tmp_path / "store", "toy", "f") as writer:
+        writer.append(block(0))
+        writer.append(replace(block(1), **change))
 
 
 def test_a_writer_that_fails_leaves_no_store(tmp_path: Path) -> None:

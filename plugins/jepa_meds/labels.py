@@ -1,0 +1,126 @@
+"""Task labels in the MEDS schema: who, at which time, what value; placed at the steps of the trajectories.
+
+`prediction_time` is the last moment of which anything may be used. So a label belongs to the last step that was over by
+then: the state of that step, and of those before it, shows nothing later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from jepa_core.errors import DataError
+from jepa_meds.layout import label_files
+from jepa_meds.reading import is_time
+from jepa_meds.survey import Episodes
+
+_VALUES = ("boolean_value", "integer_value", "float_value", "categorical_value")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels that have a step, in the order of the trajectories. episode, step: (L,) int64; value: (L,) float32. rows:
+    of the files, those without a step included."""
+
+    episode: np.ndarray
+    step: np.ndarray
+    value: np.ndarray
+    rows: int
+
+    def of(self, episodes: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """Values of the steps of some successive trajectories, NaN where there is none: (S,) float32."""
+        low, high = np.searchsorted(self.episode, [episodes[0], episodes[-1] + 1])
+        first = np.cumsum(steps) - steps
+        values = np.full(int(steps.sum()), np.nan, dtype=np.float32)
+        values[first[self.episode[low:high] - episodes[0]] + self.step[low:high]] = self.value[low:high]
+        return values
+
+
+def read_labels(path: Path, episodes: Episodes, steps: np.ndarray, step_length: int) -> Labels:
+    """Labels of a file, or of all files below a folder, placed at steps. steps: (N,) of each episode. step_length: in
+    microseconds.
+
+    A label goes to its subject's last trajectory that began by its time; one that is due before the first step is over,
+    or after the last one, has no step. Of several at one step, the latest counts. Raises DataError naming file and row
+    of what is no label.
+    """
+    parts = [_read(file) for file in label_files(path)]
+    if not parts:
+        raise DataError(f"{path} holds no label file; give a folder with *.parquet, or one such file")
+    subject, time, value = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.lexsort((time, subject))
+    subject, time, value = subject[order], time[order], value[order]
+    episode = _last_begun(episodes, subject, time)
+    step = (time - episodes.start[episode]) // step_length - 1
+    placed = (episode >= 0) & (step >= 0) & (step < steps[episode])
+    episode, step, value = episode[placed], step[placed], value[placed]
+    by_trajectory = np.argsort(episode, kind="stable")
+    return Labels(episode[by_trajectory], step[by_trajectory], value[by_trajectory], len(subject))
+
+
+def _last_begun(episodes: Episodes, subject: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Number of the last episode of each subject that began by each time; -1 for none."""
+    count = len(episodes)
+    everyone = np.concatenate([episodes.subject, subject])
+    moments = np.concatenate([episodes.start, time])
+    order = np.lexsort((np.arange(len(everyone)) >= count, moments, everyone))
+    latest = np.maximum.accumulate(np.where(order < count, np.arange(len(order)), -1))
+    of_label = order >= count
+    found = np.full(len(subject), -1)
+    begun = np.where(latest[of_label] >= 0, order[latest[of_label]], -1)
+    own = (begun >= 0) & (episodes.subject[begun] == everyone[order[of_label]])
+    found[order[of_label] - count] = np.where(own, begun, -1)
+    return found
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} cannot be read as parquet; copy it again") from error
+    columns = set(table.column_names)
+    absent = [name for name in ("subject_id", "prediction_time") if name not in columns]
+    if absent or not columns & set(_VALUES):
+        missing = ", ".join(absent) or "one of " + ", ".join(_VALUES[:3])
+        raise DataError(f"{path}: column {missing} is missing; the MEDS label schema says what the file must hold")
+    if not pa.types.is_integer(table["subject_id"].type) or not is_time(table["prediction_time"].type):
+        raise DataError(f"{path}: subject_id must be int64 and prediction_time timestamp[us] without a time zone")
+    for name in ("subject_id", "prediction_time"):
+        _refuse(path, table[name].is_null().to_numpy(), f"{name} is null")
+    time = table["prediction_time"].cast(pa.timestamp("us"), safe=False).cast(pa.int64())
+    return table["subject_id"].cast(pa.int64()).to_numpy(), time.to_numpy(), _value(path, table)
+
+
+def _value(path: Path, table: pa.Table) -> np.ndarray:
+    """The one value of every row as a number."""
+    value = np.full(table.num_rows, np.nan, dtype=np.float32)
+    given = np.zeros(table.num_rows, dtype=np.int64)
+    for name in _VALUES:
+        if name not in table.column_names:
+            continue
+        known = table[name].is_valid().to_numpy()
+        given += known
+        if name == "categorical_value":
+            _refuse(path, known, "a categorical value is no number; write one label of 0 and 1 for each category")
+        elif known.any():
+            value[known] = pc.cast(table[name], pa.float32(), safe=False).to_numpy()[known]
+    _refuse(path, given != 1, "exactly one of the value columns must hold a value")
+    return value
+
+
+def _refuse(path: Path, wrong: np.ndarray, rule: str) -> None:
+    if wrong.any():
+        raise DataError(f"{path}, row {int(np.flatnonzero(wrong)[0])} (counted from 0): {rule}")
+
+
+def placements(labels: Mapping[str, Labels]) -> Iterator[dict[str, str | int | float]]:
+    """For each label, how many rows of its files have a step."""
+    for name, one in labels.items():
+        steps = len(np.unique(np.stack([one.episode, one.step]), axis=1).T) if len(one.step) else 0
+        yield {"label": name, "rows": one.rows, "rows with a step": len(one.step), "labelled steps": steps}

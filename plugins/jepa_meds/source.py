@@ -1,0 +1,131 @@
+"""The source `meds`: a data set in the Medical Event Data Standard to a store of trajectories, and their texts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jepa_core.contracts import Source
+from jepa_core.errors import DataError, RecipeError
+from jepa_core.files import digest_pieces
+from jepa_core.splits import split_by_subject
+from jepa_core.store import StoreWriter
+from jepa_core.trajectories import Channel, Rendered, Trajectories
+from jepa_meds import render
+from jepa_meds.assembly import Assembly
+from jepa_meds.codes import Codes
+from jepa_meds.config import MedsConfig
+from jepa_meds.labels import placements
+from jepa_meds.layout import shards
+from jepa_meds.metadata import read_dataset, read_descriptions, split_of
+from jepa_meds.reading import Shard
+from jepa_meds.survey import Episodes, Survey
+
+EXTRACTION_VERSION = 1
+"""Raised when the same files and options give another store."""
+
+log = logging.getLogger("jepa")
+
+
+class MedsSource(Source):
+    """Records in the Medical Event Data Standard, step by step.
+
+    The shards are read twice, a few whole subjects at a time: once to check them and to find where trajectories begin
+    and end, once to write them. Memory holds one batch of rows (or one subject, if that is more) and a few numbers a
+    trajectory. A step shows what the data set times within it; whether that was known by then is the ETL's answer.
+    """
+
+    def __init__(self, config: MedsConfig) -> None:
+        self.config = config
+        self._channels: Sequence[Channel] = ()
+
+    def fingerprint(self) -> str:
+        """Digest of the files, of the options that change the store, and of the extraction's version."""
+        options = self.config.model_dump(mode="json", exclude={"path", "names", "allow_empty", "labels"})
+        digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+        digest.update(f"extraction {EXTRACTION_VERSION}".encode())
+        self._refuse_missing()
+        labels = {path: name for name, path in self.config.label_inputs()}
+        for one in self.config.inputs():
+            place = one.path.relative_to(self.config.folder).as_posix() if one.path not in labels else one.path.name
+            digest.update(f"{labels.get(one.path, '')} {place} ".encode())
+            digest_pieces(one.path, digest)
+        return digest.hexdigest()
+
+    def build(self, writer: StoreWriter, scratch: Path) -> None:
+        """Write the trajectories to `writer`, and the tables `attrition`, `dataset` and `labels` about them."""
+        config, codes = self.config, Codes(self.config)
+        self._refuse_missing()
+        dataset = read_dataset(config.folder)
+        descriptions = read_descriptions(config.folder)
+        parts = [Shard(path) for path in shards(config.folder)]
+        _refuse_unknown_columns(config, parts)
+        survey = Survey(parts, codes, by_subject=config.trajectory == "subject")
+        codes.check_expressions(descriptions)
+        episodes = survey.episodes
+        if len(episodes) == 0:
+            raise DataError(
+                f"{config.folder} gives no trajectory: {survey.subjects} subjects and {survey.events} events, and "
+                "source.trajectory finds none of any length in them; change it, or source.exclude"
+            )
+        _tell(dataset, survey, codes, descriptions)
+        channels, channel = codes.channels(descriptions)
+        writer.channels(channels)
+        assembly = Assembly(config, codes, channel, episodes, self._split(episodes))
+        assembly.labels = {name: assembly.place(Path(place).expanduser()) for name, place in config.labels.items()}
+        for block in assembly.blocks(parts):
+            writer.append(block)
+        writer.record("attrition", survey.attrition())
+        writer.record("dataset", [dataset])
+        writer.record("labels", list(placements(assembly.labels)))
+
+    def declare(self, channels: Sequence[Channel]) -> None:
+        """Take up the channels of the store, which depend on the data."""
+        self._channels = channels
+
+    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
+        """Texts of the trajectories and their steps.
+
+        Raises RecipeError for any modality but `text`.
+        """
+        if modality != "text":
+            raise RecipeError(
+                f"the source meds renders the modality text, not {modality}; choose an encoder that reads texts"
+            )
+        names = [channel.label if self.config.names == "description" else channel.name for channel in self._channels]
+        return render.render_text(trajectories, self._channels, names, self.config.step_hours)
+
+    def rendering_fingerprint(self, modality: str) -> str:
+        return f"meds {modality} {render.VERSION} {self.config.names}"
+
+    def _split(self, episodes: Episodes) -> np.ndarray:
+        split = self.config.split
+        if split.origin == "file":
+            return split_of(episodes.subject, self.config.folder)
+        return split_by_subject(episodes.subject, np.zeros(len(episodes)), split.fractions, split.seed)
+
+    def _refuse_missing(self) -> None:
+        missing = self.config.missing()
+        if missing:
+            raise DataError(missing[0])
+
+
+def _refuse_unknown_columns(config: MedsConfig, parts: list[Shard]) -> None:
+    """Refuse a text column that no shard has; `text_value` alone is optional in the standard."""
+    for column in config.text_columns:
+        if column != "text_value" and not any(column in part.columns for part in parts):
+            raise DataError(f"source.text_columns: no shard of {config.folder} has the column {column}; leave it out")
+
+
+def _tell(dataset: dict[str, str | int | float], survey: Survey, codes: Codes, descriptions: dict[str, str]) -> None:
+    described = sum(bool(descriptions.get(code)) for code in codes)
+    log.info(
+        "MEDS data set %s %s by %s %s, MEDS %s: %s subjects, %s events, %s codes, %s of them described",
+        *(dataset[field] or "(not named)" for field in dataset),
+        *(f"{count:,}" for count in (survey.subjects, survey.events, len(codes), described)),
+    )
