@@ -13,13 +13,13 @@ from jepa_core.contracts import Source
 from jepa_core.errors import RecipeError
 from jepa_core.store import StoreWriter
 from jepa_core.trajectories import Channel, Rendered, Trajectories
-from jepa_mimic_iv import cohort, render, staging
+from jepa_mimic_iv import cohort, definitions, render, staging
 from jepa_mimic_iv.assembly import assemble
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.synthetic import write_tables
 from jepa_mimic_iv.tables import Tables, Workspace
 
-EXTRACTION_VERSION = 1
+EXTRACTION_VERSION = 2
 """Raised when the same tables and options give another store."""
 
 _PIECE = 1 << 16
@@ -63,13 +63,15 @@ class MimicIVSource(Source):
         """Write the cohort to `writer`, and the table `attrition` of how it came about."""
         tables = Tables(self._folder(scratch))
         with Workspace(tables, scratch, self.config.memory_limit, self.config.threads) as work:
-            staging.prepare(work)
+            definitions.prepare(work, len(staging.STATIC_CHANNELS), staging.GIVEN)
             attrition = cohort.select_candidates(work, self.config)
             staging.stage_vital_signs(work, self.config)
             members = cohort.select_members(work, self.config, attrition)
             staging.stage_the_rest(work, self.config)
-            writer.channels(staging.declare_channels(work))
-            for block in assemble(work, members, self.config.step_hours):
+            channels = staging.declare_channels(work)
+            writer.channels(channels)
+            numbers = {channel.name: number for number, channel in enumerate(channels)}
+            for block in assemble(work, members, numbers, self.config.step_hours):
                 writer.append(block)
         writer.record("attrition", members.attrition)
 

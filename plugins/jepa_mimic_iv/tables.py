@@ -118,6 +118,11 @@ class Workspace:
         self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM given")
         self._connection.unregister("given")
 
+    def keep(self, name: str, table: pa.Table) -> None:
+        """Let statements read a result of this process as a table, in place of what had the name before. It is not
+        copied, and not written to the database."""
+        self._connection.register(name, table)
+
     def execute(self, sql: str, parameters: dict[str, Any] | None = None, reads: str = "") -> duckdb.DuckDBPyConnection:
         """Run a statement. `reads` is the distributed table that it scans, written `{table}` in the statement.
 
