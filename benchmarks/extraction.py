@@ -67,7 +67,7 @@ def extract(folder: Path, memory: str) -> dict[str, float]:
 
 
 def count_rows(path: Path) -> int:
-    return duckdb.sql(f"SELECT count(*) FROM read_csv('{path}', all_varchar = true)").fetchone()[0]
+    return duckdb.sql(f"SELECT count(*) FROM read_csv('{path}', all_varchar = true)").fetchall()[0][0]
 
 
 def table(results: list[dict[str, float]], slower: float) -> str:

@@ -107,6 +107,11 @@ class TableSet:
             "icu/outputevents", stay_id=99_000_000 + number, charttime=at(hour), itemid=item, value=value
         )  # fmt: skip
 
+    def diagnosis(self, number: int, code: str, version: int = 10, **more: Any) -> None:
+        self.add(
+            "hosp/diagnoses_icd", **{"hadm_id": 88_000_000 + number, "icd_code": code, "icd_version": version, **more}
+        )
+
     def culture(self, number: int, hour: float, **more: Any) -> None:
         self.add(
             "hosp/microbiologyevents",
