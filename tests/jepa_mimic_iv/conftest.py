@@ -16,7 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from jepa_core.trajectories import Channel, Events, Trajectories
+from jepa_core.trajectories import ROLES, Channel, Events, Trajectories
 from jepa_mimic_iv.config import MimicIVConfig, SplitConfig
 from jepa_mimic_iv.derived import SCORES, TREATMENTS
 from jepa_mimic_iv.layout import COLUMNS
@@ -204,6 +204,7 @@ class Built:
     """What came of the tables. texts: by stay number, the static text, the state texts and the action texts; plain: the
     same without what is derived."""
 
+    source: MimicIVSource
     kept: Kept
     texts: Texts
     plain: Texts
@@ -237,6 +238,26 @@ class Built:
     def outcome(self, number: int, name: str) -> float:
         for block, place, _ in self._places(number):
             return float(block.outcomes[name][place])
+        raise KeyError(number)
+
+    def before(self, number: int, cutoff: int) -> list[tuple[Any, ...]]:
+        """Every event of a stay's static facts and of its hours before the cutoff, as the store has it."""
+        names = [one.name for one in self.kept.declared]
+        found: list[tuple[Any, ...]] = []
+        for block, place, first in self._places(number):
+            for role, low, high in (("static", place, place + 1), *((one, first, first + cutoff) for one in ROLES[1:])):
+                events = block.events(role)
+                for one in range(int(events.offsets[low]), int(events.offsets[high])):
+                    text = str(block.texts[events.text[one]]) if events.text[one] >= 0 else ""
+                    what = (names[events.channel[one]], str(events.value[one]), text, str(events.time[one]))
+                    found.append((role, *what))
+        return found
+
+    def grid(self, number: int, role: str) -> np.ndarray:
+        """The rows of a stay in the modality `channels`."""
+        for block, place, first in self._places(number):
+            rows = slice(place, place + 1) if role == "static" else slice(first, first + int(block.steps[place]))
+            return np.asarray(getattr(self.source.render(block, "channels"), role))[rows]
         raise KeyError(number)
 
     def _places(self, number: int) -> Iterator[tuple[Trajectories, int, int]]:
@@ -287,7 +308,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Any:
         source.build(kept, tmp_path_factory.mktemp("scratch"))
         source.declare(kept.declared)
         plain = [without_derived(block, kept.declared) for block in kept.blocks]
-        return Built(kept, texts_of(source, kept.blocks), texts_of(source, plain))
+        return Built(source, kept, texts_of(source, kept.blocks), texts_of(source, plain))
 
     return run
 

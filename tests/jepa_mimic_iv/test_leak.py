@@ -117,17 +117,15 @@ def filled(tables: Any, seed: int) -> np.random.Generator:
 
 
 def same_past(real: Any, other: Any, cutoff: int) -> bool:
-    """Whether two sets of stays show the same in every hour before the cutoff, in text and in channels."""
-    return all(
-        np.array_equal(one, two)
-        for number in range(3)
-        for one, two in zip(past(real, number, cutoff), past(other, number, cutoff), strict=True)
-    )
+    """Whether two sets of stays show the same in every hour before the cutoff: in the store, in texts and on the
+    grid."""
+    return all(past(real, number, cutoff) == past(other, number, cutoff) for number in range(3))
 
 
 def past(built: Any, number: int, cutoff: int) -> list[Any]:
     static, states, actions = built.texts[number]
-    return [np.array([static]), np.array(states[:cutoff]), np.array(actions[:cutoff])]
+    rows = [built.grid(number, role)[:cutoff].tobytes() for role in ("static", "state", "action")]
+    return [built.before(number, cutoff), static, states[:cutoff], actions[:cutoff], rows]
 
 
 @pytest.mark.parametrize("cutoff", [7, 12, 20])

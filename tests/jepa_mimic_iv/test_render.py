@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jepa_core.trajectories import Channel, Events, Trajectories
-from jepa_mimic_iv.render import fragment, is_noise, number, render_text
+from jepa_mimic_iv.render import fragment, is_noise, render_text
+from jepa_mimic_iv.templates import number
 
 NAN = float("nan")
 
