@@ -202,6 +202,17 @@ def test_kidney_stages_by_creatinine(three_stays, build, earlier, now, stage):
     assert built.values(0, "kdigo_stages/creat_low_past_7day") == ({4: [earlier[1]]} if earlier[0] > -163 else {})
 
 
+def test_creatinines_are_compared_in_the_order_in_which_they_were_drawn(three_stays, build):
+    three_stays.lab(0, 2.0, 50912, 2.9, stored=5.5)
+    three_stays.lab(0, 3.0, 50912, 2.5, stored=4.5)
+    three_stays.lab(0, 6.0, 50912, 2.9, stored=6.5)
+
+    built = build(three_stays)
+
+    assert built.values(0, "kdigo_stages/aki_stage_creat") == {4: [0], 5: [0], 6: [1]}, "the second was no rise"
+    assert built.values(0, "kdigo_stages/creat_low_past_48hr") == {6: [2.5]}
+
+
 def test_a_creatinine_of_an_earlier_admission_is_a_baseline(three_stays, build):
     three_stays.lab(0, -100, 50912, 1.0, hadm_id=88_999_999)
     three_stays.lab(0, 4.5, 50912, 2.0)

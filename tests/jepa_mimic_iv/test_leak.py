@@ -174,8 +174,8 @@ PLANTED = {
     "an episode that begins before it was charted": ("ventilation", "hour AS start", "greatest(hour - 3, 0) AS start"),
     "the lowest creatinine of the days after": (
         "kdigo_stages",
-        "RANGE BETWEEN 604800 PRECEDING AND 1 PRECEDING",
-        "RANGE BETWEEN 604800 PRECEDING AND 604800 FOLLOWING",
+        "earlier.drawn < now.drawn\n            AND now.drawn - earlier.drawn <= 168 AND earlier.seen <= now.seen",
+        "true",
     ),
     "codes of the same admission": (
         "earlier admissions",

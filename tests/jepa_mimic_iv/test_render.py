@@ -180,7 +180,8 @@ def test_an_hour_in_our_words():
         "t=0h | SOFA total: 5. Calcium (ABG): 1.12 mmol/L. Magnesium: 2.1 mg/dL. Minute volume: 7.5 L/min"
     ]
     assert rendered.action == [
-        "t=0h | Norepinephrine: 0.037 mcg/kg/min. PEEP: 8 cmH2O. Aspirin: Started. Aspirin: Administered. Drug: 0.004 mg"
+        "t=0h | Norepinephrine: 0.037 mcg/kg/min. PEEP: 8 cmH2O. Aspirin: Started. Aspirin: Administered. "
+        "Drug: 0.004 mg"
     ]
     assert rendered.static == [
         "Age: 70 years. Gender: Female. Race: UNKNOWN. Charlson index of earlier admissions: 4."

@@ -6,19 +6,25 @@
 -- Urine: rates over 6 h (6 to 12 h covered), 12 h and 24 h; none in the first 6 h; 3 below 0.3 over 24 h or 0 over 12 h; 2 below 0.5 over
 -- 12 h; 1 below 0.5 over 6 h. Dialysis: 3. The stage is the highest of the three, the smoothed one the highest of the last 6 h.
 -- Source: KDIGO guideline 2012 as in the MIMIC Code Repository, concepts/organfailure/kdigo_{creatinine,uo,stages}.
--- Departures: a creatinine counts from when it was seen (see the option lab_visibility); no weight is carried back; the smoothing does not
+-- Departures: a creatinine counts from when it was seen (see the option lab_visibility) and is compared with those that were drawn before it
+-- and seen by then; of several that are seen at one moment the last one drawn is shown; no weight is carried back; the smoothing does not
 -- reach into another stay of the patient.
 WITH
     creatinine AS (
-        SELECT stay, round(hour * 3600)::BIGINT AS second, avg(value ORDER BY value) AS creat FROM observed
-        WHERE channel = (SELECT channel FROM variable WHERE name = 'chemistry/creatinine') GROUP BY ALL
+        SELECT stay, drawn, max(hour) AS seen, avg(value ORDER BY value) AS creat FROM lab
+        WHERE stay BETWEEN $low AND $high AND item = 50912 AND value > 0 AND value <= 150 GROUP BY stay, drawn
+    ),
+    creatinine_compared AS (
+        SELECT
+            now.stay, now.drawn, now.seen, now.creat,
+            min(earlier.creat) FILTER (now.drawn - earlier.drawn <= 48) AS low_48, min(earlier.creat) AS low_7
+        FROM creatinine AS now LEFT JOIN creatinine AS earlier ON earlier.stay = now.stay AND earlier.drawn < now.drawn
+            AND now.drawn - earlier.drawn <= 168 AND earlier.seen <= now.seen
+        GROUP BY ALL
     ),
     creatinine_lowest AS (
-        SELECT
-            *,
-            min(creat) OVER (PARTITION BY stay ORDER BY second RANGE BETWEEN 172800 PRECEDING AND 1 PRECEDING) AS low_48,
-            min(creat) OVER (PARTITION BY stay ORDER BY second RANGE BETWEEN 604800 PRECEDING AND 1 PRECEDING) AS low_7
-        FROM creatinine
+        SELECT DISTINCT ON (stay, second) stay, round(seen * 3600)::BIGINT AS second, creat, low_48, low_7
+        FROM creatinine_compared ORDER BY stay, second, drawn DESC
     ),
     by_creatinine AS (
         SELECT

@@ -16,7 +16,7 @@ WITH
                 ELSE a.day - c.culture_day BETWEEN 0 AND 3 END AS before,
             CASE WHEN c.exact THEN c.culture_hour > a.hour AND c.culture_hour - a.hour <= 24
                 ELSE c.culture_day - a.day BETWEEN 0 AND 1 END AS after
-        FROM antibiotic AS a JOIN culture AS c USING (stay)
+        FROM antibiotic AS a JOIN culture AS c USING (stay) WHERE c.stay BETWEEN $low AND $high
     )
 
 SELECT
