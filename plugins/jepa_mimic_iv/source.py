@@ -70,6 +70,7 @@ class MimicIVSource(Source):
             members = cohort.select_members(work, self.config, attrition)
             staging.stage_the_rest(work, self.config)
             channels = staging.declare_channels(work)
+            work.settle()
             writer.channels(channels)
             numbers = {channel.name: number for number, channel in enumerate(channels)}
             for block in assemble(work, members, numbers, self.config.step_hours):
