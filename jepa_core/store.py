@@ -45,6 +45,9 @@ order."""
 SHARD = 64 * CHUNK
 """Rows of a shard, which is one file: 200 million events are 48 files an array."""
 
+LABEL_SHARD = 16 * CHUNK
+"""Rows of a shard of labels and outcomes. There may be many of them, and a shard is held back until it is full."""
+
 SAFE_CODECS = frozenset({"bytes", "zstd", "crc32c", "sharding_indexed", "vlen-utf8", "gzip", "blosc", "transpose"})
 """Codecs that cannot execute code; any other is refused before the store is opened."""
 
@@ -105,7 +108,7 @@ class StoreWriter:
         targets = dict(_targets(trajectories))
         if self._targets is None:
             self._targets = {
-                name: _Column(self._group, name, "float32", _DIMENSION[name.split("_", 1)[0]])
+                name: _Column(self._group, name, "float32", _DIMENSION[name.split("_", 1)[0]], LABEL_SHARD)
                 for name in sorted(targets)
             }
         if targets.keys() != self._targets.keys():
@@ -157,12 +160,12 @@ class StoreWriter:
 class _Column:
     """One growing array: rows are held back until they fill a shard, so that every shard is written once."""
 
-    def __init__(self, group: zarr.Group, name: str, dtype: str, dimension: str) -> None:
+    def __init__(self, group: zarr.Group, name: str, dtype: str, dimension: str, shard: int = SHARD) -> None:
         self._array = group.create_array(
-            name, shape=(0,), dtype=dtype, chunks=(CHUNK,), shards=(SHARD,), dimension_names=(dimension,),
+            name, shape=(0,), dtype=dtype, chunks=(CHUNK,), shards=(shard,), dimension_names=(dimension,),
             compressors=ZstdCodec(level=3), fill_value=0,
         )  # fmt: skip
-        self._dtype = np.dtype(dtype)
+        self._dtype, self._shard = np.dtype(dtype), shard
         self._held: list[np.ndarray] = []
         self._rows_held = 0
         self._digest = hashlib.sha256()
@@ -170,8 +173,8 @@ class _Column:
     def append(self, values: np.ndarray) -> None:
         self._held.append(np.ascontiguousarray(values, dtype=self._dtype))
         self._rows_held += len(values)
-        if self._rows_held >= SHARD:
-            self._write(self._rows_held - self._rows_held % SHARD)
+        if self._rows_held >= self._shard:
+            self._write(self._rows_held - self._rows_held % self._shard)
 
     def close(self) -> bytes:
         self._write(self._rows_held)

@@ -10,13 +10,34 @@ import numpy as np
 import pyarrow as pa
 
 from jepa_core.trajectories import Events, Trajectories
+from jepa_mimic_iv import labels
 from jepa_mimic_iv.cohort import Cohort
+from jepa_mimic_iv.event_series import Grid
 from jepa_mimic_iv.tables import Workspace
 
 BLOCK = 128
 """Stays that are in memory at once."""
 
 _SQL = Path(__file__).parent / "sql"
+
+_DERIVED = {
+    "observed": "observations",
+    "ventilation": "ventilation",
+    "vasoactive_agent": "vasoactive_agent",
+    "norepinephrine_equivalent_dose": "norepinephrine_equivalent_dose",
+    "neuroblock": "neuroblock",
+    "invasive_line": "invasive_line",
+    "urine_output_rate": "urine_output_rate",
+    "kdigo_stages": "kdigo_stages",
+    "sofa": "sofa",
+    "rrt": "rrt",
+    "crrt": "crrt",
+    "suspicion_of_infection": "suspicion_of_infection",
+    "sepsis3": "sepsis3",
+    "charlson": "charlson",
+    "treatment": "treatments",
+}
+"""What is computed of a block of stays before its events, in an order in which each finds what it is made of."""
 
 _STEPS = """
 SELECT
@@ -35,42 +56,108 @@ SELECT stay, channel, value::FLOAT AS value, text FROM (
     SELECT stay, 0 AS channel, age AS value, NULL::VARCHAR AS text FROM member
     UNION ALL SELECT stay, 1, NULL, tidy(gender) FROM member WHERE tidy(gender) IS NOT NULL
     UNION ALL SELECT stay, 2, NULL, tidy(race) FROM member WHERE tidy(race) IS NOT NULL
+    UNION ALL SELECT stay, 3, value, NULL FROM charlson
 ) WHERE stay BETWEEN $low AND $high ORDER BY stay, channel
 """
 
+_URINE_RATE = """
+SELECT stay, least(floor(round(hour, 6) / $step_hours)::INTEGER, steps - 1) AS step,
+    sum(uo ORDER BY hour) / greatest(sum(urine_output_rate.hours ORDER BY hour), 1) / arg_max(weight, hour) AS value
+FROM urine_output_rate JOIN member USING (stay) WHERE weight > 0 GROUP BY ALL ORDER BY ALL
+"""
+"""mL/kg/h of a step; a charting covers an hour at least."""
 
-def assemble(work: Workspace, cohort: Cohort, step_hours: float) -> Iterator[Trajectories]:
-    """Whole trajectories in the order of the cohort, a block at a time."""
-    state = _STEPS.format(events=(_SQL / "observations.sql").read_text(), ties=_STATE_TIES)
-    action = _STEPS.format(events=(_SQL / "actions.sql").read_text(), ties=_ACTION_TIES)
+
+def assemble(work: Workspace, cohort: Cohort, numbers: dict[str, int], step_hours: float) -> Iterator[Trajectories]:
+    """Whole trajectories in the order of the cohort, a block at a time. numbers: of the channels, by name."""
+    statements = {
+        "static": _STATIC,
+        "state": _STEPS.format(events=_sql("states"), ties=_STATE_TIES),
+        "action": _STEPS.format(events=_sql("actions"), ties=_ACTION_TIES),
+    }
+    derived = {name: _sql(file) for name, file in _DERIVED.items()}
     for start in range(0, len(cohort.stay), BLOCK):
         part = slice(start, start + BLOCK)
-        yield _block(work, cohort, part, {"static": _STATIC, "state": state, "action": action}, step_hours)
+        block = _Block(work, cohort, part, step_hours)
+        for name, statement in derived.items():
+            work.keep(name, block.read(statement))
+        yield block.trajectories({role: block.read(statement) for role, statement in statements.items()}, numbers)
 
 
-def _block(work: Workspace, cohort: Cohort, part: slice, statements: dict[str, str], step_hours: float) -> Trajectories:
-    stays, steps = cohort.stay[part], cohort.steps[part]
-    first = np.cumsum(steps, dtype=np.int64) - steps
-    texts: list[np.ndarray] = []
-    events: dict[str, Events] = {}
-    for role, statement in statements.items():
-        parameters: dict[str, Any] = {"low": int(stays[0]), "high": int(stays[-1])}
-        if "$step_hours" in statement:
-            parameters["step_hours"] = step_hours
-        table = work.arrow(statement, parameters)
-        trajectory = np.searchsorted(stays, table["stay"].to_numpy())
-        owner = trajectory if role == "static" else first[trajectory] + table["step"].to_numpy()
-        owners = len(stays) if role == "static" else int(steps.sum())
-        events[role] = _events(table, owner, owners, sum(map(len, texts)))
-        texts.append(_dictionary(table).dictionary.to_numpy(zero_copy_only=False))
-    return Trajectories(
-        identifier=cohort.identifier[part],
-        subject=cohort.subject[part],
-        split=cohort.split[part],
-        steps=steps.astype(np.int32),
-        texts=np.concatenate(texts).astype(object),
-        **events,
-    )
+def _sql(name: str) -> str:
+    return (_SQL / f"{name}.sql").read_text()
+
+
+class _Block:
+    """Some stays of the cohort, and the steps they have."""
+
+    def __init__(self, work: Workspace, cohort: Cohort, part: slice, step_hours: float) -> None:
+        self._work, self._cohort, self._part, self._step_hours = work, cohort, part, step_hours
+        self._stays, self._steps = cohort.stay[part], cohort.steps[part].astype(np.int64)
+        self._first = np.cumsum(self._steps) - self._steps
+        self._total = int(self._steps.sum())
+
+    def read(self, statement: str) -> pa.Table:
+        """The rows of a statement for these stays."""
+        given: dict[str, Any] = {"low": int(self._stays[0]), "high": int(self._stays[-1])}
+        given["step_hours"] = self._step_hours
+        return self._work.arrow(statement, {name: value for name, value in given.items() if f"${name}" in statement})
+
+    def trajectories(self, tables: dict[str, pa.Table], numbers: dict[str, int]) -> Trajectories:
+        """The block out of the events of each role."""
+        texts: list[np.ndarray] = []
+        events: dict[str, Events] = {}
+        owners: dict[str, np.ndarray] = {}
+        for role, table in tables.items():
+            owners[role] = self._trajectory(table) if role == "static" else self._step(table)
+            count = len(self._stays) if role == "static" else self._total
+            events[role] = _events(table, owners[role], count, sum(map(len, texts)))
+            texts.append(_dictionary(table).dictionary.to_numpy(zero_copy_only=False))
+        shown = labels.Shown.of(((tables[role], owners[role]) for role in ("state", "action")), numbers, self._total)
+        outcomes = self._outcomes()
+        return Trajectories(
+            identifier=self._cohort.identifier[self._part],
+            subject=self._cohort.subject[self._part],
+            split=self._cohort.split[self._part],
+            steps=self._steps.astype(np.int32),
+            texts=np.concatenate(texts).astype(object),
+            labels=self._labels(shown, outcomes["icu_mortality"]),
+            outcomes=outcomes,
+            **events,
+        )
+
+    def _labels(self, shown: labels.Shown, died: np.ndarray) -> dict[str, np.ndarray]:
+        grid = Grid(np.append(self._first, self._total), self._step_hours)
+        begins = (np.arange(self._total) - np.repeat(self._first, self._steps)) * self._step_hours
+        hours = self._column("SELECT hours FROM member WHERE stay BETWEEN $low AND $high ORDER BY stay")
+        whole = np.ceil(hours / self._step_hours) * self._step_hours
+        to_end = np.repeat(whole, self._steps) - begins
+        onset = self.read("SELECT stay, onset FROM sepsis3 ORDER BY stay")
+        since = np.full(len(self._stays), np.inf)
+        since[self._trajectory(onset)] = onset["onset"].to_numpy()
+        septic = (begins + self._step_hours > np.repeat(since, self._steps)).astype(np.float32)
+        return labels.targets(shown) | labels.events(shown, grid, self._urine_rate(), to_end, died, septic)
+
+    def _urine_rate(self) -> np.ndarray:
+        table = self.read(_URINE_RATE)
+        rate = np.full(self._total, np.nan)
+        rate[self._step(table)] = table["value"].to_numpy(zero_copy_only=False)
+        return rate
+
+    def _outcomes(self) -> dict[str, np.ndarray]:
+        table = self.read(_sql("outcomes")).drop_columns(["stay"])
+        return {
+            name: table[name].to_numpy(zero_copy_only=False).astype(np.float32) for name in table.column_names
+        }  # fmt: skip
+
+    def _column(self, statement: str) -> np.ndarray:
+        return self.read(statement).column(0).to_numpy()
+
+    def _trajectory(self, table: pa.Table) -> np.ndarray:
+        return np.searchsorted(self._stays, table["stay"].to_numpy())
+
+    def _step(self, table: pa.Table) -> np.ndarray:
+        return self._first[self._trajectory(table)] + table["step"].to_numpy()
 
 
 def _events(table: pa.Table, owner: np.ndarray, owners: int, first_text: int) -> Events:

@@ -21,7 +21,7 @@ SELECT
     numbered.number, stay_id, numbered.subject_id, numbered.hadm_id, intime, outtime,
     (epoch(outtime) - epoch(intime)) / 3600 AS hours,
     anchor_age + year(intime) - anchor_year AS age,
-    gender, race, hospital_expire_flag AS died,
+    gender, race, hospital_expire_flag AS died, admittime, dischtime, deathtime, dod,
     person.subject_id IS NOT NULL AS has_person, visit.hadm_id IS NOT NULL AS has_visit,
     count(*) OVER (PARTITION BY stay_id) AS copies,
     row_number() OVER (PARTITION BY numbered.hadm_id ORDER BY intime NULLS LAST, stay_id) AS turn
@@ -31,10 +31,10 @@ FROM numbered LEFT JOIN person USING (subject_id) LEFT JOIN visit USING (hadm_id
 _CANDIDATES = """
 CREATE TABLE stay AS
 SELECT
-    (row_number() OVER (ORDER BY stay_id) - 1)::INTEGER AS stay, stay_id, subject_id, hadm_id, intime,
+    (row_number() OVER (ORDER BY stay_id) - 1)::INTEGER AS stay, stay_id, subject_id, hadm_id, intime, outtime, hours,
     least($max_steps, greatest(1, ceil(hours / $step_hours)))::INTEGER AS steps,
     least(hours, $max_steps * $step_hours) AS horizon,
-    age, gender, race, coalesce(died, 0) AS died
+    age, gender, race, coalesce(died, 0) AS died, admittime, dischtime, deathtime, dod
 FROM every_stay WHERE {rules}
 """
 

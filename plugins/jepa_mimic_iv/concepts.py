@@ -11,7 +11,9 @@ concepts (Johnson et al., JAMIA 2018, doi 10.1093/jamia/ocx084; concepts `measur
 * CK-MB stands once (enzyme), not a second time under cardiac markers, and the white cell count of a differential only
   where a differential was counted;
 * the make of the ventilator is not read, as it says nothing about the patient;
-* ionised calcium is in mmol/L, as measured.
+* ionised calcium is in mmol/L, as measured;
+* magnesium is read too;
+* what a ventilator is set to is an action, what it measures is an observation.
 
 `Variable.order` is the place of a measurement in the text of an hour; the numbers and display names are the
 reference's.
@@ -23,6 +25,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from jepa_core.trajectories import Role
+
 Reduction = Literal["mean", "max", "sum", "first", "each"]
 """How readings of one variable at one time become one: `first` takes the item that is listed first, `each` keeps
 all."""
@@ -32,6 +36,7 @@ SPECIMEN_TYPE = 52033
 
 GCS_MOTOR, GCS_VERBAL, GCS_EYES = 223901, 223900, 220739
 FIO2_CHARTED = 223835
+CREATININE = 50912
 
 LAB_COPIES = (220621, 226537)
 """Charted items that repeat a laboratory result under the time of its specimen (glucose in serum and in whole
@@ -51,7 +56,8 @@ class Item:
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable of a concept. items: what it is read from; none if it is derived. text: its values are words."""
+    """A variable of a concept. items: what it is read from; none if it is derived. text: its values are words. role:
+    whether it says how the patient is or what is done."""
 
     group: str
     name: str
@@ -61,6 +67,7 @@ class Variable:
     items: tuple[Item, ...] = ()
     reduction: Reduction = "each"
     text: bool = False
+    role: Role = "state"
 
     @property
     def channel(self) -> str:
@@ -167,8 +174,11 @@ def _lab(group: str, order: int, name: str, label: str, unit: str, item: int, hi
     return Variable(group, name, label, unit, order, _positive(item, high=high))
 
 
+MAGNESIUM_ORDER = 312
+"""Magnesium is among the 27 targets and not among the published concepts, so the text of the reference lacks it."""
+
 LABS = (
-    _lab("chemistry", 300, "creatinine", "Creatinine", "mg/dL", 50912, 150),
+    _lab("chemistry", 300, "creatinine", "Creatinine", "mg/dL", CREATININE, 150),
     _lab("chemistry", 301, "bun", "BUN", "mg/dL", 51006, 300),
     _lab("chemistry", 302, "albumin", "Albumin", "g/dL", 50862, 10),
     _lab("chemistry", 303, "globulin", "Globulin", "g/dL", 50930, 10),
@@ -182,6 +192,7 @@ LABS = (
     _lab("chemistry", 309, "glucose", "Glucose (chem)", "mg/dL", 50931, 10_000),
     _lab("chemistry", 310, "sodium", "Sodium", "mEq/L", 50983, 200),
     _lab("chemistry", 311, "potassium", "Potassium", "mEq/L", 50971, 30),
+    _lab("chemistry", MAGNESIUM_ORDER, "magnesium", "Magnesium", "mg/dL", 50960, 20),
     _lab("complete_blood_count", 320, "wbc", "WBC count", "K/uL", 51301),
     _lab("complete_blood_count", 321, "hemoglobin", "Hemoglobin", "g/dL", 51222),
     _lab("complete_blood_count", 322, "hematocrit", "Hematocrit", "%", 51221),
@@ -266,32 +277,77 @@ _URINE_ITEMS = (  # bounds ours
 URINE = (Variable("urine_output", "urineoutput", "Urine output", "mL", 500, _URINE_ITEMS, "sum"),)
 
 
-def _ventilator(order: int, name: str, label: str, unit: str, items: tuple[Item, ...]) -> Variable:
-    return Variable("ventilator_setting", name, label, unit, order, items, "max")
+def _ventilator(order: int, name: str, label: str, unit: str, items: tuple[Item, ...], role: Role) -> Variable:
+    return Variable("ventilator_setting", name, label, unit, order, items, "max", role=role)
 
 
+def _mode(order: int, name: str, label: str, item: int) -> Variable:
+    return Variable("ventilator_setting", name, label, "", order, (Item(item),), text=True, role="action")
+
+
+def _volume(order: int, kind: str, item: int, role: Role) -> Variable:
+    label = f"Tidal volume ({kind})"
+    return _ventilator(order, f"tidal_volume_{kind}", label, "mL", _positive(item, high=3_000), role)
+
+
+def _breaths(order: int, kind: str, item: int, role: Role) -> Variable:
+    return _ventilator(order, f"respiratory_rate_{kind}", f"RR ({kind})", "breaths/min", (Item(item, 0, 100),), role)
+
+
+_PEEP = (Item(220339, 0, 100), Item(224700, 0, 100))
 VENTILATOR = (
-    _words("ventilator_setting", 751, "ventilator_mode", "Ventilator mode", 223849),
-    _words("ventilator_setting", 752, "ventilator_mode_hamilton", "Ventilator mode (Hamilton)", 229314),
-    _ventilator(754, "fio2", "FiO2", "%", _fraction_or_percent(FIO2_CHARTED)),
-    _ventilator(755, "peep", "PEEP", "cmH2O", (Item(220339, 0, 100), Item(224700, 0, 100))),
-    _ventilator(
-        756, "plateau_pressure", "Plateau pressure", "cmH2O", _positive(224696, high=100)
-    ),  # ours, and those below
-    _ventilator(757, "tidal_volume_set", "Tidal volume (set)", "mL", _positive(224684, high=3_000)),
-    _ventilator(758, "tidal_volume_observed", "Tidal volume (observed)", "mL", _positive(224685, high=3_000)),
-    _ventilator(759, "tidal_volume_spontaneous", "Tidal volume (spontaneous)", "mL", _positive(224686, high=3_000)),
-    _ventilator(760, "respiratory_rate_set", "RR (set)", "breaths/min", (Item(224688, 0, 100),)),
-    _ventilator(761, "respiratory_rate_total", "RR (total)", "breaths/min", (Item(224690, 0, 100),)),
-    _ventilator(762, "respiratory_rate_spontaneous", "RR (spontaneous)", "breaths/min", (Item(224689, 0, 100),)),
-    _ventilator(763, "minute_volume", "Minute volume", "L/min", _positive(224687, high=60)),
-    _ventilator(764, "flow_rate", "Flow rate", "L/min", _positive(224691, high=200)),
+    _mode(751, "ventilator_mode", "Ventilator mode", 223849),
+    _mode(752, "ventilator_mode_hamilton", "Ventilator mode (Hamilton)", 229314),
+    _ventilator(754, "fio2", "FiO2", "%", _fraction_or_percent(FIO2_CHARTED), "action"),
+    _ventilator(755, "peep", "PEEP", "cmH2O", _PEEP, "action"),
+    _ventilator(756, "plateau_pressure", "Plateau pressure", "cmH2O", _positive(224696, high=100), "state"),
+    _volume(757, "set", 224684, "action"),
+    _volume(758, "observed", 224685, "state"),
+    _volume(759, "spontaneous", 224686, "state"),
+    _breaths(760, "set", 224688, "action"),
+    _breaths(761, "total", 224690, "state"),
+    _breaths(762, "spontaneous", 224689, "state"),
+    _ventilator(763, "minute_volume", "Minute volume", "L/min", _positive(224687, high=60), "state"),
+    _ventilator(764, "flow_rate", "Flow rate", "L/min", _positive(224691, high=200), "action"),
 )
+"""What is set is an action, what is measured shows the patient: if the measured breaths were actions, a rollout under
+given actions would be told how the patient fares. The reference has all of them among the actions. Bounds from the
+plateau pressure on are ours."""
 
-CHARTED = VITAL_SIGNS + BEDSIDE + VENTILATOR + URINE
+
+def _crrt(order: int, name: str, label: str, unit: str, item: int, low: float = 0.0) -> Variable:
+    items = (Item(item, low, 20_000),)
+    return Variable("crrt", name, f"CRRT {label}", unit, order, items, "max", role="action")
+
+
+def _crrt_words(order: int, name: str, label: str, item: int) -> Variable:
+    return Variable("crrt", name, f"CRRT {label}", "", order, (Item(item),), text=True, role="action")
+
+
+CRRT = (
+    _crrt_words(810, "crrt_mode", "mode", 227290),
+    _crrt(811, "blood_flow", "blood flow", "mL/min", 224144),
+    _crrt(812, "dialysate_rate", "dialysate rate", "mL/hr", 224154),
+    _crrt_words(813, "dialysate_fluid", "dialysate fluid", 225977),
+    _crrt(814, "access_pressure", "access pressure", "mmHg", 224149, -1_000),
+    _crrt(815, "effluent_pressure", "effluent pressure", "mmHg", 224151, -1_000),
+    _crrt(816, "filter_pressure", "filter pressure", "mmHg", 224150, -1_000),
+    _crrt(817, "return_pressure", "return pressure", "mmHg", 224152, -1_000),
+    _crrt(818, "citrate", "citrate", "mL/hr", 228004),
+    _crrt(819, "current_goal", "current goal", "mL", 225183, -20_000),
+    _crrt_words(820, "heparin_concentration", "heparin concentration", 225958),
+    _crrt(821, "heparin_dose", "heparin dose", "units/hr", 224145),
+    _crrt(822, "hourly_patient_fluid_removal", "hourly fluid removal", "mL", 224191, -20_000),
+    _crrt(823, "prefilter_replacement_rate", "pre-filter replacement rate", "mL/hr", 228005),
+    _crrt(824, "postfilter_replacement_rate", "post-filter replacement rate", "mL/hr", 228006),
+    _crrt_words(825, "replacement_fluid", "replacement fluid", 225976),
+    _crrt(826, "replacement_rate", "replacement rate", "mL/hr", 224153),
+    _crrt(827, "ultrafiltrate_output", "ultrafiltrate output", "mL", 226457),
+)
+"""Continuous dialysis as charted; bounds ours (none are published). The heparin concentration is charted in words."""
+
+CHARTED = VITAL_SIGNS + BEDSIDE + VENTILATOR + URINE + CRRT
 """Read from chartevents and outputevents as they stand."""
 
-VARIABLES: tuple[Variable, ...] = tuple(
-    sorted(CHARTED + BLOOD_GAS + LABS + BLOOD_DIFFERENTIAL + COMA_SCALE, key=lambda variable: variable.order)
-)
-"""Every observed variable, in the order in which they are written out."""
+MEASURED: tuple[Variable, ...] = CHARTED + BLOOD_GAS + LABS + BLOOD_DIFFERENTIAL + COMA_SCALE
+"""Every variable that is read from an item or made of the items of one time; `derived` adds the scores."""

@@ -50,6 +50,11 @@ class MimicIVConfig(SourceConfig):
         description="when a laboratory result is seen: `stored` is when it became available, "
         "`charted` is when the specimen was drawn (as in the published reference, which shows results too early)",
     )
+    template: Literal["default", "reference"] = Field(
+        "default",
+        description="how an hour is put into words: `reference` as in the published reference, `default` where ours is "
+        "better (small doses are not rounded to 0, nothing stands twice); the store is the same",
+    )
     split: SplitConfig = Field(SplitConfig(), description="how subjects are divided into train, tuning and held_out")
     memory_limit: str = Field(
         "2GB",

@@ -13,8 +13,17 @@ COLUMNS: dict[str, dict[str, str]] = {
         "gender": "VARCHAR",
         "anchor_age": "INTEGER",
         "anchor_year": "INTEGER",
+        "dod": "DATE",
     },
-    "hosp/admissions": {"hadm_id": "BIGINT", "race": "VARCHAR", "hospital_expire_flag": "INTEGER"},
+    "hosp/admissions": {
+        "subject_id": "BIGINT",
+        "hadm_id": "BIGINT",
+        "admittime": "TIMESTAMP",
+        "dischtime": "TIMESTAMP",
+        "deathtime": "TIMESTAMP",
+        "race": "VARCHAR",
+        "hospital_expire_flag": "INTEGER",
+    },
     "icu/icustays": {
         "subject_id": "BIGINT",
         "hadm_id": "BIGINT",
@@ -45,6 +54,16 @@ COLUMNS: dict[str, dict[str, str]] = {
         "patientweight": "DOUBLE",
         "statusdescription": "VARCHAR",
     },
+    "icu/procedureevents": {
+        "stay_id": "BIGINT",
+        "starttime": "TIMESTAMP",
+        "endtime": "TIMESTAMP",
+        "itemid": "INTEGER",
+        "value": "DOUBLE",
+        "location": "VARCHAR",
+        "ordercategorydescription": "VARCHAR",
+        "statusdescription": "VARCHAR",
+    },
     "hosp/labevents": {
         "subject_id": "BIGINT",
         "hadm_id": "BIGINT",
@@ -59,6 +78,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "hadm_id": "BIGINT",
         "starttime": "TIMESTAMP",
         "stoptime": "TIMESTAMP",
+        "drug_type": "VARCHAR",
         "drug": "VARCHAR",
         "prod_strength": "VARCHAR",
         "dose_val_rx": "VARCHAR",
@@ -72,6 +92,13 @@ COLUMNS: dict[str, dict[str, str]] = {
         "medication": "VARCHAR",
         "event_txt": "VARCHAR",
     },
+    "hosp/microbiologyevents": {
+        "subject_id": "BIGINT",
+        "micro_specimen_id": "BIGINT",
+        "chartdate": "TIMESTAMP",
+        "charttime": "TIMESTAMP",
+    },
+    "hosp/diagnoses_icd": {"hadm_id": "BIGINT", "icd_code": "VARCHAR", "icd_version": "INTEGER"},
 }
 """Columns that are read of each table, with the DuckDB type that each must have; every other column is skipped."""
 

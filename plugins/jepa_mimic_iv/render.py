@@ -5,29 +5,34 @@
     static  Age: 63 years. Gender: Female. Race: WHITE.
 
 Observations stand in the order of `Channel.order` and keep their order in time among equals; every reading is shown.
-Departures from the reference, where it shows the future or loses something: see `sql/actions.sql` for infusions and
-`number` for small doses.
+Where the two templates differ, see `templates`; where both depart from the reference, because it shows the future, see
+`sql/actions.sql`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from jepa_core.trajectories import Channel, Events, Rendered, Trajectories
+from jepa_mimic_iv.templates import DEFAULT, Template
 
 NO_OBSERVATIONS = "No observations recorded."
 NO_ACTIONS = "No active interventions."
 RATE_GROUP = "inputevents/rate"
 
-VERSION = 1
+VERSION = 2
 """Raised when a text changes, so that datasets render again."""
 
 _FLUSHES = ("Sodium Chloride 0.9% Flush", "Sodium Chloride 0.45% Flush", "Sodium Chloride 0.9% Flush for CRRT")
+ALL: frozenset[str] = frozenset({"*"})
 NOISE: dict[str, frozenset[str]] = {
     "inputevents": frozenset({"solution", "sterile water", "piggyback", "gt flush"}),
+    "procedureevents": ALL,
+    "invasive_line": ALL,
     "emar": frozenset(name.lower() for name in (*_FLUSHES, "Heparin Flush (10 units/ml)")),
     "prescriptions": frozenset(
         name.lower()
@@ -51,40 +56,60 @@ NOISE: dict[str, frozenset[str]] = {
     ),
 }
 """Containers, diluents and flushes that the texts leave out (the store keeps them), by table, in lower case with
-single blanks."""
+single blanks; of procedures and lines everything."""
 _NOISE_PREFIXES = {"prescriptions": ("heparin flush", "syringe (")}
 
 
-def render_text(trajectories: Trajectories, channels: Sequence[Channel], step_hours: float) -> Rendered:
+def render_text(
+    trajectories: Trajectories, channels: Sequence[Channel], step_hours: float, template: Template = DEFAULT
+) -> Rendered:
     """Texts of every trajectory and of every step of it."""
     hours = np.array(
         [f"t={hour:g}h | " for hour in np.arange(int(trajectories.steps.max(initial=0))) * step_hours], dtype=object
     )
     prefixes = hours[trajectories.step_numbers()] if len(hours) else hours
-    state = _fragments(trajectories.state, trajectories.texts, channels, _every(trajectories.state))
-    action = _fragments(trajectories.action, trajectories.texts, channels, _shown_actions(trajectories, channels))
+    told = [replace(channel, unit=template.units.get(channel.name, channel.unit)) for channel in channels]
+    trajectories = _with_acted(trajectories, channels, template)
+    state = _fragments(trajectories.state, trajectories, told, _shown_states(trajectories, told, template), template)
+    action = _fragments(trajectories.action, trajectories, told, _shown_actions(trajectories, told, template), template)
     return Rendered(
-        static=_demographics(trajectories, channels),
+        static=_demographics(trajectories, channels, template),
         state=_sentences(prefixes, state, NO_OBSERVATIONS),
         action=_sentences(prefixes, action, NO_ACTIONS),
     )
 
 
-def number(value: float) -> str:
-    """A number as people write it: no more than two decimals, but never fewer than two significant digits, no trailing
-    zeros.
+def _with_acted(trajectories: Trajectories, channels: Sequence[Channel], template: Template) -> Trajectories:
+    """The trajectories with those observations among the actions that the template writes there."""
+    state, action = trajectories.state, trajectories.action
+    moves = np.array([channel.name in template.acted for channel in channels], dtype=bool)[state.channel]
+    if not moves.any():
+        return trajectories
+    owners = len(state.offsets) - 1
+    step_of_state, step_of_action = (
+        np.repeat(np.arange(owners), np.diff(events.offsets)) for events in (state, action)
+    )  # fmt: skip
+    step = np.concatenate([step_of_action, step_of_state[moves]])
+    order = np.argsort(step, kind="stable")
+    columns = ("channel", "value", "text", "time")
+    joined = {
+        name: np.concatenate([getattr(action, name), getattr(state, name)[moves]])[order] for name in columns
+    }  # fmt: skip
+    rest = {name: getattr(state, name)[~moves] for name in columns}
+    return replace(
+        trajectories,
+        state=Events(offsets=_offsets(step_of_state[~moves], owners), **rest),
+        action=Events(offsets=_offsets(step, owners), **joined),
+    )
 
-    The reference rounds to two decimals, so that a dose of 0.004 reads 0.
-    """
-    size = abs(value)
-    decimals = 2 if size >= 0.095 or size == 0 else 1 - math.floor(math.log10(size))
-    written = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
-    return "0" if written in ("-0", "") else written
+
+def _offsets(owner: np.ndarray, owners: int) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=owners))])
 
 
-def fragment(channel: Channel, value: float, text: str | None) -> str:
+def fragment(channel: Channel, value: float, text: str | None, template: Template = DEFAULT) -> str:
     """One event in words, with the separator that stands before it: a rate belongs to the amount in front of it."""
-    measured = "" if math.isnan(value) else " ".join(filter(None, (number(value), channel.unit)))
+    measured = "" if math.isnan(value) else " ".join(filter(None, (template.number(value), channel.unit)))
     if channel.group == RATE_GROUP:
         return ", " + " ".join(filter(None, ("rate", measured, text)))
     if not measured or channel.order >= 9999:
@@ -95,20 +120,30 @@ def fragment(channel: Channel, value: float, text: str | None) -> str:
 def is_noise(channel: Channel) -> bool:
     """Whether the texts leave a channel out."""
     table, label = channel.group.removesuffix("/rate"), channel.label.lower()
-    return label in NOISE.get(table, ()) or label.startswith(_NOISE_PREFIXES.get(table, ("\0",)))
+    return (
+        NOISE.get(table) == ALL
+        or label in NOISE.get(table, ())
+        or label.startswith(_NOISE_PREFIXES.get(table, ("\0",)))
+    )
 
 
-def _every(events: Events) -> np.ndarray:
-    return np.ones(len(events.channel), dtype=bool)
+def _shown_states(trajectories: Trajectories, channels: Sequence[Channel], template: Template) -> np.ndarray:
+    """Which observations are written out."""
+    hidden = np.array([channel.name in template.hidden for channel in channels], dtype=bool)
+    return ~hidden[trajectories.state.channel]
 
 
-def _shown_actions(trajectories: Trajectories, channels: Sequence[Channel]) -> np.ndarray:
+def _shown_actions(trajectories: Trajectories, channels: Sequence[Channel], template: Template) -> np.ndarray:
     """Which actions are written out: no noise, and a prescription only where it is the first of its kind in the
     stay."""
     events = trajectories.action
     noise = np.array([is_noise(channel) for channel in channels], dtype=bool)
     ordered = np.array([channel.group == "prescriptions" for channel in channels], dtype=bool)
     shown = ~noise[events.channel]
+    if template.given:
+        given = np.array([channel.group == "emar" for channel in channels], dtype=bool)[events.channel]
+        kept = np.append(np.isin(trajectories.texts.astype(str), list(template.given)), False)
+        shown &= ~given | kept[events.text]
     orders = np.flatnonzero(ordered[events.channel])
     step_of_event = np.repeat(np.arange(len(events.offsets) - 1), np.diff(events.offsets))
     trajectory_of_step = np.repeat(np.arange(len(trajectories.steps)), trajectories.steps)
@@ -137,10 +172,11 @@ def _kinds(events: Events, texts: int) -> np.ndarray:
 
 
 def _fragments(
-    events: Events, texts: np.ndarray, channels: Sequence[Channel], shown: np.ndarray
+    events: Events, trajectories: Trajectories, channels: Sequence[Channel], shown: np.ndarray, template: Template
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fragments of the shown events, step after step in the order in which they are written, and the offsets of the
     steps."""
+    texts = trajectories.texts
     owners = len(events.offsets) - 1
     owner = np.repeat(np.arange(owners), np.diff(events.offsets))[shown]
     order = np.array([channel.order for channel in channels], dtype=np.int64)
@@ -151,7 +187,7 @@ def _fragments(
     words = np.empty(len(distinct), dtype=object)
     samples = place[first]
     words[:] = [
-        fragment(channels[channel], value, texts[text] if text >= 0 else None)
+        fragment(channels[channel], value, texts[text] if text >= 0 else None, template)
         for channel, value, text in zip(
             events.channel[samples].tolist(), events.value[samples].tolist(), events.text[samples].tolist(), strict=True
         )
@@ -167,12 +203,12 @@ def _sentences(prefixes: np.ndarray, fragments: tuple[np.ndarray, np.ndarray], e
     ]
 
 
-def _demographics(trajectories: Trajectories, channels: Sequence[Channel]) -> list[str]:
+def _demographics(trajectories: Trajectories, channels: Sequence[Channel], template: Template) -> list[str]:
     events, texts = trajectories.static, trajectories.texts
     sentences = []
     for low, high in zip(events.offsets[:-1].tolist(), events.offsets[1:].tolist(), strict=True):
         facts = {channels[events.channel[place]].name: place for place in range(low, high)}
-        sentences.append(_demographic_sentence(facts, events, texts))
+        sentences.append(_demographic_sentence(facts, events, texts) + _history(facts, events, template))
     return sentences
 
 
@@ -181,3 +217,10 @@ def _demographic_sentence(facts: dict[str, int], events: Events, texts: np.ndarr
     gender = texts[events.text[facts["demographics/gender"]]] if "demographics/gender" in facts else ""
     race = texts[events.text[facts["demographics/race"]]] if "demographics/race" in facts else "UNKNOWN"
     return f"Age: {age} years. Gender: {'Male' if gender == 'M' else 'Female'}. Race: {race.upper()}."
+
+
+def _history(facts: dict[str, int], events: Events, template: Template) -> str:
+    place = facts.get("demographics/charlson")
+    if place is None or not template.charlson:
+        return ""
+    return f" Charlson index of earlier admissions: {template.number(float(events.value[place]))}."

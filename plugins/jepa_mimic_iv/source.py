@@ -13,13 +13,14 @@ from jepa_core.contracts import Source
 from jepa_core.errors import RecipeError
 from jepa_core.store import StoreWriter
 from jepa_core.trajectories import Channel, Rendered, Trajectories
-from jepa_mimic_iv import cohort, render, staging
+from jepa_mimic_iv import cohort, definitions, numeric_grid, render, staging
 from jepa_mimic_iv.assembly import assemble
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.synthetic import write_tables
 from jepa_mimic_iv.tables import Tables, Workspace
+from jepa_mimic_iv.templates import TEMPLATES
 
-EXTRACTION_VERSION = 1
+EXTRACTION_VERSION = 2
 """Raised when the same tables and options give another store."""
 
 _PIECE = 1 << 16
@@ -46,7 +47,7 @@ class MimicIVSource(Source):
         parquet file its directory, so any change shows, and 8 GB of tables are not read to find out that nothing
         changed.
         """
-        ignored = {"tables", "synthetic", "memory_limit", "threads"}
+        ignored = {"tables", "synthetic", "memory_limit", "threads", "template"}
         digest = hashlib.sha256(
             json.dumps(self.config.model_dump(mode="json", exclude=ignored), sort_keys=True).encode()
         )
@@ -63,13 +64,16 @@ class MimicIVSource(Source):
         """Write the cohort to `writer`, and the table `attrition` of how it came about."""
         tables = Tables(self._folder(scratch))
         with Workspace(tables, scratch, self.config.memory_limit, self.config.threads) as work:
-            staging.prepare(work)
+            definitions.prepare(work, len(staging.STATIC_CHANNELS), staging.GIVEN)
             attrition = cohort.select_candidates(work, self.config)
             staging.stage_vital_signs(work, self.config)
             members = cohort.select_members(work, self.config, attrition)
             staging.stage_the_rest(work, self.config)
-            writer.channels(staging.declare_channels(work))
-            for block in assemble(work, members, self.config.step_hours):
+            channels = staging.declare_channels(work)
+            work.settle()
+            writer.channels(channels)
+            numbers = {channel.name: number for number, channel in enumerate(channels)}
+            for block in assemble(work, members, numbers, self.config.step_hours):
                 writer.append(block)
         writer.record("attrition", members.attrition)
 
@@ -78,18 +82,23 @@ class MimicIVSource(Source):
         self._channels = channels
 
     def render(self, trajectories: Trajectories, modality: str) -> Rendered:
-        """Texts of the trajectories and their hours.
+        """Texts of the trajectories and their hours, or their values on a grid (modality `channels`).
 
-        Raises RecipeError for any modality but `text`.
+        Raises RecipeError for any other modality.
         """
-        if modality != "text":
-            raise RecipeError(
-                f"the source mimic_iv renders the modality text, not {modality}; choose an encoder that reads texts"
-            )
-        return render.render_text(trajectories, self._channels, self.config.step_hours)
+        if modality == "text":
+            template = TEMPLATES[self.config.template]
+            return render.render_text(trajectories, self._channels, self.config.step_hours, template)
+        if modality == "channels":
+            return numeric_grid.render_grid(trajectories, self._channels, self.config.step_hours)
+        raise RecipeError(
+            f"the source mimic_iv renders the modalities text and channels, not {modality}; choose an encoder of these"
+        )
 
     def rendering_fingerprint(self, modality: str) -> str:
-        return f"mimic_iv {modality} {render.VERSION}"
+        if modality == "channels":
+            return f"mimic_iv channels {numeric_grid.VERSION}"
+        return f"mimic_iv {modality} {self.config.template} {render.VERSION}"
 
     def _folder(self, scratch: Path) -> Path:
         if not self.config.is_synthetic:

@@ -7,14 +7,15 @@ at a time.
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 import pyarrow as pa
 
 from jepa_core.trajectories import Channel
-from jepa_mimic_iv import concepts
-from jepa_mimic_iv.concepts import VARIABLES, Variable
+from jepa_mimic_iv import concepts, derived
+from jepa_mimic_iv.concepts import Variable
 from jepa_mimic_iv.config import MimicIVConfig
+from jepa_mimic_iv.derived import VARIABLES
 from jepa_mimic_iv.infusions import hourly_factor
 from jepa_mimic_iv.tables import Workspace
 
@@ -22,14 +23,10 @@ STATIC_CHANNELS = (
     Channel("demographics/age", "years", "demographics", "Age", 0),
     Channel("demographics/gender", "", "demographics", "Gender", 1),
     Channel("demographics/race", "", "demographics", "Race", 2),
+    Channel("demographics/charlson", "points", "demographics", "Charlson index of earlier admissions", 3),
 )
 ACTION_ORDER = 9999
 """Actions follow the observations' numbers and keep their order in time, as in the reference."""
-
-_MACROS = """
-CREATE MACRO hours(later, sooner) AS (epoch(later) - epoch(sooner)) / 3600;
-CREATE MACRO tidy(words) AS nullif(trim(regexp_replace(words, '\\s+', ' ', 'g')), '');
-"""
 
 _CHARTED = """
 CREATE TABLE charted AS
@@ -57,16 +54,19 @@ SELECT stay, hour, drawn, item, value, text, specimen FROM (
         stay, horizon, hours(charttime, intime) AS drawn, hours({seen}, intime) AS hour, itemid AS item,
         valuenum AS value, tidy(value) AS text, specimen_id AS specimen
     FROM {table} AS event JOIN member ON event.subject_id = member.subject_id
-    WHERE itemid IN (SELECT item FROM lab_item) AND (event.hadm_id IS NULL OR event.hadm_id = member.hadm_id)
-) WHERE hour >= 0 AND hour < horizon
+    WHERE itemid IN (SELECT item FROM lab_item) AND (
+        event.hadm_id IS NULL OR event.hadm_id = member.hadm_id OR itemid = {creatinine} AND charttime < intime)
+) WHERE hour >= -168 AND hour < horizon
 ORDER BY stay
 """
+_LABS = _LABS.replace("{creatinine}", str(concepts.CREATININE))
+"""With those of the week before, which scores look back to; a creatinine also where it is of another admission."""
 _SEEN = {"stored": "greatest(charttime, storetime)", "charted": "charttime"}
 
 _INPUTS = """
 CREATE TABLE input AS
 SELECT
-    stay, greatest(hours(starttime, intime), 0) AS start,
+    stay, event.itemid AS item, greatest(hours(starttime, intime), 0) AS start,
     CASE WHEN endtime > starttime THEN least(hours(endtime, intime), horizon) END AS stop,
     coalesce(tidy(label), 'unknown item ' || event.itemid) AS label,
     amount, coalesce(tidy(amountuom), '') AS amount_unit, rate,
@@ -84,11 +84,59 @@ CREATE TABLE prescription AS
 SELECT
     stay, hours(starttime, intime) AS hour, tidy(drug) AS drug, coalesce(tidy(dose_unit_rx), '') AS unit,
     tidy(dose_val_rx) AS dose, try_cast(replace(tidy(dose_val_rx), ',', '') AS DOUBLE) AS value,
-    tidy(prod_strength) AS strength, tidy(route) AS route
+    tidy(prod_strength) AS strength, tidy(route) AS route, starttime::DATE - DATE '1970-01-01' AS day,
+    coalesce(drug_type <> 'BASE' AND route NOT IN (SELECT route FROM local_route)
+        AND NOT regexp_matches(lower(route), 'ear|eye') AND NOT regexp_matches(lower(drug), {local})
+        AND regexp_matches(lower(drug), {antibiotic}), false) AS is_antibiotic
 FROM {table} AS event JOIN member USING (hadm_id)
 WHERE tidy(drug) IS NOT NULL AND hours(starttime, intime) >= 0 AND hours(starttime, intime) < horizon
     AND (stoptime IS NULL OR starttime <= stoptime)
 ORDER BY stay
+"""
+
+_PATTERNS = {
+    "table": "{table}",
+    "local": f"'{'|'.join(map(re.escape, derived.NOT_SYSTEMIC_DRUGS))}'",
+    "antibiotic": f"'{'|'.join(map(re.escape, derived.ANTIBIOTICS))}'",
+}
+
+_PROCEDURES = """
+CREATE TABLE procedure AS
+SELECT
+    stay, event.itemid AS item, greatest(hours(starttime, intime), 0) AS start,
+    least(hours(coalesce(endtime, starttime), intime), horizon) AS stop,
+    coalesce(tidy(label), 'unknown item ' || event.itemid) AS label, tidy(location) AS site,
+    tidy(ordercategorydescription) AS category, value IS NOT NULL AS counted
+FROM {table} AS event JOIN member USING (stay_id) LEFT JOIN d_items ON event.itemid = d_items.itemid
+WHERE statusdescription IS DISTINCT FROM 'Rewritten'
+    AND hours(starttime, intime) < horizon AND hours(coalesce(endtime, starttime), intime) >= 0
+ORDER BY stay
+"""
+"""The value of a procedure is its length in minutes, which is known when it ends, so it is not read."""
+
+_CULTURES = """
+CREATE TABLE culture AS
+SELECT
+    stay, hours(coalesce(charttime, chartdate), intime) AS culture_hour,
+    chartdate::DATE - DATE '1970-01-01' AS culture_day, charttime IS NOT NULL AS exact
+FROM (
+    SELECT subject_id, micro_specimen_id, max(charttime) AS charttime, max(chartdate) AS chartdate
+    FROM {table} GROUP BY subject_id, micro_specimen_id
+) AS specimen JOIN member USING (subject_id)
+WHERE hours(chartdate, intime) BETWEEN -240 AND horizon + 96
+ORDER BY stay
+"""
+
+_EARLIER_ADMISSIONS = """
+CREATE TABLE earlier_admission AS
+SELECT member.stay, earlier.hadm_id
+FROM member JOIN admissions AS earlier USING (subject_id)
+WHERE earlier.hadm_id <> member.hadm_id AND earlier.dischtime <= member.admittime
+"""
+_EARLIER_CODES = """
+CREATE TABLE earlier_code AS
+SELECT DISTINCT stay, tidy(icd_code) AS code, icd_version AS version
+FROM {table} JOIN earlier_admission USING (hadm_id) ORDER BY stay
 """
 
 GIVEN = (
@@ -120,25 +168,6 @@ ORDER BY stay
 """
 
 
-def prepare(work: Workspace) -> None:
-    """Make the macros and the small tables of definitions that the statements read."""
-    work.execute(_MACROS)
-    number = {variable.channel: len(STATIC_CHANNELS) + place for place, variable in enumerate(VARIABLES)}
-    work.give("measure", _measures(concepts.CHARTED, number))
-    work.give("lab_measure", _measures(_plain_labs(), number))
-    work.give("gas_measure", _measures(_arterial(), number))
-    work.give("percentage", _percentages(number))
-    work.give("white_cell", {"item": list(concepts.WHITE_CELLS)})
-    work.give("variable", {"name": list(number), "channel": list(number.values())})
-    work.give("given_text", {"text": list(GIVEN)})
-    coma = [concepts.GCS_MOTOR, concepts.GCS_VERBAL, concepts.GCS_EYES]
-    charted = sorted({*_items(concepts.CHARTED), *coma})
-    work.give("charted_item", {"item": charted, "repeats_lab": [item in concepts.LAB_COPIES for item in charted]})
-    percentages = [item for items in concepts.PERCENTAGES.values() for item in items]
-    labs = {*_items(concepts.LABS + concepts.BLOOD_GAS + concepts.BLOOD_DIFFERENTIAL), *percentages}
-    work.give("lab_item", {"item": sorted({*labs, *concepts.WHITE_CELLS, concepts.SPECIMEN_TYPE})})
-
-
 def stage_vital_signs(work: Workspace, config: MimicIVConfig) -> None:
     """Read chartevents, which decides who has vital signs."""
     work.execute(_CHARTED.replace("{seen}", _SEEN[config.lab_visibility]), reads="icu/chartevents")
@@ -152,7 +181,11 @@ def stage_the_rest(work: Workspace, config: MimicIVConfig) -> None:
         "CREATE TABLE d_items AS SELECT DISTINCT ON (itemid) * FROM {table} ORDER BY itemid, label", reads="icu/d_items"
     )
     work.execute(_INPUTS, reads="icu/inputevents")
-    work.execute(_PRESCRIPTIONS, reads="hosp/prescriptions")
+    work.execute(_PROCEDURES, reads="icu/procedureevents")
+    work.execute(_PRESCRIPTIONS.format_map(_PATTERNS), reads="hosp/prescriptions")
+    work.execute(_CULTURES, reads="hosp/microbiologyevents")
+    work.execute(_EARLIER_ADMISSIONS)
+    work.execute(_EARLIER_CODES, reads="hosp/diagnoses_icd")
     work.execute(_ADMINISTRATIONS, reads="hosp/emar")
     _give_factors(work)
 
@@ -165,6 +198,7 @@ def declare_channels(work: Workspace) -> list[Channel]:
     channels += _named(work, "rate_channel", rates, "label, rate_unit", "inputevents", "/rate", len(channels))
     channels += _named(work, "drug_channel", "prescription", "drug, unit", "prescriptions", "", len(channels))
     channels += _named(work, "given_channel", "administration", "drug, ''", "emar", "", len(channels))
+    channels += _named(work, "procedure_channel", "procedure", "label, ''", "procedureevents", "", len(channels))
     return channels
 
 
@@ -200,39 +234,3 @@ def _give_factors(work: Workspace) -> None:
             "per_kg": pa.array([row[2].per_kg for row in known], pa.bool_()),
         },
     )
-
-
-def _plain_labs() -> tuple[Variable, ...]:
-    lactate = tuple(variable for variable in concepts.BLOOD_GAS if variable.name == "lactate")
-    reported = tuple(variable for variable in concepts.BLOOD_DIFFERENTIAL if variable.items)
-    return concepts.LABS + reported + lactate
-
-
-def _arterial() -> tuple[Variable, ...]:
-    return tuple(variable for variable in concepts.BLOOD_GAS if variable.name != "lactate")
-
-
-def _items(variables: tuple[Variable, ...]) -> set[int]:
-    return {item.id for variable in variables for item in variable.items}
-
-
-def _measures(variables: tuple[Variable, ...], number: dict[str, int]) -> dict[str, list[Any]]:
-    rows = [(variable, rank, item) for variable in variables for rank, item in enumerate(variable.items)]
-    return {
-        "item": [item.id for _, _, item in rows],
-        "channel": [number[variable.channel] for variable, _, _ in rows],
-        "reduction": [variable.reduction for variable, _, _ in rows],
-        "rank": [rank for _, rank, _ in rows],
-        "low": [item.low for _, _, item in rows],
-        "high": [item.high for _, _, item in rows],
-        "scale": [item.scale for _, _, item in rows],
-        "shift": [item.shift for _, _, item in rows],
-        "is_text": [variable.text for variable, _, _ in rows],
-        "is_vital": [variable.group == "vitalsign" for variable, _, _ in rows],
-    }
-
-
-def _percentages(number: dict[str, int]) -> dict[str, list[Any]]:
-    counts = {variable.name: variable for variable in concepts.BLOOD_DIFFERENTIAL}
-    rows = [(counts[name], item) for name, items in concepts.PERCENTAGES.items() for item in items]
-    return {"item": [item for _, item in rows], "channel": [number[count.channel] for count, _ in rows]}

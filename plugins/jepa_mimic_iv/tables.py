@@ -101,7 +101,7 @@ class Workspace:
         self._connection.execute(f"SET memory_limit = {_quoted(memory_limit)}")
         self._connection.execute(f"SET temp_directory = {_quoted(scratch / 'spill')}")
         self._connection.execute(f"SET threads = {threads}")
-        # One transaction that is never committed: the tables are thrown away, so none has to be safe on disk.
+        # One transaction for all tables: they are thrown away in the end, so none has to be safe on disk for itself.
         self._connection.execute("BEGIN TRANSACTION")
 
     def __enter__(self) -> Workspace:
@@ -117,6 +117,16 @@ class Workspace:
         self._connection.register("given", pa.table(columns))
         self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM given")
         self._connection.unregister("given")
+
+    def settle(self) -> None:
+        """Say that every table is made. Within the transaction that makes them, whatever `keep` replaces would stay in
+        memory."""
+        self._connection.execute("COMMIT")
+
+    def keep(self, name: str, table: pa.Table) -> None:
+        """Let statements read a result of this process as a table, in place of what had the name before. It is not
+        copied, and not written to the database."""
+        self._connection.register(name, table)
 
     def execute(self, sql: str, parameters: dict[str, Any] | None = None, reads: str = "") -> duckdb.DuckDBPyConnection:
         """Run a statement. `reads` is the distributed table that it scans, written `{table}` in the statement.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import csv
 import gzip
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from jepa_core.trajectories import Channel, Trajectories
+from jepa_core.trajectories import ROLES, Channel, Events, Trajectories
 from jepa_mimic_iv.config import MimicIVConfig, SplitConfig
+from jepa_mimic_iv.derived import SCORES, TREATMENTS
 from jepa_mimic_iv.layout import COLUMNS
 from jepa_mimic_iv.source import MimicIVSource
 
@@ -34,8 +37,7 @@ def at(hours: float) -> str:
 
 @dataclass
 class TableSet:
-    """Rows of every table. Every stay of the first is of subject FIRST_SUBJECT + number, admission and stay
-    likewise."""
+    """Rows of every table. Stay n is of subject FIRST_SUBJECT + n, admission and stay likewise."""
 
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
 
@@ -47,13 +49,16 @@ class TableSet:
         subject = changes.get("subject", FIRST_SUBJECT + number)
         if not any(row["subject_id"] == subject for row in self.rows["hosp/patients"]):
             self.add(
-                "hosp/patients", subject_id=subject, gender=changes.get("gender", "F"), anchor_age=age, anchor_year=2150
-            )
+                "hosp/patients", subject_id=subject, gender=changes.get("gender", "F"), anchor_age=age,
+                anchor_year=2150, dod=changes.get("dod"),
+            )  # fmt: skip
         admission = changes.get("admission", 88_000_000 + number)
         if not any(row["hadm_id"] == admission for row in self.rows["hosp/admissions"]):
             self.add(
-                "hosp/admissions", hadm_id=admission, race=changes.get("race", "WHITE"), hospital_expire_flag=number % 2
-            )
+                "hosp/admissions", subject_id=subject, hadm_id=admission, race=changes.get("race", "WHITE"),
+                hospital_expire_flag=changes.get("died", number % 2), admittime=at(-5), dischtime=at(hours + 50),
+                deathtime=changes.get("deathtime"),
+            )  # fmt: skip
         begins = changes.get("begins", 0.0)
         self.add(
             "icu/icustays", subject_id=subject, hadm_id=admission, stay_id=99_000_000 + number,
@@ -87,10 +92,46 @@ class TableSet:
             },
         )  # fmt: skip
 
+    def procedure(self, number: int, start: float, stop: float, item: int, **more: Any) -> None:
+        self.add(
+            "icu/procedureevents",
+            **{
+                "stay_id": 99_000_000 + number, "starttime": at(start), "endtime": at(stop), "itemid": item,
+                "value": 60 * (stop - start), "ordercategorydescription": "ContinuousProcess",
+                "statusdescription": "FinishedRunning", **more,
+            },
+        )  # fmt: skip
+
+    def urine(self, number: int, hour: float, value: float, item: int = 226559) -> None:
+        self.add(
+            "icu/outputevents", stay_id=99_000_000 + number, charttime=at(hour), itemid=item, value=value
+        )  # fmt: skip
+
+    def diagnosis(self, number: int, code: str, version: int = 10, **more: Any) -> None:
+        self.add(
+            "hosp/diagnoses_icd", **{"hadm_id": 88_000_000 + number, "icd_code": code, "icd_version": version, **more}
+        )
+
+    def culture(self, number: int, hour: float, **more: Any) -> None:
+        self.add(
+            "hosp/microbiologyevents",
+            **{
+                "subject_id": FIRST_SUBJECT + number, "micro_specimen_id": len(self.rows["hosp/microbiologyevents"]),
+                "chartdate": at(hour)[:10] + " 00:00:00", "charttime": at(hour), **more,
+            },
+        )  # fmt: skip
+
     def order(self, number: int, hour: float, drug: str, **more: Any) -> None:
         self.add(
             "hosp/prescriptions",
-            **{"hadm_id": 88_000_000 + number, "starttime": at(hour), "stoptime": at(hour + 24), "drug": drug, **more},
+            **{
+                "hadm_id": 88_000_000 + number,
+                "starttime": at(hour),
+                "stoptime": at(hour + 24),
+                "drug_type": "MAIN",
+                "drug": drug,
+                **more,
+            },
         )
 
     def given(self, number: int, hour: float, drug: str | None, event: str = "Administered", **more: Any) -> None:
@@ -124,6 +165,7 @@ def _write_parquet(path: Path, table: str, columns: list[str], rows: list[dict[s
         "DOUBLE": pa.float64(),
         "VARCHAR": pa.string(),
         "TIMESTAMP": pa.string(),
+        "DATE": pa.string(),
     }
     arrays = {}
     for column in columns:
@@ -134,6 +176,8 @@ def _write_parquet(path: Path, table: str, columns: list[str], rows: list[dict[s
         )
         if COLUMNS[table].get(column) == "TIMESTAMP":
             arrays[column] = arrays[column].cast(pa.timestamp("us"))
+        if COLUMNS[table].get(column) == "DATE":
+            arrays[column] = arrays[column].cast(pa.date32())
     pa.parquet.write_table(pa.table(arrays), path)
 
 
@@ -157,16 +201,99 @@ class Kept:
 
 @dataclass
 class Built:
-    """What came of the tables. texts: by stay number, the static text, the state texts and the action texts."""
+    """What came of the tables. texts: by stay number, the static text, the state texts and the action texts; plain: the
+    same without what is derived."""
 
+    source: MimicIVSource
     kept: Kept
-    texts: dict[int, tuple[str, list[str], list[str]]]
+    texts: Texts
+    plain: Texts
 
     def state(self, number: int, hour: int) -> str:
-        return self.texts[number][1][hour].split(" | ")[1]
+        return self.plain[number][1][hour].split(" | ")[1]
 
     def action(self, number: int, hour: int) -> str:
-        return self.texts[number][2][hour].split(" | ")[1]
+        return self.plain[number][2][hour].split(" | ")[1]
+
+    def values(self, number: int, channel: str) -> dict[int, list[Any]]:
+        """What a stay shows of a channel, by hour: numbers to four decimals, or words."""
+        found: dict[int, list[Any]] = {}
+        for block, place, first in self._places(number):
+            wanted = [one.name for one in self.kept.declared].index(channel)
+            for events in (block.state, block.action):
+                step = np.repeat(np.arange(len(events.offsets) - 1), np.diff(events.offsets))
+                mine = (events.channel == wanted) & (step >= first) & (step < first + block.steps[place])
+                for one in np.flatnonzero(mine):
+                    text = events.text[one]
+                    value = round(float(events.value[one]), 4) if text < 0 else str(block.texts[text])
+                    found.setdefault(int(step[one] - first), []).append(value)
+        return found
+
+    def label(self, number: int, name: str) -> list[float]:
+        """A label of the hours of a stay, to four decimals."""
+        for block, place, first in self._places(number):
+            return [round(float(one), 4) for one in block.labels[name][first : first + int(block.steps[place])]]
+        raise KeyError(number)
+
+    def outcome(self, number: int, name: str) -> float:
+        for block, place, _ in self._places(number):
+            return float(block.outcomes[name][place])
+        raise KeyError(number)
+
+    def before(self, number: int, cutoff: int) -> list[tuple[Any, ...]]:
+        """Every event of a stay's static facts and of its hours before the cutoff, as the store has it."""
+        names = [one.name for one in self.kept.declared]
+        found: list[tuple[Any, ...]] = []
+        for block, place, first in self._places(number):
+            for role, low, high in (("static", place, place + 1), *((one, first, first + cutoff) for one in ROLES[1:])):
+                events = block.events(role)
+                for one in range(int(events.offsets[low]), int(events.offsets[high])):
+                    text = str(block.texts[events.text[one]]) if events.text[one] >= 0 else ""
+                    what = (names[events.channel[one]], str(events.value[one]), text, str(events.time[one]))
+                    found.append((role, *what))
+        return found
+
+    def grid(self, number: int, role: str) -> np.ndarray:
+        """The rows of a stay in the modality `channels`."""
+        for block, place, first in self._places(number):
+            rows = slice(place, place + 1) if role == "static" else slice(first, first + int(block.steps[place]))
+            return np.asarray(getattr(self.source.render(block, "channels"), role))[rows]
+        raise KeyError(number)
+
+    def _places(self, number: int) -> Iterator[tuple[Trajectories, int, int]]:
+        for block in self.kept.blocks:
+            for place in np.flatnonzero(block.identifier == 99_000_000 + number):
+                yield block, int(place), int(block.steps[:place].sum())
+
+
+Texts = dict[int, tuple[str, list[str], list[str]]]
+
+
+def texts_of(source: MimicIVSource, blocks: list[Trajectories]) -> Texts:
+    """The texts of every stay, by its number."""
+    texts = {}
+    for block in blocks:
+        rendered = source.render(block, "text")
+        for place, end in enumerate(block.steps.cumsum().tolist()):
+            part = slice(end - int(block.steps[place]), end)
+            number = int(block.identifier[place]) - 99_000_000
+            texts[number] = (rendered.static[place], rendered.state[part], rendered.action[part])
+    return texts
+
+
+def without_derived(block: Trajectories, channels: list[Channel]) -> Trajectories:
+    """The trajectories without the events of derived channels, so that tests of readings need not repeat the scores."""
+    names = {variable.channel for variable in SCORES + TREATMENTS}
+    derived = np.array([channel.name in names or channel.group == "procedureevents" for channel in channels])
+
+    def kept(events: Events) -> Events:
+        stays = ~derived[events.channel]
+        step = np.repeat(np.arange(len(events.offsets) - 1), np.diff(events.offsets))[stays]
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(step, minlength=len(events.offsets) - 1))])
+        columns = (getattr(events, name)[stays] for name in ("channel", "value", "text", "time"))
+        return Events(offsets, *columns)
+
+    return replace(block, state=kept(block.state), action=kept(block.action))
 
 
 @pytest.fixture
@@ -180,15 +307,8 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Any:
         kept = Kept()
         source.build(kept, tmp_path_factory.mktemp("scratch"))
         source.declare(kept.declared)
-        texts = {}
-        for block in kept.blocks:
-            rendered = source.render(block, "text")
-            ends = block.steps.cumsum().tolist()
-            for place, end in enumerate(ends):
-                part = slice(end - int(block.steps[place]), end)
-                number = int(block.identifier[place]) - 99_000_000
-                texts[number] = (rendered.static[place], rendered.state[part], rendered.action[part])
-        return Built(kept, texts)
+        plain = [without_derived(block, kept.declared) for block in kept.blocks]
+        return Built(source, kept, texts_of(source, kept.blocks), texts_of(source, plain))
 
     return run
 

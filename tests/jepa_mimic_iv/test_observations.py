@@ -61,9 +61,9 @@ def test_oxygen_devices_are_kept_without_a_flow_and_ventilator_values_are_cleane
 
     assert built.state(0, 1) == "O2 delivery device: Endotracheal tube"
     assert built.state(0, 2) == "O2 flow: 8 L/min. O2 delivery device: Nasal cannula"
-    assert built.state(0, 3) == "FiO2: 40 %"
-    assert built.state(0, 4) == "No observations recorded."
-    assert built.state(0, 5) == "Ventilator mode: CPAP/PSV. PEEP: 7 cmH2O"
+    assert built.action(0, 3) == "FiO2: 40 %"
+    assert built.action(0, 4) == "No active interventions."
+    assert built.action(0, 5) == "Ventilator mode: CPAP/PSV. PEEP: 7 cmH2O"
 
 
 def test_coma_scale_follows_the_published_rules(three_stays, build):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jepa_core.trajectories import Channel, Events, Trajectories
-from jepa_mimic_iv.render import fragment, is_noise, number, render_text
+from jepa_mimic_iv.render import fragment, is_noise, render_text
+from jepa_mimic_iv.templates import REFERENCE, number, two_decimals
 
 NAN = float("nan")
 
@@ -133,3 +134,73 @@ def test_a_stay_is_rendered_alike_alone_and_in_company():
 
     assert render_text(alone, CHANNELS, 1.0).state == render_text(both, CHANNELS, 1.0).state[2:]
     assert render_text(alone, CHANNELS, 1.0).action == render_text(both, CHANNELS, 1.0).action[2:]
+
+
+def test_the_reference_rounds_to_two_decimals():
+    assert [two_decimals(value) for value in (0.004, 88.0, 7.349, 0.5, -0.001)] == ["0", "88", "7.35", "0.5", "0"]
+
+
+TOLD = [
+    Channel("sofa/sofa_24hours", "", "sofa", "SOFA total", 0),
+    Channel("bg/calcium", "mmol/L", "bg", "Calcium (ABG)", 212),
+    Channel("chemistry/magnesium", "mg/dL", "chemistry", "Magnesium", 312),
+    Channel("urine_output_rate/uo", "mL", "urine_output_rate", "Urine output", 501),
+    Channel("vasoactive_agent/norepinephrine", "mcg/kg/min", "vasoactive_agent", "Norepinephrine", 700),
+    Channel("ventilator_setting/peep", "cmH2O", "ventilator_setting", "PEEP", 755),
+    Channel("ventilator_setting/minute_volume", "L/min", "ventilator_setting", "Minute volume", 763),
+    Channel("inputevents/Drug [mg]", "mg", "inputevents", "Drug", 9999),
+    Channel("emar/Aspirin", "", "emar", "Aspirin", 9999),
+    Channel("invasive_line/line_type", "", "invasive_line", "Invasive line type", 950),
+    Channel("demographics/age", "years", "demographics", "Age", 0),
+    Channel("demographics/charlson", "points", "demographics", "Charlson", 3),
+]
+
+
+def one_hour() -> Trajectories:
+    seen = [(6, 7.5, -1, 0.1), (3, 40, -1, 0.2), (2, 2.1, -1, 0.3), (1, 1.125, -1, 0.4), (0, 5, -1, 0.9)]
+    done = [
+        (8, NAN, 1, 0.1),
+        (8, NAN, 0, 0.2),
+        (7, 0.004, -1, 0.3),
+        (9, NAN, 2, 0.3),
+        (5, 8, -1, 0.4),
+        (4, 0.0374, -1, 0.5),
+    ]
+    return Trajectories(
+        identifier=np.array([1]), subject=np.array([1]), split=np.zeros(1, np.int8), steps=np.array([1], np.int32),
+        static=events([0, 2], [(10, 70, -1, NAN), (11, 4, -1, NAN)]), state=events([0, 5], seen),
+        action=events([0, 6], done), texts=np.array(["Administered", "Started", "Arterial"], dtype=object),
+    )  # fmt: skip
+
+
+def test_an_hour_in_our_words():
+    rendered = render_text(one_hour(), TOLD, 1.0)
+
+    assert rendered.state == [
+        "t=0h | SOFA total: 5. Calcium (ABG): 1.12 mmol/L. Magnesium: 2.1 mg/dL. Minute volume: 7.5 L/min"
+    ]
+    assert rendered.action == [
+        "t=0h | Norepinephrine: 0.037 mcg/kg/min. PEEP: 8 cmH2O. Aspirin: Started. Aspirin: Administered. "
+        "Drug: 0.004 mg"
+    ]
+    assert rendered.static == [
+        "Age: 70 years. Gender: Female. Race: UNKNOWN. Charlson index of earlier admissions: 4."
+    ]  # fmt: skip
+
+
+def test_the_same_hour_in_the_words_of_the_reference():
+    rendered = render_text(one_hour(), TOLD, 1.0, REFERENCE)
+
+    assert rendered.state == ["t=0h | SOFA total: 5. Calcium (ABG): 1.12 mg/dL. Urine output: 40 mL"]
+    assert rendered.action == [
+        "t=0h | Norepinephrine: 0.04 mcg/kg/min. PEEP: 8 cmH2O. Minute volume: 7.5 L/min. Aspirin: Administered. "
+        "Drug: 0 mg"
+    ]
+    assert rendered.static == ["Age: 70 years. Gender: Female. Race: UNKNOWN."]
+
+
+def test_a_template_changes_nothing_in_the_trajectories():
+    hour = one_hour()
+    render_text(hour, TOLD, 1.0, REFERENCE)
+
+    assert np.array_equal(hour.state.channel, one_hour().state.channel)

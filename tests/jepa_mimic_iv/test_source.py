@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -73,11 +74,22 @@ def test_a_fingerprint_of_missing_tables_is_refused(tmp_path):
         fingerprint(tmp_path)
 
 
-def test_only_text_is_rendered(three_stays, build):
+def test_a_modality_that_is_not_rendered_is_refused_naming_those_that_are(three_stays, build):
     built = build(three_stays)
 
-    with pytest.raises(RecipeError, match="channels"):
-        MimicIVSource(MimicIVConfig()).render(built.kept.blocks[0], "channels")
+    with pytest.raises(RecipeError, match="text and channels, not images"):
+        built.source.render(built.kept.blocks[0], "images")
+
+
+def test_the_template_changes_the_rendering_and_not_the_store(three_stays, tmp_path):
+    folder = three_stays.write(tmp_path)
+    ours, reference = (
+        MimicIVSource(MimicIVConfig(tables=str(folder), template=one)) for one in ("default", "reference")
+    )
+
+    assert ours.fingerprint() == reference.fingerprint()
+    assert ours.rendering_fingerprint("text") != reference.rendering_fingerprint("text")
+    assert ours.rendering_fingerprint("channels") == reference.rendering_fingerprint("channels")
 
 
 def test_channels_are_unique_and_events_lie_within_their_steps(three_stays, build):
@@ -138,4 +150,7 @@ def test_the_real_demo_is_extracted_and_reads_like_intensive_care(real_data, tmp
     assert sum("Heart rate: " in text for text in rendered.state) / len(rendered.state) > 0.95
     assert sum("mcg/kg/min" in text for text in rendered.action) > 500
     assert not any("nan" in text or "None " in text or ": ." in text for text in rendered.state)
-    assert not any("nan" in text or " 0 " in text for text in rendered.action)
+    assert not any(
+        "nan" in text or re.search(r"(?<!CRRT heparin dose): 0 (mg|mcg|ml|units|dose|mEq)\b", text)
+        for text in rendered.action
+    )

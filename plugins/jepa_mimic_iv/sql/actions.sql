@@ -57,3 +57,5 @@ SELECT DISTINCT stay, hour, channel, value, text, channel, NULL, NULL, NULL, NUL
 UNION ALL
 SELECT DISTINCT stay, hour, channel, NULL, text, channel, NULL, NULL, NULL, NULL, 0
 FROM administration JOIN given_channel ON drug = label WHERE stay BETWEEN $low AND $high
+UNION ALL
+SELECT stay, hour, channel, value, text, channel, NULL, NULL, NULL, NULL, 0 FROM treatment

@@ -1,5 +1,6 @@
 -- What was observed in the stays $low to $high: stay, hour, channel, value, text.
--- An observation is timed at the moment from which everything that it is derived from was known.
+-- An observation is timed at the moment from which everything that it is derived from was known. Laboratory values of the week before
+-- admission to intensive care are among them, at negative hours: scores need them, and no text or grid shows them.
 WITH
     reading AS (
         SELECT * FROM charted WHERE stay BETWEEN $low AND $high

@@ -50,7 +50,7 @@ from pathlib import Path
 from jepa_core.errors import DataError, RecipeError
 
 # Raised whenever the tables of a given (stays, seed) change, so that what was built from older ones is not reused.
-VERSION = 1
+VERSION = 2
 CHUNK_STAYS = 50
 
 __all__ = ["VERSION", "write_tables"]

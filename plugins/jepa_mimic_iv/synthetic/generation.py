@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from .administration import write_administration
 from .charting import write_charts
 from .course import run_course
+from .cultures import write_cultures
 from .grid import Chunk
 from .labs import write_labs
 from .orders import write_orders
@@ -56,6 +57,7 @@ def write_chunk(tables: Tables, truth: TruthWriter, seed: int, number: int, capa
     write_labs(rng, chunk, tables, first_id=number * LABS_PER_CHUNK + 1)
     write_orders(rng, chunk, tables, number)
     write_pharmacy(rng, chunk, tables)
+    write_cultures(rng, chunk, tables, number)
     truth.write(chunk)
 
 

@@ -1,0 +1,135 @@
+"""The small tables that the statements read: items, words and codes, out of the Python that declares them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jepa_mimic_iv import concepts, derived
+from jepa_mimic_iv.comorbidity import prefix_rows
+from jepa_mimic_iv.concepts import Variable
+from jepa_mimic_iv.derived import VARIABLES
+from jepa_mimic_iv.tables import Workspace
+
+_MACROS = """
+CREATE MACRO hours(later, sooner) AS (epoch(later) - epoch(sooner)) / 3600;
+CREATE MACRO dead_within(days, death, intime, died, dischtime) AS (
+    CASE WHEN death IS NOT NULL THEN (epoch(death) - epoch(intime) <= days * 86400)::INTEGER
+        WHEN died = 0 AND dischtime IS NOT NULL THEN 0 END)::FLOAT;
+CREATE MACRO tidy(words) AS nullif(trim(regexp_replace(words, '\\s+', ' ', 'g')), '');
+"""
+
+
+def prepare(work: Workspace, first: int, given: tuple[str, ...]) -> None:
+    """Make the macros and the small tables. first: number of the first variable's channel. given: events of the
+    administration record that count."""
+    work.execute(_MACROS)
+    number = {variable.channel: first + place for place, variable in enumerate(VARIABLES)}
+    work.give("measure", _measures(concepts.CHARTED, number))
+    work.give("lab_measure", _measures(_plain_labs(), number))
+    work.give("gas_measure", _measures(_arterial(), number))
+    work.give("percentage", _percentages(number))
+    work.give("white_cell", {"item": list(concepts.WHITE_CELLS)})
+    work.give(
+        "variable",
+        {
+            "name": list(number),
+            "channel": list(number.values()),
+            "is_action": [variable.role == "action" for variable in VARIABLES],
+        },
+    )
+    _give_derivations(work)
+    work.give("given_text", {"text": list(given)})
+    coma = [concepts.GCS_MOTOR, concepts.GCS_VERBAL, concepts.GCS_EYES]
+    dialysis = {*derived.DIALYSIS_ACTIVE_ITEMS, *derived.DIALYSIS_ITEMS, *derived.PERITONEAL_ITEMS}
+    charted = sorted({*_items(concepts.CHARTED), *coma, *dialysis})
+    work.give("charted_item", {"item": charted, "repeats_lab": [item in concepts.LAB_COPIES for item in charted]})
+    percentages = [item for items in concepts.PERCENTAGES.values() for item in items]
+    labs = {*_items(concepts.LABS + concepts.BLOOD_GAS + concepts.BLOOD_DIFFERENTIAL), *percentages}
+    work.give("lab_item", {"item": sorted({*labs, *concepts.WHITE_CELLS, concepts.SPECIMEN_TYPE})})
+
+
+def _give_derivations(work: Workspace) -> None:
+    """Tables that the files of the derived scores and episodes name."""
+    items, drugs = zip(*derived.VASOACTIVE_ITEMS.items(), strict=True)
+    work.give("vasoactive_item", {"item": list(items), "drug": list(drugs)})
+    work.give("line_item", {"item": list(derived.LINES)})
+    kinds = derived.DIALYSIS_PROCEDURES
+    work.give("dialysis_procedure", {"item": list(kinds), "kind": list(kinds.values())})
+    work.give("dialysis_item", _dialysis_items())
+    words = _respiratory_words()
+    names = ("item", "word", "status", "rank")
+    work.give("respiratory_word", {name: [row[place] for row in words] for place, name in enumerate(names)})
+    work.give("local_route", {"route": list(derived.NOT_SYSTEMIC_ROUTES)})
+    names = ("disease", "weight", "version", "prefix")
+    work.give("comorbidity", {name: [row[place] for row in prefix_rows()] for place, name in enumerate(names)})
+
+
+def _dialysis_items() -> dict[str, list[Any]]:
+    items = sorted({*derived.DIALYSIS_ACTIVE_ITEMS, *derived.DIALYSIS_ITEMS, *derived.PERITONEAL_ITEMS})
+    kind = {**dict.fromkeys(derived.PERITONEAL_ITEMS, "Peritoneal"), derived.HAEMODIALYSIS_OUTPUT: "IHD"}
+    return {
+        "item": items,
+        "active": [item in derived.DIALYSIS_ACTIVE_ITEMS for item in items],
+        "kind": [kind.get(item) for item in items],
+    }
+
+
+def _respiratory_words() -> list[tuple[int, str, str, int]]:
+    device, mode, hamilton = derived.DEVICE, derived.MODE, derived.HAMILTON_MODE
+    told = (
+        ("Tracheostomy", {device: derived.TRACHEOSTOMY_DEVICES}),
+        (
+            "InvasiveVent",
+            {
+                device: ("Endotracheal tube",),
+                mode: derived.INVASIVE_MODES,
+                hamilton: derived.HAMILTON_INVASIVE_MODES,
+            },
+        ),
+        ("NonInvasiveVent", {device: derived.MASK_DEVICES, hamilton: derived.HAMILTON_MASK_MODES}),
+        ("HFNC", {device: ("High flow nasal cannula",)}),
+        ("SupplementalOxygen", {device: derived.OXYGEN_DEVICES}),
+        ("None", {device: ("None",)}),
+    )
+    return [
+        (item, word, status, rank)
+        for rank, (status, items) in enumerate(told)
+        for item, words in items.items()
+        for word in words
+    ]
+
+
+def _plain_labs() -> tuple[Variable, ...]:
+    lactate = tuple(variable for variable in concepts.BLOOD_GAS if variable.name == "lactate")
+    reported = tuple(variable for variable in concepts.BLOOD_DIFFERENTIAL if variable.items)
+    return concepts.LABS + reported + lactate
+
+
+def _arterial() -> tuple[Variable, ...]:
+    return tuple(variable for variable in concepts.BLOOD_GAS if variable.name != "lactate")
+
+
+def _items(variables: tuple[Variable, ...]) -> set[int]:
+    return {item.id for variable in variables for item in variable.items}
+
+
+def _measures(variables: tuple[Variable, ...], number: dict[str, int]) -> dict[str, list[Any]]:
+    rows = [(variable, rank, item) for variable in variables for rank, item in enumerate(variable.items)]
+    return {
+        "item": [item.id for _, _, item in rows],
+        "channel": [number[variable.channel] for variable, _, _ in rows],
+        "reduction": [variable.reduction for variable, _, _ in rows],
+        "rank": [rank for _, rank, _ in rows],
+        "low": [item.low for _, _, item in rows],
+        "high": [item.high for _, _, item in rows],
+        "scale": [item.scale for _, _, item in rows],
+        "shift": [item.shift for _, _, item in rows],
+        "is_text": [variable.text for variable, _, _ in rows],
+        "is_vital": [variable.group == "vitalsign" for variable, _, _ in rows],
+    }
+
+
+def _percentages(number: dict[str, int]) -> dict[str, list[Any]]:
+    counts = {variable.name: variable for variable in concepts.BLOOD_DIFFERENTIAL}
+    rows = [(counts[name], item) for name, items in concepts.PERCENTAGES.items() for item in items]
+    return {"item": [item for _, item in rows], "channel": [number[count.channel] for count, _ in rows]}

@@ -1,0 +1,125 @@
+"""The modality `channels`: an hour as numbers, NaN where nothing was observed.
+
+Columns, the same for static facts, states and actions (each fills its own and leaves the others NaN):
+
+    static   age (years), male (1 or 0), Charlson index of earlier admissions
+    state    for every numeric observation and score its value in the hour, and `<channel>:age`, the hours since it was
+             last observed (0 in an hour that shows it, NaN before the first)
+    action   for every numeric treatment its value in the hour: vasoactive rates, equivalent dose, what the ventilator
+             is set to, dialysis, neuromuscular blockers; for each status of ventilation 1 while it is in force, else 0
+             where another is; antibiotic orders begun; mL of fluid and units of insulin that went in
+
+The value is the mean of the hour's readings, the sum for volumes and pieces, the last for scores. Drugs by name are not
+columns: there are thousands, and which ones depends on the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jepa_core.trajectories import Channel, Events, Rendered, Trajectories
+from jepa_mimic_iv.derived import SCORES, TREATMENTS, VARIABLES
+
+VERSION = 1
+"""Raised when a value changes, so that datasets render again."""
+
+STATIC = ("demographics/age", "male", "demographics/charlson")
+OBSERVED = tuple(one.channel for one in VARIABLES if one.role == "state" and not one.text)
+TREATED = tuple(one.channel for one in VARIABLES if one.role == "action" and not one.text)
+STATUSES = ("Tracheostomy", "InvasiveVent", "NonInvasiveVent", "HFNC", "SupplementalOxygen", "None")
+GIVEN = ("antibiotic orders", "fluid in mL", "insulin in units")
+AGE = ":age"
+
+COLUMNS: tuple[str, ...] = (
+    *STATIC,
+    *OBSERVED,
+    *(name + AGE for name in OBSERVED),
+    *TREATED,
+    *(f"ventilation/{status}" for status in STATUSES),
+    *GIVEN,
+)
+"""Names of the columns, in order."""
+
+_PLACE = {name: place for place, name in enumerate(COLUMNS)}
+_SUMMED = frozenset({"urine_output/urineoutput", "neuroblock/drug_amount", "crrt/ultrafiltrate_output"})
+_LAST = frozenset(one.channel for one in SCORES) | {one.channel for one in TREATMENTS if one.group in ("rrt", "crrt")}
+
+
+def render_grid(trajectories: Trajectories, channels: Sequence[Channel], step_hours: float) -> Rendered:
+    """(owners, C) float32 for static facts, states and actions, C = len(COLUMNS)."""
+    state, action = (_values(trajectories.events(role), channels) for role in ("state", "action"))
+    _add_ages(state, trajectories, step_hours)
+    _add_statuses(action, trajectories, channels)
+    _add_given(action, trajectories, channels)
+    return Rendered(static=_static(trajectories, channels), state=state, action=action)
+
+
+def _owner(events: Events) -> np.ndarray:
+    return np.repeat(np.arange(len(events.offsets) - 1), np.diff(events.offsets))
+
+
+def _values(events: Events, channels: Sequence[Channel]) -> np.ndarray:
+    """Means, sums or last values of the numeric channels that are columns."""
+    column = np.array([_PLACE.get(channel.name, -1) for channel in channels])[events.channel]
+    kept = (column >= 0) & ~np.isnan(events.value)
+    owners = len(events.offsets) - 1
+    cell = _owner(events)[kept] * len(COLUMNS) + column[kept]
+    value = events.value[kept].astype(np.float64)
+    cells, place = np.unique(cell, return_inverse=True)
+    total, count = np.bincount(place, value, len(cells)), np.bincount(place, minlength=len(cells))
+    last = np.zeros(len(cells))
+    last[place] = value
+    kind = np.array([2 if name in _LAST else 1 if name in _SUMMED else 0 for name in COLUMNS])[cells % len(COLUMNS)]
+    grid = np.full(owners * len(COLUMNS), np.nan, dtype=np.float32)
+    grid[cells] = np.choose(kind, [total / np.maximum(count, 1), total, last])
+    return grid.reshape(owners, len(COLUMNS))
+
+
+def _add_ages(state: np.ndarray, trajectories: Trajectories, step_hours: float) -> None:
+    """Fill in the hours since each observed channel was last seen in its trajectory."""
+    first, age = _PLACE[OBSERVED[0]], _PLACE[OBSERVED[0] + AGE]
+    seen = ~np.isnan(state[:, first : first + len(OBSERVED)])
+    step = np.arange(len(state))[:, None]
+    begins = (np.arange(len(state)) - trajectories.step_numbers())[:, None]
+    last = np.maximum.accumulate(np.where(seen, step, -1), axis=0)
+    since = np.where(last >= begins, (step - last) * step_hours, np.nan)
+    state[:, age : age + len(OBSERVED)] = since
+
+
+def _add_statuses(action: np.ndarray, trajectories: Trajectories, channels: Sequence[Channel]) -> None:
+    events, texts = trajectories.action, trajectories.texts.astype(str)
+    told = np.array([channel.name == "ventilation/ventilation_status" for channel in channels], dtype=bool)
+    chosen = np.flatnonzero(told[events.channel])
+    owner = _owner(events)[chosen]
+    for status in STATUSES:
+        action[owner, _PLACE[f"ventilation/{status}"]] = np.nan_to_num(action[owner, _PLACE[f"ventilation/{status}"]])
+        action[owner[texts[events.text[chosen]] == status], _PLACE[f"ventilation/{status}"]] = 1.0
+
+
+def _add_given(action: np.ndarray, trajectories: Trajectories, channels: Sequence[Channel]) -> None:
+    events = trajectories.action
+    drips = [channel.group == "inputevents" for channel in channels]
+    rules = {
+        "antibiotic orders": [channel.name == "antibiotic/antibiotic" for channel in channels],
+        "fluid in mL": [drip and one.unit.lower() == "ml" for drip, one in zip(drips, channels, strict=True)],
+        "insulin in units": [
+            drip and one.unit == "units" and one.label.startswith("Insulin")
+            for drip, one in zip(drips, channels, strict=True)
+        ],
+    }
+    for name, rule in rules.items():
+        chosen = np.array(rule, dtype=bool)[events.channel]
+        owner = _owner(events)[chosen]
+        amount = np.ones(len(owner)) if name == "antibiotic orders" else np.nan_to_num(events.value[chosen])
+        total = np.bincount(owner, amount, len(action))
+        action[:, _PLACE[name]] = np.where(np.bincount(owner, minlength=len(action)) > 0, total, np.nan)
+
+
+def _static(trajectories: Trajectories, channels: Sequence[Channel]) -> np.ndarray:
+    grid = _values(trajectories.static, channels)
+    events, texts = trajectories.static, trajectories.texts.astype(str)
+    told = np.array([channel.name == "demographics/gender" for channel in channels], dtype=bool)[events.channel]
+    grid[_owner(events)[told], _PLACE["male"]] = texts[events.text[told]] == "M"
+    return grid

@@ -1,0 +1,64 @@
+-- What is being done in each step, from the derived tables: stay, hour, channel, value, text. Something that lasts shows in every step that it
+-- lasts in, from the moment that it began or the beginning of the step; never for how long it will.
+WITH
+    lasting AS (
+        SELECT stay, start, stop, channel, rate AS value, NULL::VARCHAR AS text, false AS by_time
+        FROM vasoactive_agent JOIN variable ON name = 'vasoactive_agent/' || drug
+        UNION ALL
+        SELECT stay, start, stop, channel, dose, NULL, false FROM norepinephrine_equivalent_dose JOIN variable
+            ON name = 'norepinephrine_equivalent_dose/norepinephrine_equivalent_dose'
+        UNION ALL
+        SELECT stay, start, stop, channel, NULL, status, false
+        FROM ventilation JOIN variable ON name = 'ventilation/ventilation_status'
+        UNION ALL
+        SELECT stay, start, stop, channel, rate, NULL, false FROM neuroblock JOIN variable ON name = 'neuroblock/drug_rate'
+        UNION ALL
+        SELECT stay, start, stop, channel, per_hour, NULL, true FROM neuroblock JOIN variable ON name = 'neuroblock/drug_amount'
+        WHERE per_hour IS NOT NULL
+        UNION ALL
+        SELECT stay, start, stop, channel, NULL, kind, false FROM invasive_line JOIN variable ON name = 'invasive_line/line_type'
+        UNION ALL
+        SELECT stay, start, stop, channel, NULL, site, false FROM invasive_line JOIN variable ON name = 'invasive_line/line_site'
+        WHERE site IS NOT NULL
+        UNION ALL
+        SELECT stay, start, stop, channel, NULL, category, false FROM procedure JOIN procedure_channel USING (label)
+        WHERE stay BETWEEN $low AND $high
+    ),
+    shown AS (
+        SELECT *, unnest(range(
+            floor(start / $step_hours)::BIGINT, greatest(ceil(stop / $step_hours), floor(start / $step_hours) + 1)::BIGINT
+        )) AS step FROM lasting
+    ),
+    portion AS (
+        SELECT
+            stay, step, channel, text, greatest(start, step * $step_hours) AS hour,
+            value * CASE WHEN by_time THEN least(stop, (step + 1) * $step_hours) - greatest(start, step * $step_hours) ELSE 1 END
+                AS value
+        FROM shown
+    ),
+    dialysis AS (
+        SELECT stay, step, max(hour) AS hour, max(present)::DOUBLE AS "rrt/dialysis_present",
+            max(active)::DOUBLE AS "rrt/dialysis_active"
+        FROM rrt GROUP BY stay, step
+    ),
+    named AS (
+        SELECT stay, hour, name, value FROM (
+            UNPIVOT (SELECT * EXCLUDE (step) FROM dialysis) ON COLUMNS(* EXCLUDE (stay, hour)) INTO NAME name VALUE value)
+        UNION ALL
+        SELECT stay, hour, 'crrt/' || name, value FROM (
+            UNPIVOT crrt ON COLUMNS(* EXCLUDE (stay, hour)) INTO NAME name VALUE value)
+    )
+
+SELECT stay, min(hour) AS hour, channel, value, text FROM portion GROUP BY stay, step, channel, value, text
+UNION ALL
+SELECT stay, hour, channel, value, NULL FROM named JOIN variable USING (name)
+UNION ALL
+SELECT stay, hour, channel, NULL, kind FROM rrt JOIN variable ON name = 'rrt/dialysis_type' WHERE kind IS NOT NULL
+UNION ALL
+SELECT stay, hour, channel, NULL, drug FROM prescription JOIN variable ON name = 'antibiotic/antibiotic'
+WHERE stay BETWEEN $low AND $high AND is_antibiotic
+UNION ALL
+SELECT stay, hour, channel, NULL, route FROM prescription JOIN variable ON name = 'antibiotic/route'
+WHERE stay BETWEEN $low AND $high AND is_antibiotic AND route IS NOT NULL
+UNION ALL
+SELECT stay, hour, channel, value, text FROM observed JOIN variable USING (channel) WHERE is_action AND hour >= 0

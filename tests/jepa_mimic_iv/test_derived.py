@@ -1,0 +1,369 @@
+"""Scores, rates and episodes against cases worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+PARTS = ("respiration", "coagulation", "liver", "cardiovascular", "cns", "renal")
+WEIGHED = {"amount": 1.0, "amountuom": "mg"}
+
+
+def sofa(built, number, part="sofa") -> dict[int, float]:
+    return {hour: values[0] for hour, values in built.values(number, f"sofa/{part}_24hours").items()}
+
+
+def test_sofa_without_any_measurement_is_zero_in_every_hour(three_stays, build):
+    built = build(three_stays)
+
+    assert sofa(built, 0) == dict.fromkeys(range(30), 0)
+
+
+@pytest.mark.parametrize(
+    ("part", "item", "points"),
+    [
+        ("coagulation", 51265, {150: 0, 149: 1, 99: 2, 49: 3, 19: 4}),
+        ("liver", 50885, {1.1: 0, 1.2: 1, 2.0: 2, 6.0: 3, 12.0: 4}),
+        ("renal", 50912, {1.1: 0, 1.2: 1, 2.0: 2, 3.5: 3, 5.0: 4}),
+    ],
+)
+def test_sofa_counts_laboratory_values_by_their_published_bounds(three_stays, build, part, item, points):
+    for step, value in enumerate(points):
+        three_stays.lab(step % 3, 2 + 26 * (step // 3), item, value)
+
+    built = build(three_stays)
+
+    assert [sofa(built, step % 3, part)[2 + 26 * (step // 3)] for step in range(5)] == list(points.values())
+
+
+@pytest.mark.parametrize(("pressure", "points"), [(70, 0), (69, 1)])
+def test_sofa_counts_low_pressure(three_stays, build, pressure, points):
+    three_stays.chart(0, 2.5, 220052, pressure)
+
+    assert sofa(build(three_stays), 0, "cardiovascular")[2] == points
+
+
+@pytest.mark.parametrize(
+    ("item", "rate", "points"),
+    [
+        (221653, 3.0, 2), (221662, 5.0, 2), (221662, 5.1, 3), (221662, 15.1, 4), (221906, 0.1, 3), (221906, 0.11, 4),
+        (221289, 0.02, 3), (221289, 0.2, 4), (221749, 2.0, 0),
+    ],
+)  # fmt: skip
+def test_sofa_counts_what_runs_at_the_end_of_the_hour(three_stays, build, item, rate, points):
+    three_stays.pump(0, 2.5, 4.5, item, rate=rate, rateuom="mcg/kg/min", **WEIGHED)
+
+    scores = sofa(build(three_stays), 0, "cardiovascular")
+
+    assert (scores[1], scores[2], scores[4], scores[26]) == (0, points, points, points)
+    assert scores[27] == 0, "the infusion ran at the ends of the hours 2 and 3, and 24 h later it is forgotten"
+
+
+@pytest.mark.parametrize(("total", "points"), [((1, 1, 3), 4), ((2, 2, 5), 3), ((3, 3, 6), 2), ((4, 5, 5), 1)])
+def test_sofa_counts_the_coma_scale(three_stays, build, total, points):
+    for item, value in zip((220739, 223900, 223901), total, strict=True):
+        three_stays.chart(0, 2.5, item, value)
+
+    assert sofa(build(three_stays), 0, "cns")[2] == points
+
+
+@pytest.mark.parametrize(
+    ("po2", "device", "points"),
+    [(201, None, 0), (195, None, 1), (145, None, 2), (95, None, 2), (45, None, 2), (95, "Endotracheal tube", 3),
+     (45, "Endotracheal tube", 4), (45, "Bipap mask ", 2)],
+)  # fmt: skip
+def test_sofa_counts_oxygenation_and_three_points_only_under_invasive_ventilation(
+    three_stays, build, po2, device, points
+):
+    three_stays.chart(0, 1.0, 223835, 50)
+    if device:
+        three_stays.chart(0, 1.0, 226732, None, device)
+    three_stays.lab(0, 2.2, 52033, None, specimen_id=1, value="ART.")
+    three_stays.lab(0, 2.2, 50821, po2, specimen_id=1)
+
+    scores = sofa(build(three_stays), 0, "respiration")
+
+    assert (scores[1], scores[2]) == (0, points)
+
+
+def test_sofa_counts_a_day_of_little_urine(three_stays, build):
+    for hour in range(1, 28):
+        three_stays.urine(0, hour, 10 if hour < 27 else 300)
+
+    scores = sofa(build(three_stays), 0, "renal")
+
+    assert scores[21] == 0, "less than 22 h are covered"
+    assert scores[23] == 3, "10 mL an hour are 240 mL a day"
+
+
+def test_sofa_keeps_the_worst_of_a_day_and_looks_back_to_before_admission(three_stays, build):
+    three_stays.lab(0, -3, 51265, 15)
+    three_stays.lab(0, 6, 51265, 90)
+    three_stays.lab(0, 7, 50885, 13)
+
+    built = build(three_stays)
+    scores = sofa(built, 0, "coagulation")
+
+    assert [scores[hour] for hour in (0, 19, 20, 21, 29)] == [4, 4, 4, 2, 2]
+    assert sofa(built, 0)[8] == 8, "the total adds the parts"
+    assert built.values(0, "complete_blood_count/platelet") == {6: [90]}, "what came before is not shown itself"
+
+
+def test_a_laboratory_value_counts_from_when_it_was_seen(three_stays, build):
+    three_stays.lab(0, 2, 50885, 13, stored=4.5)
+
+    scores = sofa(build(three_stays), 0, "liver")
+
+    assert (scores[3], scores[4]) == (0, 4)
+
+
+def test_vasoactive_rates_are_converted_and_concurrent_pumps_added(three_stays, build):
+    three_stays.pump(0, 1.0, 3.0, 221906, rate=0.1, rateuom="mcg/kg/min", **WEIGHED)
+    three_stays.pump(0, 2.0, 4.0, 221906, rate=0.0002, rateuom="mg/kg/min", **WEIGHED)
+    three_stays.pump(0, 1.0, 2.0, 221749, rate=160, rateuom="mcg/min", **WEIGHED)
+    three_stays.pump(0, 1.0, 2.0, 222315, rate=0.04, rateuom="units/min", **WEIGHED)
+    three_stays.pump(0, 5.0, 6.0, 221289, rate=3, rateuom="mL/hour", **WEIGHED)
+    three_stays.pump(0, 6.0, 7.0, 229630, rate=1.0, rateuom="mcg/kg/min", **WEIGHED)
+
+    built = build(three_stays)
+
+    assert built.values(0, "vasoactive_agent/norepinephrine") == {1: [0.1], 2: [0.3], 3: [0.2]}
+    assert built.values(0, "vasoactive_agent/phenylephrine") == {1: [2.0], 6: [1.0]}
+    assert built.values(0, "vasoactive_agent/vasopressin") == {1: [2.4]}
+    assert built.values(0, "vasoactive_agent/epinephrine") == {}, "mL/hour says nothing of the dose"
+
+
+def test_the_equivalent_dose_adds_five_drugs_by_their_factors(three_stays, build):
+    for item, rate in ((221906, 0.1), (221289, 0.05), (221749, 1.0), (221662, 5.0), (221653, 9.0), (221986, 0.5)):
+        three_stays.pump(0, 1.0, 2.0, item, rate=rate, rateuom="mcg/kg/min", **WEIGHED)
+    three_stays.pump(0, 1.5, 2.0, 222315, rate=2.4, rateuom="units/hour", **WEIGHED)
+
+    doses = build(three_stays).values(0, "norepinephrine_equivalent_dose/norepinephrine_equivalent_dose")
+
+    assert doses == {1: [0.3, 0.4]}
+
+
+def test_a_status_of_ventilation_lasts_until_the_next_and_fourteen_hours_at_most(three_stays, build):
+    three_stays.chart(0, 1.5, 226732, None, "Nasal cannula")
+    three_stays.chart(0, 3.2, 226732, None, "High flow nasal cannula")
+    three_stays.chart(0, 3.2, 223849, None, "CMV/ASSIST")
+    three_stays.chart(0, 5.0, 223849, None, "Standby")
+    three_stays.chart(0, 25.0, 226732, None, "None")
+
+    status = build(three_stays).values(0, "ventilation/ventilation_status")
+
+    assert [status.get(hour) for hour in (0, 1, 2, 3)] == [
+        None, ["SupplementalOxygen"], ["SupplementalOxygen"], ["SupplementalOxygen", "InvasiveVent"],
+    ]  # fmt: skip
+    assert all(status[hour] == ["InvasiveVent"] for hour in range(4, 18))
+    assert [status.get(hour) for hour in (18, 24, 25, 29)] == [None, None, ["None"], ["None"]]
+
+
+def test_urine_rates_sum_what_the_windows_hold_and_wait_until_they_are_covered(three_stays, build):
+    three_stays.chart(0, 0.5, 224639, 50)
+    for hour in range(1, 9):
+        three_stays.urine(0, hour, 10 * hour)
+
+    built = build(three_stays)
+
+    assert built.values(0, "urine_output_rate/uo")[3] == [30]
+    assert built.values(0, "urine_output_rate/urineoutput_6hr")[8] == [10 * (3 + 4 + 5 + 6 + 7 + 8)]
+    assert built.values(0, "urine_output_rate/urineoutput_12hr")[8] == [360]
+    rates = built.values(0, "urine_output_rate/uo_mlkghr_6hr")
+    assert rates == {7: [round(270 / 50 / 6, 4)], 8: [round(330 / 50 / 6, 4)]}, "covered from the heart rate at 0.1 h"
+    assert built.values(0, "urine_output_rate/uo_mlkghr_12hr") == {}
+
+
+def test_a_weight_is_not_carried_back(three_stays, build):
+    three_stays.urine(0, 1, 50)
+    three_stays.urine(0, 7, 50)
+    three_stays.chart(0, 7.5, 226512, 50)
+    three_stays.urine(0, 14, 70)
+
+    built = build(three_stays)
+
+    assert built.values(0, "urine_output_rate/weight") == {14: [50]}
+    assert built.values(0, "urine_output_rate/uo_mlkghr_6hr") == {14: [round(70 / 50 / 7, 4)]}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "stage"),
+    [((-30, 1.0), 1.2, 0), ((-30, 1.0), 1.3, 1), ((-60, 1.0), 1.4, 0), ((-60, 1.0), 1.5, 1), ((-60, 1.0), 2.0, 2),
+     ((-160, 1.0), 3.0, 3), ((-30, 3.7), 4.0, 3), ((-30, 3.8), 4.0, 0), ((-60, 3.8), 4.0, 0), ((-170, 1.0), 3.0, 0)],
+)  # fmt: skip
+def test_kidney_stages_by_creatinine(three_stays, build, earlier, now, stage):
+    three_stays.lab(0, earlier[0], 50912, earlier[1])
+    three_stays.lab(0, 4.5, 50912, now)
+
+    built = build(three_stays)
+
+    assert built.values(0, "kdigo_stages/creat") == {4: [now]}
+    assert built.values(0, "kdigo_stages/aki_stage_creat") == {4: [stage]}
+    assert built.values(0, "kdigo_stages/creat_low_past_48hr") == ({4: [earlier[1]]} if earlier[0] > -43 else {})
+    assert built.values(0, "kdigo_stages/creat_low_past_7day") == ({4: [earlier[1]]} if earlier[0] > -163 else {})
+
+
+def test_creatinines_are_compared_in_the_order_in_which_they_were_drawn(three_stays, build):
+    three_stays.lab(0, 2.0, 50912, 2.9, stored=5.5)
+    three_stays.lab(0, 3.0, 50912, 2.5, stored=4.5)
+    three_stays.lab(0, 6.0, 50912, 2.9, stored=6.5)
+
+    built = build(three_stays)
+
+    assert built.values(0, "kdigo_stages/aki_stage_creat") == {4: [0], 5: [0], 6: [1]}, "the second was no rise"
+    assert built.values(0, "kdigo_stages/creat_low_past_48hr") == {6: [2.5]}
+
+
+def test_a_creatinine_of_an_earlier_admission_is_a_baseline(three_stays, build):
+    three_stays.lab(0, -100, 50912, 1.0, hadm_id=88_999_999)
+    three_stays.lab(0, 4.5, 50912, 2.0)
+
+    assert build(three_stays).values(0, "kdigo_stages/aki_stage") == {4: [2]}
+
+
+def test_kidney_stages_by_urine_and_their_smoothing(three_stays, build):
+    three_stays.chart(0, 0.5, 224639, 100)
+    for hour in range(1, 29):
+        three_stays.urine(0, hour, 20)
+    three_stays.urine(0, 29, 900)
+
+    built = build(three_stays)
+    stage, smoothed = (built.values(0, f"kdigo_stages/aki_stage{name}") for name in ("_uo", "_smoothed"))
+
+    assert 5 not in stage, "six hours are not covered yet"
+    assert [stage[hour] for hour in (6, 7, 12, 24)] == [[0], [1], [2], [3]], "none in the first six hours"
+    assert (stage[29], smoothed[29]) == ([0], [3])
+
+
+def test_continuous_dialysis_is_stage_three_and_shows_its_settings(three_stays, build):
+    three_stays.chart(0, 3.0, 227290, None, "CVVHDF")
+    three_stays.chart(0, 3.0, 224144, 150)
+    three_stays.chart(0, 3.0, 224146, None, "Active")
+    three_stays.chart(0, 4.0, 224146, None, "Clots Increasing")
+    three_stays.chart(0, 5.0, 224146, None, "Discontinued")
+
+    built = build(three_stays)
+
+    assert built.values(0, "kdigo_stages/aki_stage_crrt") == {3: [3]}
+    assert built.values(0, "crrt/blood_flow") == {3: [150]}
+    assert built.values(0, "crrt/system_active") == {3: [1], 5: [0]}
+    assert built.values(0, "crrt/clots_increasing") == {4: [1]}
+    assert built.values(0, "rrt/dialysis_type") == {3: ["CVVHDF"]}
+    assert built.values(0, "rrt/dialysis_active") == {3: [1], 4: [0], 5: [0]}
+
+
+def test_dialysis_shows_while_it_lasts_and_a_catheter_is_not_active(three_stays, build):
+    three_stays.procedure(0, 2.5, 4.5, 225441)
+    three_stays.procedure(0, 7.0, 9.0, 224270)
+    three_stays.chart(0, 10.0, 225965, None, "In use")
+
+    built = build(three_stays)
+
+    assert built.values(0, "rrt/dialysis_present") == {hour: [1] for hour in (2, 3, 4, 7, 8, 10)}
+    assert built.values(0, "rrt/dialysis_active") == {2: [1], 3: [1], 4: [1], 7: [0], 8: [0], 10: [1]}
+    assert built.values(0, "rrt/dialysis_type") == {2: ["IHD"], 3: ["IHD"], 4: ["IHD"], 10: ["Peritoneal"]}
+
+
+def test_antibiotics_are_known_by_name_and_route(three_stays, build):
+    for hour, drug, more in (
+        (1, "Vancomycin", {"route": "IV"}), (2, "Erythromycin", {"route": "BOTH EYES"}),
+        (3, "Bacitracin Ointment", {"route": "TP"}), (4, "Neomycin cream", {"route": "IV"}),
+        (5, "CefTRIAXone", {"route": "IV", "drug_type": "BASE"}), (6, "CefTRIAXone", {"route": None}),
+        (7, "Piperacillin-Tazobactam", {"route": "IV"}), (8, "Aspirin", {"route": "PO"}),
+    ):  # fmt: skip
+        three_stays.order(0, hour, drug, **more)
+
+    built = build(three_stays)
+
+    assert built.values(0, "antibiotic/antibiotic") == {1: ["Vancomycin"], 7: ["Piperacillin-Tazobactam"]}
+    assert built.values(0, "antibiotic/route") == {1: ["IV"], 7: ["IV"]}
+
+
+@pytest.mark.parametrize(
+    ("culture", "suspected"),
+    [(-69.0, -69.0), (-71.0, None), (3.0, 2.0), (25.9, 2.0), (26.1, None), (1.0, 1.0)],
+)  # fmt: skip
+def test_sepsis_is_a_suspected_infection_near_a_score_of_two(three_stays, build, culture, suspected):
+    three_stays.order(0, 2, "Cefepime", route="IV")
+    three_stays.culture(0, culture)
+    three_stays.lab(0, -60 if suspected == -69.0 else 5, 50885, 7)
+
+    built = build(three_stays)
+
+    is_septic = suspected is not None and suspected > -69
+    assert built.outcome(0, "sepsis") == is_septic, "with a suspicion 69 h before, the score is too late"
+    onset = 5 if is_septic else 30
+    assert built.label(0, "event_sepsis") == [0.0] * onset + [1.0] * (30 - onset)
+
+
+def test_sepsis_needs_an_antibiotic_begun_in_the_stay_and_two_points(three_stays, build):
+    three_stays.order(0, -3, "Cefepime", route="IV")
+    three_stays.order(1, 2, "Cefepime", route="IV")
+    three_stays.order(2, 2, "Cefepime", route="IV")
+    for number in range(3):
+        three_stays.culture(number, 1)
+    three_stays.lab(0, 5, 50885, 7)
+    three_stays.lab(1, 5, 50885, 1.3)
+    three_stays.lab(2, 28, 50885, 7)
+
+    built = build(three_stays)
+
+    assert [built.outcome(number, "sepsis") for number in range(3)] == [0, 0, 0], "the last is more than 24 h late"
+
+
+def test_a_culture_of_which_only_the_day_is_known_counts_by_days(three_stays, build):
+    for number, days in ((0, -3), (1, 1), (2, 2)):
+        three_stays.order(number, 2, "Cefepime", route="IV")
+        three_stays.culture(number, 24 * days, charttime=None)
+        three_stays.lab(number, 3 if number else 0.5, 50885, 7)
+    three_stays.lab(0, -71, 51265, 15)
+
+    built = build(three_stays)
+
+    assert [built.outcome(number, "sepsis") for number in range(3)] == [0, 1, 0]
+
+
+def test_neuromuscular_blockers_show_rate_and_the_amount_of_each_hour(three_stays, build):
+    three_stays.pump(0, 1.5, 3.0, 221555, rate=2.0, rateuom="mcg/kg/min", amount=14.4, amountuom="mg")
+
+    built = build(three_stays)
+
+    assert built.values(0, "neuroblock/drug_rate") == {1: [2.0], 2: [2.0]}
+    assert built.values(0, "neuroblock/drug_amount") == {1: [4.8], 2: [9.6]}
+
+
+def test_lines_and_procedures_are_kept_by_the_hour_and_not_written_out(three_stays, build):
+    three_stays.add("icu/d_items", itemid=225752, label="Arterial Line")
+    three_stays.procedure(0, -2, 1.5, 225752, location="Left Antecub")
+
+    built = build(three_stays)
+
+    assert built.values(0, "invasive_line/line_type") == {0: ["Arterial"], 1: ["Arterial"]}
+    assert built.values(0, "invasive_line/line_site") == {0: ["Left Antecube"], 1: ["Left Antecube"]}
+    assert built.values(0, "procedureevents/Arterial Line") == {0: ["ContinuousProcess"], 1: ["ContinuousProcess"]}
+    assert built.texts[0][2][0] == "t=0h | No active interventions."
+
+
+def charlson(built, number) -> list[float]:
+    return [float(value) for _, name, value, *_ in built.before(number, 0) if name == "demographics/charlson"]
+
+
+def test_charlson_reads_earlier_admissions_only(three_stays, build, clock):
+    earlier = {"race": "WHITE", "hospital_expire_flag": 0}
+    for number, ended in ((0, -500), (1, -2)):
+        three_stays.add(
+            "hosp/admissions", subject_id=77_000_001 + number, hadm_id=1000 + number, admittime=clock(-900),
+            dischtime=clock(ended), **earlier,
+        )  # fmt: skip
+    for code in ("I21", "E1122", "E119", "C780", "C50", "K7030"):
+        three_stays.diagnosis(0, code, hadm_id=1000)
+    three_stays.diagnosis(0, "B20")
+    three_stays.diagnosis(1, "I21", hadm_id=1001)
+    three_stays.diagnosis(2, "I21")
+
+    built = build(three_stays)
+
+    assert charlson(built, 0) == [2 + 1 + 2 + 6 + 1], "age 60, infarct, diabetes with complications, metastases, liver"
+    assert charlson(built, 1) == [], "the other admission had not ended when this one began"
+    assert charlson(built, 2) == [], "without an earlier admission nothing is known"
+    assert built.texts[0][0].endswith("Race: WHITE. Charlson index of earlier admissions: 12.")
+    assert built.texts[2][0].endswith("Race: WHITE.")
