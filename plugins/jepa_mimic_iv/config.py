@@ -55,6 +55,11 @@ class MimicIVConfig(SourceConfig):
         description="how an hour is put into words: `reference` as in the published reference, `default` where ours is "
         "better (small doses are not rounded to 0, nothing stands twice); the store is the same",
     )
+    hidden_groups: tuple[str, ...] = Field(
+        (),
+        description="groups of channels (such as sofa, kdigo_stages, urine_output_rate) that the texts leave out; "
+        "the store is the same",
+    )
     split: SplitConfig = Field(SplitConfig(), description="how subjects are divided into train, tuning and held_out")
     memory_limit: str = Field(
         "2GB",

@@ -137,7 +137,7 @@ def _shown_actions(trajectories: Trajectories, channels: Sequence[Channel], temp
     """Which actions are written out: no noise, and a prescription only where it is the first of its kind in the
     stay."""
     events = trajectories.action
-    noise = np.array([is_noise(channel) for channel in channels], dtype=bool)
+    noise = np.array([is_noise(channel) or channel.name in template.hidden for channel in channels], dtype=bool)
     ordered = np.array([channel.group == "prescriptions" for channel in channels], dtype=bool)
     shown = ~noise[events.channel]
     if template.given:

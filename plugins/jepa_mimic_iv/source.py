@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from jepa_mimic_iv.assembly import assemble
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.synthetic import write_tables
 from jepa_mimic_iv.tables import Tables, Workspace
-from jepa_mimic_iv.templates import TEMPLATES
+from jepa_mimic_iv.templates import TEMPLATES, Template
 
 EXTRACTION_VERSION = 2
 """Raised when the same tables and options give another store."""
@@ -47,7 +48,7 @@ class MimicIVSource(Source):
         parquet file its directory, so any change shows, and 8 GB of tables are not read to find out that nothing
         changed.
         """
-        ignored = {"tables", "synthetic", "memory_limit", "threads", "template"}
+        ignored = {"tables", "synthetic", "memory_limit", "threads", "template", "hidden_groups"}
         digest = hashlib.sha256(
             json.dumps(self.config.model_dump(mode="json", exclude=ignored), sort_keys=True).encode()
         )
@@ -87,7 +88,7 @@ class MimicIVSource(Source):
         Raises RecipeError for any other modality.
         """
         if modality == "text":
-            template = TEMPLATES[self.config.template]
+            template = self._template()
             return render.render_text(trajectories, self._channels, self.config.step_hours, template)
         if modality == "channels":
             return numeric_grid.render_grid(trajectories, self._channels, self.config.step_hours)
@@ -98,7 +99,24 @@ class MimicIVSource(Source):
     def rendering_fingerprint(self, modality: str) -> str:
         if modality == "channels":
             return f"mimic_iv channels {numeric_grid.VERSION}"
-        return f"mimic_iv {modality} {self.config.template} {render.VERSION}"
+        hidden = ",".join(sorted(self.config.hidden_groups))
+        return f"mimic_iv {modality} {self.config.template} hidden {hidden} {render.VERSION}"
+
+    def _template(self) -> Template:
+        """The template with the recipe's hidden groups left out.
+
+        Raises RecipeError if the store has no such group.
+        """
+        groups = {channel.group for channel in self._channels}
+        unknown = sorted(set(self.config.hidden_groups) - groups)
+        if unknown:
+            raise RecipeError(
+                f"source.hidden_groups names {', '.join(unknown)}, and the store has no such group; "
+                f"it has {', '.join(sorted(groups))}"
+            )
+        hidden = {channel.name for channel in self._channels if channel.group in self.config.hidden_groups}
+        template = TEMPLATES[self.config.template]
+        return replace(template, hidden=template.hidden | hidden)
 
     def _folder(self, scratch: Path) -> Path:
         if not self.config.is_synthetic:
