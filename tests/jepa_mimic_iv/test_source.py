@@ -154,3 +154,22 @@ def test_the_real_demo_is_extracted_and_reads_like_intensive_care(real_data, tmp
         "nan" in text or re.search(r"(?<!CRRT heparin dose): 0 (mg|mcg|ml|units|dose|mEq)\b", text)
         for text in rendered.action
     )
+
+
+def test_hidden_groups_leave_the_texts_and_not_the_store(three_stays, tmp_path, build):
+    shown, hidden = build(three_stays), build(three_stays, hidden_groups=("vitalsign",))
+
+    assert shown.source.rendering_fingerprint("text") != hidden.source.rendering_fingerprint("text")
+    assert [len(block.state.channel) for block in shown.kept.blocks] == [
+        len(block.state.channel) for block in hidden.kept.blocks
+    ]
+    (texts, without) = (
+        built.source.render(built.kept.blocks[0], "text").state for built in (shown, hidden)
+    )  # fmt: skip
+    assert any("Heart rate" in text for text in texts)
+    assert not any("Heart rate" in text for text in without)
+
+
+def test_a_hidden_group_that_is_not_there_is_refused_naming_those_that_are(three_stays, build):
+    with pytest.raises(RecipeError, match="names vitalsigns.* it has .*vitalsign"):
+        build(three_stays, hidden_groups=("vitalsigns",))
