@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jepa_core import cli
+from jepa_core import cli, plugin
 from jepa_core.plugin import Registry, discover
 from jepa_core.preparation import open_store
 from jepa_core.store import Store
@@ -150,7 +150,7 @@ def jepa(
     registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Iterable[Callable[..., tuple[int, str, str]]]:
     """Run the command in this process: exit code, stdout and stderr."""
-    monkeypatch.setattr(cli, "_registry", lambda: registry)
+    monkeypatch.setattr(plugin, "shared_registry", lambda: registry)
     monkeypatch.chdir(tmp_path)
     mask = os.umask(0o077)
 

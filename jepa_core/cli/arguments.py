@@ -1,0 +1,114 @@
+"""The arguments of the command `jepa`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jepa_core.cli import reading, writing
+
+EPILOG = """\
+start here:
+  jepa run clin_jepa              from data to report, offline, in minutes
+  jepa ls                         recipes and components
+  jepa show phase/hard_sync       what a component is, and its keys
+  jepa run RECIPE seed=1 curriculum.joint_refinement.steps=200
+
+exit codes: 0 ok, 1 the run failed, 2 recipe or usage, 3 the data break their contract, 4 a plugin is missing or broken,
+5 an unsafe file was refused, 75 stopped and resumable
+"""
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line; `key=value` may stand before, between and after the options."""
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and (not hasattr(arguments, "overrides") or any(one.startswith("-") or "=" not in one for one in rest)):
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    if rest:
+        arguments.overrides += rest
+    return arguments
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help with room for the names of the commands."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from importlib.metadata import version
+
+    parser = argparse.ArgumentParser(
+        prog="jepa", description="JEPA curricula on time series: one recipe from raw data to a report.", epilog=EPILOG,
+        formatter_class=_Help,
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=version("jepa-core"))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, command: Callable[[argparse.Namespace], int | None], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, formatter_class=_Help)
+        sub.set_defaults(command=command, json=False)
+        return sub
+
+    run = add("run", writing.run, "run a recipe, from raw data to a report")
+    _recipe_arguments(run)
+    run.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the run (default: RUNS/<recipe>-<number>)")
+    _runs_arguments(run)
+    prepare = add("prepare", writing.prepare, "build a recipe's store and render it, and no more")
+    _recipe_arguments(prepare)
+    _runs_arguments(prepare)
+    _json_argument(prepare)
+    resume = add("resume", writing.resume, "go on with a run that was stopped")
+    resume.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    resume.add_argument("--quiet", action="store_true", help="say only what went wrong")
+    for name, command, text in (
+        ("validate", reading.validate, "check a recipe and report every mistake at once"),
+        ("plan", reading.plan, "what a recipe will do here: phases, parameters, data, memory, what is missing"),
+    ):
+        sub = add(name, command, text)
+        _recipe_arguments(sub)
+        _json_argument(sub)
+    inspect = add(
+        "inspect", reading.inspect, "what is in a store: counts, channels, missingness, lengths, splits, attrition"
+    )
+    inspect.add_argument("store", type=Path, metavar="STORE", help="folder of a store, or of a run")
+    _json_argument(inspect)
+    ls = add("ls", reading.ls, "list recipes and components")
+    kinds = ["all", "recipes", "sources", "encoders", "predictors", "phases", "regularizers", "evaluators"]
+    ls.add_argument("what", nargs="?", choices=kinds, default="all", metavar="WHAT", help=", ".join(kinds))
+    _json_argument(ls)
+    show = add("show", reading.show, "show a component (phase/hard_sync) or a recipe with every default filled in")
+    show.add_argument("recipe", metavar="NAME", help="KIND/NAME of a component, or a recipe")
+    show.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="changes to the recipe")
+    show.add_argument("--origin", action="store_true", help="where each value of a recipe comes from")
+    _json_argument(show)
+    cp = add("cp", writing.cp, "copy a shipped recipe to edit it")
+    cp.add_argument("recipe", metavar="RECIPE")
+    cp.add_argument("destination", type=Path, metavar="FILE")
+    report = add("report", writing.report, "write a run's report again")
+    report.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    plugins = add("plugins", reading.plugins, "list installed plugins, broken ones included")
+    plugins.add_argument("--traceback", action="store_true", help="why a plugin is broken, in full")
+    _json_argument(plugins)
+    return parser
+
+
+def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", metavar="RECIPE", help="file, or name of a shipped recipe")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="changes, such as curriculum.hard_sync=null seed=1"
+    )
+
+
+def _runs_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="RUNS", help="where runs and stores are kept (default: runs)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="say only what went wrong")
+
+
+def _json_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")

@@ -1,0 +1,109 @@
+"""The results of the commands that read, worded for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jepa_core.plan import Plan
+
+
+def list_text(listing: dict[str, list[dict[str, str]]]) -> str:
+    """Recipes and components under their headings, one a line."""
+    lines: list[str] = []
+    for heading, entries in listing.items():
+        width = max((len(entry["name"]) for entry in entries), default=0)
+        lines += [heading, *(f"  {entry['name']:<{width}}  {entry['summary']}" for entry in entries), ""]
+    return "\n".join(lines).rstrip()
+
+
+def component_text(page: dict[str, Any]) -> str:
+    """What a component is, and its keys."""
+    lines = [
+        f"{page['kind']} {page['name']}  ({page['package']}, {page['implementation']})",
+        "",
+        page["description"],
+        "",
+        "keys:",
+    ]
+    for key in page["keys"]:
+        limits = f", {key['limits']}" if key["limits"] else ""
+        lines.append(f"  {key['name']} ({key['type']}{limits}; default {key['default']})")
+        if key["description"]:
+            lines.append(f"      {key['description']}")
+    return "\n".join(lines)
+
+
+def recipe_text(page: dict[str, Any], with_origins: bool) -> str:
+    """The resolved recipe as YAML, or where each of its values comes from."""
+    if with_origins:
+        width = max(len(key) for key in page["origins"])
+        return "\n".join(f"{key:<{width}}  {origin}" for key, origin in page["origins"].items())
+    from jepa_core.run import dump_yaml
+
+    return dump_yaml(page["recipe"]).decode().rstrip()
+
+
+def plan_text(plan: Plan) -> str:
+    """Data, models, phases, memory and what is missing."""
+    lines = [f"recipe {plan.recipe}, seed {plan.seed}", "", f"data: {plan.source}"]
+    sizes = [one.bytes for one in plan.inputs if one.bytes is not None]
+    lines += [
+        f"  {one.path}  {_bytes(one.bytes) if one.bytes is not None else 'made by the run'}" for one in plan.inputs
+    ]
+    if len(sizes) > 1:
+        lines.append(f"  {len(sizes)} files, {_bytes(sum(sizes))}")
+    lines += ["", "models"]
+    for role, model in (("encoder", plan.encoder), ("predictor", plan.predictor)):
+        lines.append(
+            f"  {role:<9}  {model.use}: {_count(model.parameters)} parameters, {_count(model.trainable)} trainable"
+        )
+    lines += [f"  latents of size {_count(plan.latent_dim)}, windows of {plan.window_steps} steps", "", "curriculum"]
+    width = max(len(phase.name) for phase in plan.phases)
+    for number, phase in enumerate(plan.phases, 1):
+        trains = " and ".join(phase.trains) or "nothing"
+        extra = f"; updates {phase.updates}" if phase.updates else ""
+        terms = f"; with {', '.join(phase.regularizers)}" if phase.regularizers else ""
+        lines.append(
+            f"  {number}. {phase.name:<{width}}  {phase.steps:>6} steps of {phase.batch_size} windows  trains {trains} "
+            f"({_count(phase.trained_parameters)}){extra}{terms}  memory {_bytes(phase.memory_bytes)}"
+        )
+    lines += ["", f"evaluators: {', '.join(plan.evaluators) or 'none'}", ""]
+    here = f", {_bytes(plan.memory_here_bytes)} free here" if plan.memory_here_bytes else ""
+    lines.append(
+        f"memory: about {_bytes(plan.memory_bytes)} at the peak{here}; disk: {_bytes(plan.disk_free_bytes)} free here"
+    )
+    lines += (
+        ["", "missing here:", *(f"  {one}" for one in plan.missing)]
+        if plan.missing
+        else ["", "nothing is missing here"]
+    )
+    return "\n".join(lines)
+
+
+def plugins_text(page: dict[str, Any], traceback: bool) -> str:
+    """Plugins with their components; for a broken one the reason, with its traceback if asked for."""
+    lines = []
+    for plugin in page["plugins"]:
+        lines.append(f"{plugin['status']:<6}  {plugin['name']}  ({plugin['package']} {plugin['version']})")
+        lines += [f"          {component}" for component in plugin["components"]]
+        if plugin["error"]:
+            lines.append(f"          {plugin['error']}")
+            lines.append(
+                plugin["details"] if traceback else "          (see its traceback with: jepa plugins --traceback)"
+            )
+    return "\n".join(lines)
+
+
+def _count(count: int | None) -> str:
+    return "unknown" if count is None else f"{count:,}"
+
+
+def _bytes(count: float | None) -> str:
+    if count is None:
+        return "unknown"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

@@ -1,0 +1,124 @@
+"""The commands that read: each prints a result and writes nothing."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jepa_core.cli.common import installed_registry, load, print_page
+from jepa_core.cli.pages import component_text, list_text, plan_text, plugins_text, recipe_text
+
+if TYPE_CHECKING:
+    from jepa_core.plugin import Component
+
+
+def ls(arguments: argparse.Namespace) -> None:
+    """List recipes and components, all of them or of one kind."""
+    from jepa_core.plugin import KINDS
+    from jepa_core.recipe import shipped_recipes
+
+    registry = installed_registry()
+    listing: dict[str, list[dict[str, str]]] = {}
+    if arguments.what in ("all", "recipes"):
+        listing["recipes"] = [{"name": path.stem, "summary": _first_comment(path)} for path in shipped_recipes()]
+    for kind in KINDS:
+        if arguments.what in ("all", f"{kind}s"):
+            listing[f"{kind}s"] = [
+                {"name": one.name, "summary": one.summary, "package": registry.owner(one).package}
+                for one in registry.components(kind).values()
+            ]
+    print_page(listing, arguments, list_text)
+
+
+def _first_comment(path: Path) -> str:
+    """The recipe's description: its second comment line, the first being the command that runs it."""
+    comments = [line.lstrip("# ").strip() for line in path.read_text().splitlines() if line.startswith("#")]
+    return comments[1] if len(comments) > 1 else ""
+
+
+def show(arguments: argparse.Namespace) -> None:
+    """Print a component with its keys, or a recipe with every default filled in."""
+    from jepa_core.plugin import KINDS
+
+    kind, _, name = arguments.recipe.partition("/")
+    if kind.rstrip("s") in KINDS:
+        component = installed_registry().component(kind.rstrip("s"), name)
+        print_page(_component_page(component), arguments, component_text)
+        return
+    recipe = load(arguments)
+    page = {"recipe": recipe.resolved(), "origins": recipe.origins()}
+    print_page(page, arguments, lambda page: recipe_text(page, arguments.origin))
+
+
+def _component_page(component: Component) -> dict[str, Any]:
+    owner = installed_registry().owner(component)
+    schema = component.config.model_json_schema()
+    return {
+        "kind": component.kind,
+        "name": component.name,
+        "package": f"{owner.package} {owner.version}",
+        "implementation": component.implementation,
+        "description": _plain_docstring(component.config.__doc__),
+        "keys": [_key(name, field) for name, field in component.config.model_fields.items()],
+        "schema": schema,
+    }
+
+
+def _plain_docstring(text: str | None) -> str:
+    from inspect import cleandoc
+
+    return cleandoc(text or "")
+
+
+def _key(name: str, field: Any) -> dict[str, str]:
+    annotation = field.annotation
+    kind = getattr(annotation, "__name__", None) if not hasattr(annotation, "__args__") else None
+    limits = ", ".join(str(one) for one in field.metadata)
+    default = "required" if field.is_required() else str(field.get_default(call_default_factory=True))
+    return {
+        "name": name,
+        "type": kind or str(annotation).replace("typing.", ""),
+        "default": default,
+        "limits": limits,
+        "description": field.description or "",
+    }
+
+
+def validate(arguments: argparse.Namespace) -> None:
+    """Check a recipe; an invalid one is reported with every mistake at once."""
+    recipe = load(arguments)
+    phases = ", ".join(use.name for use in recipe.curriculum)
+    print_page({"valid": True, "recipe": recipe.name}, arguments, lambda _: f"{arguments.recipe} is valid: {phases}")
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    """Print what a recipe would do here."""
+    from jepa_core.plan import make_plan
+
+    made = make_plan(load(arguments))
+    print_page(made.to_dict(), arguments, lambda _: plan_text(made))
+
+
+def plugins(arguments: argparse.Namespace) -> None:
+    """List the installed plugins, broken ones included."""
+    listing = [
+        {
+            "name": plugin.name,
+            "package": plugin.package,
+            "version": plugin.version,
+            "status": plugin.status,
+            "components": [f"{one.kind}/{one.name}" for one in plugin.components],
+            "error": plugin.error,
+            "details": plugin.details,
+        }
+        for plugin in installed_registry().plugins
+    ]
+    print_page({"plugins": listing}, arguments, lambda page: plugins_text(page, arguments.traceback))
+
+
+def inspect(arguments: argparse.Namespace) -> None:
+    """Print what is in a store."""
+    from jepa_core.inspection import find_store, inspect_store, inspection_text
+
+    print_page(inspect_store(find_store(arguments.store)), arguments, inspection_text)
