@@ -57,8 +57,6 @@ def _execute(run: Any, arguments: argparse.Namespace) -> int:
     try:
         with interrupt.listening():
             execute(run)
-    except Preempted:
-        raise
     finally:
         display.close()
     print(run.folder / "report.html")
