@@ -26,8 +26,8 @@ from jepa_core.curriculum import Listener, Stage, run_curriculum
 from jepa_core.dataset import Dataset
 from jepa_core.findings import Findings
 from jepa_core.learner import Learner
-from jepa_core.pipeline import open_store
 from jepa_core.plugin import shared_registry
+from jepa_core.preparation import open_store
 from jepa_core.recipe import PhaseUse, Recipe, Use, load_recipe
 from jepa_core.statistics import effective_rank
 from jepa_mimic_iv.synthetic import write_tables
