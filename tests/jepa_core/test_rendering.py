@@ -7,8 +7,8 @@ import pytest
 
 from jepa_core.dataset import Dataset
 from jepa_core.errors import DataError
-from jepa_core.preparation import open_store
 from jepa_core.plugin import Registry
+from jepa_core.preparation import open_store
 from jepa_core.rendering import open_rendering
 from jepa_core.store import Store
 
