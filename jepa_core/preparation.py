@@ -23,7 +23,7 @@ from jepa_core.dataset import Dataset
 from jepa_core.errors import JepaError
 from jepa_core.files import disk_errors
 from jepa_core.recipe import Recipe
-from jepa_core.rendering import Rendering, open_rendering, rendering_folder
+from jepa_core.rendering import Rendering, is_whole, open_rendering, rendering_folder
 from jepa_core.run import locked
 from jepa_core.store import Store, StoreWriter
 from jepa_core.trajectories import ROLES, SPLITS
@@ -75,7 +75,7 @@ def prepare_data(recipe: Recipe, folder: Path) -> Prepared:
     store, why_built = _open_or_build(source, use.component.name, folder, about)
     with _held(store.path):
         place = rendering_folder(store, source, encoder.modality)
-        why_rendered = "" if place.is_dir() else _why_render(store, encoder.modality)
+        why_rendered = "" if is_whole(place) else _why_render(store, encoder.modality)
         rendering = open_rendering(store, source, encoder.modality)
     return Prepared(store, rendering, why_built, why_rendered)
 

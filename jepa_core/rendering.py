@@ -80,7 +80,7 @@ def open_rendering(store: Store, source: Source, modality: str) -> Rendering:
     """The rendering of a store for a modality; made first if it is not there, or was made from other data or
     options."""
     folder = rendering_folder(store, source, modality)
-    if not folder.is_dir():
+    if not is_whole(folder):
         _write(store, source, modality, folder)
     return RENDERINGS[modality](folder)
 
@@ -89,6 +89,11 @@ def rendering_folder(store: Store, source: Source, modality: str) -> Path:
     """Where that rendering lies, made or not."""
     key = f"{RENDERING_VERSION} {store.content} {modality} {source.rendering_fingerprint(modality)}"
     return store.path.with_name(f"{store.path.name}.{modality}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a rendering lies there, and not what somebody left of one."""
+    return (folder / "rendering.json").is_file()
 
 
 def _write(store: Store, source: Source, modality: str, folder: Path) -> None:
