@@ -57,8 +57,8 @@ class Batch:
     """B windows of up to T steps. Each distinct item stands once; index arrays place it in the windows.
 
     items: (N,) int64, ascending ids of the distinct items in the dataset. static: (B,), states: (B, T), actions: (B,
-    T), int64 positions in `items`. mask: (B, T) bool, true where the window has a step (steps beyond its end repeat
-    item 0 and are never read).
+    T), int64 positions in `items`. mask: (B, T) bool, true where the window has a step (beyond its end its first
+    step is repeated, and never read).
     """
 
     items: Tensor
@@ -167,6 +167,7 @@ class Predictor(nn.Module, ABC):
         memory: of a `forward` on windows that hold every step up to the origins. origins: (B, M) int64, the last real
         state that is seen. Actions up to origin + H - 1 are read from `latents.actions`, which may be longer than the
         windows of that `forward`; states beyond an origin are the predictor's own. Gradients flow through them.
+        `memory` is left as it is.
         """
 
 
