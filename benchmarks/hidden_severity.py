@@ -5,8 +5,8 @@ training.
 
 The generator of synthetic MIMIC-IV writes the severity that drove every hour; no source reads it. A ridge regression is
 fitted on the latents of the train split and scored (R2) on the tuning split: for the encoder as it is before training,
-and after the curriculum of the recipe `clin_jepa` with the given changes. Beside it: the effective rank, and the
-rollout against its two controls from 24 steps of context at h = 1 and 48.
+and after the curriculum of the recipe `clin_jepa` with the given changes; and for the numbers of the hour themselves.
+Beside it: the effective rank, and the rollout against its two controls from 24 steps of context at h = 1 and 48.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> None:
         recipe = load_recipe("clin_jepa", [f"source.tables={tables}", *options.overrides], shared_registry())
         dataset, learner = build(recipe, Path(folder))
         severity = read_severity(tables / "truth.parquet", dataset)
-        result = {"untrained": probe(learner, dataset, severity)}
+        result = {"numbers": probe_numbers(recipe, dataset, severity), "untrained": probe(learner, dataset, severity)}
         cut = recipe.windows
         windows = dataset.windows("train", cut.length, cut.stride, cut.min_length)
         run_curriculum([stage(use) for use in recipe.curriculum], learner, windows, recipe.seed, Listener())
@@ -94,6 +94,25 @@ def probe(learner: Learner, dataset: Dataset, severity: np.ndarray) -> dict[str,
         "r2": fitted.score(latents["tuning"], wanted["tuning"]),
         "effective_rank": effective_rank(latents["tuning"][:4000]),
     }
+
+
+def probe_numbers(recipe: Recipe, dataset: Dataset, severity: np.ndarray) -> dict[str, float]:
+    """The same regression on the hour's numbers themselves: standardised values, 0 where missing, and what is there."""
+    grid = Dataset.open(dataset.store, make(recipe.source), "channels")
+    values, wanted = {}, {}
+    for split in ("train", "tuning"):
+        steps = np.concatenate([span(dataset, one) for one in dataset.trajectories(split)])
+        steps = steps[np.isfinite(severity[steps])]
+        items = grid.rendering.take(np.asarray(grid.rendering.state[steps]))
+        values[split] = np.where(items.observed, items.values, np.nan).astype(np.float64)
+        wanted[split] = severity[steps]
+    seen = np.isfinite(values["train"]).any(axis=0)
+    mean, spread = np.nanmean(values["train"][:, seen], axis=0), np.nanstd(values["train"][:, seen], axis=0) + 1e-6
+    inputs = {
+        split: np.hstack([np.nan_to_num((one[:, seen] - mean) / spread).clip(-5, 5), np.isfinite(one[:, seen])])
+        for split, one in values.items()
+    }
+    return {"r2": Ridge(alpha=10.0).fit(inputs["train"], wanted["train"]).score(inputs["tuning"], wanted["tuning"])}
 
 
 def latents_of(learner: Learner, dataset: Dataset, trajectory: int) -> np.ndarray:
