@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jepa_core.trajectories import Channel, Events, Rendered, Trajectories
+from jepa_core.words import number
 from jepa_meds.codes import AGE
 
 VERSION = 1
@@ -50,15 +51,6 @@ def fragment(channel: Channel, name: str, value: float, text: str | None) -> str
     if measured and text:
         return f"{name}: {measured} ({text})" if channel.unit else f"{name}: {measured} {text}"
     return f"{name}: {measured or text}" if measured or text else name
-
-
-def number(value: float) -> str:
-    """A number as people write it: no more than two decimals, but never fewer than two significant digits, no trailing
-    zeros."""
-    size = abs(value)
-    decimals = 2 if size >= 0.095 or size == 0 else 1 - math.floor(math.log10(size))
-    written = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
-    return "0" if written in ("-0", "") else written
 
 
 def _sentences(

@@ -12,6 +12,7 @@ import numpy as np
 
 from jepa_core.contracts import Source
 from jepa_core.errors import RecipeError
+from jepa_core.files import digest_pieces
 from jepa_core.store import StoreWriter
 from jepa_core.trajectories import Channel, Rendered, Trajectories
 from jepa_mimic_iv import cohort, definitions, numeric_grid, render, staging
@@ -23,9 +24,6 @@ from jepa_mimic_iv.templates import TEMPLATES, Template
 
 EXTRACTION_VERSION = 2
 """Raised when the same tables and options give another store."""
-
-_PIECE = 1 << 16
-_PIECES = 64
 
 
 class MimicIVSource(Source):
@@ -57,8 +55,8 @@ class MimicIVSource(Source):
             _digest_generator(self.config, digest)
         else:
             for table, path in sorted(Tables(self.config.folder).paths.items()):
-                digest.update(f"{table} {path.name} {path.stat().st_size} ".encode())
-                _digest_pieces(path, digest)
+                digest.update(f"{table} {path.name} ".encode())
+                digest_pieces(path, digest)
         return digest.hexdigest()
 
     def build(self, writer: StoreWriter, scratch: Path) -> None:
@@ -131,14 +129,3 @@ def _digest_generator(config: MimicIVConfig, digest: hashlib._Hash) -> None:
     digest.update(f"synthetic {config.synthetic.stays} {config.synthetic.seed} numpy {np.__version__}".encode())
     for path in sorted((Path(__file__).parent / "synthetic").glob("*.py")):
         digest.update(path.read_bytes())
-
-
-def _digest_pieces(path: Path, digest: hashlib._Hash) -> None:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if size <= _PIECE * _PIECES:
-            digest.update(file.read())
-            return
-        for piece in range(_PIECES):
-            file.seek((size - _PIECE) * piece // (_PIECES - 1))
-            digest.update(file.read(_PIECE))

@@ -9,10 +9,10 @@ patient is shown, not two kinds of them; the Charlson index of earlier admission
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from jepa_core.words import number, rounded
 from jepa_mimic_iv.derived import VARIABLES
 
 
@@ -31,25 +31,9 @@ class Template:
     charlson: bool = False
 
 
-def number(value: float) -> str:
-    """A number as people write it: no more than two decimals, but never fewer than two significant digits, no trailing
-    zeros.
-
-    The reference rounds to two decimals, so that a dose of 0.004 reads 0.
-    """
-    size = abs(value)
-    decimals = 2 if size >= 0.095 or size == 0 else 1 - math.floor(math.log10(size))
-    return _written(value, decimals)
-
-
 def two_decimals(value: float) -> str:
     """A number as the reference writes it: two decimals at most, without trailing zeros."""
-    return _written(value, 2)
-
-
-def _written(value: float, decimals: int) -> str:
-    written = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
-    return "0" if written in ("-0", "") else written
+    return rounded(value, 2)
 
 
 DEFAULT = Template(

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from jepa_core.trajectories import Channel, Events, Trajectories
+from jepa_core.words import number
 from jepa_mimic_iv.render import fragment, is_noise, render_text
-from jepa_mimic_iv.templates import REFERENCE, number, two_decimals
+from jepa_mimic_iv.templates import REFERENCE, two_decimals
 
 NAN = float("nan")
 
