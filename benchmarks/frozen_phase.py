@@ -28,6 +28,7 @@ from jepa_core.contracts import Batch, Latents
 from jepa_core.curriculum import Listener, Stage, make_optimizer, run_curriculum
 from jepa_core.dataset import Dataset
 from jepa_core.learner import Learner
+from jepa_core.pipeline import stage_of
 from jepa_core.plugin import shared_registry
 from jepa_core.preparation import open_store
 from jepa_core.recipe import Recipe, load_recipe
@@ -65,13 +66,12 @@ def main() -> int:
 
 
 def build(recipe: Recipe, folder: Path) -> tuple[Learner, Stage, Windows]:
-    source = recipe.source.component.load()(recipe.source.config)
+    source = recipe.source.build()
     dataset = Dataset.open(open_store(source, "mimic_iv", folder), source, "text")
-    encoder = recipe.encoder.component.load()(recipe.encoder.config)
+    encoder = recipe.encoder.build()
     encoder.fit(dataset.training_items())
-    predictor = recipe.predictor.component.load()(recipe.predictor.config, encoder.latent_dim)
-    use = recipe.curriculum[0]
-    stage = Stage(use.name, use.component.load()(use.config))
+    predictor = recipe.predictor.build(encoder.latent_dim)
+    stage = stage_of(recipe.curriculum[0])
     windows = dataset.windows("train", recipe.windows.length, recipe.windows.stride, recipe.windows.min_length)
     return Learner(encoder, predictor, dataset, torch.device("cpu"), folder), stage, windows
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,14 @@ import torch
 from sklearn.linear_model import Ridge
 
 from jepa_core.contracts import Evaluation
-from jepa_core.curriculum import Listener, Stage, run_curriculum
+from jepa_core.curriculum import Listener, run_curriculum
 from jepa_core.dataset import Dataset
 from jepa_core.findings import Findings
 from jepa_core.learner import Learner
+from jepa_core.pipeline import stage_of
 from jepa_core.plugin import shared_registry
 from jepa_core.preparation import open_store
-from jepa_core.recipe import PhaseUse, Recipe, Use, load_recipe
+from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.statistics import effective_rank
 from jepa_mimic_iv.synthetic import write_tables
 
@@ -47,28 +49,20 @@ def main() -> None:
         result = {"numbers": probe_numbers(recipe, dataset, severity), "untrained": probe(learner, dataset, severity)}
         cut = recipe.windows
         windows = dataset.windows("train", cut.length, cut.stride, cut.min_length)
-        run_curriculum([stage(use) for use in recipe.curriculum], learner, windows, recipe.seed, Listener())
+        run_curriculum([stage_of(use) for use in recipe.curriculum], learner, windows, recipe.seed, Listener())
         result |= {"trained": probe(learner, dataset, severity), "rollout": rollout(recipe, learner)}
     print(json.dumps(result, indent=None if options.json else 1))
 
 
 def build(recipe: Recipe, folder: Path) -> tuple[Dataset, Learner]:
-    source = make(recipe.source)
+    source = recipe.source.build()
     dataset = Dataset.open(open_store(source, "mimic_iv", folder), source, "text")
     torch.manual_seed(recipe.seed)
-    encoder = make(recipe.encoder)
+    encoder = recipe.encoder.build()
     encoder.fit(dataset.training_items())
     torch.manual_seed(recipe.seed + 1)
-    predictor = recipe.predictor.component.load()(recipe.predictor.config, encoder.latent_dim)
+    predictor = recipe.predictor.build(encoder.latent_dim)
     return dataset, Learner(encoder, predictor, dataset, torch.device("cpu"), folder)
-
-
-def stage(use: PhaseUse) -> Stage:
-    return Stage(use.name, make(use), [(make(one), one.config.weight) for one in use.regularizers])
-
-
-def make(use: Use):  # noqa: ANN201 - whatever the component builds
-    return use.component.load()(use.config)
 
 
 def read_severity(path: Path, dataset: Dataset) -> np.ndarray:
@@ -98,7 +92,7 @@ def probe(learner: Learner, dataset: Dataset, severity: np.ndarray) -> dict[str,
 
 def probe_numbers(recipe: Recipe, dataset: Dataset, severity: np.ndarray) -> dict[str, float]:
     """The same regression on the hour's numbers themselves: standardised values, 0 where missing, and what is there."""
-    grid = Dataset.open(dataset.store, make(recipe.source), "channels")
+    grid = Dataset.open(dataset.store, recipe.source.build(), "channels")
     values, wanted = {}, {}
     for split in ("train", "tuning"):
         steps = np.concatenate([span(dataset, one) for one in dataset.trajectories(split)])
@@ -133,7 +127,7 @@ def rollout(recipe: Recipe, learner: Learner) -> dict[str, dict[str, float]]:
         update={"split": "tuning", "contexts": (CONTEXT,), "untrained": False, "bootstrap": 100}
     )
     evaluation = Evaluation(learner, learner.dataset, recipe.windows.length, recipe.seed, untrained=None)
-    return at_horizons(use.component.load()(config).evaluate(evaluation), (1, 48))
+    return at_horizons(replace(use, config=config).build().evaluate(evaluation), (1, 48))
 
 
 def at_horizons(findings: Findings, horizons: tuple[int, ...]) -> dict[str, dict[str, float]]:

@@ -9,9 +9,9 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -26,7 +26,7 @@ from jepa_core.findings import Findings, Table
 from jepa_core.learner import Learner
 from jepa_core.plan import make_plan
 from jepa_core.preparation import describe, facts, prepare_data
-from jepa_core.recipe import PhaseUse, Use
+from jepa_core.recipe import PhaseUse
 from jepa_core.report import write_report
 from jepa_core.run import Run, now
 from jepa_core.target import EncoderUnder
@@ -79,7 +79,7 @@ def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
     if recipe.runtime.threads != "auto":
         torch.set_num_threads(recipe.runtime.threads)
     torch.manual_seed(recipe.seed)
-    encoder = _build(recipe.encoder)
+    encoder = recipe.encoder.build()
     _fit(encoder, dataset, run.folder / "fitted.json")
     learner = _learner(run, encoder, dataset, device, run.scratch)
     return learner, EncoderUnder(encoder, learner.trainable)
@@ -88,8 +88,8 @@ def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
 def _learner(run: Run, encoder: torch.nn.Module, dataset: Dataset, device: torch.device, scratch: Path) -> Learner:
     """A learner of an encoder and a new predictor, whose weights depend on the seed alone."""
     torch.manual_seed(run.recipe.seed + 1)
-    use, runtime = run.recipe.predictor, run.recipe.runtime
-    predictor = use.component.load()(use.config, encoder.latent_dim)
+    runtime = run.recipe.runtime
+    predictor = run.recipe.predictor.build(encoder.latent_dim)
     cache_bytes = int(runtime.latent_cache_gib * 2**30)
     return Learner(encoder, predictor, dataset, device, scratch, cache_bytes, autocast=runtime.precision == "bf16")
 
@@ -101,10 +101,6 @@ def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
         return
     encoder.fit(dataset.training_items())
     write_json(path, encoder.fitted())
-
-
-def _build(use: Use) -> Any:
-    return use.component.load()(use.config)
 
 
 def _device(name: str) -> torch.device:
@@ -124,7 +120,7 @@ def train(run: Run, learner: Learner) -> None:
         step_ended=lambda progress: hook.jepa_step_ended(run=run, progress=progress),
         phase_ended=lambda progress: hook.jepa_phase_ended(run=run, progress=progress),
     )
-    stages = [_stage(use) for use in run.recipe.curriculum]
+    stages = [stage_of(use) for use in run.recipe.curriculum]
     run_curriculum(
         stages,
         learner,
@@ -150,8 +146,9 @@ def _drop_metrics_after(path: Path, progress: Progress) -> None:
     write_atomically(path, "".join(kept).encode())
 
 
-def _stage(use: PhaseUse) -> Stage:
-    return Stage(use.name, _build(use), [(_build(one), one.config.weight) for one in use.regularizers])
+def stage_of(use: PhaseUse) -> Stage:
+    """A phase of the recipe as the curriculum runs it, its regularizers with it."""
+    return Stage(use.name, use.build(), [(one.build(), one.config.weight) for one in use.regularizers])
 
 
 def _training_windows(run: Run, dataset: Dataset) -> Windows:
@@ -187,7 +184,7 @@ def evaluate(run: Run, learner: Learner, untrained: EncoderUnder) -> None:
         path = run.findings / f"{use.name}.json"
         if not path.is_file():
             log.info("evaluating: %s", use.name)
-            write_findings(run.findings, use.name, _build(use).evaluate(evaluation))
+            write_findings(run.findings, use.name, use.build().evaluate(evaluation))
         findings = Findings.from_dict(json.loads(path.read_text()))
         run.registry.manager.hook.jepa_evaluation_ended(run=run, name=use.name, findings=findings)
 
@@ -220,7 +217,7 @@ def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Calla
         log.info("control: training a predictor on the untrained encoder, %d steps", steps)
         control = _learner(run, untrained, learner.dataset, learner.device, run.scratch / "control")
         use = chosen[-1]
-        phase = use.component.load()(use.config.model_copy(update={"steps": steps}))
+        phase = replace(use, config=use.config.model_copy(update={"steps": steps})).build()
         windows = _training_windows(run, learner.dataset)
         run_curriculum([Stage("untrained_control", phase)], control, windows, run.recipe.seed, Listener())
         control.freeze()

@@ -34,12 +34,16 @@ class PhasePlan:
 
 @dataclass(frozen=True)
 class InputPlan:
+    """A file that will be read. bytes: its size; None if the run makes it."""
+
     path: str
     bytes: int | None
 
 
 @dataclass(frozen=True)
 class ModelPlan:
+    """An encoder or a predictor in the plan."""
+
     use: str
     parameters: int | None
     trainable: int | None

@@ -67,7 +67,7 @@ def prepare_data(recipe: Recipe, folder: Path) -> Prepared:
     Raises DataError if the data break their contract, RunError if another process is making them.
     """
     use = recipe.source
-    source: Source = use.component.load()(use.config)
+    source: Source = use.build()
     encoder = recipe.encoder.config
     assert isinstance(encoder, EncoderConfig) and isinstance(use.config, SourceConfig)
     inputs = {str(one.path): one.bytes for one in use.config.inputs()}

@@ -61,6 +61,13 @@ class Use:
     config: Config
     name: str
 
+    def build(self, *arguments: Any) -> Any:
+        """The component itself, imported now. arguments: what its contract adds to the config.
+
+        Raises PluginError if it cannot be imported.
+        """
+        return self.component.load()(self.config, *arguments)
+
     def resolved(self) -> dict[str, Any]:
         """Plain values, defaults included."""
         named = {} if self.name == self.component.name else {"name": self.name}
