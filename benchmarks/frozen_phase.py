@@ -68,7 +68,7 @@ def main() -> int:
 def build(recipe: Recipe, folder: Path) -> tuple[Learner, Stage, Windows]:
     source = recipe.source.build()
     dataset = Dataset.open(open_store(source, "mimic_iv", folder), source, "text")
-    encoder = recipe.encoder.build()
+    encoder = recipe.encoder.build(recipe.item_shape())
     encoder.fit(dataset.training_items())
     predictor = recipe.predictor.build(encoder.latent_dim)
     stage = stage_of(recipe.curriculum[0])

@@ -58,7 +58,7 @@ def build(recipe: Recipe, folder: Path) -> tuple[Dataset, Learner]:
     source = recipe.source.build()
     dataset = Dataset.open(open_store(source, "mimic_iv", folder), source, "text")
     torch.manual_seed(recipe.seed)
-    encoder = recipe.encoder.build()
+    encoder = recipe.encoder.build(recipe.item_shape())
     encoder.fit(dataset.training_items())
     torch.manual_seed(recipe.seed + 1)
     predictor = recipe.predictor.build(encoder.latent_dim)
@@ -98,7 +98,7 @@ def probe_numbers(recipe: Recipe, dataset: Dataset, severity: np.ndarray) -> dic
         steps = np.concatenate([span(dataset, one) for one in dataset.trajectories(split)])
         steps = steps[np.isfinite(severity[steps])]
         items = grid.rendering.take(np.asarray(grid.rendering.state[steps]))
-        values[split] = np.where(items.observed, items.values, np.nan).astype(np.float64)
+        values[split] = np.where(items.observed, items.values, np.nan)[:, :, 0].astype(np.float64)
         wanted[split] = severity[steps]
     seen = np.isfinite(values["train"]).any(axis=0)
     mean, spread = np.nanmean(values["train"][:, seen], axis=0), np.nanstd(values["train"][:, seen], axis=0) + 1e-6

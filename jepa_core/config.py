@@ -46,26 +46,49 @@ class ModelSize:
         return 4 * self.trainable + self.bytes_per_frozen_parameter * (self.parameters - self.trainable)
 
 
+Modality = Literal["text", "channels"]
+"""The form in which an encoder wants items."""
+
+
+@dataclass(frozen=True)
+class ItemShape:
+    """Shape of an item of the modality `channels`: C channels, and P samples of each in one step (1 where a step holds
+    one value a channel)."""
+
+    channels: int
+    samples: int = 1
+
+
 class SourceConfig(Config):
     """Config of a Source."""
+
+    modalities: ClassVar[tuple[Modality, ...]] = ("text", "channels")
+    """What the source can render."""
 
     def inputs(self) -> list[Input]:
         """The files that building the store will read."""
         return []
 
+    def item_shape(self) -> ItemShape:
+        """Shape of the items of the modality `channels`, without reading the data.
+
+        Raises DataError if the file that would tell is not there.
+        """
+        raise NotImplementedError
+
 
 class EncoderConfig(Config):
     """Config of an Encoder."""
 
-    modality: ClassVar[Literal["text", "channels"]]
+    modality: ClassVar[Modality]
 
     @property
     def latent_dim(self) -> int:
         """Size D of a latent."""
         raise NotImplementedError
 
-    def size(self) -> ModelSize:
-        """Parameters of the encoder."""
+    def size(self, shape: ItemShape | None = None) -> ModelSize:
+        """Parameters of the encoder. shape: of the items it will encode; None for texts."""
         raise NotImplementedError
 
     def activation_bytes(self, items: int, training: bool) -> int:

@@ -9,7 +9,8 @@ Phases see latents, encoders see items, sources see raw data; nobody looks past 
 Symbols in shapes: B windows, T steps of a window, N distinct items, D latent size, M rollout origins, H horizon.
 
 To add a component: write a config (jepa_core.config), a class that follows one of the contracts below, and declare both
-with `jepa_core.plugin.Component`. Components are built as `Class(config)`; a predictor as `Class(config, latent_dim)`.
+with `jepa_core.plugin.Component`. Components are built as `Class(config)`; an encoder as `Class(config, shape)`, where
+shape is the `ItemShape` of what it encodes (None for texts), and a predictor as `Class(config, latent_dim)`.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
 class Channels:
     """Items of the modality `channels`.
 
-    values: (N, C) float32, 0 where nothing was observed. observed: (N, C) bool. C counts the channels of states,
-    actions and static facts together, so an item needs no mark of its role.
+    values: (N, C, P) float32, 0 where nothing was observed. observed: (N, C, P) bool. C counts the channels of states,
+    actions and static facts together, so an item needs no mark of its role. P counts the samples of a channel in one
+    step, in their order: 1 unless a step is a patch of samples.
     """
 
     values: Tensor

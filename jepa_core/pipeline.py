@@ -79,7 +79,7 @@ def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
     if recipe.runtime.threads != "auto":
         torch.set_num_threads(recipe.runtime.threads)
     torch.manual_seed(recipe.seed)
-    encoder = recipe.encoder.build()
+    encoder = recipe.encoder.build(recipe.item_shape())
     _fit(encoder, dataset, run.folder / "fitted.json")
     learner = _learner(run, encoder, dataset, device, run.scratch)
     return learner, EncoderUnder(encoder, learner.trainable)

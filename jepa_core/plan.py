@@ -84,7 +84,7 @@ def make_plan(recipe: Recipe) -> Plan:
         and isinstance(encoder, EncoderConfig)
         and isinstance(predictor, PredictorConfig)
     )
-    sizes = _sizes(encoder, predictor)
+    sizes = _sizes(recipe)
     phases = [_phase(recipe, use, sizes) for use in recipe.curriculum]
     memory = [phase.memory_bytes for phase in phases if phase.memory_bytes is not None]
     return Plan(
@@ -110,10 +110,11 @@ def _missing(recipe: Recipe) -> list[str]:
     return [f"{use.component.kind} {use.name}: {sentence}" for use in uses for sentence in use.config.missing()]
 
 
-def _sizes(encoder: EncoderConfig, predictor: PredictorConfig) -> tuple[ModelSize, ModelSize] | None:
+def _sizes(recipe: Recipe) -> tuple[ModelSize, ModelSize] | None:
     """Sizes of encoder and predictor; None while the files that tell them are not there."""
+    encoder, predictor = recipe.encoder.config, recipe.predictor.config
     try:
-        return encoder.size(), predictor.size(encoder.latent_dim)
+        return encoder.size(recipe.item_shape()), predictor.size(encoder.latent_dim)
     except DataError:
         return None
 

@@ -28,7 +28,7 @@ from jepa_core.store import Store
 from jepa_core.ticker import Ticker
 from jepa_core.trajectories import Rendered, Trajectories
 
-RENDERING_VERSION = 1
+RENDERING_VERSION = 2
 
 log = logging.getLogger("jepa")
 
@@ -62,7 +62,7 @@ class TextRendering(Rendering):
 
 
 class ChannelRendering(Rendering):
-    """Channel values, (items, C) float32 with NaN for what was not observed."""
+    """Channel values, (items, C, P) float32 with NaN for what was not observed."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -175,20 +175,21 @@ def _intern(text: str, known: dict[bytes, int], lengths: list[int], file: Binary
 
 def _write_channels(blocks: Iterator[tuple[Trajectories, Rendered]], folder: Path) -> int:
     numbers = _Numbers()
-    count = width = 0
+    count = 0
+    shape: tuple[int, ...] = ()
     with (folder / "values.raw").open("wb") as file:
         for block, rendered in blocks:
             for role, part in _in_item_order(block.steps):
                 file.write(np.ascontiguousarray(getattr(rendered, role)[part], dtype=np.float32).tobytes())
             owners = len(block.steps) + 2 * int(block.steps.sum())
             numbers.append(count + np.arange(owners), block.steps.astype(np.int64))
-            count, width = count + owners, np.shape(rendered.static)[1]
+            count, shape = count + owners, np.shape(rendered.static)[1:]
     numbers.save(folder)
-    _raw_to_npy(folder / "values.raw", folder / "values.npy", (count, width))
+    _raw_to_npy(folder / "values.raw", folder / "values.npy", (count, *shape))
     return count
 
 
-def _raw_to_npy(raw: Path, npy: Path, shape: tuple[int, int]) -> None:
+def _raw_to_npy(raw: Path, npy: Path, shape: tuple[int, ...]) -> None:
     """Put the header of an .npy file, whose shape is known only now, before the values, without holding them in
     memory."""
     with npy.open("wb") as file:

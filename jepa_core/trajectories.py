@@ -86,8 +86,8 @@ class Rendered:
     """Items of some trajectories, for the encoders of one modality.
 
     static: one item a trajectory. state, action: one item a step, trajectory after trajectory. For modality `text`
-    these are lists of str; for `channels`, float32 arrays (owners, C) with NaN where nothing was observed, with the
-    same C in all three.
+    these are lists of str; for `channels`, float32 arrays (owners, C, P) with NaN where nothing was observed, with the
+    same C and P in all three (see `Channels`).
     """
 
     static: list[str] | np.ndarray

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from jepa_core.config import Config
+from jepa_core.config import Config, EncoderConfig, ItemShape, SourceConfig
 from jepa_core.plugin import Component
 
 
@@ -101,6 +101,14 @@ class Recipe:
     runtime: RuntimeConfig
     written: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Where each key that somebody wrote stands, by dotted key."""
+
+    def item_shape(self) -> ItemShape | None:
+        """Shape of the items that the encoder will encode; None for texts.
+
+        Raises DataError if the file that would tell is not there.
+        """
+        assert isinstance(self.source.config, SourceConfig) and isinstance(self.encoder.config, EncoderConfig)
+        return self.source.config.item_shape() if self.encoder.config.modality == "channels" else None
 
     def resolved(self) -> dict[str, Any]:
         """The whole recipe as plain values, every default filled in. In a file, it is a recipe that means the same."""

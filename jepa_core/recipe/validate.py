@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
-from jepa_core.config import Config, PredictorConfig
+from jepa_core.config import Config, EncoderConfig, PredictorConfig, SourceConfig
 from jepa_core.plugin import Component, Kind, Registry
 from jepa_core.recipe.explain import Section, shown, validate
 from jepa_core.recipe.layers import NAMED_LISTS, name_of
@@ -47,6 +47,7 @@ def build_recipe(tree: SectionNode, default_name: str, registry: Registry, probl
     if problems.found:
         return None
     _check_window(tree, windows_config, cast(_Part, singles["predictor"]), problems)
+    _check_modality(tree, cast(_Part, singles["source"]), cast(_Part, singles["encoder"]), problems)
     if problems.found:
         return None
     source, encoder, predictor = (cast(_Part, singles[kind]).use() for kind in _SINGLE)
@@ -71,6 +72,17 @@ def _check_window(tree: SectionNode, windows: WindowsConfig, predictor: _Part, p
         node = section.get("length") if isinstance(section, SectionNode) else None
         message = f"windows of {windows.length} steps are longer than the predictor '{predictor.name}' can take"
         problems.add(node.place if node else tree.place, message, f"at most {longest}, or change the predictor")
+
+
+def _check_modality(tree: SectionNode, source: _Part, encoder: _Part, problems: Problems) -> None:
+    """Refuse an encoder of a modality that the source does not render."""
+    rendered = cast(SourceConfig, source.config).modalities
+    wanted = cast(EncoderConfig, encoder.config).modality
+    if wanted not in rendered:
+        node = tree.get("encoder")
+        message = f"the encoder '{encoder.name}' reads {wanted}, and the source '{source.name}' does not render it"
+        hint = f"{source.name} renders {' and '.join(rendered)}; choose an encoder of that modality, or another source"
+        problems.add(node.place if node else tree.place, message, hint)
 
 
 @dataclass

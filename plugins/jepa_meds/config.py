@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from jepa_core.config import Config, Input, SourceConfig
+from jepa_core.config import Config, Input, Modality, SourceConfig
 from jepa_meds.layout import CODES, DATASET, SPLITS, label_files, shards
 
 
@@ -45,6 +45,8 @@ class SplitConfig(Config):
 
 class MedsConfig(SourceConfig):
     """A data set in the Medical Event Data Standard (MEDS 0.4 or 0.5), as its ETL wrote it."""
+
+    modalities: ClassVar[tuple[Modality, ...]] = ("text",)
 
     path: str = Field(min_length=1, description="folder that holds data/ and metadata/")
     step_hours: float = Field(1.0, gt=0, description="hours of a step")

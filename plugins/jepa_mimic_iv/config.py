@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from jepa_core.config import Config, Input, SourceConfig
+from jepa_core.config import Config, Input, ItemShape, SourceConfig
 from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
 
 SYNTHETIC = "synthetic"
@@ -90,6 +90,12 @@ class MimicIVConfig(SourceConfig):
             return []
         found = (find_table(self.folder, table) for table in COLUMNS)
         return [Input(path, path.stat().st_size) for path in found if path is not None]
+
+    def item_shape(self) -> ItemShape:
+        """Shape of an hour as numbers; its columns are the same for any data."""
+        from jepa_mimic_iv.numeric_grid import COLUMNS as GRID  # numpy comes with it, which most commands do without
+
+        return ItemShape(channels=len(GRID))
 
     def missing(self) -> list[str]:
         """One sentence for each table that is not there, or one for the folder."""

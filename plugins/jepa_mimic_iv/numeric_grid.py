@@ -48,12 +48,13 @@ _LAST = frozenset(one.channel for one in SCORES) | {one.channel for one in TREAT
 
 
 def render_grid(trajectories: Trajectories, channels: Sequence[Channel], step_hours: float) -> Rendered:
-    """(owners, C) float32 for static facts, states and actions, C = len(COLUMNS)."""
+    """(owners, C, 1) float32 for static facts, states and actions, C = len(COLUMNS)."""
     state, action = (_values(trajectories.events(role), channels) for role in ("state", "action"))
     _add_ages(state, trajectories, step_hours)
     _add_statuses(action, trajectories, channels)
     _add_given(action, trajectories, channels)
-    return Rendered(static=_static(trajectories, channels), state=state, action=action)
+    grids = (_static(trajectories, channels), state, action)
+    return Rendered(*(grid[:, :, None] for grid in grids))
 
 
 def _owner(events: Events) -> np.ndarray:

@@ -106,7 +106,7 @@ class Qwen3Config(EncoderConfig):
     def missing(self) -> list[str]:
         return [] if self.folder is None else missing_files(self.folder)
 
-    def size(self) -> ModelSize:
+    def size(self, shape: None = None) -> ModelSize:
         architecture = self.architecture
         base = architecture.parameters()
         if self.folder is None:

@@ -30,7 +30,7 @@ class Qwen3Encoder(Encoder):
     Raises DataError if the folder of weights is incomplete or no Qwen3, UnsafeArtefactError if it is refused.
     """
 
-    def __init__(self, config: Qwen3Config) -> None:
+    def __init__(self, config: Qwen3Config, shape: None = None) -> None:
         super().__init__()
         self.config = config
         self.latent_dim = config.latent_dim

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from jepa_core.config import OptimizerConfig, ScheduleConfig
+from jepa_core.config import ItemShape, OptimizerConfig, ScheduleConfig
 from jepa_core.curriculum import Listener, Progress, Stage, make_optimizer, run_curriculum, schedule_factor
 from jepa_core.dataset import Dataset
 from jepa_core.errors import RunError
@@ -20,7 +20,7 @@ def make(registry: Registry, dataset: Dataset, tmp_path: Path):
     def build(*stages: tuple[str, str, dict]) -> tuple[Learner, list[Stage]]:
         torch.manual_seed(0)
         parts = {kind: registry.component(kind, "toy") for kind in ("encoder", "predictor")}
-        encoder = parts["encoder"].load()(parts["encoder"].config())
+        encoder = parts["encoder"].load()(parts["encoder"].config(), ItemShape(channels=4))
         encoder.fit(dataset.training_items())
         predictor = parts["predictor"].load()(parts["predictor"].config(), encoder.latent_dim)
         learner = Learner(encoder, predictor, dataset, torch.device("cpu"), tmp_path)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from jepa_core.config import ItemShape
 from jepa_core.contracts import Batch
 from jepa_core.dataset import Dataset
 from jepa_core.latent_cache import BLOCK, LatentCache
@@ -21,7 +22,7 @@ def learner(registry: Registry, dataset: Dataset, tmp_path: Path) -> Learner:
         registry.component("encoder", "toy"),
         registry.component("predictor", "toy"),
     )
-    encoder = encoder_component.load()(encoder_component.config())
+    encoder = encoder_component.load()(encoder_component.config(), ItemShape(channels=4))
     encoder.fit(dataset.training_items())
     predictor = predictor_component.load()(predictor_component.config(), encoder.latent_dim)
     return Learner(encoder, predictor, dataset, torch.device("cpu"), tmp_path)
@@ -45,7 +46,7 @@ def test_a_batch_holds_each_distinct_item_once_and_places_it_rightly(dataset: Da
     index = np.array([0, 1, 2])
     batch = dataset.batch(windows, index)
     assert len(np.unique(batch.items)) == len(batch.items)
-    state_value = dataset.items(batch.items).values[batch.states][..., 1]
+    state_value = dataset.items(batch.items).values[batch.states][..., 1, 0]
     for row, window in enumerate(index):
         trajectory, start, length = (int(getattr(windows, one)[window]) for one in ("trajectory", "start", "length"))
         first = int(dataset.store.first_step[trajectory]) + start

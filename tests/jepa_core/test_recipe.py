@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 from hypothesis import example, given, settings
@@ -42,12 +42,14 @@ class LoraConfig(Config):
 
 
 class WordsConfig(EncoderConfig):
+    modality: ClassVar = "text"
     weights: Path | None = None
     lora: LoraConfig | None = None
     pooling: Literal["last", "mean"] = "last"
 
 
 class NumbersConfig(EncoderConfig):
+    modality: ClassVar = "channels"
     width: int = Field(gt=0, description="size of a latent")
 
 
@@ -829,6 +831,15 @@ def test_reading_a_recipe_imports_nothing_heavy() -> None:
     root = Path(locate.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_encoder_of_a_modality_that_the_source_does_not_render_is_refused_where_it_stands(monkeypatch) -> None:
+    text = BASE.replace("  use: words\n  lora: {rank: 4}", "  use: numbers\n  width: 3")
+    assert load(text).encoder.config.modality == "channels"
+    monkeypatch.setattr(TableConfig, "modalities", ("text",))
+    (found,) = problems(text)
+    assert (found["line"], "'numbers' reads channels" in found["message"]) == (3, True)
+    assert "renders text" in found["hint"]
 
 
 def test_windows_longer_than_the_predictor_can_take_are_refused_where_they_are_set() -> None:

@@ -35,6 +35,7 @@ def test_every_state_action_and_static_item_is_what_the_source_rendered(source, 
             assert taken == getattr(rendered, role)
         else:
             wanted = getattr(rendered, role)
+            assert wanted.ndim == 3
             assert np.array_equal(taken.observed.numpy(), ~np.isnan(wanted))
             assert np.array_equal(taken.values.numpy(), np.nan_to_num(wanted))
 

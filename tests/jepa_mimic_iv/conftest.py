@@ -257,7 +257,7 @@ class Built:
         """The rows of a stay in the modality `channels`."""
         for block, place, first in self._places(number):
             rows = slice(place, place + 1) if role == "static" else slice(first, first + int(block.steps[place]))
-            return np.asarray(getattr(self.source.render(block, "channels"), role))[rows]
+            return np.asarray(getattr(self.source.render(block, "channels"), role))[rows, :, 0]
         raise KeyError(number)
 
     def _places(self, number: int) -> Iterator[tuple[Trajectories, int, int]]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from jepa_core.config import EncoderConfig, EvaluatorConfig, ModelSize, PhaseConfig, PredictorConfig, SourceConfig
+from jepa_core.config import (
+    EncoderConfig,
+    EvaluatorConfig,
+    ItemShape,
+    ModelSize,
+    PhaseConfig,
+    PredictorConfig,
+    SourceConfig,
+)
 from jepa_core.plugin import Component, hookimpl
 
 
@@ -14,6 +22,9 @@ class ToySourceConfig(SourceConfig):
 
     trajectories: int = 24
     noise: float = 0.05
+
+    def item_shape(self) -> ItemShape:
+        return ItemShape(channels=4)
 
 
 class ToyEncoderConfig(EncoderConfig):
@@ -27,8 +38,8 @@ class ToyEncoderConfig(EncoderConfig):
     def latent_dim(self) -> int:
         return self.width
 
-    def size(self) -> ModelSize:
-        count = 4 * 16 + 16 + 16 * self.width + self.width
+    def size(self, shape: ItemShape | None = None) -> ModelSize:
+        count = shape.channels * shape.samples * 16 + 16 + 16 * self.width + self.width
         return ModelSize(count, count)
 
     def activation_bytes(self, items: int, training: bool) -> int:

@@ -68,25 +68,30 @@ class ToySource(Source):
         def spread(part: Events) -> np.ndarray:
             grid = np.full((len(part.offsets) - 1, 4), np.nan, dtype=np.float32)
             grid[np.repeat(np.arange(len(grid)), np.diff(part.offsets)), part.channel] = part.value
-            return grid
+            return grid[:, :, None]
 
         if modality == "text":
             one, two, three = (spread(trajectories.events(role)) for role in ("static", "state", "action"))
             return Rendered(
-                *([str(np.round(np.nan_to_num(row), 1).tolist()) for row in part] for part in (one, two, three))
+                *([str(np.round(np.nan_to_num(row[:, 0]), 1).tolist()) for row in part] for part in (one, two, three))
             )
         return Rendered(spread(trajectories.static), spread(trajectories.state), spread(trajectories.action))
 
 
 class ToyEncoder(Encoder):
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, shape: Any) -> None:
         super().__init__()
         self.latent_dim = config.width
         self.mean: list[float] = []
-        self.net = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Dropout(config.dropout), nn.Linear(16, config.width))
+        self.net = nn.Sequential(
+            nn.Linear(shape.channels * shape.samples, 16),
+            nn.Tanh(),
+            nn.Dropout(config.dropout),
+            nn.Linear(16, config.width),
+        )
 
     def fit(self, items: Any) -> None:
-        self.mean = torch.cat([one.values for one in items]).mean(0).tolist()
+        self.mean = torch.cat([one.values.flatten(1) for one in items]).mean(0).tolist()
 
     def fitted(self) -> dict[str, Any]:
         return {"mean": self.mean}
@@ -95,7 +100,7 @@ class ToyEncoder(Encoder):
         self.mean = fitted["mean"]
 
     def forward(self, items: Channels) -> Tensor:
-        return self.net(items.values - torch.tensor(self.mean))
+        return self.net(items.values.flatten(1) - torch.tensor(self.mean))
 
 
 class ToyPredictor(Predictor):
