@@ -81,6 +81,8 @@ class EncoderConfig(Config):
     """Config of an Encoder."""
 
     modality: ClassVar[Modality]
+    offers: ClassVar[frozenset[str]] = frozenset()
+    """What the encoder can do besides encoding, by method; see `jepa_core.contracts.LanguageEncoder`."""
 
     @property
     def latent_dim(self) -> int:
@@ -152,11 +154,17 @@ class PhaseConfig(Config):
     trains: ClassVar[frozenset[Module]] = frozenset()
     updates: ClassVar[str] = ""
     """What the phase changes besides its trained modules, in a few words (such as "target")."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """What the encoder must offer; a recipe whose encoder does not is refused before anything is built."""
 
     steps: int = Field(0, ge=0, description="optimizer steps; a phase of 0 steps acts only at its end")
     batch_size: int = Field(16, gt=0, description="windows in a batch")
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+
+    def module_size(self, latent_dim: int) -> ModelSize | None:
+        """Parameters of the module that `Phase.build_module` makes for latents of size D; None if it makes none."""
+        return None
 
 
 class EvaluatorConfig(Config):

@@ -15,6 +15,7 @@ ADAM_BYTES = 8
 """Bytes of optimizer state a trained parameter: two fp32 moments."""
 GRADIENT_BYTES = 4
 MODULES = ("encoder", "predictor")
+OWN_MODULE = "a module of its own"
 
 
 @dataclass(frozen=True)
@@ -125,16 +126,18 @@ def _model(use: str, size: ModelSize | None) -> ModelPlan:
 
 def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | None) -> PhasePlan:
     config = use.config
-    trained = memory = None
+    trained = memory = own = None
     if sizes:
+        own = config.module_size(recipe.encoder.config.latent_dim)
         trained = sum(size.trainable for size, name in zip(sizes, MODULES, strict=True) if name in config.trains)
-        memory = _memory(recipe, use, *sizes, trained)
+        trained += own.trainable if own else 0
+        memory = _memory(recipe, use, *sizes, trained) + (own.weight_bytes if own else 0)
     return PhasePlan(
         name=use.name,
         use=use.component.name,
         steps=config.steps,
         batch_size=config.batch_size,
-        trains=sorted(config.trains),
+        trains=[*sorted(config.trains), *([OWN_MODULE] if own else [])],
         updates=config.updates,
         trained_parameters=trained,
         regularizers=[one.name for one in use.regularizers],

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
-from jepa_core.config import Config, EncoderConfig, PredictorConfig, SourceConfig
+from jepa_core.config import Config, EncoderConfig, PhaseConfig, PredictorConfig, SourceConfig
 from jepa_core.plugin import Component, Kind, Registry
 from jepa_core.recipe.explain import Section, shown, validate
 from jepa_core.recipe.layers import NAMED_LISTS, name_of
@@ -48,6 +48,7 @@ def build_recipe(tree: SectionNode, default_name: str, registry: Registry, probl
         return None
     _check_window(tree, windows_config, cast(_Part, singles["predictor"]), problems)
     _check_modality(tree, cast(_Part, singles["source"]), cast(_Part, singles["encoder"]), problems)
+    _check_needs(phases, cast(_Part, singles["encoder"]), registry, problems)
     if problems.found:
         return None
     source, encoder, predictor = (cast(_Part, singles[kind]).use() for kind in _SINGLE)
@@ -83,6 +84,17 @@ def _check_modality(tree: SectionNode, source: _Part, encoder: _Part, problems: 
         message = f"the encoder '{encoder.name}' reads {wanted}, and the source '{source.name}' does not render it"
         hint = f"{source.name} renders {' and '.join(rendered)}; choose an encoder of that modality, or another source"
         problems.add(node.place if node else tree.place, message, hint)
+
+
+def _check_needs(phases: list[_Part], encoder: _Part, registry: Registry, problems: Problems) -> None:
+    """Refuse a phase that needs of the encoder what it does not offer."""
+    encoders = registry.components("encoder")
+    for phase in phases:
+        for need in sorted(cast(PhaseConfig, phase.config).needs - cast(EncoderConfig, encoder.config).offers):
+            able = [name for name, one in encoders.items() if need in cast(type[EncoderConfig], one.config).offers]
+            message = f"phase '{phase.name}' needs an encoder that offers {need}, and '{encoder.name}' does not"
+            place = cast(Section, phase.section).node.entries["use"].node.place
+            problems.add(place, message, f"encoders that do: {', '.join(able) or 'none is installed'}")
 
 
 @dataclass

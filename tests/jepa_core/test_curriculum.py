@@ -55,7 +55,7 @@ def test_no_warm_up_and_a_single_step_are_schedules_too() -> None:
 
 def test_weight_decay_falls_on_linear_weights_alone(make) -> None:
     learner, (stage,) = make(("joint", "toy_train", {"steps": 1, "optimizer": OptimizerConfig(weight_decay=0.3)}))
-    groups = make_optimizer(learner, stage.config).param_groups
+    groups = make_optimizer(learner, stage).param_groups
     decayed = {id(parameter) for group in groups if group["weight_decay"] for parameter in group["params"]}
     linear = {id(one.weight) for one in learner.encoder.modules() if isinstance(one, torch.nn.Linear)}
     assert decayed == linear
