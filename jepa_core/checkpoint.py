@@ -1,9 +1,9 @@
 """Checkpoints: everything that lives long, written atomically, safe to load.
 
 A checkpoint is a folder `checkpoints/<total step>-<phase index>` with two files: `state.safetensors` (weights of
-encoder, target and predictor; the optimizer's moments; a phase's own tensors and module) and `position.json` (where in the
-curriculum, and the digest of the tensors). It is written under another name, flushed, and renamed, so it is whole or it
-is not there; the one before it is removed only afterwards. Random states need no place in it: see `Phase.loss`.
+encoder, target and predictor; the optimizer's moments; a phase's own tensors and module) and `position.json` (where in
+the curriculum, and the digest of the tensors). It is written under another name, flushed, and renamed, so it is whole
+or it is not there; the one before it is removed only afterwards. Random states need no place in it: see `Phase.loss`.
 """
 
 from __future__ import annotations

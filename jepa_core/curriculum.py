@@ -40,8 +40,9 @@ class Stage:
 class Progress:
     """Where the curriculum is.
 
-    seed: of every draw. index: number of the stage. step: optimizer steps done in it. terms: loss terms of the last step, tensors on the
-    device. optimizer: of the stage. finite: scalar bool tensor, false once a loss was not finite.
+    seed: of every draw. index: number of the stage. step: optimizer steps done in it. terms: loss terms of the last
+    step, tensors on the device. optimizer: of the stage. first_bad_step: scalar tensor, the first step of the stage
+    whose loss was not finite, -1 while there is none.
     """
 
     stages: Sequence[Stage]

@@ -59,13 +59,14 @@ class Qwen3Config(EncoderConfig):
     """Qwen3 text encoder: pretrained weights from a local folder, adapted by LoRA, or a small random model.
 
     A latent is the backbone's last hidden state at the last token of the text; texts never see one another, and the
-    language-model head is not loaded. Which parameters train follows from `weights`:
+    language-model head runs in `next_token` training alone. Which parameters train follows from `weights`:
 
     * a folder: the pretrained weights stay frozen and the adapters of `lora` train; `lora: null` trains nothing.
     * `random`: every weight trains, in fp32; `lora` and `precision` do not apply, because there is nothing to preserve.
     """
 
     modality: ClassVar[Literal["text", "channels"]] = "text"
+    offers: ClassVar[frozenset[str]] = frozenset({"next_token_loss"})
 
     weights: str = Field(RANDOM, min_length=1, description="local folder of Qwen3 weights (safetensors), or `random`")
     random: RandomQwen3Config = RandomQwen3Config()
