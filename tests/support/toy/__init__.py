@@ -72,6 +72,16 @@ class ToyFitConfig(PhaseConfig):
     wrong: bool = False
 
 
+class ToyDisposableConfig(PhaseConfig):
+    """Trains the encoder with a module that is thrown away."""
+
+    trains: ClassVar = frozenset({"encoder"})
+
+    def module_size(self, latent_dim: int) -> ModelSize:
+        count = 2 * (latent_dim * latent_dim + latent_dim)
+        return ModelSize(count, count)
+
+
 class ToyEvaluatorConfig(EvaluatorConfig):
     """One-step error."""
 
@@ -83,4 +93,5 @@ def jepa_components() -> Iterator[Component]:
     yield Component("predictor", "toy", ToyPredictorConfig, "toy.parts:ToyPredictor")
     yield Component("phase", "toy_train", ToyTrainConfig, "toy.parts:ToyTrain")
     yield Component("phase", "toy_fit", ToyFitConfig, "toy.parts:ToyFit")
+    yield Component("phase", "toy_disposable", ToyDisposableConfig, "toy.parts:ToyDisposable")
     yield Component("evaluator", "toy", ToyEvaluatorConfig, "toy.parts:ToyEvaluator")
