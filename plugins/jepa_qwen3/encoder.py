@@ -19,6 +19,8 @@ from jepa_qwen3.config import Qwen3Config
 from jepa_qwen3.tokenizer import TokenIds, fit_tokenizer, parse_tokenizer, plain_tokenizer, read_tokenizer
 
 IGNORED = -100
+# Scores are as many as the vocabulary for every token: at 151,936 entries these tokens' take 600 MB in fp32.
+SCORED_AT_ONCE = 1024
 
 
 class Qwen3Encoder(LanguageEncoder):
@@ -80,7 +82,7 @@ class Qwen3Encoder(LanguageEncoder):
 
         No end-of-text token is appended: the latent is read at a text's last token, and learning to tell there that the
         text ends would draw all latents together. Tokens are scored by the token table, or by the head of an untied
-        folder (as at 8 B; read at the first call and kept, never trained). The scores of one pass exist at a time.
+        folder (as at 8 B; read at the first call and kept, never trained). The scores of 1024 tokens exist at a time.
 
         Raises RunError if there is no tokenizer yet, DataError if an untied folder lacks its head.
         """
@@ -115,8 +117,9 @@ class Qwen3Encoder(LanguageEncoder):
     def _surprise_pass(self, texts: list[list[int]]) -> Tensor:
         """Cross-entropy of the texts of one pass, summed over the tokens that are predicted."""
         hidden, head = self._hidden(texts), self._head()
-        # A pass has vocabulary times as many scores as tokens: they are made again for the gradient, not kept.
-        return checkpoint(_surprise, hidden, head, _following(texts).to(self._device), use_reentrant=False)
+        parts = zip(hidden.split(SCORED_AT_ONCE), _following(texts).to(self._device).split(SCORED_AT_ONCE), strict=True)
+        # Scores are made again for the gradient, not kept.
+        return sum(checkpoint(_surprise, tokens, head, following, use_reentrant=False) for tokens, following in parts)
 
     def _hidden(self, texts: list[list[int]]) -> Tensor:
         """Last hidden states of the tokens of one pass: (tokens, D)."""
