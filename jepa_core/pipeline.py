@@ -26,6 +26,7 @@ from jepa_core.files import disk_errors, write_atomically, write_json
 from jepa_core.findings import Findings, Table
 from jepa_core.learner import Learner
 from jepa_core.plan import make_plan
+from jepa_core.predictions import write_predictions
 from jepa_core.preparation import describe, facts, open_dataset, prepare_data
 from jepa_core.recipe import PhaseUse
 from jepa_core.rendering import ChannelRendering
@@ -188,7 +189,9 @@ def evaluate(run: Run, learner: Learner, untrained: EncoderUnder) -> None:
         path = run.findings / f"{use.name}.json"
         if not path.is_file():
             log.info("evaluating: %s", use.name)
-            write_findings(run.findings, use.name, use.build().evaluate(evaluation))
+            found = use.build().evaluate(evaluation)
+            write_predictions(run.folder / "predictions", use.name, found.predictions)
+            write_findings(run.findings, use.name, found)
         findings = Findings.from_dict(json.loads(path.read_text()))
         run.registry.manager.hook.jepa_evaluation_ended(run=run, name=use.name, findings=findings)
 
