@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -77,10 +77,25 @@ class SourceConfig(Config):
         raise NotImplementedError
 
 
+LatentNorm = Annotated[
+    Literal["layer", "none"],
+    Field(
+        description="`layer` puts a LayerNorm without parameters on the latent: a distance in latent units then means "
+        "the same for every model and phase, and shrinking lowers no loss; `none` keeps the encoder's own output"
+    ),
+]
+"""What `jepa_core.latent_norm` does to a latent."""
+
+
 class EncoderConfig(Config):
     """Config of an Encoder."""
 
     modality: ClassVar[Modality]
+    size_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that `match` may set to reach a number of parameters: whole numbers from 1, of which more is never fewer
+    parameters; the coarsest first. Empty if the encoder cannot be sized to another."""
+    latent_key: ClassVar[str] = ""
+    """Key that sets the size of a latent, where one does."""
 
     @property
     def latent_dim(self) -> int:
@@ -91,8 +106,16 @@ class EncoderConfig(Config):
         """Parameters of the encoder. shape: of the items it will encode; None for texts."""
         raise NotImplementedError
 
-    def activation_bytes(self, items: int, training: bool) -> int:
+    def activation_bytes(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
         """Estimated peak bytes of activations when `items` distinct steps are encoded at once."""
+        raise NotImplementedError
+
+    def flops(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
+        """Estimated floating-point operations of encoding `items` items, two for each multiply-add of a matrix product.
+
+        training: with the backward pass, which costs one forward pass for the gradients of the inputs of every layer
+        and one more for those of its weights, where they train.
+        """
         raise NotImplementedError
 
 
@@ -110,6 +133,11 @@ class PredictorConfig(Config):
 
     def activation_bytes(self, windows: int, steps: int, latent_dim: int) -> int:
         """Estimated peak bytes of activations of one training step on `windows` windows of `steps` steps."""
+        raise NotImplementedError
+
+    def flops(self, windows: int, steps: int, latent_dim: int, training: bool) -> int:
+        """Estimated floating-point operations of one pass over `windows` windows of `steps` steps, counted as an
+        encoder's are."""
         raise NotImplementedError
 
 

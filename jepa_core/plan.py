@@ -150,7 +150,7 @@ def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelS
     activations = 0
     if config.steps:
         items = config.batch_size * (2 * steps + 1)
-        activations = recipe.encoder.config.activation_bytes(items, training="encoder" in config.trains)
+        activations = recipe.encoder.config.activation_bytes(items, "encoder" in config.trains, recipe.item_shape())
         activations += recipe.predictor.config.activation_bytes(
             config.batch_size, steps, recipe.encoder.config.latent_dim
         )

@@ -114,7 +114,7 @@ class Qwen3Config(EncoderConfig):
         adapters = architecture.lora_parameters(self.lora.rank, self.lora.modules) if self.lora else 0
         return ModelSize(parameters=base + adapters, trainable=adapters, bytes_per_frozen_parameter=self._value_bytes)
 
-    def activation_bytes(self, items: int, training: bool) -> int:
+    def activation_bytes(self, items: int, training: bool, shape: None = None) -> int:
         """Estimated peak bytes of activations, for texts of 128 tokens.
 
         Without a gradient, or with gradient checkpointing, one pass is held at a time (without a gradient, one layer of
