@@ -13,8 +13,8 @@ import torch
 from pydantic import ValidationError
 
 from jepa_core.errors import DataError, UnsafeArtefactError
-from jepa_qwen3.config import LoraConfig, Qwen3Config, RandomQwen3Config
-from jepa_qwen3.encoder import Qwen3Encoder
+from jepa_text.config import LoraConfig, Qwen3Config, RandomQwen3Config
+from jepa_text.encoder import Qwen3Encoder
 
 from .conftest import SMALL, make_random, write_config
 
@@ -227,8 +227,8 @@ def test_impossible_settings_are_refused(options: dict[str, object]) -> None:
 def test_the_config_answers_without_importing_torch(folder: Path) -> None:
     script = (
         f"import sys; sys.path[:0] = [{str(REPOSITORY)!r}, {str(REPOSITORY / 'plugins')!r}]\n"
-        "import jepa_qwen3\n"
-        "(component,) = jepa_qwen3.jepa_components()\n"
+        "import jepa_text\n"
+        "(component,) = jepa_text.jepa_components()\n"
         f"config = component.config(weights={str(folder)!r})\n"
         "config.size(), config.missing(), config.activation_bytes(100, True)\n"
         "print(component.kind, component.name, *sys.modules)"
@@ -240,7 +240,7 @@ def test_the_config_answers_without_importing_torch(folder: Path) -> None:
 
 
 def test_the_declared_implementation_exists() -> None:
-    import jepa_qwen3
+    import jepa_text
 
-    (component,) = jepa_qwen3.jepa_components()
+    (component,) = jepa_text.jepa_components()
     assert component.load() is Qwen3Encoder

@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from jepa_core.config import Config, EncoderConfig, ModelSize
-from jepa_qwen3.architecture import PUBLISHED, Architecture
-from jepa_qwen3.folder import missing_files, read_architecture
+from jepa_text.architecture import PUBLISHED, Architecture
+from jepa_text.folder import missing_files, read_architecture
 
 RANDOM = "random"
 
