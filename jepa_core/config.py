@@ -110,13 +110,14 @@ class EncoderConfig(Config):
         """Estimated peak bytes of activations when `items` distinct steps are encoded at once."""
         raise NotImplementedError
 
-    def flops(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
-        """Estimated floating-point operations of encoding `items` items, two for each multiply-add of a matrix product.
+    def flops(self, items: int, training: bool, shape: ItemShape | None = None) -> int | None:
+        """Estimated floating-point operations of encoding `items` items: two for each multiply-add of a matrix product,
+        none for anything else. None if the encoder makes no estimate.
 
-        training: with the backward pass, which costs one forward pass for the gradients of the inputs of every layer
-        and one more for those of its weights, where they train.
+        training: with the backward pass, which costs one forward pass for the gradients of what layers read and one for
+        those of the weights that train.
         """
-        raise NotImplementedError
+        return None
 
 
 class PredictorConfig(Config):
@@ -135,10 +136,10 @@ class PredictorConfig(Config):
         """Estimated peak bytes of activations of one training step on `windows` windows of `steps` steps."""
         raise NotImplementedError
 
-    def flops(self, windows: int, steps: int, latent_dim: int, training: bool) -> int:
+    def flops(self, windows: int, steps: int, latent_dim: int, training: bool) -> int | None:
         """Estimated floating-point operations of one pass over `windows` windows of `steps` steps, counted as an
-        encoder's are."""
-        raise NotImplementedError
+        encoder's are; None if the predictor makes no estimate."""
+        return None
 
 
 class OptimizerConfig(Config):

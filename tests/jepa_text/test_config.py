@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 from pydantic import ValidationError
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_text.config import LoraConfig, Qwen3Config, RandomQwen3Config
@@ -244,3 +246,20 @@ def test_the_declared_implementation_exists() -> None:
 
     (component,) = jepa_text.jepa_components()
     assert component.load() is Qwen3Encoder
+
+
+@pytest.mark.parametrize("options", [{}, {"gradient_checkpointing": True}, {"lora": {"rank": 2}}])
+@pytest.mark.parametrize("training", [False, True])
+def test_operations_are_about_as_many_as_torch_counts(folder: Path, options: dict[str, object], training: bool) -> None:
+    """Within 5 %: what lies below the first adapter needs no gradient, and is counted."""
+    weights = {"weights": str(folder), "precision": "fp32"} if "lora" in options else {"random": SMALL}
+    config = Qwen3Config(max_tokens=100, **weights | options)
+    encoder = Qwen3Encoder(config)
+    encoder.fit([[" ".join(f"v{word}" for word in range(99))] * 3])
+    texts = [" ".join(["v7 v0 v12"] * 60)] * 3
+    assert {len(text) for text in encoder.tokens(texts)} == {100}
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        latents = encoder(texts)
+        if training:
+            (latents * torch.arange(32)).sum().backward()
+    assert config.flops(3, training) == pytest.approx(counter.get_total_flops(), rel=0.05)
