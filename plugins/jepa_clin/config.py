@@ -75,6 +75,16 @@ class ActionTransformerConfig(TransformerConfig, PredictorConfig):
         layer = 10 * self.width + 3 * self.feedforward + attention
         return 4 * windows * (tokens * (self.layers * layer + 2 * self.width + latent_dim) + 2 * steps * latent_dim)
 
+    def flops(self, windows: int, steps: int, latent_dim: int, training: bool) -> int:
+        """Twice the multiply-adds of a teacher-forced pass, and three times that with the backward pass.
+
+        Attention is counted in full, the masked half too. A rollout of H steps adds about 2 H / (2 T + 1) of it.
+        """
+        tokens, width = 2 * steps + 1, self.width
+        layer = 4 * width * width + 2 * width * self.feedforward + 2 * tokens * width
+        multiply_adds = tokens * (latent_dim * width + self.layers * layer) + steps * width * latent_dim
+        return 2 * windows * multiply_adds * (3 if training else 1)
+
 
 class _RolloutConfig(PhaseConfig):
     """Keys of the phases that train the predictor on a rollout beside teacher forcing."""

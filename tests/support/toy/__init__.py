@@ -42,7 +42,7 @@ class ToyEncoderConfig(EncoderConfig):
         count = shape.channels * shape.samples * 16 + 16 + 16 * self.width + self.width
         return ModelSize(count, count)
 
-    def activation_bytes(self, items: int, training: bool) -> int:
+    def activation_bytes(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
         return items * 4 * (16 + self.width)
 
 

@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from jepa_core.config import Config, EncoderConfig, ModelSize
-from jepa_qwen3.architecture import PUBLISHED, Architecture
-from jepa_qwen3.folder import missing_files, read_architecture
+from jepa_text.architecture import PUBLISHED, Architecture
+from jepa_text.folder import missing_files, read_architecture
 
 RANDOM = "random"
 
@@ -115,7 +115,7 @@ class Qwen3Config(EncoderConfig):
         adapters = architecture.lora_parameters(self.lora.rank, self.lora.modules) if self.lora else 0
         return ModelSize(parameters=base + adapters, trainable=adapters, bytes_per_frozen_parameter=self._value_bytes)
 
-    def activation_bytes(self, items: int, training: bool) -> int:
+    def activation_bytes(self, items: int, training: bool, shape: None = None) -> int:
         """Estimated peak bytes of activations, for texts of 128 tokens.
 
         Without a gradient, or with gradient checkpointing, one pass is held at a time (without a gradient, one layer of
@@ -126,6 +126,24 @@ class Qwen3Config(EncoderConfig):
             tokens = min(tokens, self.tokens_per_pass)
         layers = self.architecture.layers if training else 1
         return tokens * layers * self.architecture.saved_values_per_token() * self._value_bytes
+
+    def flops(self, items: int, training: bool, shape: None = None) -> int:
+        """Twice the multiply-adds of the backbone, for texts of 128 tokens.
+
+        The backward pass costs as much again for the gradients of what each layer reads, and as much a third time for
+        those of weights, where they train. Attention and adapters always cost both. Gradient checkpointing adds a
+        forward pass.
+        """
+        length = min(TYPICAL_TOKENS, self.max_tokens)
+        weights = length * self.architecture.weight_multiply_adds()
+        others = self.architecture.attention_multiply_adds(length)
+        if self.folder is None:
+            frozen, trained = 0, weights + others
+        else:
+            frozen, trained = weights, others + length * self.size().trainable
+        passes = 1 + self.gradient_checkpointing
+        factors = (passes + 1, passes + 2) if training else (1, 1)
+        return 2 * items * (factors[0] * frozen + factors[1] * trained)
 
     @property
     def _value_bytes(self) -> int:

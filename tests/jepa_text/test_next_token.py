@@ -15,8 +15,8 @@ from transformers import Qwen3ForCausalLM
 
 from jepa_core.contracts import LanguageEncoder
 from jepa_core.errors import DataError
-from jepa_qwen3.config import Qwen3Config
-from jepa_qwen3.encoder import Qwen3Encoder
+from jepa_text.config import Qwen3Config
+from jepa_text.encoder import Qwen3Encoder
 
 from .conftest import make_random
 
@@ -48,7 +48,7 @@ def pretrained(folder: Path, **options: object) -> Qwen3Encoder:
 def test_a_random_model_scores_with_its_token_table_as_the_library_does(
     texts: list[str], budget: int, scored: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jepa_qwen3.encoder.SCORED_AT_ONCE", scored)
+    monkeypatch.setattr("jepa_text.encoder.SCORED_AT_ONCE", scored)
     encoder = make_random(tokens_per_pass=budget)
     model = tied_reference(encoder)
     loss, expected = encoder.next_token_loss(texts), one_by_one(model, encoder, texts)

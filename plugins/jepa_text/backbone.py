@@ -15,10 +15,10 @@ from transformers import Qwen3Config as BackboneConfig
 from transformers.utils import logging
 
 from jepa_core.errors import DataError, UnsafeArtefactError
-from jepa_qwen3 import attention
-from jepa_qwen3.architecture import Architecture
-from jepa_qwen3.config import LoraConfig
-from jepa_qwen3.folder import ARCHITECTURE_KEYS, CONFIG, COPY_AGAIN, read_config, shard_paths
+from jepa_text import attention
+from jepa_text.architecture import Architecture
+from jepa_text.config import LoraConfig
+from jepa_text.folder import ARCHITECTURE_KEYS, CONFIG, COPY_AGAIN, read_config, shard_paths
 
 HEAD = "lm_head.weight"
 

@@ -13,10 +13,10 @@ from torch.utils.checkpoint import checkpoint
 
 from jepa_core.contracts import LanguageEncoder
 from jepa_core.errors import DataError, RunError
-from jepa_qwen3.attention import groups_of
-from jepa_qwen3.backbone import adapt, load_backbone, load_head, random_backbone
-from jepa_qwen3.config import Qwen3Config
-from jepa_qwen3.tokenizer import TokenIds, fit_tokenizer, parse_tokenizer, plain_tokenizer, read_tokenizer
+from jepa_text.attention import groups_of
+from jepa_text.backbone import adapt, load_backbone, load_head, random_backbone
+from jepa_text.config import Qwen3Config
+from jepa_text.tokenizer import TokenIds, fit_tokenizer, parse_tokenizer, plain_tokenizer, read_tokenizer
 
 IGNORED = -100
 # Scores are as many as the vocabulary for every token: at 151,936 entries these tokens' take 600 MB in fp32.
