@@ -89,9 +89,9 @@ def prepare_data(recipe: Recipe, folder: Path, each: Each = map) -> Prepared:
     return Prepared(store, rendering, why_built, why_rendered)
 
 
-def open_store(source: Source, name: str, folder: Path) -> Store:
-    """The store of a source in `folder`, built if it is not there."""
-    return _open_or_build(source, name, folder, {}, map)[0]
+def open_store(source: Source, name: str, folder: Path, each: Each = map) -> Store:
+    """The store of a source in `folder`, built if it is not there. each: who makes partitions."""
+    return _open_or_build(source, name, folder, {}, each)[0]
 
 
 def store_path(folder: Path, name: str, fingerprint: str) -> Path:
@@ -193,7 +193,7 @@ def _why_build(path: Path, name: str, about: Mapping[str, Any]) -> str:
     finished, of = finished_partitions(partitions_folder(path))
     if of:
         return f"an earlier attempt was stopped, and this one goes on from its {finished} finished partitions of {of}"
-    if path.with_name(path.name + ".partial").exists():
+    if path.with_name(path.name + ".partial").exists() or partitions_folder(path).exists():
         return "an earlier attempt was stopped halfway, and this one starts from the beginning"
     stores = sorted(path.parent.glob(f"{name}-{'?' * 12}"), key=lambda one: one.stat().st_mtime, reverse=True)
     for other in stores:
