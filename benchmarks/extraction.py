@@ -22,7 +22,7 @@ from pathlib import Path
 
 import duckdb
 
-from jepa_core.partitions import join_partitions, local_workers, make_partitions
+from jepa_core.partitions import join_partitions, local_workers, make_partitions, stage_once
 from jepa_core.rendering import open_rendering
 from jepa_core.store import Store, StoreWriter
 from jepa_mimic_iv.config import MimicIVConfig
@@ -36,7 +36,7 @@ FILLED = {
     "hosp/emar": (42_808_593, "subject_id", "1"),
     "hosp/prescriptions": (20_292_611, "hadm_id", "1"),
 }
-"""Rows of the large tables of MIMIC-IV 3.1; and the column and value by which the rows that fill one up are not kept."""
+"""Rows of the large tables of MIMIC-IV 3.1; the column and value by which extraction drops what fills one up."""
 STAGES = ("staging", "partitions", "joining", "rendering")
 
 
@@ -73,7 +73,7 @@ def fill(path: Path, rows: int, column: str, value: str) -> None:
         return
     more = path.with_name(f"more-{path.name}")
     duckdb.sql(
-        f"COPY (SELECT * REPLACE ({value} AS {column}) FROM range({rows // have + 1}), "
+        f"COPY (SELECT * EXCLUDE (range) REPLACE ({value} AS {column}) FROM range({rows // have + 1}), "
         f"read_csv('{path}', all_varchar = true) LIMIT {rows - have}) TO '{more}' (HEADER false, COMPRESSION gzip)"
     )
     with path.open("ab") as file, more.open("rb") as addition:
@@ -89,7 +89,7 @@ def prepare(tables: Path, memory: str, workers: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(dir=tables.parent) as scratch:
         folder, place = Path(scratch) / "partitions", Path(scratch) / "store"
         clock = [time.perf_counter()]
-        make_partitions(source, folder, lambda make, numbers: iter(()))
+        stage_once(source, folder)
         clock.append(time.perf_counter())
         with local_workers(workers) as each:
             make_partitions(source, folder, each)

@@ -56,7 +56,7 @@ def make_partitions(source: PartitionedSource, folder: Path, each: Each) -> None
 
     Raises DataError if the data break their contract, RunError if a worker is lost; finished partitions are kept.
     """
-    staged = _read_staged(folder) or _stage(source, folder)
+    staged = stage_once(source, folder)
     pending = _pending(folder, staged)
     one = functools.partial(make_partition, source, staged.channels, folder)
     ticker = Ticker("made")
@@ -92,8 +92,11 @@ def make_partition(source: PartitionedSource, channels: Sequence[Channel], folde
         mine.rename(place)
 
 
-def _stage(source: PartitionedSource, folder: Path) -> Staged:
-    """Stage from the beginning; what an interrupted staging left is thrown away."""
+def stage_once(source: PartitionedSource, folder: Path) -> Staged:
+    """What was staged, or else is now, from the beginning; what an interrupted staging left is thrown away."""
+    staged = _read_staged(folder)
+    if staged is not None:
+        return staged
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "staged").mkdir(parents=True)
     folder.chmod(0o700)
