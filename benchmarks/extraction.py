@@ -12,17 +12,18 @@ size needs more than 4 GiB: the first process or all workers at their peaks, whi
 from __future__ import annotations
 
 import argparse
+import functools
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import duckdb
 
-from jepa_core.partitions import join_partitions, local_workers, make_partitions, stage_once
+from jepa_core.partitions import Each, join_partitions, local_workers, make_partitions, stage_once
 from jepa_core.rendering import open_rendering
 from jepa_core.store import Store, StoreWriter
 from jepa_mimic_iv.config import MimicIVConfig
@@ -92,7 +93,8 @@ def prepare(tables: Path, memory: str, workers: int) -> dict[str, float]:
         stage_once(source, folder)
         clock.append(time.perf_counter())
         with local_workers(workers) as each:
-            make_partitions(source, folder, each)
+            watch = Watch(each)
+            make_partitions(source, folder, watch)
         clock.append(time.perf_counter())
         with StoreWriter(place, "mimic_iv", source.fingerprint()) as writer:
             join_partitions(folder, writer)
@@ -102,14 +104,34 @@ def prepare(tables: Path, memory: str, workers: int) -> dict[str, float]:
         clock.append(time.perf_counter())
         files = sum(path.is_file() for path in place.rglob("*"))
     seconds = {stage: after - before for stage, before, after in zip(STAGES, clock, clock[1:], strict=False)}
-    own, worker = peak(resource.RUSAGE_SELF), peak(resource.RUSAGE_CHILDREN)
+    own, worker = peak(), max(watch.peaks, default=0)
     counts = {"trajectories": len(store), "steps": int(store.steps.sum()), "files": files}
     counts["rows"] = sum(count_rows(one.path) for one in config.inputs())
     return seconds | counts | {"own_bytes": own, "worker_bytes": worker, "peak_bytes": max(own, workers * worker)}
 
 
-def peak(who: int) -> int:
-    return resource.getrusage(who).ru_maxrss * 1024
+class Watch:
+    """Lets workers tell their peak memory with each partition."""
+
+    def __init__(self, each: Each) -> None:
+        self._each = each
+        self.peaks: list[int] = []
+
+    def __call__(self, make: Callable[[int], None], numbers: Iterable[int]) -> Iterator[None]:
+        for one in self._each(functools.partial(make_and_tell, make), numbers):
+            self.peaks.append(one)
+            yield
+
+
+def make_and_tell(make: Callable[[int], None], number: int) -> int:
+    make(number)
+    return peak()
+
+
+def peak() -> int:
+    """Peak resident bytes of this process; getrusage would count those of the process that started it too."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def count_rows(path: Path) -> int:
