@@ -362,10 +362,10 @@ def test_charlson_reads_earlier_admissions_only(three_stays, build, clock):
 
     built = build(three_stays)
 
-    assert charlson(built, 0) == [2 + 1 + 2 + 6 + 1], "age 60, infarct, diabetes with complications, metastases, liver"
+    assert charlson(built, 0) == [1 + 1 + 2 + 6 + 1], "age 60, infarct, diabetes with complications, metastases, liver"
     assert charlson(built, 1) == [], "the other admission had not ended when this one began"
     assert charlson(built, 2) == [], "without an earlier admission nothing is known"
-    assert built.texts[0][0].endswith("Race: WHITE. Charlson index of earlier admissions: 12.")
+    assert built.texts[0][0].endswith("Race: WHITE. Charlson index of earlier admissions: 11.")
     assert built.texts[2][0].endswith("Race: WHITE.")
 
 
@@ -476,7 +476,7 @@ def test_a_score_counts_for_sepsis_from_48_hours_before_the_suspicion_on(three_s
     assert build(three_stays).outcome(3, "sepsis") == septic, "the score is 3 in the hours 5 to 28"
 
 
-@pytest.mark.parametrize(("age", "points"), [(49, 0), (50, 1), (59, 1), (60, 2), (70, 3), (80, 4)])
+@pytest.mark.parametrize(("age", "points"), [(50, 0), (51, 1), (60, 1), (61, 2), (71, 3), (80, 3), (81, 4)])
 def test_age_adds_to_charlson(build, three_stays, clock, age, points):
     three_stays.stay(3, age=age)
     three_stays.chart(3, 0.1, 220045, 80)
