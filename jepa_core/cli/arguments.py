@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     _runs_arguments(prepare)
     who = prepare.add_mutually_exclusive_group()
     who.add_argument(
-        "--workers", type=_positive, default=len(os.sched_getaffinity(0)), metavar="N",
+        "--workers", type=_positive, default=_cores(), metavar="N",
         help="processes that make partitions (default: the cores of this machine)",
     )  # fmt: skip
     who.add_argument(
@@ -117,6 +117,11 @@ def _runs_arguments(parser: argparse.ArgumentParser) -> None:
         "--runs", type=Path, default=Path("runs"), metavar="RUNS", help="where runs and stores are kept (default: runs)"
     )
     parser.add_argument("--quiet", action="store_true", help="say only what went wrong")
+
+
+def _cores() -> int:
+    """Cores that this process may use, where the system can tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _positive(text: str) -> int:
