@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     prepare = add("prepare", writing.prepare, "build a recipe's store and render it, and no more")
     _recipe_arguments(prepare)
     _runs_arguments(prepare)
+    who = prepare.add_mutually_exclusive_group()
+    who.add_argument(
+        "--workers", type=_positive, default=_cores(), metavar="N",
+        help="processes that make partitions (default: the cores of this machine)",
+    )  # fmt: skip
+    who.add_argument(
+        "--cluster", metavar="ADDRESS", help="let a dask.distributed cluster make them, such as tcp://host:8786"
+    )
     _json_argument(prepare)
     resume = add("resume", writing.resume, "go on with a run that was stopped")
     resume.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
@@ -108,6 +117,18 @@ def _runs_arguments(parser: argparse.ArgumentParser) -> None:
         "--runs", type=Path, default=Path("runs"), metavar="RUNS", help="where runs and stores are kept (default: runs)"
     )
     parser.add_argument("--quiet", action="store_true", help="say only what went wrong")
+
+
+def _cores() -> int:
+    """Cores that this process may use, where the system can tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is no number of processes; give 1 or more")
+    return number
 
 
 def _json_argument(parser: argparse.ArgumentParser) -> None:

@@ -72,13 +72,15 @@ def prepare(arguments: argparse.Namespace) -> None:
     missing = recipe.source.config.missing()
     if missing:
         raise RecipeError("the data cannot be prepared here:\n" + "\n".join(f"  {one}" for one in missing))
+    from jepa_core.partitions import cluster_workers, local_workers
     from jepa_core.preparation import prepare_data, summary_text
     from jepa_core.progress import Interrupt
     from jepa_core.run import stores_folder
 
+    workers = cluster_workers(arguments.cluster) if arguments.cluster else local_workers(arguments.workers)
     try:
-        with Interrupt().listening():
-            prepared = prepare_data(recipe, stores_folder(arguments.runs))
+        with Interrupt().listening(), workers as each:
+            prepared = prepare_data(recipe, stores_folder(arguments.runs), each)
     except Preempted:
         raise Preempted("interrupted; what is finished is kept, and the same command goes on from there") from None
     print_page(prepared.summary(), arguments, summary_text)
