@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ruamel.yaml import YAML
 
 from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.findings import Headline, Samples
@@ -116,10 +115,7 @@ def _read(folder: Path, name: str) -> Compared:
     record = read_run(folder)
     if not record.findings or "dataset" not in record.manifest:
         raise RunError(f"{folder} has found nothing yet; go on with: jepa resume {folder}")
-    recipe = YAML(typ="safe", pure=True).load(record.recipe) or {}
-    evaluated = {key: made["settings"] for key, made in record.manifest.get("evaluated", {}).items()}
-    listed = {one.get("name", one["use"]): one for one in recipe.get("evaluators", [])}
-    return Compared(name, folder, record, dict(_leaves(recipe | {"evaluators": list((listed | evaluated).values())})))
+    return Compared(name, folder, record, record.settings())
 
 
 def _refuse_unlike_data(runs: Sequence[Compared]) -> None:
@@ -141,18 +137,6 @@ def _refuse_unlike_data(runs: Sequence[Compared]) -> None:
 
 
 # --- settings and budgets ---------------------------------------------------------------------------------------------
-
-
-def _leaves(value: Any, dotted: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys with their values. Components in a list go by name, and a key `order` tells how they follow."""
-    if isinstance(value, list) and value and all(isinstance(item, dict) and "use" in item for item in value):
-        value = {item.get("name", item["use"]): item for item in value}
-        yield f"{dotted}.order", list(value)
-    if not isinstance(value, dict):
-        yield dotted, value
-        return
-    for key, inner in value.items():
-        yield from _leaves(inner, f"{dotted}.{key}" if dotted else str(key))
 
 
 def _setting_rows(runs: Sequence[Compared]) -> list[Row]:

@@ -142,4 +142,5 @@ def report(arguments: argparse.Namespace) -> None:
 
     if not (arguments.run / "manifest.json").is_file():
         raise RecipeError(f"{arguments.run} is not the folder of a run: it has no manifest.json")
+    os.umask(0o077)
     print(write_report(arguments.run))
