@@ -16,7 +16,7 @@ from jepa_core.report.tables import findings_table
 from jepa_core.report.text import counted, sentence_case, value_of, words
 
 PAIRED = (
-    "A difference is the run less the reference. Intervals are 95 %, percentiles over 1,000 draws of subjects, the same "
+    "A difference is the run less the reference. Intervals: 95 %, percentiles over 1,000 draws of subjects, the same "
     "for both runs; where there are no values by subject, there is a difference without an interval."
 )
 
