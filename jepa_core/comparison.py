@@ -15,14 +15,20 @@ import numpy as np
 
 from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.findings import Headline, Samples
-from jepa_core.paired import PairedDifference, ranking_differences, sample_difference
+from jepa_core.paired import PairedDifference, probability_differences, sample_difference, value_differences
 from jepa_core.report.record import RunRecord, read_run
 from jepa_core.report.text import number
 from jepa_core.samples import read_samples
 
 TOLERANCE = 0.05
 """Part by which the budgets of two runs may differ without a warning."""
-PREDICTION_COLUMNS = ("subject_id", "prediction_time", "boolean_value", "predicted_boolean_probability")
+ROW = ("subject_id", "trajectory", "step")
+"""Columns that name a row of predictions."""
+KINDS = {
+    ("boolean_value", "predicted_boolean_probability"): probability_differences,
+    ("float_value", "predicted_float_value"): value_differences,
+}
+"""Columns of truth and of what was predicted, and what is compared of them."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +222,9 @@ def _headline(
     if first.value is None or other.value is None:
         return Difference(**row, **values, difference=None, note="not measured in both")
     if first.metric not in samples[0] or first.metric not in samples[1]:
-        return Difference(**row, **values, difference=other.value - first.value, note="no values by subject to pair")
+        return Difference(
+            **row, **values, difference=other.value - first.value, note="no interval: no values by subject"
+        )
     return _paired(row, sample_difference(samples[0][first.metric], samples[1][first.metric]))
 
 
@@ -245,27 +253,23 @@ def _of_predictions(first: Compared, other: Compared) -> Iterator[Difference]:
 
 
 def _prediction_differences(first: Path, other: Path) -> dict[str, PairedDifference | str]:
-    mine, its = _predictions(first), _predictions(other)
-    if mine is None or its is None:
-        return {}
-    if any(not np.array_equal(mine[name], its[name]) for name in PREDICTION_COLUMNS[:3]):
-        return {"scores": "predicted for other rows, or under other labels"}
-    scores = [part["predicted_boolean_probability"].astype(np.float64) for part in (mine, its)]
-    return ranking_differences(mine["boolean_value"].astype(bool), *scores, mine["subject_id"])
+    (kind, mine), (its_kind, its) = _predictions(first), _predictions(other)
+    truth, predicted = kind
+    if kind != its_kind or any(not np.array_equal(mine[name], its[name]) for name in (*ROW, truth)):
+        return {"scores": "predicted for other rows, or with other truths"}
+    return KINDS[kind](mine[truth], mine[predicted], its[predicted], mine["subject_id"])
 
 
-def _predictions(path: Path) -> dict[str, np.ndarray] | None:
-    """Columns of a file of predictions, in one order of its rows; None if it holds no probabilities."""
+def _predictions(path: Path) -> tuple[tuple[str, str], dict[str, np.ndarray]]:
+    """Which of KINDS a file of predictions is, and its columns with the rows in one order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        names = pq.read_schema(path).names
-        if not set(PREDICTION_COLUMNS) <= set(names):
-            return None
-        table = pq.read_table(path, columns=list(PREDICTION_COLUMNS))
-    except (pa.ArrowInvalid, OSError) as error:
-        raise RunError(f"{path} is damaged; run the evaluation again") from error
-    columns = {name: table[name].to_numpy() for name in PREDICTION_COLUMNS}
-    order = np.lexsort((columns["prediction_time"], columns["subject_id"]))
-    return {name: column[order] for name, column in columns.items()}
+        table = pq.read_table(path)
+        kind = next(kind for kind in KINDS if set(kind) <= set(table.column_names))
+        columns = {name: table[name].to_numpy() for name in (*ROW, *kind)}
+    except (pa.ArrowInvalid, OSError, KeyError, StopIteration) as error:
+        raise RunError(f"{path} does not hold predictions; run the evaluation again") from error
+    order = np.lexsort([columns[name] for name in reversed(ROW)])
+    return kind, {name: column[order] for name, column in columns.items()}

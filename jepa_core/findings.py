@@ -6,6 +6,7 @@ same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -115,17 +116,39 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Predictions:
+    """What one method said of every row of one task; a file of its own, since it tells whose the rows are.
+
+    task, method: as in the tables. kind: `boolean` where the truth is 1 or 0, `float` where it is a value. subject,
+    trajectory, step: (R,) int64. seconds: (R,) float64 since the trajectory's origin, up to which everything may have
+    been seen. truth, score: (R,) float64; score is a probability where kind is boolean. extra: further columns (R,).
+    """
+
+    task: str
+    method: str
+    kind: Literal["boolean", "float"]
+    subject: np.ndarray
+    trajectory: np.ndarray
+    step: np.ndarray
+    seconds: np.ndarray
+    truth: np.ndarray
+    score: np.ndarray
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Findings:
-    """Everything that one evaluator found. samples are no part of the JSON; they have a file of their own."""
+    """Everything that one evaluator found. predictions, samples: written beside, and no part of the plain form."""
 
     headlines: list[Headline] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
+    predictions: list[Predictions] = field(default_factory=list)
     samples: list[Samples] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        parts = [part.name for part in fields(self) if part.name != "samples"]
+        parts = [part.name for part in fields(self) if part.name not in ("predictions", "samples")]
         return {part: [asdict(one) for one in getattr(self, part)] for part in parts}
 
     @classmethod

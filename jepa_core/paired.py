@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from jepa_core.findings import Samples
+from jepa_core.ranking import Ranking
 from jepa_core.statistics import bootstrap_subjects, percentile_interval
 
 DRAWS = 1000
 SEED = 0
-WEIGHTS_IN_MEMORY = 8_000_000
-"""Row weights held at once: draws are made in blocks."""
+UNSTABLE = 0.05
+"""Share of draws without a value above which there is no interval."""
 
 
 @dataclass(frozen=True)
@@ -40,69 +41,61 @@ def sample_difference(reference: Samples, other: Samples) -> PairedDifference | 
     redrawn = bootstrap_subjects(sums, reference.subjects, DRAWS, SEED)
     with np.errstate(invalid="ignore", divide="ignore"):
         values = redrawn[:, [0, 2]] / redrawn[:, [1, 3]]
-    return _difference(totals[0] / totals[1], totals[2] / totals[3], values, len(reference.subjects))
+    return _difference(totals[[0, 2]] / totals[[1, 3]], values, reference.subjects)
 
 
-def ranking_differences(
-    positive: np.ndarray, reference: np.ndarray, other: np.ndarray, subjects: np.ndarray
+def probability_differences(
+    truth: np.ndarray, reference: np.ndarray, other: np.ndarray, subjects: np.ndarray
 ) -> dict[str, PairedDifference | str]:
     """Differences of AUROC, average precision and Brier score between two sets of probabilities for the same rows.
 
-    positive: (N,) bool. reference, other: (N,) probabilities. subjects: (N,). A redrawn set of one class has no AUROC
-    and no average precision; it is left out of the interval.
+    truth: (N,) bool. reference, other: (N,) probabilities. subjects: (N,).
     """
-    if positive.all() or not positive.any():
-        return dict.fromkeys(("AUROC", "average precision", "Brier score"), "the rows are of one class")
-    _, owner, counts = np.unique(subjects, return_inverse=True, return_counts=True)
+    errors = np.stack([(one - truth) ** 2 for one in (reference, other)], axis=1)
+    brier = _difference(errors.mean(axis=0), bootstrap_subjects(errors, subjects, DRAWS, SEED), subjects)
+    if truth.all() or not truth.any():
+        reason = "the rows are of one class"
+        return {"AUROC": reason, "average precision": reason, "Brier score": brier}
+    areas, redrawn = zip(*(_areas(truth, one, subjects) for one in (reference, other)), strict=True)
+    values, draws = np.stack(areas, axis=1), np.stack(redrawn, axis=2)
+    return {
+        "AUROC": _difference(values[0], draws[:, 0], subjects),
+        "average precision": _difference(values[1], draws[:, 1], subjects),
+        "Brier score": brier,
+    }
+
+
+def value_differences(
+    truth: np.ndarray, reference: np.ndarray, other: np.ndarray, subjects: np.ndarray
+) -> dict[str, PairedDifference | str]:
+    """Differences of RMSE and MAE between two sets of values for the same rows. Arguments as above, truth of values."""
+    errors = np.stack([one - truth for one in (reference, other)], axis=1)
+    squares = bootstrap_subjects(errors**2, subjects, DRAWS, SEED)
+    sizes = bootstrap_subjects(np.abs(errors), subjects, DRAWS, SEED)
+    return {
+        "RMSE": _difference(np.sqrt((errors**2).mean(axis=0)), np.sqrt(squares), subjects),
+        "MAE": _difference(np.abs(errors).mean(axis=0), sizes, subjects),
+    }
+
+
+def _areas(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AUROC and average precision: (2,), and under each draw, (draws, 2); NaN where a draw has one class."""
+    ranking = Ranking(truth, score)
+    names, owner = np.unique(subjects[ranking.order], return_inverse=True)
     generator = np.random.default_rng(SEED)
-    chances = np.full(len(counts), 1 / len(counts))
-    block = max(1, WEIGHTS_IN_MEMORY // len(positive))
-    whole = _scores(positive, (reference, other), np.ones((1, len(positive))))
-    parts = []
-    for first in range(0, DRAWS, block):
-        weights = generator.multinomial(len(counts), chances, size=min(block, DRAWS - first)).astype(np.float64)
-        parts.append(_scores(positive, (reference, other), weights[:, owner]))
-    return {
-        name: _difference(*whole[name][0], np.concatenate([part[name] for part in parts]), len(counts))
-        for name in whole
-    }
+    chances = np.full(len(names), 1 / len(names))
+    drawn = (generator.multinomial(len(names), chances) for _ in range(DRAWS))
+    return np.array(ranking.areas(np.ones(len(truth)))), np.array([ranking.areas(one[owner]) for one in drawn])
 
 
-def _scores(
-    positive: np.ndarray, probabilities: tuple[np.ndarray, np.ndarray], weights: np.ndarray
-) -> dict[str, np.ndarray]:
-    """(draws, 2) of each score, for rows weighted by (draws, N)."""
-    ranked = [_ranking(positive, one, weights) for one in probabilities]
-    brier = [weights @ (one - positive) ** 2 / weights.sum(axis=1) for one in probabilities]
-    return {
-        "AUROC": np.stack([one[0] for one in ranked], axis=1),
-        "average precision": np.stack([one[1] for one in ranked], axis=1),
-        "Brier score": np.stack(brier, axis=1),
-    }
-
-
-def _ranking(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """AUROC and average precision (scikit-learn's definitions) of weighted rows, NaN where a class has no weight."""
-    order = np.argsort(-scores, kind="stable")
-    starts = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)  # rows of equal scores count as one threshold
-    ordered, is_positive = weights[:, order], positive[order]
-    hits = np.add.reduceat(ordered * is_positive, starts, axis=1)
-    misses = np.add.reduceat(ordered * ~is_positive, starts, axis=1)
-    above_hits, above_misses = np.cumsum(hits, axis=1), np.cumsum(misses, axis=1)
-    all_hits, all_misses = above_hits[:, -1], above_misses[:, -1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        area = (misses * (above_hits - hits / 2)).sum(axis=1) / (all_hits * all_misses)
-        precision = np.nan_to_num(above_hits / (above_hits + above_misses))
-        average = (hits * precision).sum(axis=1) / all_hits
-    return area, average
-
-
-def _difference(reference: float, value: float, draws: np.ndarray, subjects: int) -> PairedDifference:
-    """draws: (draws, 2), of the first run and the second."""
+def _difference(values: np.ndarray, draws: np.ndarray, subjects: np.ndarray) -> PairedDifference:
+    """values: (2,), of the first run and the second. draws: (draws, 2)."""
     differences = draws[:, 1] - draws[:, 0]
-    differences = differences[np.isfinite(differences)]
+    known = differences[np.isfinite(differences)]
+    count = len(np.unique(subjects))
     bounds: tuple[float | None, float | None] = (None, None)
-    if subjects > 1 and len(differences):
-        low, high = percentile_interval(differences)
+    if count > 1 and len(known) >= (1 - UNSTABLE) * len(differences):
+        low, high = percentile_interval(known)
         bounds = float(low), float(high)
-    return PairedDifference(float(reference), float(value), float(value - reference), *bounds, subjects)
+    first, second = (float(value) for value in values)
+    return PairedDifference(first, second, second - first, *bounds, count)

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save
 
 from jepa_core.checkpoint import restore_checkpoint
+from jepa_core.config import SourceConfig
 from jepa_core.contracts import Encoder, Evaluation
 from jepa_core.cost import Stopwatch
 from jepa_core.curriculum import Listener, Progress, Stage, run_curriculum
@@ -24,8 +25,10 @@ from jepa_core.files import disk_errors, write_atomically, write_json
 from jepa_core.findings import Findings
 from jepa_core.learner import Learner
 from jepa_core.plan import make_plan
-from jepa_core.preparation import describe, facts, prepare_data
+from jepa_core.predictions import write_predictions
+from jepa_core.preparation import describe, facts, open_dataset, prepare_data
 from jepa_core.recipe import PhaseUse, Use
+from jepa_core.rendering import ChannelRendering
 from jepa_core.report import write_report
 from jepa_core.run import Run, command, now
 from jepa_core.samples import write_samples
@@ -189,6 +192,8 @@ def evaluation_of(run: Run, learner: Learner, untrained: EncoderUnder) -> Evalua
         window_length=run.recipe.windows.length,
         seed=run.recipe.seed,
         untrained=_control_maker(run, learner, untrained),
+        channels=_channels_opener(run, learner.dataset),
+        scratch=run.scratch,
     )
 
 
@@ -204,15 +209,28 @@ def measure(run: Run, evaluation: Evaluation, use: Use) -> Findings:
 
 
 def write_findings(folder: Path, name: str, findings: Findings) -> None:
-    """Write what an evaluator found: its samples, then its findings as JSON. When the JSON is there, everything is.
+    """Write what an evaluator found: predictions, samples, then its findings as JSON. When the JSON is there,
+    everything is.
 
-    Earlier findings are withdrawn first, so that no JSON ever stands beside the samples of another evaluation.
+    Earlier findings are withdrawn first, so that no JSON ever stands beside the predictions of another evaluation.
     """
     path = folder / "findings" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.unlink(missing_ok=True)
+    write_predictions(folder / "predictions", name, findings.predictions)
     write_samples(folder, name, findings.samples)
     write_json(path, findings.to_dict())
+
+
+def _channels_opener(run: Run, dataset: Dataset) -> Callable[[], Dataset] | None:
+    """How to open the trajectories as numbers, or None where the source cannot render them."""
+    config = run.recipe.source.config
+    assert isinstance(config, SourceConfig)
+    if "channels" not in config.modalities:
+        return None
+    if isinstance(dataset.rendering, ChannelRendering):
+        return lambda: dataset
+    return cache(lambda: open_dataset(dataset.store, run.recipe.source.build(), "channels"))
 
 
 def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Callable[[], Learner] | None:

@@ -317,9 +317,13 @@ class Store:
         """Part of one column of a role's events; see `Events`."""
         return self._group[f"{role}_{field}"][part]
 
+    def texts(self) -> np.ndarray:
+        """(vocabulary,) object: the texts that the column `text` of an event points into."""
+        return self._read("text_content").astype(object)
+
     def blocks(self, size: int = 256) -> Iterator[Trajectories]:
         """All trajectories in order, `size` at a time."""
-        texts = self._read("text_content").astype(object)
+        texts = self.texts()
         for start in range(0, len(self), size):
             yield self._block(start, min(start + size, len(self)), texts)
 

@@ -32,9 +32,9 @@ def compare(arguments: argparse.Namespace) -> None:
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """Differences in words and columns; of the metrics only those that the reports have on their first screens, and
-    what was predicted."""
-    told = [one for one in comparison.differences if one.headline or one.at is None]
+    """Differences in words and columns: of what the reports have on their first screens, and of the scores of
+    predictions that are not the same in both runs."""
+    told = [one for one in comparison.differences if one.headline or (one.at is None and one.difference != 0)]
     left = len(comparison.differences) - len(told)
     lines = [f"reference  {comparison.runs[0]}", *(f"against    {name}" for name in comparison.runs[1:])]
     data = comparison.data
@@ -52,7 +52,7 @@ def comparison_text(comparison: Comparison) -> str:
             *(_columns(cells) if len(cells) > 1 else ["  nothing shared"]),
         ]
     if left:
-        lines += ["", f"{left} more differences, by place on an axis: with --json or --html FILE"]
+        lines += ["", f"{left:,} more, by place on an axis or without any difference: with --json or --html FILE"]
     return "\n".join(lines)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jepa_core.comparison import Comparison, Difference, Row
@@ -13,7 +12,7 @@ from jepa_core.report.document import Section, document, judgement
 from jepa_core.report.html import Markup, element, join
 from jepa_core.report.plots import draw_figure, y_limits
 from jepa_core.report.tables import findings_table
-from jepa_core.report.text import counted, sentence_case, value_of, words
+from jepa_core.report.text import counted, interval, number, sentence_case, value_of, with_unit, words
 
 PAIRED = (
     "A difference is the run less the reference. Intervals: 95 %, percentiles over 1,000 draws of subjects, the same "
@@ -44,25 +43,54 @@ def _first_screen(comparison: Comparison) -> Iterator[Markup | None]:
     reference, *others = comparison.runs
     data = comparison.data
     facts = [f"{data['source']} {data['fingerprint'][:12]}", counted(data["trajectories"], "trajectory")]
-    facts += [counted(data["subjects"], "subject"), counted(len(comparison.recipe), "setting") + " differ"]
+    facts += [counted(data["subjects"], "subject"), f"settings that differ: {len(comparison.recipe)}"]
     yield element("p", "Comparison", class_="kicker")
     yield element("h1", f"{', '.join(others)} against {reference}")
     yield element("p", " · ".join(facts), class_="facts")
     warnings = [judgement("warning", f"{warning}.") for warning in comparison.warnings]
     yield element("ul", *warnings, class_="verdicts") if warnings else None
-    headlines = [one for one in comparison.differences if one.headline]
-    yield element(
-        "div", findings_table(_table("headlines", "Headline figures", headlines, len(others) > 1), "headlines")
+    for run in others:
+        by_evaluator: dict[str, list[Markup]] = {}
+        for one in comparison.differences:
+            if one.headline and one.run == run:
+                by_evaluator.setdefault(one.evaluator, []).append(_card(one, reference))
+        for evaluator, cards in by_evaluator.items():
+            title = element("h3", f"{sentence_case(evaluator)}, {run} less {reference}")
+            yield element("div", title, element("div", *cards, class_="cards"), class_="headlines")
+
+
+def _card(one: Difference, reference: str) -> Markup:
+    """A headline figure of both runs, the difference first."""
+    bounds = interval(one.low, one.high)
+    sign = "+" if one.difference is not None and one.difference > 0 else ""
+    values = f"{reference} {number(one.reference)}, {one.run} {number(one.value)}"
+    return element(
+        "div",
+        element("p", sentence_case(one.metric), class_="label"),
+        element("p", with_unit(f"{sign}{number(one.difference)}", one.unit), class_="value"),
+        element("p", f"95 % CI {bounds}", class_="bounds") if bounds else None,
+        element("p", f"n = {counted(one.subjects, 'subject')}", class_="bounds") if one.subjects is not None else None,
+        element("p", values, class_="about"),
+        element("p", sentence_case(one.note), class_="about") if one.note else None,
+        class_="card",
     )
 
 
 def _differences(comparison: Comparison, run: str, anchor: str) -> Markup:
     """Scores of predictions, then each metric by its place on an axis."""
-    mine = [one for one in comparison.differences if one.run == run and not one.headline]
+    mine = [one for one in comparison.differences if one.run == run]
+    headlines = [one for one in mine if one.headline]
+    mine = [one for one in mine if not one.headline]
     plain = [one for one in mine if one.at is None]
     placed = [one for one in mine if one.at is not None]
-    figures = [_figure(list(group), anchor) for _, group in itertools.groupby(placed, key=_of_metric)]
+    by_metric: dict[tuple[str, str], list[Difference]] = {}
+    for one in placed:
+        by_metric.setdefault((one.evaluator, one.metric), []).append(one)
+    figures = [_figure(group, anchor) for group in by_metric.values()]
     parts = [
+        findings_table(_table("headlines", "Headline figures", headlines), f"{anchor}.headlines")
+        if headlines
+        else None,
         findings_table(_table("scores", "Scores of predictions", plain), f"{anchor}.scores") if plain else None,
         element("div", *figures, class_="panels") if figures else None,
         findings_table(_table("metrics", "Every metric at every place", placed), f"{anchor}.metrics")
@@ -71,10 +99,6 @@ def _differences(comparison: Comparison, run: str, anchor: str) -> Markup:
         element("p", PAIRED, class_="note"),
     ]
     return join(parts)
-
-
-def _of_metric(one: Difference) -> tuple[str, str]:
-    return one.evaluator, one.metric
 
 
 def _figure(differences: Sequence[Difference], anchor: str) -> Markup:
@@ -97,7 +121,7 @@ def _figure(differences: Sequence[Difference], anchor: str) -> Markup:
     )
 
 
-def _table(name: str, title: str, differences: Iterable[Difference], with_run: bool = False) -> Table:
+def _table(name: str, title: str, differences: Sequence[Difference]) -> Table:
     columns = [
         Column("evaluator"),
         Column("metric"),
@@ -115,9 +139,6 @@ def _table(name: str, title: str, differences: Iterable[Difference], with_run: b
         ]
         for one in differences
     ]  # fmt: skip
-    if with_run:
-        columns.insert(0, Column("run"))
-        rows = [[one.run, *row] for one, row in zip(differences, rows, strict=True)]
     filled = [place for place in range(len(columns)) if any(row[place] not in ("", None) for row in rows)]
     kept = [[row[place] for place in filled] for row in rows]
     return Table(name, title, [columns[place] for place in filled], kept)

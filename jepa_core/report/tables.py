@@ -106,7 +106,7 @@ def grid(
 def _group(rows: Sequence[Sequence[str]], classes: Sequence[str | None], grouped: bool) -> Markup:
     lines = []
     for place, row in enumerate(rows):
-        first = "again" if grouped and place else classes[0]
+        first = ("again" if place else "named") if grouped else classes[0]
         cells = zip(row, [first, *classes[1:]], strict=True)
         lines.append(element("tr", *(element("td", cell, class_=one) for cell, one in cells)))
     return element("tbody", *lines)

@@ -1,0 +1,116 @@
+"""Event-level measures: alarms that a score raises, and the events they announce.
+
+After circEWS (Hyland et al., Nature Medicine 2020), with steps in place of minutes:
+
+* an alarm is raised at a row whose score is at least the threshold, unless one was raised within the last `silence`
+  steps of the trajectory;
+* an alarm is true if its row is positive: the event begins within the horizon;
+* an event is a beginning that at least one row should have announced; it is caught if an alarm was raised at one of
+  those rows; its lead time is counted from the first of them.
+
+The threshold is chosen on tuning: of those at which the share of true alarms is at least the wanted precision, the one
+that catches most events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jepa_downstream.measures import Draws, Estimate
+from jepa_downstream.rows import Rows
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """Alarms at one threshold. row: (A,) indices of the rows they are raised at. event_of_row: (R,) number of the event
+    that a row announces, -1 for none. lead: (E,) steps from the first alarm to each event, NaN where it is missed."""
+
+    row: np.ndarray
+    event_of_row: np.ndarray
+    lead: np.ndarray
+
+    @property
+    def precision(self) -> float:
+        """Share of true alarms; NaN without an alarm."""
+        return float((self.event_of_row[self.row] >= 0).mean()) if len(self.row) else np.nan
+
+    @property
+    def recall(self) -> float:
+        """Share of events caught; NaN without an event."""
+        return float((~np.isnan(self.lead)).mean()) if len(self.lead) else np.nan
+
+
+def raise_alarms(rows: Rows, ahead: np.ndarray, score: np.ndarray, threshold: float, silence: int) -> Alarms:
+    """The alarms of one threshold. ahead: (R,) steps to the event, NaN where a row announces none."""
+    event_of_row, events = _events(rows, ahead)
+    row = _unsilenced(rows, np.flatnonzero(score >= threshold), silence)
+    lead = np.full(events, -np.inf)
+    true = row[event_of_row[row] >= 0]
+    np.maximum.at(lead, event_of_row[true], ahead[true])
+    return Alarms(row, event_of_row, np.where(np.isfinite(lead), lead, np.nan))
+
+
+def _events(rows: Rows, ahead: np.ndarray) -> tuple[np.ndarray, int]:
+    """Number of each row's event, and how many events there are."""
+    announces = ~np.isnan(ahead)
+    begins = np.stack([rows.trajectory[announces], (rows.step + np.nan_to_num(ahead)).astype(np.int64)[announces]])
+    events, number = np.unique(begins, axis=1, return_inverse=True)
+    event_of_row = np.full(len(rows), -1)
+    event_of_row[announces] = number.ravel()
+    return event_of_row, events.shape[1]
+
+
+def _unsilenced(rows: Rows, hot: np.ndarray, silence: int) -> np.ndarray:
+    """Those of the rows `hot` at which an alarm is raised: each silences what follows it too soon."""
+    if len(hot) == 0:
+        return hot
+    longest = int(rows.step.max()) + silence + 1
+    place = rows.trajectory[hot].astype(np.int64) * longest + rows.step[hot]
+    following = np.searchsorted(place, place + silence + 1).tolist()
+    chain, at = [], 0
+    while at < len(hot):
+        chain.append(at)
+        at = following[at]
+    return hot[chain]
+
+
+def choose_threshold(
+    rows: Rows, ahead: np.ndarray, score: np.ndarray, precision: float, silence: int, tried: int
+) -> float | None:
+    """The threshold that catches most events at no less than the wanted precision; None if none reaches it."""
+    distinct = np.unique(score)
+    candidates = distinct[np.unique(np.linspace(0, len(distinct) - 1, min(tried, len(distinct))).round().astype(int))]
+    best: tuple[float, float] | None = None
+    for threshold in candidates[::-1]:
+        raised = raise_alarms(rows, ahead, score, float(threshold), silence)
+        if raised.precision >= precision and (best is None or raised.recall > best[0]):
+            best = (raised.recall, float(threshold))
+    return None if best is None else best[1]
+
+
+def event_estimates(rows: Rows, alarms: Alarms, draws: Draws) -> dict[str, Estimate]:
+    """event_recall, alarm_precision and alarms_per_1000_steps, the last over the rows at which one could be raised."""
+    owner = draws.owner(rows.subject)
+    first = np.full(len(alarms.lead), -1)
+    announcing = np.flatnonzero(alarms.event_of_row >= 0)
+    first[alarms.event_of_row[announcing]] = announcing  # any row of an event tells whose it is
+    caught = ~np.isnan(alarms.lead)
+    per_event = draws.sums(owner[first], np.column_stack([caught, np.ones(len(first))]).astype(np.float64))
+    raised = np.zeros(len(rows))
+    raised[alarms.row] = 1
+    true = raised * (alarms.event_of_row >= 0)
+    per_row = draws.sums(owner, np.column_stack([raised, true, np.ones(len(rows))]))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            "event_recall": _ratio(alarms.recall, per_event[:, 0] / per_event[:, 1]),
+            "alarm_precision": _ratio(alarms.precision, per_row[:, 1] / per_row[:, 0]),
+            "alarms_per_1000_steps": _ratio(
+                1000 * len(alarms.row) / len(rows), 1000 * per_row[:, 0] / per_row[:, 2]
+            ),
+        }  # fmt: skip
+
+
+def _ratio(value: float, draws: np.ndarray) -> Estimate:
+    return Estimate(None if np.isnan(value) else value, draws)

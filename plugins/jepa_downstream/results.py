@@ -1,0 +1,67 @@
+"""What was measured of one method on one task, before it is put into tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jepa_downstream.alarms import Alarms
+from jepa_downstream.measures import Estimates
+from jepa_downstream.rows import Rows
+from jepa_downstream.tasks import TaskRows
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """A method that could not be fitted, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Announced:
+    """Alarms at the threshold that tuning chose; None where no threshold reaches the wanted precision there."""
+
+    threshold: float | None
+    alarms: Alarms | None
+    estimates: Estimates
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """A subgroup's rows and estimates; none of the latter where it has too few subjects."""
+
+    channel: str
+    group: str
+    rows: Rows
+    estimates: Estimates
+
+
+@dataclass(frozen=True)
+class Measured:
+    """score: (R,) of the rows of the measured split. estimates: every row alike; by_subject: every subject alike."""
+
+    chosen: dict[str, Any]
+    score: np.ndarray
+    estimates: Estimates
+    by_subject: Estimates
+    announced: Announced | None
+    groups: list[GroupResult]
+
+    @property
+    def is_constant(self) -> bool:
+        return bool(np.ptp(self.score) <= 1e-9 * max(1.0, float(np.abs(self.score).max())))
+
+
+@dataclass(frozen=True)
+class Result:
+    """A method on a task. rows: of the measured split."""
+
+    task: TaskRows
+    rows: Rows
+    method: str
+    information: str
+    found: Measured | Unmeasured

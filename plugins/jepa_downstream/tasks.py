@@ -1,0 +1,153 @@
+"""From what a recipe asks for and what the store holds to the rows of a task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jepa_core.errors import DataError
+from jepa_core.trajectories import SPLITS
+from jepa_downstream.config import EventTask, LabelTask, OutcomeTask
+from jepa_downstream.events import eep_label, steps_to_event
+from jepa_downstream.rows import Rows, Task
+
+if TYPE_CHECKING:
+    from jepa_core.dataset import Dataset
+    from jepa_core.store import Store
+    from jepa_downstream.config import TaskConfig
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """A task with its rows.
+
+    splits: rows by split. ahead: by split, (R,) steps from a positive row to its event, NaN in other rows; empty where
+    the task has no events. left_out: by split, how many trajectories (of an outcome) or steps are no row, by reason.
+    config: what the recipe says.
+    """
+
+    task: Task
+    config: TaskConfig
+    splits: dict[str, Rows]
+    left_out: dict[str, dict[str, int]]
+    ahead: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def rows_of(dataset: Dataset, config: TaskConfig) -> TaskRows:
+    """The rows of a task in every split.
+
+    Raises DataError if the store has no such outcome or label, or if a binary one is neither 1 nor 0 somewhere.
+    """
+    if isinstance(config, OutcomeTask):
+        return _of_outcome(dataset, config)
+    return _of_event(dataset, config) if isinstance(config, EventTask) else _of_label(dataset, config)
+
+
+def _of_outcome(dataset: Dataset, config: OutcomeTask) -> TaskRows:
+    store = dataset.store
+    truth = store.outcome(config.outcome).astype(np.float64)
+    reasons = [
+        (store.steps < config.after, f"shorter than {config.after} steps"),
+        (_on_within(store, config), f"{config.not_yet} is on within the steps that are seen"),
+        (np.isnan(truth), "outcome not defined"),
+    ]
+    kept, left_out = _attrition(reasons, store.split)
+    task = Task(config.label_of_task, config.kind)
+    _check(task, truth[kept])
+    step = np.full(len(truth), config.after - 1)
+    return TaskRows(task, config, _by_split(dataset, kept, np.arange(len(truth)), step, truth), left_out)
+
+
+def _on_within(store: Store, config: OutcomeTask) -> np.ndarray:
+    """(N,) whether the event that must not be on yet is on within the steps that are seen."""
+    if config.not_yet is None:
+        return np.zeros(len(store.steps), dtype=bool)
+    trajectory, step = _places(store)
+    on = (store.label(f"event_{config.not_yet}") == 1) & (step < config.after)
+    return np.bincount(trajectory[on], minlength=len(store.steps)) > 0
+
+
+def _of_event(dataset: Dataset, config: EventTask) -> TaskRows:
+    store, name = dataset.store, f"event_{config.event}"
+    series = store.label(name)
+    offsets = np.append(store.first_step, len(series))
+    label = series if config.ready else eep_label(series, config.horizon, config.switches_only, offsets)
+    task = Task(config.label_of_task, "binary", config.horizon, None if config.ready else name)
+    reason = "not to be judged (the event is on, or nobody can tell)"
+    found = _of_steps(dataset, config, task, label, [(np.isnan(label), reason)])
+    ahead = steps_to_event(series, label, config.ready, offsets)
+    at = {split: ahead[store.first_step[rows.trajectory] + rows.step] for split, rows in found.splits.items()}
+    return TaskRows(task, config, found.splits, found.left_out, at)
+
+
+def _of_label(dataset: Dataset, config: LabelTask) -> TaskRows:
+    label = dataset.store.label(config.label)
+    trajectory, step = _places(dataset.store)
+    known = ~np.isnan(label)
+    wanted = known.copy()
+    if config.rows == "last":
+        last = np.full(len(dataset.store.steps), -1)
+        np.maximum.at(last, trajectory[known], step[known])
+        wanted = step == last[trajectory]
+    elif config.rows == "stride":
+        wanted = (step + 1) % config.stride == 0
+    reasons = [(~known, "label not measured"), (~wanted, f"not asked for (rows: {config.rows})")]
+    return _of_steps(dataset, config, Task(config.label_of_task, config.kind), label, reasons)
+
+
+def _of_steps(
+    dataset: Dataset, config: TaskConfig, task: Task, label: np.ndarray, reasons: list[tuple[np.ndarray, str]]
+) -> TaskRows:
+    trajectory, step = _places(dataset.store)
+    kept, left_out = _attrition(reasons, dataset.store.split[trajectory])
+    _check(task, label[kept])
+    return TaskRows(task, config, _by_split(dataset, kept, trajectory, step, label.astype(np.float64)), left_out)
+
+
+def _places(store: Store) -> tuple[np.ndarray, np.ndarray]:
+    """Trajectory of every step and its number within it: (S,) int64 each."""
+    trajectory = np.repeat(np.arange(len(store.steps)), store.steps)
+    return trajectory, np.arange(len(trajectory)) - store.first_step[trajectory]
+
+
+def _attrition(
+    reasons: list[tuple[np.ndarray, str]], split: np.ndarray
+) -> tuple[np.ndarray, dict[str, dict[str, int]]]:
+    """Which are kept, and how many each reason takes of those that the reasons before it left, by split."""
+    kept = np.ones(len(split), dtype=bool)
+    counts: dict[str, dict[str, int]] = {name: {} for name in SPLITS}
+    for holds, reason in reasons:
+        taken = np.bincount(split[kept & holds], minlength=len(SPLITS))
+        for name, count in zip(SPLITS, taken.tolist(), strict=True):
+            if count:
+                counts[name][reason] = count
+        kept &= ~holds
+    return kept, counts
+
+
+def _by_split(
+    dataset: Dataset, kept: np.ndarray, trajectory: np.ndarray, step: np.ndarray, truth: np.ndarray
+) -> dict[str, Rows]:
+    found = {}
+    for number, name in enumerate(SPLITS):
+        chosen = np.flatnonzero(kept & (dataset.split[trajectory] == number))
+        mine = trajectory[chosen]
+        found[name] = Rows(mine, step[chosen], truth[chosen], np.asarray(dataset.subject)[mine])
+    return found
+
+
+def _check(task: Task, truth: np.ndarray) -> None:
+    if task.kind == "binary" and not np.isin(truth, (0.0, 1.0)).all():
+        raise DataError(
+            f"task {task.name}: {int((~np.isin(truth, (0.0, 1.0))).sum())} of {len(truth)} values are neither 1 nor 0; "
+            "give it `kind: regression`, or another outcome or label"
+        )
+
+
+def subsample(rows: Rows, most: int, seed: int) -> Rows:
+    """At most so many of the rows, drawn without replacement, in their order."""
+    if len(rows) <= most:
+        return rows
+    return rows.take(np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False)))
