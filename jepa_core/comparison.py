@@ -146,10 +146,17 @@ def _refuse_unlike_data(runs: Sequence[Compared]) -> None:
 
 
 def _setting_rows(runs: Sequence[Compared]) -> list[Row]:
-    """Settings that are not the same in all runs, in the order of the recipes."""
+    """Settings that are not the same in all runs, in the order of the recipes; one row for a component that a run lacks
+    altogether."""
     keys = dict.fromkeys(key for run in runs for key in run.settings)
     rows = [Row(key, [run.settings.get(key) for run in runs]) for key in keys]
-    return [row for row in rows if any(value != row.values[0] for value in row.values)]
+    lacking = tuple(row.key.removesuffix("use") for row in rows if row.key.endswith(".use") and None in row.values)
+    return [
+        row
+        for row in rows
+        if any(value != row.values[0] for value in row.values)
+        and (row.key.endswith(".use") or not row.key.startswith(lacking))
+    ]
 
 
 def _budget(record: RunRecord) -> dict[str, float | None]:

@@ -84,7 +84,7 @@ def _areas(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> tuple[
     names, owner = np.unique(subjects[ranking.order], return_inverse=True)
     generator = np.random.default_rng(SEED)
     chances = np.full(len(names), 1 / len(names))
-    drawn = (generator.multinomial(len(names), chances) for _ in range(DRAWS))
+    drawn = (generator.multinomial(len(names), chances).astype(np.float64) for _ in range(DRAWS))
     return np.array(ranking.areas(np.ones(len(truth)))), np.array([ranking.areas(one[owner]) for one in drawn])
 
 

@@ -66,6 +66,8 @@ def _difference_cells(one: Difference) -> tuple[str, ...]:
 
 
 def _setting(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
     return "not set" if value is None else f"{value:,}" if type(value) is int else str(value)
 
 

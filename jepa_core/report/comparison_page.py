@@ -12,7 +12,7 @@ from jepa_core.report.document import Section, document, judgement
 from jepa_core.report.html import Markup, element, join
 from jepa_core.report.plots import draw_figure, y_limits
 from jepa_core.report.tables import findings_table
-from jepa_core.report.text import counted, interval, number, sentence_case, value_of, with_unit, words
+from jepa_core.report.text import counted, interval, number, sentence_case, value_of, words
 
 PAIRED = (
     "A difference is the run less the reference. Intervals: 95 %, percentiles over 1,000 draws of subjects, the same "
@@ -66,8 +66,8 @@ def _card(one: Difference, reference: str) -> Markup:
     values = f"{reference} {number(one.reference)}, {one.run} {number(one.value)}"
     return element(
         "div",
-        element("p", sentence_case(one.metric), class_="label"),
-        element("p", with_unit(f"{sign}{number(one.difference)}", one.unit), class_="value"),
+        element("p", sentence_case(f"{one.metric} ({one.unit})" if one.unit else one.metric), class_="label"),
+        element("p", f"{sign}{number(one.difference)}", class_="value"),
         element("p", f"95 % CI {bounds}", class_="bounds") if bounds else None,
         element("p", f"n = {counted(one.subjects, 'subject')}", class_="bounds") if one.subjects is not None else None,
         element("p", values, class_="about"),
