@@ -22,7 +22,7 @@ import numpy as np
 from jepa_core.config import EncoderConfig, Modality, SourceConfig
 from jepa_core.contracts import PartitionedSource, Source
 from jepa_core.dataset import Dataset
-from jepa_core.errors import JepaError
+from jepa_core.errors import DataError, JepaError
 from jepa_core.files import disk_errors
 from jepa_core.partitions import (
     Each,
@@ -97,6 +97,24 @@ def open_dataset(store: Store, source: Source, modality: Modality) -> Dataset:
 def open_store(source: Source, name: str, folder: Path, each: Each = map) -> Store:
     """The store of a source in `folder`, built if it is not there. each: who makes partitions."""
     return _open_or_build(source, name, folder, {}, each)[0]
+
+
+def recorded_data(recipe: Recipe, folder: Path, recorded: Mapping[str, Any]) -> Dataset:
+    """The data that a run was on, by the facts that it wrote down of them. The raw data are read only if their store is
+    no longer in `folder`.
+
+    Raises DataError if they are no longer what they were.
+    """
+    source: Source = recipe.source.build()
+    path = store_path(folder, recipe.source.component.name, recorded["fingerprint"])
+    if not path.exists() and source.fingerprint() != recorded["fingerprint"]:
+        raise DataError(f"the store {path} is gone, and the raw data have changed since; bring either back")
+    store = Store(path) if path.exists() else prepare_data(recipe, folder).store
+    if store.content != recorded["content"]:
+        raise DataError(f"{store.path} does not hold the data that the run was on; bring the store back, or run again")
+    encoder = recipe.encoder.config
+    assert isinstance(encoder, EncoderConfig)
+    return open_dataset(store, source, encoder.modality)
 
 
 def store_path(folder: Path, name: str, fingerprint: str) -> Path:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jepa_core.cli import reading, writing
+from jepa_core.cli import comparing, reading, writing
 
 EPILOG = """\
 start here:
@@ -73,6 +73,13 @@ def _parser() -> argparse.ArgumentParser:
     resume = add("resume", writing.resume, "go on with a run that was stopped")
     resume.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     resume.add_argument("--quiet", action="store_true", help="say only what went wrong")
+    evaluate = add("evaluate", writing.evaluate, "evaluate a finished run again, or in new ways, without training")
+    evaluate.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    evaluate.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="other settings of evaluators: evaluators.NAME.KEY=VALUE"
+    )
+    evaluate.add_argument("--recipe", metavar="RECIPE", help="evaluators of this recipe instead; nothing else of it")
+    evaluate.add_argument("--quiet", action="store_true", help="say only what went wrong")
     for name, command, text in (
         ("validate", reading.validate, "check a recipe and report every mistake at once"),
         ("plan", reading.plan, "what a recipe will do here: phases, parameters, data, memory, what is missing"),
@@ -99,6 +106,15 @@ def _parser() -> argparse.ArgumentParser:
     cp.add_argument("destination", type=Path, metavar="FILE")
     report = add("report", writing.report, "write a run's report again")
     report.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    runs = add("runs", comparing.runs, "list runs: recipe, status, data, seed, time, headline figures")
+    runs.add_argument("folder", nargs="?", type=Path, default=Path("runs"), metavar="FOLDER", help="default: runs")
+    _json_argument(runs)
+    compare = add("compare", comparing.compare, "what differs between runs on the same data, and by how much")
+    compare.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="folders of runs; the first is the reference"
+    )
+    compare.add_argument("--html", type=Path, metavar="FILE", help="also write the comparison as one HTML file")
+    _json_argument(compare)
     plugins = add("plugins", reading.plugins, "list installed plugins, broken ones included")
     plugins.add_argument("--traceback", action="store_true", help="why a plugin is broken, in full")
     _json_argument(plugins)

@@ -6,6 +6,8 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,24 +45,57 @@ def resume(arguments: argparse.Namespace) -> int:
 def _execute(run: Any, arguments: argparse.Namespace) -> int:
     """Run the pipeline with metrics, progress and checkpoints hung on its hooks."""
     arguments.run_folder = run.folder
+    _set_environment()
+    from jepa_core.pipeline import execute
+    from jepa_core.progress import Checkpointer, Interrupt
+
+    interrupt = Interrupt()
+    run.registry.manager.register(Checkpointer(interrupt))
+    with _shown(run, arguments), interrupt.listening():
+        execute(run)
+    print(run.folder / "report.html")
+    return 0
+
+
+def _set_environment() -> None:
+    """What must be set before torch is imported."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve each other on machines with few cores
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic algorithms ask for on a GPU
     os.environ["HF_HUB_OFFLINE"] = "1"
-    from jepa_core.pipeline import execute
-    from jepa_core.progress import Bars, Checkpointer, Display, Interrupt, Metrics, Plain
+
+
+@contextmanager
+def _shown(run: Any, arguments: argparse.Namespace) -> Iterator[None]:
+    """Write down and show how a run comes along while the block runs."""
+    from jepa_core.progress import Bars, Display, Metrics, Plain
 
     display = Display() if arguments.quiet else Bars() if sys.stderr.isatty() else Plain()
-    interrupt = Interrupt()
-    for plugin in (Metrics(display), Checkpointer(interrupt)):
-        run.registry.manager.register(plugin)
+    run.registry.manager.register(Metrics(display))
     log.info("run: %s", run.folder)
     try:
-        with interrupt.listening():
-            execute(run)
+        yield
     finally:
         display.close()
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Evaluate a finished run again, or in new ways."""
+    from jepa_core.reevaluation import evaluate_again, evaluators_asked_for
+    from jepa_core.run import Run
+
+    os.umask(0o077)
+    registry = installed_registry()
+    run = Run.open(arguments.run, registry)
+    asked = Run(run.folder, evaluators_asked_for(run, arguments.overrides, arguments.recipe), registry)
+    _set_environment()
+    from jepa_core.progress import Interrupt
+
+    try:
+        with _shown(asked, arguments), Interrupt().listening():
+            evaluate_again(asked)
+    except Preempted:
+        raise Preempted("interrupted; the evaluators that were done are kept, the others found what they had") from None
     print(run.folder / "report.html")
-    return 0
 
 
 def prepare(arguments: argparse.Namespace) -> None:
@@ -109,4 +144,5 @@ def report(arguments: argparse.Namespace) -> None:
 
     if not (arguments.run / "manifest.json").is_file():
         raise RecipeError(f"{arguments.run} is not the folder of a run: it has no manifest.json")
+    os.umask(0o077)
     print(write_report(arguments.run))

@@ -145,7 +145,7 @@ def test_nothing_is_fetched_and_nothing_is_run(page):
     parsed = Page(page)
     linking = {"src", "href", "srcset", "data", "action", "xlink:href"}
     links = [value for name, value in parsed.attributes if name in linking]
-    assert links and all(value.startswith("#") for value in links)
+    assert links and all(value.startswith(("#", "data:text/csv;", "data:application/x-tex;")) for value in links)
     assert not {"script", "link", "img", "iframe", "object"} & set(parsed.tags)
     assert not any(name.startswith("on") for name, _ in parsed.attributes)
     assert not re.search(r"https?:|@import|url\((?!#)", page)
@@ -289,9 +289,9 @@ def test_a_loss_that_diverged_and_a_rank_that_was_not_logged_are_drawn_as_gaps(f
 
 def test_a_long_table_is_closed_and_a_very_long_one_names_the_file_that_has_all():
     table = Table("t", "Many", [Column("h")], [[row] for row in range(SHOWN_ROWS + 1)])
-    drawn = findings_table(table, "findings/x.t.csv")
-    assert drawn.startswith("<details") and drawn.count("<td") == SHOWN_ROWS
-    assert f"first {SHOWN_ROWS} of {SHOWN_ROWS + 1} rows; findings/x.t.csv" in drawn
+    drawn = findings_table(table, "x.t")
+    assert "<details><summary>Many" in drawn and drawn.count("<td") == SHOWN_ROWS
+    assert f"first {SHOWN_ROWS} of {SHOWN_ROWS + 1} rows; tables/x.t.csv" in drawn
 
 
 def test_figures_of_one_measure_share_their_scale():
