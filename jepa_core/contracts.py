@@ -155,6 +155,19 @@ class Encoder(nn.Module, ABC):
         rounding."""
 
 
+class LanguageEncoder(Encoder):
+    """An encoder of texts that can also train as a language model. Its config says so: `next_token_loss` in `offers`.
+
+    A phase reaches it by `learner.next_token_loss(batch)` and has `next_token_loss` in its config's `needs`; a recipe
+    that puts such a phase on another encoder is refused when it is validated.
+    """
+
+    @abstractmethod
+    def next_token_loss(self, items: Sequence[str]) -> Tensor:
+        """Mean cross-entropy, a scalar in nats, of every token of the texts but their first, given those before it in
+        the same text. 0 if no text has two tokens."""
+
+
 class Predictor(nn.Module, ABC):
     """Predicts the next state of every step in one pass, and rolls out under given actions."""
 
@@ -185,12 +198,24 @@ class Phase(ABC):  # noqa: B024 - a phase without steps needs no loss
                 predicted = learner.predictor(latents).next_states
                 return {"prediction": masked_l1(predicted[:, :-1], latents.states[:, 1:], latents.mask[:, 1:])}
 
-    What a learner offers: `latents(batch)`, `target_states(batch)` (no gradient), `predictor`, `update_target(tau)`,
-    `sync_target()`.
+    What a learner offers: `latents(batch)`, `target_states(batch)` and `target_latents(batch)` (no gradient),
+    `predictor`, `update_target(tau)`, `sync_target()`.
     """
+
+    module: nn.Module | None = None
+    """What `build_module` made, while the phase runs."""
 
     def __init__(self, config: Any) -> None:
         self.config = config
+
+    def build_module(self, latent_dim: int) -> nn.Module | None:
+        """A module that only this phase needs, such as a predictor that is thrown away after it; none by default.
+
+        The loop builds it when the phase begins, with torch seeded from (seed, phase name), keeps it as `self.module`,
+        trains it with the settings of the predictor, has its state in checkpoints, and drops it when the phase is done.
+        The config's `module_size` counts its parameters.
+        """
+        return None
 
     def loss(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Terms of the loss, each a scalar; the loop minimises their sum.

@@ -17,7 +17,7 @@ from jepa_core.plugin import Registry
 from jepa_core.recipe.layers import display_name, merge, read_layers, read_overrides
 from jepa_core.recipe.locate import find_recipe, shipped_recipes
 from jepa_core.recipe.problems import InvalidRecipe, Problems, RecipeProblem
-from jepa_core.recipe.schema import PhaseUse, Recipe, RuntimeConfig, Use, WindowsConfig
+from jepa_core.recipe.schema import PhaseUse, Recipe, RuntimeConfig, Use, WindowsConfig, item_shape
 from jepa_core.recipe.validate import build_recipe
 from jepa_core.recipe.yaml_tree import SectionNode, report_unusable
 
@@ -30,6 +30,7 @@ __all__ = [
     "Use",
     "WindowsConfig",
     "find_recipe",
+    "item_shape",
     "load_recipe",
     "shipped_recipes",
 ]

@@ -1,9 +1,15 @@
-"""Evaluators that look at latents alone: how far a rollout drifts, and whether the latents have collapsed."""
+"""Evaluators of latents: how far a rollout drifts, whether they have collapsed, how they move before an event, and what
+a rollout says when it is decoded."""
 
 from collections.abc import Iterator
 
 from jepa_core.plugin import Component, hookimpl
-from jepa_latent_eval.config import LatentCollapseConfig, RolloutDriftConfig
+from jepa_latent_eval.config import (
+    DecodedForecastConfig,
+    LatentCollapseConfig,
+    LatentDisplacementConfig,
+    RolloutDriftConfig,
+)
 
 
 @hookimpl
@@ -16,4 +22,16 @@ def jepa_components() -> Iterator[Component]:
         "latent_collapse",
         config=LatentCollapseConfig,
         implementation="jepa_latent_eval.collapse:LatentCollapse",
+    )
+    yield Component(
+        "evaluator",
+        "latent_displacement",
+        config=LatentDisplacementConfig,
+        implementation="jepa_latent_eval.displacement:LatentDisplacement",
+    )
+    yield Component(
+        "evaluator",
+        "decoded_forecast",
+        config=DecodedForecastConfig,
+        implementation="jepa_latent_eval.forecast:DecodedForecast",
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from jepa_core.config import EvaluatorConfig
 
@@ -23,6 +23,48 @@ class RolloutDriftConfig(EvaluatorConfig):
     mean_steps: int = Field(20_000, gt=0, description="steps of the train split behind the mean latent, about")
     shuffled_actions: bool = Field(True, description="also roll out under the future actions of another subject")
     untrained: bool = Field(True, description="also measure the encoder as it was before training")
+
+
+class LatentDisplacementConfig(EvaluatorConfig):
+    """How far latents move before an event sets in, beside stable trajectories over the same steps."""
+
+    events: tuple[str, ...] = Field(
+        (), description="labels of the store that are 1 while an event is on; a case moves up to its first onset"
+    )
+    outcomes: tuple[str, ...] = Field(
+        (), description="outcomes of the store; a case, of outcome 1, moves up to its end"
+    )
+    horizons: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+        (6, 12, 24), min_length=1, description="steps from the baseline to the onset"
+    )
+    controls: int = Field(5, gt=0, description="most stable trajectories drawn for each case")
+    batch_size: int = Field(16, gt=0, description="windows encoded at once")
+    bootstrap: int = Field(1000, ge=100, description="draws of subjects, and of shuffled labels")
+    untrained: bool = Field(True, description="also measure the encoder as it was before training")
+
+    @model_validator(mode="after")
+    def _something_to_measure(self) -> Self:
+        if not self.events and not self.outcomes:
+            raise ValueError("name at least one of the store's labels in events, or one of its outcomes in outcomes")
+        return self
+
+
+class DecodedForecastConfig(EvaluatorConfig):
+    """Errors of labels decoded from rolled-out latents, beside last values and decoded persistence."""
+
+    labels: tuple[str, ...] = Field((), description="labels of the store that are decoded; none means all of them")
+    exclude: tuple[str, ...] = Field((), description="labels that are left out, where `*` stands for anything")
+    context: int = Field(24, gt=0, description="real steps that are seen before the rollout")
+    horizons: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+        (1, 6, 12, 24, 48), min_length=1, description="steps ahead; those beyond the training window are null"
+    )
+    stride: int = Field(12, gt=0, description="steps between the starts of two windows of a trajectory")
+    batch_size: int = Field(16, gt=0, description="windows rolled out at once")
+    probe_steps: int = Field(20_000, gt=0, description="steps of the train split that a probe is fitted on, about")
+    strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (1.0, 10.0, 100.0, 1000.0), min_length=1, description="ridge penalties, of which the tuning split chooses"
+    )
+    bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
 
 
 class LatentCollapseConfig(EvaluatorConfig):

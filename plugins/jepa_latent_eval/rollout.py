@@ -93,25 +93,24 @@ def _forecasts(
     learner: Learner, latents: Latents, context: int, mean: Tensor, donated: Tensor | None
 ) -> dict[str, Tensor]:
     """Every forecast of states C .. C + H - 1: (B, H, D) each, or something that broadcasts to it."""
-    seen = Latents(latents.static, *(part[:, :context] for part in (latents.states, latents.actions, latents.mask)))
     forecasts = {
-        ROLLOUT: _rollout(learner, latents, seen),
-        PERSISTENCE: seen.states[:, -1:].float(),
+        ROLLOUT: roll_out(learner, latents, context),
+        PERSISTENCE: latents.states[:, context - 1 : context].float(),
         MEAN: mean.expand(1, 1, -1),
     }
     if donated is not None:
-        swapped = torch.cat([seen.actions, donated[:, context:]], dim=1)
-        forecasts[SHUFFLED] = _rollout(learner, replace(latents, actions=swapped), seen)
+        swapped = torch.cat([latents.actions[:, :context], donated[:, context:]], dim=1)
+        forecasts[SHUFFLED] = roll_out(learner, replace(latents, actions=swapped), context)
     return forecasts
 
 
-def _rollout(learner: Learner, latents: Latents, seen: Latents) -> Tensor:
-    """Roll out from the end of `seen` under the actions of `latents`.
+def roll_out(learner: Learner, latents: Latents, context: int) -> Tensor:
+    """Roll out from the first C steps, under the actions of `latents`, to their end: (B, T - C, D) float32.
 
     The states to be predicted are blanked, so that no predictor can read them; each rollout gets a memory of its own,
     because a predictor may write on it.
     """
-    context = seen.states.shape[1]
+    seen = Latents(latents.static, *(part[:, :context] for part in (latents.states, latents.actions, latents.mask)))
     blanked = torch.cat([seen.states, torch.zeros_like(latents.states[:, context:])], dim=1)
     origins = torch.full((len(blanked), 1), context - 1, dtype=torch.int64, device=blanked.device)
     memory = learner.predictor(seen).memory

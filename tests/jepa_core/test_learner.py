@@ -152,6 +152,23 @@ def test_target_states_are_placed_like_the_online_ones(learner: Learner, batch: 
     assert torch.allclose(learner.target_states(batch)[states.mask], states.states[states.mask], atol=1e-6)
 
 
+def test_target_latents_are_placed_like_the_online_ones_and_hold_the_target_states(
+    learner: Learner, batch: Batch
+) -> None:
+    learner.begin(frozenset({"encoder"}))
+    with torch.no_grad():
+        for parameter in learner.encoder.parameters():
+            parameter.mul_(1.5)
+    target, states = learner.target_latents(batch), learner.target_states(batch)
+    assert not target.states.requires_grad
+    assert torch.allclose(target.states, states, atol=1e-6)
+    learner.sync_target()
+    learner.freeze()
+    online, target = learner.latents(batch), learner.target_latents(batch)
+    for part in ("static", "states", "actions"):
+        assert torch.allclose(getattr(target, part), getattr(online, part), atol=1e-6)
+
+
 def test_the_target_averages_in_fp32_over_a_bf16_encoder() -> None:
     linear = torch.nn.Linear(2, 2).bfloat16()
     linear.latent_dim = 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,6 +15,25 @@ from jepa_core.windows import Windows, cut_windows
 DECAY = 0.9
 
 
+@dataclass
+class Store:
+    """Labels by step and outcomes by trajectory."""
+
+    first_step: np.ndarray
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
+    outcomes: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def label_names(self) -> list[str]:
+        return sorted(self.labels)
+
+    def label(self, name: str) -> np.ndarray:
+        return self.labels[name]
+
+    def outcome(self, name: str) -> np.ndarray:
+        return self.outcomes[name]
+
+
 class Dataset:
     """Trajectories of given lengths; a state's item is the number of its step, and action items follow all states."""
 
@@ -22,12 +41,16 @@ class Dataset:
         self.steps, self.subject = np.array(steps, dtype=np.int32), np.array(subject, dtype=np.int64)
         self.split = np.array([SPLITS.index(name) for name in split], dtype=np.int8)
         self.first = np.cumsum(self.steps) - self.steps
+        self.store = Store(self.first)
         self.total = int(self.steps.sum())
         self.trajectory_of_step = np.repeat(np.arange(len(steps)), self.steps)
         self.step_number = np.arange(self.total) - self.first[self.trajectory_of_step]
 
+    def trajectories(self, split: str) -> np.ndarray:
+        return np.flatnonzero(self.split == SPLITS.index(split))
+
     def windows(self, split: str, length: int, stride: int, min_length: int) -> Windows:
-        mine = np.flatnonzero(self.split == SPLITS.index(split))
+        mine = self.trajectories(split)
         return cut_windows(mine, self.steps[mine], length, stride, min_length)
 
     def batch(self, windows: Windows, index: np.ndarray) -> Batch:

@@ -42,7 +42,7 @@ class ToyEncoderConfig(EncoderConfig):
         count = shape.channels * shape.samples * 16 + 16 + 16 * self.width + self.width
         return ModelSize(count, count)
 
-    def activation_bytes(self, items: int, training: bool) -> int:
+    def activation_bytes(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
         return items * 4 * (16 + self.width)
 
 
@@ -72,6 +72,16 @@ class ToyFitConfig(PhaseConfig):
     wrong: bool = False
 
 
+class ToyDisposableConfig(PhaseConfig):
+    """Trains the encoder with a module that is thrown away."""
+
+    trains: ClassVar = frozenset({"encoder"})
+
+    def module_size(self, latent_dim: int) -> ModelSize:
+        count = 2 * (latent_dim * latent_dim + latent_dim)
+        return ModelSize(count, count)
+
+
 class ToyEvaluatorConfig(EvaluatorConfig):
     """One-step error."""
 
@@ -83,4 +93,5 @@ def jepa_components() -> Iterator[Component]:
     yield Component("predictor", "toy", ToyPredictorConfig, "toy.parts:ToyPredictor")
     yield Component("phase", "toy_train", ToyTrainConfig, "toy.parts:ToyTrain")
     yield Component("phase", "toy_fit", ToyFitConfig, "toy.parts:ToyFit")
+    yield Component("phase", "toy_disposable", ToyDisposableConfig, "toy.parts:ToyDisposable")
     yield Component("evaluator", "toy", ToyEvaluatorConfig, "toy.parts:ToyEvaluator")

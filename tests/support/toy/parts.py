@@ -153,6 +153,19 @@ class ToyFit(Phase):
         learner.sync_target()
 
 
+class ToyDisposable(Phase):
+    def build_module(self, latent_dim: int) -> nn.Module:
+        norm = nn.BatchNorm1d(latent_dim, affine=False)  # buffers, besides parameters
+        return nn.Sequential(
+            nn.Linear(latent_dim, latent_dim), norm, nn.Dropout(0.2), nn.Linear(latent_dim, latent_dim)
+        )
+
+    def loss(self, learner: Any, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        latents, wanted = learner.latents(batch), learner.target_latents(batch)
+        predicted = self.module(latents.states[latents.mask])
+        return {"decoded": (predicted - wanted.actions[latents.mask]).abs().mean()}
+
+
 class ToyEvaluator(Evaluator):
     def evaluate(self, evaluation: Evaluation) -> Findings:
         learner, dataset = evaluation.learner, evaluation.dataset

@@ -12,7 +12,7 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from jepa_core.errors import DataError
-from jepa_qwen3.folder import TOKENIZER
+from jepa_text.folder import TOKENIZER
 
 END_OF_TEXT = "<|endoftext|>"
 

@@ -18,8 +18,8 @@ from transformers import Qwen3Config as BackboneConfig
 from transformers import Qwen3Model
 
 from jepa_core.errors import DataError, RunError
-from jepa_qwen3.config import LoraConfig, Qwen3Config
-from jepa_qwen3.encoder import Qwen3Encoder
+from jepa_text.config import LoraConfig, Qwen3Config
+from jepa_text.encoder import Qwen3Encoder
 
 from .conftest import SMALL, make_random, make_texts
 
@@ -195,7 +195,7 @@ def test_fitting_depends_on_the_set_of_texts_alone(texts: list[str]) -> None:
 
 
 def test_more_texts_than_the_sample_holds_are_sampled_whatever_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jepa_qwen3.tokenizer.TEXTS_TO_FIT", 5)
+    monkeypatch.setattr("jepa_text.tokenizer.TEXTS_TO_FIT", 5)
     first, second, everything = (Qwen3Encoder(Qwen3Config(random=SMALL)) for _ in range(3))
     many = [f"{chr(97 + row % 26) * 3}{chr(97 + row // 26)} " * 20 for row in range(40)]
     first.fit([many])

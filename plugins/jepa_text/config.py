@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from jepa_core.config import Config, EncoderConfig, ModelSize
-from jepa_qwen3.architecture import PUBLISHED, Architecture
-from jepa_qwen3.folder import missing_files, read_architecture
+from jepa_text.architecture import PUBLISHED, Architecture
+from jepa_text.folder import missing_files, read_architecture
 
 RANDOM = "random"
 
@@ -59,13 +59,14 @@ class Qwen3Config(EncoderConfig):
     """Qwen3 text encoder: pretrained weights from a local folder, adapted by LoRA, or a small random model.
 
     A latent is the backbone's last hidden state at the last token of the text; texts never see one another, and the
-    language-model head is not loaded. Which parameters train follows from `weights`:
+    language-model head runs in `next_token` training alone. Which parameters train follows from `weights`:
 
     * a folder: the pretrained weights stay frozen and the adapters of `lora` train; `lora: null` trains nothing.
     * `random`: every weight trains, in fp32; `lora` and `precision` do not apply, because there is nothing to preserve.
     """
 
     modality: ClassVar[Literal["text", "channels"]] = "text"
+    offers: ClassVar[frozenset[str]] = frozenset({"next_token_loss"})
 
     weights: str = Field(RANDOM, min_length=1, description="local folder of Qwen3 weights (safetensors), or `random`")
     random: RandomQwen3Config = RandomQwen3Config()
@@ -114,7 +115,7 @@ class Qwen3Config(EncoderConfig):
         adapters = architecture.lora_parameters(self.lora.rank, self.lora.modules) if self.lora else 0
         return ModelSize(parameters=base + adapters, trainable=adapters, bytes_per_frozen_parameter=self._value_bytes)
 
-    def activation_bytes(self, items: int, training: bool) -> int:
+    def activation_bytes(self, items: int, training: bool, shape: None = None) -> int:
         """Estimated peak bytes of activations, for texts of 128 tokens.
 
         Without a gradient, or with gradient checkpointing, one pass is held at a time (without a gradient, one layer of
@@ -125,6 +126,24 @@ class Qwen3Config(EncoderConfig):
             tokens = min(tokens, self.tokens_per_pass)
         layers = self.architecture.layers if training else 1
         return tokens * layers * self.architecture.saved_values_per_token() * self._value_bytes
+
+    def flops(self, items: int, training: bool, shape: None = None) -> int:
+        """Twice the multiply-adds of the backbone, for texts of 128 tokens.
+
+        The backward pass costs as much again for the gradients of what each layer reads, and as much a third time for
+        those of weights, where they train. Attention and adapters always cost both. Gradient checkpointing adds a
+        forward pass.
+        """
+        length = min(TYPICAL_TOKENS, self.max_tokens)
+        weights = length * self.architecture.weight_multiply_adds()
+        others = self.architecture.attention_multiply_adds(length)
+        if self.folder is None:
+            frozen, trained = 0, weights + others
+        else:
+            frozen, trained = weights, others + length * self.size().trainable
+        passes = 1 + self.gradient_checkpointing
+        factors = (passes + 1, passes + 2) if training else (1, 1)
+        return 2 * items * (factors[0] * frozen + factors[1] * trained)
 
     @property
     def _value_bytes(self) -> int:

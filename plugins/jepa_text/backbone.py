@@ -9,16 +9,16 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 from transformers import AttentionInterface, Qwen3Model
 from transformers import Qwen3Config as BackboneConfig
 from transformers.utils import logging
 
 from jepa_core.errors import DataError, UnsafeArtefactError
-from jepa_qwen3 import attention
-from jepa_qwen3.architecture import Architecture
-from jepa_qwen3.config import LoraConfig
-from jepa_qwen3.folder import ARCHITECTURE_KEYS, CONFIG, COPY_AGAIN, read_config, shard_paths
+from jepa_text import attention
+from jepa_text.architecture import Architecture
+from jepa_text.config import LoraConfig
+from jepa_text.folder import ARCHITECTURE_KEYS, CONFIG, COPY_AGAIN, read_config, shard_paths
 
 HEAD = "lm_head.weight"
 
@@ -50,6 +50,20 @@ def load_backbone(folder: Path, dtype: torch.dtype) -> nn.Module:
         )
     _check_loaded(folder, report)
     return backbone.requires_grad_(False)
+
+
+def load_head(folder: Path, dtype: torch.dtype) -> Tensor | None:
+    """The folder's language-model head (V, D), frozen; None where the model scores tokens with its token table.
+
+    Raises DataError if the head is missing, UnsafeArtefactError if the folder is refused.
+    """
+    if read_config(folder).get("tie_word_embeddings", False):
+        return None
+    for path in shard_paths(folder):
+        with safe_open(path, framework="pt") as shard:
+            if HEAD in shard.keys():  # noqa: SIM118 - not a mapping
+                return shard.get_tensor(HEAD).to(dtype)
+    raise DataError(f"{folder}: {HEAD} is in none of the weights, and the model is no tied one; {COPY_AGAIN}")
 
 
 def adapt(backbone: nn.Module, lora: LoraConfig | None) -> nn.Module:

@@ -44,6 +44,14 @@ class Architecture:
         projections = self.projections()
         return self.layers * rank * sum(sum(projections[module]) for module in modules)
 
+    def weight_multiply_adds(self) -> int:
+        """Multiply-adds of one token with the weights of all layers."""
+        return self.layers * sum(inputs * outputs for inputs, outputs in self.projections().values())
+
+    def attention_multiply_adds(self, tokens: int) -> int:
+        """Multiply-adds of one text's attention, scores and values, counted in full (a causal kernel does half)."""
+        return self.layers * 2 * tokens**2 * self.heads * self.head_dim
+
     def saved_values_per_token(self) -> int:
         """Values that one layer keeps of a token for its backward pass.
 

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from pydantic import ValidationError
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from jepa_core.errors import DataError, UnsafeArtefactError
-from jepa_qwen3.config import LoraConfig, Qwen3Config, RandomQwen3Config
-from jepa_qwen3.encoder import Qwen3Encoder
+from jepa_text.config import LoraConfig, Qwen3Config, RandomQwen3Config
+from jepa_text.encoder import Qwen3Encoder
 
 from .conftest import SMALL, make_random, write_config
 
@@ -227,8 +229,8 @@ def test_impossible_settings_are_refused(options: dict[str, object]) -> None:
 def test_the_config_answers_without_importing_torch(folder: Path) -> None:
     script = (
         f"import sys; sys.path[:0] = [{str(REPOSITORY)!r}, {str(REPOSITORY / 'plugins')!r}]\n"
-        "import jepa_qwen3\n"
-        "(component,) = jepa_qwen3.jepa_components()\n"
+        "import jepa_text\n"
+        "(component,) = jepa_text.jepa_components()\n"
         f"config = component.config(weights={str(folder)!r})\n"
         "config.size(), config.missing(), config.activation_bytes(100, True)\n"
         "print(component.kind, component.name, *sys.modules)"
@@ -240,7 +242,24 @@ def test_the_config_answers_without_importing_torch(folder: Path) -> None:
 
 
 def test_the_declared_implementation_exists() -> None:
-    import jepa_qwen3
+    import jepa_text
 
-    (component,) = jepa_qwen3.jepa_components()
+    (component,) = jepa_text.jepa_components()
     assert component.load() is Qwen3Encoder
+
+
+@pytest.mark.parametrize("options", [{}, {"gradient_checkpointing": True}, {"lora": {"rank": 2}}])
+@pytest.mark.parametrize("training", [False, True])
+def test_operations_are_about_as_many_as_torch_counts(folder: Path, options: dict[str, object], training: bool) -> None:
+    """Within 5 %: what lies below the first adapter needs no gradient, and is counted."""
+    weights = {"weights": str(folder), "precision": "fp32"} if "lora" in options else {"random": SMALL}
+    config = Qwen3Config(max_tokens=100, **weights | options)
+    encoder = Qwen3Encoder(config)
+    encoder.fit([[" ".join(f"v{word}" for word in range(99))] * 3])
+    texts = [" ".join(["v7 v0 v12"] * 60)] * 3
+    assert {len(text) for text in encoder.tokens(texts)} == {100}
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        latents = encoder(texts)
+        if training:
+            (latents * torch.arange(32)).sum().backward()
+    assert config.flops(3, training) == pytest.approx(counter.get_total_flops(), rel=0.05)

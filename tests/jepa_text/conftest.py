@@ -10,9 +10,9 @@ import torch
 from transformers import Qwen3Config as BackboneConfig
 from transformers import Qwen3ForCausalLM
 
-from jepa_qwen3.config import Qwen3Config, RandomQwen3Config
-from jepa_qwen3.encoder import Qwen3Encoder
-from jepa_qwen3.tokenizer import fit_tokenizer
+from jepa_text.config import Qwen3Config, RandomQwen3Config
+from jepa_text.encoder import Qwen3Encoder
+from jepa_text.tokenizer import fit_tokenizer
 
 SMALL = RandomQwen3Config(
     hidden_size=32, layers=2, heads=4, kv_heads=2, head_dim=16, intermediate_size=48, vocabulary=300

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import DataError, UnsafeArtefactError
-from jepa_qwen3.architecture import Architecture
+from jepa_text.architecture import Architecture
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jepa_core.plugin import Component, hookimpl
-from jepa_qwen3.config import Qwen3Config
+from jepa_text.config import Qwen3Config
 
 
 @hookimpl
 def jepa_components() -> Iterator[Component]:
-    yield Component("encoder", "qwen3", config=Qwen3Config, implementation="jepa_qwen3.encoder:Qwen3Encoder")
+    yield Component("encoder", "qwen3", config=Qwen3Config, implementation="jepa_text.encoder:Qwen3Encoder")

@@ -1,0 +1,138 @@
+"""Probes that read labels off latents, and the errors of what they read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.linear_model import Ridge
+
+from jepa_core.statistics import bootstrap_subjects
+from jepa_latent_eval.rollout import Cohort
+from jepa_latent_eval.states import States
+
+if TYPE_CHECKING:
+    from jepa_core.dataset import Dataset
+
+RECORDED = "rollout, recorded actions"
+HELD = "rollout, last action held"
+DECODED_PERSISTENCE = "decoded persistence"
+LAST_VALUE = "last value"
+MEAN = "train mean"
+ENCODED = "decoded true state"
+
+LEAST_STEPS = 50
+"""Steps with a label that a probe is fitted on, at least."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A ridge regression of a label on the latent of the same step.
+
+    strength: penalty that did best on the tuning split. steps: fitted on. mean: of the label over them.
+    """
+
+    label: str
+    model: Ridge
+    strength: float
+    steps: int
+    mean: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean absolute error of a forecast of a label at a horizon, and over that of the last value, with draws."""
+
+    mae: float
+    mae_draws: np.ndarray
+    mase: float
+    mase_draws: np.ndarray
+    rows: int
+    subjects: int
+
+
+def fit_probe(name: str, dataset: Dataset, train: States, tuning: States, strengths: tuple[float, ...]) -> Probe | str:
+    inputs, wanted = _labelled(name, dataset, train)
+    tried, truth = _labelled(name, dataset, tuning)
+    if len(wanted) < LEAST_STEPS or len(truth) == 0:
+        return f"{name}: {len(wanted)} steps of train and {len(truth)} of tuning show it, too few for a probe"
+    models = [Ridge(alpha=strength).fit(inputs, wanted) for strength in strengths]
+    errors = [float(np.abs(model.predict(tried) - truth).mean()) for model in models]
+    best = int(np.argmin(errors))
+    return Probe(name, models[best], strengths[best], len(wanted), float(wanted.mean()))
+
+
+def _labelled(name: str, dataset: Dataset, states: States) -> tuple[np.ndarray, np.ndarray]:
+    """Latents and values of the steps that show a label."""
+    values = dataset.store.label(name)[dataset.store.first_step[states.trajectory] + states.step]
+    shown = np.isfinite(values)
+    return states.latents[shown].astype(np.float64), values[shown].astype(np.float64)
+
+
+def decode(probes: list[Probe], states: np.ndarray) -> np.ndarray:
+    """What the probes read off states (..., D): (..., L)."""
+    weights = np.stack([probe.model.coef_ for probe in probes], axis=1)
+    return states @ weights + np.array([probe.model.intercept_ for probe in probes])
+
+
+def absolute_errors(
+    dataset: Dataset, cohort: Cohort, probe: Probe, decoded: dict[str, np.ndarray], horizons: list[int]
+) -> dict[str, np.ndarray]:
+    """Errors of every forecast of a label: (N, H), NaN where the label is not measured.
+
+    decoded: (N, H) or (N, 1) for each forecast of states; the last value and the mean of train join them.
+    """
+    windows, context = cohort.windows, cohort.context
+    first = dataset.store.first_step[windows.trajectory] + windows.start
+    values = dataset.store.label(probe.label)[first[:, None] + np.arange(context + horizons[-1])].astype(np.float64)
+    truth = values[:, context - 1 + np.array(horizons)]
+    still = {LAST_VALUE: _last_value(values[:, :context], probe.mean)[:, None], MEAN: np.full((1, 1), probe.mean)}
+    return {name: np.abs(one - truth) for name, one in (decoded | still).items()}
+
+
+def _last_value(seen: np.ndarray, otherwise: float) -> np.ndarray:
+    """(N,) last measured value of the seen steps (N, C); `otherwise` where there is none."""
+    place = np.where(np.isfinite(seen), np.arange(seen.shape[1]), -1).max(axis=1)
+    return np.where(place >= 0, seen[np.arange(len(seen)), place], otherwise)
+
+
+def score(errors: dict[str, np.ndarray], subjects: np.ndarray, draws: int, seed: int) -> dict[str, list[Score | None]]:
+    """For each forecast, its score at every horizon; None where no row shows the label.
+
+    errors: (N, H) for each forecast, NaN in the same places. subjects: (N,). Draws redraw the subjects of all N rows,
+    so that those of different labels are paired.
+    """
+    found: dict[str, list[Score | None]] = {name: [] for name in errors}
+    for rows in np.stack(list(errors.values()), axis=-1).transpose(1, 0, 2):
+        scores = _scores(rows, subjects, list(errors), draws, seed)
+        for name, kept in found.items():
+            kept.append(scores.get(name))
+    return found
+
+
+def _scores(rows: np.ndarray, subjects: np.ndarray, names: list[str], draws: int, seed: int) -> dict[str, Score]:
+    """Of rows (N, forecasts), NaN where the label is not measured."""
+    shown = np.isfinite(rows[:, 0])
+    if not shown.any():
+        return {}
+    columns = np.concatenate([np.where(shown[:, None], rows, 0.0), shown[:, None]], axis=1)
+    redrawn = bootstrap_subjects(columns, subjects, draws, seed)
+    means, drawn = rows[shown].mean(axis=0), _ratio(redrawn[:, :-1], redrawn[:, -1:])
+    last = names.index(LAST_VALUE)
+    return {
+        name: Score(
+            mae=float(means[column]),
+            mae_draws=drawn[:, column],
+            mase=float(_ratio(means[column], means[last])),
+            mase_draws=_ratio(drawn[:, column], drawn[:, last]),
+            rows=int(shown.sum()),
+            subjects=len(np.unique(subjects[shown])),
+        )
+        for column, name in enumerate(names)
+    }
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    above, below = np.broadcast_arrays(np.asarray(above, dtype=np.float64), below)
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)

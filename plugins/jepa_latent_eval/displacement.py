@@ -1,0 +1,179 @@
+"""Displacement: how far latents move on the way to an event, beside those of stable trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jepa_core.contracts import Evaluation, Evaluator
+from jepa_core.findings import Findings
+from jepa_core.statistics import bootstrap_subjects
+from jepa_latent_eval.cohorts import Course, Matched, event_course, match, outcome_course
+from jepa_latent_eval.displacement_findings import describe
+from jepa_latent_eval.geometry import ROUNDING
+from jepa_latent_eval.states import encoded
+
+if TYPE_CHECKING:
+    from jepa_core.learner import Learner
+    from jepa_latent_eval.config import LatentDisplacementConfig
+
+DRAWN_SETS = 200
+"""Sets whose paths stand behind the picture."""
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """How far one encoder's latents move over the rows of a `Matched`.
+
+    scatter: root mean square distance of the baselines from their mean, the unit of the rest. case, control: mean
+    length of the displacements; controls weigh 1 a set. ratio: case over control. draws: (draws,) of the ratio over
+    redrawn subjects; shuffled: (draws,) of it with the case drawn anew within each set. All None if the encoder is
+    constant at the baselines.
+    """
+
+    scatter: float
+    case: float | None = None
+    control: float | None = None
+    ratio: float | None = None
+    draws: np.ndarray | None = None
+    shuffled: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Latents from the baseline to the onset in a plane (P, H + 1, 2), which of them are cases (P,), and the method."""
+
+    points: np.ndarray
+    case: np.ndarray
+    method: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One event at one horizon. encoders: displacement by name of the encoder; empty with the reason if unmeasured."""
+
+    event: str
+    horizon: int
+    matched: Matched | None
+    reason: str
+    encoders: dict[str, Displacement]
+    paths: list[Paths]
+
+
+class LatentDisplacement(Evaluator):
+    """Displacement of cases over that of matched stable controls, in the encoder's own space.
+
+    With controls of its own: the encoder before training, on the same rows, and shuffled labels.
+    """
+
+    config: LatentDisplacementConfig
+
+    def evaluate(self, evaluation: Evaluation) -> Findings:
+        learners = {"trained": evaluation.learner}
+        if self.config.untrained and evaluation.untrained is not None:
+            learners["untrained"] = evaluation.untrained()
+        found = [
+            self._compare(evaluation, learners, event, course, horizon)
+            for event, course in self._courses(evaluation)
+            for horizon in sorted(set(self.config.horizons))
+        ]
+        return describe(found, self.config)
+
+    def _courses(self, evaluation: Evaluation) -> Iterator[tuple[str, Course]]:
+        split = self.config.split
+        yield from ((name, event_course(evaluation.dataset, split, name)) for name in self.config.events)
+        yield from ((name, outcome_course(evaluation.dataset, split, name)) for name in self.config.outcomes)
+
+    def _compare(
+        self, evaluation: Evaluation, learners: dict[str, Learner], event: str, course: Course, horizon: int
+    ) -> Comparison:
+        if horizon >= evaluation.window_length:
+            return Comparison(event, horizon, None, "the windows of training are not as long", {}, [])
+        matched = match(evaluation.dataset, course, horizon, self.config.controls, evaluation.seed)
+        if isinstance(matched, str):
+            return Comparison(event, horizon, None, matched, {}, [])
+        encoders, paths = {}, []
+        for name, learner in learners.items():
+            ends, followed = self._latents(evaluation, learner, matched)
+            encoders[name] = displacement(matched, ends, self.config.bootstrap, evaluation.seed)
+            if name == "trained":
+                paths = draw_paths(followed, matched.case[matched.group < DRAWN_SETS], evaluation.seed)
+        return Comparison(event, horizon, matched, "", encoders, paths)
+
+    def _latents(self, evaluation: Evaluation, learner: Learner, matched: Matched) -> tuple[np.ndarray, np.ndarray]:
+        """First and last state of every window (R, 2, D); and all states of the windows that are drawn."""
+        index = np.arange(len(matched.windows))
+        ends, followed = [], []
+        for part, latents in encoded(learner, evaluation.dataset, matched.windows, index, self.config.batch_size):
+            states = latents.states.float().cpu().numpy()
+            ends.append(states[:, [0, -1]])
+            followed.append(states[matched.group[part] < DRAWN_SETS])
+        return np.concatenate(ends).astype(np.float64), np.concatenate(followed)
+
+
+def displacement(matched: Matched, ends: np.ndarray, draws: int, seed: int) -> Displacement:
+    """Measure the displacement over matched rows. ends: (R, 2, D), states at the baseline and at the horizon."""
+    baseline = ends[:, 0]
+    scatter = float(np.sqrt(((baseline - baseline.mean(axis=0)) ** 2).sum(axis=1).mean()))
+    size = float(np.sqrt((baseline**2).sum(axis=1).mean()))
+    if scatter <= ROUNDING * size:
+        return Displacement(scatter)
+    length = np.linalg.norm(ends[:, 1] - baseline, axis=1) / scatter
+    case, weight = matched.case, _control_weights(matched)
+    columns = np.stack([length * case, case, length * weight, weight], axis=1)
+    means = columns.mean(axis=0)
+    redrawn = bootstrap_subjects(columns, matched.subjects, draws, seed)
+    return Displacement(
+        scatter=scatter,
+        case=_over(means[0], means[1]),
+        control=_over(means[2], means[3]),
+        ratio=_ratio(means),
+        draws=_ratio(redrawn.T),
+        shuffled=_shuffled_ratios(matched, length, draws, seed),
+    )
+
+
+def _control_weights(matched: Matched) -> np.ndarray:
+    """(R,) 1 over the number of controls in the set for a control, 0 for a case."""
+    controls = np.bincount(matched.group) - 1
+    return np.where(matched.case, 0.0, 1 / controls[matched.group])
+
+
+def _shuffled_ratios(matched: Matched, length: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """(draws,) ratios with the case drawn evenly among the members of each set."""
+    sizes = np.bincount(matched.group)
+    first, totals = np.cumsum(sizes) - sizes, np.bincount(matched.group, length)
+    chosen = first + (np.random.default_rng(seed).random((draws, len(sizes))) * sizes).astype(np.int64)
+    cases = length[chosen]
+    return _over(cases.mean(axis=1), ((totals - cases) / (sizes - 1)).mean(axis=1))
+
+
+def _ratio(means: np.ndarray) -> np.ndarray:
+    """Of the four columns of `displacement`; NaN where a draw has no case, no control, or nothing moves."""
+    return _over(_over(means[0], means[1]), _over(means[2], means[3]))
+
+
+def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    above, below = np.broadcast_arrays(np.asarray(above, dtype=np.float64), below)
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+
+
+def draw_paths(followed: np.ndarray, case: np.ndarray, seed: int) -> list[Paths]:
+    """Paths in the plane of their two main directions, and by UMAP (arXiv 1802.03426) where it is installed.
+
+    followed: (P, H + 1, D). case: (P,) bool.
+    """
+    points = followed.reshape(-1, followed.shape[-1]).astype(np.float64)
+    centred = points - points.mean(axis=0)
+    variance, directions = np.linalg.eigh(centred.T @ centred)
+    share = 100 * variance[-2:].sum() / variance.sum() if variance.sum() > 0 else 0.0
+    flat = {f"two principal components, {share:.0f} % of the variance": centred @ directions[:, :-3:-1]}
+    if find_spec("umap") is not None:
+        from umap import UMAP
+
+        flat["UMAP, whose distances mean little"] = UMAP(random_state=seed, n_jobs=1).fit_transform(points)
+    return [Paths(plane.reshape(*followed.shape[:2], -1), case, method) for method, plane in flat.items()]

@@ -1,0 +1,161 @@
+"""Table, pictures, headlines and verdicts of the displacement of latents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
+from jepa_core.statistics import percentile_interval
+from jepa_latent_eval.wording import NO_UNTRAINED
+
+if TYPE_CHECKING:
+    from jepa_latent_eval.config import LatentDisplacementConfig
+    from jepa_latent_eval.displacement import Comparison, Displacement, Paths
+
+FEW_CASES = 30
+DRAWN_PATHS = 6
+"""Single paths drawn beside the mean paths, of each kind."""
+
+NOTE = (
+    "A case is a trajectory at its first onset, known to be off at its baseline, h steps before; its controls are "
+    "trajectories of other subjects that never have the event, over the same step numbers. Displacement is the mean "
+    "Euclidean distance between the latents at baseline and h steps on, in units of the scatter of all rows at their "
+    "baselines (root mean square distance from their mean). ratio: case over control, with a 95 % interval over "
+    "redrawn subjects. shuffled: 95 % range of the ratio with the case drawn anew within each set; p: share of those "
+    "at least as large, plus one."
+)
+
+
+def describe(found: list[Comparison], config: LatentDisplacementConfig) -> Findings:
+    """Findings of all events and horizons; the unmeasured ones are null with their reason."""
+    note = NOTE + "".join(f" Null: {one.event}, h = {one.horizon}: {one.reason}." for one in found if one.reason)
+    measured = [one for one in found if one.matched is not None]
+    if config.untrained and any("untrained" not in one.encoders for one in measured):
+        note += f" {NO_UNTRAINED}"
+    shown = _longest(measured)
+    if not shown:
+        reason = "no event has both cases and controls; the table says why"
+        return Findings(
+            headlines=[Headline("displacement ratio", None, note=reason)],
+            verdicts=[Verdict("warning", f"No displacement could be measured: {reason}.")],
+            tables=[_table(found, note)],
+        )
+    return Findings(
+        headlines=[_headline(one) for one in shown],
+        verdicts=[verdict for one in shown for verdict in _verdicts(one)],
+        tables=[_table(found, note)],
+        figures=[_picture(one, paths, place) for one in shown for place, paths in enumerate(one.paths)],
+    )
+
+
+def _longest(measured: list[Comparison]) -> list[Comparison]:
+    """Of each event, the longest horizon with enough cases, or else the one with most."""
+    best: dict[str, Comparison] = {}
+    for one in measured:
+        held = best.get(one.event)
+        if held is None or _cases(one) >= min(FEW_CASES, _cases(held)):
+            best[one.event] = one
+    return list(best.values())
+
+
+def _cases(one: Comparison) -> int:
+    return int(one.matched.case.sum())
+
+
+def _interval(found: Displacement) -> list[Cell]:
+    if found.draws is None:
+        return [None, None, None]
+    low, high = percentile_interval(found.draws)
+    return [_cell(found.ratio), _cell(low), _cell(high)]
+
+
+def _range(found: Displacement) -> list[Cell]:
+    if found.shuffled is None:
+        return [None, None, None]
+    low, high = percentile_interval(found.shuffled)
+    p = (1 + np.sum(found.shuffled >= found.ratio)) / (1 + len(found.shuffled))
+    return [_cell(low), _cell(high), float(p)]
+
+
+def _headline(one: Comparison) -> Headline:
+    value, low, high = _interval(one.encoders["trained"])
+    note = f"{one.event}, {one.horizon} steps to the onset, {_cases(one)} cases; 1 is no farther than stable"
+    return Headline("displacement ratio", value, "", low, high, len(np.unique(one.matched.subjects)), note=note)
+
+
+def _verdicts(one: Comparison) -> list[Verdict]:
+    trained, where = one.encoders["trained"], f"Before {one.event} (h = {one.horizon})"
+    if trained.ratio is None:
+        return [Verdict("bad", f"{where}, all baselines have the same latent: the encoder is constant there.")]
+    verdicts = [_against_shuffled(where, trained)]
+    untrained = one.encoders.get("untrained")
+    if untrained is not None and untrained.draws is not None and trained.draws is not None:
+        low, _ = percentile_interval(trained.draws - untrained.draws)
+        if not low > 0:
+            text = f"{where}, the untrained encoder separates cases from controls as far: the data do it, not training."
+            verdicts.append(Verdict("warning", text))
+    if _cases(one) < FEW_CASES:
+        verdicts.append(Verdict("warning", f"{where}, only {_cases(one)} cases: read the interval, not the digits."))
+    return verdicts
+
+
+def _against_shuffled(where: str, trained: Displacement) -> Verdict:
+    _, low, _ = _interval(trained)
+    _, chance, _ = _range(trained)
+    if low is not None and chance is not None and low > 1 and trained.ratio > chance:
+        return Verdict("good", f"{where}, latents move {trained.ratio:.2f} times as far as those of stable controls.")
+    return Verdict("warning", f"{where}, latents move no farther than those of stable controls, or chance could do it.")
+
+
+def _table(found: list[Comparison], note: str) -> Table:
+    columns = [
+        Column("event"),
+        Column("h", "steps"),
+        Column("encoder"),
+        Column("case_displacement", "scatter"),
+        Column("control_displacement", "scatter"),
+        *(Column(name) for name in ("ratio", "ratio_low", "ratio_high", "shuffled_low", "shuffled_high", "p")),
+        *(Column(name, digits=6) for name in ("cases", "controls", "subjects", "cases_without_control")),
+    ]
+    rows: list[list[Cell]] = []
+    for one in found:
+        if one.matched is None:
+            rows.append([one.event, one.horizon, *[None] * (len(columns) - 2)])
+            continue
+        matched = one.matched
+        counts = [_cases(one), int((~matched.case).sum()), len(np.unique(matched.subjects)), matched.unmatched]
+        for name, moved in one.encoders.items():
+            ends = [_cell(moved.case), _cell(moved.control)]
+            rows.append([one.event, one.horizon, name, *ends, *_interval(moved), *_range(moved), *counts])
+    return Table("displacement", "Displacement on the way to an event", columns, rows, note)
+
+
+def _picture(one: Comparison, paths: Paths, place: int) -> Figure:
+    """Mean paths, and a few single ones, from the baseline to the onset."""
+    series = []
+    for label, chosen in (("cases", paths.case), ("stable controls", ~paths.case)):
+        series.append(_path(f"{label}, mean path", paths.points[chosen].mean(axis=0)))
+        series.append(_single_paths(f"{label}, single paths", paths.points[chosen][:DRAWN_PATHS]))
+    note = (
+        f"{paths.method}; states of {int(paths.case.sum())} cases and {int((~paths.case).sum())} controls, "
+        f"{one.horizon + 1} steps each, in order along the line."
+    )
+    title = f"Paths of latents before {one.event}"
+    return Figure(f"paths_{one.event}_{place}", title, "first direction", "second direction", series, note=note)
+
+
+def _path(label: str, points: np.ndarray) -> Series:
+    return Series(label, *([float(value) for value in column] for column in points.T))
+
+
+def _single_paths(label: str, paths: np.ndarray) -> Series:
+    """Several paths as one line that is broken between them."""
+    x = [float(value) for path in paths for value in (*path[:, 0], path[-1, 0])]
+    y = [value for path in paths for value in (*map(float, path[:, 1]), None)]
+    return Series(label, x, y, control=True)
+
+
+def _cell(value: float | np.ndarray | None) -> float | None:
+    return float(value) if value is not None and np.isfinite(value) else None

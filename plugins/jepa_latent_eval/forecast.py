@@ -1,0 +1,108 @@
+"""Decoded forecasts: labels read off rolled-out latents by linear probes, beside what needs no model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from jepa_core.contracts import Evaluation, Evaluator, Latents
+from jepa_core.findings import Findings
+from jepa_latent_eval.decoding import (
+    DECODED_PERSISTENCE,
+    ENCODED,
+    HELD,
+    RECORDED,
+    Probe,
+    absolute_errors,
+    decode,
+    fit_probe,
+    score,
+)
+from jepa_latent_eval.forecast_findings import describe, unmeasured
+from jepa_latent_eval.rollout import Cohort, find_cohort, roll_out
+from jepa_latent_eval.states import States, all_states_of, cover, encoded
+
+if TYPE_CHECKING:
+    from jepa_core.dataset import Dataset
+    from jepa_latent_eval.config import DecodedForecastConfig
+
+
+class DecodedForecast(Evaluator):
+    """Fits a probe a label on train, chooses its penalty on tuning, and applies it to rollouts of a split."""
+
+    config: DecodedForecastConfig
+
+    def evaluate(self, evaluation: Evaluation) -> Findings:
+        names = self._labels(evaluation.dataset)
+        horizons = [h for h in sorted(set(self.config.horizons)) if h <= evaluation.window_length - self.config.context]
+        cohort = self._cohort(evaluation, horizons)
+        if isinstance(cohort, str):
+            return unmeasured(cohort)
+        probes, reasons = self._probes(evaluation, names)
+        if not probes:
+            return unmeasured("; ".join(reasons) or "the store has no label to decode")
+        decoded = self._decoded(evaluation, cohort, probes, horizons)
+        scores = []
+        for place, probe in enumerate(probes):
+            said = {name: values[:, :, place] for name, values in decoded.items()}
+            errors = absolute_errors(evaluation.dataset, cohort, probe, said, horizons)
+            scores.append(score(errors, cohort.subjects, self.config.bootstrap, evaluation.seed))
+        return describe(probes, scores, horizons, reasons, cohort, self.config)
+
+    def _labels(self, dataset: Dataset) -> list[str]:
+        names = self.config.labels or dataset.store.label_names
+        return [name for name in names if not any(fnmatchcase(name, pattern) for pattern in self.config.exclude)]
+
+    def _cohort(self, evaluation: Evaluation, horizons: list[int]) -> Cohort | str:
+        if not horizons:
+            return "the windows of training end before the first horizon"
+        config, dataset = self.config, evaluation.dataset
+        return find_cohort(dataset, config.split, config.context, horizons[-1], config.stride, evaluation.seed)
+
+    def _probes(self, evaluation: Evaluation, names: list[str]) -> tuple[list[Probe], list[str]]:
+        """A probe of every label that enough train and tuning steps show, and why the others have none."""
+        empty = [name for name in ("train", "tuning") if len(evaluation.dataset.trajectories(name)) == 0]
+        if empty:
+            return [], [f"the split {empty[0]} is empty, and a probe is fitted on train and chosen on tuning"]
+        splits = {name: self._states(evaluation, name) for name in ("train", "tuning")}
+        probes, reasons = [], []
+        for name in names:
+            fitted = fit_probe(name, evaluation.dataset, splits["train"], splits["tuning"], self.config.strengths)
+            (probes if isinstance(fitted, Probe) else reasons).append(fitted)
+        return probes, reasons
+
+    def _states(self, evaluation: Evaluation, split: str) -> States:
+        part = cover(evaluation.dataset, split, evaluation.window_length, self.config.probe_steps, evaluation.seed)
+        return all_states_of(evaluation.learner, evaluation.dataset, part, self.config.batch_size)
+
+    def _decoded(
+        self, evaluation: Evaluation, cohort: Cohort, probes: list[Probe], horizons: list[int]
+    ) -> dict[str, np.ndarray]:
+        """What each forecast of states decodes to: (N, H, L) float64, or (N, 1, L) for one that stands still.
+
+        A batch is decoded at once, so that no more states than its own are held.
+        """
+        learner, context, batch_size = evaluation.learner, cohort.context, self.config.batch_size
+        places = torch.tensor(horizons) - 1
+        parts: list[dict[str, np.ndarray]] = []
+        for _, latents in encoded(learner, evaluation.dataset, cohort.windows, cohort.index, batch_size):
+            with torch.no_grad():
+                states = {
+                    RECORDED: roll_out(learner, latents, context)[:, places],
+                    HELD: roll_out(learner, _held(latents, context), context)[:, places],
+                    DECODED_PERSISTENCE: latents.states[:, context - 1 : context],
+                    ENCODED: latents.states[:, context + places],
+                }
+            parts.append({name: decode(probes, one.double().cpu().numpy()) for name, one in states.items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _held(latents: Latents, context: int) -> Latents:
+    """The same steps with the action of the last seen one kept up."""
+    actions = latents.actions.clone()
+    actions[:, context:] = actions[:, context - 1 : context]
+    return replace(latents, actions=actions)

@@ -1,0 +1,164 @@
+"""Tables, figure, headlines and verdicts of decoded forecasts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
+from jepa_core.statistics import percentile_interval
+from jepa_latent_eval import decoding
+from jepa_latent_eval.rollout import Cohort
+
+if TYPE_CHECKING:
+    from jepa_latent_eval.config import DecodedForecastConfig
+    from jepa_latent_eval.forecast import Probe, Score
+
+TOLD = {
+    decoding.RECORDED: "past, and the recorded future actions",
+    decoding.HELD: "past",
+    decoding.DECODED_PERSISTENCE: "past",
+    decoding.LAST_VALUE: "past",
+    decoding.MEAN: "train split",
+    decoding.ENCODED: "the future itself",
+}
+"""What each forecast is told. The last is no forecast: it is what a probe could read off a perfect rollout."""
+ROLLOUTS = (decoding.RECORDED, decoding.HELD)
+HEADLINE_HORIZON = 24
+
+NOTE = (
+    "A ridge regression a label, from the latent of the same step, fitted on train with its penalty chosen on tuning, "
+    "is applied to the states that each forecast says. Rows are windows in which the label is measured at the horizon; "
+    "all forecasts of a label and horizon share them. MAE in the label's own unit; MASE: MAE over that of the last "
+    "measured value of the context. Intervals are 95 %, percentiles over redrawn subjects. Only the rollout under "
+    "recorded actions is told anything of the future; compare the others with what does not know it either."
+)
+
+Scores = list[dict[str, list["Score | None"]]]
+
+
+def unmeasured(reason: str) -> Findings:
+    """Findings where nothing could be decoded."""
+    return Findings(
+        headlines=[Headline("decoded forecasts, median MASE", None, note=reason)],
+        verdicts=[Verdict("warning", f"No decoded forecast could be measured: {reason}.")],
+    )
+
+
+def describe(
+    probes: list[Probe],
+    scores: Scores,
+    horizons: list[int],
+    reasons: list[str],
+    cohort: Cohort,
+    config: DecodedForecastConfig,
+) -> Findings:
+    """Findings of all labels. reasons: why some have no probe."""
+    left = [str(h) for h in config.horizons if h not in horizons]
+    note = NOTE + (f" Beyond the training windows: h = {', '.join(left)}." if left else "")
+    note += "".join(f" Null: {reason}." for reason in reasons)
+    at = max((h for h in horizons if h <= HEADLINE_HORIZON), default=horizons[0])
+    place = horizons.index(at)
+    subjects = len(np.unique(cohort.subjects))
+    return Findings(
+        headlines=[_headline(scores, name, place, at, subjects, len(probes)) for name in ROLLOUTS],
+        verdicts=[_verdict(scores, name, place, at) for name in ROLLOUTS],
+        tables=[
+            _summary(scores, horizons, subjects, note),
+            _table(probes, scores, horizons, note),
+            _probes(probes, reasons),
+        ],
+        figures=[_figure(scores, horizons, len(probes))],
+    )
+
+
+def _median(scores: Scores, name: str, place: int) -> tuple[float | None, float | None, float | None, int]:
+    """Median MASE over the labels that are measured at a horizon, its interval, and how many labels."""
+    kept = [one[name][place] for one in scores if one[name][place] is not None and np.isfinite(one[name][place].mase)]
+    if not kept:
+        return None, None, None, 0
+    draws = np.nanmedian(np.stack([one.mase_draws for one in kept]), axis=0)
+    low, high = percentile_interval(draws[np.isfinite(draws)])
+    return float(np.median([one.mase for one in kept])), float(low), float(high), len(kept)
+
+
+def _headline(scores: Scores, name: str, place: int, at: int, subjects: int, labels: int) -> Headline:
+    value, low, high, count = _median(scores, name, place)
+    note = f"{name}, h = {at}, median of {count} of {labels} labels; below 1 beats the last value"
+    return Headline("decoded forecast, MASE", value, "", low, high, subjects, note=note)
+
+
+def _verdict(scores: Scores, name: str, place: int, at: int) -> Verdict:
+    kept = [one for one in scores if one[name][place] is not None]
+    better = {
+        control: sum(one[name][place].mae < one[control][place].mae for one in kept)
+        for control in (decoding.LAST_VALUE, decoding.DECODED_PERSISTENCE, decoding.MEAN)
+    }
+    told = ", ".join(f"{control} for {count}" for control, count in better.items())
+    good = bool(kept) and min(better.values()) > len(kept) / 2
+    text = f"At h = {at}, of {len(kept)} labels, the {name} (told: {TOLD[name]}) has the smaller error than {told}."
+    return Verdict("good" if good else "warning", text)
+
+
+def _summary(scores: Scores, horizons: list[int], subjects: int, note: str) -> Table:
+    columns = [Column("h", "steps"), Column("forecast"), Column("told"), *_interval_columns("median_MASE")]
+    columns += [Column("labels", digits=6), Column("subjects", digits=6)]
+    rows: list[list[Cell]] = []
+    for place, h in enumerate(horizons):
+        for name, told in TOLD.items():
+            value, low, high, count = _median(scores, name, place)
+            rows.append([h, name, told, value, low, high, count, subjects])
+    return Table("summary", "Decoded forecasts, all labels", columns, rows, note)
+
+
+def _table(probes: list[Probe], scores: Scores, horizons: list[int], note: str) -> Table:
+    columns = [Column("label"), Column("h", "steps"), Column("forecast"), Column("told")]
+    columns += [*_interval_columns("MAE"), *_interval_columns("MASE"), Column("rows", digits=6)]
+    columns += [Column("subjects", digits=6)]
+    rows: list[list[Cell]] = []
+    for probe, scored in zip(probes, scores, strict=True):
+        for place, h in enumerate(horizons):
+            for name, told in TOLD.items():
+                rows.append([probe.label, h, name, told, *_cells(scored[name][place])])
+    return Table("forecasts", "Decoded forecasts of every label", columns, rows, note)
+
+
+def _cells(found: Score | None) -> list[Cell]:
+    if found is None:
+        return [None] * 6 + [0, 0]
+    estimates = [cell for value, draws in ((found.mae, found.mae_draws), (found.mase, found.mase_draws))
+                 for cell in _estimate(value, draws)]  # fmt: skip
+    return [*estimates, found.rows, found.subjects]
+
+
+def _estimate(value: float, draws: np.ndarray) -> list[Cell]:
+    kept = draws[np.isfinite(draws)]
+    if not np.isfinite(value) or len(kept) == 0:
+        return [None, None, None]
+    low, high = percentile_interval(kept)
+    return [value, float(low), float(high)]
+
+
+def _interval_columns(name: str) -> list[Column]:
+    return [Column(name), Column(f"{name}_low"), Column(f"{name}_high")]
+
+
+def _probes(probes: list[Probe], reasons: list[str]) -> Table:
+    columns = [Column("label"), Column("penalty"), Column("train_steps", digits=6), Column("train_mean")]
+    rows: list[list[Cell]] = [[probe.label, probe.strength, probe.steps, probe.mean] for probe in probes]
+    return Table("probes", "Probes", columns, rows, " ".join(f"None: {reason}." for reason in reasons))
+
+
+def _figure(scores: Scores, horizons: list[int], labels: int) -> Figure:
+    series = []
+    for name, told in TOLD.items():
+        found = [_median(scores, name, place) for place in range(len(horizons))]
+        value, low, high, _ = (list(part) for part in zip(*found, strict=True))
+        rolled = name in ROLLOUTS
+        x = [float(h) for h in horizons]
+        series.append(
+            Series(f"{name} (told: {told})", x, value, low if rolled else [], high if rolled else [], not rolled)
+        )
+    note = f"Median over {labels} labels of MAE over the last value's; the decoded true state is a bound, no forecast."
+    return Figure("mase", "Decoded forecasts by horizon", "horizon (steps)", "median MASE", series, note=note)
