@@ -234,7 +234,9 @@ class Evaluation:
     learner: frozen, in evaluation mode. dataset: all splits. window_length: steps of a window in training. seed: for
     every draw. untrained: makes (once) the control learner: the encoder as it was before training, with a predictor
     trained on its latents for as many steps as the curriculum trained the predictor; None where the curriculum has no
-    phase that could train it.
+    phase that could train it. channels: opens (once) the same trajectories as numbers, whatever the encoder reads:
+    the modality `channels`, fitted on nothing; None where the source cannot render it. scratch: a folder for temporary
+    files on the run's disk; None for the system's own.
     """
 
     learner: Learner
@@ -242,6 +244,8 @@ class Evaluation:
     window_length: int
     seed: int
     untrained: Callable[[], Learner] | None
+    channels: Callable[[], Dataset] | None = None
+    scratch: Path | None = None
 
 
 class Evaluator(ABC):

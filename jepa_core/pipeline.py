@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import save
 
 from jepa_core.checkpoint import restore_checkpoint
+from jepa_core.config import SourceConfig
 from jepa_core.contracts import Encoder, Evaluation
 from jepa_core.curriculum import Listener, Progress, Stage, run_curriculum
 from jepa_core.dataset import Dataset
@@ -25,8 +26,9 @@ from jepa_core.files import disk_errors, write_atomically, write_json
 from jepa_core.findings import Findings, Table
 from jepa_core.learner import Learner
 from jepa_core.plan import make_plan
-from jepa_core.preparation import describe, facts, prepare_data
+from jepa_core.preparation import describe, facts, open_dataset, prepare_data
 from jepa_core.recipe import PhaseUse
+from jepa_core.rendering import ChannelRendering
 from jepa_core.report import write_report
 from jepa_core.run import Run, now
 from jepa_core.target import EncoderUnder
@@ -179,6 +181,8 @@ def evaluate(run: Run, learner: Learner, untrained: EncoderUnder) -> None:
         window_length=run.recipe.windows.length,
         seed=run.recipe.seed,
         untrained=_control_maker(run, learner, untrained),
+        channels=_channels_opener(run, learner.dataset),
+        scratch=run.scratch,
     )
     for use in run.recipe.evaluators:
         path = run.findings / f"{use.name}.json"
@@ -203,6 +207,17 @@ def _csv(table: Table) -> str:
     writer.writerow([f"{column.name} ({column.unit})" if column.unit else column.name for column in table.columns])
     writer.writerows(["" if cell is None else cell for cell in row] for row in table.rows)
     return text.getvalue()
+
+
+def _channels_opener(run: Run, dataset: Dataset) -> Callable[[], Dataset] | None:
+    """How to open the trajectories as numbers, or None where the source cannot render them."""
+    config = run.recipe.source.config
+    assert isinstance(config, SourceConfig)
+    if "channels" not in config.modalities:
+        return None
+    if isinstance(dataset.rendering, ChannelRendering):
+        return lambda: dataset
+    return cache(lambda: open_dataset(dataset.store, run.recipe.source.build(), "channels"))
 
 
 def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Callable[[], Learner] | None:

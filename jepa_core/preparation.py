@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from jepa_core.config import EncoderConfig, SourceConfig
+from jepa_core.config import EncoderConfig, Modality, SourceConfig
 from jepa_core.contracts import Source
 from jepa_core.dataset import Dataset
 from jepa_core.errors import JepaError
@@ -78,6 +78,15 @@ def prepare_data(recipe: Recipe, folder: Path) -> Prepared:
         why_rendered = "" if is_whole(place) else _why_render(store, encoder.modality)
         rendering = open_rendering(store, source, encoder.modality)
     return Prepared(store, rendering, why_built, why_rendered)
+
+
+def open_dataset(store: Store, source: Source, modality: Modality) -> Dataset:
+    """A store that is there, rendered for a modality; the rendering is made if it is not there.
+
+    Raises RunError if another process is making it.
+    """
+    with _held(store.path):
+        return Dataset.open(store, source, modality)
 
 
 def open_store(source: Source, name: str, folder: Path) -> Store:

@@ -1,0 +1,52 @@
+"""How rows are scored: the contract of a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from jepa_downstream.rows import Rows, Task
+
+if TYPE_CHECKING:
+    from jepa_core.contracts import Evaluation
+    from jepa_downstream.config import PredictionTasksConfig
+
+
+class CannotFit(Exception):
+    """A method cannot be fitted to a task. The message is the reason, as the table gives it: no full stop."""
+
+
+class Fitted(Protocol):
+    """A method that was fitted to a task.
+
+    chosen: what was selected on tuning, as plain values that JSON holds.
+    """
+
+    chosen: dict[str, Any]
+
+    def scores(self, rows: Rows) -> np.ndarray:
+        """(R,) float64, finite: probability that the truth is 1, or the value. The truth of the rows is not read, nor
+        anything of a trajectory after a row's step."""
+
+
+class Method(Protocol):
+    """One way to score rows.
+
+    name: such as "latents" or "LightGBM". information: what it is told, in a few words for the table.
+    """
+
+    name: str
+    information: str
+
+    def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> Fitted:
+        """Fit on train, select on tuning; nothing is fitted on tuning. `train` may be a subsample of the task's rows.
+
+        Raises CannotFit with the reason, such as a train split of one class.
+        """
+
+
+Maker = Callable[["Evaluation", "PredictionTasksConfig"], Method]
+"""Makes a method for one evaluation; called once, before the first task. Raises CannotFit where the evaluation lacks
+what the method reads (channels, a control): every task then says so."""

@@ -1,0 +1,46 @@
+"""What is predicted, and where: the rows of a task in a split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to predict.
+
+    name: unique among the tasks of an evaluator; part of file names. kind: `binary` asks for the probability that the
+    truth is 1, `regression` for its value. horizon: steps ahead that an event is foreseen; None where there is no such
+    bound. known: name of the label whose values up to a row's step are known at that step (the series of an event);
+    None where the label itself tells the future.
+    """
+
+    name: str
+    kind: Literal["binary", "regression"]
+    horizon: int | None = None
+    known: str | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one task in one split, ordered by (trajectory, step).
+
+    trajectory: (R,) int64 index in the dataset. step: (R,) int64 last step that may be seen, within the trajectory,
+    from 0: its state and its action are seen, nothing later. truth: (R,) float64, 1 or 0 in a binary task; no NaN.
+    subject: (R,) int64, for resampling alone: nobody may predict from it.
+    """
+
+    trajectory: np.ndarray
+    step: np.ndarray
+    truth: np.ndarray
+    subject: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.trajectory)
+
+    def take(self, index: np.ndarray) -> Rows:
+        """The rows at `index`."""
+        return Rows(self.trajectory[index], self.step[index], self.truth[index], self.subject[index])
