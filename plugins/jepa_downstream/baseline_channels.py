@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from jepa_downstream.methods import CannotFit
+
 if TYPE_CHECKING:
+    from jepa_core.contracts import Evaluation
     from jepa_core.dataset import Dataset
     from jepa_downstream.rows import Rows
 
@@ -22,6 +25,13 @@ TRIM = 0.005
 
 class Histories:
     """Reads what was observed of a trajectory. Symbols: T steps, C channels, P samples of a channel in a step."""
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> Histories:
+        """Of the trajectories of an evaluation. Raises CannotFit where the source renders no channels."""
+        if evaluation.channels is None:
+            raise CannotFit("the source does not render its steps as numbers, which this method reads")
+        return cls(evaluation.channels())
 
     def __init__(self, dataset: Dataset) -> None:
         """dataset: rendered for the modality `channels`."""

@@ -22,7 +22,7 @@ class LinearConfig(Config):
     strengths: tuple[Positive, ...] = Field(
         (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1, 1.0),
         min_length=1,
-        description="inverse strengths C of the penalty C * loss + |w|^2 / 2, on the summed loss of the rows",
+        description="inverse strengths C of the penalty: C * loss + |w|^2 / 2, on the summed loss of the rows",
     )
     clip: float = Field(5.0, gt=0, description="inputs are clipped at so many standard deviations from their mean")
 
@@ -54,7 +54,7 @@ class SequenceConfig(Config):
     dropouts: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(
         (0.3,), min_length=1, description="share of the values that are dropped in training"
     )
-    width: int = Field(64, gt=0, description="size of a hidden state")
+    width: int = Field(32, gt=0, description="size of a hidden state")
     layers: int = Field(1, gt=0, description="recurrent layers of the LSTM")
     blocks: int = Field(4, gt=0, description="residual blocks of the TCN; block b looks 2 ** b steps apart")
     kernel: int = Field(3, gt=1, description="steps that a convolution of the TCN sees")
@@ -66,12 +66,9 @@ class SequenceConfig(Config):
     input_clip: float = Field(5.0, gt=0, description="inputs are clipped at so many standard deviations")
 
 
-class BaselineConfig(Config):
-    """The supervised baselines, and how each is searched."""
+class BaselineSearchConfig(Config):
+    """What is tried for each supervised baseline; the settings with the least loss on tuning are taken."""
 
     linear: LinearConfig = LinearConfig()
     lightgbm: LightGBMConfig = LightGBMConfig()
     sequence: SequenceConfig = SequenceConfig()
-    fit_rows: int = Field(
-        200_000, gt=0, description="most rows that a tabular method is fitted on; more are thinned at random"
-    )

@@ -15,7 +15,7 @@ import torch
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from jepa_downstream.baseline_channels import Histories, Profile
@@ -23,8 +23,8 @@ from jepa_downstream.baseline_search import INFORMATION, LOSSES, best, refuse_un
 from jepa_downstream.baseline_summaries import Summaries
 
 if TYPE_CHECKING:
-    from jepa_core.dataset import Dataset
-    from jepa_downstream.baseline_config import BaselineConfig
+    from jepa_core.contracts import Evaluation
+    from jepa_downstream.config import PredictionTasksConfig
     from jepa_downstream.rows import Rows, Task
 
 Score = Callable[[np.ndarray], np.ndarray]
@@ -59,14 +59,13 @@ class Tabular(ABC):
 
     information = f"{INFORMATION}, summarised"
 
-    def __init__(self, dataset: Dataset, config: BaselineConfig, device: torch.device) -> None:
-        """dataset: rendered for the modality `channels`. device: not used; the libraries run on the CPU."""
-        self._histories = Histories(dataset)
-        self._config = config
+    def __init__(self, evaluation: Evaluation, config: PredictionTasksConfig) -> None:
+        """Raises CannotFit where the source renders no channels."""
+        self._histories = Histories.of(evaluation)
+        self._config = config.baseline_search
 
     def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> FittedTabular:
         refuse_unfit(train, tuning)
-        train = _thinned(train, self._config.fit_rows, seed)
         summaries = Summaries(self._histories, Profile.of(self._histories, train, seed))
         tables = [Table(summaries.matrix(rows), rows.truth) for rows in (train, tuning)]
         loss = LOSSES[task.kind]
@@ -137,26 +136,18 @@ def _logistic(inputs: np.ndarray, truth: np.ndarray, strength: float) -> Score:
 
 
 def _ridge(inputs: np.ndarray, truth: np.ndarray, strength: float) -> Score:
-    return Ridge(alpha=1 / strength).fit(inputs, truth).predict
+    return Ridge(alpha=1 / (2 * strength)).fit(inputs, truth).predict
 
 
 LINEAR: dict[str, Callable[[np.ndarray, np.ndarray, float], Score]] = {"binary": _logistic, "regression": _ridge}
 
 
-def _preparation(columns: int, may_miss: np.ndarray, clip: float) -> Pipeline:
-    values = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), FunctionTransformer(
-        partial(np.clip, a_min=-clip, a_max=clip)
-    ))  # fmt: skip
+def _preparation(columns: int, may_miss: np.ndarray, clip: float) -> ColumnTransformer:
+    clipped = FunctionTransformer(partial(np.clip, a_min=-clip, a_max=clip))
+    values = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), clipped)
     absent = make_pipeline(MissingIndicator(features="all"), StandardScaler())
     return ColumnTransformer([("values", values, np.arange(columns)), ("absent", absent, may_miss)])
 
 
 def _after(prepared: ColumnTransformer, score: Score, inputs: np.ndarray) -> np.ndarray:
     return score(prepared.transform(inputs))
-
-
-def _thinned(rows: Rows, most: int, seed: int) -> Rows:
-    """At most so many of the rows, drawn at random, in their order."""
-    if len(rows) <= most:
-        return rows
-    return rows.take(np.sort(np.random.default_rng(seed).permutation(len(rows))[:most]))

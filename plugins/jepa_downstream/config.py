@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Discriminator, Field, Tag
 
 from jepa_core.config import Config, EvaluatorConfig
+from jepa_downstream.baseline_config import BaselineName, BaselineSearchConfig
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -68,3 +69,8 @@ class PredictionTasksConfig(EvaluatorConfig):
         min_length=1,
         description="what is measured, in the order of the tables",
     )
+    baselines: tuple[BaselineName, ...] = Field(
+        ("linear", "lightgbm"),
+        description="supervised methods on the channels themselves, beside those on latents: also lstm, gru_d, tcn",
+    )
+    baseline_search: BaselineSearchConfig = BaselineSearchConfig()

@@ -20,8 +20,9 @@ from jepa_downstream.sequence_batches import Batches, Sequences
 from jepa_downstream.sequence_models import GRUD, LSTM, TCN, Network, SequenceModel
 
 if TYPE_CHECKING:
-    from jepa_core.dataset import Dataset
-    from jepa_downstream.baseline_config import BaselineConfig, SequenceConfig
+    from jepa_core.contracts import Evaluation
+    from jepa_downstream.baseline_config import SequenceConfig
+    from jepa_downstream.config import PredictionTasksConfig
     from jepa_downstream.rows import Rows, Task
 
 
@@ -96,11 +97,11 @@ class SequenceBaseline:
     network: Network
     information = INFORMATION
 
-    def __init__(self, dataset: Dataset, config: BaselineConfig, device: torch.device) -> None:
-        """dataset: rendered for the modality `channels`."""
-        self._histories = Histories(dataset)
-        self._config = config.sequence
-        self._device = device
+    def __init__(self, evaluation: Evaluation, config: PredictionTasksConfig) -> None:
+        """Raises CannotFit where the source renders no channels."""
+        self._histories = Histories.of(evaluation)
+        self._config = config.baseline_search.sequence
+        self._device = evaluation.learner.device
 
     def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> FittedSequence:
         refuse_unfit(train, tuning)
