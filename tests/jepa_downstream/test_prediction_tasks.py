@@ -28,7 +28,12 @@ LIFE = {"label": "life", "rows": "every", "asymmetric_score": True}
 
 
 def config(*tasks: dict, **keys) -> PredictionTasksConfig:
-    small = {"bootstrap": 100, "rollout_horizons": [1, 3], "heads": {"rounds": 20, "strengths": [0.01, 1]}}
+    small = {
+        "bootstrap": 100,
+        "rollout_horizons": [1, 3],
+        "baselines": [],
+        "heads": {"rounds": 20, "strengths": [0.01, 1]},
+    }
     return PredictionTasksConfig.model_validate({"tasks": tasks, **small, **keys})
 
 
@@ -110,9 +115,12 @@ def test_a_train_split_of_one_class_and_tasks_without_rows_give_null_and_the_rea
 
 
 def test_a_method_that_cannot_be_made_says_why_on_every_task(made, telling):
-    found = findings(fakes.evaluation(made, telling), BAD, EVENT, methods=["latents", "untrained_latents"])
+    found = findings(
+        fakes.evaluation(made, telling), BAD, EVENT, methods=["latents", "untrained_latents"], baselines=["lstm"]
+    )
     remarks = [one["remark"] for one in table(found, "scores") if one["method"] == "untrained latents"]
     assert len(remarks) == 2 and all("no phase of the curriculum" in one for one in remarks)
+    assert [bool(one["remark"]) for one in table(found, "scores") if one["method"] == "lstm"] == [True, True]
 
 
 @pytest.mark.parametrize("method", ["latents", "latents_and_rollout"])
