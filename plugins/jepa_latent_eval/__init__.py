@@ -15,13 +15,18 @@ from jepa_latent_eval.config import (
 @hookimpl
 def jepa_components() -> Iterator[Component]:
     yield Component(
-        "evaluator", "rollout_drift", config=RolloutDriftConfig, implementation="jepa_latent_eval.drift:RolloutDrift"
+        "evaluator",
+        "rollout_drift",
+        config=RolloutDriftConfig,
+        implementation="jepa_latent_eval.drift:RolloutDrift",
+        example={"contexts": [3, 6], "horizon": 4, "headline_context": 6, "stride": 3, "bootstrap": 200},
     )
     yield Component(
         "evaluator",
         "latent_collapse",
         config=LatentCollapseConfig,
         implementation="jepa_latent_eval.collapse:LatentCollapse",
+        example={"bootstrap": 200},
     )
     yield Component(
         "evaluator",
