@@ -54,15 +54,12 @@ class Bench:
     def config(self) -> Config:
         """The config of the example.
 
-        Raises NotApplicable if the component cannot be built here.
+        Raises NotApplicable if the component cannot be built here, and AssertionError if the example is wrong.
         """
         required = [name for name, one in self.component.config.model_fields.items() if one.is_required()]
         absent = [name for name in required if name not in self.keys]
         if absent:
-            raise NotApplicable(
-                f"its keys {', '.join(absent)} have no default, and its declaration gives no example of them; "
-                f"pass keys to the checks, or declare Component(..., example={{...}})"
-            )
+            raise NotApplicable(f"its keys {', '.join(absent)} have no default, and Component(example=...) gives none")
         config = self.validated(self.keys)
         missing = config.missing()
         if missing:
@@ -74,7 +71,8 @@ class Bench:
         try:
             return self.component.config.model_validate(dict(keys))
         except ValidationError as error:
-            raise AssertionError(f"the example {dict(keys)} is no valid config, correct it: {error}") from None
+            reasons = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'keys'}: {one['msg']}" for one in error.errors())
+            raise AssertionError(f"the example is no valid config ({reasons}); set Component(example=...)") from None
 
     def make(self, *arguments: Any, seed: int = 0) -> Any:
         """The component, its weights drawn from the seed."""

@@ -33,10 +33,12 @@ def jepa_components() -> Iterator[Component]:
         "latent_displacement",
         config=LatentDisplacementConfig,
         implementation="jepa_latent_eval.displacement:LatentDisplacement",
+        example={"events": ["displaced"], "outcomes": ["pushed"], "horizons": [2, 4], "bootstrap": 200},
     )
     yield Component(
         "evaluator",
         "decoded_forecast",
         config=DecodedForecastConfig,
         implementation="jepa_latent_eval.forecast:DecodedForecast",
+        example={"context": 4, "horizons": [1, 4], "stride": 3, "bootstrap": 200},
     )
