@@ -20,7 +20,7 @@ import importlib
 import importlib.metadata
 import os
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -68,13 +68,15 @@ class Component:
 
     kind: what it is. name: what a recipe calls it. config: the pydantic model of its keys. implementation:
     `module:Class`, imported only when a run needs it; the class is built as `Class(config, ...)` with the arguments its
-    contract names.
+    contract names. example: keys of a small instance, where the defaults make a big one or some key has none; the
+    conformance checks (jepa_core.testing) build it.
     """
 
     kind: Kind
     name: str
     config: type[Config]
     implementation: str
+    example: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

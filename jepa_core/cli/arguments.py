@@ -118,6 +118,21 @@ def _parser() -> argparse.ArgumentParser:
     plugins = add("plugins", reading.plugins, "list installed plugins, broken ones included")
     plugins.add_argument("--traceback", action="store_true", help="why a plugin is broken, in full")
     _json_argument(plugins)
+    check = add("check-plugin", reading.check_plugin, "check that a plugin's components keep their contracts")
+    check.add_argument("plugin", metavar="NAME", help="a plugin, its package, or one component such as phase/hard_sync")
+    _json_argument(check)
+    single = [one.removesuffix("s") for one in kinds[2:]]
+    new = add("new", writing.new, "write a package with a component to begin with, and its tests")
+    new.add_argument("kind", choices=single, metavar="KIND", help=", ".join(single))
+    new.add_argument("name", metavar="NAME", help="what recipes will call it, such as my_phase")
+    new.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("."),
+        metavar="FOLDER",
+        help="where the package's folder is made (default: .)",
+    )
+    new.add_argument("--quiet", action="store_true", help="say only what went wrong")
     return parser
 
 

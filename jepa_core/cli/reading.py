@@ -122,3 +122,12 @@ def inspect(arguments: argparse.Namespace) -> None:
     from jepa_core.inspection import find_store, inspect_store, inspection_text
 
     print_page(inspect_store(find_store(arguments.store)), arguments, inspection_text)
+
+
+def check_plugin(arguments: argparse.Namespace) -> int:
+    """Run the conformance checks of a plugin's components; 1 if one of them fails."""
+    from jepa_core.testing.report import check_components, components_of, results_page, results_text
+
+    page = results_page(check_components(components_of(arguments.plugin, installed_registry())))
+    print_page(page, arguments, results_text)
+    return 1 if page["counts"]["fail"] else 0

@@ -146,3 +146,12 @@ def report(arguments: argparse.Namespace) -> None:
         raise RecipeError(f"{arguments.run} is not the folder of a run: it has no manifest.json")
     os.umask(0o077)
     print(write_report(arguments.run))
+
+
+def new(arguments: argparse.Namespace) -> None:
+    """Write a package with a component to begin with."""
+    from jepa_core.scaffold import next_steps, write_package
+
+    folder = write_package(arguments.kind, arguments.name, arguments.folder, installed_registry())
+    log.info(next_steps(arguments.name, folder))
+    print(folder)
