@@ -22,7 +22,8 @@ CALENDAR_CHANNELS = {part: (f"{part}_sin", f"{part}_cos") for part in ("hour_of_
 
 
 def _several(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+    # Recipes are validated strictly, where a list that has passed through here would be no tuple.
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
 def _identifier(name: str) -> str:
