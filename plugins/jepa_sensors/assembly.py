@@ -83,10 +83,7 @@ class Assembly:
         table = table.filter(pa.array(kept))
         owner, number = owner[kept], number[kept]
         time = table["time"].to_numpy()
-        if cuts.width is None:
-            slot = number - cuts.start[owner]
-        else:
-            slot = slots_of(time, cuts.origin[owner], cuts.width)
+        slot = number - cuts.start[owner] if cuts.width is None else slots_of(time, cuts.origin[owner], cuts.width)
         values = [table[f"v{place}"].to_numpy() for place in range(len(self._staged.columns))]
         step = (np.cumsum(cuts.steps) - cuts.steps)[owner] + slot // self._config.step.samples
         rows = Rows(cuts, owner, time, table["row"].to_numpy(), values, slot, step)
@@ -95,12 +92,12 @@ class Assembly:
 
     def _refuse_repeated(self, rows: Rows) -> None:
         again = np.flatnonzero((np.diff(rows.owner) == 0) & (np.diff(rows.time) == 0))
-        if len(again) and self._config.time:
+        if len(again) and self._config.time and self._config.repeats == "refuse":
             place = self._staged.files.place
             one, two = sorted(rows.row[again[0] : again[0] + 2].tolist())
             raise DataError(
-                f"{place(two)}: the id and the time are those of {place(one)}; keep one of the rows, or name what tells "
-                "them apart in source.id"
+                f"{place(two)}: the id and the time are those of {place(one)}; keep one of the rows, name what tells them "
+                "apart in source.id, or set source.repeats to mean"
             )
 
     def _block(self, rows: Rows) -> Trajectories:

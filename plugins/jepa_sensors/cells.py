@@ -15,7 +15,7 @@ from jepa_sensors.reading import Block, is_text
 Clock = Literal["number", "local", "zoned"]
 """What a column of times holds: numbers, timestamps without a zone, timestamps with one."""
 
-_ZONE = r"\d:\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
+ZONE = r"\d:\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
 _CLOCKS = {"number": "a number", "local": "a timestamp without a time zone", "zoned": "a timestamp with a time zone"}
 
 
@@ -72,7 +72,7 @@ def times(block: Block, name: str, form: str, clock: Clock | None) -> tuple[np.n
 
 def _stamps(block: Block, name: str, column: pa.Array, clock: Clock | None) -> tuple[np.ndarray, Clock]:
     """Timestamps written in ISO 8601."""
-    zoned = pc.match_substring_regex(column, _ZONE)
+    zoned = pc.match_substring_regex(column, ZONE)
     first: Clock = clock or ("zoned" if zoned[0].as_py() else "local")
     other = pc.invert(zoned) if first == "zoned" else zoned
     if first != "number" and pc.any(other).as_py():

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -120,6 +120,9 @@ class TableConfig(SourceConfig):
     time: str = Field("", description="column of numbers or timestamps; the rows stand in order if not given")
     time_format: str = Field("", description="of timestamps that are not ISO 8601, such as %d.%m.%Y %H:%M")
     time_unit: Literal["us", "ms", "s", "min", "h", "d"] = Field("s", description="unit of a `time` of numbers")
+    repeats: Literal["refuse", "mean"] = Field(
+        "refuse", description="several values of a channel at one id and time: an error, or their mean is taken"
+    )
     states: Names | None = Field(None, description="channels of the state; if not given, all columns left over")
     actions: Names = Field((), description="channels of the action: settings, controls, known inputs")
     statics: Names = Field((), description="columns that are constant in a trajectory")
@@ -146,12 +149,14 @@ class TableConfig(SourceConfig):
             raise ValueError("states: a long table needs the names of its channels, such as [temperature, pressure]")
         if self.states == ():
             raise ValueError("states: at least one channel")
-        for name in ("subject", "time"):
-            if name == "subject" and self.subject and not self.id:
-                raise ValueError("subject: one series (no `id`) has no subjects; name the `id` too")
+        if self.subject and not self.id:
+            raise ValueError("subject: one series (no `id`) has no subjects; name the `id` too")
         needs_time = [key for key, given in (("calendar", self.calendar), ("step.seconds", self.step.seconds)) if given]
+        needs_time += ["layout: long"] if self.layout == "long" else []
         if needs_time and not self.time:
             raise ValueError(f"{needs_time[0]}: needs the column `time`")
+        if self.repeats == "mean" and self.layout == "wide" and self.step.seconds is None:
+            raise ValueError("repeats: a mean over rows of a wide table is taken within step.seconds; set it")
         roles = [*(self.states or ()), *self.actions, *self.statics]
         twice = sorted({name for name in roles if roles.count(name) > 1 or name in (*self.id, self.time)})
         if twice:

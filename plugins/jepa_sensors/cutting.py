@@ -69,8 +69,8 @@ def cut(staged: Staged, config: TableConfig, database: Database) -> Cuts:
     if slots.max() > _LARGEST:
         place = staged.files.place(int(row[slots.argmax()]))
         raise DataError(
-            f"{place}: the trajectory that begins there has {slots.max():,} samples, and at most {_LARGEST:,} are counted "
-            "exactly; make source.step.seconds longer, or look for a wrong time among its rows"
+            f"{place}: the trajectory that begins there has {slots.max():,} samples, and at most {_LARGEST:,} are "
+            "counted exactly; make source.step.seconds longer, or look for a wrong time among its rows"
         )
     start = np.cumsum(count) - count
     if not config.id:
@@ -113,17 +113,14 @@ def _pieces(
     length = (steps - 2 * given.gap) // given.pieces
     if length < 2 or counts[0] < 1:
         raise DataError(
-            f"{staged.files.place(0)}: the series that begins there has {steps} steps, which give no {given.pieces} pieces "
-            "of two steps or more; set fewer source.split.pieces, or a shorter source.step"
+            f"{staged.files.place(0)}: the series that begins there has {steps} steps, which give no {given.pieces} "
+            "pieces of two steps or more; set fewer source.split.pieces, or a shorter source.step"
         )
     split = np.repeat(np.arange(len(SPLITS), dtype=np.int8), counts)
     first = steps - 2 * given.gap - length * given.pieces + np.arange(given.pieces) * length + split * given.gap
     number = np.arange(given.pieces)
     borders = np.concatenate([first, first + length]) * samples
-    if width is None:
-        at = borders
-    else:
-        at = _rows_before(staged, origin + borders * width)
+    at = borders if width is None else _rows_before(staged, origin + borders * width)
     return Cuts(
         key=np.zeros_like(number), start=at[: len(number)], stop=np.minimum(at[len(number) :], rows),
         origin=np.full(len(number), origin) if width is None else origin + first * samples * width,

@@ -86,7 +86,8 @@ class TableSource(Source):
             if count == 0:
                 near = " (no row of the long table names it)" if self.config.layout == "long" else ""
                 raise DataError(
-                    f"{', '.join(self.config.files)}: the column {column.name} has no value in any row{near}; leave it out"
+                    f"{', '.join(self.config.files)}: the column {column.name} has no value in any row{near}; leave it "
+                    "out"
                 )
             if low == high:
                 log.warning("the column %s never changes; it tells an encoder nothing", column.name)

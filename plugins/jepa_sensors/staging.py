@@ -31,6 +31,10 @@ GROUPS = ("files", "tuning", "held_out")
 log = logging.getLogger("jepa")
 
 
+class RepeatedReading(DataError):
+    """A channel has several values at one id and time."""
+
+
 class Database:
     """DuckDB in a scratch folder, where it spills. Use as a context manager."""
 
@@ -256,7 +260,8 @@ class Staging:
         torn = len(pairs) - len(number)
         if torn:
             raise DataError(
-                f"{torn} values of the column {self._config.subject} stand in files of two splits; a subject belongs to one"
+                f"{torn} values of the column {self._config.subject} stand in files of two splits; a subject belongs to "
+                "one"
             )
         return subject
 
@@ -284,7 +289,8 @@ class Staging:
             f"SELECT ranks.rank AS key, own.* EXCLUDE (key) FROM read_parquet({quoted(raw)}) own JOIN ranks USING (key)"
         )
         if self._config.layout == "long":
-            self._refuse_repeated_readings(database, raw)
+            if self._config.repeats == "refuse":
+                self._refuse_repeated_readings(database, raw)
             ranked = self._gathered(ranked)
         database.rows(
             f"COPY (SELECT * FROM ({ranked}) ORDER BY key, time, row) TO {quoted(path)} (FORMAT parquet, CODEC lz4)"
@@ -296,7 +302,11 @@ class Staging:
         """A row for each time of a long table. What is constant is no reading, so it makes no row of its own."""
         static = [number for number, column in enumerate(self.columns) if column.role == "static"]
         listed = ", ".join(map(str, static)) or "-1"
-        readings = [f"max(value) FILTER (channel = {n}) AS v{n}" for n in range(len(self.columns)) if n not in static]
+        readings = [
+            f"{'max' if column.categories else 'avg'}(value) FILTER (channel = {n}) AS v{n}"
+            for n, column in enumerate(self.columns)
+            if n not in static
+        ]
         facts = "".join(f", max(value) FILTER (channel = {n}) AS v{n}" for n in static)
         named = ", ".join(f"v{n}" for n in range(len(self.columns)))
         return f"""
@@ -312,7 +322,10 @@ class Staging:
             SELECT min(last) FROM (SELECT max(row) AS last FROM read_parquet({quoted(raw)})
             WHERE channel NOT IN ({", ".join(static) or "-1"}) GROUP BY key, time, channel HAVING count(*) > 1)""")
         if row is not None:
-            raise DataError(f"{self.files.place(row)}: the channel has another value at the same id and time")
+            raise RepeatedReading(
+                f"{self.files.place(row)}: the channel has another value at the same id and time; keep one of the rows, or "
+                "set source.repeats to mean"
+            )
 
 
 def _coded(block: Block, name: str, column: Column) -> np.ndarray:

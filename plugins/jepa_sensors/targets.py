@@ -111,8 +111,8 @@ def _from_file(name: str, target: FileTarget, config: TableConfig, staged: Stage
         found = found[np.array(places, dtype=np.int64)]
     if len(found) != len(own):
         raise DataError(
-            f"{path} has {len(found)} rows for {len(own)} trajectories; source.outcomes.{name} needs one for each, in the "
-            "order of their ids"
+            f"{path} has {len(found)} rows for {len(own)} trajectories; source.outcomes.{name} needs one for each, in "
+            "the order of their ids"
         )
     outcome = np.full(len(staged.names), np.nan, dtype=np.float32)
     outcome[own] = found
