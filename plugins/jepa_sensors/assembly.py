@@ -96,8 +96,8 @@ class Assembly:
             place = self._staged.files.place
             one, two = sorted(rows.row[again[0] : again[0] + 2].tolist())
             raise DataError(
-                f"{place(two)}: the id and the time are those of {place(one)}; keep one of the rows, name what tells them "
-                "apart in source.id, or set source.repeats to mean"
+                f"{place(two)}: the id and the time are those of {place(one)}; keep one of the rows, name what tells "
+                "them apart in source.id, or set source.repeats to mean"
             )
 
     def _block(self, rows: Rows) -> Trajectories:

@@ -15,7 +15,7 @@ from jepa_sensors.staging import GROUPS, Database, Staged, quoted
 
 _LARGEST = 1 << 24
 """Samples of a trajectory up to which float32 counts them exactly."""
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Cuts:
 
 def seconds_of(staged: Staged, config: TableConfig) -> float:
     """Seconds of one unit of the staged times."""
-    return _SECONDS[config.time_unit] if staged.clock == "number" else 1e-6
+    return SECONDS[config.time_unit] if staged.clock == "number" else 1e-6
 
 
 def width_of(staged: Staged, config: TableConfig) -> float | None:

@@ -203,7 +203,7 @@ def _guess(path: Path, reading: Mapping[str, Any], scans: list[Scan]) -> Guess:
     key = _id([scan for scan in scans if scan.name not in (channel, value)], time)
     if key and not time:
         time = _counter(key, scans)
-    source |= {name: one for name, one in (("id", key), ("time", time)) if one}
+    source |= {name: one for name, one in (("id", key), ("time", time), ("time_unit", _unit(time, by_name))) if one}
     if channel and time:
         names = sorted(by_name[channel].words)
         return Guess(source | {"layout": "long", "channel": channel, "value": value, "states": names}, {})
@@ -241,6 +241,14 @@ def _time(scans: list[Scan]) -> str:
     named = [scan for scan in scans if scan.kind == "time"]
     named += [scan for scan in scans if scan.kind == "number" and _TIME.fullmatch(scan.name)]
     return named[0].name if named else ""
+
+
+def _unit(time: str, scans: Mapping[str, Scan]) -> str:
+    """Unit of a column of numbers, where its name tells."""
+    if not time or scans[time].kind != "number":
+        return ""
+    named = (("min", r"min(ute)?s?"), ("h", r"hours?"), ("d", r"days?"), ("ms", r"ms|milliseconds?"))
+    return next((unit for unit, name in named if re.fullmatch(rf"(.*_)?({name})(_.*)?", time, re.I)), "")
 
 
 def _long(scans: list[Scan], time: str) -> tuple[str, str]:
@@ -285,30 +293,31 @@ def _counter(key: str, scans: list[Scan]) -> str:
 
 
 def _channels(database: Database, staged: Staged) -> Iterator[dict[str, Any]]:
-    """Type, missing share of the samples, and range of every channel."""
+    """Type, missing share of the samples (of the ids, for what is static), and range of every channel."""
     for number, column in enumerate(staged.columns):
         name = f"v{number}"
         ((rows, known, low, high),) = database.rows(
             f"SELECT count(*), count({name}), min({name}), max({name}) FROM read_parquet({quoted(staged.path)})"
         )
         words = bool(column.categories)
+        static, unknown = _as_static(database, staged, name)
         yield {
             "channel": column.name,
-            "role": "static" if _is_static(database, staged, name) else column.role,
+            "role": "static" if static else column.role,
             "type": f"{len(column.categories)} words" if words else "number",
-            "missing": round(1 - known / rows, 6),
+            "missing": round(unknown if static else 1 - known / rows, 6),
             "min": None if words or low is None else float(f"{low:.6g}"),
             "max": None if words or high is None else float(f"{high:.6g}"),
             "constant": "yes" if known and low == high else "",
         }
 
 
-def _is_static(database: Database, staged: Staged, name: str) -> bool:
-    """Whether a channel never changes within an id, but differs between two."""
-    ((changing, values),) = database.rows(f"""
-        SELECT count(*) FILTER (low <> high), count(DISTINCT low) FROM (
+def _as_static(database: Database, staged: Staged, name: str) -> tuple[bool, float]:
+    """Whether a channel never changes within an id, but differs between two; and the share of ids without a value."""
+    ((changing, values, missing),) = database.rows(f"""
+        SELECT count(*) FILTER (low <> high), count(DISTINCT low), 1 - count(low) / count(*) FROM (
         SELECT min({name}) AS low, max({name}) AS high FROM read_parquet({quoted(staged.path)}) GROUP BY key)""")
-    return changing == 0 and values > 1
+    return changing == 0 and values > 1, missing
 
 
 def _lengths(database: Database, staged: Staged) -> list[dict[str, Any]]:

@@ -102,6 +102,8 @@ def header(path: Path, kind: Format, separator: str, columns: Sequence[str]) -> 
         with open_bytes(path) as file:
             lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
             names = _ts_names(lines) if kind == "ts" else _first_row(lines, kind, separator)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text; save it as UTF-8") from error
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read ({type(error).__name__}); copy the file again") from error
     if not names:

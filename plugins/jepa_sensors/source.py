@@ -33,7 +33,7 @@ class TableSource(Source):
 
     The files are read once, typed and checked, into a scratch file, which is brought into the order of trajectory and
     time and read once more. Memory holds a block of rows (or one trajectory, if that is more) and a few numbers a
-    trajectory. Values stay in their units: the encoders over channels fit means and scales on the train split.
+    trajectory. Values keep their units: the encoders over channels fit means and scales on the train split.
     """
 
     def __init__(self, config: TableConfig) -> None:

@@ -260,8 +260,8 @@ class Staging:
         torn = len(pairs) - len(number)
         if torn:
             raise DataError(
-                f"{torn} values of the column {self._config.subject} stand in files of two splits; a subject belongs to "
-                "one"
+                f"{torn} values of the column {self._config.subject} stand in files of two splits; a subject belongs "
+                "to one"
             )
         return subject
 
@@ -323,7 +323,7 @@ class Staging:
             WHERE channel NOT IN ({", ".join(static) or "-1"}) GROUP BY key, time, channel HAVING count(*) > 1)""")
         if row is not None:
             raise RepeatedReading(
-                f"{self.files.place(row)}: the channel has another value at the same id and time; keep one of the rows, or "
+                f"{self.files.place(row)}: the channel has another value at the same id and time; keep one row, or "
                 "set source.repeats to mean"
             )
 

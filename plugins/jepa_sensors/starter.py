@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jepa_sensors.cutting import SECONDS
+
 _IRREGULAR = 0.05
 """Share of irregular intervals from which on steps are cut by time."""
 _LONGEST = 500
-"""Steps of a trajectory that a starter recipe aims to stay below."""
+"""Steps of a trajectory that a starter recipe aims not to exceed."""
 _WIDTH = 120
 
 
@@ -43,7 +45,10 @@ def _step(source: Mapping[str, Any], lengths: Mapping[str, Any], sampling: Mappi
     lines = []
     repeated = "layout" not in source and sampling is not None and sampling["repeated times"] > 0
     if sampling and sampling["median"] > 0 and (repeated or sampling["irregular"] > _IRREGULAR):
-        lines.append(f"  step: {{seconds: {sampling['median'] * samples:g}}}     # the median interval")
+        seconds = (
+            sampling["median"] * samples * (1 if sampling["unit"] == "s" else SECONDS[source.get("time_unit", "s")])
+        )
+        lines.append(f"  step: {{seconds: {seconds:g}}}     # the median interval")
     elif samples > 1:
         lines.append(f"  step: {{samples: {samples}}}")
     if repeated:
