@@ -23,6 +23,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pluggy
@@ -112,12 +113,32 @@ class Component:
             ) from error
 
 
+@dataclass(frozen=True)
+class FileDescription:
+    """What a plugin finds in a file of raw data.
+
+    page: what there is to say, in the order in which it is said: plain values, and tables as lists of rows with equal
+    keys. No identifier, no text and no time of a record. recipe: a recipe to start from, as YAML that validates and
+    runs.
+    """
+
+    page: Mapping[str, Any]
+    recipe: str
+
+
 class Hooks:
     """What a plugin may implement. Every hook is optional and takes any subset of the arguments given here."""
 
     @hookspec
     def jepa_components(self) -> Iterable[Component]:
         """The components that this plugin brings."""
+
+    @hookspec(firstresult=True)
+    def jepa_describe_file(self, path: Path) -> FileDescription | None:
+        """What is in a file of raw data; None for a file of a kind that this plugin does not read. Reads no model.
+
+        Raises DataError if the file is of its kind and breaks its contract.
+        """
 
     @hookspec
     def jepa_run_started(self, run: Run) -> None:

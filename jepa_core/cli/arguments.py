@@ -88,9 +88,10 @@ def _parser() -> argparse.ArgumentParser:
         _recipe_arguments(sub)
         _json_argument(sub)
     inspect = add(
-        "inspect", reading.inspect, "what is in a store: counts, channels, missingness, lengths, splits, attrition"
+        "inspect", reading.inspect, "what is in a store, or in a file of raw data that an installed plugin can read"
     )
-    inspect.add_argument("store", type=Path, metavar="STORE", help="folder of a store, or of a run")
+    inspect.add_argument("path", type=Path, metavar="PATH", help="folder of a store or of a run, or a file of raw data")
+    inspect.add_argument("--write", type=Path, metavar="RECIPE", help="write a recipe to start from (of a file)")
     _json_argument(inspect)
     ls = add("ls", reading.ls, "list recipes and components")
     kinds = ["all", "recipes", "sources", "encoders", "predictors", "phases", "regularizers", "evaluators"]

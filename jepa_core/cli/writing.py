@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jepa_core.cli.common import installed_registry, load, print_page
+from jepa_core.cli.common import installed_registry, load, print_page, write_new
 from jepa_core.errors import Preempted
 
 log = logging.getLogger("jepa")
@@ -123,17 +123,13 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 def cp(arguments: argparse.Namespace) -> None:
     """Copy a shipped recipe to a file that does not exist yet."""
-    from jepa_core.errors import RecipeError
     from jepa_core.recipe import find_recipe
 
     source = find_recipe(arguments.recipe)
     destination: Path = arguments.destination
     if destination.is_dir():
         destination = destination / source.name
-    if destination.exists():
-        raise RecipeError(f"{destination} exists already and is left as it is; name another file")
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    destination.write_bytes(source.read_bytes())
+    write_new(destination, source.read_bytes())
     print(destination)
 
 
