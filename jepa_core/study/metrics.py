@@ -21,7 +21,7 @@ from jepa_core.statistics import bootstrap_subjects
 
 @dataclass(frozen=True)
 class Name:
-    """What a metric is called. at: its place on an axis, such as a horizon. headline: on the first screen of reports."""
+    """What a metric is called. at: its place on an axis, such as a horizon."""
 
     evaluator: str
     metric: str

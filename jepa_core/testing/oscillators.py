@@ -50,7 +50,7 @@ class _TinyEncoderConfig(EncoderConfig):
     def latent_dim(self) -> int:
         return self.width
 
-    def activation_bytes(self, items: int, training: bool) -> int:
+    def activation_bytes(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
         return items * 4 * (HIDDEN + self.width)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from jepa_core.contracts import Batch, Evaluation, Evaluator, Phase
 from jepa_core.findings import Column, Findings, Headline, Table
