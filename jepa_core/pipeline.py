@@ -165,9 +165,11 @@ def _training_windows(run: Run, dataset: Dataset) -> Windows:
 
 
 def save_model(run: Run, learner: Learner) -> None:
-    """Write the trained weights (encoder, target, predictor) as `model.safetensors`."""
+    """Write the trained weights (encoder, target, predictor) as `model.safetensors`, and the encoder's own form of its
+    weights into `encoder/`."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in learner.weights()}
     write_atomically(run.folder / "model.safetensors", save(tensors))
+    learner.encoder.export(run.folder / "encoder")
 
 
 # --- evaluation -------------------------------------------------------------------------------------------------------
