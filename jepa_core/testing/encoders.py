@@ -162,7 +162,8 @@ def check_size_reported(bench: Bench) -> None:
     )
     for training in (False, True):
         require(
-            bench.encoder_config.activation_bytes(ITEMS, training) > 0, "activation_bytes() must estimate some bytes"
+            bench.encoder_config.activation_bytes(ITEMS, training, bench.shape) > 0,
+            "activation_bytes() must estimate some bytes",
         )
 
 
