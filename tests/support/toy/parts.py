@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from jepa_core.contracts import Batch, Evaluation, Evaluator, Phase
 from jepa_core.findings import Column, Findings, Headline, Table
@@ -14,7 +14,7 @@ from jepa_core.testing.oscillator_parts import Oscillators as ToySource
 from jepa_core.testing.oscillator_parts import TinyChannels as ToyEncoder
 from jepa_core.testing.oscillator_parts import TinyRecurrent as ToyPredictor
 
-__all__ = ["ToyEncoder", "ToyEvaluator", "ToyFit", "ToyPredictor", "ToySource", "ToyTrain"]
+__all__ = ["ToyDisposable", "ToyEncoder", "ToyEvaluator", "ToyFit", "ToyPredictor", "ToySource", "ToyTrain"]
 
 
 def l1(predicted: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:

@@ -26,6 +26,6 @@ class MyComponentConfig(EncoderConfig):
         count = (inputs + 1) * self.hidden + (self.hidden + 1) * self.width
         return ModelSize(parameters=count, trainable=count)
 
-    def activation_bytes(self, items: int, training: bool) -> int:
+    def activation_bytes(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
         """What a pass keeps of every item, in float32."""
         return 4 * items * (2 * self.hidden + self.width)
