@@ -256,7 +256,7 @@ def check_targets_never_rendered(bench: Bench) -> None:
         require(_equal(whole, other), f"{modality}: items change with labels or outcomes; render events alone")
 
 
-def check_identifiers_stay_private(bench: Bench) -> None:
+def check_identifiers_kept_private(bench: Bench) -> None:
     """No identifier of a subject or trajectory stands in a log, in what is recorded about the store, or in an item."""
     heard = io.StringIO()
     handler, logger = logging.StreamHandler(heard), logging.getLogger()
