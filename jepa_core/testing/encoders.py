@@ -167,6 +167,12 @@ def check_size_reported(bench: Bench) -> None:
         )
 
 
+def check_offers_are_methods(bench: Bench) -> None:
+    """What the config `offers`, the encoder has as methods: phases that need it are let through by the config alone."""
+    lacking = [name for name in sorted(bench.encoder_config.offers) if not callable(getattr(bench.encoder, name, None))]
+    require(not lacking, f"the config offers {', '.join(lacking)}, and the encoder has no such method; define it")
+
+
 def check_trainable_params_get_gradients(bench: Bench) -> None:
     """Every parameter that requires a gradient after construction gets one: these are optimized, averaged into the
     target and checkpointed."""

@@ -14,7 +14,7 @@ from jepa_core.testing.oscillator_parts import Oscillators as ToySource
 from jepa_core.testing.oscillator_parts import TinyChannels as ToyEncoder
 from jepa_core.testing.oscillator_parts import TinyRecurrent as ToyPredictor
 
-__all__ = ["ToyEncoder", "ToyEvaluator", "ToyFit", "ToyPredictor", "ToySource", "ToyTrain"]
+__all__ = ["ToyDisposable", "ToyEncoder", "ToyEvaluator", "ToyFit", "ToyPredictor", "ToySource", "ToyTrain"]
 
 
 def l1(predicted: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
