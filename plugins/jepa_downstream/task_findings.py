@@ -19,7 +19,6 @@ from jepa_core.findings import (
     Verdict,
 )
 from jepa_core.trajectories import SPLITS
-from jepa_downstream.config import EventTask
 from jepa_downstream.measures import UNSTABLE, Estimate, Estimates, calibration
 from jepa_downstream.results import Announced, Measured, Result, Unmeasured
 from jepa_downstream.subgroups import FEWEST
@@ -58,7 +57,7 @@ def describe(
     if kinds["regression"]:
         names = VALUES + (ASYMMETRIC if any("score_sum" in _estimates(one) for one in results) else ())
         tables += _score_tables(kinds["regression"], config, names, "values", "Values")
-    if any(isinstance(task.config, EventTask) for task in tasks):
+    if any(task.config.event for task in tasks):
         tables.append(_events_table(results, config))
     if groups:
         tables.append(_subgroups_table(results))
@@ -139,7 +138,7 @@ def _events_table(results: list[Result], config: PredictionTasksConfig) -> Table
         Column("lead_median", "steps"), Column("lead_quartile_1", "steps"), Column("lead_quartile_3", "steps"),
         Column("events", digits=7), Column("caught", digits=7), Column("alarms", digits=7), Column("remark"),
     ]  # fmt: skip
-    rows = [_event_cells(one, config) for one in results if isinstance(one.task.config, EventTask)]
+    rows = [_event_cells(one, config) for one in results if one.task.config.event]
     alarms = config.alarms
     note = (
         f"Threshold: chosen on tuning to catch most events while {100 * alarms.precision:.3g} % of alarms are true. "
@@ -242,10 +241,9 @@ def _remark(one: Result) -> str:
     """Why something is null, or what must be known to read it."""
     if isinstance(one.found, Unmeasured):
         return one.found.reason
-    estimates = one.found.estimates
-    if "auroc" in estimates and estimates["auroc"].value is None:
-        return _one_class(one.rows.truth)
-    return _unstable(estimates) or ("scores are constant" if one.found.is_constant else "")
+    one_class = _one_class(one.rows.truth) if one.task.task.kind == "binary" else ""
+    constant = "scores are constant" if one.found.is_constant else ""
+    return "; ".join(part for part in (one_class, _unstable(one.found.estimates), constant) if part)
 
 
 def _one_class(truth: np.ndarray) -> str:
@@ -288,6 +286,8 @@ def _mean_auroc(main: list[Result]) -> Headline:
     low, high = (mean := _mean(known)).bounds
     note = f"of {len(known)} of {len(tasks)} tasks, the others have one class" if len(known) < len(tasks) else ""
     note = note or (f"of {len(tasks)} tasks" if len(tasks) > 1 else "")
+    if low is None:
+        note += "; no interval: too few positives in some task"
     return Headline(label, mean.value, "", low, high, _subjects(tasks), note=note)
 
 
