@@ -53,10 +53,10 @@ class TaskConfig(Config):
             raise ValueError(f"a task has one of the keys {', '.join(BELONGS)}; this one has {len(sorts)} of them")
         stray = self.model_fields_set - {*sorts, "name", *BELONGS[sorts[0]]}
         if stray:
-            raise ValueError(f"a task of an {sorts[0]} has no key {', '.join(sorted(stray))}")
+            raise ValueError(f"a task of the sort {sorts[0]} has no key {', '.join(sorted(stray))}")
         needed = NEEDS.get(sorts[0])
         if needed and getattr(self, needed) is None:
-            raise ValueError(f"a task of an {sorts[0]} needs the key {needed}")
+            raise ValueError(f"a task of the sort {sorts[0]} needs the key {needed}")
         return self
 
     @property
@@ -106,9 +106,7 @@ class AlarmsConfig(Config):
 class PredictionTasksConfig(EvaluatorConfig):
     """Heads on frozen latents: fitted on train, selected on tuning, measured once on the split, beside floors."""
 
-    tasks: tuple[TaskConfig, ...] = Field(
-        min_length=1, description="what is predicted, each task with heads of its own"
-    )
+    tasks: tuple[TaskConfig, ...] = Field(description="what is predicted, each task with heads of its own")
     methods: tuple[MethodName, ...] = Field(
         ("latents", "latents_and_rollout", "untrained_latents", "train_mean", "last_value"),
         min_length=1,
@@ -132,7 +130,7 @@ class PredictionTasksConfig(EvaluatorConfig):
     )
     rollout_context: Positive | None = Field(
         None,
-        description="steps that the predictor sees before it rolls out; all that a training window has room for if null",
+        description="steps that the predictor sees before it rolls out; all that fit a training window if null",
     )
     train_rows: int = Field(
         50_000, gt=0, description="most rows of a split that heads are fitted and selected on; more are drawn at random"

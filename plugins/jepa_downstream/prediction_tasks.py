@@ -11,7 +11,7 @@ import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.findings import Findings
-from jepa_downstream.alarms import choose_threshold, event_estimates, raise_alarms
+from jepa_downstream.alarms import Events, choose_threshold, event_estimates, raise_alarms
 from jepa_downstream.baselines import BASELINES
 from jepa_downstream.floors import LastValue, TrainMean
 from jepa_downstream.latent_methods import LatentMethods
@@ -87,13 +87,16 @@ class PredictionTasks(Evaluator):
         if task.config.event is None:
             return None
         alarms, tuning = self.config.alarms, task.splits["tuning"]
-        threshold = choose_threshold(
-            tuning, task.ahead["tuning"], np.asarray(fitted.scores(tuning)), alarms.precision, alarms.silence,
-            alarms.thresholds,
-        ) if len(tuning) else None  # fmt: skip
+        threshold = None
+        if len(tuning):
+            announced = Events.of(tuning, task.ahead["tuning"])
+            threshold = choose_threshold(
+                tuning, announced, fitted.scores(tuning), alarms.precision, alarms.silence, alarms.thresholds
+            )
         if threshold is None:
             return Announced(None, None, {})
-        raised = raise_alarms(rows, task.ahead[self.config.split], score, threshold, alarms.silence)
+        events = Events.of(rows, task.ahead[self.config.split])
+        raised = raise_alarms(rows, events, score, threshold, alarms.silence)
         return Announced(threshold, raised, event_estimates(rows, raised, draws))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -327,13 +327,14 @@ def _verdicts(results: list[Result], config: PredictionTasksConfig) -> list[Verd
 
 
 def _verdict_on_training(gains: list[Estimate]) -> list[Verdict]:
-    bounds = [gain.bounds for gain in gains]
+    """On how many tasks the interval of the gain lies on one side of 0, of those that have an interval."""
+    bounds = [gain.bounds for gain in gains if gain.bounds[0] is not None]
+    if not bounds:
+        return []
     better = sum(low is not None and low > 0 for low, _ in bounds)
     worse = sum(high is not None and high < 0 for _, high in bounds)
-    if not gains:
-        return []
-    level = "good" if better > worse else "warning"
-    text = f"Latents beat those of the untrained encoder on {better} of {len(gains)} tasks, and lose on {worse}"
+    text = f"Latents beat those of the untrained encoder on {better} of {len(bounds)} tasks and lose on {worse}"
+    level: Literal["good", "warning"] = "good" if better > worse else "warning"
     return [Verdict(level, f"{text} (AUROC, 95 % interval of the difference on one side of 0).")]
 
 
