@@ -272,23 +272,30 @@ def _headlines(results: list[Result]) -> list[Headline]:
         if one.task.task.kind == "regression":
             estimate = _estimates(one).get("rmse", Estimate(None, np.full(1, np.nan)))
             low, high = estimate.bounds
-            label = f"RMSE of {one.task.task.name.replace('_', ' ')}"
+            label = f"RMSE of {_words(one)}"
             found.append(Headline(label, estimate.value, "", low, high, _subjects([one]), note=_remark(one)))
     return found
 
 
 def _mean_auroc(main: list[Result]) -> Headline:
     tasks = [one for one in main if one.task.task.kind == "binary"]
-    known = [estimate for one in tasks if (estimate := _estimates(one).get("auroc")) and estimate.value is not None]
-    label = "mean AUROC of latents" if len(tasks) > 1 else f"AUROC of {tasks[0].task.task.name.replace('_', ' ')}"
+    known = [one for one in tasks if (auroc := _estimates(one).get("auroc")) and auroc.value is not None]
+    label = "mean AUROC of latents" if len(tasks) > 1 else f"AUROC of {_words(tasks[0])}"
     if not known:
         return Headline(label, None, n=_subjects(tasks), note=_remark(tasks[0]))
-    low, high = (mean := _mean(known)).bounds
-    note = f"of {len(known)} of {len(tasks)} tasks, the others have one class" if len(known) < len(tasks) else ""
-    note = note or (f"of {len(tasks)} tasks" if len(tasks) > 1 else "")
-    if low is None:
-        note += "; no interval: too few positives in some task"
+    low, high = (mean := _mean([_estimates(one)["auroc"] for one in known])).bounds
+    parts = [
+        f"of {len(known)} of {len(tasks)} tasks" if len(tasks) > 1 else "",
+        _positives([int(one.rows.truth.sum()) for one in known]),
+        "too few for an interval" if low is None else "",
+    ]
+    note = "; ".join(part for part in parts if part)
     return Headline(label, mean.value, "", low, high, _subjects(tasks), note=note)
+
+
+def _positives(counts: list[int]) -> str:
+    least, most = min(counts), max(counts)
+    return f"{least:,} to {most:,} positive rows each" if least < most else f"{most:,} positive rows"
 
 
 def _gains(results: list[Result]) -> list[Estimate]:
@@ -316,14 +323,18 @@ def _verdicts(results: list[Result], config: PredictionTasksConfig) -> list[Verd
         text = f"The {split} rows belong to {subjects} subjects: too few to rank methods."
         verdicts.append(Verdict("warning", text))
     main = [one for one in results if one.method == MAIN]
-    constant = [one.task.task.name for one in main if isinstance(one.found, Measured) and one.found.is_constant]
+    constant = [_words(one) for one in main if isinstance(one.found, Measured) and one.found.is_constant]
     if constant:
         verdicts.append(Verdict("bad", f"Heads on the latents give one constant score for {', '.join(constant)}."))
-    undefined = [one.task.task.name for one in main if _remark(one).startswith(("all ", "the "))]
+    undefined = [_words(one) for one in main if _remark(one).startswith(("all ", "the "))]
     if undefined:
         text = f"Not measured, for want of rows of both classes: {', '.join(undefined)}."
         verdicts.append(Verdict("warning", text))
     return verdicts + _verdict_on_training(_gains(results))
+
+
+def _words(one: Result) -> str:
+    return one.task.task.name.replace("_", " ")
 
 
 def _verdict_on_training(gains: list[Estimate]) -> list[Verdict]:
