@@ -324,6 +324,9 @@ class Evaluator(ABC):
     def __init__(self, config: Any) -> None:
         self.config = config
 
+    def check(self, dataset: Dataset) -> None:  # noqa: B027 - most evaluators read nothing that may be missing
+        """Called before training. Raises DataError if the data have not what the recipe asks for, such as a label."""
+
     @abstractmethod
     def evaluate(self, evaluation: Evaluation) -> Findings:
         """Findings, a function of the learner, the data and the seed alone. Intervals resample subjects; n stands

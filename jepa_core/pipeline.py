@@ -44,6 +44,8 @@ def execute(run: Run) -> None:
     hook = run.registry.manager.hook
     with run.locked(), disk_errors(run.folder):
         dataset = prepare(run)
+        for use in run.recipe.evaluators:
+            use.build().check(dataset)
         learner, untrained = build_learner(run, dataset)
         hook.jepa_run_started(run=run)
         train(run, learner)
