@@ -26,8 +26,8 @@ from torch.nn import functional as F
 from transformers import Qwen3Config as BackboneConfig
 from transformers import Qwen3Model
 
-from jepa_qwen3.config import Qwen3Config, RandomQwen3Config
-from jepa_qwen3.encoder import Qwen3Encoder
+from jepa_text.config import Qwen3Config, RandomQwen3Config
+from jepa_text.encoder import Qwen3Encoder
 
 TOLERANCE = 1e-5
 NAIVE_BATCH = 32

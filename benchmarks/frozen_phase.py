@@ -92,7 +92,7 @@ class Prepared:
 
 def alone(prepared: Prepared, learner: Learner, stage: Stage) -> None:
     """The phase's own steps and nothing around them."""
-    optimizer = make_optimizer(learner, stage.config)
+    optimizer = make_optimizer(learner, stage)
     for batch in prepared.batches:
         loss = torch.stack(list(stage.phase.loss(prepared, batch, torch.Generator()).values())).sum()
         loss.backward()

@@ -1,9 +1,9 @@
 """Checkpoints: everything that lives long, written atomically, safe to load.
 
 A checkpoint is a folder `checkpoints/<total step>-<phase index>` with two files: `state.safetensors` (weights of
-encoder, target and predictor; the optimizer's moments; a phase's own tensors) and `position.json` (where in the
-curriculum, and the digest of the tensors). It is written under another name, flushed, and renamed, so it is whole or it
-is not there; the one before it is removed only afterwards. Random states need no place in it: see `Phase.loss`.
+encoder, target and predictor; the optimizer's moments; a phase's own tensors and module) and `position.json` (where in
+the curriculum, and the digest of the tensors). It is written under another name, flushed, and renamed, so it is whole
+or it is not there; the one before it is removed only afterwards. Random states need no place in it: see `Phase.loss`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from jepa_core.curriculum import Progress, make_optimizer
+from jepa_core.curriculum import Progress, begin_stage
 from jepa_core.errors import DataError, RunError, UnsafeArtefactError
 from jepa_core.files import disk_errors, sync_folder, write_json
 
@@ -100,7 +100,10 @@ def _tensors(progress: Progress, stage_done: bool) -> Iterator[tuple[str, Tensor
     yield from ((f"weights.{name}", value) for name, value in progress.learner.weights())
     if stage_done:
         return
-    yield from ((f"phase.{name}", value) for name, value in progress.stage.phase.state_dict().items())
+    phase = progress.stage.phase
+    yield from ((f"phase.{name}", value) for name, value in phase.state_dict().items())
+    if phase.module is not None:
+        yield from ((f"module.{name}", value) for name, value in phase.module.state_dict().items())
     for number, state in (progress.optimizer.state_dict()["state"] if progress.optimizer else {}).items():
         yield from ((f"optimizer.{number}.{name}", value) for name, value in state.items())
 
@@ -110,9 +113,11 @@ def _load(progress: Progress, tensors: dict[str, Tensor], position: dict[str, in
     try:
         progress.learner.load_weights(_part(tensors, "weights"))
         if progress.step:
-            progress.stage.phase.load_state_dict(_part(tensors, "phase"))
-            progress.learner.begin(progress.stage.config.trains)
-            progress.optimizer = make_optimizer(progress.learner, progress.stage.config)
+            begin_stage(progress)
+            phase = progress.stage.phase
+            phase.load_state_dict(_part(tensors, "phase"))
+            if phase.module is not None:
+                phase.module.load_state_dict(_part(tensors, "module"))
             _load_optimizer(progress.optimizer, _part(tensors, "optimizer"))
     except (KeyError, RuntimeError) as error:
         raise DataError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -77,10 +77,27 @@ class SourceConfig(Config):
         raise NotImplementedError
 
 
+LatentNorm = Annotated[
+    Literal["layer", "none"],
+    Field(
+        description="`layer` puts a LayerNorm without parameters on the latent: a distance in latent units then means "
+        "the same for every model and phase, and shrinking lowers no loss; `none` keeps the encoder's own output"
+    ),
+]
+"""What `jepa_core.latent_norm` does to a latent."""
+
+
 class EncoderConfig(Config):
     """Config of an Encoder."""
 
     modality: ClassVar[Modality]
+    offers: ClassVar[frozenset[str]] = frozenset()
+    """What the encoder can do besides encoding, by method; see `jepa_core.contracts.LanguageEncoder`."""
+    size_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that `match` may set to reach a number of parameters: whole numbers from 1, of which more is never fewer
+    parameters; the coarsest first. Empty if the encoder cannot be sized to another."""
+    latent_key: ClassVar[str] = ""
+    """Key that sets the size of a latent, where one does."""
 
     @property
     def latent_dim(self) -> int:
@@ -91,9 +108,18 @@ class EncoderConfig(Config):
         """Parameters of the encoder. shape: of the items it will encode; None for texts."""
         raise NotImplementedError
 
-    def activation_bytes(self, items: int, training: bool) -> int:
+    def activation_bytes(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
         """Estimated peak bytes of activations when `items` distinct steps are encoded at once."""
         raise NotImplementedError
+
+    def flops(self, items: int, training: bool, shape: ItemShape | None = None) -> int | None:
+        """Estimated floating-point operations of encoding `items` items: two for each multiply-add of a matrix product,
+        none for anything else. None if the encoder makes no estimate.
+
+        training: with the backward pass, which costs one forward pass for the gradients of what layers read and one for
+        those of the weights that train.
+        """
+        return None
 
 
 class PredictorConfig(Config):
@@ -111,6 +137,11 @@ class PredictorConfig(Config):
     def activation_bytes(self, windows: int, steps: int, latent_dim: int) -> int:
         """Estimated peak bytes of activations of one training step on `windows` windows of `steps` steps."""
         raise NotImplementedError
+
+    def flops(self, windows: int, steps: int, latent_dim: int, training: bool) -> int | None:
+        """Estimated floating-point operations of one pass over `windows` windows of `steps` steps, counted as an
+        encoder's are; None if the predictor makes no estimate."""
+        return None
 
 
 class OptimizerConfig(Config):
@@ -152,11 +183,17 @@ class PhaseConfig(Config):
     trains: ClassVar[frozenset[Module]] = frozenset()
     updates: ClassVar[str] = ""
     """What the phase changes besides its trained modules, in a few words (such as "target")."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """What the encoder must offer; a recipe whose encoder does not is refused before anything is built."""
 
     steps: int = Field(0, ge=0, description="optimizer steps; a phase of 0 steps acts only at its end")
     batch_size: int = Field(16, gt=0, description="windows in a batch")
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+
+    def module_size(self, latent_dim: int) -> ModelSize | None:
+        """Parameters of the module that `Phase.build_module` makes for latents of size D; None if it makes none."""
+        return None
 
 
 class EvaluatorConfig(Config):

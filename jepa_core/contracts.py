@@ -16,7 +16,7 @@ shape is the `ItemShape` of what it encodes (None for texts), and a predictor as
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -116,8 +116,7 @@ class Source(ABC):
         """
 
     def declare(self, channels: Sequence[Channel]) -> None:  # noqa: B027 - a source may know its channels by itself
-        """Take up the store's channels, which the events of `render` point into; called once before the first
-        `render`."""
+        """Take up the store's channels, which the events of `render` point into; called before the first `render`."""
 
     @abstractmethod
     def render(self, trajectories: Trajectories, modality: str) -> Rendered:
@@ -127,6 +126,48 @@ class Source(ABC):
     def rendering_fingerprint(self, modality: str) -> str:
         """Digest of everything besides the store that `render` depends on; a change makes the dataset render again."""
         return modality
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What a source found while staging. partitions: how many there are, a function of the data and the options alone.
+    channels: of the store. records: tables about how it was built; see `StoreWriter.record`."""
+
+    partitions: int
+    channels: list[Channel]
+    records: dict[str, list[dict[str, str | int | float]]]
+
+
+class PartitionedSource(Source):
+    """A source whose trajectories can be made a partition at a time, in any order, by any number of processes.
+
+    The framework keeps what is finished, so that an interrupted build goes on from there; the store is the partitions
+    in their order, whoever made them. Instances can be pickled.
+    """
+
+    @abstractmethod
+    def stage(self, scratch: Path) -> Staged:
+        """Read the raw data once, and put into the empty folder `scratch` all that partitions are made of.
+
+        Raises DataError if the data break their contract.
+        """
+
+    @abstractmethod
+    def partition(self, scratch: Path, number: int) -> Iterator[Trajectories]:
+        """Blocks of one partition, from what was staged, in memory that does not grow with the number of partitions.
+
+        `declare` is called before. `scratch` is only read: other processes read it at the same time.
+        """
+
+    def build(self, writer: StoreWriter, scratch: Path) -> None:
+        staged = self.stage(scratch)
+        writer.channels(staged.channels)
+        self.declare(staged.channels)
+        for number in range(staged.partitions):
+            for block in self.partition(scratch, number):
+                writer.append(block)
+        for name, rows in staged.records.items():
+            writer.record(name, rows)
 
 
 class Encoder(nn.Module, ABC):
@@ -153,6 +194,19 @@ class Encoder(nn.Module, ABC):
     def forward(self, items: Items) -> Tensor:
         """Encode items: (N, D) float32. An item's latent must not depend on the items beside it by more than
         rounding."""
+
+
+class LanguageEncoder(Encoder):
+    """An encoder of texts that can also train as a language model. Its config says so: `next_token_loss` in `offers`.
+
+    A phase reaches it by `learner.next_token_loss(batch)` and has `next_token_loss` in its config's `needs`; a recipe
+    that puts such a phase on another encoder is refused when it is validated.
+    """
+
+    @abstractmethod
+    def next_token_loss(self, items: Sequence[str]) -> Tensor:
+        """Mean cross-entropy, a scalar in nats, of every token of the texts but their first, given those before it in
+        the same text. 0 if no text has two tokens."""
 
 
 class Predictor(nn.Module, ABC):
@@ -185,12 +239,24 @@ class Phase(ABC):  # noqa: B024 - a phase without steps needs no loss
                 predicted = learner.predictor(latents).next_states
                 return {"prediction": masked_l1(predicted[:, :-1], latents.states[:, 1:], latents.mask[:, 1:])}
 
-    What a learner offers: `latents(batch)`, `target_states(batch)` (no gradient), `predictor`, `update_target(tau)`,
-    `sync_target()`.
+    What a learner offers: `latents(batch)`, `target_states(batch)` and `target_latents(batch)` (no gradient),
+    `predictor`, `update_target(tau)`, `sync_target()`.
     """
+
+    module: nn.Module | None = None
+    """What `build_module` made, while the phase runs."""
 
     def __init__(self, config: Any) -> None:
         self.config = config
+
+    def build_module(self, latent_dim: int) -> nn.Module | None:
+        """A module that only this phase needs, such as a predictor that is thrown away after it; none by default.
+
+        The loop builds it when the phase begins, with torch seeded from (seed, phase name), keeps it as `self.module`,
+        trains it with the settings of the predictor, has its state in checkpoints, and drops it when the phase is done.
+        The config's `module_size` counts its parameters.
+        """
+        return None
 
     def loss(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Terms of the loss, each a scalar; the loop minimises their sum.

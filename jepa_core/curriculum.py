@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jepa_core.config import OptimizerConfig, PhaseConfig, ScheduleConfig
+from jepa_core.config import PhaseConfig, ScheduleConfig
 from jepa_core.contracts import Phase, Regularizer
 from jepa_core.errors import RunError
 from jepa_core.learner import Learner
@@ -40,12 +40,14 @@ class Stage:
 class Progress:
     """Where the curriculum is.
 
-    index: number of the stage. step: optimizer steps done in it. terms: loss terms of the last step, tensors on the
-    device. optimizer: of the stage. finite: scalar bool tensor, false once a loss was not finite.
+    seed: of every draw. index: number of the stage. step: optimizer steps done in it. terms: loss terms of the last
+    step, tensors on the device. optimizer: of the stage. first_bad_step: scalar tensor, the first step of the stage
+    whose loss was not finite, -1 while there is none.
     """
 
     stages: Sequence[Stage]
     learner: Learner
+    seed: int = 0
     index: int = 0
     step: int = 0
     terms: dict[str, Tensor] = field(default_factory=dict)
@@ -93,21 +95,20 @@ def run_curriculum(
 ) -> None:
     """Run the stages in order. `restore` may set the progress to where an earlier run stopped, its optimizer
     included."""
-    progress = Progress(stages, learner)
+    progress = Progress(stages, learner, seed)
     restore(progress)
     for index in range(progress.index, len(stages)):
         if index != progress.index:
             progress.index, progress.step, progress.optimizer = index, 0, None
-        _run_stage(progress, windows, seed, listener)
+        _run_stage(progress, windows, listener)
 
 
-def _run_stage(progress: Progress, windows: Windows, seed: int, listener: Listener) -> None:
-    stage, learner = progress.stage, progress.learner
+def _run_stage(progress: Progress, windows: Windows, listener: Listener) -> None:
+    stage, learner, seed = progress.stage, progress.learner, progress.seed
     config = stage.config
-    learner.begin(config.trains)
+    if progress.optimizer is None:
+        begin_stage(progress)
     progress.first_bad_step = torch.tensor(-1, device=learner.device)
-    if progress.optimizer is None and config.steps:
-        progress.optimizer = make_optimizer(learner, config)
     listener.phase_started(progress)
     order = WindowOrder(len(windows), config.batch_size, seed, stage.name)
     while progress.step < config.steps:
@@ -118,7 +119,7 @@ def _run_stage(progress: Progress, windows: Windows, seed: int, listener: Listen
             terms = stage.phase.loss(learner, batch, generator) | _regularization(stage, learner, batch)
             loss = torch.stack([term.float() for term in terms.values()]).sum()
         loss.backward()
-        _clip(learner, config.optimizer)
+        _clip(learner, stage)
         progress.optimizer.step()
         progress.optimizer.zero_grad()
         stage.phase.after_step(learner)
@@ -127,7 +128,20 @@ def _run_stage(progress: Progress, windows: Windows, seed: int, listener: Listen
         progress.step += 1
         listener.step_ended(progress)
     stage.phase.finish(learner)
+    stage.phase.module = None
     listener.phase_ended(progress)
+
+
+def begin_stage(progress: Progress) -> None:
+    """Set what trains in the stage, and build its phase's own module and its optimizer."""
+    stage, learner = progress.stage, progress.learner
+    learner.begin(stage.config.trains)
+    if not stage.config.steps:
+        return
+    _seed_step(progress.seed, f"{stage.name}.module", 0)  # no phase can be called that: names have no dot
+    module = stage.phase.build_module(learner.encoder.latent_dim)
+    stage.phase.module = None if module is None else module.to(learner.device)
+    progress.optimizer = make_optimizer(learner, stage)
 
 
 def _regularization(stage: Stage, learner: Learner, batch: object) -> dict[str, Tensor]:
@@ -150,9 +164,12 @@ def _first_bad(first_bad: Tensor, loss: Tensor, step: int) -> Tensor:
     return torch.where((first_bad < 0) & ~torch.isfinite(loss), step, first_bad)
 
 
-def _clip(learner: Learner, config: OptimizerConfig) -> None:
+def _clip(learner: Learner, stage: Stage) -> None:
+    config, module = stage.config.optimizer, stage.phase.module
     nn.utils.clip_grad_norm_(learner.encoder_parameters().values(), config.encoder_clip)
     nn.utils.clip_grad_norm_(learner.predictor.parameters(), config.predictor_clip)
+    if module is not None:
+        nn.utils.clip_grad_norm_(module.parameters(), config.predictor_clip)
 
 
 def _set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
@@ -170,15 +187,18 @@ def schedule_factor(config: ScheduleConfig, step: int, steps: int) -> float:
     return config.final + (1.0 - config.final) * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
-def make_optimizer(learner: Learner, config: PhaseConfig) -> torch.optim.Optimizer:
-    """AdamW over the modules that the phase trains; weight decay falls on the weights of linear and convolution layers
-    alone."""
+def make_optimizer(learner: Learner, stage: Stage) -> torch.optim.Optimizer:
+    """AdamW over the modules that the phase trains, its own with them; weight decay falls on the weights of linear and
+    convolution layers alone."""
+    config, own = stage.config, stage.phase.module
     settings = config.optimizer
     modules: list[tuple[nn.Module, list[nn.Parameter], float]] = []
     if "encoder" in config.trains:
         modules.append((learner.encoder, list(learner.encoder_parameters().values()), settings.encoder_lr))
     if "predictor" in config.trains:
         modules.append((learner.predictor, list(learner.predictor.parameters()), settings.predictor_lr))
+    if own is not None:
+        modules.append((own, list(own.parameters()), settings.predictor_lr))
     groups = []
     for module, parameters, rate in modules:
         decayed = {id(layer.weight) for layer in module.modules() if isinstance(layer, (nn.Linear, nn.Conv1d))}

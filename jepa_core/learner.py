@@ -81,10 +81,16 @@ class Learner:
         """States of a batch as the EMA target encodes them: (B, T, D) fp32, no gradient. Only the states are
         encoded."""
         used = torch.unique(batch.states)
-        with self.precision():
-            encoded = self.target(self.dataset.items(batch.items[used]))
         places = torch.searchsorted(used, batch.states)
-        return encoded.float()[places.to(self.device)]
+        return self._encode_target(batch.items[used])[places.to(self.device)]
+
+    def target_latents(self, batch: Batch) -> Latents:
+        """A batch as the EMA target encodes it, in fp32, without gradient."""
+        return self._place(self._encode_target(batch.items), batch)
+
+    def next_token_loss(self, batch: Batch) -> Tensor:
+        """Next-token loss of the distinct texts of a batch, a scalar; of a LanguageEncoder alone."""
+        return self.encoder.next_token_loss(self.dataset.items(batch.items))
 
     def update_target(self, tau: float) -> None:
         """target <- tau * target + (1 - tau) * online."""
@@ -115,6 +121,10 @@ class Learner:
     def _encode(self, ids: Tensor) -> Tensor:
         with self.precision():
             return self.encoder(self.dataset.items(ids)).float()
+
+    def _encode_target(self, ids: Tensor) -> Tensor:
+        with self.precision():
+            return self.target(self.dataset.items(ids)).float()
 
     def _cached(self, ids: Tensor) -> Tensor:
         if self._cache is None:

@@ -1,4 +1,10 @@
-"""What a recipe will do, answered from its configs alone: nothing is read, built or imported that is slow."""
+"""What a recipe will do, answered from its configs alone: nothing is read, built or imported that is slow.
+
+Operations are those of one optimizer step: of encoding each item of the batch once, where the encoder trains (2 T + 1
+items a window at most, for equal ones are encoded once), and of one teacher-forced pass of the predictor. Left out are
+what a phase adds on its own (rollouts, the target's forward pass) and the latents of a frozen encoder, which are made
+once for each item of the dataset, not once a step.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +15,19 @@ from typing import Any
 
 from jepa_core.config import EncoderConfig, ModelSize, PredictorConfig, SourceConfig
 from jepa_core.errors import DataError
-from jepa_core.recipe import PhaseUse, Recipe
+from jepa_core.recipe import PhaseUse, Recipe, Use, item_shape
 
 ADAM_BYTES = 8
 """Bytes of optimizer state a trained parameter: two fp32 moments."""
 GRADIENT_BYTES = 4
 MODULES = ("encoder", "predictor")
+OWN_MODULE = "a module of its own"
 
 
 @dataclass(frozen=True)
 class PhasePlan:
-    """A phase in the plan. memory_bytes: estimated peak of weights, gradients, optimizer state and activations."""
+    """A phase in the plan. memory_bytes: estimated peak of weights, gradients, optimizer state and activations. flops:
+    estimated operations of one optimizer step."""
 
     name: str
     use: str
@@ -30,6 +38,7 @@ class PhasePlan:
     trained_parameters: int | None
     regularizers: list[str]
     memory_bytes: int | None
+    flops: int | None
 
 
 @dataclass(frozen=True)
@@ -42,11 +51,12 @@ class InputPlan:
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """An encoder or a predictor in the plan."""
+    """An encoder or a predictor in the plan. flops: estimated operations of training it on `step_windows` windows."""
 
     use: str
-    parameters: int | None
-    trainable: int | None
+    parameters: int | None = None
+    trainable: int | None = None
+    flops: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,11 @@ class Plan:
     source: str
     inputs: list[InputPlan]
     encoder: ModelPlan
+    matched: ModelPlan | None
+    """The encoder that this one is sized to, if any."""
     predictor: ModelPlan
+    step_windows: int
+    """Windows of the largest batch that trains the encoder, or of the largest one where none does."""
     latent_dim: int | None
     window_steps: int
     phases: list[PhasePlan]
@@ -92,8 +106,10 @@ def make_plan(recipe: Recipe) -> Plan:
         seed=recipe.seed,
         source=recipe.source.component.name,
         inputs=[InputPlan(str(one.path), one.bytes) for one in source.inputs()],
-        encoder=_model(recipe.encoder.component.name, sizes and sizes[0]),
-        predictor=_model(recipe.predictor.component.name, sizes and sizes[1]),
+        encoder=_encoder(recipe, recipe.encoder),
+        matched=_encoder(recipe, recipe.encoder.match.encoder) if recipe.encoder.match else None,
+        predictor=_predictor(recipe) if sizes else ModelPlan(recipe.predictor.component.name),
+        step_windows=_step_windows(recipe),
         latent_dim=encoder.latent_dim if sizes else None,
         window_steps=recipe.windows.length,
         phases=phases,
@@ -119,27 +135,68 @@ def _sizes(recipe: Recipe) -> tuple[ModelSize, ModelSize] | None:
         return None
 
 
-def _model(use: str, size: ModelSize | None) -> ModelPlan:
-    return ModelPlan(use, size.parameters, size.trainable) if size else ModelPlan(use, None, None)
+def _encoder(recipe: Recipe, use: Use) -> ModelPlan:
+    config = use.config
+    assert isinstance(config, EncoderConfig) and isinstance(recipe.source.config, SourceConfig)
+    try:
+        shape = item_shape(recipe.source.config, config)
+        size = config.size(shape)
+    except DataError:
+        return ModelPlan(use.component.name)
+    flops = config.flops(_items(recipe, _step_windows(recipe)), True, shape)
+    return ModelPlan(use.component.name, size.parameters, size.trainable, flops)
+
+
+def _predictor(recipe: Recipe) -> ModelPlan:
+    config, latent_dim = recipe.predictor.config, recipe.encoder.config.latent_dim
+    size = config.size(latent_dim)
+    flops = config.flops(_step_windows(recipe), recipe.windows.length, latent_dim, True)
+    return ModelPlan(recipe.predictor.component.name, size.parameters, size.trainable, flops)
+
+
+def _step_windows(recipe: Recipe) -> int:
+    phases = [use.config for use in recipe.curriculum if use.config.steps]
+    training = [phase for phase in phases if "encoder" in phase.trains]
+    return max((phase.batch_size for phase in training or phases), default=0)
+
+
+def _items(recipe: Recipe, windows: int) -> int:
+    """Items of a batch, if all of them differ: static facts, and a state and an action for each step."""
+    return windows * (2 * recipe.windows.length + 1)
 
 
 def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | None) -> PhasePlan:
     config = use.config
-    trained = memory = None
+    trained = memory = own = flops = None
     if sizes:
+        own = config.module_size(recipe.encoder.config.latent_dim)
         trained = sum(size.trainable for size, name in zip(sizes, MODULES, strict=True) if name in config.trains)
-        memory = _memory(recipe, use, *sizes, trained)
+        trained += own.trainable if own else 0
+        memory = _memory(recipe, use, *sizes, trained) + (own.weight_bytes if own else 0)
+        flops = _flops(recipe, use, encoder_trains=bool(sizes[0].trainable) and "encoder" in config.trains)
     return PhasePlan(
         name=use.name,
         use=use.component.name,
         steps=config.steps,
         batch_size=config.batch_size,
-        trains=sorted(config.trains),
+        trains=[*sorted(config.trains), *([OWN_MODULE] if own else [])],
         updates=config.updates,
         trained_parameters=trained,
         regularizers=[one.name for one in use.regularizers],
         memory_bytes=memory,
+        flops=flops,
     )
+
+
+def _flops(recipe: Recipe, use: PhaseUse, encoder_trains: bool) -> int | None:
+    """Operations of one step; None if a model that takes part makes no estimate."""
+    config, encoder = use.config, recipe.encoder.config
+    if not config.steps:
+        return 0
+    parts = [recipe.predictor.config.flops(config.batch_size, recipe.windows.length, encoder.latent_dim, True)]
+    if encoder_trains:
+        parts.append(encoder.flops(_items(recipe, config.batch_size), True, recipe.item_shape()))
+    return None if None in parts else sum(parts)
 
 
 def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelSize, trained: int) -> int:
@@ -149,8 +206,8 @@ def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelS
     weights = encoder.weight_bytes + predictor.weight_bytes + target
     activations = 0
     if config.steps:
-        items = config.batch_size * (2 * steps + 1)
-        activations = recipe.encoder.config.activation_bytes(items, training="encoder" in config.trains)
+        items = _items(recipe, config.batch_size)
+        activations = recipe.encoder.config.activation_bytes(items, "encoder" in config.trains, recipe.item_shape())
         activations += recipe.predictor.config.activation_bytes(
             config.batch_size, steps, recipe.encoder.config.latent_dim
         )

@@ -53,11 +53,7 @@ def plan_text(plan: Plan) -> str:
     ]
     if len(sizes) > 1:
         lines.append(f"  {len(sizes)} files, {_bytes(sum(sizes))}")
-    lines += ["", "models"]
-    for role, model in (("encoder", plan.encoder), ("predictor", plan.predictor)):
-        lines.append(
-            f"  {role:<9}  {model.use}: {_count(model.parameters)} parameters, {_count(model.trainable)} trainable"
-        )
+    lines += ["", *_model_lines(plan)]
     lines += [f"  latents of size {_count(plan.latent_dim)}, windows of {plan.window_steps} steps", "", "curriculum"]
     width = max(len(phase.name) for phase in plan.phases)
     for number, phase in enumerate(plan.phases, 1):
@@ -67,6 +63,7 @@ def plan_text(plan: Plan) -> str:
         lines.append(
             f"  {number}. {phase.name:<{width}}  {phase.steps:>6} steps of {phase.batch_size} windows  trains {trains} "
             f"({_count(phase.trained_parameters)}){extra}{terms}  memory {_bytes(phase.memory_bytes)}"
+            f"  {_flops(phase.flops)}"
         )
     lines += ["", f"evaluators: {', '.join(plan.evaluators) or 'none'}", ""]
     here = f", {_bytes(plan.memory_here_bytes)} free here" if plan.memory_here_bytes else ""
@@ -79,6 +76,23 @@ def plan_text(plan: Plan) -> str:
         else ["", "nothing is missing here"]
     )
     return "\n".join(lines)
+
+
+def _model_lines(plan: Plan) -> list[str]:
+    """Encoder, what it is sized to, and predictor, side by side."""
+    models = [("encoder", plan.encoder), ("sized to", plan.matched), ("predictor", plan.predictor)]
+    rows = [
+        (role, model.use, _count(model.parameters), _count(model.trainable), _flops(model.flops))
+        for role, model in models
+        if model
+    ]
+    rows = [("models", "", "parameters", "trainable", f"training on {plan.step_windows} windows"), *rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    return [
+        f"{role if number == 0 else '  ' + role:<{widths[0] + 2}}  {use:<{widths[1]}}  {parameters:>{widths[2]}}  "
+        f"{trainable:>{widths[3]}}  {flops}"
+        for number, (role, use, parameters, trainable, flops) in enumerate(rows)
+    ]
 
 
 def plugins_text(page: dict[str, Any], traceback: bool) -> str:
@@ -97,6 +111,16 @@ def plugins_text(page: dict[str, Any], traceback: bool) -> str:
 
 def _count(count: int | None) -> str:
     return "unknown" if count is None else f"{count:,}"
+
+
+def _flops(count: float | None) -> str:
+    if count is None:
+        return "unknown"
+    for unit in ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.3g} PFLOP"
 
 
 def _bytes(count: float | None) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jepa_core.cli.common import installed_registry, load, print_page
+from jepa_core.cli.common import installed_registry, load, print_page, write_new
 from jepa_core.errors import Preempted
 
 log = logging.getLogger("jepa")
@@ -107,13 +107,15 @@ def prepare(arguments: argparse.Namespace) -> None:
     missing = recipe.source.config.missing()
     if missing:
         raise RecipeError("the data cannot be prepared here:\n" + "\n".join(f"  {one}" for one in missing))
+    from jepa_core.partitions import cluster_workers, local_workers
     from jepa_core.preparation import prepare_data, summary_text
     from jepa_core.progress import Interrupt
     from jepa_core.run import stores_folder
 
+    workers = cluster_workers(arguments.cluster) if arguments.cluster else local_workers(arguments.workers)
     try:
-        with Interrupt().listening():
-            prepared = prepare_data(recipe, stores_folder(arguments.runs))
+        with Interrupt().listening(), workers as each:
+            prepared = prepare_data(recipe, stores_folder(arguments.runs), each)
     except Preempted:
         raise Preempted("interrupted; what is finished is kept, and the same command goes on from there") from None
     print_page(prepared.summary(), arguments, summary_text)
@@ -121,17 +123,13 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 def cp(arguments: argparse.Namespace) -> None:
     """Copy a shipped recipe to a file that does not exist yet."""
-    from jepa_core.errors import RecipeError
     from jepa_core.recipe import find_recipe
 
     source = find_recipe(arguments.recipe)
     destination: Path = arguments.destination
     if destination.is_dir():
         destination = destination / source.name
-    if destination.exists():
-        raise RecipeError(f"{destination} exists already and is left as it is; name another file")
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    destination.write_bytes(source.read_bytes())
+    write_new(destination, source.read_bytes())
     print(destination)
 
 
@@ -144,3 +142,12 @@ def report(arguments: argparse.Namespace) -> None:
         raise RecipeError(f"{arguments.run} is not the folder of a run: it has no manifest.json")
     os.umask(0o077)
     print(write_report(arguments.run))
+
+
+def new(arguments: argparse.Namespace) -> None:
+    """Write a package with a component to begin with."""
+    from jepa_core.scaffold import next_steps, write_package
+
+    folder = write_package(arguments.kind, arguments.name, arguments.folder, installed_registry())
+    log.info(next_steps(arguments.name, folder))
+    print(folder)

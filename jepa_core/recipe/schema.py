@@ -85,6 +85,48 @@ class PhaseUse(Use):
         return {**super().resolved(), "regularizers": [use.resolved() for use in self.regularizers]}
 
 
+class MatchConfig(Config):
+    """Which parameters of another encoder this one is sized to."""
+
+    parameters: Literal["trainable", "total"] = Field("trainable", description="which parameters are counted")
+
+    def count(self, encoder: EncoderConfig, source: SourceConfig) -> int:
+        """Parameters of an encoder, for items of a source. Raises DataError if a file that would tell is not there."""
+        size = encoder.size(item_shape(source, encoder))
+        return size.trainable if self.parameters == "trainable" else size.parameters
+
+
+@dataclass(frozen=True)
+class Match:
+    """The encoder that another one is sized to."""
+
+    encoder: Use
+    config: MatchConfig
+
+    def resolved(self) -> dict[str, Any]:
+        """Plain values, defaults included."""
+        return {"encoder": self.encoder.resolved(), **_plain(self.config)}
+
+
+@dataclass(frozen=True)
+class EncoderUse(Use):
+    """The encoder that a recipe uses, and what it is sized to, if anything."""
+
+    match: Match | None = None
+
+    def resolved(self) -> dict[str, Any]:
+        """Plain values, defaults included."""
+        return super().resolved() | ({"match": self.match.resolved()} if self.match else {})
+
+
+def item_shape(source: SourceConfig, encoder: EncoderConfig) -> ItemShape | None:
+    """Shape of a source's items as an encoder wants them; None for texts.
+
+    Raises DataError if the file that would tell is not there.
+    """
+    return source.item_shape() if encoder.modality == "channels" else None
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A valid recipe."""
@@ -94,7 +136,7 @@ class Recipe:
     seed: int
     source: Use
     windows: WindowsConfig
-    encoder: Use
+    encoder: EncoderUse
     predictor: Use
     curriculum: tuple[PhaseUse, ...]
     evaluators: tuple[Use, ...]
@@ -108,7 +150,7 @@ class Recipe:
         Raises DataError if the file that would tell is not there.
         """
         assert isinstance(self.source.config, SourceConfig) and isinstance(self.encoder.config, EncoderConfig)
-        return self.source.config.item_shape() if self.encoder.config.modality == "channels" else None
+        return item_shape(self.source.config, self.encoder.config)
 
     def resolved(self) -> dict[str, Any]:
         """The whole recipe as plain values, every default filled in. In a file, it is a recipe that means the same."""

@@ -7,16 +7,31 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
-from jepa_core.config import Config, EncoderConfig, PredictorConfig, SourceConfig
+from jepa_core.config import Config, EncoderConfig, PhaseConfig, PredictorConfig, SourceConfig
+from jepa_core.errors import JepaError
 from jepa_core.plugin import Component, Kind, Registry
 from jepa_core.recipe.explain import Section, shown, validate
 from jepa_core.recipe.layers import NAMED_LISTS, name_of
+from jepa_core.recipe.matching import NoMatch, match_size
 from jepa_core.recipe.problems import Place, Problems
-from jepa_core.recipe.schema import HeaderConfig, PhaseUse, Recipe, RuntimeConfig, Use, WindowsConfig
+from jepa_core.recipe.schema import (
+    EncoderUse,
+    HeaderConfig,
+    Match,
+    MatchConfig,
+    PhaseUse,
+    Recipe,
+    RuntimeConfig,
+    Use,
+    WindowsConfig,
+)
 from jepa_core.recipe.yaml_tree import Entry, ListNode, Node, ScalarNode, SectionNode, UnusableNode
 
 _SINGLE: tuple[Kind, ...] = ("source", "encoder", "predictor")
 _FRAMES: dict[Kind, tuple[str, ...]] = {
+    "source": ("use",),
+    "encoder": ("use", "match"),
+    "predictor": ("use",),
     "phase": ("use", "name", "regularizers"),
     "evaluator": ("use", "name"),
     "regularizer": ("use", "name"),
@@ -32,35 +47,42 @@ def build_recipe(tree: SectionNode, default_name: str, registry: Registry, probl
     singles = {kind: finder.single(tree, kind) for kind in _SINGLE}
     phases = finder.listed(tree, "curriculum", "")
     evaluators = finder.listed(tree, "evaluators", "")
+    match = finder.matched(tree)
     finder.require_curriculum(tree)
     header = Section("", "the recipe", HeaderConfig, _named(tree, default_name), _TOP_KEYS)
     windows = finder.plain_section(tree, "windows", WindowsConfig)
     runtime = finder.plain_section(tree, "runtime", RuntimeConfig)
     parts = [part for part in [*singles.values(), *phases, *evaluators] if part]
     parts += [regularizer for phase in phases for regularizer in phase.regularizers]
+    parts += [match.encoder] if match else []
     sections = [header, windows, runtime, *(part.section for part in parts if part.section)]
     header_config = cast(HeaderConfig, validate(header, sections, problems))
     windows_config = cast(WindowsConfig, validate(windows, sections, problems))
     runtime_config = cast(RuntimeConfig, validate(runtime, sections, problems))
     for part in parts:
         part.config = validate(part.section, sections, problems) if part.section else None
+    if match:
+        match.config = validate(match.section, sections, problems)
     if problems.found:
         return None
-    _check_window(tree, windows_config, cast(_Part, singles["predictor"]), problems)
-    _check_modality(tree, cast(_Part, singles["source"]), cast(_Part, singles["encoder"]), problems)
+    source, encoder, predictor = (cast(_Part, singles[kind]) for kind in _SINGLE)
+    _check_window(tree, windows_config, predictor, problems)
+    _check_modality(tree, source, encoder, problems)
+    _check_needs(phases, encoder, registry, problems)
+    found = {} if problems.found or not match else _find_match(source, encoder, match, problems)
     if problems.found:
         return None
-    source, encoder, predictor = (cast(_Part, singles[kind]).use() for kind in _SINGLE)
+    encoder.config = cast(Config, encoder.config).model_copy(update=found)
     return Recipe(
         **dict(header_config),
-        source=source,
+        source=source.use(),
         windows=windows_config,
-        encoder=encoder,
-        predictor=predictor,
+        encoder=encoder.encoder_use(match),
+        predictor=predictor.use(),
         curriculum=tuple(part.phase_use() for part in phases),
         evaluators=tuple(part.use() for part in evaluators),
         runtime=runtime_config,
-        written=dict(_written(tree, "")),
+        written=dict(_written(tree, "")) | {f"encoder.{key}": "match" for key in found},
     )
 
 
@@ -85,6 +107,45 @@ def _check_modality(tree: SectionNode, source: _Part, encoder: _Part, problems: 
         problems.add(node.place if node else tree.place, message, hint)
 
 
+def _check_needs(phases: list[_Part], encoder: _Part, registry: Registry, problems: Problems) -> None:
+    """Refuse a phase that needs of the encoder what it does not offer."""
+    encoders = registry.components("encoder")
+    for phase in phases:
+        for need in sorted(cast(PhaseConfig, phase.config).needs - cast(EncoderConfig, encoder.config).offers):
+            able = [name for name, one in encoders.items() if need in cast(type[EncoderConfig], one.config).offers]
+            message = f"phase '{phase.name}' needs an encoder that offers {need}, and '{encoder.name}' does not"
+            place = cast(Section, phase.section).node.entries["use"].node.place
+            problems.add(place, message, f"encoders that do: {', '.join(able) or 'none is installed'}")
+
+
+def _find_match(source: _Part, encoder: _Part, match: _MatchPart, problems: Problems) -> dict[str, int]:
+    """Values of the encoder's keys that give it latents and parameters as many as another's."""
+    config, other = cast(EncoderConfig, encoder.config), cast(EncoderConfig, match.encoder.config)
+    node, data, counted = cast(Section, encoder.section).node, cast(SourceConfig, source.config), match.match().config
+    written = set(node.entries)
+    found: dict[str, int] = {}
+    try:
+        if config.latent_key and config.latent_key not in written:
+            found[config.latent_key] = other.latent_dim
+        config = config.model_copy(update=found)
+        if config.latent_dim != other.latent_dim:
+            message = (
+                f"latents of size {config.latent_dim}, and those of '{match.encoder.name}' have {other.latent_dim}"
+            )
+            place = node.entries[config.latent_key].node.place if config.latent_key else match.section.node.place
+            problems.add(place, message, "one predictor reads both, so they must be equal")
+            return {}
+        wanted = counted.count(other, data)
+        return found | match_size(config, written, wanted, lambda one: counted.count(one, data))
+    except NoMatch as error:
+        problems.add(match.section.node.place, f"'{encoder.name}' cannot be sized: {error}", error.hint)
+    except JepaError as error:
+        # A resolved recipe holds what was found: it stays valid where the files that told are gone.
+        if not written.issuperset(config.size_keys) or not config.size_keys:
+            problems.add(match.section.node.place, f"the size to match is unknown: {error}")
+    return {}
+
+
 @dataclass
 class _Part:
     """Something that the recipe uses. Without a component and a section where those were refused already."""
@@ -98,9 +159,25 @@ class _Part:
     def use(self) -> Use:
         return Use(cast(Component, self.component), cast(Config, self.config), self.name)
 
+    def encoder_use(self, match: _MatchPart | None) -> EncoderUse:
+        use = self.use()
+        return EncoderUse(use.component, use.config, use.name, match.match() if match else None)
+
     def phase_use(self) -> PhaseUse:
         regularizers = tuple(part.use() for part in self.regularizers)
         return PhaseUse(cast(Component, self.component), cast(Config, self.config), self.name, regularizers)
+
+
+@dataclass
+class _MatchPart:
+    """The section `match` of the encoder, and the encoder that it names."""
+
+    section: Section
+    encoder: _Part
+    config: Config | None = None
+
+    def match(self) -> Match:
+        return Match(self.encoder.use(), cast(MatchConfig, self.config))
 
 
 @dataclass
@@ -116,7 +193,21 @@ class _Finder:
             hint = f"`{kind}: {{use: ...}}`; there are: {names or 'none'}"
             self.problems.add(tree.place, f"the recipe needs the section '{kind}'", hint)
             return None
-        return self._part(node, kind, kind, ("use",))
+        return self._part(node, kind, kind, _FRAMES[kind])
+
+    def matched(self, tree: SectionNode) -> _MatchPart | None:
+        """What the recipe's encoder is sized to, if anything."""
+        encoder = tree.get("encoder")
+        node = encoder.get("match") if isinstance(encoder, SectionNode) else None
+        if node is None or isinstance(node, UnusableNode) or (isinstance(node, ScalarNode) and node.value is None):
+            return None
+        hint = "`match: {encoder: {use: ...}, parameters: trainable}`"
+        if not isinstance(node, SectionNode) or "encoder" not in node.entries:
+            self.problems.add(node.place, "'match' needs the key 'encoder', the encoder to be sized to", hint)
+            return None
+        section = Section("encoder.match", "'match' of the encoder", MatchConfig, node, ("encoder",))
+        other = self._part(node.entries["encoder"].node, "encoder", "encoder.match.encoder", ("use",))
+        return _MatchPart(section, other) if other else None
 
     def listed(self, section: SectionNode, key: str, owner: str) -> list[_Part]:
         """The components in a list, under names that differ."""

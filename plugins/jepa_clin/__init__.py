@@ -1,5 +1,6 @@
-"""Clin-JEPA (arXiv 2605.10840): the action-conditioned transformer predictor, the five phases of its curriculum, and a
-term against collapse. Nothing here depends on the kind of trajectory or of encoder."""
+"""Clin-JEPA (arXiv 2605.10840): the action-conditioned transformer predictor, the five phases of its curriculum, the
+phases of the curricula that it is compared with, and terms against collapse. Nothing here depends on the kind of
+trajectory."""
 
 from __future__ import annotations
 
@@ -7,11 +8,15 @@ from collections.abc import Iterator
 
 from jepa_clin.config import (
     ActionTransformerConfig,
+    CotrainingConfig,
     EmaAlignmentConfig,
     HardSyncConfig,
     JointRefinementConfig,
+    MaskedPredictionConfig,
+    NextTokenConfig,
     PredictorFinalizationConfig,
     PredictorWarmupConfig,
+    SigregConfig,
     VarianceCovarianceConfig,
 )
 from jepa_core.plugin import Component, hookimpl
@@ -20,7 +25,10 @@ from jepa_core.plugin import Component, hookimpl
 @hookimpl
 def jepa_components() -> Iterator[Component]:
     """The components of this plugin."""
-    yield Component("predictor", "action_transformer", ActionTransformerConfig, "jepa_clin.predictor:ActionTransformer")
+    small = {"width": 32, "layers": 2, "heads": 2, "feedforward": 64, "max_steps": 24}
+    yield Component(
+        "predictor", "action_transformer", ActionTransformerConfig, "jepa_clin.predictor:ActionTransformer", small
+    )
     yield Component("phase", "predictor_warmup", PredictorWarmupConfig, "jepa_clin.phases:PredictorWarmup")
     yield Component("phase", "joint_refinement", JointRefinementConfig, "jepa_clin.phases:JointRefinement")
     yield Component("phase", "ema_alignment", EmaAlignmentConfig, "jepa_clin.phases:EmaAlignment")
@@ -28,6 +36,10 @@ def jepa_components() -> Iterator[Component]:
     yield Component(
         "phase", "predictor_finalization", PredictorFinalizationConfig, "jepa_clin.phases:PredictorFinalization"
     )
+    yield Component("phase", "next_token", NextTokenConfig, "jepa_clin.baselines:NextToken")
+    yield Component("phase", "cotraining", CotrainingConfig, "jepa_clin.baselines:Cotraining")
+    yield Component("phase", "masked_prediction", MaskedPredictionConfig, "jepa_clin.masked:MaskedPrediction")
     yield Component(
         "regularizer", "variance_covariance", VarianceCovarianceConfig, "jepa_clin.regularizers:VarianceCovariance"
     )
+    yield Component("regularizer", "sigreg", SigregConfig, "jepa_clin.regularizers:Sigreg")

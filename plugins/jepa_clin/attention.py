@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jepa_clin.config import ActionTransformerConfig
+from jepa_clin.config import TransformerConfig
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class BufferedKeysValues:
 class Layer(nn.Module):
     """Pre-norm transformer layer, in two halves between which a rollout puts the keys and values it remembers."""
 
-    def __init__(self, config: ActionTransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         width = config.width
         self.heads = config.heads

@@ -1,4 +1,4 @@
-"""What a recipe may say about the components of Clin-JEPA."""
+"""What a recipe may say about the components of Clin-JEPA and of the curricula that it is compared with."""
 
 from __future__ import annotations
 
@@ -6,31 +6,43 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from jepa_core.config import ModelSize, Module, PhaseConfig, PredictorConfig, RegularizerConfig
+from jepa_core.config import Config, ModelSize, Module, PhaseConfig, PredictorConfig, RegularizerConfig
 
 
-class ActionTransformerConfig(PredictorConfig):
-    """Block-causal transformer over [static, state 1, action 1, ..., state T, action T].
-
-    The defaults are the paper's sizes: with latents of size 4096, 92,514,304 parameters.
-    """
+class TransformerConfig(Config):
+    """Sizes of the layers of a pre-norm transformer; the defaults are those of Clin-JEPA's predictor."""
 
     width: int = Field(1024, gt=0, description="size of a token inside the transformer")
     layers: int = Field(6, gt=0, description="transformer layers")
     heads: int = Field(8, gt=0, description="attention heads; must divide width")
     feedforward: int = Field(4096, gt=0, description="hidden size of the feed-forward blocks")
-    max_steps: int = Field(72, gt=0, description="longest window in steps; its rollout may reach two steps further")
     dropout: float = Field(0.15, ge=0, lt=1, description="dropout of residual branches and inside feed-forward blocks")
     attention_dropout: float = Field(0.1, ge=0, lt=1, description="dropout of attention weights")
-    output: Literal["absolute", "residual"] = Field(
-        "absolute", description="predict the next state itself, or what to add to the present one"
-    )
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
         if self.width % self.heads:
             raise ValueError(f"heads ({self.heads}) must divide width ({self.width})")
         return self
+
+    def layer_parameters(self) -> int:
+        """Parameters of all layers."""
+        attention = 4 * (self.width * self.width + self.width)
+        feedforward = 2 * self.width * self.feedforward + self.feedforward + self.width
+        norms = 2 * 2 * self.width
+        return self.layers * (attention + feedforward + norms)
+
+
+class ActionTransformerConfig(TransformerConfig, PredictorConfig):
+    """Block-causal transformer over [static, state 1, action 1, ..., state T, action T].
+
+    The defaults are the paper's sizes: with latents of size 4096, 92,514,304 parameters.
+    """
+
+    max_steps: int = Field(72, gt=0, description="longest window in steps; its rollout may reach two steps further")
+    output: Literal["absolute", "residual"] = Field(
+        "absolute", description="predict the next state itself, or what to add to the present one"
+    )
 
     @property
     def longest_window(self) -> int:
@@ -48,13 +60,9 @@ class ActionTransformerConfig(PredictorConfig):
 
     def size(self, latent_dim: int) -> ModelSize:
         """Parameters of the predictor for latents of size D; all are trainable."""
-        width, hidden = self.width, self.feedforward
-        inputs = 3 * (latent_dim * width + width)
-        attention = 4 * (width * width + width)
-        feedforward = 2 * width * hidden + hidden + width
-        norms = 2 * 2 * width
-        output = width * latent_dim + latent_dim
-        total = inputs + self.positions * width + self.layers * (attention + feedforward + norms) + output
+        inputs = 3 * (latent_dim * self.width + self.width)
+        output = self.width * latent_dim + latent_dim
+        total = inputs + self.positions * self.width + self.layer_parameters() + output
         return ModelSize(parameters=total, trainable=total)
 
     def activation_bytes(self, windows: int, steps: int, latent_dim: int) -> int:
@@ -66,6 +74,16 @@ class ActionTransformerConfig(PredictorConfig):
         attention = 2 * self.heads * tokens if self.attention_dropout else 0
         layer = 10 * self.width + 3 * self.feedforward + attention
         return 4 * windows * (tokens * (self.layers * layer + 2 * self.width + latent_dim) + 2 * steps * latent_dim)
+
+    def flops(self, windows: int, steps: int, latent_dim: int, training: bool) -> int:
+        """Twice the multiply-adds of a teacher-forced pass, and three times that with the backward pass.
+
+        Attention is counted in full, the masked half too. A rollout of H steps adds about 2 H / (2 T + 1) of it.
+        """
+        tokens, width = 2 * steps + 1, self.width
+        layer = 4 * width * width + 2 * width * self.feedforward + 2 * tokens * width
+        multiply_adds = tokens * (latent_dim * width + self.layers * layer) + steps * width * latent_dim
+        return 2 * windows * multiply_adds * (3 if training else 1)
 
 
 class _RolloutConfig(PhaseConfig):
@@ -117,6 +135,62 @@ class HardSyncConfig(PhaseConfig):
     steps: int = Field(0, ge=0, le=0, description="always 0: the phase acts only at its end")
 
 
+class NextTokenConfig(PhaseConfig):
+    """Trains the encoder as a language model, on every text of the windows (supervised fine-tuning)."""
+
+    trains: ClassVar[frozenset[Module]] = frozenset({"encoder"})
+    updates: ClassVar[str] = "target"
+    needs: ClassVar[frozenset[str]] = frozenset({"next_token_loss"})
+
+
+class CotrainingConfig(_RolloutConfig):
+    """Trains encoder and predictor together on their own latents: no EMA target, no stop-gradient."""
+
+    trains: ClassVar[frozenset[Module]] = frozenset({"encoder", "predictor"})
+    updates: ClassVar[str] = "target"
+
+
+class MaskedPredictorConfig(TransformerConfig):
+    """Sizes of the predictor that masked prediction throws away."""
+
+    width: int = Field(512, gt=0, description="size of a token inside the transformer")
+    layers: int = Field(3, gt=0, description="transformer layers")
+    feedforward: int = Field(2048, gt=0, description="hidden size of the feed-forward blocks")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout of residual branches and inside feed-forward blocks")
+
+    @model_validator(mode="after")
+    def _sines_come_with_cosines(self) -> Self:
+        if self.width % 2:
+            raise ValueError(f"width ({self.width}) must be even")
+        return self
+
+    def size(self, latent_dim: int) -> ModelSize:
+        """Parameters for latents of size D; all are trainable."""
+        inputs = latent_dim * self.width + self.width
+        tokens = 4 * self.width  # three roles and the mask
+        output = 2 * self.width + self.width * latent_dim + latent_dim
+        total = inputs + tokens + self.layer_parameters() + output
+        return ModelSize(parameters=total, trainable=total)
+
+
+class MaskedPredictionConfig(PhaseConfig):
+    """Trains the encoder to let hidden steps be predicted from the visible ones, by a predictor thrown away after."""
+
+    trains: ClassVar[frozenset[Module]] = frozenset({"encoder"})
+    updates: ClassVar[str] = "target"
+
+    mask_ratio: float = Field(
+        0.4, gt=0, lt=1, description="share of a window's steps that are hidden; two stay visible"
+    )
+    block_length: int = Field(1, gt=0, description="steps hidden in a row; 1 hides steps independently of one another")
+    tau_start: float = Field(0.996, ge=0, le=1, description="share of itself that the target keeps at the first step")
+    tau_end: float = Field(1.0, ge=0, le=1, description="the same at the last step; it changes linearly in between")
+    predictor: MaskedPredictorConfig = Field(MaskedPredictorConfig(), description="the predictor that is thrown away")
+
+    def module_size(self, latent_dim: int) -> ModelSize:
+        return self.predictor.size(latent_dim)
+
+
 class VarianceCovarianceConfig(RegularizerConfig):
     """Keeps latent dimensions spread out and uncorrelated (VICReg, arXiv 2105.04906)."""
 
@@ -124,3 +198,11 @@ class VarianceCovarianceConfig(RegularizerConfig):
     covariance_factor: float = Field(
         0.04, ge=0, description="factor of the covariance term beside the variance term (1 to 25 in VICReg)"
     )
+
+
+class SigregConfig(RegularizerConfig):
+    """Makes the latents an isotropic Gaussian (SIGReg of LeJEPA, arXiv 2511.08544)."""
+
+    projections: int = Field(256, gt=0, description="random directions that are tested at each step")
+    knots: int = Field(9, ge=3, description="points of the integral from 0 to `reach`; with their mirror images, 17")
+    reach: float = Field(5.0, gt=0, description="largest frequency at which characteristic functions are compared")

@@ -24,18 +24,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from jepa_clin.steps import at_steps
+from jepa_clin.steps import at_steps, masked_mean
 from jepa_core.contracts import Batch, Latents, Phase
 
 if TYPE_CHECKING:
     from jepa_core.learner import Learner
 
 
-class _Prediction(Phase):
+class NextStatePrediction(Phase):
     """Predicts the next states of windows, by teacher forcing and (with a horizon above 0) by rollout."""
 
     def targets(self, learner: Learner, batch: Batch, latents: Latents) -> Tensor:
-        """The states to predict: (B, T, D), without gradient."""
+        """The states to predict: (B, T, D)."""
         raise NotImplementedError
 
     def loss(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
@@ -54,14 +54,14 @@ class _Prediction(Phase):
         return terms
 
 
-class _OnlineTargets(_Prediction):
+class _OnlineTargets(NextStatePrediction):
     """Predicts the states of the online encoder, which is frozen."""
 
     def targets(self, learner: Learner, batch: Batch, latents: Latents) -> Tensor:
         return latents.states
 
 
-class _MovingTargets(_Prediction):
+class _MovingTargets(NextStatePrediction):
     """Predicts the states of the EMA target, which moves towards the online encoder after each step."""
 
     def targets(self, learner: Learner, batch: Batch, latents: Latents) -> Tensor:
@@ -124,7 +124,7 @@ def teacher_forced_l1(predicted: Tensor, targets: Tensor, mask: Tensor) -> Tenso
 
     mask: (B, T) bool, true where a window has a step. 0 if no window has two steps.
     """
-    return _masked_mean((predicted[:, :-1] - targets[:, 1:]).abs().mean(dim=-1), mask[:, 1:])
+    return masked_mean((predicted[:, :-1] - targets[:, 1:]).abs().mean(dim=-1), mask[:, 1:])
 
 
 def rollout_l1(rolled: Tensor, targets: Tensor, mask: Tensor, origins: Tensor) -> Tensor:
@@ -136,7 +136,7 @@ def rollout_l1(rolled: Tensor, targets: Tensor, mask: Tensor, origins: Tensor) -
     steps = origins.to(targets.device)[..., None] + 1 + torch.arange(rolled.shape[2], device=targets.device)
     inside = steps.clamp(max=last)
     exists = at_steps(mask, inside) & (steps <= last)
-    return _masked_mean((rolled - at_steps(targets, inside)).abs().mean(dim=-1), exists)
+    return masked_mean((rolled - at_steps(targets, inside)).abs().mean(dim=-1), exists)
 
 
 def draw_origins(mask: Tensor, horizon: int, count: int, generator: torch.Generator) -> Tensor:
@@ -148,7 +148,3 @@ def draw_origins(mask: Tensor, horizon: int, count: int, generator: torch.Genera
     share = torch.rand(len(mask), count, generator=generator, device=generator.device)
     # The product can round up to last + 1.
     return torch.minimum((share * (last + 1)).long(), last)
-
-
-def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    return torch.where(mask, values, 0).sum() / mask.sum().clamp(min=1)

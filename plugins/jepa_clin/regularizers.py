@@ -1,4 +1,4 @@
-"""A term against collapse of the latents."""
+"""Terms against collapse of the latents."""
 
 from __future__ import annotations
 
@@ -30,6 +30,49 @@ class VarianceCovariance(Regularizer):
             deficit = (self.config.target_std - (variances + EPSILON).sqrt()).relu()
             redundancy = (covariance.square().sum() - variances.square().sum()) / len(variances)
         return {"variance": deficit.mean(), "covariance": self.config.covariance_factor * redundancy}
+
+
+class Sigreg(Regularizer):
+    """Sketched isotropic Gaussian regularization (SIGReg of LeJEPA, Balestriero & LeCun, arXiv 2511.08544).
+
+    The latents are projected on random directions a of length 1, drawn anew at each step; the distribution of each
+    projection is compared with N(0, 1) by the statistic of Epps & Pulley,
+
+        N * integral of |mean_n exp(i t a.z_n) - exp(-t^2 / 2)|^2 exp(-t^2 / 2) dt,
+
+    by the trapezoid rule, and the term is its mean over the directions. N is the number of samples: the states of all
+    windows and steps of the batch together, padding left out. For N(0, 1) samples the expected value is 1.06 whatever N
+    is; for others it grows with N, so that a weight belongs to a batch size.
+
+    Time and memory are linear in N. Computed in fp32. Directions come from torch's global random state on the CPU,
+    which the loop seeds before every step.
+    """
+
+    def terms(self, latents: Latents) -> dict[str, Tensor]:
+        """Term `sigreg`; 0 if the batch has no state."""
+        states = latents.states
+        with torch.autocast(states.device.type, enabled=False):
+            directions = torch.randn(states.shape[-1], self.config.projections).to(states.device)
+            projected = states.float().flatten(0, 1) @ (directions / directions.norm(dim=0))
+            statistic = epps_pulley(projected, latents.mask.flatten(), self.config.knots, self.config.reach)
+        return {"sigreg": statistic.mean()}
+
+
+def epps_pulley(samples: Tensor, mask: Tensor, knots: int, reach: float) -> Tensor:
+    """Epps-Pulley statistics (P,) of the columns of `samples` (N, P) against N(0, 1), over the rows that `mask` marks.
+
+    The integrand is even in t, so [0, reach] is computed, at `knots` points, and counts twice.
+    """
+    points = torch.linspace(0, reach, knots, device=samples.device)
+    normal = (-points.square() / 2).exp()
+    angles = samples[..., None] * points
+    weight = mask.to(samples.dtype)
+    count = weight.sum()
+    real, imaginary = (
+        torch.einsum("n,npt->pt", weight, part) / count.clamp(min=1) for part in (angles.cos(), angles.sin())
+    )
+    distance = (real - normal).square() + imaginary.square()
+    return 2 * count * torch.trapezoid(distance * normal, points, dim=-1)
 
 
 def _covariance(samples: Tensor, mask: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from jepa_core.config import Config, EvaluatorConfig
+from jepa_downstream.baseline_config import BaselineName, BaselineSearchConfig
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -111,7 +112,12 @@ class PredictionTasksConfig(EvaluatorConfig):
         min_length=1,
         description="what is measured, in the order of the tables",
     )
+    baselines: tuple[BaselineName, ...] = Field(
+        ("linear", "lightgbm"),
+        description="supervised methods on the channels themselves, after the others: also lstm, gru_d, tcn",
+    )
     heads: HeadsConfig = HeadsConfig()
+    baseline_search: BaselineSearchConfig = BaselineSearchConfig()
     alarms: AlarmsConfig = AlarmsConfig()
     subgroups: tuple[str, ...] = Field(
         (), description="static channels whose values divide the rows; numeric ones are cut at the median of train"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from jepa_downstream.rows import Rows, Task
+
+if TYPE_CHECKING:
+    from jepa_core.contracts import Evaluation
+    from jepa_downstream.config import PredictionTasksConfig
 
 
 class CannotFit(Exception):
@@ -43,6 +47,6 @@ class Method(Protocol):
         """
 
 
-Maker = Callable[[], Method]
+Maker = Callable[["Evaluation", "PredictionTasksConfig"], Method]
 """Makes a method for one evaluation; called once, before the first task. Raises CannotFit where the evaluation lacks
 what the method reads (channels, a control): every task then says so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,12 @@ import numpy as np
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.findings import Findings
 from jepa_downstream.alarms import choose_threshold, event_estimates, raise_alarms
-from jepa_downstream.config import EventTask, LabelTask, MethodName
+from jepa_downstream.baselines import BASELINES
+from jepa_downstream.config import EventTask, LabelTask
 from jepa_downstream.floors import LastValue, TrainMean
 from jepa_downstream.latent_methods import LatentMethods
 from jepa_downstream.measures import Draws, Estimates, asymmetric_score, binary, regression, subject_weights
-from jepa_downstream.methods import CannotFit, Fitted, Maker, Method
+from jepa_downstream.methods import CannotFit, Fitted, Method
 from jepa_downstream.results import Announced, GroupResult, Measured, Result, Unmeasured
 from jepa_downstream.rows import Rows
 from jepa_downstream.subgroups import FEWEST, Subgroups, subgroups
@@ -89,21 +91,21 @@ class PredictionTasks(Evaluator):
         return Announced(threshold, raised, event_estimates(rows, raised, draws))
 
 
-def makers(evaluation: Evaluation, config: PredictionTasksConfig) -> dict[str, Maker]:
-    """How to make each method that the recipe asks for, in its order; the table calls it by its key, blanks between
-    the words."""
+def makers(evaluation: Evaluation, config: PredictionTasksConfig) -> dict[str, Callable[[], Method]]:
+    """How to make each method that the recipe asks for, by its key there, in the order of the tables."""
     latent = LatentMethods(evaluation, config)
-    known: dict[MethodName, Maker] = {
+    known: dict[str, Callable[[], Method]] = {
         "latents": latent.latents,
         "latents_and_rollout": latent.with_rollout,
         "untrained_latents": latent.untrained,
         "train_mean": TrainMean,
         "last_value": partial(LastValue, evaluation.dataset.store),
     }
-    return {name: known[name] for name in config.methods}
+    known |= {name: partial(maker, evaluation, config) for name, maker in BASELINES.items()}
+    return {name: known[name] for name in (*config.methods, *config.baselines)}
 
 
-def _make(wanted: dict[str, Maker]) -> list[Method | Unmeasured]:
+def _make(wanted: dict[str, Callable[[], Method]]) -> list[Method | Unmeasured]:
     made: list[Method | Unmeasured] = []
     for name, maker in wanted.items():
         try:

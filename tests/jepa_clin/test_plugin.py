@@ -29,7 +29,11 @@ def test_components_are_those_of_clin_jepa() -> None:
         ("phase", "ema_alignment"),
         ("phase", "hard_sync"),
         ("phase", "predictor_finalization"),
+        ("phase", "next_token"),
+        ("phase", "cotraining"),
+        ("phase", "masked_prediction"),
         ("regularizer", "variance_covariance"),
+        ("regularizer", "sigreg"),
     ]
 
 

@@ -252,3 +252,21 @@ def test_initial_weights_follow_the_reference() -> None:
     largest = predictor.layers[0].query_key_value.weight.abs().max().item()
     assert 0.99 * bound < largest <= bound
     assert all(not module.bias.any() for module in predictor.modules() if isinstance(module, torch.nn.Linear))
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_operations_are_about_as_many_as_torch_counts(training: bool) -> None:
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    config = ActionTransformerConfig(width=32, layers=3, heads=4, feedforward=64, max_steps=20)
+    predictor = ActionTransformer(config, 24)
+    draw = torch.randn
+    latents = Latents(draw(2, 24), draw(2, 9, 24), draw(2, 9, 24), torch.ones(2, 9, dtype=torch.bool))
+    # Other kernels of attention are not counted on every machine.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        predicted = predictor(latents).next_states
+        if training:
+            predicted.sum().backward()
+    # The latents of this test need no gradient, those of an encoder that trains do.
+    assert config.flops(2, 9, 24, training) == pytest.approx(counter.get_total_flops(), rel=0.05 if training else 0)

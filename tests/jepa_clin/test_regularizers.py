@@ -1,14 +1,17 @@
-"""The variance and covariance terms."""
+"""The variance and covariance terms, and SIGReg."""
 
 from __future__ import annotations
+
+import cmath
+import math
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from jepa_clin.config import VarianceCovarianceConfig
-from jepa_clin.regularizers import EPSILON, VarianceCovariance
+from jepa_clin.config import SigregConfig, VarianceCovarianceConfig
+from jepa_clin.regularizers import EPSILON, Sigreg, VarianceCovariance, epps_pulley
 from jepa_core.contracts import Latents
 
 
@@ -80,3 +83,101 @@ def test_statistics_are_fp32_under_autocast() -> None:
         inside = terms_of(states)
     assert all(term.dtype == torch.float32 for term in inside.values())
     torch.testing.assert_close(inside, terms_of(states))
+
+
+NULL = math.sqrt(2 * math.pi) * (1 - 1 / math.sqrt(3))
+"""Expected statistic of N(0, 1) samples: the integral of (1 - exp(-t^2)) exp(-t^2 / 2)."""
+
+
+def sigreg_of(states: Tensor, mask: Tensor | None = None, seed: int = 0, **keys: float) -> Tensor:
+    windows, steps, latent_dim = states.shape
+    mask = torch.ones(windows, steps, dtype=torch.bool) if mask is None else mask
+    torch.manual_seed(seed)
+    latents = Latents(torch.zeros(windows, latent_dim), states, torch.zeros_like(states), mask)
+    return Sigreg(SigregConfig(**keys)).terms(latents)["sigreg"]
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def slow_statistic(samples: list[float]) -> float:
+    """The statistic by its definition: a fine sum over both halves of the line, complex numbers, one at a time."""
+    width, total = 0.05, 0.0
+    for number in range(-120, 121):
+        t = number * width
+        empirical = sum(cmath.exp(1j * t * sample) for sample in samples) / len(samples)
+        total += width * abs(empirical - math.exp(-t * t / 2)) ** 2 * math.exp(-t * t / 2)
+    return len(samples) * total
+
+
+@pytest.mark.parametrize("make", [lambda: normal(40), lambda: 0.3 * normal(40) + 1, lambda: torch.zeros(7)])
+def test_the_statistic_is_that_of_its_definition(make) -> None:
+    samples = make()
+    fast = epps_pulley(samples[:, None], torch.ones(len(samples)).bool(), knots=9, reach=5.0)
+    assert fast.item() == pytest.approx(slow_statistic(samples.tolist()), rel=1e-3)
+
+
+def test_sigreg_is_the_mean_of_the_statistic_over_directions_of_length_one() -> None:
+    states = 0.5 * normal(2, 6, 3)
+    torch.manual_seed(5)
+    directions = torch.randn(3, 4)
+    directions = directions / directions.square().sum(0).sqrt()
+    columns = (states.flatten(0, 1) @ directions).T.tolist()
+    expected = sum(slow_statistic(column) for column in columns) / 4
+    assert sigreg_of(states, seed=5, projections=4).item() == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("samples", [100, 1000])
+def test_gaussian_samples_have_the_value_of_the_null_whatever_their_number(samples: int) -> None:
+    mean = torch.stack([sigreg_of(normal(samples, 1, 16, seed=seed), seed=seed) for seed in range(40)]).mean()
+    assert mean.item() == pytest.approx(NULL, rel=0.1)
+
+
+def test_collapsed_shrunk_and_shifted_samples_are_far_from_the_null() -> None:
+    states = normal(500, 1, 16)
+    one_dimension = states * (torch.arange(16) == 0)
+    for wrong in (torch.zeros_like(states), 0.3 * states, 2 * states, states + 1, one_dimension):
+        assert sigreg_of(wrong) > 10 * NULL
+
+
+def test_the_gradient_of_sigreg_spreads_what_is_shrunk_and_draws_in_what_is_spread() -> None:
+    for scale, sign in ((0.3, 1), (2.0, -1)):
+        states = (scale * normal(200, 1, 8)).requires_grad_()
+        sigreg_of(states).backward()
+        growth = -(states.grad * states).sum()
+        assert torch.sign(growth) == sign
+
+
+def test_padding_does_not_count_in_sigreg() -> None:
+    states = normal(2, 6, 3)
+    mask = torch.arange(6) < torch.tensor([6, 3])[:, None]
+    other = torch.where(mask[..., None], states, 100.0)
+    torch.testing.assert_close(sigreg_of(states, mask), sigreg_of(other, mask))
+    torch.testing.assert_close(sigreg_of(states, mask), sigreg_of(states[mask][None]))
+    assert sigreg_of(states, torch.zeros(2, 6).bool()) == 0
+
+
+def test_directions_come_from_the_state_that_the_loop_seeds() -> None:
+    states = 2 * normal(20, 1, 16)
+    assert torch.equal(sigreg_of(states, seed=1), sigreg_of(states, seed=1))
+    assert not torch.equal(sigreg_of(states, seed=1), sigreg_of(states, seed=2))
+
+
+def test_the_memory_of_sigreg_is_linear_in_the_samples() -> None:
+    def kept(samples: int) -> int:
+        sizes: list[int] = []
+        states = normal(samples, 1, 16).requires_grad_()
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
+            sigreg_of(states, projections=8)
+        return sum(sizes)
+
+    assert kept(4000) < 4.1 * kept(1000)
+
+
+def test_sigreg_is_fp32_under_autocast() -> None:
+    states = 3 + 0.01 * normal(4, 50, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = sigreg_of(states)
+    assert inside.dtype == torch.float32
+    torch.testing.assert_close(inside, sigreg_of(states))

@@ -55,7 +55,7 @@ def test_no_warm_up_and_a_single_step_are_schedules_too() -> None:
 
 def test_weight_decay_falls_on_linear_weights_alone(make) -> None:
     learner, (stage,) = make(("joint", "toy_train", {"steps": 1, "optimizer": OptimizerConfig(weight_decay=0.3)}))
-    groups = make_optimizer(learner, stage.config).param_groups
+    groups = make_optimizer(learner, stage).param_groups
     decayed = {id(parameter) for group in groups if group["weight_decay"] for parameter in group["params"]}
     linear = {id(one.weight) for one in learner.encoder.modules() if isinstance(one, torch.nn.Linear)}
     assert decayed == linear
@@ -84,6 +84,57 @@ def test_one_seed_gives_the_same_bits_and_another_does_not(make) -> None:
     first, again, other = (weights_after(*make(stage), seed=seed) for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+DISPOSABLE = ("refine", "toy_disposable", {"steps": 3, "batch_size": 4})
+
+
+def module_states(learner: Learner, stages: list[Stage], name: str = "refine") -> list[dict[str, torch.Tensor]]:
+    """The state of a phase's own module when the phase begins and after each of its steps."""
+    states = []
+
+    def keep(progress: Progress) -> None:
+        if progress.stage.name == name:
+            module = progress.stage.phase.module.state_dict()
+            states.append({key: value.detach().clone() for key, value in module.items()})
+
+    windows = learner.dataset.windows("train", 12, 4, 3)
+    run_curriculum(stages, learner, windows, 0, Listener(phase_started=keep, step_ended=keep))
+    return states
+
+
+def test_a_phases_own_module_is_trained_and_gone_when_the_phase_is_done(make) -> None:
+    learner, stages = make(DISPOSABLE)
+    names = {name for name, _ in learner.weights()}
+    before, *_, after = module_states(learner, stages)
+    assert all(not torch.equal(before[name], after[name]) for name in before)
+    assert stages[0].phase.module is None
+    assert {name for name, _ in learner.weights()} == names
+
+
+def test_a_phases_own_module_begins_as_the_seed_and_the_phases_name_say(make) -> None:
+    still = OptimizerConfig(encoder_lr=0, predictor_lr=0)
+    earlier = ("still", "toy_fit", {"steps": 3, "batch_size": 4, "optimizer": still})
+    alone, after_another = module_states(*make(DISPOSABLE)), module_states(*make(earlier, DISPOSABLE))
+    assert all(
+        torch.equal(one[name], other[name]) for one, other in zip(alone, after_another, strict=True) for name in one
+    )
+    renamed = module_states(*make(("other", *DISPOSABLE[1:])), name="other")
+    assert not torch.equal(alone[0]["0.weight"], renamed[0]["0.weight"])
+
+
+def test_a_phases_own_module_has_the_rate_the_decay_and_the_clip_of_the_predictor(make) -> None:
+    optimizer = OptimizerConfig(encoder_lr=0, predictor_lr=0.5, weight_decay=0.3, predictor_clip=1e-12)
+    learner, (stage,) = make(("refine", "toy_disposable", {"steps": 1, "optimizer": optimizer}))
+    stage.phase.module = stage.phase.build_module(learner.encoder.latent_dim)
+    own = {id(parameter) for parameter in stage.phase.module.parameters()}
+    groups = [group for group in make_optimizer(learner, stage).param_groups if id(group["params"][0]) in own]
+    assert {id(parameter) for group in groups for parameter in group["params"]} == own
+    assert [(group["peak_lr"], group["weight_decay"]) for group in groups] == [(0.5, 0.3), (0.5, 0.0)]
+    plain = OptimizerConfig(encoder_lr=0, predictor_lr=0.5, weight_decay=0.0, predictor_clip=1e-12)
+    before, after = module_states(*make(("refine", "toy_disposable", {"steps": 1, "optimizer": plain})))
+    moved = (after["0.weight"] - before["0.weight"]).abs().max()
+    assert moved < 1e-3  # Adam's epsilon outweighs gradients clipped to 1e-12; unclipped, a step moves by the rate
 
 
 def test_a_loss_that_is_not_finite_is_reported_with_its_first_step() -> None:

@@ -47,10 +47,12 @@ def test_a_batch_holds_each_distinct_item_once_and_places_it_rightly(dataset: Da
     batch = dataset.batch(windows, index)
     assert len(np.unique(batch.items)) == len(batch.items)
     state_value = dataset.items(batch.items).values[batch.states][..., 1, 0]
+    events, offsets = dataset.store.to_xarray(), dataset.store.event_offsets("state")
+    position = np.where(events["state_channel"].values == 1, events["state_value"].values, 0)
     for row, window in enumerate(index):
         trajectory, start, length = (int(getattr(windows, one)[window]) for one in ("trajectory", "start", "length"))
         first = int(dataset.store.first_step[trajectory]) + start
-        wanted = dataset.store.to_xarray()["state_value"][first : first + length].values
+        wanted = [position[offsets[step] : offsets[step + 1]].sum() for step in range(first, first + length)]
         assert np.array_equal(state_value[row, :length].numpy(), wanted)
         assert batch.mask[row].sum() == length
 
@@ -150,6 +152,23 @@ def test_target_states_are_placed_like_the_online_ones(learner: Learner, batch: 
     learner.freeze()
     states = learner.latents(batch)
     assert torch.allclose(learner.target_states(batch)[states.mask], states.states[states.mask], atol=1e-6)
+
+
+def test_target_latents_are_placed_like_the_online_ones_and_hold_the_target_states(
+    learner: Learner, batch: Batch
+) -> None:
+    learner.begin(frozenset({"encoder"}))
+    with torch.no_grad():
+        for parameter in learner.encoder.parameters():
+            parameter.mul_(1.5)
+    target, states = learner.target_latents(batch), learner.target_states(batch)
+    assert not target.states.requires_grad
+    assert torch.allclose(target.states, states, atol=1e-6)
+    learner.sync_target()
+    learner.freeze()
+    online, target = learner.latents(batch), learner.target_latents(batch)
+    for part in ("static", "states", "actions"):
+        assert torch.allclose(getattr(target, part), getattr(online, part), atol=1e-6)
 
 
 def test_the_target_averages_in_fp32_over_a_bf16_encoder() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -192,6 +193,8 @@ def test_a_store_that_another_process_is_building_is_left_alone(
 ) -> None:
     store = tmp_path / prepare("toy.yaml")["store"]
     with locked(store.with_name(f".{store.name}.lock"), "held already"):
+        assert jepa("prepare", "toy.yaml").returncode == 0  # it is whole, and runs may open it together
+        shutil.rmtree(store)
         refused = jepa("prepare", "toy.yaml")
     assert refused.returncode == 1 and "another jepa command is preparing" in refused.stderr
 

@@ -42,6 +42,8 @@ class LoraConfig(Config):
 
 
 class WordsConfig(EncoderConfig):
+    offers: ClassVar = frozenset({"next_token_loss"})
+
     modality: ClassVar = "text"
     weights: Path | None = None
     lora: LoraConfig | None = None
@@ -63,6 +65,10 @@ class ForwardConfig(PredictorConfig):
 
 class AlignConfig(PhaseConfig):
     ema_decay: float = Field(0.996, ge=0, le=1)
+
+
+class ReadingConfig(PhaseConfig):
+    needs: ClassVar = frozenset({"next_token_loss"})
 
 
 class SpreadConfig(RegularizerConfig):
@@ -93,6 +99,7 @@ COMPONENTS = (
     Component("predictor", "forward", ForwardConfig, "nowhere:Forward"),
     Component("phase", "warmup", PhaseConfig, "nowhere:WarmUp"),
     Component("phase", "ema_alignment", AlignConfig, "nowhere:Align"),
+    Component("phase", "reading", ReadingConfig, "nowhere:Reading"),
     Component("regularizer", "spread", SpreadConfig, "nowhere:Spread"),
     Component("evaluator", "drift", DriftConfig, "nowhere:Drift"),
     Component("evaluator", "faulty", FaultyConfig, "nowhere:Faulty"),
@@ -846,4 +853,14 @@ def test_windows_longer_than_the_predictor_can_take_are_refused_where_they_are_s
     (message,) = messages(BASE + "windows: {length: 2000}\n")
     assert message.startswith(
         "16:19 windows of 2000 steps are longer than the predictor 'forward' can take | at most 1000"
+    )
+
+
+def test_a_phase_that_needs_more_than_the_encoder_offers_is_refused_where_it_stands() -> None:
+    text = BASE.replace("  - use: ema_alignment\n", "  - use: reading\n    name: before\n  - use: ema_alignment\n")
+    assert [phase.name for phase in load(text).curriculum] == ["warmup", "before", "ema_alignment"]
+    (message,) = messages(text.replace("  use: words\n  lora: {rank: 4}", "  use: numbers\n  width: 3"))
+    assert message == (
+        "10:10 phase 'before' needs an encoder that offers next_token_loss, and 'numbers' does not | "
+        "encoders that do: words"
     )

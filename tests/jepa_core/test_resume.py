@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
+from torch import Tensor
 
 from commands import RECIPE, command, environment, install
 from jepa_core.checkpoint import restore_checkpoint
@@ -95,6 +96,32 @@ def test_a_stopped_run_resumes_to_the_same_bits(
     assert results(tmp_path / "run") == results(uninterrupted)
 
 
+WITH_MODULE = RECIPE.replace(
+    "  - {use: toy_train", "  - {use: toy_disposable, name: refine, steps: 9, batch_size: 4}\n  - {use: toy_train"
+)
+
+
+def test_a_phases_own_module_resumes_to_the_same_bits_and_leaves_nothing_behind(
+    jepa: Jepa, stopper: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    recipe_file.write_text(WITH_MODULE)
+    assert jepa("run", recipe_file, "--out", tmp_path / "whole").returncode == 0
+    for number, stop in enumerate(("refine 7 KILL", "refine 5 TERM")):
+        run = tmp_path / f"run{number}"
+        jepa("run", recipe_file, "--out", run, packages=(stopper,), STOP=stop)
+        assert {"module.0.weight", "module.1.running_mean"} <= set(newest_tensors(run))
+        resumed = jepa("resume", run, packages=(stopper,))
+        assert resumed.returncode == 0, resumed.stderr
+        assert results(run) == results(tmp_path / "whole")
+        assert not any(name.startswith("module.") for name in newest_tensors(run))
+    model = load_file(tmp_path / "whole" / "model.safetensors")
+    assert {name.split(".")[0] for name in model} == {"encoder", "target", "predictor"}
+
+
+def newest_tensors(run: Path) -> dict[str, Tensor]:
+    return load_file(max((run / "checkpoints").iterdir()) / "state.safetensors")
+
+
 def test_the_optimizer_state_in_the_middle_of_a_phase_is_the_uninterrupted_one(
     jepa: Jepa, stopper: Path, recipe_file: Path, tmp_path: Path
 ) -> None:
@@ -103,9 +130,7 @@ def test_the_optimizer_state_in_the_middle_of_a_phase_is_the_uninterrupted_one(
     jepa("run", recipe_file, "--out", tmp_path / "once", packages=(stopper,), STOP="joint 10 TERM")
     jepa("run", recipe_file, "--out", tmp_path / "twice", packages=(stopper,), STOP="joint 3 KILL")
     jepa("resume", tmp_path / "twice", packages=(stopper,), STOP="joint 10 TERM")
-    once, twice = (
-        load_file(max((tmp_path / one / "checkpoints").iterdir()) / "state.safetensors") for one in ("once", "twice")
-    )
+    once, twice = (newest_tensors(tmp_path / one) for one in ("once", "twice"))
     assert any(name.startswith("optimizer.") for name in once)
     assert once.keys() == twice.keys()
     assert all((once[name] == twice[name]).all() for name in once)

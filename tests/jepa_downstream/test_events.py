@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jepa_mimic_iv.early_events import TASKS, eep_label
+
+from jepa_downstream.events import eep_label, steps_to_event
 
 GOLDEN_EVENTS = "- 1 - - 0 0 - - - - - 0 0 0 - - 1 - 1 - 0 0 0 - 1 0 1"
 GOLDEN = {
@@ -60,19 +61,19 @@ def test_a_horizon_of_nothing_is_refused():
         eep_label(series("0 1"), 0)
 
 
-def test_the_seven_families_are_named_with_their_horizons():
-    assert {name: task.horizon for name, task in TASKS.items()} == {
-        "circulatory_failure": 8, "respiratory_failure": 24, "kidney_failure": 48, "liver_failure": 48,
-        "decompensation": 24, "hyperglycaemia": 8, "sepsis": 8,
-    }  # fmt: skip
-    assert [name for name, task in TASKS.items() if not task.switches_only] == ["liver_failure", "hyperglycaemia"]
+def test_a_positive_step_knows_how_far_away_its_event_is():
+    events, offsets = series("0 - 0 1 0 0 0 1"), np.array([0, 5, 8])
+    label = eep_label(events, 2, True, offsets)
+
+    assert same(label, series("0 1 1 - - 1 1 -"))
+    assert same(steps_to_event(events, label, False, offsets), series("- 2 1 - - 2 1 -"))
 
 
-def test_a_task_labels_its_series_and_decompensation_is_its_own_label():
-    events, offsets = series("0 0 1 0 0 0"), np.array([0, 3, 6])
+def test_a_ready_series_announces_the_step_after_its_run_or_the_end():
+    label, offsets = series("0 1 1 0 1 1 1 0"), np.array([0, 6, 8])
 
-    assert TASKS["circulatory_failure"].label(events, offsets).tolist()[:2] == [1, 1]
-    assert np.isnan(TASKS["circulatory_failure"].label(events, offsets)[2])
-    assert TASKS["decompensation"].label(events, offsets).tolist() == events.tolist()
-    assert TASKS["circulatory_failure"].label(series("0 - - 1"), np.array([0, 4]), step_hours=4.0).tolist()[2] == 1
-    assert np.isnan(TASKS["circulatory_failure"].label(series("0 - - 1"), np.array([0, 4]), step_hours=4.0)[0])
+    assert same(steps_to_event(label, label, True, offsets), series("- 2 1 - 2 1 1 -"))
+
+
+def same(found: np.ndarray, expected: np.ndarray) -> bool:
+    return np.array_equal(found, expected, equal_nan=True)

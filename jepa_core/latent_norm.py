@@ -1,0 +1,15 @@
+"""The normalisation of latents that every encoder shares, so that latents of different encoders can be compared."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from jepa_core.config import LatentNorm
+
+
+def normalise_latents(latents: Tensor, norm: LatentNorm) -> Tensor:
+    """Latents (N, D) as float32, under a LayerNorm without parameters (Ba et al., arXiv 1607.06450) if `norm` is
+    `layer`."""
+    latents = latents.float()
+    return F.layer_norm(latents, latents.shape[-1:]) if norm == "layer" else latents

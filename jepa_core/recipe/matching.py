@@ -1,0 +1,70 @@
+"""Sizes an encoder to another one: `match: {encoder: {use: ...}, parameters: trainable}`.
+
+A swap of encoders is a fair comparison only if both have as many parameters and latents of one size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from jepa_core.config import EncoderConfig
+
+TOLERANCE = 0.02
+"""Share of the wanted parameters by which the size found may differ."""
+_LARGEST_VALUE = 1 << 20
+
+Count = Callable[[EncoderConfig], int]
+
+
+class NoMatch(Exception):
+    """No size within the tolerance. hint: what to do."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def match_size(config: EncoderConfig, written: Collection[str], wanted: int, count: Count) -> dict[str, int]:
+    """Values of the config's `size_keys` with which it has `wanted` parameters within 2 %.
+
+    Keys that the recipe writes are kept. The others are searched from the coarsest on; a finer one is touched only if
+    the coarser ones alone do not come near enough. count: parameters of a config; it never falls when a key rises.
+
+    Raises NoMatch with the nearest size.
+    """
+
+    def size(values: dict[str, Any]) -> int:
+        return count(config.model_copy(update=values))
+
+    best: dict[str, int] = {}
+    found = [best]
+    for key in (key for key in config.size_keys if key not in written):
+        found = [{**one, key: value} for one in found for value in _bracket(one, key, wanted, size)]
+        best = min(found, key=lambda one: abs(size(one) - wanted))
+        if _near(size(best), wanted):
+            break
+    if _near(size(best), wanted):
+        return best
+    if not config.size_keys:
+        raise NoMatch("this encoder has no key that sets its size", "match the other encoder to this one instead")
+    values = ", ".join(f"{key}={value}" for key, value in best.items()) or "the keys as they are written"
+    raise NoMatch(
+        f"the nearest to {wanted:,} parameters is {size(best):,}, with {values}: more than {TOLERANCE:.0%} away",
+        f"change another of its keys, or leave {' and '.join(config.size_keys)} to match",
+    )
+
+
+def _near(parameters: int, wanted: int) -> bool:
+    return abs(parameters - wanted) <= TOLERANCE * wanted
+
+
+def _bracket(fixed: dict[str, int], key: str, wanted: int, size: Callable[[dict[str, Any]], int]) -> tuple[int, int]:
+    """The largest value of a key with fewer parameters than wanted, and the next one."""
+    low, high = 1, 2
+    while high < _LARGEST_VALUE and size({**fixed, key: high}) < wanted:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if size({**fixed, key: middle}) < wanted else (low, middle)
+    return low, high

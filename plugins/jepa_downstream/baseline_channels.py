@@ -1,0 +1,111 @@
+"""The channels of a trajectory up to a step, as the supervised baselines see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from jepa_downstream.methods import CannotFit
+
+if TYPE_CHECKING:
+    from jepa_core.contracts import Evaluation
+    from jepa_core.dataset import Dataset
+    from jepa_downstream.rows import Rows
+
+PROFILED = 2000
+"""Trajectories behind a profile: enough for moments, and few enough to hold. A channel that none of them observes is
+left out."""
+
+TRIM = 0.005
+"""Share of the values at either end that moments leave out, because one slipped decimal point would set the scale."""
+
+
+class Histories:
+    """Reads what was observed of a trajectory. Symbols: T steps, C channels, P samples of a channel in a step."""
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> Histories:
+        """Of the trajectories of an evaluation. Raises CannotFit where the source renders no channels."""
+        if evaluation.channels is None:
+            raise CannotFit("the source does not render its steps as numbers, which this method reads")
+        return cls(evaluation.channels())
+
+    def __init__(self, dataset: Dataset) -> None:
+        """dataset: rendered for the modality `channels`."""
+        self._dataset = dataset
+        self.samples: int = dataset.items(torch.zeros(1, dtype=torch.int64)).values.shape[2]
+
+    def read(self, trajectory: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Static facts (C,), and the samples of states and actions (T * P, 2 C) in their order, of the first T steps.
+
+        float32, NaN where nothing was observed. The columns of actions follow those of states: a channel that may
+        stand in both means two things. Samples of a static channel are averaged.
+        """
+        rendering, first = self._dataset.rendering, int(self._dataset.store.first_step[trajectory])
+        part = slice(first, first + steps)
+        ids = np.concatenate([rendering.static[trajectory, None], rendering.state[part], rendering.action[part]])
+        items = self._dataset.items(torch.from_numpy(ids))
+        values = torch.where(items.observed, items.values, torch.nan)
+        static = values[0].nanmean(dim=1).numpy()
+        dynamic = values[1:].unflatten(0, (2, steps)).permute(1, 3, 0, 2).flatten(2).flatten(0, 1)
+        return static, dynamic.numpy()
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Some of the columns of what `Histories.read` gives. chosen: (K,) int64; mean, deviation: (K,) float32, of the
+    trimmed values."""
+
+    chosen: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Columns:
+        """The columns of `values` (N, columns), NaN for none, in which anything was observed."""
+        chosen = np.flatnonzero(~np.isnan(values).all(axis=0))
+        moments = np.array([_trimmed_moments(values[:, column]) for column in chosen], dtype=np.float32).reshape(-1, 2)
+        return cls(chosen, moments[:, 0], np.where(moments[:, 1] > 0, moments[:, 1], 1.0))
+
+    def standardised(self, values: np.ndarray, clip: float) -> np.ndarray:
+        """The chosen columns of (..., columns) in standard deviations from their mean, at most `clip`; (..., K)."""
+        return np.clip((values[..., self.chosen] - self.mean) / self.deviation, -clip, clip)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a method knows of the channels before it is trained: those that train rows observe, and their moments."""
+
+    static: Columns
+    dynamic: Columns
+
+    @classmethod
+    def of(cls, histories: Histories, train: Rows, seed: int) -> Profile:
+        """Profile of the train rows: nothing after the last row of a trajectory is read."""
+        trajectories, place = np.unique(train.trajectory, return_inverse=True)
+        steps = np.zeros(len(trajectories), dtype=np.int64)
+        np.maximum.at(steps, place, train.step + 1)
+        drawn = np.sort(np.random.default_rng(seed).permutation(len(trajectories))[:PROFILED])
+        read = [histories.read(int(trajectories[one]), int(steps[one])) for one in drawn]
+        static, dynamic = (np.concatenate(parts) for parts in (
+            [static[None] for static, _ in read], [dynamic for _, dynamic in read]
+        ))  # fmt: skip
+        return cls(Columns.of(static), Columns.of(dynamic))
+
+
+def by_trajectory(rows: Rows) -> list[np.ndarray]:
+    """Indices of the rows of each trajectory that has any."""
+    order = np.argsort(rows.trajectory, kind="stable")
+    starts = np.flatnonzero(np.diff(rows.trajectory[order], prepend=-1))
+    return np.split(order, starts[1:]) if len(rows) else []
+
+
+def _trimmed_moments(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of what lies between the outer quantiles."""
+    values = values[~np.isnan(values)].astype(np.float64)
+    low, high = np.quantile(values, [TRIM, 1 - TRIM])
+    inner = values[(values >= low) & (values <= high)]
+    return float(inner.mean()), float(inner.std())

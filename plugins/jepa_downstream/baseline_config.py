@@ -1,0 +1,75 @@
+"""What a recipe may say about the supervised baselines."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from jepa_core.config import Config
+
+BaselineName = Literal["linear", "lightgbm", "lstm", "gru_d", "tcn"]
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class LinearConfig(Config):
+    """Logistic regression for a task of yes or no, ridge regression for a value.
+
+    The published comparison has one strength, unscaled inputs, and imputation before the summaries are taken.
+    """
+
+    strengths: tuple[Positive, ...] = Field(
+        (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1, 1.0),
+        min_length=1,
+        description="inverse strengths C of the penalty: C * loss + |w|^2 / 2, on the summed loss of the rows",
+    )
+    iterations: int = Field(200, gt=0, description="most iterations of logistic regression")
+    clip: float = Field(5.0, gt=0, description="inputs are clipped at so many standard deviations from their mean")
+
+
+class LightGBMConfig(Config):
+    """Boosted trees; every combination of the first three is tried.
+
+    The published comparison has one: 300 trees, rate 0.05, 31 leaves, 500 rows a leaf, patience 20.
+    """
+
+    learning_rates: tuple[Positive, ...] = Field((0.03,), min_length=1, description="shrinkage of a tree")
+    leaves: tuple[Annotated[int, Field(ge=2)], ...] = Field((4, 8, 24), min_length=1, description="leaves of a tree")
+    leaf_rows: tuple[Annotated[int, Field(gt=0)], ...] = Field((10, 40), min_length=1, description="fewest rows a leaf")
+    rounds: int = Field(2000, gt=0, description="most trees")
+    patience: int = Field(100, gt=0, description="trees without a better loss on tuning after which it stops")
+    feature_share: float = Field(0.3, gt=0, le=1, description="share of the inputs that a tree may use")
+    row_share: float = Field(0.8, gt=0, le=1, description="share of the rows that a tree sees")
+    l2: float = Field(5.0, ge=0, description="penalty on the values of leaves")
+
+
+class SequenceConfig(Config):
+    """Networks over the steps; every combination of the first two is tried.
+
+    The defaults suit some thousand trajectories. The published comparison has width 256, 2 layers, dropout 0.2, rate
+    1e-3, weight decay 1e-4, batches of 256, 30 epochs, patience 5, one setting of each.
+    """
+
+    learning_rates: tuple[Positive, ...] = Field((1e-3, 3e-3), min_length=1, description="of AdamW")
+    dropouts: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(
+        (0.3,), min_length=1, description="share of the values that are dropped in training"
+    )
+    width: int = Field(32, gt=0, description="size of a hidden state")
+    layers: int = Field(1, gt=0, description="recurrent layers of the LSTM")
+    blocks: int = Field(4, gt=0, description="residual blocks of the TCN; block b looks 2 ** b steps apart")
+    kernel: int = Field(3, gt=1, description="steps that a convolution of the TCN sees")
+    weight_decay: float = Field(1e-2, ge=0, description="of AdamW, on matrices")
+    batch_size: int = Field(64, gt=0, description="trajectories in a batch")
+    epochs: int = Field(30, gt=0, description="most passes over the train rows")
+    patience: int = Field(4, gt=0, description="epochs without a better loss on tuning after which it stops")
+    gradient_clip: float = Field(1.0, gt=0, description="largest gradient norm")
+    input_clip: float = Field(5.0, gt=0, description="inputs are clipped at so many standard deviations")
+
+
+class BaselineSearchConfig(Config):
+    """What is tried for each supervised baseline; the settings with the least loss on tuning are taken."""
+
+    linear: LinearConfig = LinearConfig()
+    lightgbm: LightGBMConfig = LightGBMConfig()
+    sequence: SequenceConfig = SequenceConfig()

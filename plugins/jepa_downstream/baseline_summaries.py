@@ -1,0 +1,114 @@
+"""Hand-made summaries of every channel up to a row's step, by cumulative operations.
+
+A trajectory is read once, however many rows it has, so a task with a row at every step costs as many operations as a
+task with one row a trajectory. A step of P samples is P steps of the cumulative operations: every sample counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jepa_downstream.baseline_channels import Histories, Profile, by_trajectory
+
+if TYPE_CHECKING:
+    from jepa_downstream.rows import Rows
+
+STATISTICS = ("last", "recent", "mean", "minimum", "maximum", "deviation", "first", "share", "since", "slope")
+"""Of each channel: the last value, the mean of the last RECENT steps, then mean, extremes, standard deviation and first
+value of all there is; the share of samples observed, the steps since the last one, and the least-squares slope a step
+over the last RECENT steps. NaN where it is not defined."""
+
+RECENT = 6
+"""Steps of `recent` and `slope`."""
+
+BLOCK = 20_000
+"""Rows summarised at once."""
+
+
+class Summaries:
+    """The inputs of the tabular methods: F = 1 + K0 + len(STATISTICS) * K columns.
+
+    The steps seen, K0 static facts, then the statistics in their order, each of K channels.
+    """
+
+    def __init__(self, histories: Histories, profile: Profile) -> None:
+        self._histories = histories
+        self._profile = profile
+        first = 1 + len(profile.static.chosen)
+        channels = len(profile.dynamic.chosen)
+        self.may_miss = np.r_[1 : first + 2 * channels]
+        """Columns whose absence is a fact of its own: of the others it follows from `last`."""
+
+    def blocks(self, rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Indices (R,) of some rows and their inputs (R, F) float32, until all rows are done, in any order."""
+        held: list[tuple[np.ndarray, np.ndarray]] = []
+        count = 0
+        for part in by_trajectory(rows):
+            held.append((part, self._of_trajectory(int(rows.trajectory[part[0]]), rows.step[part])))
+            count += len(part)
+            if count >= BLOCK:
+                yield _joined(held)
+                held, count = [], 0
+        if held:
+            yield _joined(held)
+
+    def matrix(self, rows: Rows) -> np.ndarray:
+        """The inputs of all rows in their order: (R, F) float32."""
+        blocks = list(self.blocks(rows))
+        inputs = np.concatenate([inputs for _, inputs in blocks])
+        inputs[np.concatenate([index for index, _ in blocks])] = inputs.copy()
+        return inputs
+
+    def _of_trajectory(self, trajectory: int, steps: np.ndarray) -> np.ndarray:
+        static, samples = self._histories.read(trajectory, int(steps.max()) + 1)
+        facts = np.broadcast_to(static[self._profile.static.chosen], (len(steps), len(self._profile.static.chosen)))
+        summaries = summarise(samples[:, self._profile.dynamic.chosen], self._histories.samples, steps)
+        return np.concatenate([steps[:, None] + 1, facts, summaries.reshape(len(steps), -1)], axis=1, dtype=np.float32)
+
+
+def _joined(held: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    return np.concatenate([index for index, _ in held]), np.concatenate([inputs for _, inputs in held])
+
+
+def summarise(samples: np.ndarray, per_step: int, steps: np.ndarray) -> np.ndarray:
+    """Statistics of K channels over the steps from 0 to each of R given ones: (R, len(STATISTICS), K) float32.
+
+    samples: (T * per_step, K), NaN for none. steps: (R,), from 0. What comes after a step is not read for it, not even
+    in rounding: each cumulative operation goes from the first sample to the last.
+    """
+    ends = (steps + 1) * per_step - 1
+    seen, place = ~np.isnan(samples), np.arange(len(samples))[:, None]
+    last_place = np.maximum.accumulate(np.where(seen, place, -1), axis=0)[ends]
+    first = np.take_along_axis(samples, seen.argmax(axis=0)[None], axis=0)
+    offset = np.where(seen, samples.astype(np.float64) - first, 0.0)
+    time = np.where(seen, place / per_step, 0.0)
+    count, recent_count = _sums(seen.astype(np.float64), ends, per_step)
+    total, recent_total = _sums(offset, ends, per_step)
+    square = np.cumsum(offset**2, axis=0)[ends]
+    times, time_squares, products = (_sums(term, ends, per_step)[1] for term in (time, time**2, time * offset))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        covariance = products - times * recent_total / recent_count
+        made = {
+            "last": np.take_along_axis(samples, np.maximum(last_place, 0), axis=0),
+            "recent": first + recent_total / recent_count,
+            "mean": first + total / count,
+            "minimum": np.fmin.accumulate(samples, axis=0)[ends],
+            "maximum": np.fmax.accumulate(samples, axis=0)[ends],
+            "deviation": np.sqrt(np.maximum(square / count - (total / count) ** 2, 0.0)),
+            "first": np.broadcast_to(first, count.shape),
+            "since": (ends[:, None] - last_place) / per_step,
+            "slope": np.where(recent_count > 1, covariance / (time_squares - times**2 / recent_count), np.nan),
+        }
+    made = {name: np.where(count > 0, values, np.nan) for name, values in made.items()}
+    made["share"] = count / (ends + 1)[:, None]
+    return np.stack([made[name] for name in STATISTICS], axis=1).astype(np.float32)
+
+
+def _sums(terms: np.ndarray, ends: np.ndarray, per_step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of terms (T * per_step, K) up to each end, and of the last RECENT steps up to it: (R, K) each."""
+    running, window = np.cumsum(terms, axis=0), RECENT * per_step
+    before = np.where((ends >= window)[:, None], running[np.maximum(ends - window, 0)], 0.0)
+    return running[ends], running[ends] - before

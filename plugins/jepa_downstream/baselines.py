@@ -1,0 +1,15 @@
+"""The supervised baselines by the names that a recipe gives them."""
+
+from __future__ import annotations
+
+from jepa_downstream.baseline_tabular import LightGBM, Linear
+from jepa_downstream.methods import Maker
+from jepa_downstream.sequence_training import GRUDBaseline, LSTMBaseline, TCNBaseline
+
+BASELINES: dict[str, Maker] = {
+    "linear": Linear,
+    "lightgbm": LightGBM,
+    "lstm": LSTMBaseline,
+    "gru_d": GRUDBaseline,
+    "tcn": TCNBaseline,
+}

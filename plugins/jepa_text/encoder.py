@@ -1,0 +1,187 @@
+"""Qwen3 texts to latents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from jepa_core.contracts import LanguageEncoder
+from jepa_core.errors import DataError, RunError
+from jepa_text.attention import groups_of
+from jepa_text.backbone import adapt, load_backbone, load_head, random_backbone
+from jepa_text.config import Qwen3Config
+from jepa_text.tokenizer import TokenIds, fit_tokenizer, parse_tokenizer, plain_tokenizer, read_tokenizer
+
+IGNORED = -100
+# Scores are as many as the vocabulary for every token: at 151,936 entries these tokens' take 600 MB in fp32.
+SCORED_AT_ONCE = 1024
+
+
+class Qwen3Encoder(LanguageEncoder):
+    """The latent of a text: the last hidden state of a Qwen3 backbone at the text's last token.
+
+    Texts are sorted by length and packed, so that no token of padding is computed; attention stays within a text.
+    Random weights and adapters are drawn from torch's global random state. With gradient checkpointing a pass is
+    computed again during the backward pass, from the module's own parameters: parameters substituted by
+    `torch.func.functional_call` then get a wrong gradient (the EMA target, which needs none, is not affected).
+
+    Raises DataError if the folder of weights is incomplete or no Qwen3, UnsafeArtefactError if it is refused.
+    """
+
+    def __init__(self, config: Qwen3Config, shape: None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.latent_dim = config.latent_dim
+        self.tokens: TokenIds | None = None
+        self._untied_head: Tensor | None = None
+        self.backbone = self._random() if config.folder is None else self._pretrained()
+
+    def fit(self, items: Iterable[Sequence[str]]) -> None:
+        """Make the tokenizer of a random model from the training texts; pretrained weights bring their own."""
+        if self.config.folder is None:
+            texts = chain.from_iterable(items)
+            self._take(fit_tokenizer(texts, self.config.random.vocabulary))
+
+    def fitted(self) -> dict[str, Any]:
+        """`tokenizer`: the tokenizer made by `fit`; nothing for pretrained weights."""
+        if self.config.folder is not None or self.tokens is None:
+            return {}
+        return {"tokenizer": plain_tokenizer(self.tokens.tokenizer)}
+
+    def load_fitted(self, fitted: dict[str, Any]) -> None:
+        """Take up a fitted tokenizer.
+
+        Raises DataError if there is none or it does not fit the model.
+        """
+        if self.config.folder is None:
+            if "tokenizer" not in fitted:
+                raise DataError("the random encoder 'qwen3' needs a fitted tokenizer, and there is none to load")
+            self._take(parse_tokenizer(fitted["tokenizer"]))
+
+    def forward(self, items: Sequence[str]) -> Tensor:
+        """Latents of texts, in their order: (N, D) float32.
+
+        Raises RunError if there is no tokenizer yet.
+        """
+        ids = self._token_ids(items)
+        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+        passes = _passes([ids[index] for index in order], self.config.tokens_per_pass)
+        encoded = [self._pass(self._encode_pass, texts) for texts in passes]
+        if not encoded:
+            return torch.zeros(0, self.latent_dim, device=self._device)
+        return torch.cat(encoded)[torch.tensor(order, device=self._device).argsort()]
+
+    def next_token_loss(self, items: Sequence[str]) -> Tensor:
+        """Mean cross-entropy of every token but the first of a text, given those before it.
+
+        No end-of-text token is appended: the latent is read at a text's last token, and learning to tell there that the
+        text ends would draw all latents together. Tokens are scored by the token table, or by the head of an untied
+        folder (as at 8 B; read at the first call and kept, never trained). The scores of 1024 tokens exist at a time.
+
+        Raises RunError if there is no tokenizer yet, DataError if an untied folder lacks its head.
+        """
+        texts = sorted((text for text in self._token_ids(items) if len(text) > 1), key=len)
+        passes = _passes(texts, self.config.tokens_per_pass)
+        losses = [self._pass(self._surprise_pass, texts_of_pass) for texts_of_pass in passes]
+        predicted = sum(len(text) - 1 for text in texts)
+        return torch.stack(losses).sum() / predicted if losses else torch.zeros((), device=self._device)
+
+    def _token_ids(self, items: Sequence[str]) -> list[list[int]]:
+        if self.tokens is None:
+            raise RunError("the encoder 'qwen3' has no tokenizer yet; call fit or load_fitted before encoding")
+        return self.tokens(items)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.backbone.embed_tokens.weight.device
+
+    def _pass(self, compute: Callable[[list[list[int]]], Tensor], texts: list[list[int]]) -> Tensor:
+        if self.config.gradient_checkpointing and torch.is_grad_enabled():
+            return checkpoint(compute, texts, use_reentrant=False)
+        return compute(texts)
+
+    def _encode_pass(self, texts: list[list[int]]) -> Tensor:
+        """Latents of the texts of one pass: (texts, D) float32."""
+        ends = torch.tensor([len(text) for text in texts]).cumsum(0)
+        latents = self._hidden(texts)[(ends - 1).to(self._device)].float()
+        if self.config.latent_norm == "layer":
+            return F.layer_norm(latents, (self.latent_dim,))
+        return latents
+
+    def _surprise_pass(self, texts: list[list[int]]) -> Tensor:
+        """Cross-entropy of the texts of one pass, summed over the tokens that are predicted."""
+        hidden, head = self._hidden(texts), self._head()
+        parts = zip(hidden.split(SCORED_AT_ONCE), _following(texts).to(self._device).split(SCORED_AT_ONCE), strict=True)
+        # Scores are made again for the gradient, not kept.
+        return sum(checkpoint(_surprise, tokens, head, following, use_reentrant=False) for tokens, following in parts)
+
+    def _hidden(self, texts: list[list[int]]) -> Tensor:
+        """Last hidden states of the tokens of one pass: (tokens, D)."""
+        lengths = [len(text) for text in texts]
+        positions = torch.cat([torch.arange(length) for length in lengths])
+        return self.backbone(
+            input_ids=torch.tensor([list(chain.from_iterable(texts))], device=self._device),
+            position_ids=positions.unsqueeze(0).to(self._device),
+            # A ready mapping keeps the model from building a mask; the groups say all that a mask would.
+            attention_mask={"full_attention": None},
+            use_cache=False,
+            groups=groups_of(lengths),
+        ).last_hidden_state[0]
+
+    def _head(self) -> Tensor:
+        """What scores a hidden state against every token: (V, D)."""
+        if self.config.folder is not None and self._untied_head is None:
+            self._untied_head = load_head(self.config.folder, self._dtype)
+        if self._untied_head is None:
+            return self.backbone.embed_tokens.weight
+        self._untied_head = self._untied_head.to(self._device)
+        return self._untied_head
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """Type of pretrained weights."""
+        return torch.bfloat16 if self.config.precision == "bf16" else torch.float32
+
+    def _take(self, tokenizer: Any) -> None:
+        self.tokens = TokenIds(tokenizer, self.config.max_tokens, self.config.architecture.vocabulary)
+
+    def _random(self) -> nn.Module:
+        return random_backbone(self.config.architecture)
+
+    def _pretrained(self) -> nn.Module:
+        folder = self.config.folder
+        backbone = load_backbone(folder, self._dtype)
+        self._take(read_tokenizer(folder))
+        return adapt(backbone, self.config.lora)
+
+
+def _following(texts: list[list[int]]) -> Tensor:
+    """For every token of a pack the one that follows it in its text; at the end of a text, what cross-entropy
+    ignores."""
+    return torch.tensor([token for text in texts for token in (*text[1:], IGNORED)])
+
+
+def _surprise(hidden: Tensor, head: Tensor, following: Tensor) -> Tensor:
+    return F.cross_entropy(
+        F.linear(hidden.to(head.dtype), head).float(), following, ignore_index=IGNORED, reduction="sum"
+    )
+
+
+def _passes(texts: list[list[int]], budget: int) -> Iterator[list[list[int]]]:
+    """Split texts into runs of at most `budget` tokens; a longer text is a run of its own."""
+    run: list[list[int]] = []
+    tokens = 0
+    for text in texts:
+        if run and tokens + len(text) > budget:
+            yield run
+            run, tokens = [], 0
+        run.append(text)
+        tokens += len(text)
+    if run:
+        yield run

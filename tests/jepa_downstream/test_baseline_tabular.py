@@ -1,0 +1,102 @@
+"""Tabular baselines on planted truths."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import r2_score, roc_auc_score
+
+from jepa_downstream.baseline_summaries import RECENT
+from jepa_downstream.baselines import BASELINES
+from jepa_downstream.methods import CannotFit
+from jepa_downstream.rows import Task
+from tests.jepa_downstream import baseline_fakes as fakes
+
+TABULAR = ["linear", "lightgbm"]
+BINARY, VALUE = Task("sign", "binary"), Task("sum", "regression")
+DATA = fakes.many(count=150)
+
+
+def splits(data, truth):
+    return [fakes.rows(data, truth, first, last) for first, last in ((0, 90), (90, 120), (120, 150))]
+
+
+def fit(name, data, task, truth, seed=0):
+    train, tuning, held_out = splits(data, truth)
+    return BASELINES[name](fakes.evaluation(data), fakes.config()).fit(task, train, tuning, seed), held_out
+
+
+@pytest.mark.parametrize("name", TABULAR)
+def test_a_planted_sign_is_found_as_a_probability(name):
+    fitted, held_out = fit(name, DATA, BINARY, fakes.sums(DATA) > 0)
+    scores = fitted.scores(held_out)
+    assert scores.min() >= 0 and scores.max() <= 1
+    assert roc_auc_score(held_out.truth, scores) > 0.85
+    assert abs(scores.mean() - held_out.truth.mean()) < 0.1
+
+
+@pytest.mark.parametrize("name", TABULAR)
+def test_a_planted_value_is_found_in_its_own_unit(name):
+    fitted, held_out = fit(name, DATA, VALUE, 500 + 20 * fakes.sums(DATA))
+    assert r2_score(held_out.truth, fitted.scores(held_out)) > 0.5
+
+
+@pytest.mark.parametrize("name", TABULAR)
+def test_what_comes_after_the_rows_changes_no_score(name):
+    last = DATA.steps // 2
+    noisy, found = DATA.with_noise_after(last), []
+    for data in (DATA, noisy):
+        parts = [
+            part.take(np.flatnonzero(part.step <= last[part.trajectory])) for part in splits(data, fakes.sums(DATA) > 0)
+        ]
+        fitted = BASELINES[name](fakes.evaluation(data), fakes.config()).fit(BINARY, *parts[:2], 0)
+        found.append(fitted.scores(parts[2]))
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("name", TABULAR)
+def test_equal_seeds_give_equal_scores_and_settings(name):
+    one, other = (fit(name, DATA, BINARY, fakes.sums(DATA) > 0) for _ in range(2))
+    np.testing.assert_array_equal(one[0].scores(one[1]), other[0].scores(other[1]))
+    assert one[0].chosen == other[0].chosen
+
+
+@pytest.mark.parametrize("name", TABULAR)
+def test_the_truth_of_scored_rows_is_not_read(name):
+    fitted, held_out = fit(name, DATA, BINARY, fakes.sums(DATA) > 0)
+    blind = replace(held_out, truth=1 - held_out.truth)
+    np.testing.assert_array_equal(fitted.scores(held_out), fitted.scores(blind))
+
+
+@pytest.mark.parametrize("name", TABULAR)
+def test_a_channel_that_no_row_saw_lately_is_no_cause_to_warn(name):
+    data = fakes.many(count=150)
+    data.values[len(data.steps), fakes.NEVER] = 1.0
+    train, tuning, held_out = (
+        part.take(np.flatnonzero(part.step > RECENT)) for part in splits(data, fakes.sums(data) > 0)
+    )
+    train.trajectory[0], train.step[0] = 0, data.steps[0] - 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted = BASELINES[name](fakes.evaluation(data), fakes.config()).fit(BINARY, train, tuning, 0)
+        fitted.scores(held_out)
+
+
+@pytest.mark.parametrize("name", list(BASELINES))
+def test_a_train_split_of_one_class_cannot_be_fitted(name):
+    with pytest.raises(CannotFit, match="all .* train rows have the same truth"):
+        fit(name, DATA, BINARY, np.ones(DATA.steps.sum()))
+
+
+@pytest.mark.parametrize("name", list(BASELINES))
+def test_without_tuning_rows_nothing_can_be_chosen(name):
+    train, tuning, _ = splits(DATA, fakes.sums(DATA) > 0)
+    with pytest.raises(CannotFit, match="0 tuning rows"):
+        BASELINES[name](fakes.evaluation(DATA), fakes.config()).fit(BINARY, train, tuning.take(np.arange(0)), 0)
+
+
+@pytest.mark.parametrize("name", list(BASELINES))
+def test_a_source_without_numbers_is_said_to_have_none(name):
+    with pytest.raises(CannotFit, match="does not render its steps as numbers"):
+        BASELINES[name](fakes.evaluation(None), fakes.config())

@@ -1,0 +1,382 @@
+"""The evaluator on latents of which every answer is known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+from pydantic import ValidationError
+from sklearn import metrics
+
+from jepa_core.errors import DataError
+from jepa_core.findings import Findings
+from jepa_core.pipeline import write_findings
+from jepa_core.predictions import predictions_path, write_predictions
+from jepa_downstream.config import PredictionTasksConfig
+from jepa_downstream.latent_methods import LatentMethods
+from jepa_downstream.methods import CannotFit
+from jepa_downstream.prediction_tasks import PredictionTasks, makers
+from jepa_downstream.tasks import rows_of
+from tests.jepa_downstream import fakes
+
+BAD = {"outcome": "bad", "after": 8}
+EVENT = {"event": "on", "horizon": 4}
+LIFE = {"label": "life", "rows": "every", "asymmetric_score": True}
+
+
+def config(*tasks: dict, **keys) -> PredictionTasksConfig:
+    small = {
+        "bootstrap": 100,
+        "rollout_horizons": [1, 3],
+        "baselines": [],
+        "heads": {"rounds": 20, "strengths": [0.01, 1]},
+    }
+    return PredictionTasksConfig.model_validate({"tasks": tasks, **small, **keys})
+
+
+def findings(evaluation, *tasks: dict, **keys) -> Findings:
+    return PredictionTasks(config(*tasks, **keys)).evaluate(evaluation)
+
+
+def table(found: Findings, name: str) -> list[dict]:
+    one = next(table for table in found.tables if table.name == name)
+    return [dict(zip([column.name for column in one.columns], row, strict=True)) for row in one.rows]
+
+
+def row(found: Findings, name: str, method: str = "latents", task: str | None = None) -> dict:
+    return next(one for one in table(found, name) if one["method"] == method and task in (None, one["task"]))
+
+
+@pytest.fixture(scope="module")
+def made():
+    return fakes.dataset()
+
+
+@pytest.fixture(scope="module")
+def telling(made):
+    """Latents that hold the sign of the hidden risk, and whether the event is near, with some noise."""
+    latents = fakes.table(made, np.sign(made.store.labels["risk"]))
+    rows = rows_of(made, config(EVENT).tasks[0]).splits.values()
+    place = np.concatenate([made.store.first_step[one.trajectory] + one.step for one in rows])
+    latents[place, 1] += 3 * np.concatenate([one.truth for one in rows])
+    return latents
+
+
+@pytest.fixture(scope="module")
+def everything(made, telling):
+    """Every kind of task, with subgroups."""
+    evaluation = fakes.evaluation(made, telling, fakes.table(made, seed=5))
+    return findings(evaluation, BAD, EVENT, LIFE, subgroups=["size", "colour"], step_seconds=3600)
+
+
+def test_latents_that_tell_the_outcome_rank_it_perfectly_and_noise_does_not(everything):
+    latents, untrained = (row(everything, "scores", one, "bad_after_8") for one in ("latents", "untrained latents"))
+    assert latents["auroc"] == 1 and latents["average_precision"] == 1
+    assert untrained["auroc_low"] <= 0.5 <= untrained["auroc_high"]
+    assert row(everything, "scores_differences", "untrained latents", "bad_after_8")["auroc_high"] < 0
+
+
+def test_every_row_of_a_table_says_how_many_there_are(everything, made):
+    held = made.split == 2
+    found = row(everything, "scores", task="bad_after_8")
+    assert found["rows"] == held.sum() and found["subjects"] == len(np.unique(made.subject[held]))
+    assert found["positives"] == made.store.outcomes["bad"][held].sum()
+    assert found["prevalence"] == pytest.approx(found["positives"] / found["rows"])
+
+
+def test_constant_latents_are_called_what_they_are(made):
+    constant = np.ones((2 * made.total + len(made.steps), 3))
+    found = findings(fakes.evaluation(made, constant), BAD, methods=["latents", "train_mean"])
+    assert row(found, "scores")["auroc"] == 0.5 and row(found, "scores")["remark"] == "scores are constant"
+    assert [one.level for one in found.verdicts if "one constant score" in one.text] == ["bad"]
+    assert row(found, "scores")["brier"] == pytest.approx(row(found, "scores", "train mean")["brier"], abs=1e-3)
+
+
+def test_a_split_of_one_class_gives_null_and_the_reason(made, telling):
+    bad = np.where(made.split == 2, 0.0, made.store.outcomes["bad"])
+    store = replace(made.store, outcomes={"bad": bad})
+    found = findings(fakes.evaluation(fakes.Dataset(store), telling), BAD, methods=["latents"])
+    one = row(found, "scores")
+    assert one["auroc"] is None and one["auroc_low"] is None and one["remark"] == "all 40 rows are negative"
+    assert one["brier"] is not None and found.headlines[0].value is None
+    assert any("want of rows of both classes: bad_after_8" in verdict.text for verdict in found.verdicts)
+
+
+def test_a_train_split_of_one_class_and_tasks_without_rows_give_null_and_the_reason(made, telling):
+    bad = np.where(made.split == 0, 1.0, made.store.outcomes["bad"])
+    evaluation = fakes.evaluation(fakes.Dataset(replace(made.store, outcomes={"bad": bad})), telling)
+    found = findings(evaluation, BAD, {"outcome": "bad", "after": 99}, methods=["latents"])
+    reasons = [one["remark"] for one in table(found, "scores")]
+    assert reasons == ["all 40 train rows are of one class", "the held_out split has no row"]
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_a_method_that_cannot_be_made_says_why_on_every_task(made, telling):
+    found = findings(
+        fakes.evaluation(made, telling), BAD, EVENT, methods=["latents", "untrained_latents"], baselines=["lstm"]
+    )
+    remarks = [one["remark"] for one in table(found, "scores") if one["method"] == "untrained latents"]
+    assert len(remarks) == 2 and all("no phase of the curriculum" in one for one in remarks)
+    assert [bool(one["remark"]) for one in table(found, "scores") if one["method"] == "lstm"] == [True, True]
+
+
+@pytest.mark.parametrize("method", ["latents", "latents_and_rollout"])
+@pytest.mark.parametrize("components", [2, 128])
+def test_nothing_after_the_step_of_a_row_changes_its_score(made, telling, method, components):
+    """Train trajectories stay as they are; in the others all that lies behind a row becomes noise."""
+    asked = config({"label": "life", "rows": "stride", "stride": 5}, methods=[method], components=components)
+    rows = rows_of(made, asked.tasks[0])
+    first = rows.splits["held_out"].take(np.flatnonzero(rows.splits["held_out"].step == 4))
+    later = np.flatnonzero((made.step > 4) & (made.split[made.trajectory] == 2))
+    spoilt = telling.copy()
+    for offset in (0, made.total):
+        spoilt[later + offset] = np.random.default_rng(1).normal(size=(len(later), telling.shape[1])) * 1000
+    scores = []
+    for latents in (telling, spoilt):
+        made_method = makers(fakes.evaluation(made, latents), asked)[method]()
+        scores.append(made_method.fit(rows.task, rows.splits["train"], rows.splits["tuning"], 0).scores(first))
+    np.testing.assert_array_equal(*scores)
+    assert np.ptp(scores[0]) > 0
+
+
+def test_what_a_row_shows_does_change_its_score(made, telling):
+    asked = config(BAD, methods=["latents"])
+    rows = rows_of(made, asked.tasks[0])
+    spoilt = telling.copy()
+    spoilt[np.flatnonzero((made.step <= 7) & (made.split[made.trajectory] == 2))] *= -1
+    scores = [
+        makers(fakes.evaluation(made, one), asked)["latents"]()
+        .fit(rows.task, rows.splits["train"], rows.splits["tuning"], 0)
+        .scores(rows.splits["held_out"])
+        for one in (telling, spoilt)
+    ]
+    assert np.abs(scores[0] - scores[1]).min() > 0.1
+
+
+def test_summaries_are_what_the_words_say(made, telling):
+    asked = config({"label": "life"})
+    encoded = LatentMethods(fakes.evaluation(made, telling), asked)._encoded(fakes.Learner(telling))
+    rows = rows_of(made, asked.tasks[0]).splits["held_out"]
+    one = int(np.flatnonzero(rows.step == 7)[0])
+    start = made.store.first_step[rows.trajectory[one]]
+    states, actions = telling[start : start + 8], telling[made.total + start : made.total + start + 8]
+    expected = [
+        telling[2 * made.total + rows.trajectory[one]], states[-1], states.mean(axis=0), states.std(axis=0),
+        states.min(axis=0), states.max(axis=0), states[-1] - states[1], actions[2:].mean(axis=0),
+    ]  # fmt: skip
+    np.testing.assert_allclose(encoded.summaries(rows)[one], np.concatenate(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_the_rollout_holds_the_last_action(made, telling):
+    asked = config({"label": "life"})
+    method = LatentMethods(fakes.evaluation(made, telling), asked).with_rollout()
+    rows = rows_of(made, asked.tasks[0]).splits["held_out"]
+    place = made.total + made.store.first_step[rows.trajectory] + rows.step
+    expected = np.concatenate([telling[place], 3 * telling[place]], axis=1)
+    np.testing.assert_allclose(method.inputs(rows)[:, -6:], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_subsample_of_train_is_drawn_and_every_row_is_measured(made, telling):
+    found = findings(fakes.evaluation(made, telling), EVENT, methods=["latents"], train_rows=50)
+    whole = len(rows_of(made, config(EVENT).tasks[0]).splits["held_out"])
+    assert row(found, "scores")["rows"] == whole > 50
+
+
+def test_trajectories_that_are_too_short_or_begin_with_the_event_are_left_out_and_counted(made):
+    asked = config({"outcome": "bad", "after": 10, "not_yet": "on"}).tasks[0]
+    found = rows_of(made, asked)
+    first_on = [made.store.labels["event_on"][made.trajectory == one][:10].any() for one in range(len(made.steps))]
+    train, short = made.split == 0, made.steps < 10
+    assert found.left_out["train"] == {
+        "shorter than 10 steps": (train & short).sum(),
+        "on is on within the steps that are seen": (train & ~short & first_on).sum(),
+    }
+    assert len(found.splits["train"]) == (train & ~short & ~np.array(first_on)).sum()
+    assert set(found.splits["train"].step) == {9}
+
+
+@pytest.mark.parametrize(("rows", "expected"), [("every", [0, 1, 2, 3]), ("last", [3]), ("stride", [1, 3])])
+def test_the_rows_of_a_label_are_those_asked_for(rows, expected):
+    store = fakes.Store(np.array([5]), np.array([1]), np.array([0]), {"life": np.array([4.0, 3, 2, 1, np.nan])})
+    asked = config({"label": "life", "rows": rows, "stride": 2}).tasks[0]
+    assert rows_of(fakes.Dataset(store), asked).splits["train"].step.tolist() == expected
+
+
+def test_the_last_value_of_what_tells_the_future_is_not_known(made, telling):
+    found = findings(fakes.evaluation(made, telling), {**EVENT, "ready": True}, methods=["last_value"])
+    assert table(found, "scores")[0]["remark"] == "nothing of what is predicted is known before"
+
+
+def test_a_value_asked_for_as_yes_or_no_is_refused(made):
+    with pytest.raises(DataError, match="neither 1 nor 0"):
+        rows_of(made, config({"label": "life", "kind": "binary"}).tasks[0])
+
+
+def test_a_channel_that_no_trajectory_has_is_refused_and_the_known_ones_are_named(made, telling):
+    with pytest.raises(DataError, match="'weight'; the store has colour, size"):
+        findings(fakes.evaluation(made, telling), BAD, subgroups=["weight"])
+
+
+def test_two_tasks_of_one_name_are_refused():
+    with pytest.raises(ValidationError, match="two tasks are called bad_after_8"):
+        config(BAD, BAD)
+
+
+def test_subgroups_of_few_subjects_are_counted_and_neither_measured_nor_named(made, telling):
+    store = replace(made.store, word=np.where(made.subject < fakes.FIRST_SUBJECT + 3, 2, made.store.word))
+    found = findings(fakes.evaluation(fakes.Dataset(store), telling), BAD, methods=["latents"], subgroups=["colour"])
+    groups = {one["group"]: one for one in table(found, "subgroups")}
+    assert set(groups) == {"red", "green", "rare values"}
+    assert groups["rare values"]["auroc"] is None and groups["rare values"]["remark"] == "fewer than 10 subjects"
+
+
+def test_findings_of_the_same_seed_are_the_same_and_name_nobody(made, telling):
+    one, two = (findings(fakes.evaluation(made, telling), BAD, EVENT, methods=["latents"]) for _ in range(2))
+    assert one.to_dict() == two.to_dict() and "predictions" not in one.to_dict()
+    assert Findings.from_dict(json.loads(json.dumps(one.to_dict()))).to_dict() == one.to_dict()
+
+
+# --- every figure from the files alone --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def written(everything, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    write_predictions(folder, "tasks", everything.predictions)
+    write_findings(folder, "tasks", everything)
+    return folder
+
+
+def columns(folder, task: str, method: str) -> dict[str, np.ndarray]:
+    found = parquet.read_table(predictions_path(folder, "tasks", task, method))
+    return {name: found[name].to_numpy(zero_copy_only=False) for name in found.column_names}
+
+
+def draw_weights(written, draws: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    """Subjects of all files of the evaluator, and how often each draw takes them."""
+    files = sorted(written.glob("*.parquet"))
+    subjects = np.unique(np.concatenate([parquet.read_table(one)["subject_id"].to_numpy() for one in files]))
+    count = len(subjects)
+    return subjects, np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=draws)
+
+
+def recomputed(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> dict[str, float]:
+    bins = np.minimum((score * 10).astype(int), 9)
+    gaps = [abs((weight * (truth - score))[bins == one].sum()) for one in range(10)]
+    return {
+        "auroc": metrics.roc_auc_score(truth, score, sample_weight=weight),
+        "average_precision": metrics.average_precision_score(truth, score, sample_weight=weight),
+        "brier": metrics.brier_score_loss(truth, score, sample_weight=weight),
+        "ece": sum(gaps) / weight.sum(),
+    }
+
+
+def said(written, task: str, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    file = columns(written, task, method)
+    return file["boolean_value"].astype(float), file["predicted_boolean_probability"], file["subject_id"]
+
+
+@pytest.mark.parametrize("task", ["bad_after_8", "on_within_4"])
+def test_every_binary_figure_can_be_recomputed_from_the_files(everything, written, task):
+    measured = [one for one in table(everything, "scores") if one["task"] == task and one["auroc"] is not None]
+    assert len(measured) >= 4
+    for one in measured:
+        truth, score, subject = said(written, task, one["method"])
+        by_subject = row(everything, "scores_by_subject", one["method"], task)
+        weight = 1 / np.unique(subject, return_counts=True)[1][np.unique(subject, return_inverse=True)[1]]
+        for name, value in recomputed(truth, score, np.ones(len(truth))).items():
+            assert one[name] == pytest.approx(value, abs=1e-9)
+            assert by_subject[name] == pytest.approx(recomputed(truth, score, weight)[name], abs=1e-9)
+
+
+@pytest.mark.parametrize("task", ["bad_after_8", "on_within_4"])
+def test_every_interval_and_paired_difference_can_be_recomputed_from_the_files(everything, written, task):
+    subjects, weights = draw_weights(written)
+    drawn = {}
+    for method in ("latents", "latents and rollout"):
+        truth, score, subject = said(written, task, method)
+        owner = np.searchsorted(subjects, subject)
+        drawn[method] = [recomputed(truth, score, draw[owner]) for draw in weights]
+    found = row(everything, "scores", "latents", task)
+    difference = row(everything, "scores_differences", "latents and rollout", task)
+    for name in ("auroc", "average_precision", "brier", "ece"):
+        base, other = (np.array([one[name] for one in draws]) for draws in drawn.values())
+        for one, draws in ((found, base), (difference, other - base)):
+            bounds = np.quantile(draws, [0.025, 0.975])
+            assert [one[f"{name}_low"], one[f"{name}_high"]] == pytest.approx(bounds, abs=1e-9)
+
+
+def test_every_figure_of_a_value_can_be_recomputed_from_the_files(everything, written):
+    for one in [one for one in table(everything, "values") if one["rmse"] is not None]:
+        file = columns(written, "life", one["method"])
+        truth, score = file["float_value"], file["predicted_float_value"]
+        late = score - truth
+        cost = np.exp(np.where(late < 0, -late / 13, late / 10)) - 1
+        assert one["rmse"] == pytest.approx(metrics.root_mean_squared_error(truth, score), abs=1e-9)
+        assert one["mae"] == pytest.approx(metrics.mean_absolute_error(truth, score), abs=1e-9)
+        assert one["r2"] == pytest.approx(metrics.r2_score(truth, score), abs=1e-9)
+        assert one["score_sum"] == pytest.approx(cost.sum(), rel=1e-9)
+
+
+def test_every_figure_of_the_alarms_can_be_recomputed_from_the_files(everything, written):
+    measured = [one for one in table(everything, "events") if one["threshold"] is not None]
+    assert measured
+    for one in measured:
+        file = columns(written, "on_within_4", one["method"])
+        score = file["predicted_boolean_probability"]
+        announced: dict[tuple[int, int], float] = {}
+        alarms, true, silent = 0, 0, (-1, -1)
+        for place, trajectory in enumerate(file["trajectory"]):
+            step, ahead = file["step"][place], file["steps_to_event"][place]
+            event = None if np.isnan(ahead) else (int(trajectory), int(step + ahead))
+            if event:
+                announced.setdefault(event, 0)
+            if score[place] >= one["threshold"] and (silent[0] != trajectory or step > silent[1]):
+                alarms, silent = alarms + 1, (trajectory, step + 6)
+                if event:
+                    true += 1
+                    announced[event] = max(announced[event], ahead)
+        leads = [lead for lead in announced.values() if lead]
+        assert (one["events"], one["caught"], one["alarms"]) == (len(announced), len(leads), alarms)
+        assert one["alarm_precision"] == pytest.approx(true / alarms, abs=1e-9)
+        assert one["event_recall"] == pytest.approx(len(leads) / len(announced), abs=1e-9)
+        assert one["alarms_per_day"] == pytest.approx(24 * alarms / len(score), abs=1e-9)
+        assert one["lead_median"] == (np.median(leads) if leads else None)
+
+
+def test_every_subgroup_can_be_recomputed_from_the_files(everything, written):
+    found = [one for one in table(everything, "subgroups") if one["task"] == "bad_after_8" and one["auroc"] is not None]
+    assert {one["channel"] for one in found} == {"size", "colour"}
+    for one in found:
+        file = columns(written, "bad_after_8", one["method"])
+        mine = file[f"subgroup_{one['channel']}"] == one["group"]
+        truth, score = file["boolean_value"][mine].astype(float), file["predicted_boolean_probability"][mine]
+        assert one["rows"] == mine.sum() and one["auroc"] == pytest.approx(
+            metrics.roc_auc_score(truth, score), abs=1e-9
+        )
+
+
+def test_the_files_have_the_schema_of_meds_evaluation_and_tell_no_time_of_a_record(written, made):
+    schema = parquet.read_schema(predictions_path(written, "tasks", "bad_after_8", "latents"))
+    kinds = {name: str(schema.field(name).type) for name in schema.names}
+    assert kinds | {
+        "subject_id": "int64", "prediction_time": "timestamp[us]", "boolean_value": "bool",
+        "predicted_boolean_value": "bool", "predicted_boolean_probability": "double",
+    } == kinds  # fmt: skip
+    file = columns(written, "bad_after_8", "latents")
+    assert set(file["prediction_time"]) == {np.datetime64("1970-01-01T08:00")}
+    np.testing.assert_array_equal(file["subject_id"], made.subject[file["trajectory"]])
+
+
+def test_findings_that_are_written_name_no_subject(written, made):
+    for path in [*written.glob("*.json"), *written.glob("*.csv")]:
+        assert not any(str(one) in path.read_text() for one in np.unique(made.subject)), path.name
+
+
+def test_a_method_may_refuse_with_a_reason(made, telling):
+    evaluation = fakes.evaluation(made, telling, window_length=2)
+    with pytest.raises(CannotFit, match="no horizon of the rollout"):
+        makers(evaluation, config(BAD, rollout_horizons=[5]))["latents_and_rollout"]()

@@ -1,0 +1,146 @@
+"""Every shipped curriculum, from its recipe to its findings; and the same phases on data of another kind."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from commands import REPOSITORY
+from jepa_core.pipeline import execute
+from jepa_core.plan import OWN_MODULE, make_plan
+from jepa_core.plugin import Registry, discover
+from jepa_core.recipe import InvalidRecipe, Recipe, load_recipe
+from jepa_core.run import Run
+
+CURRICULA = {
+    "clin_jepa": "predictor_warmup joint_refinement ema_alignment hard_sync predictor_finalization",
+    "clin_jepa_sft": "next_token predictor_warmup joint_refinement ema_alignment hard_sync predictor_finalization",
+    "sft_baseline": "next_token predictor_finalization",
+    "frozen_encoder": "predictor_finalization",
+    "vjepa2_ac": "next_token masked_prediction predictor_finalization",
+    "masked_trajectory": "masked_prediction predictor_finalization",
+    "cotraining": "cotraining",
+    "cotraining_sigreg": "cotraining",
+    "cotraining_variance_covariance": "cotraining",
+}
+WITHOUT_TEXT = {name: phases for name, phases in CURRICULA.items() if "next_token" not in phases}
+TINY_EVALUATION = (
+    "evaluators.rollout_drift.contexts=[4]",
+    "evaluators.rollout_drift.horizon=4",
+    "evaluators.rollout_drift.bootstrap=100",
+)
+TINY = (
+    "source.synthetic.stays=12",
+    "windows.length=12",
+    "encoder.random={hidden_size: 16, layers: 1, heads: 2, kv_heads: 1, head_dim: 8, intermediate_size: 32, "
+    "vocabulary: 300}",
+    "encoder.max_tokens=32",
+    "predictor.width=16",
+    "predictor.layers=1",
+    *TINY_EVALUATION,
+)
+OSCILLATORS = """\
+extends: {parent}
+source: {{use: toy}}
+windows: {{length: 12, stride: 4, min_length: 3}}
+encoder: {{use: toy}}
+"""
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    """Everything that is installed, and the toy plugin."""
+    installed = importlib.metadata.entry_points(group="jepa")
+    return discover([*installed, importlib.metadata.EntryPoint("toy", "toy", "jepa")])
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all runs, so that they share a store."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    """Runs set torch to deterministic algorithms; other tests in this process are not to depend on it."""
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def few_steps(name: str) -> list[str]:
+    trained = [phase for phase in CURRICULA[name].split() if phase != "hard_sync"]
+    return [f"curriculum.{phase}.{key}=2" for phase in trained for key in ("steps", "batch_size")]
+
+
+def load(reference: str | Path, name: str, registry: Registry, *overrides: str) -> Recipe:
+    return load_recipe(reference, [*few_steps(name), *overrides], registry, environment={})
+
+
+def run(recipe: Recipe, folder: Path, registry: Registry) -> Path:
+    execute(Run.create(folder, recipe, registry, ""))
+    return folder
+
+
+def check(folder: Path) -> None:
+    """A report, findings, and weights of encoder, target and predictor, and of nothing else."""
+    assert (folder / "report.html").is_file()
+    assert json.loads((folder / "findings" / "latent_collapse.json").read_text())["headlines"]
+    assert json.loads((folder / "findings" / "rollout_drift.json").read_text())["tables"]
+    model = load_file(folder / "model.safetensors")
+    assert {name.split(".")[0] for name in model} == {"encoder", "target", "predictor"}
+    assert all(torch.isfinite(value).all() for value in model.values())
+
+
+def test_every_shipped_recipe_is_tested_here_or_is_one_of_these_at_another_scale_or_source(registry: Registry) -> None:
+    others = {path.stem for path in (REPOSITORY / "recipes").glob("*.yaml")} - set(CURRICULA)
+    for name in others:
+        phases = [use.component.name for use in load_recipe(name, [], registry, environment={}).curriculum]
+        assert " ".join(phases) in CURRICULA.values()
+
+
+@pytest.mark.parametrize("name", CURRICULA)
+def test_a_shipped_curriculum_is_valid_and_its_plan_counts_what_each_phase_trains(
+    name: str, registry: Registry
+) -> None:
+    recipe = load_recipe(name, [], registry, environment={})
+    plan = make_plan(recipe)
+    assert [phase.use for phase in plan.phases] == CURRICULA[name].split() and not plan.missing
+    for phase, use in zip(plan.phases, recipe.curriculum, strict=True):
+        own = use.config.predictor.size(64).trainable if phase.use == "masked_prediction" else 0
+        modules = {"encoder": plan.encoder.trainable, "predictor": plan.predictor.trainable, OWN_MODULE: own}
+        assert (OWN_MODULE in phase.trains) == (own > 0)
+        assert phase.trained_parameters == sum(modules[module] for module in phase.trains)
+
+
+@pytest.mark.parametrize("name", CURRICULA)
+def test_a_shipped_curriculum_runs_to_its_findings(name: str, registry: Registry, runs: Path) -> None:
+    check(run(load(name, name, registry, *TINY), runs / name, registry))
+
+
+@pytest.mark.parametrize("name", WITHOUT_TEXT)
+def test_the_same_phases_run_on_channels(name: str, registry: Registry, runs: Path, tmp_path: Path) -> None:
+    recipe_file = tmp_path / "oscillators.yaml"
+    recipe_file.write_text(OSCILLATORS.format(parent=name))
+    recipe = load(recipe_file, name, registry, *TINY_EVALUATION)
+    assert recipe.encoder.config.modality == "channels"
+    check(run(recipe, runs / f"oscillators_{name}", registry))
+
+
+@pytest.mark.parametrize("name", sorted(set(CURRICULA) - set(WITHOUT_TEXT)))
+def test_next_token_training_of_an_encoder_that_reads_no_text_is_refused_where_it_stands(
+    name: str, registry: Registry, tmp_path: Path
+) -> None:
+    recipe_file = tmp_path / "oscillators.yaml"
+    recipe_file.write_text(OSCILLATORS.format(parent=name))
+    with pytest.raises(InvalidRecipe) as refused:
+        load_recipe(recipe_file, [], registry, environment={})
+    (problem,) = refused.value.to_list()
+    assert Path(problem["file"]).name == f"{name}.yaml" and problem["line"] > 1
+    assert problem["message"] == "phase 'next_token' needs an encoder that offers next_token_loss, and 'toy' does not"
+    assert "qwen3" in problem["hint"]
