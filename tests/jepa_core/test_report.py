@@ -15,7 +15,7 @@ from jepa_core.report.exports import csv_text, latex_text
 from jepa_core.report.page import write_report
 from jepa_core.report.plots import coloured, draw_figure, legend, styles, y_limits
 from jepa_core.report.tables import SHOWN_ROWS, findings_table
-from jepa_core.report.text import duration, interval, memory, number
+from jepa_core.report.text import duration, interval, memory, number, operations
 
 PHASES = ["warm_up", "joint", "sync", "finish"]
 HOSTILE = "<script>alert('x')</script>"
@@ -422,7 +422,10 @@ def test_numbers_keep_their_significant_digits(value, digits, said):
     assert number(value, digits) == said
 
 
-def test_spans_of_time_and_memory_have_the_unit_that_suits_them():
+def test_spans_of_time_memory_and_operations_have_the_unit_that_suits_them():
     assert [duration(seconds) for seconds in (9.5, 95, 7300)] == ["9.50 s", "1 min 35 s", "2 h 1 min"]
     assert [memory(size) for size in (512, 3 * 2**29)] == ["512 B", "1.50 GiB"]
+    assert [operations(count) for count in (0, 999, 320_000_000_000, 5e15)] == [
+        "0 FLOP", "999 FLOP", "320 GFLOP", "5 PFLOP",
+    ]  # fmt: skip
     assert interval(None, 1.0) == ""
