@@ -163,12 +163,12 @@ def _budget(record: RunRecord) -> dict[str, float | None]:
     """What a run was given to learn from and with."""
     phases, models = record.plan.get("phases", []), [record.plan.get(key, {}) for key in ("encoder", "predictor")]
     trainable = [model.get("trainable") for model in models]
-    flops = [phase["flops"] for phase in phases if phase.get("flops") is not None]
+    flops = [phase["flops"] and phase["steps"] * phase["flops"] for phase in phases if "flops" in phase]
     return {
         "optimizer steps": sum(phase["steps"] for phase in phases),
         "windows": sum(phase["steps"] * phase["batch_size"] for phase in phases),
         "trainable parameters": None if None in trainable else sum(trainable),
-        **({"FLOPs": sum(flops)} if flops else {}),
+        **({"FLOPs": None if None in flops else sum(flops)} if flops else {}),
     }
 
 

@@ -30,7 +30,7 @@ from jepa_core.predictions import write_predictions
 from jepa_core.preparation import describe, facts, open_dataset, prepare_data
 from jepa_core.recipe import PhaseUse, Use
 from jepa_core.rendering import ChannelRendering
-from jepa_core.report import write_report
+from jepa_core.report.page import write_report
 from jepa_core.run import Run, command, now
 from jepa_core.samples import write_samples
 from jepa_core.target import EncoderUnder

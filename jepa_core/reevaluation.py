@@ -52,7 +52,7 @@ def evaluate_again(run: Run) -> None:
     """
     from jepa_core.pipeline import build_learner, evaluation_of, measure
     from jepa_core.preparation import recorded_data
-    from jepa_core.report import write_report
+    from jepa_core.report.page import write_report
 
     model, recorded = run.folder / "model.safetensors", run.manifest().get("dataset")
     if not model.is_file() or recorded is None:

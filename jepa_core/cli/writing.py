@@ -136,7 +136,7 @@ def cp(arguments: argparse.Namespace) -> None:
 def report(arguments: argparse.Namespace) -> None:
     """Write a run's report again."""
     from jepa_core.errors import RecipeError
-    from jepa_core.report import write_report
+    from jepa_core.report.page import write_report
 
     if not (arguments.run / "manifest.json").is_file():
         raise RecipeError(f"{arguments.run} is not the folder of a run: it has no manifest.json")

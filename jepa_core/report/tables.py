@@ -15,6 +15,8 @@ from jepa_core.report.text import MISSING, counted, interval, number, value_of, 
 
 OPEN_ROWS = 24
 SHOWN_ROWS = 200
+LONGEST_LINE = 28
+"""Characters of text beyond which a column is broken into lines."""
 WIDE, VERY_WIDE = 8, 12
 """Columns from which a table is printed small, and smaller."""
 
@@ -94,13 +96,20 @@ def grid(
 ) -> Markup:
     """A plain table that scrolls by itself where the screen is narrow. starts: rows that a group begins with; where a
     group has several rows, its name stands out in the first one only."""
-    classes = ["number" if one and place else None for place, one in enumerate(numeric)]
+    columns = zip(*rows, strict=True) if rows else [()] * len(numeric)
+    classes = [_class(place, one, cells) for place, (one, cells) in enumerate(zip(numeric, columns, strict=True))]
     head = [element("th", name, scope="col", class_=one) for name, one in zip(headings, classes, strict=True)]
     borders = [*starts, len(rows)] if len(starts) < len(rows) else [0, len(rows)]
     bodies = [_group(rows[first:last], classes, len(borders) > 2) for first, last in itertools.pairwise(borders)]
     width = "very-wide" if len(headings) >= VERY_WIDE else "wide-table" if len(headings) >= WIDE else None
     drawn = element("table", element("thead", element("tr", *head)), *bodies, class_=width)
     return element("div", drawn, class_="scroll", tabindex=0)
+
+
+def _class(place: int, numeric: bool, cells: Sequence[str]) -> str | None:
+    if numeric and place:
+        return "number"
+    return "prose" if any("<" not in cell and len(cell) > LONGEST_LINE for cell in cells) else None
 
 
 def _group(rows: Sequence[Sequence[str]], classes: Sequence[str | None], grouped: bool) -> Markup:
@@ -120,7 +129,7 @@ def _heading(column: Column) -> Markup:
 def _cell(row: Sequence[Cell], shown: Shown) -> Markup:
     value, digits, bounds = row[shown.place], shown.column.digits, shown.bounds(row)
     if isinstance(value, str):
-        return join([value])
+        return join([words(value) if value.isidentifier() else value])
     text = MISSING if value is None else number(value, digits)
     return join([text, element("span", interval(*bounds, digits), class_="interval") if bounds else None])
 

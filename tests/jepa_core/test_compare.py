@@ -66,7 +66,8 @@ def make_run(
     dataset = {"source": "toy", "fingerprint": "f" * 64, "content": "c" * 64, "trajectories": 20, "subjects": 12}
     noted = {"name": name, "dataset": dataset, "versions": {"torch": "2.13"}} | manifest
     (folder / "manifest.json").write_text(json.dumps(noted))
-    phases = [{"name": "warm", "steps": steps, "batch_size": 4}, {"name": "last", "steps": 10, "batch_size": 4}]
+    each = {"batch_size": 4, "flops": 1000}
+    phases = [{"name": "warm", "steps": steps} | each, {"name": "last", "steps": 10} | each]
     sizes = {"encoder": {"trainable": 100}, "predictor": {"trainable": 50}}
     (folder / "plan.json").write_text(json.dumps({"phases": phases} | sizes))
     (folder / "recipe.resolved.yaml").write_text(RECIPE.format(name=name, steps=steps))
@@ -194,6 +195,7 @@ def test_budgets_may_differ_by_five_per_cent(tmp_path: Path, steps: int, warned:
     assert any("optimizer steps" in warning for warning in found.warnings) == warned
     rows = {row.key: row.values for row in found.budgets}
     assert rows["optimizer steps"] == [110, steps + 10] and rows["trainable parameters"] == [150, 150]
+    assert rows["FLOPs"] == [110_000, 1000 * (steps + 10)] and rows["windows"] == [440, 4 * (steps + 10)]
     assert [row.values for row in found.recipe if row.key == "curriculum.warm.steps"] == [[100, steps]]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -171,3 +172,12 @@ def test_a_run_without_an_end_is_stopped_and_one_that_is_held_is_running(jepa: J
 def test_a_folder_that_is_not_there_is_refused(jepa: Jepa, tmp_path: Path) -> None:
     refused = jepa("runs", "nowhere")
     assert refused.returncode == 2 and "nowhere" in refused.stderr
+
+
+def test_listing_runs_imports_nothing_slow(toy_package: Path, run: Path) -> None:
+    script = "import sys\nfrom jepa_core.cli import main\nmain(['runs', '.'])\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment(toy_package), cwd=run.parent, capture_output=True, text=True
+    )
+    assert "one-step error" in done.stdout
+    assert not set(done.stderr.split()) & {"torch", "numpy", "zarr", "matplotlib", "pyarrow", "rich"}
