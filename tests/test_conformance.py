@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from datetime import datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +13,7 @@ import pytest
 from jepa_core.plugin import Component, shared_registry
 from jepa_core.scaffold import TEMPLATES
 from jepa_core.testing import Check, checks_of
+from jepa_core.testing.bench import scratch
 
 COMPONENTS = [component for plugin in shared_registry().plugins for component in plugin.components]
 
@@ -22,7 +21,7 @@ COMPONENTS = [component for plugin in shared_registry().plugins for component in
 @cache
 def _meds() -> str:
     """A small data set in the form that the source `meds` reads, with nothing real in it."""
-    folder = Path(tempfile.mkdtemp(prefix="meds-"))
+    folder = scratch() / "meds"
     start = datetime(2150, 3, 1)
     rows = [
         (77_000_001 + subject, start + timedelta(hours=hour), f"LAB//{hour % 3}", float(hour))
@@ -32,7 +31,7 @@ def _meds() -> str:
     columns = dict(zip(("subject_id", "time", "code", "numeric_value"), zip(*rows, strict=True), strict=True))
     types = {"time": pa.timestamp("us"), "numeric_value": pa.float32()}
     for place in ("data", "metadata"):
-        (folder / place).mkdir()
+        (folder / place).mkdir(parents=True)
     data = pa.table({name: pa.array(values, types.get(name)) for name, values in columns.items()})
     pq.write_table(data, folder / "data" / "0.parquet")
     pq.write_table(pa.table({"code": [f"LAB//{one}" for one in range(3)]}), folder / "metadata" / "codes.parquet")
@@ -40,8 +39,27 @@ def _meds() -> str:
     return str(folder)
 
 
+@cache
+def _backbone() -> str:
+    """A folder with a tiny BERT of random weights, and a tokenizer of single bytes."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertModel
+
+    folder = scratch() / "backbone"
+    folder.mkdir()
+    alphabet = ["[UNK]", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = Tokenizer(models.BPE({one: number for number, one in enumerate(alphabet)}, [], unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=len(alphabet), max_position_embeddings=128, **sizes)).save_pretrained(folder)
+    return str(folder)
+
+
 def _keys(component: Component) -> dict[str, Any]:
-    """Keys of the sources that need data to be checked on."""
+    """Keys of the components that need files to be checked on."""
+    if component.name == "text_backbone":
+        return {"weights": _backbone(), "precision": "fp32"}
     if component.name == "meds":
         return {"path": _meds(), "split": {"from": "seed"}}
     if component.name == "table":
