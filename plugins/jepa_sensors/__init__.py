@@ -12,7 +12,21 @@ from jepa_sensors.config import TableConfig
 @hookimpl
 def jepa_components() -> Iterator[Component]:
     """The source `table`."""
-    yield Component("source", "table", config=TableConfig, implementation="jepa_sensors.source:TableSource")
+    yield Component(
+        "source",
+        "table",
+        config=TableConfig,
+        implementation="jepa_sensors.source:TableSource",
+        example={
+            "files": "package:jepa_sensors/example.csv",
+            "id": "machine",
+            "time": "second",
+            "statics": "kind",
+            "categories": {"kind": ["A", "B"]},
+            "actions": "valve",
+            "labels": {"left": {"column": "left"}},
+        },
+    )
 
 
 @hookimpl

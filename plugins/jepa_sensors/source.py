@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jepa_core.contracts import Source
-from jepa_core.errors import DataError
+from jepa_core.errors import DataError, RecipeError
 from jepa_core.files import digest_pieces
 from jepa_core.store import StoreWriter
 from jepa_core.trajectories import Channel, Rendered, Trajectories
@@ -71,8 +71,10 @@ class TableSource(Source):
         self._channels = channels
 
     def render(self, trajectories: Trajectories, modality: str) -> Rendered:
-        """Items of the trajectories and their steps."""
-        rendered = {"channels": render.render_channels, "text": render.render_text}[modality]
+        """Items of the trajectories and their steps. Raises RecipeError for another modality than the config's."""
+        rendered = {"channels": render.render_channels, "text": render.render_text}.get(modality)
+        if rendered is None:
+            raise RecipeError(f"the source table renders channels and text, not {modality}; choose another encoder")
         return rendered(trajectories, self._channels, self.config.step.samples)
 
     def rendering_fingerprint(self, modality: str) -> str:

@@ -75,7 +75,7 @@ def test_the_recipe_to_start_from_is_valid_and_makes_a_store(
     recipe = describe(path).recipe
     assert YAML(typ="safe").load(recipe)["encoder"] == {"use": "mlp"}
     (tmp_path / "start.yaml").write_text(recipe)
-    loaded = load_recipe(str(tmp_path / "start.yaml"), ["encoder.use=toy"], registry)
+    loaded = load_recipe(str(tmp_path / "start.yaml"), [], registry)
     source = loaded.source.build()
     store = open_store(source, "table", tmp_path / "stores")
     assert [one.name for one in store.channels] == ["size", "heat", "mode=off", "mode=on"]

@@ -22,8 +22,8 @@ CLINICAL = re.compile(
 REPOSITORY = Path(__file__).parents[2]
 
 
-def load(name: str, registry: Registry, *overrides: str) -> Recipe:
-    return load_recipe(name, ["encoder.use=toy", *overrides], registry)
+def load(name: str, registry: Registry) -> Recipe:
+    return load_recipe(name, [], registry)
 
 
 def dataset(name: str, registry: Registry, folder: Path) -> Dataset:
