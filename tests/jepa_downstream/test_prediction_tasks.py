@@ -87,6 +87,16 @@ def test_every_row_of_a_table_says_how_many_there_are(everything, made):
     assert found["prevalence"] == pytest.approx(found["positives"] / found["rows"])
 
 
+def test_the_overview_repeats_the_scores_a_row_a_task(everything):
+    for one in table(everything, "auroc_by_method"):
+        for method in ("latents", "untrained latents", "train mean"):
+            found = row(everything, "scores", method, one["task"])
+            assert [one[f"{method}{end}"] for end in ("", "_low", "_high")] == [
+                found[f"auroc{end}"] for end in ("", "_low", "_high")
+            ]
+    assert [one["task"] for one in table(everything, "rmse_by_method")] == ["life"]
+
+
 def test_constant_latents_are_called_what_they_are(made):
     constant = np.ones((2 * made.total + len(made.steps), 3))
     found = findings(fakes.evaluation(made, constant), BAD, methods=["latents", "train_mean"])
@@ -192,7 +202,7 @@ def test_trajectories_that_are_too_short_or_begin_with_the_event_are_left_out_an
     train, short = made.split == 0, made.steps < 10
     assert found.left_out["train"] == {
         "shorter than 10 steps": (train & short).sum(),
-        "on is on within the steps that are seen": (train & ~short & first_on).sum(),
+        "on on by then": (train & ~short & first_on).sum(),
     }
     assert len(found.splits["train"]) == (train & ~short & ~np.array(first_on)).sum()
     assert set(found.splits["train"].step) == {9}
