@@ -16,7 +16,7 @@ shape is the `ItemShape` of what it encodes (None for texts), and a predictor as
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -116,8 +116,7 @@ class Source(ABC):
         """
 
     def declare(self, channels: Sequence[Channel]) -> None:  # noqa: B027 - a source may know its channels by itself
-        """Take up the store's channels, which the events of `render` point into; called once before the first
-        `render`."""
+        """Take up the store's channels, which the events of `render` point into; called before the first `render`."""
 
     @abstractmethod
     def render(self, trajectories: Trajectories, modality: str) -> Rendered:
@@ -127,6 +126,48 @@ class Source(ABC):
     def rendering_fingerprint(self, modality: str) -> str:
         """Digest of everything besides the store that `render` depends on; a change makes the dataset render again."""
         return modality
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What a source found while staging. partitions: how many there are, a function of the data and the options alone.
+    channels: of the store. records: tables about how it was built; see `StoreWriter.record`."""
+
+    partitions: int
+    channels: list[Channel]
+    records: dict[str, list[dict[str, str | int | float]]]
+
+
+class PartitionedSource(Source):
+    """A source whose trajectories can be made a partition at a time, in any order, by any number of processes.
+
+    The framework keeps what is finished, so that an interrupted build goes on from there; the store is the partitions
+    in their order, whoever made them. Instances can be pickled.
+    """
+
+    @abstractmethod
+    def stage(self, scratch: Path) -> Staged:
+        """Read the raw data once, and put into the empty folder `scratch` all that partitions are made of.
+
+        Raises DataError if the data break their contract.
+        """
+
+    @abstractmethod
+    def partition(self, scratch: Path, number: int) -> Iterator[Trajectories]:
+        """Blocks of one partition, from what was staged, in memory that does not grow with the number of partitions.
+
+        `declare` is called before. `scratch` is only read: other processes read it at the same time.
+        """
+
+    def build(self, writer: StoreWriter, scratch: Path) -> None:
+        staged = self.stage(scratch)
+        writer.channels(staged.channels)
+        self.declare(staged.channels)
+        for number in range(staged.partitions):
+            for block in self.partition(scratch, number):
+                writer.append(block)
+        for name, rows in staged.records.items():
+            writer.record(name, rows)
 
 
 class Encoder(nn.Module, ABC):
@@ -148,6 +189,10 @@ class Encoder(nn.Module, ABC):
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:  # noqa: B027 - see fit
         """Take up what another instance's `fit` found, instead of fitting."""
+
+    def export(self, folder: Path) -> None:  # noqa: B027 - most encoders have nothing that other tools read
+        """Write what was trained into `folder` (made if there is something to write) in a form that other tools read;
+        called once, at the end of a run. `model.safetensors` of the run holds every weight already."""
 
     @abstractmethod
     def forward(self, items: Items) -> Tensor:

@@ -7,7 +7,7 @@ same bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class Figure:
 
 @dataclass(frozen=True)
 class Headline:
-    """A figure for the first screen of the report, with everything needed to read it."""
+    """A figure for the first screen of the report, with everything needed to read it. metric: the key of the samples
+    that it is the weighted mean of; empty if there are none."""
 
     label: str
     value: float | None
@@ -79,6 +80,30 @@ class Headline:
     n: int | None = None
     n_unit: str = "subjects"
     note: str = ""
+    metric: str = ""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a metric is the weighted mean of, one row a subject, so that runs can be compared on the same subjects.
+
+    A ratio of sums over subjects is one too: its value is a subject's own ratio, its weight the subject's denominator.
+    metric: with `at` names the metric uniquely within the findings. at: the place on an axis (a horizon, say) that the
+    metric belongs to, axis: what that axis is. subjects: (S,) numbers as `Dataset.subject_numbers` gives them, distinct
+    and ascending, never identifiers. values: (S,), finite. weights: (S,), not negative.
+    """
+
+    metric: str
+    subjects: np.ndarray
+    values: np.ndarray
+    weights: np.ndarray
+    unit: str = ""
+    axis: str = ""
+    at: float | None = None
+
+    @property
+    def key(self) -> str:
+        return self.metric if self.at is None else f"{self.metric}, {self.axis} = {self.at:g}"
 
 
 @dataclass(frozen=True)
@@ -113,16 +138,18 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that one evaluator found. predictions: written beside, and no part of the plain form."""
+    """Everything that one evaluator found. predictions, samples: written beside, and no part of the plain form."""
 
     headlines: list[Headline] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     predictions: list[Predictions] = field(default_factory=list)
+    samples: list[Samples] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(replace(self, predictions=[])).items() if key != "predictions"}
+        parts = [part.name for part in fields(self) if part.name not in ("predictions", "samples")]
+        return {part: [asdict(one) for one in getattr(self, part)] for part in parts}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Findings:

@@ -1,4 +1,7 @@
-"""What is in a store, counted in passes over its columns: memory holds one span of events at a time.
+"""What is in a store, or in a file of raw data.
+
+A store is counted in passes over its columns: memory holds one span of events at a time. A file is described by
+whichever installed plugin reads its kind.
 
 No identifier, no text and no time of a record is part of it, and quartiles of fewer than ten values are withheld, since
 they would be the values of a few.
@@ -7,13 +10,14 @@ they would be the values of a few.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jepa_core.errors import DataError, RecipeError
+from jepa_core.plugin import FileDescription, Registry
 from jepa_core.preparation import describe, facts, store_path
 from jepa_core.run import stores_folder
 from jepa_core.store import Store
@@ -51,6 +55,14 @@ def find_store(path: Path) -> Store:
             f"jepa prepare {path / 'recipe.resolved.yaml'} --runs {path.parent}"
         )
     return Store(found)
+
+
+def describe_file(path: Path, registry: Registry) -> FileDescription:
+    """What a plugin finds in a file of raw data. Raises RecipeError if none reads its kind."""
+    described = registry.manager.hook.jepa_describe_file(path=path)
+    if described is None:
+        raise RecipeError(f"no installed plugin describes a file such as {path.name}; `jepa plugins` lists them")
+    return described
 
 
 def inspect_store(store: Store) -> dict[str, Any]:
@@ -228,6 +240,17 @@ def inspection_text(page: dict[str, Any]) -> str:
         lines += ["", "labels and outcomes", *_table(page["targets"])]
     for role in ROLES:
         lines += _channel_lines(role, [row for row in page["channels"] if row["role"] == role])
+    return "\n".join(lines)
+
+
+def description_text(page: Mapping[str, Any]) -> str:
+    """The description of a file for people: what is one value first, then the tables."""
+    single = {key: value for key, value in page.items() if not isinstance(value, list)}
+    width = max(map(len, single), default=0)
+    lines = [f"{key.ljust(width)}  {_cell(value)}" for key, value in single.items()]
+    for key, value in page.items():
+        if isinstance(value, list) and value:
+            lines += ["", key, *_table(value)]
     return "\n".join(lines)
 
 

@@ -3,8 +3,6 @@ goes on from it."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import shutil
@@ -19,19 +17,22 @@ from safetensors.torch import save
 from jepa_core.checkpoint import restore_checkpoint
 from jepa_core.config import SourceConfig
 from jepa_core.contracts import Encoder, Evaluation
+from jepa_core.cost import Stopwatch
 from jepa_core.curriculum import Listener, Progress, Stage, run_curriculum
 from jepa_core.dataset import Dataset
 from jepa_core.errors import DataError, RunError
 from jepa_core.files import disk_errors, write_atomically, write_json
-from jepa_core.findings import Findings, Table
+from jepa_core.findings import Findings
 from jepa_core.learner import Learner
+from jepa_core.memory import check_memory, memory_errors
 from jepa_core.plan import make_plan
 from jepa_core.predictions import write_predictions
 from jepa_core.preparation import describe, facts, open_dataset, prepare_data
-from jepa_core.recipe import PhaseUse
+from jepa_core.recipe import PhaseUse, Use
 from jepa_core.rendering import ChannelRendering
-from jepa_core.report import write_report
-from jepa_core.run import Run, now
+from jepa_core.report.page import write_report
+from jepa_core.run import Run, command, now
+from jepa_core.samples import write_samples
 from jepa_core.target import EncoderUnder
 from jepa_core.windows import Windows
 
@@ -83,10 +84,12 @@ def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
     if recipe.runtime.threads != "auto":
         torch.set_num_threads(recipe.runtime.threads)
+    check_memory(make_plan(recipe), device)
     torch.manual_seed(recipe.seed)
-    encoder = recipe.encoder.build(recipe.item_shape())
-    _fit(encoder, dataset, run.folder / "fitted.json")
-    learner = _learner(run, encoder, dataset, device, run.scratch)
+    with memory_errors("building the models"):
+        encoder = recipe.encoder.build(recipe.item_shape())
+        _fit(encoder, dataset, run.folder / "fitted.json")
+        learner = _learner(run, encoder, dataset, device, run.scratch)
     return learner, EncoderUnder(encoder, learner.trainable)
 
 
@@ -167,9 +170,11 @@ def _training_windows(run: Run, dataset: Dataset) -> Windows:
 
 
 def save_model(run: Run, learner: Learner) -> None:
-    """Write the trained weights (encoder, target, predictor) as `model.safetensors`."""
+    """Write the trained weights (encoder, target, predictor) as `model.safetensors`, and the encoder's own form of its
+    weights into `encoder/`."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in learner.weights()}
     write_atomically(run.folder / "model.safetensors", save(tensors))
+    learner.encoder.export(run.folder / "encoder")
 
 
 # --- evaluation -------------------------------------------------------------------------------------------------------
@@ -177,8 +182,18 @@ def save_model(run: Run, learner: Learner) -> None:
 
 def evaluate(run: Run, learner: Learner, untrained: EncoderUnder) -> None:
     """Run every evaluator whose findings are not there yet."""
+    evaluation = evaluation_of(run, learner, untrained)
+    for use in run.recipe.evaluators:
+        path = run.findings / f"{use.name}.json"
+        done = path.is_file()
+        findings = Findings.from_dict(json.loads(path.read_text())) if done else measure(run, evaluation, use)
+        run.registry.manager.hook.jepa_evaluation_ended(run=run, name=use.name, findings=findings)
+
+
+def evaluation_of(run: Run, learner: Learner, untrained: EncoderUnder) -> Evaluation:
+    """What the evaluators of a run may use; the learner is frozen."""
     learner.freeze()
-    evaluation = Evaluation(
+    return Evaluation(
         learner=learner,
         dataset=learner.dataset,
         window_length=run.recipe.windows.length,
@@ -187,31 +202,32 @@ def evaluate(run: Run, learner: Learner, untrained: EncoderUnder) -> None:
         channels=_channels_opener(run, learner.dataset),
         scratch=run.scratch,
     )
-    for use in run.recipe.evaluators:
-        path = run.findings / f"{use.name}.json"
-        if not path.is_file():
-            log.info("evaluating: %s", use.name)
-            found = use.build().evaluate(evaluation)
-            write_predictions(run.folder / "predictions", use.name, found.predictions)
-            write_findings(run.findings, use.name, found)
-        findings = Findings.from_dict(json.loads(path.read_text()))
-        run.registry.manager.hook.jepa_evaluation_ended(run=run, name=use.name, findings=findings)
+
+
+def measure(run: Run, evaluation: Evaluation, use: Use) -> Findings:
+    """Run an evaluator, put its findings in place of any earlier ones, and note in the manifest how they were made."""
+    log.info("evaluating: %s", use.name)
+    cost = Stopwatch()
+    with memory_errors(f"the evaluation '{use.name}'"):
+        findings = use.build().evaluate(evaluation)
+    write_findings(run.folder, use.name, findings)
+    made = {"settings": use.resolved(), "ended": now(), "command": command(), **cost.read()}
+    run.note(evaluated=run.manifest().get("evaluated", {}) | {use.name: made})
+    return findings
 
 
 def write_findings(folder: Path, name: str, findings: Findings) -> None:
-    """Write an evaluator's tables as CSV, then its findings as JSON: when the JSON is there, everything is."""
-    folder.mkdir(exist_ok=True)
-    for table in findings.tables:
-        write_atomically(folder / f"{name}.{table.name}.csv", _csv(table).encode())
-    write_json(folder / f"{name}.json", findings.to_dict())
+    """Write what an evaluator found: predictions, samples, then its findings as JSON. When the JSON is there,
+    everything is.
 
-
-def _csv(table: Table) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([f"{column.name} ({column.unit})" if column.unit else column.name for column in table.columns])
-    writer.writerows(["" if cell is None else cell for cell in row] for row in table.rows)
-    return text.getvalue()
+    Earlier findings are withdrawn first, so that no JSON ever stands beside the predictions of another evaluation.
+    """
+    path = folder / "findings" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    write_predictions(folder / "predictions", name, findings.predictions)
+    write_samples(folder, name, findings.samples)
+    write_json(path, findings.to_dict())
 
 
 def _channels_opener(run: Run, dataset: Dataset) -> Callable[[], Dataset] | None:

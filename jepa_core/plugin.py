@@ -20,9 +20,10 @@ import importlib
 import importlib.metadata
 import os
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pluggy
@@ -68,13 +69,15 @@ class Component:
 
     kind: what it is. name: what a recipe calls it. config: the pydantic model of its keys. implementation:
     `module:Class`, imported only when a run needs it; the class is built as `Class(config, ...)` with the arguments its
-    contract names.
+    contract names. example: keys of a small instance, where the defaults make a big one or some key has none; the
+    conformance checks (jepa_core.testing) build it.
     """
 
     kind: Kind
     name: str
     config: type[Config]
     implementation: str
+    example: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -110,12 +113,32 @@ class Component:
             ) from error
 
 
+@dataclass(frozen=True)
+class FileDescription:
+    """What a plugin finds in a file of raw data.
+
+    page: what there is to say, in the order in which it is said: plain values, and tables as lists of rows with equal
+    keys. No identifier, no text and no time of a record. recipe: a recipe to start from, as YAML that validates and
+    runs.
+    """
+
+    page: Mapping[str, Any]
+    recipe: str
+
+
 class Hooks:
     """What a plugin may implement. Every hook is optional and takes any subset of the arguments given here."""
 
     @hookspec
     def jepa_components(self) -> Iterable[Component]:
         """The components that this plugin brings."""
+
+    @hookspec(firstresult=True)
+    def jepa_describe_file(self, path: Path) -> FileDescription | None:
+        """What is in a file of raw data; None for a file of a kind that this plugin does not read. Reads no model.
+
+        Raises DataError if the file is of its kind and breaks its contract.
+        """
 
     @hookspec
     def jepa_run_started(self, run: Run) -> None:

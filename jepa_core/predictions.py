@@ -25,7 +25,10 @@ DECIDED = 0.5
 
 
 def write_predictions(folder: Path, evaluator: str, predictions: Sequence[Predictions]) -> None:
-    """Write each as FOLDER/<evaluator>.<task>.<method>.parquet, readable by its owner alone, as it names subjects."""
+    """Write each as FOLDER/<evaluator>.<task>.<method>.parquet, in place of all that the evaluator wrote before;
+    readable by its owner alone, as it names subjects."""
+    for old in folder.glob(f"{evaluator}.*.parquet"):
+        old.unlink()
     if predictions:
         folder.mkdir(exist_ok=True, mode=0o700)
     for one in predictions:

@@ -2,26 +2,35 @@
 
 Both are found by fingerprint and made where they are not there. Each is written beside its place and renamed when
 whole, so what an interrupted process left is no store: it is thrown away, and that part is made again from the
-beginning. A store that was finished before its rendering was stopped is kept.
+beginning. A store that was finished before its rendering was stopped is kept, and so are the finished partitions of a
+source that builds in partitions.
 """
 
 from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jepa_core.config import EncoderConfig, Modality, SourceConfig
-from jepa_core.contracts import Source
+from jepa_core.contracts import PartitionedSource, Source
 from jepa_core.dataset import Dataset
-from jepa_core.errors import JepaError
+from jepa_core.errors import DataError, JepaError
 from jepa_core.files import disk_errors
+from jepa_core.partitions import (
+    Each,
+    finished_partitions,
+    join_partitions,
+    make_partitions,
+    partitions_folder,
+)
 from jepa_core.recipe import Recipe
 from jepa_core.rendering import Rendering, is_whole, open_rendering, rendering_folder
 from jepa_core.run import locked
@@ -61,8 +70,8 @@ class Prepared:
         }
 
 
-def prepare_data(recipe: Recipe, folder: Path) -> Prepared:
-    """The store and the rendering of a recipe in `folder`, each made if it is not there.
+def prepare_data(recipe: Recipe, folder: Path, each: Each = map) -> Prepared:
+    """The store and the rendering of a recipe in `folder`, each made if it is not there. each: who makes partitions.
 
     Raises DataError if the data break their contract, RunError if another process is making them.
     """
@@ -72,11 +81,8 @@ def prepare_data(recipe: Recipe, folder: Path) -> Prepared:
     assert isinstance(encoder, EncoderConfig) and isinstance(use.config, SourceConfig)
     inputs = {str(one.path): one.bytes for one in use.config.inputs()}
     about = {"options": use.config.model_dump(mode="json", by_alias=True), "inputs": inputs}
-    store, why_built = _open_or_build(source, use.component.name, folder, about)
-    with _held(store.path):
-        place = rendering_folder(store, source, encoder.modality)
-        why_rendered = "" if is_whole(place) else _why_render(store, encoder.modality)
-        rendering = open_rendering(store, source, encoder.modality)
+    store, why_built = _open_or_build(source, use.component.name, folder, about, each)
+    rendering, why_rendered = _open_or_render(store, source, encoder.modality)
     return Prepared(store, rendering, why_built, why_rendered)
 
 
@@ -85,13 +91,30 @@ def open_dataset(store: Store, source: Source, modality: Modality) -> Dataset:
 
     Raises RunError if another process is making it.
     """
-    with _held(store.path):
-        return Dataset.open(store, source, modality)
+    return Dataset(store, _open_or_render(store, source, modality)[0])
 
 
-def open_store(source: Source, name: str, folder: Path) -> Store:
-    """The store of a source in `folder`, built if it is not there."""
-    return _open_or_build(source, name, folder, {})[0]
+def open_store(source: Source, name: str, folder: Path, each: Each = map) -> Store:
+    """The store of a source in `folder`, built if it is not there. each: who makes partitions."""
+    return _open_or_build(source, name, folder, {}, each)[0]
+
+
+def recorded_data(recipe: Recipe, folder: Path, recorded: Mapping[str, Any]) -> Dataset:
+    """The data that a run was on, by the facts that it wrote down of them. The raw data are read only if their store is
+    no longer in `folder`.
+
+    Raises DataError if they are no longer what they were.
+    """
+    source: Source = recipe.source.build()
+    path = store_path(folder, recipe.source.component.name, recorded["fingerprint"])
+    if not path.exists() and source.fingerprint() != recorded["fingerprint"]:
+        raise DataError(f"the store {path} is gone, and the raw data have changed since; bring either back")
+    store = Store(path) if path.exists() else prepare_data(recipe, folder).store
+    if store.content != recorded["content"]:
+        raise DataError(f"{store.path} does not hold the data that the run was on; bring the store back, or run again")
+    encoder = recipe.encoder.config
+    assert isinstance(encoder, EncoderConfig)
+    return open_dataset(store, source, encoder.modality)
 
 
 def store_path(folder: Path, name: str, fingerprint: str) -> Path:
@@ -144,28 +167,49 @@ def summary_text(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _open_or_build(source: Source, name: str, folder: Path, about: Mapping[str, Any]) -> tuple[Store, str]:
+def _open_or_build(source: Source, name: str, folder: Path, about: Mapping[str, Any], each: Each) -> tuple[Store, str]:
     """A store, and why it was built; an empty reason if it was there."""
     fingerprint = source.fingerprint()
     path = store_path(folder, name, fingerprint)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.exists():  # whole, as it is renamed when it is; runs beside one another need not wait to open it
+            return Store(path), ""
         with _held(path):
-            reason = "" if path.exists() else _why_build(path, name, about)
-            if reason:
-                log.info("building the store %s: %s", path, reason)
-                _build(source, StoreWriter(path, name, fingerprint, about))
+            if path.exists():  # another process finished it a moment ago
+                return Store(path), ""
+            reason = _why_build(path, name, about)
+            log.info("building the store %s: %s", path, reason)
+            _tell_leftovers(path, name)
+            with _material(source, path, each) as write, StoreWriter(path, name, fingerprint, about) as writer:
+                write(writer)
             return Store(path), reason
 
 
-def _build(source: Source, writer: StoreWriter) -> None:
-    """Build a store, with a scratch folder of a fixed name, so that what a killed process left there is removed."""
-    scratch = writer.path.with_name(f".{writer.path.name}.scratch")
+def _open_or_render(store: Store, source: Source, modality: Modality) -> tuple[Rendering, str]:
+    """A rendering, and why it was made; an empty reason if it was there."""
+    if is_whole(rendering_folder(store, source, modality)):
+        return open_rendering(store, source, modality), ""
+    with _held(store.path):
+        reason = _why_render(store, modality)
+        return open_rendering(store, source, modality), reason
+
+
+@contextmanager
+def _material(source: Source, path: Path, each: Each) -> Iterator[Callable[[StoreWriter], None]]:
+    """What writes the trajectories to a store that is to lie at `path`, and what it is made of until it is whole."""
+    if isinstance(source, PartitionedSource):
+        folder = partitions_folder(path)
+        make_partitions(source, folder, each)
+        yield partial(join_partitions, folder)
+        shutil.rmtree(folder)
+        return
+    # A fixed name, so that what a killed process left there is removed.
+    scratch = path.with_name(f".{path.name}.scratch")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(mode=0o700)
     try:
-        with writer:
-            source.build(writer, scratch)
+        yield partial(source.build, scratch=scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -181,7 +225,10 @@ def _held(path: Path) -> Iterator[None]:
 
 
 def _why_build(path: Path, name: str, about: Mapping[str, Any]) -> str:
-    if path.with_name(path.name + ".partial").exists():
+    finished, of = finished_partitions(partitions_folder(path))
+    if of:
+        return f"an earlier attempt was stopped, and this one goes on from its {finished} finished partitions of {of}"
+    if path.with_name(path.name + ".partial").exists() or partitions_folder(path).exists():
         return "an earlier attempt was stopped halfway, and this one starts from the beginning"
     stores = sorted(path.parent.glob(f"{name}-{'?' * 12}"), key=lambda one: one.stat().st_mtime, reverse=True)
     for other in stores:
@@ -189,6 +236,13 @@ def _why_build(path: Path, name: str, about: Mapping[str, Any]) -> str:
         if before is not None:
             return f"unlike in {other.name}, {_differences(before, about)}"
     return f"there is none of the source {name} in {path.parent} yet"
+
+
+def _tell_leftovers(path: Path, name: str) -> None:
+    """Say which partitions of other inputs or options lie about. They may be hours of work, so they are left there."""
+    for other in sorted(path.parent.glob(f".{name}-*.partitions")):
+        if other != partitions_folder(path):
+            log.info("%s is left of another preparation that was stopped; remove it if nobody goes on with it", other)
 
 
 def _attributes(path: Path) -> dict[str, Any] | None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import resource
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bar
 
 from jepa_core.checkpoint import save_checkpoint
+from jepa_core.cost import Stopwatch
 from jepa_core.curriculum import Progress, Stage
 from jepa_core.errors import Preempted
 from jepa_core.files import disk_errors, write_json
@@ -45,12 +44,12 @@ class Metrics:
 
     def __init__(self, display: Display) -> None:
         self._display = display
-        self._began = time.monotonic()
+        self._cost = Stopwatch()
         self._began_at = 0
 
     @hookimpl
     def jepa_phase_started(self, run: Run, progress: Progress) -> None:
-        self._began, self._began_at = time.monotonic(), progress.step
+        self._cost, self._began_at = Stopwatch(), progress.step
         self._display.phase_started(progress)
 
     @hookimpl
@@ -68,14 +67,17 @@ class Metrics:
         self._display.phase_ended(progress)
         path = run.folder / "costs.json"
         costs = json.loads(path.read_text()) if path.is_file() else {}
-        before = costs.get(progress.stage.name, {"seconds": 0.0, "steps": 0})
-        seconds = before["seconds"] + time.monotonic() - self._began
+        before = costs.get(progress.stage.name, {"steps": 0, "seconds": 0.0, "peak_bytes": 0})
+        cost = self._cost.read()
+        seconds = before["seconds"] + cost["seconds"]
         steps = before["steps"] + progress.step - self._began_at
         costs[progress.stage.name] = {
+            **cost,
             "seconds": seconds,
+            "peak_bytes": max(cost["peak_bytes"], before["peak_bytes"]),
             "steps": steps,
+            "windows": steps * progress.stage.config.batch_size,
             "steps_per_second": steps / seconds if steps else None,
-            "peak_bytes": peak_memory(),
         }
         write_json(path, costs)
 
@@ -85,7 +87,7 @@ class Metrics:
 
     def _record(self, progress: Progress) -> dict[str, Any]:
         terms = {name: float(value) for name, value in progress.terms.items()}
-        seconds = time.monotonic() - self._began
+        seconds = self._cost.seconds
         done = progress.step - self._began_at
         return {
             "phase": progress.stage.name,
@@ -283,8 +285,3 @@ class Checkpointer:
             raise Preempted(
                 f"stopped in phase '{progress.stage.name}' after step {progress.step}; everything so far is kept"
             )
-
-
-def peak_memory() -> int:
-    """Largest resident memory of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

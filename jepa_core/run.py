@@ -3,8 +3,9 @@
 recipe.yaml             as given                  metrics.jsonl    loss terms and latent rank by step
 recipe.resolved.yaml    with every default        costs.json       seconds, rate and memory of each phase
 manifest.json           versions, seed, data      checkpoints/     to resume from
-plan.json, data.json    phases; cohort, splits    findings/        one JSON an evaluator, one CSV a table
-fitted.json             what the encoder fitted   model.safetensors, report.html
+plan.json, data.json    phases; cohort, splits    findings/        one JSON an evaluator
+fitted.json             what the encoder fitted   samples/         values by subject, to compare runs
+model.safetensors       trained weights           tables/          CSV and LaTeX of every table of report.html
 """
 
 from __future__ import annotations
@@ -151,6 +152,11 @@ def next_folder(runs: Path, name: str) -> Path:
     return runs / next(f"{name}-{number:03d}" for number in range(1, 10_000) if f"{name}-{number:03d}" not in taken)
 
 
+def command() -> list[str]:
+    """The command line of this process."""
+    return ["jepa", *sys.argv[1:]]
+
+
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -168,7 +174,7 @@ def _manifest(run: Run, resolved: bytes) -> dict[str, Any]:
     return {
         "name": run.recipe.name,
         "description": run.recipe.description,
-        "command": ["jepa", *sys.argv[1:]],
+        "command": command(),
         "seed": run.recipe.seed,
         "recipe_sha256": hashlib.sha256(resolved).hexdigest(),
         "started": now(),

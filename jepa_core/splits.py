@@ -7,23 +7,22 @@ import numpy as np
 from jepa_core.errors import DataError
 
 
-def split_by_subject(
-    subjects: np.ndarray, strata: np.ndarray, fractions: tuple[float, float, float], seed: int
-) -> np.ndarray:
-    """Assign every trajectory to train, tuning or held_out (0, 1, 2) through its subject, stratified and seeded.
+def split_by_subject(subjects: np.ndarray, strata: np.ndarray, fractions: tuple[float, ...], seed: int) -> np.ndarray:
+    """Assign every trajectory to train, tuning or held_out (0, 1, 2) through its subject, stratified and seeded. Two
+    fractions divide two ways.
 
     subjects, strata: (N,) one row a trajectory; a subject's stratum is the largest over its trajectories. fractions: of
     subjects, in the order of SPLITS. Within a stratum the subjects are shuffled and dealt so that every split holds its
     fraction to within one subject; the remainders are carried from stratum to stratum, so the fractions also hold over
     all. The result depends on the set of subjects, not on the order of the rows.
 
-    Raises DataError if there are fewer than three subjects, or the fractions do not add up to 1.
+    Raises DataError if there are fewer subjects than fractions, or the fractions do not add up to 1.
     """
     if abs(sum(fractions) - 1.0) > 1e-6 or min(fractions) <= 0:
         raise DataError(f"split fractions must be positive and add up to 1, not {fractions}")
     distinct, of_row = np.unique(subjects, return_inverse=True)
     if len(distinct) < len(fractions):
-        raise DataError(f"{len(distinct)} subjects cannot be split three ways; the cohort is too small")
+        raise DataError(f"{len(distinct)} subjects cannot be split {len(fractions)} ways; the cohort is too small")
     stratum = np.full(len(distinct), np.iinfo(np.int64).min)
     np.maximum.at(stratum, of_row, strata.astype(np.int64))
     order = np.lexsort((np.random.default_rng(seed).permutation(len(distinct)), stratum))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jepa_core.cli import reading, writing
+from jepa_core.cli import comparing, reading, writing
 
 EPILOG = """\
 start here:
@@ -60,10 +61,25 @@ def _parser() -> argparse.ArgumentParser:
     prepare = add("prepare", writing.prepare, "build a recipe's store and render it, and no more")
     _recipe_arguments(prepare)
     _runs_arguments(prepare)
+    who = prepare.add_mutually_exclusive_group()
+    who.add_argument(
+        "--workers", type=_positive, default=_cores(), metavar="N",
+        help="processes that make partitions (default: the cores of this machine)",
+    )  # fmt: skip
+    who.add_argument(
+        "--cluster", metavar="ADDRESS", help="let a dask.distributed cluster make them, such as tcp://host:8786"
+    )
     _json_argument(prepare)
     resume = add("resume", writing.resume, "go on with a run that was stopped")
     resume.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     resume.add_argument("--quiet", action="store_true", help="say only what went wrong")
+    evaluate = add("evaluate", writing.evaluate, "evaluate a finished run again, or in new ways, without training")
+    evaluate.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    evaluate.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="other settings of evaluators: evaluators.NAME.KEY=VALUE"
+    )
+    evaluate.add_argument("--recipe", metavar="RECIPE", help="evaluators of this recipe instead; nothing else of it")
+    evaluate.add_argument("--quiet", action="store_true", help="say only what went wrong")
     for name, command, text in (
         ("validate", reading.validate, "check a recipe and report every mistake at once"),
         ("plan", reading.plan, "what a recipe will do here: phases, parameters, data, memory, what is missing"),
@@ -72,9 +88,10 @@ def _parser() -> argparse.ArgumentParser:
         _recipe_arguments(sub)
         _json_argument(sub)
     inspect = add(
-        "inspect", reading.inspect, "what is in a store: counts, channels, missingness, lengths, splits, attrition"
+        "inspect", reading.inspect, "what is in a store, or in a file of raw data that an installed plugin can read"
     )
-    inspect.add_argument("store", type=Path, metavar="STORE", help="folder of a store, or of a run")
+    inspect.add_argument("path", type=Path, metavar="PATH", help="folder of a store or of a run, or a file of raw data")
+    inspect.add_argument("--write", type=Path, metavar="RECIPE", help="write a recipe to start from (of a file)")
     _json_argument(inspect)
     ls = add("ls", reading.ls, "list recipes and components")
     kinds = ["all", "recipes", "sources", "encoders", "predictors", "phases", "regularizers", "evaluators"]
@@ -90,9 +107,33 @@ def _parser() -> argparse.ArgumentParser:
     cp.add_argument("destination", type=Path, metavar="FILE")
     report = add("report", writing.report, "write a run's report again")
     report.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    runs = add("runs", comparing.runs, "list runs: recipe, status, data, seed, time, headline figures")
+    runs.add_argument("folder", nargs="?", type=Path, default=Path("runs"), metavar="FOLDER", help="default: runs")
+    _json_argument(runs)
+    compare = add("compare", comparing.compare, "what differs between runs on the same data, and by how much")
+    compare.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="folders of runs; the first is the reference"
+    )
+    compare.add_argument("--html", type=Path, metavar="FILE", help="also write the comparison as one HTML file")
+    _json_argument(compare)
     plugins = add("plugins", reading.plugins, "list installed plugins, broken ones included")
     plugins.add_argument("--traceback", action="store_true", help="why a plugin is broken, in full")
     _json_argument(plugins)
+    check = add("check-plugin", reading.check_plugin, "check that a plugin's components keep their contracts")
+    check.add_argument("plugin", metavar="NAME", help="a plugin, its package, or one component such as phase/hard_sync")
+    _json_argument(check)
+    single = [one.removesuffix("s") for one in kinds[2:]]
+    new = add("new", writing.new, "write a package with a component to begin with, and its tests")
+    new.add_argument("kind", choices=single, metavar="KIND", help=", ".join(single))
+    new.add_argument("name", metavar="NAME", help="what recipes will call it, such as my_phase")
+    new.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("."),
+        metavar="FOLDER",
+        help="where the package's folder is made (default: .)",
+    )
+    new.add_argument("--quiet", action="store_true", help="say only what went wrong")
     return parser
 
 
@@ -108,6 +149,18 @@ def _runs_arguments(parser: argparse.ArgumentParser) -> None:
         "--runs", type=Path, default=Path("runs"), metavar="RUNS", help="where runs and stores are kept (default: runs)"
     )
     parser.add_argument("--quiet", action="store_true", help="say only what went wrong")
+
+
+def _cores() -> int:
+    """Cores that this process may use, where the system can tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is no number of processes; give 1 or more")
+    return number
 
 
 def _json_argument(parser: argparse.ArgumentParser) -> None:

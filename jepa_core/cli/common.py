@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,3 +30,13 @@ def load(arguments: argparse.Namespace) -> Recipe:
 def print_page(page: Any, arguments: argparse.Namespace, text: Callable[[Any], str]) -> None:
     """Print a command's result: as JSON where that is asked for, else as `text` words it."""
     print(json.dumps(page, indent=1) if arguments.json else text(page))
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that does not exist yet. Raises RecipeError if it does."""
+    from jepa_core.errors import RecipeError
+
+    if path.exists():
+        raise RecipeError(f"{path} exists already and is left as it is; name another file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

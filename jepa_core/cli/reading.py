@@ -1,4 +1,4 @@
-"""The commands that read: each prints a result and writes nothing."""
+"""The commands that read: each prints a result, and writes nothing that nobody asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jepa_core.cli.common import installed_registry, load, print_page
+from jepa_core.cli.common import installed_registry, load, print_page, write_new
 from jepa_core.cli.pages import component_text, list_text, plan_text, plugins_text, recipe_text
 
 if TYPE_CHECKING:
@@ -118,7 +118,25 @@ def plugins(arguments: argparse.Namespace) -> None:
 
 
 def inspect(arguments: argparse.Namespace) -> None:
-    """Print what is in a store."""
-    from jepa_core.inspection import find_store, inspect_store, inspection_text
+    """Print what is in a store, or in a file of raw data."""
+    from jepa_core.errors import RecipeError
+    from jepa_core.inspection import describe_file, description_text, find_store, inspect_store, inspection_text
 
-    print_page(inspect_store(find_store(arguments.store)), arguments, inspection_text)
+    if arguments.path.is_file():
+        described = describe_file(arguments.path, installed_registry())
+        if arguments.write:
+            write_new(arguments.write, described.recipe.encode())
+        print_page(dict(described.page), arguments, description_text)
+        return
+    if arguments.write:
+        raise RecipeError("--write makes a recipe of a file of raw data, and a store is none; name the file")
+    print_page(inspect_store(find_store(arguments.path)), arguments, inspection_text)
+
+
+def check_plugin(arguments: argparse.Namespace) -> int:
+    """Run the conformance checks of a plugin's components; 1 if one of them fails."""
+    from jepa_core.testing.report import check_components, components_of, results_page, results_text
+
+    page = results_page(check_components(components_of(arguments.plugin, installed_registry())))
+    print_page(page, arguments, results_text)
+    return 1 if page["counts"]["fail"] else 0

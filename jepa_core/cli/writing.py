@@ -6,10 +6,12 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jepa_core.cli.common import installed_registry, load, print_page
+from jepa_core.cli.common import installed_registry, load, print_page, write_new
 from jepa_core.errors import Preempted
 
 log = logging.getLogger("jepa")
@@ -43,24 +45,57 @@ def resume(arguments: argparse.Namespace) -> int:
 def _execute(run: Any, arguments: argparse.Namespace) -> int:
     """Run the pipeline with metrics, progress and checkpoints hung on its hooks."""
     arguments.run_folder = run.folder
+    _set_environment()
+    from jepa_core.pipeline import execute
+    from jepa_core.progress import Checkpointer, Interrupt
+
+    interrupt = Interrupt()
+    run.registry.manager.register(Checkpointer(interrupt))
+    with _shown(run, arguments), interrupt.listening():
+        execute(run)
+    print(run.folder / "report.html")
+    return 0
+
+
+def _set_environment() -> None:
+    """What must be set before torch is imported."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve each other on machines with few cores
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic algorithms ask for on a GPU
     os.environ["HF_HUB_OFFLINE"] = "1"
-    from jepa_core.pipeline import execute
-    from jepa_core.progress import Bars, Checkpointer, Display, Interrupt, Metrics, Plain
+
+
+@contextmanager
+def _shown(run: Any, arguments: argparse.Namespace) -> Iterator[None]:
+    """Write down and show how a run comes along while the block runs."""
+    from jepa_core.progress import Bars, Display, Metrics, Plain
 
     display = Display() if arguments.quiet else Bars() if sys.stderr.isatty() else Plain()
-    interrupt = Interrupt()
-    for plugin in (Metrics(display), Checkpointer(interrupt)):
-        run.registry.manager.register(plugin)
+    run.registry.manager.register(Metrics(display))
     log.info("run: %s", run.folder)
     try:
-        with interrupt.listening():
-            execute(run)
+        yield
     finally:
         display.close()
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Evaluate a finished run again, or in new ways."""
+    from jepa_core.reevaluation import evaluate_again, evaluators_asked_for
+    from jepa_core.run import Run
+
+    os.umask(0o077)
+    registry = installed_registry()
+    run = Run.open(arguments.run, registry)
+    asked = Run(run.folder, evaluators_asked_for(run, arguments.overrides, arguments.recipe), registry)
+    _set_environment()
+    from jepa_core.progress import Interrupt
+
+    try:
+        with _shown(asked, arguments), Interrupt().listening():
+            evaluate_again(asked)
+    except Preempted:
+        raise Preempted("interrupted; the evaluators that were done are kept, the others found what they had") from None
     print(run.folder / "report.html")
-    return 0
 
 
 def prepare(arguments: argparse.Namespace) -> None:
@@ -72,13 +107,15 @@ def prepare(arguments: argparse.Namespace) -> None:
     missing = recipe.source.config.missing()
     if missing:
         raise RecipeError("the data cannot be prepared here:\n" + "\n".join(f"  {one}" for one in missing))
+    from jepa_core.partitions import cluster_workers, local_workers
     from jepa_core.preparation import prepare_data, summary_text
     from jepa_core.progress import Interrupt
     from jepa_core.run import stores_folder
 
+    workers = cluster_workers(arguments.cluster) if arguments.cluster else local_workers(arguments.workers)
     try:
-        with Interrupt().listening():
-            prepared = prepare_data(recipe, stores_folder(arguments.runs))
+        with Interrupt().listening(), workers as each:
+            prepared = prepare_data(recipe, stores_folder(arguments.runs), each)
     except Preempted:
         raise Preempted("interrupted; what is finished is kept, and the same command goes on from there") from None
     print_page(prepared.summary(), arguments, summary_text)
@@ -86,25 +123,31 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 def cp(arguments: argparse.Namespace) -> None:
     """Copy a shipped recipe to a file that does not exist yet."""
-    from jepa_core.errors import RecipeError
     from jepa_core.recipe import find_recipe
 
     source = find_recipe(arguments.recipe)
     destination: Path = arguments.destination
     if destination.is_dir():
         destination = destination / source.name
-    if destination.exists():
-        raise RecipeError(f"{destination} exists already and is left as it is; name another file")
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    destination.write_bytes(source.read_bytes())
+    write_new(destination, source.read_bytes())
     print(destination)
 
 
 def report(arguments: argparse.Namespace) -> None:
     """Write a run's report again."""
     from jepa_core.errors import RecipeError
-    from jepa_core.report import write_report
+    from jepa_core.report.page import write_report
 
     if not (arguments.run / "manifest.json").is_file():
         raise RecipeError(f"{arguments.run} is not the folder of a run: it has no manifest.json")
+    os.umask(0o077)
     print(write_report(arguments.run))
+
+
+def new(arguments: argparse.Namespace) -> None:
+    """Write a package with a component to begin with."""
+    from jepa_core.scaffold import next_steps, write_package
+
+    folder = write_package(arguments.kind, arguments.name, arguments.folder, installed_registry())
+    log.info(next_steps(arguments.name, folder))
+    print(folder)

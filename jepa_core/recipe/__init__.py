@@ -41,8 +41,11 @@ def load_recipe(
     overrides: Sequence[str],
     registry: Registry,
     environment: Mapping[str, str] = os.environ,
+    above: Sequence[SectionNode] = (),
 ) -> Recipe:
     """The recipe in a file, or the shipped one of that name, with `dotted.key=value` overrides on top.
+
+    above: further layers of keys, between the file and the overrides (see `jepa_core.study`).
 
     Raises RecipeError if there is no such recipe or it is no text, InvalidRecipe with every mistake in it.
     """
@@ -57,7 +60,7 @@ def load_recipe(
         problems.refuse(file)
     main = layers[-1]
     tree = SectionNode({}, main.place)
-    for layer in [*layers, *([changes] if changes else [])]:
+    for layer in [*layers, *above, *([changes] if changes else [])]:
         tree = merge(tree, layer, problems)
     report_unusable(tree, problems)
     recipe = build_recipe(replace(tree, place=main.place), path.stem, registry, problems)

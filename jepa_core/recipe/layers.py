@@ -36,7 +36,7 @@ def read_layers(path: Path, environment: Mapping[str, str], problems: Problems) 
     seen: list[Path] = []
     while True:
         seen.append(path.resolve())
-        layer = parse(display_name(path), _content(path), environment, problems)
+        layer = read_file(path, environment, problems)
         if layer is None:
             return layers, False
         extends = layer.entries.pop("extends", None)
@@ -47,6 +47,14 @@ def read_layers(path: Path, environment: Mapping[str, str], problems: Problems) 
         if parent is None:
             return layers, False
         path = parent
+
+
+def read_file(path: Path, environment: Mapping[str, str], problems: Problems) -> SectionNode | None:
+    """The tree of one file; None where it cannot be read, which `problems` then says.
+
+    Raises RecipeError if it is not there or no text.
+    """
+    return parse(display_name(path), _content(path), environment, problems)
 
 
 def read_overrides(overrides: Sequence[str], environment: Mapping[str, str], problems: Problems) -> SectionNode | None:

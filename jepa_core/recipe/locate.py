@@ -1,4 +1,4 @@
-"""Where recipes are: a path, or the name of one that came with the package."""
+"""Where recipes and studies are: a path, or the name of one that came with the package."""
 
 from __future__ import annotations
 
@@ -22,26 +22,41 @@ def shipped_recipes() -> list[Path]:
     return sorted(path for path in shipped_folder().glob("*.yaml") if path.is_file())
 
 
+def shipped_studies() -> list[Path]:
+    """The studies that came with the package, in alphabetical order."""
+    return sorted(path for path in (shipped_folder() / "studies").glob("*.yaml") if path.is_file())
+
+
 def find_recipe(reference: str | Path, folder: Path | None = None) -> Path:
     """The file that a path or a shipped recipe's name stands for. A relative path starts at `folder`, if one is given.
 
     Raises RecipeError if there is none, with the nearest name.
     """
-    path = (folder or Path()) / reference
-    shipped = {recipe.stem: recipe for recipe in shipped_recipes()}
+    return _find(reference, folder or Path(), shipped_recipes(), "recipe")
+
+
+def find_study(reference: str | Path) -> Path:
+    """The file that a path or a shipped study's name stands for. Raises RecipeError if there is none, with the nearest
+    name."""
+    return _find(reference, Path(), shipped_studies(), "study")
+
+
+def _find(reference: str | Path, folder: Path, files: list[Path], what: str) -> Path:
+    path = folder / reference
+    shipped = {file.stem: file for file in files}
     try:
         if path.is_file():
             return path
         if path.is_dir() and str(reference) not in shipped:
-            raise RecipeError(f"'{reference}' is a folder, not a recipe")
+            raise RecipeError(f"'{reference}' is a folder, not a {what}")
     except (OSError, ValueError) as error:  # a name too long, or one that holds a NUL
-        raise RecipeError("this is not the path of a recipe") from error
+        raise RecipeError(f"this is not the path of a {what}") from error
     if str(reference) in shipped:
         return shipped[str(reference)]
     if path.suffix in _SUFFIXES or len(Path(reference).parts) > 1:
         raise RecipeError(f"there is no file '{reference}'{_suggestion(path.name, _neighbours(path), '')}")
     there_are = f"; there are: {', '.join(shipped) or 'none'}"
-    raise RecipeError(f"unknown recipe '{reference}'{_suggestion(str(reference), list(shipped), there_are)}")
+    raise RecipeError(f"unknown {what} '{reference}'{_suggestion(str(reference), list(shipped), there_are)}")
 
 
 def _neighbours(path: Path) -> list[str]:

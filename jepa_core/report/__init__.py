@@ -1,5 +1,1 @@
-"""The report of a run: one HTML file that needs nothing but itself."""
-
-from jepa_core.report.page import write_report
-
-__all__ = ["write_report"]
+"""The report of a run: one HTML file that needs nothing but itself, and its tables as files."""

@@ -7,14 +7,15 @@ section whose file is missing is left out.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from importlib import resources
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from jepa_core.files import write_atomically
-from jepa_core.findings import Figure, Findings, Headline, Verdict
-from jepa_core.report.html import Markup, element, join, start
+from jepa_core.findings import Figure, Findings, Headline, Table
+from jepa_core.report.document import LEVELS, document, judgement
+from jepa_core.report.exports import csv_text, latex_text
+from jepa_core.report.html import Markup, element, join
 from jepa_core.report.plots import (
     coloured,
     draw_curriculum,
@@ -26,29 +27,47 @@ from jepa_core.report.plots import (
     y_limits,
 )
 from jepa_core.report.record import RunRecord, read_run
-from jepa_core.report.tables import findings_table, grid, pairs, record_table
+from jepa_core.report.record_tables import is_records, record_tables
+from jepa_core.report.tables import findings_table, pairs, records_table
 from jepa_core.report.text import counted, duration, interval, number, sentence_case, value_of, with_unit, words
 
-NO_REQUESTS = "default-src 'none'; style-src 'unsafe-inline'"
-"""Content security policy: whatever stands in the page, the browser runs no script and asks no server for anything."""
-LEVELS = {"bad": "not sound", "warning": "with care", "good": "sound"}
-SAID_ABOVE = ("name", "description", "command")
+SAID_ABOVE = ("name", "description", "command", "evaluated", "dataset")
 """Keys of the manifest that are written elsewhere, or otherwise."""
 PLANNED = ("source", "encoder", "predictor", "latent_dim", "window_steps", "memory_bytes")
 """Keys of the plan that are shown beside its phases."""
-PHASE_COLUMNS = ("phase", "name", "use", "steps", "batch_size", "trains", "trained_parameters", "updates")
-SPLIT_COLUMNS = ("split", "trajectories", "subjects", "steps")
-COST_COLUMNS = ("phase", "seconds", "steps", "steps_per_second", "peak_bytes")
 
 
 def write_report(folder: Path) -> Path:
-    """Write `report.html` into a run directory, atomically, from the files of that directory alone.
+    """Write `report.html` into a run directory, and its tables as CSV and LaTeX into `tables/`, from the files of that
+    directory alone. Each file is written atomically; tables that the report no longer has are removed.
 
     Raises RunError if the directory or a file in it cannot be read.
     """
+    record = read_run(folder)
     path = folder / "report.html"
-    write_atomically(path, page(read_run(folder)).encode())
+    write_tables(folder / "tables", all_tables(record))
+    write_atomically(path, page(record).encode())
     return path
+
+
+def write_tables(folder: Path, tables: dict[str, Table]) -> None:
+    """Write tables by the stem of their files, in place of those that are there."""
+    contents = {f"{stem}.csv": csv_text(table) for stem, table in tables.items()}
+    contents |= {f"{stem}.tex": latex_text(table) for stem, table in tables.items()}
+    folder.mkdir(exist_ok=True)
+    for path in [*folder.glob("*.csv"), *folder.glob("*.tex")]:
+        if path.name not in contents:
+            path.unlink()
+    for name, content in contents.items():
+        write_atomically(folder / name, content.encode())
+
+
+def all_tables(record: RunRecord) -> dict[str, Table]:
+    """Every table of the report by the stem of its files."""
+    of_record = {stem: found.table for stem, found in record_tables(record).items()}
+    return of_record | {
+        f"{name}.{table.name}": table for name, found in record.findings.items() for table in found.tables
+    }
 
 
 def page(record: RunRecord) -> str:
@@ -56,28 +75,13 @@ def page(record: RunRecord) -> str:
     sections = [
         ("training", "Training", _training(record)),
         *((f"of-{name}", sentence_case(name), _evaluator(name, found)) for name, found in _in_order(record)),
-        ("data", "Data", _data(record.data)),
-        ("cost", "Cost", _cost(record)),
-        ("recipe", "Recipe", element("pre", element("code", record.recipe), tabindex=0) if record.recipe else None),
-        ("environment", "Environment", _environment(record.manifest)),
+        ("data", "Data", _data(record)),
+        ("cost", "Cost", _records(record, "cost.phases", "cost.evaluators")),
+        ("recipe", "Recipe", _recipe(record)),
+        ("environment", "Environment", _environment(record)),
     ]
     present = [(anchor, title, content) for anchor, title, content in sections if content]
-    style = Markup(resources.files("jepa_core.report").joinpath("style.css").read_text(encoding="utf-8"))
-    head = element(
-        "head",
-        start("meta", charset="utf-8"),
-        start("meta", http_equiv="Content-Security-Policy", content=NO_REQUESTS),
-        start("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        start("meta", name="color-scheme", content="light dark"),
-        element("title", f"{record.name}: report"),
-        element("style", style),
-    )
-    links = (element("a", title, href=f"#{anchor}") for anchor, title, _ in present)
-    body = element(
-        "body",
-        element("main", _first_screen(record, element("nav", *links, aria_label="Sections")), *map(_section, present)),
-    )
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    return document(f"{record.name}: report", _first_screen(record), present)
 
 
 def _in_order(record: RunRecord) -> list[tuple[str, Findings]]:
@@ -88,25 +92,17 @@ def _in_order(record: RunRecord) -> list[tuple[str, Findings]]:
     )
 
 
-def _section(section: tuple[str, str, Markup]) -> Markup:
-    anchor, title, content = section
-    return element("section", element("h2", title), content, id=anchor)
-
-
-def _first_screen(record: RunRecord, nav: Markup) -> Markup:
+def _first_screen(record: RunRecord) -> Iterator[Markup | None]:
     description = record.manifest.get("description")
     verdicts = [(name, verdict) for name, found in _in_order(record) for verdict in found.verdicts]
     verdicts.sort(key=lambda item: list(LEVELS).index(item[1].level))
-    return element(
-        "header",
-        element("p", "Run report", class_="kicker"),
-        element("h1", record.name),
-        element("p", str(description), class_="lead") if description else None,
-        element("p", " · ".join(_facts(record)), class_="facts"),
-        element("ul", *(_verdict(*verdict) for verdict in verdicts), class_="verdicts") if verdicts else None,
-        *(_headlines(name, found.headlines) for name, found in _in_order(record) if found.headlines),
-        nav,
-    )
+    judged = [judgement(verdict.level, verdict.text, words(name)) for name, verdict in verdicts]
+    yield element("p", "Run report", class_="kicker")
+    yield element("h1", record.name)
+    yield element("p", str(description), class_="lead") if description else None
+    yield element("p", " · ".join(_facts(record)), class_="facts")
+    yield element("ul", *judged, class_="verdicts") if judged else None
+    yield from (_headlines(name, found.headlines) for name, found in _in_order(record) if found.headlines)
 
 
 def _facts(record: RunRecord) -> list[str]:
@@ -129,13 +125,6 @@ def _facts(record: RunRecord) -> list[str]:
     return facts
 
 
-def _verdict(name: str, verdict: Verdict) -> Markup:
-    level = element("span", LEVELS[verdict.level], class_="level")
-    source = element("span", words(name), class_="source")
-    text = element("span", verdict.text[:1].upper() + verdict.text[1:], " ", source)
-    return element("li", level, text, class_=f"verdict {verdict.level}")
-
-
 def _headlines(name: str, headlines: Iterable[Headline]) -> Markup:
     cards = element("div", *map(_headline, headlines), class_="cards")
     return element("div", element("h3", sentence_case(name)), cards, class_="headlines")
@@ -154,13 +143,17 @@ def _headline(headline: Headline) -> Markup:
     )
 
 
+def _records(record: RunRecord, *stems: str) -> Markup | None:
+    """Tables of the record under their titles; those that are empty are left out."""
+    found = record_tables(record)
+    return join(records_table(found[stem], stem) for stem in stems if stem in found) or None
+
+
 def _training(record: RunRecord) -> Markup | None:
-    planned = [_planned(number_, phase) for number_, phase in enumerate(record.plan.get("phases", []), start=1)]
     rest = {key: _model(record.plan[key]) for key in PLANNED if key in record.plan}
     parts = [
         _curriculum(record) if record.metrics else None,
-        element("h3", "The curriculum as planned") if planned else None,
-        record_table(planned, PHASE_COLUMNS) if planned else None,
+        _records(record, "training.curriculum"),
         pairs(rest) if rest else None,
     ]
     return join(parts) or None
@@ -172,12 +165,6 @@ def _model(planned: Any) -> Any:
         return planned
     counts = [f"{number(planned[key])} {key}" for key in ("parameters", "trainable") if key in planned]
     return ", ".join([str(planned.get("use", "")), *counts])
-
-
-def _planned(place: int, phase: dict[str, Any]) -> dict[str, Any]:
-    return {"phase": place, "name": words(str(phase.get("name", "")))} | {
-        key: value for key, value in phase.items() if key != "name"
-    }
 
 
 def _curriculum(record: RunRecord) -> Markup:
@@ -215,7 +202,7 @@ def _phase(
 def _evaluator(name: str, found: Findings) -> Markup | None:
     groups = itertools.groupby(found.figures, key=lambda figure: [(one.label, one.control) for one in figure.series])
     figures = [_figures(name, labels, list(group)) for labels, group in groups]
-    tables = [findings_table(table, f"findings/{name}.{table.name}.csv") for table in found.tables]
+    tables = [findings_table(table, f"{name}.{table.name}") for table in found.tables]
     return join([element("div", *figures, class_="panels") if figures else None, *tables]) or None
 
 
@@ -241,60 +228,36 @@ def _figure(evaluator: str, figure: Figure, limits: tuple[float, float] | None, 
     )
 
 
-def _data(data: dict[str, Any]) -> Markup | None:
-    splits, attrition = data.get("splits", []), data.get("attrition", [])
-    parts = [
-        element("h3", "Attrition") if attrition else None,
-        _attrition(attrition) if attrition else None,
-        element("h3", "Splits") if splits else None,
-        _splits(splits) if splits else None,
-        element("p", "Split by subject: no subject stands in two splits.", class_="note") if splits else None,
-    ]
-    return join(parts) or None
+def _data(record: RunRecord) -> Markup | None:
+    """Attrition, then the manifest of the splits: counts, and which data and draws they are of."""
+    found = _records(record, "data.attrition", "data.splits")
+    facts = {key: record.manifest.get("dataset", {}).get(key) for key in ("source", "fingerprint", "content")}
+    facts |= {"seed": record.manifest.get("seed")}
+    return join([found, pairs({key: value for key, value in facts.items() if value is not None})]) if found else None
 
 
-def _splits(splits: list[dict[str, Any]]) -> Markup:
-    return record_table([{**split, "split": words(str(split.get("split", "")))} for split in splits], SPLIT_COLUMNS)
+def _recipe(record: RunRecord) -> Markup | None:
+    """The recipe as resolved, and what evaluators were set to otherwise since."""
+    if not record.recipe:
+        return None
+    parts = [element("pre", element("code", record.recipe), tabindex=0)]
+    for name, changes in record.evaluated_otherwise().items():
+        parts += [element("h3", f"{sentence_case(name)}, as it was evaluated since"), pairs(changes)]
+    return join(parts)
 
 
-def _attrition(steps: list[dict[str, Any]]) -> Markup:
-    """What each step of the selection left, and how much it took."""
-    most = max((step.get("trajectories") or 0 for step in steps), default=0) or 1
-    rows, before = [], None
-    for step in steps:
-        count, subjects = step.get("trajectories"), step.get("subjects")
-        removed = "" if before is None or count is None or count == before else number(count - before)
-        bar = element("span", class_="bar", style=f"width:{100 * (count or 0) / most:.1f}%")
-        rows.append([str(step.get("step", "")), number(count), removed, number(subjects), bar])
-        before = count if count is not None else before
-    headings = ["step", "trajectories", "change", "subjects", "share kept"]
-    return grid(headings, rows, [False, True, True, True, False])
-
-
-def _cost(record: RunRecord) -> Markup | None:
-    """What each phase cost, in the order of the curriculum."""
-    phases = [phase for phase in record.phases() if phase in record.costs]
-    phases += [phase for phase in record.costs if phase not in phases]
-    return record_table([{"phase": words(one)} | record.costs[one] for one in phases], COST_COLUMNS) if phases else None
-
-
-def _environment(manifest: dict[str, Any]) -> Markup | None:
+def _environment(record: RunRecord) -> Markup | None:
     """The command, then what is one value, then a heading for each dict and each list of records."""
+    manifest = record.manifest
     command = manifest.get("command")
     line = command if isinstance(command, str) else " ".join(map(str, command or []))
-    rest = {key: value for key, value in manifest.items() if key not in SAID_ABOVE}
-    grouped = {key: value for key, value in rest.items() if value and (isinstance(value, dict) or _is_records(value))}
+    rest = {key: value for key, value in manifest.items() if key not in SAID_ABOVE and not is_records(value)}
+    grouped = {key: value for key, value in rest.items() if value and isinstance(value, dict)}
     flat = {key: value for key, value in rest.items() if key not in grouped}
     parts = [
         element("pre", element("code", line), tabindex=0) if line else None,
         pairs(flat) if flat else None,
-        *(
-            join([element("h3", sentence_case(key)), record_table(value) if _is_records(value) else pairs(value)])
-            for key, value in grouped.items()
-        ),
+        *(join([element("h3", sentence_case(key)), pairs(value)]) for key, value in grouped.items()),
+        _records(record, *(stem for stem in record_tables(record) if stem.startswith("environment."))),
     ]
     return join(parts) or None
-
-
-def _is_records(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)

@@ -27,6 +27,17 @@ COLOURS = 6
 INK, GRID, CONTROL = "#010101", "#020202", "#030303"
 """Colours that stand for CSS variables until the drawing is written."""
 DASHES: tuple[tuple[int, ...], ...] = ((5, 2), (1, 2), (7, 2, 1, 2), (3, 1, 1, 1, 1, 1))
+MARKERS = {
+    "o": '<circle cx="14" cy="5" r="3.4"/>',
+    "s": '<rect x="10.8" y="1.8" width="6.4" height="6.4"/>',
+    "^": '<path d="M14 0.8 18 8.4H10Z"/>',
+    "D": '<path d="M14 0.6 18.4 5 14 9.4 9.6 5Z"/>',
+    "v": '<path d="M14 9.2 10 1.6H18Z"/>',
+    "X": '<path d="M10.5 3 12.5 1 14 2.8 15.5 1 17.5 3 15.7 5 17.5 7 15.5 9 14 7.2 12.5 9 10.5 7 12.3 5Z"/>',
+}
+"""Markers by matplotlib's name for them, as they are drawn in a legend."""
+MARKED = 7
+"""Markers on a line, about."""
 PANEL = (4.0, 2.6)
 WIDE_PANEL = (5.0, 2.9)
 STRIP = (9.6, 4.2)
@@ -35,10 +46,12 @@ SMOOTHED = 25
 
 @dataclass(frozen=True)
 class Style:
-    """How a line is drawn. colour: a stand-in. dashes: in points; empty for a solid line."""
+    """How a line is drawn, told apart by more than its colour. colour: a stand-in. dashes: in points; empty for a solid
+    line. marker: one of MARKERS, or empty."""
 
     colour: str
     dashes: tuple[int, ...] = ()
+    marker: str = ""
 
     @property
     def variable(self) -> str:
@@ -60,7 +73,9 @@ def styles(labels: Sequence[tuple[str, bool]]) -> list[Style]:
 
 def coloured(place: int) -> Style:
     """The style of the result at a place, counted from 0."""
-    return Style(f"#0a000{place % COLOURS + 1}", () if place < COLOURS else DASHES[place // COLOURS % len(DASHES)])
+    marker = list(MARKERS)[place % len(MARKERS)]
+    dashes = () if place < COLOURS else DASHES[place // COLOURS % len(DASHES)]
+    return Style(f"#0a000{place % COLOURS + 1}", dashes, marker)
 
 
 def legend(labels: Sequence[str], of: Sequence[Style]) -> Markup:
@@ -75,7 +90,8 @@ def legend(labels: Sequence[str], of: Sequence[Style]) -> Markup:
 def _sample(style: Style) -> Markup:
     dashes = " ".join(str(2 * length) for length in style.dashes) or None
     line = element("line", x1=1, y1=5, x2=27, y2=5, style=f"stroke:{style.variable}", stroke_dasharray=dashes)
-    return element("svg", line, viewBox="0 0 28 10", aria_hidden="true")
+    marker = element("g", Markup(MARKERS[style.marker]), style=f"fill:{style.variable}") if style.marker else None
+    return element("svg", line, marker, viewBox="0 0 28 10", aria_hidden="true")
 
 
 def y_limits(figures: Sequence[Figure]) -> tuple[float, float] | None:
@@ -98,7 +114,8 @@ def draw_figure(figure: Figure, name: str, limits: tuple[float, float] | None) -
         of_series = styles([(one.label, one.control) for one in figure.series])
         for series, style in zip(figure.series, of_series, strict=True):
             _draw_series(axes, series, style, figure.kind)
-        _dress(axes, figure.y_label, figure.x_label)
+        whole = all(x == int(x) for series in figure.series for x in series.x)
+        _dress(axes, figure.y_label, figure.x_label, whole)
         if limits:
             axes.set_ylim(*limits)
         return _svg(drawing, name, f"{figure.title}. {figure.y_label} by {figure.x_label}.")
@@ -181,7 +198,7 @@ def _borders(metrics: list[dict[str, Any]], phases: list[str]) -> Iterator[tuple
 def _draw_series(axes: Axes, series: Series, style: Style, kind: str) -> None:
     y = _floats(series.y)
     if kind == "scatter":
-        axes.scatter(series.x, y, s=12, color=style.colour, alpha=0.7, linewidths=0)
+        axes.scatter(series.x, y, s=12, color=style.colour, marker=style.marker or "o", alpha=0.7, linewidths=0)
         return
     if series.low and series.high:
         low, high = _floats(series.low), _floats(series.high)
@@ -210,10 +227,21 @@ def _running_mean(values: np.ndarray, reach: int) -> np.ndarray:
 
 
 def _draw_line(axes: Axes, x: np.ndarray, y: np.ndarray, style: Style, width: float) -> None:
-    """A line, or a dot where there is but one point."""
-    marker = "o" if np.isfinite(y).sum() == 1 else None
+    """A line with a few markers, or a dot where there is but one point."""
+    marker = style.marker or ("o" if np.isfinite(y).sum() == 1 else None)
+    every = max(1, -(-len(y) // MARKED))
+    first = every * list(MARKERS).index(style.marker) // len(MARKERS) if style.marker else 0  # lines may coincide
     dashes = (0, style.dashes) if style.dashes else "-"
-    axes.plot(x, y, color=style.colour, linewidth=width, linestyle=dashes, marker=marker, markersize=4)
+    axes.plot(
+        x,
+        y,
+        color=style.colour,
+        linewidth=width,
+        linestyle=dashes,
+        marker=marker,
+        markersize=4.5,
+        markevery=(first, every),
+    )
 
 
 def finite(value: float | None) -> bool:
@@ -225,12 +253,13 @@ def _floats(values: Sequence[float | None]) -> np.ndarray:
     return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _dress(axes: Axes, y_label: str, x_label: str) -> None:
+def _dress(axes: Axes, y_label: str, x_label: str, whole: bool = True) -> None:
+    """Labels, ticks and grid. whole: whether only whole numbers make sense on the x axis."""
     from matplotlib.ticker import MaxNLocator
 
     axes.set_title(y_label, loc="left", fontsize=9, color=INK, pad=7)
     axes.set_xlabel(x_label, fontsize=9, color=INK)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=whole))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.tick_params(colors=INK, labelsize=8.5, length=3, width=0.6)
     axes.grid(axis="y", color=GRID, linewidth=0.6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,43 @@ class RunRecord:
         planned = [str(phase.get("name", "")) for phase in self.plan.get("phases", [])]
         logged = [line["phase"] for line in self.metrics]
         return list(dict.fromkeys(planned + logged))
+
+    def settings(self) -> dict[str, Any]:
+        """The resolved recipe by dotted key, its evaluators as they measured last."""
+        recipe = self._recipe()
+        listed = {one.get("name", one["use"]): one for one in recipe.get("evaluators", [])}
+        made = {name: one["settings"] for name, one in self.manifest.get("evaluated", {}).items()}
+        return dict(_leaves(recipe | {"evaluators": list((listed | made).values())}))
+
+    def evaluated_otherwise(self) -> dict[str, dict[str, Any]]:
+        """By evaluator, the settings of its last evaluation that are not those of the recipe."""
+        recipe, settings = dict(_leaves(self._recipe())), self.settings()
+        changed: dict[str, dict[str, Any]] = {}
+        for name in self.manifest.get("evaluated", {}):
+            prefix = f"evaluators.{name}."
+            mine = {key: value for key, value in settings.items() if key.startswith(prefix)}
+            found = {key.removeprefix(prefix): value for key, value in mine.items() if recipe.get(key) != value}
+            if found:
+                changed[name] = found
+        return changed
+
+    def _recipe(self) -> dict[str, Any]:
+        from ruamel.yaml import YAML
+
+        loaded = YAML(typ="safe", pure=True).load(self.recipe)
+        return loaded if isinstance(loaded, dict) else {}
+
+
+def _leaves(value: Any, dotted: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys with their values. Components in a list go by name, and a key `order` tells how they follow."""
+    if isinstance(value, list) and value and all(isinstance(item, dict) and "use" in item for item in value):
+        value = {item.get("name", item["use"]): item for item in value}
+        yield f"{dotted}.order", list(value)
+    if not isinstance(value, dict):
+        yield dotted, value
+        return
+    for key, inner in value.items():
+        yield from _leaves(inner, f"{dotted}.{key}" if dotted else str(key))
 
 
 def read_run(folder: Path) -> RunRecord:

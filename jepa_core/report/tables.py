@@ -1,65 +1,82 @@
-"""Tables of the report: those of findings, and those of records that a run wrote."""
+"""Tables of the report: those of findings, and those of records that a run wrote. Each can be saved from the page."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jepa_core.findings import Cell, Column, Table
+from jepa_core.report.exports import downloads
 from jepa_core.report.html import Markup, element, join
+from jepa_core.report.shown import Shown, shown_columns
 from jepa_core.report.text import MISSING, counted, interval, number, value_of, without_unit, words
 
 OPEN_ROWS = 24
 SHOWN_ROWS = 200
+LONGEST_LINE = 28
+"""Characters of text beyond which a column is broken into lines."""
+WIDE, VERY_WIDE = 8, 12
+"""Columns from which a table is printed small, and smaller."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A column as it is shown. low, high: positions of the bounds that stand in the same cell, if it has any."""
+class Records:
+    """Records that a run wrote, as a table. table: the raw values, to be saved. cells: as they are shown; a column may
+    be there that the table lacks, such as a bar."""
 
-    column: Column
-    place: int
-    low: int | None = None
-    high: int | None = None
+    table: Table
+    headings: list[str]
+    cells: list[list[str]]
+    numeric: list[bool]
 
 
-def findings_table(table: Table, file: str) -> Markup:
-    """A table of findings: closed if it is long, and cut if it is very long. file: where the whole of it is.
+def findings_table(table: Table, stem: str) -> Markup:
+    """A table of findings: closed if it is long, and cut if it is very long. stem: name of its files in `tables/`.
 
-    Columns `x`, `x_low` and `x_high` are shown as one, a value with its interval.
+    Columns `x`, `x_low` and `x_high` are shown as one, a value with its interval. Rows that follow one another with the
+    same first cell are a group.
     """
-    columns = shown_columns(table.columns)
-    rows = [[_cell(row, one) for one in columns] for row in table.rows[:SHOWN_ROWS]]
-    numeric = [all(not isinstance(row[one.place], str) for row in table.rows) for one in columns]
-    drawn = grid([_heading(one.column) for one in columns], rows, numeric)
+    columns = shown_columns(table)
+    shown = table.rows[:SHOWN_ROWS]
+    rows = [[_cell(row, one) for one in columns] for row in shown]
+    starts = [place for place, row in enumerate(shown) if place == 0 or row[:1] != shown[place - 1][:1]]
+    drawn = grid([_heading(one.column) for one in columns], rows, [one.is_numeric(table) for one in columns], starts)
     note = element("p", table.note, class_="note") if table.note else None
-    cut = f"The first {SHOWN_ROWS} of {len(table.rows):,} rows; {file} has all of them."
-    ending = element("p", cut, class_="note") if len(table.rows) > SHOWN_ROWS else None
+    save = downloads(table, stem)
     if len(table.rows) <= OPEN_ROWS:
-        return element("div", element("h4", table.title), drawn, note, class_="table")
-    summary = element("summary", table.title, " ", element("span", counted(len(table.rows), "row"), class_="count"))
-    return element("details", summary, drawn, ending, note, class_="table")
+        return element("div", element("h4", table.title, " ", save), drawn, note, class_="table")
+    cut = f"The first {SHOWN_ROWS} of {len(table.rows):,} rows; tables/{stem}.csv has all of them."
+    ending = element("p", cut, class_="note") if len(table.rows) > SHOWN_ROWS else None
+    count = element("span", counted(len(table.rows), "row"), class_="count")
+    printed = element("p", f"{table.title}: {len(table.rows):,} rows, in tables/{stem}.csv.", class_="note printed")
+    closed = element("details", element("summary", table.title, " ", count), drawn, ending, note, save)
+    return element("div", closed, printed, class_="table")
 
 
-def shown_columns(columns: Sequence[Column]) -> list[Shown]:
-    """Columns as they are shown, bounds beside their value."""
-    places = {column.name: place for place, column in enumerate(columns)}
-    bounds = {f"{name}{end}" for name in places for end in ("_low", "_high")}
-    return [
-        Shown(column, place, places.get(f"{column.name}_low"), places.get(f"{column.name}_high"))
-        for place, column in enumerate(columns)
-        if column.name not in bounds
-    ]
-
-
-def record_table(records: Sequence[dict[str, Any]], first: Sequence[str] = ()) -> Markup:
-    """Records as rows; their keys as columns, those in `first` before the others."""
-    present = dict.fromkeys(key for record in records for key in record)
+def records(
+    name: str, title: str, rows: Sequence[dict[str, Any]], first: Sequence[str] = (), note: str = ""
+) -> Records | None:
+    """Records as a table; their keys as columns, those in `first` before the others. None if there are none."""
+    present = dict.fromkeys(key for row in rows for key in row)
     keys = [*(key for key in first if key in present), *(key for key in present if key not in first)]
-    rows = [[value_of(key, record.get(key)) for key in keys] for record in records]
-    numeric = [all(isinstance(record.get(key), int | float | None) for record in records) for key in keys]
-    return grid([without_unit(key) for key in keys], rows, numeric)
+    if not keys:
+        return None
+    raw = [[_plain(row.get(key)) for key in keys] for row in rows]
+    return Records(
+        Table(name, title, [Column(key) for key in keys], raw, note),
+        [without_unit(key) for key in keys],
+        [[value_of(key, row.get(key)) for key in keys] for row in rows],
+        [all(isinstance(row.get(key), int | float | None) for row in rows) for key in keys],
+    )
+
+
+def records_table(found: Records, stem: str) -> Markup:
+    """Records under their title."""
+    note = element("p", found.table.note, class_="note") if found.table.note else None
+    drawn = grid(found.headings, found.cells, found.numeric)
+    return join([element("h3", found.table.title, " ", downloads(found.table, stem)), drawn, note])
 
 
 def pairs(values: dict[str, Any]) -> Markup:
@@ -74,13 +91,34 @@ def pairs(values: dict[str, Any]) -> Markup:
     )
 
 
-def grid(headings: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> Markup:
-    """A plain table that scrolls by itself where the screen is narrow."""
-    classes = ["number" if one and place else None for place, one in enumerate(numeric)]
+def grid(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool], starts: Sequence[int] = (0,)
+) -> Markup:
+    """A plain table that scrolls by itself where the screen is narrow. starts: rows that a group begins with; where a
+    group has several rows, its name stands out in the first one only."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(numeric)
+    classes = [_class(place, one, cells) for place, (one, cells) in enumerate(zip(numeric, columns, strict=True))]
     head = [element("th", name, scope="col", class_=one) for name, one in zip(headings, classes, strict=True)]
-    body = [[element("td", cell, class_=one) for cell, one in zip(row, classes, strict=True)] for row in rows]
-    drawn = [element("thead", element("tr", *head)), element("tbody", *(element("tr", *cells) for cells in body))]
-    return element("div", element("table", *drawn), class_="scroll", tabindex=0)
+    borders = [*starts, len(rows)] if len(starts) < len(rows) else [0, len(rows)]
+    bodies = [_group(rows[first:last], classes, len(borders) > 2) for first, last in itertools.pairwise(borders)]
+    width = "very-wide" if len(headings) >= VERY_WIDE else "wide-table" if len(headings) >= WIDE else None
+    drawn = element("table", element("thead", element("tr", *head)), *bodies, class_=width)
+    return element("div", drawn, class_="scroll", tabindex=0)
+
+
+def _class(place: int, numeric: bool, cells: Sequence[str]) -> str | None:
+    if numeric and place:
+        return "number"
+    return "prose" if any("<" not in cell and len(cell) > LONGEST_LINE for cell in cells) else None
+
+
+def _group(rows: Sequence[Sequence[str]], classes: Sequence[str | None], grouped: bool) -> Markup:
+    lines = []
+    for place, row in enumerate(rows):
+        first = ("again" if place else "named") if grouped else classes[0]
+        cells = zip(row, [first, *classes[1:]], strict=True)
+        lines.append(element("tr", *(element("td", cell, class_=one) for cell, one in cells)))
+    return element("tbody", *lines)
 
 
 def _heading(column: Column) -> Markup:
@@ -89,12 +127,13 @@ def _heading(column: Column) -> Markup:
 
 
 def _cell(row: Sequence[Cell], shown: Shown) -> Markup:
-    value, digits = row[shown.place], shown.column.digits
+    value, digits, bounds = row[shown.place], shown.column.digits, shown.bounds(row)
     if isinstance(value, str):
-        return join([value])
-    bounds = ""
-    if shown.low is not None and shown.high is not None:
-        low, high = row[shown.low], row[shown.high]
-        bounds = "" if isinstance(low, str) or isinstance(high, str) else interval(low, high, digits)
+        return join([words(value) if value.isidentifier() else value])
     text = MISSING if value is None else number(value, digits)
-    return join([text, element("span", bounds, class_="interval") if bounds else None])
+    return join([text, element("span", interval(*bounds, digits), class_="interval") if bounds else None])
+
+
+def _plain(value: Any) -> Cell:
+    """A recorded value as a cell of a table."""
+    return value if isinstance(value, str | int | float | None) else value_of("", value)

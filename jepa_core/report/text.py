@@ -64,6 +64,15 @@ def memory(size: float) -> str:
     return f"{number(size)} GiB"
 
 
+def operations(count: float) -> str:
+    """Floating-point operations in the unit that suits them."""
+    for unit in ("", "k", "M", "G", "T"):
+        if count < 1000:
+            return f"{number(count)} {unit}FLOP"
+        count /= 1000
+    return f"{number(count)} PFLOP"
+
+
 def without_unit(key: str) -> str:
     """A key as words, less the unit that `value_of` writes beside the value."""
     named = {"seconds": "time", "peak_bytes": "peak memory", "bytes": "size"}
@@ -79,6 +88,8 @@ def value_of(key: str, value: Any) -> str:
     if isinstance(value, int | float):
         if key.endswith("bytes"):
             return memory(value)
+        if key == "flops":
+            return operations(value)
         return duration(value) if key.endswith("seconds") else number(value)
     if isinstance(value, list):
         return ", ".join(value_of("", item) for item in value) or MISSING

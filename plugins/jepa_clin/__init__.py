@@ -25,7 +25,10 @@ from jepa_core.plugin import Component, hookimpl
 @hookimpl
 def jepa_components() -> Iterator[Component]:
     """The components of this plugin."""
-    yield Component("predictor", "action_transformer", ActionTransformerConfig, "jepa_clin.predictor:ActionTransformer")
+    small = {"width": 32, "layers": 2, "heads": 2, "feedforward": 64, "max_steps": 24}
+    yield Component(
+        "predictor", "action_transformer", ActionTransformerConfig, "jepa_clin.predictor:ActionTransformer", small
+    )
     yield Component("phase", "predictor_warmup", PredictorWarmupConfig, "jepa_clin.phases:PredictorWarmup")
     yield Component("phase", "joint_refinement", JointRefinementConfig, "jepa_clin.phases:JointRefinement")
     yield Component("phase", "ema_alignment", EmaAlignmentConfig, "jepa_clin.phases:EmaAlignment")
@@ -35,7 +38,13 @@ def jepa_components() -> Iterator[Component]:
     )
     yield Component("phase", "next_token", NextTokenConfig, "jepa_clin.baselines:NextToken")
     yield Component("phase", "cotraining", CotrainingConfig, "jepa_clin.baselines:Cotraining")
-    yield Component("phase", "masked_prediction", MaskedPredictionConfig, "jepa_clin.masked:MaskedPrediction")
+    yield Component(
+        "phase",
+        "masked_prediction",
+        MaskedPredictionConfig,
+        "jepa_clin.masked:MaskedPrediction",
+        example={"predictor": {"width": 32, "layers": 1, "heads": 2, "feedforward": 64}},
+    )
     yield Component(
         "regularizer", "variance_covariance", VarianceCovarianceConfig, "jepa_clin.regularizers:VarianceCovariance"
     )

@@ -24,6 +24,7 @@ class LinearConfig(Config):
         min_length=1,
         description="inverse strengths C of the penalty: C * loss + |w|^2 / 2, on the summed loss of the rows",
     )
+    iterations: int = Field(200, gt=0, description="most iterations of logistic regression")
     clip: float = Field(5.0, gt=0, description="inputs are clipped at so many standard deviations from their mean")
 
 

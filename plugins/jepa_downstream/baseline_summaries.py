@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jepa_downstream.baseline_channels import Histories, Profile
+from jepa_downstream.baseline_channels import Histories, Profile, by_trajectory
 
 if TYPE_CHECKING:
     from jepa_downstream.rows import Rows
@@ -44,14 +44,11 @@ class Summaries:
 
     def blocks(self, rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Indices (R,) of some rows and their inputs (R, F) float32, until all rows are done, in any order."""
-        order = np.argsort(rows.trajectory, kind="stable")
-        starts = np.flatnonzero(np.diff(rows.trajectory[order], prepend=-1))
         held: list[tuple[np.ndarray, np.ndarray]] = []
         count = 0
-        for part in np.split(order, starts[1:]):
-            if len(part):
-                held.append((part, self._of_trajectory(int(rows.trajectory[part[0]]), rows.step[part])))
-                count += len(part)
+        for part in by_trajectory(rows):
+            held.append((part, self._of_trajectory(int(rows.trajectory[part[0]]), rows.step[part])))
+            count += len(part)
             if count >= BLOCK:
                 yield _joined(held)
                 held, count = [], 0

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn import metrics
 
+from jepa_core.ranking import Ranking
 from jepa_core.statistics import percentile_interval
-from jepa_downstream.ranking import Ranking
 
 BINS = 10
 """Bins of equal width of the expected calibration error, as in meds-evaluation."""

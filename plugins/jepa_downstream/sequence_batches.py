@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jepa_downstream.baseline_channels import Histories, Profile
+from jepa_downstream.baseline_channels import Histories, Profile, by_trajectory
 
 if TYPE_CHECKING:
     from jepa_downstream.rows import Rows
@@ -55,9 +55,7 @@ class Batches:
         self._rows = rows
         self._size = size
         self.rows = len(rows)
-        order = np.argsort(rows.trajectory, kind="stable")
-        starts = np.flatnonzero(np.diff(rows.trajectory[order], prepend=-1))
-        self._parts = np.split(order, starts[1:])
+        self._parts = by_trajectory(rows)
         self._steps = np.array([int(rows.step[part].max()) + 1 for part in self._parts])
 
     def in_order(self) -> Iterator[Sequences]:

@@ -15,23 +15,30 @@ from jepa_latent_eval.config import (
 @hookimpl
 def jepa_components() -> Iterator[Component]:
     yield Component(
-        "evaluator", "rollout_drift", config=RolloutDriftConfig, implementation="jepa_latent_eval.drift:RolloutDrift"
+        "evaluator",
+        "rollout_drift",
+        config=RolloutDriftConfig,
+        implementation="jepa_latent_eval.drift:RolloutDrift",
+        example={"contexts": [3, 6], "horizon": 4, "headline_context": 6, "stride": 3, "bootstrap": 200},
     )
     yield Component(
         "evaluator",
         "latent_collapse",
         config=LatentCollapseConfig,
         implementation="jepa_latent_eval.collapse:LatentCollapse",
+        example={"bootstrap": 200},
     )
     yield Component(
         "evaluator",
         "latent_displacement",
         config=LatentDisplacementConfig,
         implementation="jepa_latent_eval.displacement:LatentDisplacement",
+        example={"events": ["event_far"], "outcomes": ["pushed"], "horizons": [2, 4], "bootstrap": 200},
     )
     yield Component(
         "evaluator",
         "decoded_forecast",
         config=DecodedForecastConfig,
         implementation="jepa_latent_eval.forecast:DecodedForecast",
+        example={"context": 4, "horizons": [1, 4], "stride": 3, "bootstrap": 200},
     )

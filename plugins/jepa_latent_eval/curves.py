@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from jepa_core.findings import Samples
 from jepa_core.statistics import bootstrap_subjects, percentile_interval
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT
 
@@ -78,7 +79,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was found at one context."""
+    """What was found at one context. samples: of the trained encoder, by subject."""
 
     context: int
     horizon: int
@@ -86,6 +87,7 @@ class Measured:
     subjects: int
     trained: Curves
     untrained: Curves | None
+    samples: list[Samples] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.findings import Findings
 from jepa_latent_eval.curves import Measured, Unmeasured, summarise
 from jepa_latent_eval.drift_findings import describe
+from jepa_latent_eval.drift_samples import drift_samples
 from jepa_latent_eval.rollout import Cohort, find_cohort, rollout_errors
 from jepa_latent_eval.states import cover, mean_state
 
@@ -31,7 +33,9 @@ class RolloutDrift(Evaluator):
         if wanted and evaluation.untrained is not None:
             learners["untrained"] = evaluation.untrained()
         means = {name: self._mean(evaluation, learner) for name, learner in learners.items()}
-        return describe([self._measure(evaluation, cohort, learners, means) for cohort in cohorts], self.config)
+        measured = [self._measure(evaluation, cohort, learners, means) for cohort in cohorts]
+        samples = [one for part in measured if isinstance(part, Measured) for one in part.samples]
+        return replace(describe(measured, self.config), samples=samples)
 
     def _cohort(self, evaluation: Evaluation, context: int) -> Cohort | Unmeasured:
         horizon = min(self.config.horizon, evaluation.window_length - context)
@@ -55,11 +59,14 @@ class RolloutDrift(Evaluator):
     ) -> Measured | Unmeasured:
         if isinstance(cohort, Unmeasured):
             return cohort
-        curves = {}
+        curves, samples = {}, []
+        numbers = evaluation.dataset.subject_numbers()[cohort.windows.trajectory]
         for name, learner in learners.items():
             shuffled = self.config.shuffled_actions and name == "trained"
             errors = rollout_errors(learner, evaluation.dataset, cohort, means[name], self.config.batch_size, shuffled)
             curves[name] = summarise(errors, cohort.subjects, self.config.bootstrap, evaluation.seed)
+            if name == "trained":
+                samples = drift_samples(cohort.context, errors, numbers[cohort.index])
         return Measured(
             cohort.context,
             cohort.horizon,
@@ -67,4 +74,5 @@ class RolloutDrift(Evaluator):
             len(np.unique(cohort.subjects)),
             curves["trained"],
             curves.get("untrained"),
+            samples,
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
 from jepa_latent_eval.curves import Curves, Estimate, Measured, Unmeasured
+from jepa_latent_eval.drift_samples import drift_name, key, over_name
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT, SHUFFLED
 from jepa_latent_eval.wording import NO_UNTRAINED
 
@@ -55,16 +56,20 @@ def _headline_context(measured: list[Measured], wanted: int) -> Measured | None:
 
 def _headlines(at: Measured) -> list[Headline]:
     curves, where = at.trained, f"context {at.context}, h = {at.horizon}"
+    better = f"{where}; below 1 is better"
+    drift = drift_name(at.context)
+    over_persistence, over_mean = (over_name(control, at.context) for control in (PERSISTENCE, MEAN))
 
-    def headline(label: str, unit: str, estimate: Estimate, note: str) -> Headline:
+    def headline(label: str, unit: str, estimate: Estimate, note: str, metric: str = "") -> Headline:
         value, low, high = _last(estimate)
-        return Headline(label, value, unit, low, high, at.subjects, note=note)
+        samples = key(metric, at.horizon) if metric else ""
+        return Headline(label, value, unit, low, high, at.subjects, note=note, metric=samples)
 
     return [
         headline("skill horizon", "steps", curves.skill_horizon(), f"context {at.context}; of {at.horizon} steps"),
-        headline("rollout drift", "%", curves.drift(ROLLOUT), f"{where}; growth of l1 since h = 1"),
-        headline("l1 relative to persistence", "", curves.over(PERSISTENCE), f"{where}; below 1 is better"),
-        headline("l1 relative to the mean latent", "", curves.over(MEAN), f"{where}; below 1 is better"),
+        headline("rollout drift", "%", curves.drift(ROLLOUT), f"{where}; growth of l1 since h = 1", drift),
+        headline("l1 relative to persistence", "", curves.over(PERSISTENCE), better, over_persistence),
+        headline("l1 relative to the mean latent", "", curves.over(MEAN), better, over_mean),
     ]
 
 

@@ -11,4 +11,10 @@ from jepa_mimic_iv.config import MimicIVConfig
 @hookimpl
 def jepa_components() -> Iterator[Component]:
     """The source `mimic_iv`."""
-    yield Component("source", "mimic_iv", config=MimicIVConfig, implementation="jepa_mimic_iv.source:MimicIVSource")
+    yield Component(
+        "source",
+        "mimic_iv",
+        config=MimicIVConfig,
+        implementation="jepa_mimic_iv.source:MimicIVSource",
+        example={"tables": "synthetic", "synthetic": {"stays": 20}},
+    )

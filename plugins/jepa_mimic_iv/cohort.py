@@ -50,17 +50,14 @@ _BROKEN: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True)
 class Cohort:
-    """The stays that remain, in the order of the store. stay: (N,) number of each among the candidates, ascending.
-
-    attrition: rows with the keys step, trajectories, subjects.
-    """
+    """Some of the stays that remain, in the order of the store. stay: (N,) number of each among the candidates,
+    ascending."""
 
     stay: np.ndarray
     identifier: np.ndarray
     subject: np.ndarray
     split: np.ndarray
     steps: np.ndarray
-    attrition: list[dict[str, str | int | float]]
 
 
 def select_candidates(work: Workspace, config: MimicIVConfig) -> list[dict[str, str | int | float]]:
@@ -81,19 +78,34 @@ def select_candidates(work: Workspace, config: MimicIVConfig) -> list[dict[str, 
     return attrition
 
 
-def select_members(work: Workspace, config: MimicIVConfig, attrition: list[dict[str, str | int | float]]) -> Cohort:
-    """Of the candidates, keep those with vital signs, and split them by subject.
+def select_members(
+    work: Workspace, config: MimicIVConfig, attrition: list[dict[str, str | int | float]]
+) -> list[dict[str, str | int | float]]:
+    """Of the candidates, keep those with vital signs as the table `member`, and split them by subject, as the table
+    `division`.
 
-    Needs the staged events. Raises DataError if no stay is left, or too few subjects to split.
+    Needs the staged events. Returns the attrition, rows with the keys step, trajectories, subjects. Raises DataError if
+    no stay is left, or too few subjects to split.
     """
     work.execute(
         "CREATE TABLE member AS SELECT * FROM stay WHERE stay IN "
         "(SELECT DISTINCT stay FROM charted JOIN measure USING (item) WHERE is_vital AND value BETWEEN low AND high)"
     )
     attrition = [*attrition, _count(work, "has vital signs", "member")]
-    columns = work.execute("SELECT stay, stay_id, subject_id, died, steps FROM member ORDER BY stay").fetchnumpy()
+    columns = work.execute("SELECT stay, subject_id, died FROM member ORDER BY stay").fetchnumpy()
     split = split_by_subject(columns["subject_id"], columns["died"], config.split.fractions, config.split.seed)
-    return Cohort(columns["stay"], columns["stay_id"], columns["subject_id"], split, columns["steps"], attrition)
+    work.give("division", {"stay": columns["stay"], "split": split})
+    return attrition
+
+
+def read_members(work: Workspace, first: int, count: int) -> Cohort:
+    """`count` of the members, fewer at the end, from the `first` on."""
+    columns = work.execute(
+        "SELECT stay, stay_id, subject_id, split, steps FROM member JOIN division USING (stay) ORDER BY stay "
+        "LIMIT $count OFFSET $first",
+        {"count": count, "first": first},
+    ).fetchnumpy()
+    return Cohort(columns["stay"], columns["stay_id"], columns["subject_id"], columns["split"], columns["steps"])
 
 
 def _rules(config: MimicIVConfig) -> list[tuple[str, str]]:

@@ -64,9 +64,9 @@ class MimicIVConfig(SourceConfig):
     memory_limit: str = Field(
         "2GB",
         pattern=r"^\d+(\.\d+)?\s*(MB|MiB|GB|GiB)$",
-        description="memory that extraction may use before it works on disk, such as 2GB",
+        description="memory that reading and sorting the tables may use before it works on disk, such as 2GB",
     )
-    threads: int = Field(2, ge=1, description="threads that extraction uses")
+    threads: int = Field(2, ge=1, description="threads that read and sort the tables")
 
     @field_validator("tables")
     @classmethod

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from jepa_core.contracts import Source
+from jepa_core.contracts import PartitionedSource, Staged
 from jepa_core.errors import RecipeError
 from jepa_core.files import digest_pieces
-from jepa_core.store import StoreWriter
 from jepa_core.trajectories import Channel, Rendered, Trajectories
 from jepa_mimic_iv import cohort, definitions, numeric_grid, render, staging
-from jepa_mimic_iv.assembly import assemble
+from jepa_mimic_iv.assembly import BLOCK, assemble
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.synthetic import write_tables
 from jepa_mimic_iv.tables import Tables, Workspace
 from jepa_mimic_iv.templates import TEMPLATES, Template
 
-EXTRACTION_VERSION = 2
+EXTRACTION_VERSION = 3
 """Raised when the same tables and options give another store."""
 
+PARTITION = 8 * BLOCK
+"""Stays of a partition: some seconds of work."""
 
-class MimicIVSource(Source):
+
+class MimicIVSource(PartitionedSource):
     """Intensive care stays of MIMIC-IV, hour by hour.
 
-    Tables are read once each with DuckDB; what belongs to the cohort is sorted by stay on disk and then streamed in
-    blocks of whole stays, so that memory does not grow with the cohort. Times become hours since admission to
-    intensive care.
+    Tables are read once each with DuckDB; what belongs to the cohort is sorted by stay on disk and then read in blocks
+    of whole stays, so that memory does not grow with the cohort. A partition is a range of stays: the tables are not
+    sorted by stay or subject, and a compressed file can only be read from its beginning, so cutting any earlier would
+    read everything once a partition. Times become hours since admission to intensive care.
     """
 
     def __init__(self, config: MimicIVConfig) -> None:
@@ -59,22 +63,25 @@ class MimicIVSource(Source):
                 digest_pieces(path, digest)
         return digest.hexdigest()
 
-    def build(self, writer: StoreWriter, scratch: Path) -> None:
-        """Write the cohort to `writer`, and the table `attrition` of how it came about."""
+    def stage(self, scratch: Path) -> Staged:
+        """Read every table once, and sort by stay what belongs to the cohort, in a database in `scratch`."""
         tables = Tables(self._folder(scratch))
-        with Workspace(tables, scratch, self.config.memory_limit, self.config.threads) as work:
+        with Workspace.staging(tables, scratch, self.config.memory_limit, self.config.threads) as work:
             definitions.prepare(work, len(staging.STATIC_CHANNELS), staging.GIVEN)
             attrition = cohort.select_candidates(work, self.config)
             staging.stage_vital_signs(work, self.config)
-            members = cohort.select_members(work, self.config, attrition)
+            attrition = cohort.select_members(work, self.config, attrition)
             staging.stage_the_rest(work, self.config)
             channels = staging.declare_channels(work)
-            work.settle()
-            writer.channels(channels)
-            numbers = {channel.name: number for number, channel in enumerate(channels)}
-            for block in assemble(work, members, numbers, self.config.step_hours):
-                writer.append(block)
-        writer.record("attrition", members.attrition)
+            work.commit()
+        return Staged(math.ceil(int(attrition[-1]["trajectories"]) / PARTITION), channels, {"attrition": attrition})
+
+    def partition(self, scratch: Path, number: int) -> Iterator[Trajectories]:
+        """Stays number * PARTITION and on."""
+        numbers = {channel.name: number for number, channel in enumerate(self._channels)}
+        with Workspace.staged(scratch) as work:
+            members = cohort.read_members(work, number * PARTITION, PARTITION)
+            yield from assemble(work, members, numbers, self.config.step_hours)
 
     def declare(self, channels: Sequence[Channel]) -> None:
         """Take up the channels of the store; drugs and fluids among them depend on the data."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import re
+import uuid
 import zlib
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,9 @@ from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
 
 _LINE = re.compile(r"on Line: (\d+)")
 _COLUMN = re.compile(r'converting column "(\w+)"')
+_DATABASE = "extraction.duckdb"
+PARTITION_MEMORY = "512MB"
+"""Memory in which the database makes a partition; it needs far less, and keeps in the rest what it has read."""
 _WHAT_TO_DO = "compare the file with its checksum in SHA256SUMS.txt, and copy or download it again"
 
 
@@ -95,14 +99,22 @@ class Workspace:
     """A DuckDB database in a scratch folder, which spills there when it reaches its memory limit. Use as a context
     manager."""
 
-    def __init__(self, tables: Tables, scratch: Path, memory_limit: str, threads: int) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, tables: Tables | None) -> None:
+        self._connection = connection
         self._tables = tables
-        self._connection = duckdb.connect(scratch / "extraction.duckdb")
-        self._connection.execute(f"SET memory_limit = {_quoted(memory_limit)}")
-        self._connection.execute(f"SET temp_directory = {_quoted(scratch / 'spill')}")
-        self._connection.execute(f"SET threads = {threads}")
-        # One transaction for all tables: they are thrown away in the end, so none has to be safe on disk for itself.
-        self._connection.execute("BEGIN TRANSACTION")
+
+    @classmethod
+    def staging(cls, tables: Tables, scratch: Path, memory_limit: str, threads: int) -> Workspace:
+        """A new database, filled from the distributed tables; what is made of them is kept by `commit`."""
+        connection = _connect(scratch / _DATABASE, memory_limit, threads, read_only=False)
+        # One transaction for all tables: until all of them are there, none is of use.
+        connection.execute("BEGIN TRANSACTION")
+        return cls(connection, tables)
+
+    @classmethod
+    def staged(cls, scratch: Path) -> Workspace:
+        """What was committed, to be read by any number of processes at the same time."""
+        return cls(_connect(scratch / _DATABASE, PARTITION_MEMORY, 1, read_only=True), None)
 
     def __enter__(self) -> Workspace:
         return self
@@ -118,9 +130,8 @@ class Workspace:
         self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM given")
         self._connection.unregister("given")
 
-    def settle(self) -> None:
-        """Say that every table is made. Within the transaction that makes them, whatever `keep` replaces would stay in
-        memory."""
+    def commit(self) -> None:
+        """Keep every table that was made."""
         self._connection.execute("COMMIT")
 
     def keep(self, name: str, table: pa.Table) -> None:
@@ -139,7 +150,7 @@ class Workspace:
             return self._connection.execute(statement, parameters or {})
         except duckdb.Error as error:
             # The database's own message quotes the line, so it must reach neither the user nor a log.
-            raise _explained(error, self._tables.paths.get(reads), reads) from None
+            raise _explained(error, self._tables.paths[reads] if reads else None, reads) from None
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a small result."""
@@ -155,6 +166,15 @@ class Workspace:
     def path(self, table: str) -> Path:
         """The file of a distributed table."""
         return self._tables.paths[table]
+
+
+def _connect(path: Path, memory_limit: str, threads: int, read_only: bool) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(path, read_only=read_only)
+    connection.execute(f"SET memory_limit = {_quoted(memory_limit)}")
+    # A folder of its own for each process, since several may read one database.
+    connection.execute(f"SET temp_directory = {_quoted(path.with_name(f'spill-{uuid.uuid4().hex}'))}")
+    connection.execute(f"SET threads = {threads}")
+    return connection
 
 
 def _explained(error: duckdb.Error, path: Path | None, table: str) -> JepaError:

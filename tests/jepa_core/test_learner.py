@@ -47,10 +47,12 @@ def test_a_batch_holds_each_distinct_item_once_and_places_it_rightly(dataset: Da
     batch = dataset.batch(windows, index)
     assert len(np.unique(batch.items)) == len(batch.items)
     state_value = dataset.items(batch.items).values[batch.states][..., 1, 0]
+    events, offsets = dataset.store.to_xarray(), dataset.store.event_offsets("state")
+    position = np.where(events["state_channel"].values == 1, events["state_value"].values, 0)
     for row, window in enumerate(index):
         trajectory, start, length = (int(getattr(windows, one)[window]) for one in ("trajectory", "start", "length"))
         first = int(dataset.store.first_step[trajectory]) + start
-        wanted = dataset.store.to_xarray()["state_value"][first : first + length].values
+        wanted = [position[offsets[step] : offsets[step + 1]].sum() for step in range(first, first + length)]
         assert np.array_equal(state_value[row, :length].numpy(), wanted)
         assert batch.mask[row].sum() == length
 

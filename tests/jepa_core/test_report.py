@@ -5,15 +5,17 @@ import json
 import re
 import subprocess
 import sys
+from urllib.parse import unquote
 
 import pytest
 
 from jepa_core.errors import RunError
 from jepa_core.findings import Column, Figure, Findings, Headline, Series, Table, Verdict
-from jepa_core.report import write_report
-from jepa_core.report.plots import y_limits
+from jepa_core.report.exports import csv_text, latex_text
+from jepa_core.report.page import write_report
+from jepa_core.report.plots import coloured, draw_figure, legend, styles, y_limits
 from jepa_core.report.tables import SHOWN_ROWS, findings_table
-from jepa_core.report.text import duration, interval, memory, number
+from jepa_core.report.text import duration, interval, memory, number, operations
 
 PHASES = ["warm_up", "joint", "sync", "finish"]
 HOSTILE = "<script>alert('x')</script>"
@@ -145,7 +147,7 @@ def test_nothing_is_fetched_and_nothing_is_run(page):
     parsed = Page(page)
     linking = {"src", "href", "srcset", "data", "action", "xlink:href"}
     links = [value for name, value in parsed.attributes if name in linking]
-    assert links and all(value.startswith("#") for value in links)
+    assert links and all(value.startswith(("#", "data:text/csv;", "data:application/x-tex;")) for value in links)
     assert not {"script", "link", "img", "iframe", "object"} & set(parsed.tags)
     assert not any(name.startswith("on") for name, _ in parsed.attributes)
     assert not re.search(r"https?:|@import|url\((?!#)", page)
@@ -210,7 +212,9 @@ def test_attrition_shows_what_each_step_took(page):
 def test_the_report_is_the_same_bytes_each_time_and_in_another_process(folder):
     first = write_report(folder).read_bytes()
     assert write_report(folder).read_bytes() == first
-    code = "import sys, pathlib; from jepa_core.report import write_report; write_report(pathlib.Path(sys.argv[1]))"
+    code = (
+        "import sys, pathlib; from jepa_core.report.page import write_report; write_report(pathlib.Path(sys.argv[1]))"
+    )
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
     assert (folder / "report.html").read_bytes() == first
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
@@ -289,9 +293,108 @@ def test_a_loss_that_diverged_and_a_rank_that_was_not_logged_are_drawn_as_gaps(f
 
 def test_a_long_table_is_closed_and_a_very_long_one_names_the_file_that_has_all():
     table = Table("t", "Many", [Column("h")], [[row] for row in range(SHOWN_ROWS + 1)])
-    drawn = findings_table(table, "findings/x.t.csv")
-    assert drawn.startswith("<details") and drawn.count("<td") == SHOWN_ROWS
-    assert f"first {SHOWN_ROWS} of {SHOWN_ROWS + 1} rows; findings/x.t.csv" in drawn
+    drawn = findings_table(table, "x.t")
+    assert "<details><summary>Many" in drawn and drawn.count("<td") == SHOWN_ROWS
+    assert f"first {SHOWN_ROWS} of {SHOWN_ROWS + 1} rows; tables/x.t.csv" in drawn
+
+
+def saved(page: str) -> dict[str, str]:
+    """What the links of a page save, by file name."""
+    links = re.findall(r'<a href="data:[a-z/-]+;charset=utf-8,([^"]*)" download="([^"]+)">', page)
+    return {name: unquote(content) for content, name in links}
+
+
+def test_every_table_is_in_the_folder_and_in_the_page_byte_for_byte(folder):
+    page = written(folder)
+    files = {path.name: path.read_text() for path in (folder / "tables").iterdir()}
+    stems = [
+        "training.curriculum",
+        "data.attrition",
+        "data.splits",
+        "cost.phases",
+        "environment.plugins",
+        "drift.errors",
+    ]
+    assert files.keys() == {f"{stem}.{ending}" for stem in stems for ending in ("csv", "tex")}
+    assert saved(page) == files
+
+
+def test_a_table_that_the_report_no_longer_has_is_removed_and_other_files_are_left(folder):
+    written(folder)
+    (folder / "tables" / "mine.txt").write_text("keep")
+    (folder / "findings" / "drift.json").unlink()
+    written(folder)
+    names = {path.name for path in (folder / "tables").iterdir()}
+    assert "mine.txt" in names and "drift.errors.csv" not in names and "drift.errors.tex" not in names
+
+
+def test_csv_has_every_digit_and_nothing_for_null():
+    assert csv_text(findings().tables[0]).splitlines() == [
+        "h (steps),l1,l1_low,l1_high,drift (%)", "1,0.20449,0.1,0.3,0.0", "2,,,,41.55",
+    ]  # fmt: skip
+
+
+def test_latex_is_as_it_is_read_with_what_is_special_to_latex_escaped():
+    text = latex_text(findings().tables[0])
+    for line in (
+        r"\begin{tabular}{lrr}", r"h (steps) & l1 & drift (\%) \\", r"1 & 0.204 (0.100 to 0.300) & 0 \\",
+        r"2 & -- & 41.5 \\", r"\caption{Errors}", r"\bottomrule",
+    ):  # fmt: skip
+        assert line in text.splitlines()
+    table = Table("t", "50 % & more_#1 {x}", [Column("a_b"), Column("v")], [["<$~^\\|>", -0.0000123]])
+    text = latex_text(table)
+    assert r"\caption{50 \% \& more\_\#1 \{x\}}" in text and "a b & v" in text
+    special = r"\textless{}\$\textasciitilde{}\textasciicircum{}\textbackslash{}\textbar{}\textgreater{}"
+    assert rf"{special} & $-$1.23$\times10^{{-5}}$ \\" in text
+
+
+def test_a_long_latex_table_breaks_over_pages():
+    table = Table("t", "Many", [Column("h")], [[row] for row in range(41)])
+    assert r"\begin{longtable}{l}" in latex_text(table) and r"\endhead" in latex_text(table)
+
+
+def test_rows_with_the_same_first_cell_are_one_group():
+    rows = [["a_b", 1], ["a_b", 2], ["c", 3]]
+    drawn = findings_table(Table("t", "T", [Column("task"), Column("v")], rows), "x.t")
+    assert drawn.count("<tbody>") == 2
+    assert drawn.count('<td class="named">a b') == drawn.count('<td class="again">a b') == 1
+
+
+def test_results_are_told_apart_without_their_colour():
+    drawn = [coloured(place) for place in range(12)]
+    assert len({(one.marker, one.dashes) for one in drawn}) == 12
+    assert all(one.marker == "" and one.dashes for one in styles([("control", True)] * 3))
+    assert legend(["a", "b"], drawn[:2]).count("<g style") == 2
+
+
+def test_an_axis_of_shares_is_not_marked_in_whole_numbers_alone():
+    diagonal = Series("perfect", [0.0, 1.0], [0.0, 1.0], control=True)
+    shares = draw_figure(Figure("c", "Calibration", "probability", "share", [diagonal, curve(0.3)]), "c", (0, 1))
+    steps = draw_figure(Figure("d", "Drift", "h", "l1", [curve(1.0)]), "d", (0, 1))
+    assert ">0.4<" in shares and ">0.4<" not in steps.split("l1")[0]
+
+
+def curve(first: float) -> Series:
+    return Series("latents", [first, first + 1], [0.2, 0.6])
+
+
+def test_the_data_and_the_seed_of_a_run_stand_with_its_splits(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    dataset = {"source": "toy", "fingerprint": "f1" * 32, "content": "c2" * 32}
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"dataset": dataset}))
+    data = text_of(written(folder))
+    assert f"source toy fingerprint {'f1' * 32} content {'c2' * 32} seed 7" in data
+
+
+def test_what_an_evaluator_cost_and_how_it_was_set_since_is_told(folder):
+    (folder / "recipe.resolved.yaml").write_text("evaluators:\n- {use: drift, horizon: 48, split: held_out}\n")
+    settings = {"use": "drift", "horizon": 24, "split": "held_out"}
+    made = {"settings": settings, "seconds": 75.0, "peak_bytes": 2**30, "ended": "2026-01-01", "command": ["jepa"]}
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"evaluated": {"drift": made}}))
+    text = text_of(written(folder))
+    assert "drift 1 min 15 s 1 GiB 2026-01-01" in text
+    assert "Drift, as it was evaluated since horizon 24 Environment" in text
 
 
 def test_figures_of_one_measure_share_their_scale():
@@ -319,7 +422,10 @@ def test_numbers_keep_their_significant_digits(value, digits, said):
     assert number(value, digits) == said
 
 
-def test_spans_of_time_and_memory_have_the_unit_that_suits_them():
+def test_spans_of_time_memory_and_operations_have_the_unit_that_suits_them():
     assert [duration(seconds) for seconds in (9.5, 95, 7300)] == ["9.50 s", "1 min 35 s", "2 h 1 min"]
     assert [memory(size) for size in (512, 3 * 2**29)] == ["512 B", "1.50 GiB"]
+    assert [operations(count) for count in (0, 999, 320_000_000_000, 5e15)] == [
+        "0 FLOP", "999 FLOP", "320 GFLOP", "5 PFLOP",
+    ]  # fmt: skip
     assert interval(None, 1.0) == ""

@@ -362,8 +362,127 @@ def test_charlson_reads_earlier_admissions_only(three_stays, build, clock):
 
     built = build(three_stays)
 
-    assert charlson(built, 0) == [2 + 1 + 2 + 6 + 1], "age 60, infarct, diabetes with complications, metastases, liver"
+    assert charlson(built, 0) == [1 + 1 + 2 + 6 + 1], "age 60, infarct, diabetes with complications, metastases, liver"
     assert charlson(built, 1) == [], "the other admission had not ended when this one began"
     assert charlson(built, 2) == [], "without an earlier admission nothing is known"
-    assert built.texts[0][0].endswith("Race: WHITE. Charlson index of earlier admissions: 12.")
+    assert built.texts[0][0].endswith("Race: WHITE. Charlson index of earlier admissions: 11.")
     assert built.texts[2][0].endswith("Race: WHITE.")
+
+
+@pytest.mark.parametrize(
+    ("po2", "ventilated", "points"),
+    [(200, False, 0), (199, False, 1), (150, False, 1), (149, False, 2), (100, True, 2), (99, True, 3), (50, True, 3),
+     (49, True, 4)],
+)  # fmt: skip
+def test_the_bounds_of_oxygenation_themselves_count_as_the_better_grade(three_stays, build, po2, ventilated, points):
+    three_stays.chart(0, 1.0, 223835, 50)
+    if ventilated:
+        three_stays.chart(0, 1.0, 226732, None, "Endotracheal tube")
+    three_stays.lab(0, 2.2, 52033, None, specimen_id=1, value="ART.")
+    three_stays.lab(0, 2.2, 50821, po2, specimen_id=1)
+
+    assert sofa(build(three_stays), 0, "respiration")[2] == points
+
+
+@pytest.mark.parametrize(
+    ("total", "points"),
+    [((4, 5, 6), 0), ((4, 4, 5), 1), ((4, 4, 4), 2), ((3, 3, 4), 2), ((3, 3, 3), 3), ((2, 2, 2), 3), ((2, 1, 2), 4)],
+)
+def test_the_bounds_of_the_coma_scale(three_stays, build, total, points):
+    for item, value in zip((220739, 223900, 223901), total, strict=True):
+        three_stays.chart(0, 2.5, item, value)
+
+    assert sofa(build(three_stays), 0, "cns")[2] == points
+
+
+@pytest.mark.parametrize(("daily", "points"), [(480, 3), (504, 0), (192, 4), (216, 3)])
+def test_the_bounds_of_a_day_of_urine(three_stays, build, daily, points):
+    for hour in range(1, 28):
+        three_stays.urine(0, hour, daily / 24)
+
+    assert sofa(build(three_stays), 0, "renal")[26] == points
+
+
+def test_a_part_that_was_never_measured_adds_nothing_to_the_total(three_stays, build):
+    three_stays.lab(0, 2, 51265, 60)
+    three_stays.chart(0, 2, 220052, 60)
+
+    built = build(three_stays)
+
+    parts = {part: sofa(built, 0, part)[2] for part in PARTS}
+    assert parts == {**dict.fromkeys(PARTS, 0), "coagulation": 2, "cardiovascular": 1}
+    assert sofa(built, 0)[2] == 3
+
+
+def test_the_strongest_of_several_vasoactive_drugs_counts(three_stays, build):
+    three_stays.pump(0, 2.5, 4.5, 221662, rate=15.0, rateuom="mcg/kg/min", **WEIGHED)
+    three_stays.pump(0, 2.5, 4.5, 221653, rate=9.0, rateuom="mcg/kg/min", **WEIGHED)
+    three_stays.chart(0, 2.5, 220052, 60)
+
+    assert sofa(build(three_stays), 0, "cardiovascular")[2] == 3, "dopamine of 15 is not above 15"
+
+
+@pytest.mark.parametrize(("ratio", "stage"), [(1.49, 0), (1.99, 1), (2.0, 2), (2.99, 2), (3.0, 3)])
+def test_the_bounds_of_the_ratio_of_creatinines(three_stays, build, ratio, stage):
+    three_stays.lab(0, -100, 50912, 1.0)
+    three_stays.lab(0, 4.5, 50912, ratio)
+
+    assert build(three_stays).values(0, "kdigo_stages/aki_stage_creat") == {4: [stage]}
+
+
+@pytest.mark.parametrize(
+    ("volume", "after_6", "after_12", "after_24"),
+    [(50, 0, 0, 0), (49, 1, 2, 2), (30, 1, 2, 2), (29, 1, 2, 3), (0, 1, 3, 3)],
+)
+def test_the_bounds_of_stages_by_urine(three_stays, build, volume, after_6, after_12, after_24):
+    three_stays.chart(0, 0.5, 224639, 100)
+    for hour in range(1, 30):
+        three_stays.urine(0, hour, volume)
+
+    stage = build(three_stays).values(0, "kdigo_stages/aki_stage_uo")
+
+    assert [stage[hour] for hour in (7, 13, 25)] == [[after_6], [after_12], [after_24]]
+
+
+def test_without_a_weight_there_is_no_stage_by_urine(three_stays, build):
+    for hour in range(1, 30):
+        three_stays.urine(0, hour, 5)
+
+    built = build(three_stays)
+
+    assert built.values(0, "kdigo_stages/aki_stage_uo") == {}
+    assert built.values(0, "urine_output_rate/urineoutput_24hr")[29] == [120]
+
+
+def test_the_equivalent_dose_of_vasopressin_alone_and_of_no_vasopressor(three_stays, build):
+    three_stays.pump(0, 1.0, 2.5, 222315, rate=2.4, rateuom="units/hour", **WEIGHED)
+    three_stays.pump(1, 1.0, 2.0, 221653, rate=5.0, rateuom="mcg/kg/min", **WEIGHED)
+
+    built = build(three_stays)
+
+    name = "norepinephrine_equivalent_dose/norepinephrine_equivalent_dose"
+    assert built.values(0, name) == {1: [0.1], 2: [0.1]}
+    assert built.values(1, name) == {}, "dobutamine is no vasopressor"
+
+
+@pytest.mark.parametrize(("ordered", "septic"), [(75.5, 1), (78.5, 0)])
+def test_a_score_counts_for_sepsis_from_48_hours_before_the_suspicion_on(three_stays, build, ordered, septic):
+    three_stays.stay(3, hours=100)
+    three_stays.chart(3, 0.1, 220045, 80)
+    three_stays.lab(3, 5, 50885, 7)
+    three_stays.order(3, ordered, "Cefepime", route="IV")
+    three_stays.culture(3, ordered + 1)
+
+    assert build(three_stays).outcome(3, "sepsis") == septic, "the score is 3 in the hours 5 to 28"
+
+
+@pytest.mark.parametrize(("age", "points"), [(50, 0), (51, 1), (60, 1), (61, 2), (71, 3), (80, 3), (81, 4)])
+def test_age_adds_to_charlson(build, three_stays, clock, age, points):
+    three_stays.stay(3, age=age)
+    three_stays.chart(3, 0.1, 220045, 80)
+    three_stays.add(
+        "hosp/admissions", subject_id=77_000_004, hadm_id=1000, race="WHITE", hospital_expire_flag=0,
+        admittime=clock(-900), dischtime=clock(-500),
+    )  # fmt: skip
+
+    assert charlson(build(three_stays), 3) == [points]

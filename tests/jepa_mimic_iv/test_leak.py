@@ -182,6 +182,12 @@ PLANTED = {
         "earlier.hadm_id <> member.hadm_id AND earlier.dischtime <= member.admittime",
         "true",
     ),
+    "a label among the observations": (
+        "states",
+        "SELECT stay, hour, channel, value, text FROM observed",
+        "SELECT stay, 0.5, 60, died, NULL FROM member WHERE stay BETWEEN $low AND $high "
+        "UNION ALL SELECT stay, hour, channel, value, text FROM observed",
+    ),
     "how often an infection was suspected": (
         "states",
         "SELECT stay, hour, channel, value, text FROM observed",

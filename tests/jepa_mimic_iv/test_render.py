@@ -7,6 +7,7 @@ import pytest
 
 from jepa_core.trajectories import Channel, Events, Trajectories
 from jepa_core.words import number
+from jepa_mimic_iv.derived import VARIABLES
 from jepa_mimic_iv.render import fragment, is_noise, render_text
 from jepa_mimic_iv.templates import REFERENCE, two_decimals
 
@@ -198,6 +199,75 @@ def test_the_same_hour_in_the_words_of_the_reference():
         "Drug: 0 mg"
     ]
     assert rendered.static == ["Age: 70 years. Gender: Female. Race: UNKNOWN."]
+
+
+EVERY_OBSERVATION = (
+    "t=0h | SOFA total: 1.5. SOFA respiration: 1.5. SOFA coagulation: 1.5. SOFA liver: 1.5. SOFA cardiovascular: "
+    "1.5. SOFA CNS: 1.5. SOFA renal: 1.5. Heart rate: 1.5 bpm. Systolic BP: 1.5 mmHg. Diastolic BP: 1.5 mmHg. "
+    "MAP: 1.5 mmHg. Systolic BP (non-invasive): 1.5 mmHg. Diastolic BP (non-invasive): 1.5 mmHg. MAP "
+    "(non-invasive): 1.5 mmHg. Respiratory rate: 1.5 breaths/min. Temperature: 1.5 °C. SpO2: 1.5 %. Glucose: 1.5 "
+    "mg/dL. Heart rhythm: word. Ectopy type: word. Ectopy frequency: word. O2 flow: 1.5 L/min. O2 flow "
+    "(additional): 1.5 L/min. O2 delivery device: word. Height: 1.5 cm. Weight: 1.5 kg. Weight type: word. PaO2: "
+    "1.5 mmHg. PaCO2: 1.5 mmHg. pH: 1.5. Lactate: 1.5 mmol/L. SaO2: 1.5 %. FiO2 (ABG): 1.5 %. Base excess: 1.5 "
+    "mEq/L. Bicarbonate (ABG): 1.5 mEq/L. Total CO2: 1.5 mEq/L. Hematocrit (ABG): 1.5 %. Hemoglobin (ABG): 1.5 "
+    "g/dL. Chloride (ABG): 1.5 mEq/L. Calcium (ABG): 1.5 mg/dL. Potassium (ABG): 1.5 mEq/L. Sodium (ABG): 1.5 "
+    "mEq/L. Glucose (ABG): 1.5 mg/dL. A-a gradient: 1.5 mmHg. A-a gradient (calc): 1.5 mmHg. FiO2 (charted): 1.5 "
+    "%. PaO2/FiO2 ratio: 1.5. Creatinine: 1.5 mg/dL. BUN: 1.5 mg/dL. Albumin: 1.5 g/dL. Globulin: 1.5 g/dL. Total"
+    " protein: 1.5 g/dL. Anion gap: 1.5 mEq/L. Bicarbonate: 1.5 mEq/L. Calcium: 1.5 mg/dL. Chloride: 1.5 mEq/L. "
+    "Glucose (chem): 1.5 mg/dL. Sodium: 1.5 mEq/L. Potassium: 1.5 mEq/L. WBC count: 1.5 K/uL. Hemoglobin: 1.5 "
+    "g/dL. Hematocrit: 1.5 %. Platelet count: 1.5 K/uL. RBC count: 1.5 M/uL. MCH: 1.5 pg. MCHC: 1.5 g/dL. MCV: "
+    "1.5 fL. RDW: 1.5 %. RDW-SD: 1.5 fL. INR: 1.5. PT: 1.5 sec. PTT: 1.5 sec. D-dimer: 1.5 ng/mL. Fibrinogen: 1.5"
+    " mg/dL. Thrombin time: 1.5 sec. ALT: 1.5 IU/L. AST: 1.5 IU/L. ALP: 1.5 IU/L. Total bilirubin: 1.5 mg/dL. "
+    "Direct bilirubin: 1.5 mg/dL. Indirect bilirubin: 1.5 mg/dL. Amylase: 1.5 IU/L. CK: 1.5 IU/L. CK-MB: 1.5 "
+    "ng/mL. GGT: 1.5 IU/L. LDH: 1.5 IU/L. CRP: 1.5 mg/L. Troponin T: 1.5 ng/mL. NT-proBNP: 1.5 pg/mL. WBC (diff):"
+    " 1.5 K/uL. Neutrophils: 1.5 K/uL. Lymphocytes: 1.5 K/uL. Monocytes: 1.5 K/uL. Eosinophils: 1.5 K/uL. "
+    "Basophils: 1.5 K/uL. Bands: 1.5 %. Immature granulocytes: 1.5 %. NRBC: 1.5 /100 WBC. GCS total: 1.5. GCS "
+    "motor: 1.5. GCS verbal: 1.5. GCS eyes: 1.5. GCS unable: 1.5. Urine output: 1.5 mL. Urine output: 1.5 mL. "
+    "Urine output 6hr: 1.5 mL. Urine output 12hr: 1.5 mL. Urine output 24hr: 1.5 mL. Urine rate 6hr: 1.5 "
+    "mL/kg/hr. Urine rate 12hr: 1.5 mL/kg/hr. Urine rate 24hr: 1.5 mL/kg/hr. Weight: 1.5 kg. Creatinine (KDIGO): "
+    "1.5 mg/dL. Creatinine low 7d: 1.5 mg/dL. Creatinine low 48hr: 1.5 mg/dL. AKI stage (creatinine): 1.5. Urine "
+    "rate 6hr (KDIGO): 1.5 mL/kg/hr. Urine rate 12hr (KDIGO): 1.5 mL/kg/hr. Urine rate 24hr (KDIGO): 1.5 "
+    "mL/kg/hr. AKI stage (urine): 1.5. AKI stage (CRRT): 1.5. AKI stage: 1.5. AKI stage (smoothed): 1.5"
+)
+EVERY_ACTION = (
+    "t=0h | Norepinephrine: 1.5 mcg/kg/min. Epinephrine: 1.5 mcg/kg/min. Dopamine: 1.5 mcg/kg/min. Dobutamine: "
+    "1.5 mcg/kg/min. Phenylephrine: 1.5 mcg/kg/min. Vasopressin: 1.5 units/hour. Milrinone: 1.5 mcg/kg/min. "
+    "Norepinephrine equivalent dose: 1.5 mcg/kg/min. Ventilation status: word. Ventilator mode: word. Ventilator "
+    "mode (Hamilton): word. FiO2: 1.5 %. PEEP: 1.5 cmH2O. Plateau pressure: 1.5 cmH2O. Tidal volume (set): 1.5 "
+    "mL. Tidal volume (observed): 1.5 mL. Tidal volume (spontaneous): 1.5 mL. RR (set): 1.5 breaths/min. RR "
+    "(total): 1.5 breaths/min. RR (spontaneous): 1.5 breaths/min. Minute volume: 1.5 L/min. Flow rate: 1.5 L/min."
+    " Dialysis present: 1.5. Dialysis active: 1.5. Dialysis type: word. CRRT mode: word. CRRT blood flow: 1.5 "
+    "mL/min. CRRT dialysate rate: 1.5 mL/hr. CRRT dialysate fluid: word. CRRT access pressure: 1.5 mmHg. CRRT "
+    "effluent pressure: 1.5 mmHg. CRRT filter pressure: 1.5 mmHg. CRRT return pressure: 1.5 mmHg. CRRT citrate: "
+    "1.5 mL/hr. CRRT current goal: 1.5 mL. CRRT heparin concentration: word. CRRT heparin dose: 1.5 units/hr. "
+    "CRRT hourly fluid removal: 1.5 mL. CRRT pre-filter replacement rate: 1.5 mL/hr. CRRT post-filter replacement"
+    " rate: 1.5 mL/hr. CRRT replacement fluid: word. CRRT replacement rate: 1.5 mL/hr. CRRT ultrafiltrate output:"
+    " 1.5 mL. CRRT system active: 1.5. CRRT clots: 1.5. CRRT clots increasing: 1.5. CRRT clotted: 1.5. "
+    "Antibiotic: word. Antibiotic route: word. Neuromuscular blocker rate: 1.5 mcg/kg/min. Neuromuscular blocker "
+    "amount: 1.5 mg"
+)
+
+
+def test_an_hour_with_everything_derived_has_the_order_names_and_units_of_the_reference():
+    observed, acted = (
+        [
+            (place, NAN if variable.text else 1.5, 0 if variable.text else -1, 0.5)
+            for place, variable in reversed(list(enumerate(VARIABLES)))
+            if variable.role == role
+        ]
+        for role in ("state", "action")
+    )
+    channels = [Channel(one.channel, one.unit, one.group, one.label, one.order) for one in VARIABLES]
+    everything = Trajectories(
+        identifier=np.array([1]), subject=np.array([1]), split=np.zeros(1, np.int8), steps=np.array([1], np.int32),
+        static=events([0, 1], [(len(channels), 70, -1, NAN)]), state=events([0, len(observed)], observed),
+        action=events([0, len(acted)], acted), texts=np.array(["word"], dtype=object),
+    )  # fmt: skip
+
+    rendered = render_text(everything, [*channels, Channel("demographics/age")], 1.0, REFERENCE)
+
+    assert rendered.state == [EVERY_OBSERVATION]
+    assert rendered.action == [EVERY_ACTION]
 
 
 def test_a_template_changes_nothing_in_the_trajectories():

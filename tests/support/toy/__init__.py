@@ -1,60 +1,16 @@
-"""A small plugin for tests: noisy oscillators that an action pushes. It has one component of every kind."""
+"""A small plugin for tests: the oscillators and tiny models of the testing kit under names of its own, with two phases
+and an evaluator."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import ClassVar
 
-from jepa_core.config import (
-    EncoderConfig,
-    EvaluatorConfig,
-    ItemShape,
-    ModelSize,
-    PhaseConfig,
-    PredictorConfig,
-    SourceConfig,
-)
+from jepa_core.config import EvaluatorConfig, ModelSize, PhaseConfig
 from jepa_core.plugin import Component, hookimpl
-
-
-class ToySourceConfig(SourceConfig):
-    """Noisy oscillators."""
-
-    trajectories: int = 24
-    noise: float = 0.05
-
-    def item_shape(self) -> ItemShape:
-        return ItemShape(channels=4)
-
-
-class ToyEncoderConfig(EncoderConfig):
-    """A perceptron over channels."""
-
-    modality: ClassVar = "channels"
-    width: int = 8
-    dropout: float = 0.1
-
-    @property
-    def latent_dim(self) -> int:
-        return self.width
-
-    def size(self, shape: ItemShape | None = None) -> ModelSize:
-        count = shape.channels * shape.samples * 16 + 16 + 16 * self.width + self.width
-        return ModelSize(count, count)
-
-    def activation_bytes(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
-        return items * 4 * (16 + self.width)
-
-
-class ToyPredictorConfig(PredictorConfig):
-    """A recurrent predictor."""
-
-    def size(self, latent_dim: int) -> ModelSize:
-        count = 3 * latent_dim * 2 * latent_dim + 3 * latent_dim * latent_dim + 6 * latent_dim
-        return ModelSize(count, count)
-
-    def activation_bytes(self, windows: int, steps: int, latent_dim: int) -> int:
-        return windows * steps * latent_dim * 32
+from jepa_core.testing.oscillators import OscillatorsConfig as ToySourceConfig
+from jepa_core.testing.oscillators import TinyChannelsConfig as ToyEncoderConfig
+from jepa_core.testing.oscillators import TinyRecurrentConfig as ToyPredictorConfig
 
 
 class ToyTrainConfig(PhaseConfig):
@@ -63,6 +19,8 @@ class ToyTrainConfig(PhaseConfig):
     trains: ClassVar = frozenset({"encoder", "predictor"})
     updates: ClassVar = "target"
     tau: float = 0.9
+    greedy: bool = False
+    """Asks for more memory than there is."""
 
 
 class ToyFitConfig(PhaseConfig):

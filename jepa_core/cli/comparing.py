@@ -1,0 +1,79 @@
+"""The commands that look at several runs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jepa_core.cli.common import print_page
+
+if TYPE_CHECKING:
+    from jepa_core.comparison import Comparison, Difference
+
+
+def runs(arguments: argparse.Namespace) -> None:
+    """Print the runs in a folder."""
+    from jepa_core.run_list import list_runs, runs_text
+
+    print_page({"runs": list_runs(arguments.folder)}, arguments, lambda page: runs_text(page["runs"]))
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Print what differs between runs."""
+    from jepa_core.comparison import compare_runs
+
+    comparison = compare_runs(arguments.runs)
+    if arguments.html is not None:
+        from jepa_core.report.comparison_page import write_comparison
+
+        write_comparison(comparison, arguments.html)
+    print_page(comparison.to_dict(), arguments, lambda _: comparison_text(comparison))
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """Differences in words and columns: of what the reports have on their first screens, and of the scores of
+    predictions that are not the same in both runs."""
+    told = [one for one in comparison.differences if one.headline or (one.at is None and one.difference != 0)]
+    left = len(comparison.differences) - len(told)
+    lines = [f"reference  {comparison.runs[0]}", *(f"against    {name}" for name in comparison.runs[1:])]
+    data = comparison.data
+    lines.append(f"data       {data['source']} {data['fingerprint'][:12]}, {data['trajectories']:,} trajectories")
+    lines += [f"warning    {warning}" for warning in comparison.warnings]
+    for title, rows in (("recipe", comparison.recipe), ("budget", comparison.budgets)):
+        cells = [(row.key, *map(_setting, row.values)) for row in rows]
+        lines += ["", title, *(_columns(cells) if cells else ["  no difference"])]
+    for run in comparison.runs[1:]:
+        cells = [("evaluator", "metric", "reference", "run", "difference", "95 % interval", "")]
+        cells += [_difference_cells(one) for one in told if one.run == run]
+        lines += [
+            "",
+            f"{run} less {comparison.runs[0]}",
+            *(_columns(cells) if len(cells) > 1 else ["  nothing shared"]),
+        ]
+    if left:
+        lines += ["", f"{left:,} more, by place on an axis or without any difference: with --json or --html FILE"]
+    return "\n".join(lines)
+
+
+def _difference_cells(one: Difference) -> tuple[str, ...]:
+    from jepa_core.report.text import interval, number
+
+    values = (number(value) for value in (one.reference, one.value, one.difference))
+    metric = f"{one.metric} ({one.unit})" if one.unit else one.metric
+    about = one.note or (f"{one.subjects} subjects" if one.subjects is not None else "")
+    return (one.evaluator, metric, *values, interval(one.low, one.high), about)
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "not set" if value is None else f"{value:,}" if type(value) is int else str(value)
+
+
+def _columns(rows: Iterable[Sequence[str]]) -> list[str]:
+    rows = list(rows)
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

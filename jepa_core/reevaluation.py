@@ -1,0 +1,79 @@
+"""Evaluating a finished run again, or in new ways, without training."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jepa_core.errors import DataError, RecipeError, RunError
+from jepa_core.files import disk_errors
+from jepa_core.recipe import Recipe, load_recipe
+from jepa_core.run import Run
+
+if TYPE_CHECKING:
+    from jepa_core.learner import Learner
+
+log = logging.getLogger("jepa")
+
+
+def evaluators_asked_for(run: Run, overrides: Sequence[str], other: str | None) -> Recipe:
+    """The run's recipe with the evaluators that are to run now: those of another recipe, else those that the overrides
+    name, else all of the run's.
+
+    Raises RecipeError if an override is about anything but evaluators, or if nothing is left to do.
+    """
+    strange = [one for one in overrides if not one.startswith("evaluators.")]
+    if strange:
+        raise RecipeError(
+            f"{strange[0]}: a finished run can only be evaluated in another way (evaluators.NAME.KEY=VALUE); "
+            "start a new run for anything else"
+        )
+    asked = load_recipe(other or run.folder / "recipe.resolved.yaml", overrides, run.registry).evaluators
+    named = {one.removeprefix("evaluators.").partition("=")[0].partition(".")[0] for one in overrides}
+    chosen = tuple(use for use in asked if other or not overrides or use.name in named)
+    if not chosen:
+        raise RecipeError("no evaluator is left to run; name one, such as evaluators.NAME.KEY=VALUE")
+    missing = [f"  evaluator {use.name}: {sentence}" for use in chosen for sentence in use.config.missing()]
+    if missing:
+        raise DataError("the run cannot be evaluated here:\n" + "\n".join(missing))
+    return replace(run.recipe, evaluators=chosen)
+
+
+def evaluate_again(run: Run) -> None:
+    """Run the evaluators of the run's recipe, in place of what they found before, and write the report again.
+
+    The learner is the trained one, and the untrained control is made from the weights that the seed drew, as in the
+    run itself: an evaluator with equal settings finds the same, byte for byte. Other findings stay as they are.
+    Raises RunError if the run has not finished training, DataError if its data or its model are not what they were.
+    """
+    from jepa_core.pipeline import build_learner, evaluation_of, measure
+    from jepa_core.preparation import recorded_data
+    from jepa_core.report.page import write_report
+
+    model, recorded = run.folder / "model.safetensors", run.manifest().get("dataset")
+    if not model.is_file() or recorded is None:
+        raise RunError(f"{run.folder} has not finished training; go on with: jepa resume {run.folder}")
+    with run.locked(), disk_errors(run.folder):
+        learner, untrained = build_learner(run, recorded_data(run.recipe, run.stores, recorded))
+        load_model(model, learner)
+        evaluation = evaluation_of(run, learner, untrained)
+        for use in run.recipe.evaluators:
+            findings = measure(run, evaluation, use)
+            run.registry.manager.hook.jepa_evaluation_ended(run=run, name=use.name, findings=findings)
+        write_report(run.folder)
+        shutil.rmtree(run.scratch, ignore_errors=True)
+
+
+def load_model(path: Path, learner: Learner) -> None:
+    """Set a learner to trained weights. Raises DataError if they are damaged, or another model's."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        learner.load_weights(load_file(path))
+    except (SafetensorError, KeyError, RuntimeError) as error:
+        raise DataError(f"{path} is damaged or does not fit the recipe of its run ({error}); run again") from error

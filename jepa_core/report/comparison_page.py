@@ -1,0 +1,152 @@
+"""A comparison of runs as one HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from jepa_core.comparison import Comparison, Difference, Row
+from jepa_core.files import disk_errors, write_atomically
+from jepa_core.findings import Column, Figure, Series, Table
+from jepa_core.report.document import Section, document, judgement
+from jepa_core.report.html import Markup, element, join
+from jepa_core.report.plots import draw_figure, y_limits
+from jepa_core.report.tables import findings_table
+from jepa_core.report.text import counted, interval, number, sentence_case, value_of, words
+
+PAIRED = (
+    "A difference is the run less the reference. Intervals: 95 %, percentiles over 1,000 draws of subjects, the same "
+    "for both runs; where there are no values by subject, there is a difference without an interval."
+)
+
+
+def write_comparison(comparison: Comparison, path: Path) -> None:
+    """Write the page, atomically. Raises RunError if the disk is full or read-only."""
+    with disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, comparison_page(comparison).encode())
+
+
+def comparison_page(comparison: Comparison) -> str:
+    """The whole page as HTML."""
+    reference, *others = comparison.runs
+    sections: list[Section] = [
+        (f"run-{place}", f"{name} less {reference}", _differences(comparison, name, f"run-{place}"))
+        for place, name in enumerate(others, start=1)
+    ]
+    sections.append(("recipe", "Recipe", _rows(comparison, "recipe", "Settings that differ", comparison.recipe)))
+    sections.append(("budget", "Budget", _rows(comparison, "budget", "Budgets", comparison.budgets)))
+    return document(f"{' and '.join(others)} against {reference}", _first_screen(comparison), sections)
+
+
+def _first_screen(comparison: Comparison) -> Iterator[Markup | None]:
+    reference, *others = comparison.runs
+    data = comparison.data
+    facts = [f"{data['source']} {data['fingerprint'][:12]}", counted(data["trajectories"], "trajectory")]
+    facts += [counted(data["subjects"], "subject"), f"settings that differ: {len(comparison.recipe)}"]
+    yield element("p", "Comparison", class_="kicker")
+    yield element("h1", f"{', '.join(others)} against {reference}")
+    yield element("p", " · ".join(facts), class_="facts")
+    warnings = [judgement("warning", f"{warning}.") for warning in comparison.warnings]
+    yield element("ul", *warnings, class_="verdicts") if warnings else None
+    for run in others:
+        by_evaluator: dict[str, list[Markup]] = {}
+        for one in comparison.differences:
+            if one.headline and one.run == run:
+                by_evaluator.setdefault(one.evaluator, []).append(_card(one, reference))
+        for evaluator, cards in by_evaluator.items():
+            title = element("h3", f"{sentence_case(evaluator)}, {run} less {reference}")
+            yield element("div", title, element("div", *cards, class_="cards"), class_="headlines")
+
+
+def _card(one: Difference, reference: str) -> Markup:
+    """A headline figure of both runs, the difference first."""
+    bounds = interval(one.low, one.high)
+    sign = "+" if one.difference is not None and one.difference > 0 else ""
+    values = f"{reference} {number(one.reference)}, {one.run} {number(one.value)}"
+    return element(
+        "div",
+        element("p", sentence_case(f"{one.metric} ({one.unit})" if one.unit else one.metric), class_="label"),
+        element("p", f"{sign}{number(one.difference)}", class_="value"),
+        element("p", f"95 % CI {bounds}", class_="bounds") if bounds else None,
+        element("p", f"n = {counted(one.subjects, 'subject')}", class_="bounds") if one.subjects is not None else None,
+        element("p", values, class_="about"),
+        element("p", sentence_case(one.note), class_="about") if one.note else None,
+        class_="card",
+    )
+
+
+def _differences(comparison: Comparison, run: str, anchor: str) -> Markup:
+    """Scores of predictions, then each metric by its place on an axis."""
+    mine = [one for one in comparison.differences if one.run == run]
+    headlines = [one for one in mine if one.headline]
+    mine = [one for one in mine if not one.headline]
+    plain = [one for one in mine if one.at is None]
+    placed = [one for one in mine if one.at is not None]
+    by_metric: dict[tuple[str, str], list[Difference]] = {}
+    for one in placed:
+        by_metric.setdefault((one.evaluator, one.metric), []).append(one)
+    figures = [_figure(group, anchor) for group in by_metric.values()]
+    parts = [
+        findings_table(_table("headlines", "Headline figures", headlines), f"{anchor}.headlines")
+        if headlines
+        else None,
+        findings_table(_table("scores", "Scores of predictions", plain), f"{anchor}.scores") if plain else None,
+        element("div", *figures, class_="panels") if figures else None,
+        findings_table(_table("metrics", "Every metric at every place", placed), f"{anchor}.metrics")
+        if placed
+        else None,
+        element("p", PAIRED, class_="note"),
+    ]
+    return join(parts)
+
+
+def _figure(differences: Sequence[Difference], anchor: str) -> Markup:
+    """The difference of one metric by its place on the axis, beside none at all."""
+    differences = sorted(differences, key=lambda one: one.at or 0)
+    first, places = differences[0], [float(one.at or 0) for one in differences]
+    bounds = [[getattr(one, end) for one in differences] for end in ("low", "high")]
+    unit = f" ({first.unit})" if first.unit else ""
+    series = [
+        Series("difference", places, [one.difference for one in differences], *bounds),
+        Series("no difference", places, [0.0] * len(places), control=True),
+    ]
+    name = f"{anchor}-{first.evaluator}-{first.metric}"
+    figure = Figure(name, sentence_case(first.metric), first.axis, f"difference{unit}", series)
+    return element(
+        "figure",
+        element("figcaption", figure.title, " ", element("span", words(first.evaluator), class_="about")),
+        draw_figure(figure, name, y_limits([figure])),
+        class_="panel",
+    )
+
+
+def _table(name: str, title: str, differences: Sequence[Difference]) -> Table:
+    columns = [
+        Column("evaluator"),
+        Column("metric"),
+        Column("at"),
+        Column("unit"),
+        Column("reference"),
+        Column("value"),
+    ]
+    columns += [Column("difference"), Column("difference_low"), Column("difference_high")]
+    columns += [Column("subjects", digits=6), Column("note")]
+    rows = [
+        [
+            words(one.evaluator), one.metric, "" if one.at is None else f"{one.axis} = {one.at:g}", one.unit,
+            one.reference, one.value, one.difference, one.low, one.high, one.subjects, one.note,
+        ]
+        for one in differences
+    ]  # fmt: skip
+    filled = [place for place in range(len(columns)) if any(row[place] not in ("", None) for row in rows)]
+    kept = [[row[place] for place in filled] for row in rows]
+    return Table(name, title, [columns[place] for place in filled], kept)
+
+
+def _rows(comparison: Comparison, name: str, title: str, rows: Sequence[Row]) -> Markup:
+    if not rows:
+        return element("p", "No difference.")
+    columns = [Column("key"), *map(Column, comparison.runs)]
+    cells = [[row.key, *(value_of("", value) for value in row.values)] for row in rows]
+    return findings_table(Table(name, title, columns, cells), name)

@@ -1,0 +1,80 @@
+"""Tables of the report as files that others can use: CSV with every digit, LaTeX as it is read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from urllib.parse import quote
+
+from jepa_core.findings import Cell, Table
+from jepa_core.report.html import Markup, element
+from jepa_core.report.shown import shown_columns
+from jepa_core.report.text import MISSING, SUPERSCRIPTS, interval, number, words
+
+LONGEST_TABULAR = 40
+"""Rows of a LaTeX table beyond which it must break over pages."""
+ESCAPED = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", MISSING: "--", "−": "$-$", "×": r"$\times$",
+}  # fmt: skip
+_TO_ESCAPE = re.compile("|".join(map(re.escape, ESCAPED)))
+_POWER = re.compile(r"×10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_PLAIN_DIGITS = {chr(written): chr(plain) for plain, written in SUPERSCRIPTS.items()}
+
+
+def csv_text(table: Table) -> str:
+    """The table as CSV: names with units, numbers with every digit, nothing where there is no value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([f"{column.name} ({column.unit})" if column.unit else column.name for column in table.columns])
+    writer.writerows(["" if cell is None else cell for cell in row] for row in table.rows)
+    return text.getvalue()
+
+
+def latex_text(table: Table) -> str:
+    """The table for LaTeX with booktabs, and longtable where it is long; a value and its interval share a cell."""
+    columns = shown_columns(table)
+    layout = "".join("r" if one.is_numeric(table) and place else "l" for place, one in enumerate(columns))
+    names = [f"{words(one.column.name)} ({one.column.unit})" if one.column.unit else words(one.column.name)
+             for one in columns]  # fmt: skip
+    head = [r"\toprule", _row([escape_latex(name) for name in names]), r"\midrule"]
+    body = [_row([_cell(row[one.place], one.bounds(row), one.column.digits) for one in columns]) for row in table.rows]
+    caption = rf"\caption{{{escape_latex(table.title)}}}"
+    if len(table.rows) > LONGEST_TABULAR:
+        lines = ["% needs the packages booktabs and longtable", rf"\begin{{longtable}}{{{layout}}}", rf"{caption} \\"]
+        lines += [*head, r"\endhead", r"\bottomrule", r"\endfoot", *body, r"\end{longtable}"]
+    else:
+        lines = ["% needs the package booktabs", r"\begin{table}", r"\centering", caption]
+        lines += [rf"\begin{{tabular}}{{{layout}}}", *head, *body, r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def escape_latex(text: str) -> str:
+    """Text as LaTeX sets it."""
+    powers = _POWER.sub(lambda found: f"\0{''.join(_PLAIN_DIGITS[one] for one in found[1])}\0", text)
+    escaped = _TO_ESCAPE.sub(lambda found: ESCAPED[found[0]], powers)
+    return re.sub("\0(.*?)\0", r"$\\times10^{\1}$", escaped)
+
+
+def downloads(table: Table, stem: str) -> Markup:
+    """Links that save the table as `stem`.csv and `stem`.tex; the files are within the links, so nothing is asked
+    for."""
+    kinds = (("CSV", "csv", "text/csv", csv_text(table)), ("LaTeX", "tex", "application/x-tex", latex_text(table)))
+    links = [
+        element("a", label, href=f"data:{kind};charset=utf-8,{quote(text, safe=',')}", download=f"{stem}.{ending}")
+        for label, ending, kind, text in kinds
+    ]
+    return element("span", *links, class_="downloads")
+
+
+def _row(cells: list[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _cell(value: Cell, bounds: tuple[float, float] | None, digits: int) -> str:
+    if isinstance(value, str):
+        return escape_latex(value)
+    text = number(value, digits)
+    return escape_latex(f"{text} ({interval(*bounds, digits)})" if bounds else text)

@@ -1,0 +1,103 @@
+"""The runs in a folder, each in a few facts."""
+
+from __future__ import annotations
+
+import fcntl
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jepa_core.errors import RecipeError, RunError
+from jepa_core.report.record import RunRecord, read_run
+from jepa_core.report.text import duration, number, with_unit
+
+COLUMNS = ("name", "recipe", "status", "data", "seed", "started", "duration")
+
+
+def list_runs(folder: Path) -> list[dict[str, Any]]:
+    """The runs in a folder, the oldest first; of a damaged one no more than its name and what is wrong.
+
+    Raises RecipeError if there is no such folder.
+    """
+    if not folder.is_dir():
+        raise RecipeError(f"there is no folder {folder}; name the folder that holds the runs")
+    found = [_facts(path.parent) for path in sorted(folder.glob("*/manifest.json"))]
+    return sorted(found, key=lambda facts: (facts.get("started") or "", facts["name"]))
+
+
+def runs_text(runs: list[dict[str, Any]]) -> str:
+    """A table of runs, the headline figures of each below it."""
+    if not runs:
+        return "no runs"
+    rows = [COLUMNS, *(tuple(_cell(run, column) for column in COLUMNS) for run in runs)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(COLUMNS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    text = [lines[0]]
+    for run, line in zip(runs, lines[1:], strict=True):
+        text += [line, *_headline_lines(run), *([f"    {run['problem']}"] if "problem" in run else [])]
+    return "\n".join(text)
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    try:
+        record = read_run(folder)
+    except RunError as error:
+        return {"name": folder.name, "status": "damaged", "problem": str(error)}
+    manifest = record.manifest
+    return {
+        "name": folder.name,
+        "recipe": record.name,
+        "status": "running" if _is_held(folder) else "finished" if "ended" in manifest else "stopped",
+        "data": manifest.get("dataset", {}).get("fingerprint"),
+        "seed": manifest.get("seed"),
+        "started": manifest.get("started"),
+        "seconds": _seconds(manifest),
+        "headlines": _headlines(record),
+    }
+
+
+def _headlines(record: RunRecord) -> list[dict[str, Any]]:
+    keys = ("label", "value", "unit", "low", "high", "n", "n_unit")
+    return [
+        {"evaluator": name} | {key: getattr(one, key) for key in keys}
+        for name, findings in record.findings.items()
+        for one in findings.headlines
+    ]
+
+
+def _seconds(manifest: dict[str, Any]) -> float | None:
+    """From the start of a run to its end, pauses between them included."""
+    if "ended" not in manifest or "started" not in manifest:
+        return None
+    started, ended = (datetime.fromisoformat(manifest[key]) for key in ("started", "ended"))
+    return (ended - started).total_seconds()
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether a process is at work on a run: it holds the run's lock, as `jepa_core.run.locked` takes it."""
+    try:
+        with (folder / ".lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _cell(run: dict[str, Any], column: str) -> str:
+    if column == "duration":
+        return "-" if run.get("seconds") is None else duration(run["seconds"])
+    value = run.get(column)
+    if value is None:
+        return "-"
+    return str(value)[:12] if column == "data" else str(value).replace("+00:00", "Z")
+
+
+def _headline_lines(run: dict[str, Any]) -> list[str]:
+    """One line an evaluator."""
+    by_evaluator: dict[str, list[str]] = {}
+    for one in run.get("headlines", []):
+        value = with_unit(number(one["value"]), one["unit"])
+        by_evaluator.setdefault(one["evaluator"], []).append(f"{one['label']} {value}")
+    return [f"    {name}: {', '.join(figures)}" for name, figures in by_evaluator.items()]

@@ -1,0 +1,28 @@
+"""The phase my_component."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from jepa_core.contracts import Batch, Phase
+from jepa_core.learner import Learner
+from jepa_my_component.config import MyComponentConfig
+
+
+class MyComponent(Phase):
+    """Predicts clean next states from noisy ones, by teacher forcing."""
+
+    config: MyComponentConfig
+
+    def loss(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Mean absolute error of the next state, over the steps that have one before them."""
+        clean = learner.latents(batch)
+        noise = self.config.noise * torch.randn(clean.states.shape, generator=generator)
+        noisy = replace(clean, states=clean.states + noise.to(clean.states.device))
+        predicted = learner.predictor(noisy).next_states
+        error = (predicted[:, :-1] - clean.states[:, 1:]).abs().mean(-1)
+        real = clean.mask[:, 1:]
+        return {"prediction": (error * real).sum() / real.sum().clamp(min=1)}

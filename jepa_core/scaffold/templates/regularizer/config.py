@@ -1,0 +1,11 @@
+"""Keys of the regularizer my_component."""
+
+from pydantic import Field
+
+from jepa_core.config import RegularizerConfig
+
+
+class MyComponentConfig(RegularizerConfig):
+    """Keeps every dimension of the states spread out."""
+
+    least: float = Field(1.0, gt=0, description="standard deviation below which a dimension is penalised")

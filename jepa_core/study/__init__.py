@@ -1,0 +1,1 @@
+"""Studies: one recipe in several variants, over several seeds, compared."""

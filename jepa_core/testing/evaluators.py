@@ -1,0 +1,230 @@
+"""Checks of evaluators, on oscillators and a tiny learner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jepa_core.config import EvaluatorConfig
+from jepa_core.contracts import Channels, Encoder, Evaluation
+from jepa_core.dataset import Dataset
+from jepa_core.findings import Findings
+from jepa_core.learner import Learner
+from jepa_core.testing import bench as base
+from jepa_core.testing.bench import (
+    LATENT,
+    WINDOW,
+    NotApplicable,
+    differing,
+    oscillators,
+    quietly,
+    require,
+    require_no_global_draws,
+    require_silent,
+    scramble_global_states,
+    snapshot,
+    tiny_learner,
+)
+
+TRAJECTORIES = 80
+REPEATS = 4
+"""Resampling rows in place of subjects halves an interval when every trajectory stands there four times."""
+NARROWED = 0.75
+
+
+class Bench(base.Bench):
+    """An evaluator."""
+
+    @cached_property
+    def evaluator_config(self) -> EvaluatorConfig:
+        return cast(EvaluatorConfig, self.config)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        return oscillators(trajectories=TRAJECTORIES)
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """Its findings, as plain values."""
+        return self.findings().to_dict()
+
+    def findings(
+        self, dataset: Dataset | None = None, learner: Learner | None = None, control: bool = True
+    ) -> Findings:
+        """What it finds with an untrained learner; `control` offers it a learner of other weights as the control."""
+        dataset = self.dataset if dataset is None else dataset
+        learner = tiny_learner(dataset) if learner is None else learner
+        learner.freeze()
+        evaluation = Evaluation(
+            learner=learner,
+            dataset=dataset,
+            window_length=WINDOW,
+            seed=0,
+            untrained=(lambda: _frozen(tiny_learner(dataset, seed=1))) if control else None,
+        )
+        with quietly():
+            return self.component.load()(self.evaluator_config).evaluate(evaluation)
+
+
+def _frozen(learner: Learner) -> Learner:
+    learner.freeze()
+    return learner
+
+
+class _Constant(Encoder):
+    """One latent for all items: a learner that has collapsed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent_dim = LATENT
+        self.bias = nn.Parameter(torch.ones(LATENT))
+
+    def forward(self, items: Channels) -> Tensor:
+        return self.bias.expand(len(items.values), -1)
+
+
+def _cells(plain: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Everything in findings that is not a text, with its place."""
+    for headline in plain["headlines"]:
+        yield from ((f"headline '{headline['label']}'", headline[key]) for key in ("value", "low", "high"))
+    for table in plain["tables"]:
+        yield from ((f"table '{table['name']}'", cell) for row in table["rows"] for cell in row)
+
+
+def check_returns_findings(bench: Bench) -> None:
+    """It returns findings with something in them: what could not be measured is null with a reason, never left out."""
+    findings = bench.findings()
+    require(isinstance(findings, Findings), f"evaluate returned {type(findings).__name__}; return Findings")
+    require(
+        findings.headlines or findings.tables or findings.verdicts,
+        "the findings are empty; give a headline whose value is None, and whose note says why",
+    )
+
+
+def check_json_serialisable(bench: Bench) -> None:
+    """The findings are plain values without NaN, and come back from JSON as they were: reports are made from files."""
+    try:
+        stored = json.loads(json.dumps(bench.plain, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        strange = [place for place, cell in _cells(bench.plain) if not isinstance(cell, str | int | float | None)]
+        raise AssertionError(
+            f"JSON does not hold the findings ({error}){': ' + strange[0] if strange else ''}; use float() and int(), "
+            "and None for NaN"
+        ) from None
+    require(Findings.from_dict(stored).to_dict() == stored, "the findings changed on their way through JSON")
+
+
+def check_learner_unchanged(bench: Bench) -> None:
+    """It leaves the learner as it was given: weights, what trains, modes. Another evaluator comes after it."""
+    learner = tiny_learner(bench.dataset)
+    learner.freeze()
+    before, flags = snapshot(dict(learner.weights())), _flags(learner)
+    bench.findings(learner=learner)
+    changed = differing(before, dict(learner.weights()))
+    require(not changed, f"it changed {', '.join(changed[:3])} of the learner; work on a copy")
+    require(_flags(learner) == flags, "it left modules in training mode, or parameters asking for gradients; undo that")
+
+
+def _flags(learner: Learner) -> list[bool]:
+    modules = (learner.encoder, learner.predictor)
+    return [part.training for one in modules for part in one.modules()] + [
+        parameter.requires_grad for one in modules for parameter in one.parameters()
+    ]
+
+
+def check_data_unchanged(bench: Bench) -> None:
+    """It leaves the dataset's arrays as they were: others read the same ones."""
+    dataset = bench.dataset
+    before = [array.copy() for array in (dataset.subject, dataset.split, dataset.steps)]
+    bench.findings()
+    for name, one, other in zip(
+        ("subject", "split", "steps"), before, (dataset.subject, dataset.split, dataset.steps), strict=True
+    ):
+        require(np.array_equal(one, other), f"it wrote on dataset.{name}; work on a copy")
+
+
+def check_deterministic_by_seed(bench: Bench) -> None:
+    """Findings are a function of learner, data and seed alone: two runs write the same bytes. No global random state
+    is used or seeded."""
+    scramble_global_states(1)
+    torch.manual_seed(1)
+    first = bench.findings().to_dict()
+    scramble_global_states(2)
+    torch.manual_seed(2)
+    again: dict[str, Any] = {}
+    learner = tiny_learner(bench.dataset)
+    require_no_global_draws(lambda: again.update(bench.findings(learner=learner, control=False).to_dict()))
+    require(
+        first == bench.findings().to_dict(),
+        "two evaluations with one seed found two things; draw from numpy.random.default_rng(evaluation.seed)",
+    )
+
+
+def check_null_has_reason(bench: Bench) -> None:
+    """Where nothing can be measured (windows of two steps, hardly a subject, one class) it fails in no way: what is
+    missing is null, with the reason in `note`."""
+    short = oscillators(trajectories=6, shortest=2, longest=2)
+    plain = bench.findings(dataset=short).to_dict()
+    require(any(plain.values()), "the findings are empty; give a headline whose value is None, and whose note says why")
+    json.dumps(plain, allow_nan=False)
+    silent = [one["label"] for one in plain["headlines"] if one["value"] is None and not one["note"]]
+    silent += [
+        one["name"] for one in plain["tables"]
+        if not one["note"] and any(cell is None for row in one["rows"] for cell in row)
+    ]  # fmt: skip
+    require(not silent, f"{', '.join(silent[:3])} lacks a value and does not say why; put the reason into `note`")
+
+
+def check_collapsed_learner_survived(bench: Bench) -> None:
+    """A learner whose latents are all the same is evaluated too, without NaN: it is the failure to be told of."""
+    learner = tiny_learner(bench.dataset, encoder=_Constant())
+    json.dumps(bench.findings(learner=learner).to_dict(), allow_nan=False)
+
+
+def check_untrained_control_is_optional(bench: Bench) -> None:
+    """It does without the untrained control where the curriculum cannot make one (`untrained` is None)."""
+    require(any(bench.findings(control=False).to_dict().values()), "without a control it found nothing")
+
+
+def check_n_beside_figures(bench: Bench) -> None:
+    """Every headline with a value has its n, and lies in its interval: a figure without n cannot be judged."""
+    for one in bench.plain["headlines"]:
+        if one["value"] is not None:
+            require(one["n"], f"the headline '{one['label']}' has no n; say of how many it is, and of what (n_unit)")
+            low, high = one["low"], one["high"]
+            require((low is None) == (high is None), f"the headline '{one['label']}' has one bound of two")
+            require(low is None or low <= high, f"the interval of the headline '{one['label']}' is upside down")
+
+
+def check_intervals_by_subject(bench: Bench) -> None:
+    """Intervals resample subjects: when every trajectory stands in the data four times under its one subject, nothing
+    more is known, and they are no narrower."""
+    repeated = oscillators(trajectories=TRAJECTORIES, repeats=REPEATS)
+    once, often = (_widths(one) for one in (bench.plain, bench.findings(dataset=repeated).to_dict()))
+    if not once:
+        raise NotApplicable("it gives no headline with an interval on the tiny data")
+    narrowed = [label for label, width in once.items() if often.get(label, width) < NARROWED * width]
+    require(
+        not narrowed,
+        f"the interval of {', '.join(narrowed)} narrows when trajectories are repeated under the same subjects; "
+        "resample subjects, for example with jepa_core.statistics.bootstrap_subjects",
+    )
+
+
+def _widths(plain: dict[str, Any]) -> dict[str, float]:
+    return {
+        one["label"]: one["high"] - one["low"]
+        for one in plain["headlines"]
+        if one["low"] is not None and one["high"] is not None and one["high"] > one["low"]
+    }
+
+
+def check_no_prints(bench: Bench) -> None:
+    """The evaluator prints nothing: stdout is the result of a command, and stderr its log."""
+    require_silent(bench.findings)

@@ -1,0 +1,332 @@
+"""Checks of phases: each runs the phase in the curriculum's own loop, on tiny data and a tiny learner."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from jepa_core.checkpoint import restore_checkpoint, save_checkpoint
+from jepa_core.config import PhaseConfig
+from jepa_core.contracts import Batch, Phase
+from jepa_core.curriculum import Listener, Progress, Stage, run_curriculum
+from jepa_core.dataset import Dataset
+from jepa_core.learner import Learner
+from jepa_core.testing import bench as base
+from jepa_core.testing.bench import (
+    NotApplicable,
+    close,
+    differing,
+    oscillators,
+    other_padding,
+    require,
+    require_no_global_draws,
+    require_silent,
+    require_terms,
+    scramble_global_states,
+    scratch,
+    snapshot,
+    tiny_learner,
+)
+from jepa_core.testing.oscillators import TinyChannelsConfig, TinyTextConfig
+from jepa_core.windows import Windows
+
+STEPS = 4
+
+Terms = dict[str, Tensor]
+Look = Callable[[Callable[[Batch], Terms], Batch], Terms]
+"""What a check does in place of a loss: (compute, batch) -> terms. `compute` gives the phase's loss of a batch, always
+from the random state of that step."""
+
+
+class _Stopped(Exception):
+    """Ends a curriculum where a check is done with it."""
+
+
+class Bench(base.Bench):
+    """A phase of 4 steps of 8 windows, or one without steps if its config allows no other."""
+
+    @cached_property
+    def config(self) -> PhaseConfig:
+        config = super().config
+        keys = self.keys | {"batch_size": 8}
+        try:
+            return type(config).model_validate(keys | {"steps": STEPS})
+        except ValidationError:
+            return self.validated(keys | {"steps": 0})
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Oscillators in the modality of a tiny encoder that offers what the phase needs.
+
+        Raises NotApplicable if none does.
+        """
+        for encoder in (TinyChannelsConfig, TinyTextConfig):
+            if self.config.needs <= encoder.offers:
+                return oscillators(encoder.modality)
+        raise NotApplicable(f"no tiny encoder offers {', '.join(sorted(self.config.needs))}")
+
+    @cached_property
+    def windows(self) -> Windows:
+        """Windows of the train split, whole ones and padded ones."""
+        return self.dataset.windows("train", base.WINDOW, 4, 3)
+
+    def needs_steps(self) -> None:
+        if not self.config.steps:
+            raise NotApplicable("the phase takes no step; it acts only at its end")
+
+    def learner(self, seed: int = 0, autocast: bool = False) -> Learner:
+        """A learner whose target is not where its encoder is, so that a phase that moves one of them shows."""
+        learner = tiny_learner(self.dataset, seed, autocast)
+        with torch.no_grad():
+            for copy in learner.target.copies:
+                copy.mul_(1.1)
+        return learner
+
+    def run(
+        self,
+        learner: Learner,
+        windows: Windows | None = None,
+        look: Look | None = None,
+        listener: Listener = Listener(),  # noqa: B008 - immutable
+        restore: Callable[[Progress], None] = lambda progress: None,
+    ) -> Phase:
+        """Run the phase on a learner, and return it."""
+        phase: Phase = self.component.load()(self.config)
+        if look is not None:
+            _watch(phase, look)
+        windows = self.windows if windows is None else windows
+        run_curriculum([Stage("checked", phase)], learner, windows, 0, listener, restore)
+        return phase
+
+
+def _watch(phase: Phase, look: Look) -> None:
+    """Put `look` in the place of the phase's loss."""
+    original = phase.loss
+
+    def loss(learner: Learner, batch: Batch, generator: torch.Generator) -> Terms:
+        torch_state, own_state = torch.get_rng_state(), generator.get_state()
+
+        def compute(given: Batch) -> Terms:
+            torch.set_rng_state(torch_state)
+            generator.set_state(own_state)
+            return original(learner, given, generator)
+
+        return look(compute, batch)
+
+    phase.loss = loss  # type: ignore[method-assign]
+
+
+def check_runs_on_tiny_batch(bench: Bench) -> None:
+    """The phase runs from its first step to its end on small data, in the loop that every phase runs in."""
+    bench.run(bench.learner())
+
+
+def check_loss_finite_and_named(bench: Bench) -> None:
+    """The loss is a dictionary of named, finite scalars: the loop adds them up, and metrics and errors go by the
+    names."""
+    bench.needs_steps()
+
+    def look(compute: Callable[[Batch], Terms], batch: Batch) -> Terms:
+        terms = compute(batch)
+        require_terms(terms)
+        return terms
+
+    bench.run(bench.learner(), look=look)
+
+
+def check_frozen_params_unchanged(bench: Bench) -> None:
+    """What `trains` does not name ends as it began, to the bit: other phases and cached latents rely on it."""
+    learner = bench.learner()
+    modules = {"encoder": learner.encoder, "predictor": learner.predictor}
+    before = {name: snapshot(module.state_dict()) for name, module in modules.items()}
+    bench.run(learner)
+    for name, module in modules.items():
+        changed = differing(before[name], module.state_dict())
+        require(
+            name in bench.config.trains or not changed,
+            f"the phase changed {', '.join(changed[:3])} of the {name}, which its config does not train; leave it, or "
+            f'add "{name}" to `trains`',
+        )
+
+
+def check_trainable_params_change(bench: Bench) -> None:
+    """What `trains` names does train: else the optimizer holds parameters that no loss reaches, and `jepa plan` counts
+    them."""
+    bench.needs_steps()
+    learner = bench.learner()
+    modules = {"encoder": learner.encoder, "predictor": learner.predictor}
+    before = {name: snapshot(dict(modules[name].named_parameters())) for name in bench.config.trains}
+    bench.run(learner)
+    for name, values in before.items():
+        require(
+            differing(values, dict(modules[name].named_parameters())),
+            f'`trains` names the {name}, and none of its parameters changed; take "{name}" out, or let the loss reach '
+            "it (learner.latents carries a gradient while the encoder trains)",
+        )
+
+
+def check_changes_declared(bench: Bench) -> None:
+    """A phase that moves the EMA target says so in `updates`: `jepa plan` tells readers what a phase changes."""
+    learner = bench.learner()
+    before = snapshot(learner.target.weights())
+    bench.run(learner)
+    require(
+        "target" in bench.config.updates or not differing(before, learner.target.weights()),
+        'the phase changed the EMA target; set `updates: ClassVar[str] = "target"` in its config, or leave it',
+    )
+
+
+def check_target_has_no_grad(bench: Bench) -> None:
+    """No gradient reaches the EMA target: it moves by averaging alone."""
+    bench.needs_steps()
+    learner = bench.learner()
+    bench.run(learner)
+    reached = [name for name, one in learner.target.weights().items() if one.requires_grad or one.grad is not None]
+    require(not reached, f"a gradient reaches {', '.join(reached[:3])} of the target; use learner.target_states(batch)")
+
+
+def check_module_size_reported(bench: Bench) -> None:
+    """The config tells the number of parameters of the phase's own module: `jepa plan` counts what trains by it."""
+    built = bench.component.load()(bench.config).build_module(base.LATENT)
+    size = bench.config.module_size(base.LATENT)
+    if built is None and size is None:
+        raise NotApplicable("the phase has no module of its own")
+    real = 0 if built is None else sum(one.numel() for one in built.parameters())
+    said = 0 if size is None else size.parameters
+    require(said == real, f"module_size() says {said:,} parameters, and build_module makes {real:,}; correct it")
+
+
+def check_state_is_pickle_free(bench: Bench) -> None:
+    """`state_dict` holds tensors by name and nothing else: checkpoints are safetensors, which cannot execute code."""
+    state = bench.run(bench.learner()).state_dict()
+    for name, value in state.items():
+        require(
+            isinstance(name, str) and isinstance(value, Tensor),
+            f"state_dict holds '{name}' of type {type(value).__name__}; keep it as a tensor, such as torch.tensor(3)",
+        )
+
+
+def check_state_roundtrip_bitwise(bench: Bench) -> None:
+    """What `state_dict` gives, `load_state_dict` of a new instance takes up to the bit: a resume relies on it."""
+    state = bench.run(bench.learner()).state_dict()
+    if not state:
+        raise NotApplicable("the phase keeps no tensors of its own")
+    stored = load(save({name: value.detach().contiguous() for name, value in state.items()}))
+    fresh: Phase = bench.component.load()(bench.config)
+    fresh.load_state_dict(stored)
+    lost = differing(stored, fresh.state_dict())
+    require(not lost, f"load_state_dict did not take up {', '.join(lost[:3])}; assign them there")
+
+
+def check_resume_mid_phase_bitwise(bench: Bench) -> None:
+    """A run that is stopped in the middle of the phase and resumed ends in the bits of one that was not stopped."""
+    bench.needs_steps()
+    whole = bench.learner()
+    bench.run(whole)
+    folder = scratch() / "checkpoints"
+    shutil.rmtree(folder, ignore_errors=True)
+
+    def stop(progress: Progress) -> None:
+        if progress.step == STEPS // 2:
+            save_checkpoint(folder, progress, stage_done=False)
+            raise _Stopped
+
+    try:
+        bench.run(bench.learner(), listener=Listener(step_ended=stop))
+    except _Stopped:
+        resumed = bench.learner(seed=1)
+        bench.run(resumed, restore=lambda progress: restore_checkpoint(folder, progress))
+        lost = differing(dict(whole.weights()), dict(resumed.weights()))
+        require(
+            not lost,
+            f"after a resume {', '.join(lost[:3])} differ; put what the phase remembers from step to step into "
+            "state_dict and load_state_dict, and draw from `generator` alone",
+        )
+
+
+def check_rng_isolation(bench: Bench) -> None:
+    """A step's draws come from `generator`, or from torch's state, which the loop seeds before every step: the same
+    step gives the same bits, whatever was drawn before, so that a resume needs no random state."""
+    bench.needs_steps()
+
+    def look(compute: Callable[[Batch], Terms], batch: Batch) -> Terms:
+        scramble_global_states(1)
+        first = compute(replace(batch))
+        scramble_global_states(2)
+        terms: Terms = {}
+        require_no_global_draws(lambda: terms.update(compute(batch)))
+        require(
+            not differing(snapshot(first), snapshot(terms)),
+            "the same step gave another loss when it was computed again; draw from `generator`, and keep nothing from "
+            "call to call that `state_dict` does not hold",
+        )
+        return terms
+
+    bench.run(bench.learner(), look=look)
+
+
+def check_mask_respected(bench: Bench) -> None:
+    """What stands where `mask` is false changes nothing: it is padding, and no step of the window."""
+    bench.needs_steps()
+    padded = []
+
+    def look(compute: Callable[[Batch], Terms], batch: Batch) -> Terms:
+        padded.append(bool((~batch.mask).any()))
+        other = compute(other_padding(batch))
+        terms = compute(batch)
+        changed = [name for name in terms if not close(terms[name].detach(), other[name].detach())]
+        require(
+            not changed,
+            f"the terms {', '.join(changed)} change with what stands in the padding; leave out the steps where "
+            "latents.mask is false",
+        )
+        return terms
+
+    bench.run(bench.learner(), look=look)
+    assert any(padded)
+
+
+def check_single_window(bench: Bench) -> None:
+    """One window of two steps, the shortest that a recipe may ask for, gives a finite loss."""
+    bench.needs_steps()
+    shortest = Windows(*(np.array([one]) for one in (int(bench.dataset.trajectories("train")[0]), 0, 2)))
+
+    def look(compute: Callable[[Batch], Terms], batch: Batch) -> Terms:
+        terms = compute(batch)
+        require_terms(terms)
+        return terms
+
+    small = _with(bench, batch_size=1)
+    small.run(small.learner(), windows=shortest, look=look)
+
+
+def check_bf16(bench: Bench) -> None:
+    """The phase runs, with finite losses, where a recipe asks for `runtime.precision: bf16`."""
+    bench.needs_steps()
+
+    def look(compute: Callable[[Batch], Terms], batch: Batch) -> Terms:
+        terms = compute(batch)
+        require_terms(terms)
+        return terms
+
+    bench.run(bench.learner(autocast=True), look=look)
+
+
+def check_no_prints(bench: Bench) -> None:
+    """The phase prints nothing: stdout is the result of a command, and stderr its log."""
+    require_silent(lambda: bench.run(bench.learner()))
+
+
+def _with(bench: Bench, **keys: Any) -> Bench:
+    other = Bench(bench.component, bench.keys)
+    other.config = bench.config.model_copy(update=keys)
+    return other

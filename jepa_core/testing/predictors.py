@@ -1,0 +1,245 @@
+"""Checks of predictors, on latents drawn at random."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from jepa_core.config import PredictorConfig
+from jepa_core.contracts import Latents, Predictor
+from jepa_core.testing import bench as base
+from jepa_core.testing.bench import (
+    LATENT,
+    NotApplicable,
+    close,
+    differing,
+    other_latents_in_padding,
+    random_latents,
+    require,
+    require_no_global_draws,
+    require_silent,
+)
+
+HORIZON = 3
+
+
+class Bench(base.Bench):
+    """A predictor for latents of size 8, in evaluation mode."""
+
+    @cached_property
+    def predictor_config(self) -> PredictorConfig:
+        return cast(PredictorConfig, self.config)
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        return self.make(LATENT).eval()
+
+    def latents(self, windows: int = 3, steps: int = 7) -> Latents:
+        """Latents of windows no longer than the predictor takes."""
+        longest = self.predictor_config.longest_window
+        return random_latents(0, windows, steps if longest is None else min(steps, longest))
+
+    @cached_property
+    def origins(self) -> Tensor:
+        """Two origins in each of three windows, every one with HORIZON steps behind it."""
+        last = self.latents().mask.sum(1) - HORIZON - 1
+        if int(last.min()) < 1:
+            raise NotApplicable("its longest window leaves no room for a rollout of 3 steps")
+        return torch.stack([torch.ones_like(last), last], 1)
+
+
+def _first(latents: Latents, steps: int) -> Latents:
+    """The first steps of every window."""
+    return Latents(latents.static, latents.states[:, :steps], latents.actions[:, :steps], latents.mask[:, :steps])
+
+
+@torch.no_grad()
+def check_shape(bench: Bench) -> None:
+    """`forward` gives a prediction for every step, (B, T, D), all finite; windows of a single step included."""
+    for steps in (7, 1):
+        latents = bench.latents(steps=steps)
+        made = bench.predictor(latents).next_states
+        require(
+            made.shape == latents.states.shape,
+            f"windows {tuple(latents.states.shape)} gave predictions {tuple(made.shape)}; give one for every step",
+        )
+        require(torch.isfinite(made[latents.mask]).all(), "a prediction is not finite")
+
+
+@torch.no_grad()
+def check_causal(bench: Bench) -> None:
+    """The prediction at t sees states and actions up to t and nothing after: else training is told the answers."""
+    latents = bench.latents()
+    before = bench.predictor(latents).next_states
+    for role in ("states", "actions"):
+        for cut in range(1, latents.states.shape[1]):
+            changed = getattr(latents, role).clone()
+            changed[:, cut:] += 3.0
+            after = bench.predictor(replace(latents, **{role: changed})).next_states
+            real = latents.mask[:, :cut]
+            require(
+                close(before[:, :cut][real], after[:, :cut][real]),
+                f"changing {role} from step {cut} on changes predictions made before it; mask attention causally, and "
+                "use no statistics over time",
+            )
+
+
+@torch.no_grad()
+def check_mask_respected(bench: Bench) -> None:
+    """What stands where `mask` is false changes no prediction of a real step: it is padding."""
+    latents = bench.latents()
+    before = bench.predictor(latents).next_states
+    after = bench.predictor(other_latents_in_padding(latents)).next_states
+    require(
+        close(before[latents.mask], after[latents.mask]),
+        "predictions change with what stands in the padding; leave out the steps where latents.mask is false",
+    )
+
+
+@torch.no_grad()
+def check_rollout_equals_recomputing(bench: Bench) -> None:
+    """A rollout gives what `forward` gives when its own predictions are put behind the real steps one by one; it sees
+    no state after its origin, and the actions up to origin + H - 1."""
+    latents, origins = bench.latents(), bench.origins
+    memory = bench.predictor(latents).memory
+    rolled = bench.predictor.rollout(latents, memory, origins, HORIZON)
+    wanted = (*origins.shape, HORIZON, LATENT)
+    require(tuple(rolled.shape) == wanted, f"rollout gave {tuple(rolled.shape)}; return (B, M, H, D), here {wanted}")
+    for window in range(len(origins)):
+        for number, origin in enumerate(origins[window].tolist()):
+            recomputed = _recomputed(bench.predictor, latents, window, origin)
+            require(
+                close(rolled[window, number], recomputed, 1e-3),
+                f"a rollout from step {origin} is not what forward gives step by step; entry h - 1 is the state at "
+                "origin + h, entry h reads the action at origin + h, and positions go on from the origin",
+            )
+
+
+def _recomputed(predictor: Predictor, latents: Latents, window: int, origin: int) -> Tensor:
+    """The rollout of one origin by `forward` alone: (H, D)."""
+    one = Latents(*(part[window : window + 1] for part in (latents.static, latents.states, latents.actions)),
+                  torch.ones_like(latents.mask[window : window + 1]))  # fmt: skip
+    states = one.states[:, : origin + 1]
+    for _ in range(HORIZON):
+        steps = states.shape[1]
+        seen = Latents(one.static, states, one.actions[:, :steps], one.mask[:, :steps])
+        states = torch.cat([states, predictor(seen).next_states[:, -1:].float()], 1)
+    return states[0, origin + 1 :]
+
+
+@torch.no_grad()
+def check_rollout_beyond_the_window(bench: Bench) -> None:
+    """A rollout goes on behind the windows of the `forward` that made its memory, under the actions it is given: that
+    is how evaluators forecast."""
+    latents = bench.latents()
+    steps = latents.states.shape[1] - HORIZON
+    if steps < 1:
+        raise NotApplicable("its longest window leaves no room for a rollout of 3 steps")
+    whole = replace(latents, mask=torch.ones_like(latents.mask))
+    origins = torch.full((len(latents.states), 1), steps - 1)
+    inside = bench.predictor.rollout(whole, bench.predictor(whole).memory, origins, HORIZON)
+    beyond = bench.predictor.rollout(whole, bench.predictor(_first(whole, steps)).memory, origins, HORIZON)
+    require(
+        close(inside, beyond, 1e-3),
+        "a rollout depends on real steps after its origin, or cannot leave the window; read the memory up to the "
+        "origin, and later actions from latents.actions",
+    )
+
+
+@torch.no_grad()
+def check_memory_untouched(bench: Bench) -> None:
+    """A rollout leaves the memory as it was: another one starts from it, with the same result to the bit."""
+    latents = bench.latents()
+    memory = bench.predictor(latents).memory
+    first = bench.predictor.rollout(latents, memory, bench.origins, HORIZON)
+    bench.predictor.rollout(latents, memory, bench.origins - 1, HORIZON)
+    again = bench.predictor.rollout(latents, memory, bench.origins, HORIZON)
+    require(torch.equal(first, again), "a second rollout from one memory gave another result; write on copies of it")
+
+
+def check_gradient_flows(bench: Bench) -> None:
+    """Gradients reach latents and parameters through `forward`, and through a rollout's own states to the real ones:
+    phases train on both."""
+    predictor = bench.make(LATENT).train()
+    latents = bench.latents()
+    latents.states.requires_grad_()
+    prediction = predictor(latents)
+    rolled = predictor.rollout(latents, prediction.memory, bench.origins, HORIZON)
+    parts = {"forward": prediction.next_states[latents.mask], "the last state of a rollout": rolled[:, :, -1]}
+    for name, part in parts.items():
+        (gradient,) = (
+            torch.autograd.grad(part.square().sum(), latents.states, retain_graph=True, allow_unused=True)
+            if part.requires_grad
+            else (None,)
+        )
+        require(gradient is not None and gradient.any(), f"no gradient runs from {name} to the states; detach nothing")
+    torch.stack([part.square().sum() for part in parts.values()]).sum().backward()
+    idle = [name for name, one in predictor.named_parameters() if one.requires_grad and one.grad is None]
+    require(not idle, f"no gradient reaches {', '.join(idle[:3])}; use them, or call requires_grad_(False) on them")
+
+
+def check_size_reported(bench: Bench) -> None:
+    """The config tells the number of parameters without building anything: `jepa plan` and fair comparisons rely on
+    it."""
+    size = bench.predictor_config.size(LATENT)
+    parameters = list(bench.predictor.parameters())
+    real = sum(one.numel() for one in parameters), sum(one.numel() for one in parameters if one.requires_grad)
+    require(
+        (size.parameters, size.trainable) == real,
+        f"size() says {size.parameters:,} parameters, {size.trainable:,} of them trainable, and there are {real[0]:,} "
+        f"and {real[1]:,}; correct size()",
+    )
+    require(bench.predictor_config.activation_bytes(2, 7, LATENT) > 0, "activation_bytes() must estimate some bytes")
+
+
+@torch.no_grad()
+def check_longest_window(bench: Bench) -> None:
+    """A window of `longest_window` steps can be predicted: recipes may use windows up to there."""
+    longest = bench.predictor_config.longest_window
+    if longest is None:
+        raise NotApplicable("the config names no longest window")
+    latents = random_latents(windows=1, steps=longest)
+    try:
+        bench.predictor(latents)
+    except Exception as error:
+        raise AssertionError(
+            f"a window of {longest} steps, the config's longest_window, fails: {type(error).__name__}: {error}"
+        ) from error
+
+
+@torch.no_grad()
+def check_deterministic_in_evaluation(bench: Bench) -> None:
+    """In evaluation mode the same latents give the same bits, and no random state is touched: findings are a function
+    of learner, data and seed."""
+    latents = bench.latents()
+    first = {"next_states": bench.predictor(latents).next_states}
+    again: dict[str, Any] = {}
+
+    def predict() -> None:
+        state = torch.get_rng_state()
+        again["next_states"] = bench.predictor(latents).next_states
+        require(torch.equal(state, torch.get_rng_state()), "it drew from torch's random state in evaluation mode")
+
+    require_no_global_draws(predict)
+    require(not differing(first, again), "predicting twice gave two results; draw only where self.training is true")
+
+
+@torch.no_grad()
+def check_bf16(bench: Bench) -> None:
+    """Under bf16 autocast predictions and rollouts are finite: a recipe may ask for it."""
+    latents = bench.latents()
+    with torch.autocast("cpu", torch.bfloat16):
+        prediction = bench.predictor(latents)
+        rolled = bench.predictor.rollout(latents, prediction.memory, bench.origins, HORIZON)
+    finite = torch.isfinite(prediction.next_states[latents.mask]).all() and torch.isfinite(rolled).all()
+    require(finite, "a prediction is not finite in bf16; compute sums and norms in float32")
+
+
+@torch.no_grad()
+def check_no_prints(bench: Bench) -> None:
+    """The predictor prints nothing: stdout is the result of a command, and stderr its log."""
+    require_silent(lambda: bench.make(LATENT)(bench.latents()))

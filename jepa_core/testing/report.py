@@ -1,0 +1,69 @@
+"""The checks of a whole plugin, for the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jepa_core.errors import PluginError
+from jepa_core.plugin import Component, Plugin, Registry
+from jepa_core.testing.suite import Result, checks_of, run_check
+
+_WORDS = {"pass": "ok", "fail": "FAILED", "skip": "skipped"}
+
+
+def components_of(name: str, registry: Registry) -> list[Component]:
+    """The components that a name stands for: of a plugin, of a package, or one component by KIND/NAME or NAME.
+
+    Raises PluginError if there is none of that name, or if the plugin is broken.
+    """
+    chosen = [one for one in registry.plugins if name == one.name or _plain(name) == _plain(one.package)]
+    for plugin in chosen:
+        if plugin.error:
+            raise PluginError(
+                f"the plugin {plugin.name} ({plugin.package}) is broken: {plugin.error}; see `jepa plugins --traceback`"
+            )
+    components = [one for plugin in chosen for one in plugin.components]
+    if not chosen:
+        everything = [one for plugin in registry.plugins for one in plugin.components]
+        components = [one for one in everything if name in (one.name, f"{one.kind}/{one.name}")]
+    if not components:
+        raise PluginError(
+            f"{name} brings no component; "
+            + ("declare some in jepa_components" if chosen else _known(registry.plugins))
+        )
+    return components
+
+
+def _plain(package: str) -> str:
+    return package.replace("_", "-").lower()
+
+
+def _known(plugins: list[Plugin]) -> str:
+    names = sorted(one.name for one in plugins)
+    return f"there are the plugins {', '.join(names) or 'none'} (is the package installed here?)"
+
+
+def check_components(components: list[Component]) -> list[Result]:
+    """Run every check of the components."""
+    return [run_check(check) for component in components for check in checks_of(component)]
+
+
+def results_page(results: list[Result]) -> dict[str, Any]:
+    """Everything that `jepa check-plugin` prints."""
+    counts = {outcome: sum(one.outcome == outcome for one in results) for outcome in _WORDS}
+    return {"results": [one.to_dict() for one in results], "counts": counts}
+
+
+def results_text(page: dict[str, Any]) -> str:
+    """The results for people, component by component."""
+    lines: list[str] = []
+    heading = ""
+    for one in page["results"]:
+        if one["component"] != heading:
+            heading = one["component"]
+            lines += ["", heading] if lines else [heading]
+        lines.append(f"  {_WORDS[one['outcome']]:<8} {one['check']}")
+        if one["reason"]:
+            lines.append(f"           {one['reason']}")
+    counts = page["counts"]
+    return "\n".join([*lines, "", f"{counts['pass']} passed, {counts['fail']} failed, {counts['skip']} skipped"])

@@ -1,0 +1,245 @@
+"""The second pass: the staged rows of every trajectory as samples, and the samples as events of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jepa_core.errors import DataError
+from jepa_core.trajectories import Channel, Events, Role, Trajectories
+from jepa_sensors.config import CALENDAR_CHANNELS, Column, TableConfig
+from jepa_sensors.cutting import Cuts, seconds_of, slots_of
+from jepa_sensors.staging import Staged
+from jepa_sensors.targets import Targets
+
+BLOCK_ROWS = 1 << 17
+"""Rows that are held at least; a longer trajectory is held whole."""
+
+_PERIODS = {"hour_of_day": 86_400, "day_of_week": 7 * 86_400, "day_of_year": 365.2425 * 86_400}
+_MONDAY = 4 * 86_400
+"""Seconds from the beginning of 1970, a Thursday, to a Monday."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """R rows of K trajectories. cuts: of these. owner: (R,) which of them. time, row: (R,). values: of each column (R,)
+    float32. slot: (R,) number of the sample in the trajectory. step: (R,) number of the step among all S of the K."""
+
+    cuts: Cuts
+    owner: np.ndarray
+    time: np.ndarray
+    row: np.ndarray
+    values: list[np.ndarray]
+    slot: np.ndarray
+    step: np.ndarray
+
+    @property
+    def steps(self) -> int:
+        return int(self.cuts.steps.sum())
+
+
+class Assembly:
+    """Makes trajectories of staged rows."""
+
+    def __init__(self, config: TableConfig, staged: Staged, cuts: Cuts, targets: Targets) -> None:
+        self._config = config
+        self._staged = staged
+        self._cuts = cuts
+        self._targets = targets
+        self._seen = config.seen_columns()
+        self._first_channel = dict(zip((one.name for one in self._seen), _starts(self._seen), strict=True))
+
+    def blocks(self) -> Iterator[Trajectories]:
+        """All trajectories in order, some at a time."""
+        for first, last, table in self._tables():
+            yield self._block(self._rows(first, last, table))
+
+    def _tables(self) -> Iterator[tuple[int, int, pa.Table]]:
+        """The rows of trajectories first:last, for a few of them at a time."""
+        stop = self._cuts.stop
+        held: pa.Table | None = None
+        at = done = 0
+        with pq.ParquetFile(self._staged.path) as file:
+            for batch in file.iter_batches(BLOCK_ROWS):
+                table = pa.Table.from_batches([batch])
+                held = table if held is None or held.num_rows == 0 else pa.concat_tables([held, table])
+                whole = int(np.searchsorted(stop, at + held.num_rows, side="right"))
+                if whole > done:
+                    yield done, whole, held.slice(0, int(stop[whole - 1]) - at)
+                    held, at, done = held.slice(int(stop[whole - 1]) - at), int(stop[whole - 1]), whole
+
+    def _rows(self, first: int, last: int, table: pa.Table) -> Rows:
+        """Rows of some trajectories, without those that belong to none."""
+        cuts = _part(self._cuts, first, last)
+        before = int(self._cuts.stop[first - 1]) if first else 0
+        number = np.arange(table.num_rows) + before
+        owner = np.searchsorted(cuts.start, number, side="right") - 1
+        kept = owner >= 0
+        kept &= number < cuts.stop[np.maximum(owner, 0)]
+        table = table.filter(pa.array(kept))
+        owner, number = owner[kept], number[kept]
+        time = table["time"].to_numpy()
+        slot = number - cuts.start[owner] if cuts.width is None else slots_of(time, cuts.origin[owner], cuts.width)
+        values = [table[f"v{place}"].to_numpy() for place in range(len(self._staged.columns))]
+        step = (np.cumsum(cuts.steps) - cuts.steps)[owner] + slot // self._config.step.samples
+        rows = Rows(cuts, owner, time, table["row"].to_numpy(), values, slot, step)
+        self._refuse_repeated(rows)
+        return rows
+
+    def _refuse_repeated(self, rows: Rows) -> None:
+        again = np.flatnonzero((np.diff(rows.owner) == 0) & (np.diff(rows.time) == 0))
+        if len(again) and self._config.time and self._config.repeats == "refuse":
+            place = self._staged.files.place
+            one, two = sorted(rows.row[again[0] : again[0] + 2].tolist())
+            raise DataError(
+                f"{place(two)}: the id and the time are those of {place(one)}; keep one of the rows, name what tells "
+                "them apart in source.id, or set source.repeats to mean"
+            )
+
+    def _block(self, rows: Rows) -> Trajectories:
+        cuts = rows.cuts
+        samples = self._samples(rows)
+        events = {role: self._events(samples, role, rows.steps) for role in ("state", "action")}
+        return Trajectories(
+            identifier=cuts.key.astype(np.int64) if self._config.id else cuts.subject,
+            subject=cuts.subject,
+            split=cuts.split,
+            steps=cuts.steps.astype(np.int32),
+            static=self._statics(rows),
+            texts=np.array([], dtype=object),
+            labels=self._targets.labels(rows),
+            outcomes=self._targets.outcomes(rows),
+            **events,
+        )
+
+    # --- samples ------------------------------------------------------------------------------------------------------
+
+    def _samples(self, rows: Rows) -> _Samples:
+        """What each sample holds: a row, or the mean of the readings in its share of time."""
+        by_name = {one.name: values for one, values in zip(self._staged.columns, rows.values, strict=True)}
+        seen = [one for one in self._seen if one.name in by_name and one.role != "static"]
+        if rows.cuts.width is None:
+            first = np.arange(len(rows.slot))
+            values = [by_name[one.name] for one in seen]
+        else:
+            changed = (np.diff(rows.owner) != 0) | (np.diff(rows.slot) != 0)
+            first = np.concatenate([[0], np.flatnonzero(changed) + 1])
+            values = [
+                (_last_of if one.categories else _mean_of)(by_name[one.name], first) for one in seen
+            ]  # fmt: skip
+        slot, step = rows.slot[first], rows.step[first]
+        return _Samples(slot, step, [*seen, *self._calendar()], values + self._of_calendar(rows, first))
+
+    def _calendar(self) -> list[Column]:
+        names = self._config.calendar_columns()
+        return [one for one in self._seen if one.name in names]
+
+    def _of_calendar(self, rows: Rows, first: np.ndarray) -> list[np.ndarray]:
+        """Sine and cosine of where each sample begins in a day, a week, a year."""
+        if not self._config.calendar:
+            return []
+        if rows.cuts.width is None:
+            time = rows.time[first]
+        else:
+            time = rows.cuts.origin[rows.owner[first]] + rows.slot[first] * rows.cuts.width
+        seconds = time * seconds_of(self._staged, self._config)
+        found: dict[str, np.ndarray] = {}
+        for part in self._config.calendar:
+            turns = (seconds - (_MONDAY if part == "day_of_week" else 0)) / _PERIODS[part]
+            for name, wave in zip(CALENDAR_CHANNELS[part], (np.sin, np.cos), strict=True):
+                found[name] = wave(2 * np.pi * (turns % 1)).astype(np.float32)
+        return [found[column.name] for column in self._calendar()]
+
+    def _events(self, samples: _Samples, role: Role, owners: int) -> Events:
+        """An event for each value that a sample holds, in the order of time. Its time counts samples."""
+        chosen = [place for place, one in enumerate(samples.columns) if one.role == role]
+        columns, values = [samples.columns[place] for place in chosen], [samples.values[place] for place in chosen]
+        return self._told(columns, values, samples.step, samples.slot.astype(np.float32), owners)
+
+    def _statics(self, rows: Rows) -> Events:
+        """The first value of every static column in each trajectory."""
+        owners = len(rows.cuts)
+        columns, found = [], []
+        for column, values in zip(self._staged.columns, rows.values, strict=True):
+            if column.role != "static":
+                continue
+            known = np.flatnonzero(~np.isnan(values))
+            owner, first = np.unique(rows.owner[known], return_index=True)
+            columns.append(column)
+            found.append(np.full(owners, np.nan, dtype=np.float32))
+            found[-1][owner] = values[known[first]]
+        return self._told(columns, found, np.arange(owners), np.full(owners, np.nan, dtype=np.float32), owners)
+
+    def _told(
+        self, columns: list[Column], values: list[np.ndarray], owner: np.ndarray, time: np.ndarray, owners: int
+    ) -> Events:
+        """An event for each value of some columns. owner, time: of every row of the values, in ascending order."""
+        grid = np.stack(values, axis=1) if values else np.zeros((len(owner), 0), dtype=np.float32)
+        at, column = np.nonzero(~np.isnan(grid))
+        channel, value = self._channels(columns, column, grid[at, column])
+        counts = np.bincount(owner[at], minlength=owners)
+        return Events(
+            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), channel=channel, value=value,
+            text=np.full(len(at), -1, dtype=np.int32), time=time[at],
+        )  # fmt: skip
+
+    def _channels(
+        self, columns: Sequence[Column], column: np.ndarray, value: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Channel and value of each event: a category is the channel of its own that has the value 1."""
+        first = np.array([self._first_channel[one.name] for one in columns], dtype=np.int32)[column]
+        words = np.array([bool(one.categories) for one in columns], dtype=bool)[column]
+        code = np.where(words, value, 0).astype(np.int32)
+        return first + code, np.where(words, 1, value).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """G samples. slot: (G,) number in the trajectory. step: (G,) among all steps. values: of each column (G,)."""
+
+    slot: np.ndarray
+    step: np.ndarray
+    columns: list[Column]
+    values: list[np.ndarray]
+
+
+def channels_of(columns: Sequence[Column]) -> list[Channel]:
+    """The channels of a store. Those of one column of words share a group, which is its name."""
+    found: list[Channel] = []
+    for one in columns:
+        words = [
+            Channel(f"{one.name}={word}", "", one.name, word, len(found) + at) for at, word in enumerate(one.categories)
+        ]
+        found += words or [Channel(one.name, one.unit, "", one.name, len(found))]
+    return found
+
+
+def _starts(columns: Sequence[Column]) -> list[int]:
+    widths = [one.width for one in columns]
+    return (np.cumsum(widths) - widths).tolist()
+
+
+def _part(cuts: Cuts, first: int, last: int) -> Cuts:
+    part = slice(first, last)
+    return Cuts(
+        cuts.key[part], cuts.start[part], cuts.stop[part], cuts.origin[part], cuts.slots[part], cuts.steps[part],
+        cuts.subject[part], cuts.split[part], cuts.width,
+    )  # fmt: skip
+
+
+def _mean_of(values: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Mean of the known values from each place in `first` to the next, NaN where none is known."""
+    known = ~np.isnan(values)
+    total = np.add.reduceat(np.where(known, values, 0).astype(np.float64), first)
+    count = np.add.reduceat(known.astype(np.int64), first)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def _last_of(values: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """The last known value from each place in `first` to the next, NaN where none is known."""
+    place = np.maximum.reduceat(np.where(np.isnan(values), -1, np.arange(len(values))), first)
+    return np.where(place >= 0, values[place], np.nan).astype(np.float32)

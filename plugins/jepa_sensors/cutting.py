@@ -1,0 +1,132 @@
+"""Where trajectories begin and end among the staged rows, how many steps they have, and which split they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from jepa_core.errors import DataError
+from jepa_core.splits import split_by_subject
+from jepa_core.trajectories import SPLITS
+from jepa_sensors.config import TableConfig
+from jepa_sensors.staging import GROUPS, Database, Staged, quoted
+
+_LARGEST = 1 << 24
+"""Samples of a trajectory up to which float32 counts them exactly."""
+SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """N trajectories in the order of the staged rows. key: (N,) of the rows. start, stop: (N,) rows. origin: (N,) time
+    of the first sample; slots: (N,) samples from there to the end; steps: (N,). width: time of a sample, None where
+    every row is one."""
+
+    key: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+    origin: np.ndarray
+    slots: np.ndarray
+    steps: np.ndarray
+    subject: np.ndarray
+    split: np.ndarray
+    width: float | None
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+
+def seconds_of(staged: Staged, config: TableConfig) -> float:
+    """Seconds of one unit of the staged times."""
+    return SECONDS[config.time_unit] if staged.clock == "number" else 1e-6
+
+
+def width_of(staged: Staged, config: TableConfig) -> float | None:
+    """Time of a sample, in the unit of the staged times; None where every row is a sample."""
+    step = config.step
+    return None if step.seconds is None else step.seconds / step.samples / seconds_of(staged, config)
+
+
+def slots_of(time: np.ndarray, origin: np.ndarray, width: float) -> np.ndarray:
+    """Number of the sample that each time belongs to. A time that rounding puts a hair below a border is on it."""
+    return np.floor((time - origin) / width + 1e-9).astype(np.int64)
+
+
+def cut(staged: Staged, config: TableConfig, database: Database) -> Cuts:
+    """The trajectories: one of each id, or pieces of one series.
+
+    Raises DataError if one is too long to be counted, or a series too short to be cut.
+    """
+    found = database.rows(
+        f"SELECT key, count(*), min(time), max(time), min(row) FROM read_parquet({quoted(staged.path)}) "
+        "GROUP BY key ORDER BY key"
+    )
+    key, count, low, high, row = (np.array(column) for column in zip(*found, strict=True))
+    width = width_of(staged, config)
+    slots = count if width is None else slots_of(high, low, width) + 1
+    if slots.max() > _LARGEST:
+        place = staged.files.place(int(row[slots.argmax()]))
+        raise DataError(
+            f"{place}: the trajectory that begins there has {slots.max():,} samples, and at most {_LARGEST:,} are "
+            "counted exactly; make source.step.seconds longer, or look for a wrong time among its rows"
+        )
+    start = np.cumsum(count) - count
+    if not config.id:
+        return _pieces(staged, config, int(count[0]), low[0], int(slots[0]), width)
+    return Cuts(
+        key=key, start=start, stop=start + count, origin=low, slots=slots, steps=-(-slots // config.step.samples),
+        subject=staged.subject[key], split=_split(staged.group[key], staged.subject[key], config), width=width,
+    )  # fmt: skip
+
+
+def _split(group: np.ndarray, subject: np.ndarray, config: TableConfig) -> np.ndarray:
+    """Splits that have files of their own take those; the others share the subjects of `files`."""
+    split = np.zeros(len(group), dtype=np.int8)
+    given = config.split
+    own = {"tuning": bool(given.tuning), "held_out": bool(given.held_out)}
+    shared = [number for number, name in enumerate(SPLITS) if not own.get(name)]
+    main = group == 0
+    for name in own:
+        split[group == GROUPS.index(name)] = SPLITS.index(name)
+    if len(shared) > 1:
+        shares = np.array(given.fractions)[shared]
+        dealt = split_by_subject(subject[main], np.zeros(main.sum()), tuple(shares / shares.sum()), given.seed)
+        split[main] = np.array(shared, dtype=np.int8)[dealt]
+    return split
+
+
+def _pieces(staged: Staged, config: TableConfig, rows: int, origin: float, slots: int, width: float | None) -> Cuts:
+    """Equal pieces of one series in order of time, those of a split together, with a gap between two splits. The steps
+    that are left over are the earliest."""
+    samples, given = config.step.samples, config.split
+    counts = np.maximum(1, np.round(np.array(given.fractions) * given.pieces).astype(int))
+    counts[0] = given.pieces - counts[1:].sum()
+    steps = slots // samples
+    length = (steps - 2 * given.gap) // given.pieces
+    if length < 2 or counts[0] < 1:
+        raise DataError(
+            f"{staged.files.place(0)}: the series that begins there has {steps} steps, which give no {given.pieces} "
+            "pieces of two steps or more; set fewer source.split.pieces, or a shorter source.step"
+        )
+    split = np.repeat(np.arange(len(SPLITS), dtype=np.int8), counts)
+    first = steps - 2 * given.gap - length * given.pieces + np.arange(given.pieces) * length + split * given.gap
+    number = np.arange(given.pieces)
+    borders = np.concatenate([first, first + length]) * samples
+    at = borders if width is None else _rows_before(staged, origin + borders * width)
+    return Cuts(
+        key=np.zeros_like(number), start=at[: len(number)], stop=np.minimum(at[len(number) :], rows),
+        origin=np.full(len(number), origin) if width is None else origin + first * samples * width,
+        slots=np.full(len(number), length * samples), steps=np.full(len(number), length),
+        subject=number.astype(np.int64), split=split, width=width,
+    )  # fmt: skip
+
+
+def _rows_before(staged: Staged, borders: np.ndarray) -> np.ndarray:
+    """Rows of a series before each of some times."""
+    before = np.zeros(len(borders), dtype=np.int64)
+    with pq.ParquetFile(staged.path) as file:
+        for batch in file.iter_batches(columns=["time"]):
+            before += np.searchsorted(batch.column(0).to_numpy(), borders)
+    return before

@@ -1,0 +1,105 @@
+"""The source `table`: files of sensor readings to a store of trajectories, and their items."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from jepa_core.contracts import Source
+from jepa_core.errors import DataError
+from jepa_core.files import digest_pieces
+from jepa_core.store import StoreWriter
+from jepa_core.trajectories import Channel, Rendered, Trajectories
+from jepa_sensors import render
+from jepa_sensors.assembly import Assembly, channels_of
+from jepa_sensors.config import TableConfig
+from jepa_sensors.cutting import Cuts, cut
+from jepa_sensors.staging import Database, Staged, Staging, quoted
+from jepa_sensors.targets import Targets
+
+EXTRACTION_VERSION = 1
+"""Raised when the same files and options give another store."""
+
+_PLACES = {"files": True, "split": {"tuning", "held_out"}}
+
+log = logging.getLogger("jepa")
+
+
+class TableSource(Source):
+    """Readings of sensors, step by step.
+
+    The files are read once, typed and checked, into a scratch file, which is brought into the order of trajectory and
+    time and read once more. Memory holds a block of rows (or one trajectory, if that is more) and a few numbers a
+    trajectory. Values keep their units: the encoders over channels fit means and scales on the train split.
+    """
+
+    def __init__(self, config: TableConfig) -> None:
+        self.config = config
+        self._channels: Sequence[Channel] = ()
+
+    def fingerprint(self) -> str:
+        """Digest of the files, of the options that change the store, and of the extraction's version."""
+        self._refuse_missing()
+        options = self.config.model_dump(mode="json", exclude=_PLACES)
+        options["seen"] = [one.name for one in self.config.seen_columns()]
+        digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+        digest.update(f"extraction {EXTRACTION_VERSION}".encode())
+        for group, path in self.config.table_files():
+            digest.update(f"{group} {path.name} ".encode())
+        for one in self.config.inputs():
+            digest_pieces(one.path, digest)
+        return digest.hexdigest()
+
+    def build(self, writer: StoreWriter, scratch: Path) -> None:
+        """Write the trajectories to `writer`, and the table `attrition` about them."""
+        self._refuse_missing()
+        with Database(scratch) as database:
+            staged = Staging(self.config, scratch).run(database)
+            self._judge_columns(database, staged)
+            cuts = cut(staged, self.config, database)
+        writer.channels(channels_of(self.config.seen_columns()))
+        for block in Assembly(self.config, staged, cuts, Targets(self.config, staged, cuts)).blocks():
+            writer.append(block)
+        writer.record("attrition", _attrition(staged, cuts))
+
+    def declare(self, channels: Sequence[Channel]) -> None:
+        """Take up the channels of the store."""
+        self._channels = channels
+
+    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
+        """Items of the trajectories and their steps."""
+        rendered = {"channels": render.render_channels, "text": render.render_text}[modality]
+        return rendered(trajectories, self._channels, self.config.step.samples)
+
+    def rendering_fingerprint(self, modality: str) -> str:
+        return f"table {modality} {render.VERSION}"
+
+    def _judge_columns(self, database: Database, staged: Staged) -> None:
+        """Refuse a channel without any value, and tell of one that never changes."""
+        wanted = ", ".join(f"count(v{number}), min(v{number}), max(v{number})" for number in range(len(staged.columns)))
+        (found,) = database.rows(f"SELECT {wanted} FROM read_parquet({quoted(staged.path)})")
+        for number, column in enumerate(staged.columns):
+            count, low, high = found[3 * number : 3 * number + 3]
+            if count == 0:
+                near = difflib.get_close_matches(column.name, staged.skipped, n=1, cutoff=0.5)
+                hint = f"did you mean '{near[0]}'?" if near else "leave it out"
+                raise DataError(f"{', '.join(self.config.files)}: {column.name} has no value in any row; {hint}")
+            if low == high:
+                log.warning("the column %s never changes; it tells an encoder nothing", column.name)
+        if staged.skipped:
+            log.info("%d channels that the recipe does not name were left out", len(staged.skipped))
+
+    def _refuse_missing(self) -> None:
+        missing = self.config.missing()
+        if missing:
+            raise DataError(missing[0])
+
+
+def _attrition(staged: Staged, cuts: Cuts) -> list[dict[str, str | int | float]]:
+    rows = [("ids in the files", len(staged.names), len(set(staged.subject.tolist())))]
+    rows.append(("trajectories", len(cuts), len(set(cuts.subject.tolist()))))
+    return [{"step": step, "trajectories": count, "subjects": subjects} for step, count, subjects in rows]

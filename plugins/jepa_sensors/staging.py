@@ -1,0 +1,335 @@
+"""The first pass: every file checked and typed, and its rows brought into the order of trajectory and time.
+
+Rows go to a parquet file in the scratch folder as they are read. Those that do not stand in order are sorted, and those
+of a long table gathered, by DuckDB, which spills there too, so memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jepa_core.errors import DataError, RunError
+from jepa_core.ticker import Ticker
+from jepa_sensors import cells
+from jepa_sensors.cells import Clock
+from jepa_sensors.config import Column, TableConfig
+from jepa_sensors.reading import Block, Files, TableFile
+
+MEMORY = "2GB"
+GROUPS = ("files", "tuning", "held_out")
+
+log = logging.getLogger("jepa")
+
+
+class RepeatedReading(DataError):
+    """A channel has several values at one id and time."""
+
+
+class Database:
+    """DuckDB in a scratch folder, where it spills. Use as a context manager."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._connection = duckdb.connect()
+        self._connection.execute(f"SET memory_limit = '{MEMORY}'")
+        self._connection.execute(f"SET temp_directory = {quoted(scratch / 'spill')}")
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a statement; rows of its result. Raises RunError if memory or disk do not suffice."""
+        try:
+            return self._connection.execute(sql).fetchall()
+        except duckdb.Error as error:
+            raise RunError(
+                f"sorting the readings failed ({type(error).__name__}): memory or disk do not suffice"
+            ) from None
+
+    def one(self, sql: str) -> Any:
+        """The first value of the first row of a result; None if there is none."""
+        found = self.rows(sql)
+        return found[0][0] if found else None
+
+    def give(self, name: str, table: pa.Table) -> None:
+        """Make a table known under a name."""
+        self._connection.register(name, table)
+
+
+def quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Rows in the order of their key and time.
+
+    path: parquet with the columns key (number of the trajectory), time, row and v0, v1, ..., null where there is no
+    value. columns: what these are. clock: what `time` is; None where rows stand in order. group: (N,) index into GROUPS
+    of each key. subject: (N,) int64. names: what the keys' ids are. files: where a row stands. skipped: channels of a
+    long table that the recipe does not name.
+    """
+
+    path: Path
+    columns: tuple[Column, ...]
+    clock: Clock | None
+    group: np.ndarray
+    subject: np.ndarray
+    names: list[str]
+    files: Files
+    skipped: list[str]
+
+    def number(self, name: str) -> int:
+        """Number of a column."""
+        return next(number for number, column in enumerate(self.columns) if column.name == name)
+
+
+class Staging:
+    """Reads the files of a recipe's source once."""
+
+    def __init__(self, config: TableConfig, scratch: Path) -> None:
+        self._config = config
+        self._scratch = scratch
+        calendar = config.calendar_columns()
+        seen = [column for column in config.seen_columns() if column.name not in calendar]
+        names = {column.name for column in seen}
+        extra = [name for name in config.target_columns() if name not in names]
+        self.columns = (*seen, *(Column(name, "state", "", config.categories.get(name, ())) for name in extra))
+        self.files = Files()
+        self._clock: Clock | None = None
+        self._keys: dict[str, int] = {}
+        self._group: list[int] = []
+        self._subject: list[str] = []
+        self._last: tuple[int, float] = (-1, 0)
+        self._ordered = True
+        self._skipped: set[str] = set()
+
+    def run(self, database: Database) -> Staged:
+        """Stage every row. Raises DataError naming file and line of the first that cannot be."""
+        raw = self._scratch / "rows.parquet"
+        count = self._write(raw)
+        if count == 0:
+            raise DataError(f"{', '.join(self._config.files)}: there is a header and no row")
+        rank, names = self._ranks()
+        self._refuse_changing_statics(database, raw)
+        if self._config.layout == "long" or not self._ordered or names != list(self._keys):
+            if not self._ordered:
+                log.info("the rows do not stand in the order of id and time; they were sorted")
+            raw = self._arranged(database, raw, rank)
+        back = np.argsort(rank)
+        group = np.array(self._group, dtype=np.int64)[back]
+        subject = self._subjects(group, [self._subject[old] for old in back.tolist()])
+        return Staged(raw, self.columns, self._clock, group, subject, names, self.files, sorted(self._skipped))
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def _write(self, path: Path) -> int:
+        """Write the typed rows of all files; their number."""
+        writer: pq.ParquetWriter | None = None
+        first, number = 0, 0
+        ticker = Ticker("reading the table")
+        try:
+            for group, place in self._config.table_files():
+                file = TableFile(place, self._config)
+                self.files.add(file, first)
+                end = first
+                for block in file.blocks(self._wanted()):
+                    table = self._typed(block, first, GROUPS.index(group), number)
+                    writer = writer or pq.ParquetWriter(path, table.schema, compression="lz4")
+                    writer.write_table(table)
+                    end = first + int(block.rows[-1]) + 1 if len(block.rows) else end
+                    ticker.add(rows=len(block.rows))
+                first, number = end, number + 1
+        finally:
+            if writer:
+                writer.close()
+        return first
+
+    def _wanted(self) -> list[str]:
+        config = self._config
+        values = [config.channel, config.value] if config.layout == "long" else [one.name for one in self.columns]
+        return [name for name in (*config.id, config.subject, config.time, *values) if name]
+
+    def _typed(self, block: Block, first: int, group: int, file: int) -> pa.Table:
+        config = self._config
+        key = self._key(block, group, file)
+        row = block.rows + first
+        time = row
+        if config.time:
+            time, self._clock = cells.times(block, config.time, config.time_format, self._clock)
+        self._watch_order(key, time)
+        table = {"key": pa.array(key), "time": pa.array(time), "row": pa.array(row)}
+        if config.layout == "long":
+            channel, value = self._readings(block)
+            table |= {"channel": pa.array(channel), "value": _nullable(value)}
+            return pa.table(table).filter(pa.array(channel >= 0))
+        return pa.table(table | {f"v{number}": _nullable(one) for number, one in enumerate(self._values(block))})
+
+    def _values(self, block: Block) -> Iterator[np.ndarray]:
+        for column in self.columns:
+            if column.categories:
+                yield cells.categories(block, column.name, column.categories)
+            else:
+                yield cells.numbers(block, column.name)
+
+    def _readings(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
+        """Number of the channel (-1 for one that the recipe does not name) and value of every row of a long table."""
+        config = self._config
+        named = cells.names(block, (config.channel,), 0)
+        found = named.dictionary.to_pylist()
+        known = {column.name: number for number, column in enumerate(self.columns)}
+        self._skipped |= set(found) - known.keys()
+        channel = np.array([known.get(name, -1) for name in found], dtype=np.int32)[named.indices.to_numpy()]
+        value = np.full(len(channel), np.nan, dtype=np.float32)
+        words = np.array([bool(column.categories) for column in self.columns] + [False])
+        parts = {number: (channel == number) for number in np.flatnonzero(words[:-1]).tolist()}
+        parts[-1] = (channel >= 0) & ~words[channel]
+        for number, mask in parts.items():
+            own = Block(block.file, block.rows[mask], block.table.filter(pa.array(mask)))
+            if number < 0:
+                value[mask] = cells.numbers(own, config.value)
+            else:
+                value[mask] = _coded(own, config.value, self.columns[number])
+        return channel, value
+
+    def _key(self, block: Block, group: int, file: int) -> np.ndarray:
+        """Number of the trajectory of every row, in the order in which they turn up."""
+        config = self._config
+        if not config.id:
+            return np.full(len(block.rows), self._take("", group, ""), dtype=np.int32)
+        named = cells.names(block, (*config.id, *([config.subject] if config.subject else [])), file)
+        numbers = np.empty(len(named.dictionary), dtype=np.int32)
+        for at, name in enumerate(named.dictionary.to_pylist()):
+            own, _, subject = name.rpartition(cells.SEPARATOR) if config.subject else (name, "", "")
+            numbers[at] = self._take(f"{group}{cells.SEPARATOR}{own}", group, subject)
+            if self._subject[numbers[at]] != subject:
+                index = int(np.flatnonzero(named.indices.to_numpy() == at)[0])
+                raise block.error(index, f"column {config.subject} is not the one that this id had before")
+        return numbers[named.indices.to_numpy()]
+
+    def _take(self, name: str, group: int, subject: str) -> int:
+        number = self._keys.setdefault(name, len(self._keys))
+        if number == len(self._group):
+            self._group.append(group)
+            self._subject.append(subject)
+        return number
+
+    def _watch_order(self, key: np.ndarray, time: np.ndarray) -> None:
+        """Note rows that do not stand in the order of the first appearance of their trajectory, and of time in it."""
+        if len(key) == 0:
+            return
+        keys, times = np.append(self._last[0], key), np.append(self._last[1], time)
+        same = keys[1:] == keys[:-1]
+        if np.any(keys[1:] < keys[:-1]) or np.any(same & (times[1:] < times[:-1])):
+            self._ordered = False
+        self._last = (int(key[-1]), time[-1])
+
+    # --- arranging ----------------------------------------------------------------------------------------------------
+
+    def _ranks(self) -> tuple[np.ndarray, list[str]]:
+        """(N,) place of each key among all in order; and the names in that order."""
+        names = cells.in_order(list(self._keys))
+        rank = np.empty(len(names), dtype=np.int32)
+        rank[[self._keys[name] for name in names]] = np.arange(len(names))
+        return rank, names
+
+    def _subjects(self, group: np.ndarray, given: list[str]) -> np.ndarray:
+        """(N,) number of the subject of each key in order. Raises DataError if one has files of two splits."""
+        if not self._config.subject:
+            return np.arange(len(given), dtype=np.int64)
+        number = {name: place for place, name in enumerate(cells.in_order(sorted(set(given))))}
+        subject = np.array([number[name] for name in given], dtype=np.int64)
+        pairs = np.unique(np.stack([subject, group], axis=1), axis=0)
+        torn = len(pairs) - len(number)
+        if torn:
+            raise DataError(
+                f"{torn} values of the column {self._config.subject} stand in files of two splits; a subject belongs "
+                "to one"
+            )
+        return subject
+
+    def _refuse_changing_statics(self, database: Database, raw: Path) -> None:
+        for number, column in enumerate(self.columns):
+            if column.role != "static":
+                continue
+            value, only = (f"v{number}", "") if self._config.layout == "wide" else ("value", f"AND channel = {number}")
+            row = database.one(f"""
+                WITH own AS (SELECT key, row, {value} AS v FROM read_parquet({quoted(raw)})
+                             WHERE {value} IS NOT NULL {only})
+                SELECT min(row) FROM own JOIN (SELECT key, arg_min(v, row) AS first FROM own GROUP BY key)
+                USING (key) WHERE v <> first""")
+            if row is not None:
+                raise DataError(
+                    f"{self.files.place(row)}: {column.name} is not what it was for this id before, and source.statics "
+                    "says that it is constant; make it a state or an action"
+                )
+
+    def _arranged(self, database: Database, raw: Path, rank: np.ndarray) -> Path:
+        ranks = pa.table({"key": pa.array(np.arange(len(rank), dtype=np.int32)), "rank": pa.array(rank)})
+        database.give("ranks", ranks)
+        path = self._scratch / "arranged.parquet"
+        ranked = (
+            f"SELECT ranks.rank AS key, own.* EXCLUDE (key) FROM read_parquet({quoted(raw)}) own JOIN ranks USING (key)"
+        )
+        if self._config.layout == "long":
+            if self._config.repeats == "refuse":
+                self._refuse_repeated_readings(database, raw)
+            ranked = self._gathered(ranked)
+        database.rows(
+            f"COPY (SELECT * FROM ({ranked}) ORDER BY key, time, row) TO {quoted(path)} (FORMAT parquet, CODEC lz4)"
+        )
+        raw.unlink()
+        return path
+
+    def _gathered(self, ranked: str) -> str:
+        """A row for each time of a long table. What is constant is no reading, so it makes no row of its own."""
+        static = [number for number, column in enumerate(self.columns) if column.role == "static"]
+        listed = ", ".join(map(str, static)) or "-1"
+        readings = [
+            f"{'max' if column.categories else 'avg'}(value) FILTER (channel = {n}) AS v{n}"
+            for n, column in enumerate(self.columns)
+            if n not in static
+        ]
+        facts = "".join(f", max(value) FILTER (channel = {n}) AS v{n}" for n in static)
+        named = ", ".join(f"v{n}" for n in range(len(self.columns)))
+        return f"""
+            WITH ranked AS MATERIALIZED ({ranked}),
+            steps AS (SELECT key, time, min(row) AS row, {", ".join(readings)} FROM ranked
+                      WHERE channel NOT IN ({listed}) GROUP BY key, time),
+            facts AS (SELECT key{facts} FROM ranked GROUP BY key)
+            SELECT key, time, row, {named} FROM steps JOIN facts USING (key)"""
+
+    def _refuse_repeated_readings(self, database: Database, raw: Path) -> None:
+        static = [str(number) for number, column in enumerate(self.columns) if column.role == "static"]
+        row = database.one(f"""
+            SELECT min(last) FROM (SELECT max(row) AS last FROM read_parquet({quoted(raw)})
+            WHERE channel NOT IN ({", ".join(static) or "-1"}) GROUP BY key, time, channel HAVING count(*) > 1)""")
+        if row is not None:
+            raise RepeatedReading(
+                f"{self.files.place(row)}: the channel has another value at the same id and time; keep one row, or "
+                "set source.repeats to mean"
+            )
+
+
+def _coded(block: Block, name: str, column: Column) -> np.ndarray:
+    """Numbers of the categories of one channel of a long table."""
+    renamed = block.table.rename_columns([column.name if one == name else one for one in block.table.column_names])
+    return cells.categories(Block(block.file, block.rows, renamed), column.name, column.categories)
+
+
+def _nullable(values: np.ndarray) -> pa.Array:
+    return pa.array(values, mask=np.isnan(values))

@@ -1,0 +1,110 @@
+"""`jepa inspect FILE`: what a table seems to be, and a recipe to start from that runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from jepa_core import cli, plugin
+from jepa_core.errors import DataError
+from jepa_core.plugin import Registry
+from jepa_core.preparation import open_store
+from jepa_core.recipe import load_recipe
+from jepa_sensors.describe import describe
+
+Write = Callable[..., Path]
+
+
+def rows(machines: int = 5, length: int = 8) -> list[tuple[object, ...]]:
+    random = np.random.default_rng(0)
+    modes = ("on", "off")
+    return [
+        (f"M-77{m}", f"2031-05-01T{t + (t > 5):02d}:00:00", round(random.normal(), 3), modes[t % 2], 20 + m, 7, None)
+        for m in range(machines)
+        for t in range(length)
+    ]
+
+
+HEADER = "machine,at,heat,mode,size,always,never"
+
+
+def test_layout_roles_and_figures_are_found(write: Write) -> None:
+    page = describe(write(HEADER, rows())).page
+    assert (page["layout"], page["rows"], page["id"], page["ids"]) == ("wide", 40, "machine", 5)
+    assert page["time"] == "at, timestamps without a time zone"
+    channels = {one["channel"]: one for one in page["channels"]}
+    assert channels["mode"]["type"] == "2 words" and channels["size"]["role"] == "static"
+    assert channels["always"]["constant"] == "yes" and channels["heat"]["missing"] == 0
+    assert channels["size"]["min"] == 20 and channels["size"]["max"] == 24
+    assert page["left out"] == [{"column": "never", "why": "no value in any row"}]
+    (sampling,) = page["sampling"]
+    assert sampling["median"] == 3600 and sampling["irregular"] == pytest.approx(5 / 35, abs=1e-6)
+    assert page["samples of an id"][0]["max"] == 8
+
+
+def test_neither_an_id_nor_a_time_is_told(write: Write) -> None:
+    described = describe(write(HEADER, rows()))
+    for told in (json.dumps(described.page), described.recipe):
+        assert "M-77" not in told and "2031" not in told
+
+
+def test_a_long_table_a_table_without_names_and_one_series_are_known(write: Write, tmp_path: Path) -> None:
+    long = [(row[0], row[1], name, value) for row in rows() for name, value in (("heat", row[2]), ("size", row[4]))]
+    page = describe(write("machine,at,parameter,value", [*long, long[0]])).page
+    assert page["layout"] == "long" and page["repeated readings"].startswith("some")
+    assert [(one["channel"], one["role"]) for one in page["channels"]] == [("heat", "state"), ("size", "static")]
+    (tmp_path / "bare.txt").write_text("".join(f"{m} {t}  {m * t * 0.5} \n" for m in range(1, 5) for t in range(6)))
+    page = describe(tmp_path / "bare.txt").page
+    assert (page["id"], page["time"], page["ids"]) == ("column_1", "column_2, numbers", 4)
+    page = describe(write("date,heat", [(f"2031-05-{day:02d}", day % 7) for day in range(1, 30)])).page
+    assert page["id"] == "none: one series" and page["ids"] == 1
+
+
+@pytest.mark.parametrize("semicolons", [False, True])
+def test_the_recipe_to_start_from_is_valid_and_makes_a_store(
+    write: Write, tmp_path: Path, registry: Registry, semicolons: bool
+) -> None:
+    path = write(HEADER, rows())
+    if semicolons:
+        path.write_text(path.read_text().replace(",", ";"))
+    recipe = describe(path).recipe
+    assert YAML(typ="safe").load(recipe)["encoder"] == {"use": "mlp"}
+    (tmp_path / "start.yaml").write_text(recipe)
+    loaded = load_recipe(str(tmp_path / "start.yaml"), ["encoder.use=toy"], registry)
+    source = loaded.source.build()
+    store = open_store(source, "table", tmp_path / "stores")
+    assert [one.name for one in store.channels] == ["size", "heat", "mode=off", "mode=on"]
+    assert len(store) == 5 and set(store.steps.tolist()) == {9}  # an hour is missing, so steps are cut by time
+
+
+def test_the_command_describes_a_file_writes_a_recipe_once_and_refuses_other_files(
+    write: Write,
+    tmp_path: Path,
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(plugin, "shared_registry", lambda: registry)
+    path = write(HEADER, rows())
+    assert cli.main(["inspect", str(path), "--write", str(tmp_path / "mine.yaml")]) == 0
+    assert "channels\n" in capsys.readouterr().out and "use: table" in (tmp_path / "mine.yaml").read_text()
+    assert cli.main(["inspect", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 40
+    assert cli.main(["inspect", str(path), "--write", str(tmp_path / "mine.yaml")]) == 2
+    (tmp_path / "picture.png").write_bytes(b"no table")
+    assert cli.main(["inspect", str(tmp_path / "picture.png")]) == 2
+    path.write_text(path.read_text().replace("\nM-772,2031-05-01T00:00:00", "\nM-772,soon", 1))
+    assert cli.main(["inspect", str(path)]) == 3
+    said = capsys.readouterr().err
+    assert "data.csv, line 18" in said and "M-77" not in said and "no installed plugin describes" in said
+
+
+def test_a_table_in_which_nothing_is_a_channel_is_refused(write: Write) -> None:
+    path = write("machine,at", [row[:2] for row in rows()])
+    with pytest.raises(DataError, match="nothing to learn from"):
+        describe(path)

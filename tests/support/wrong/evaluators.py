@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from jepa_core.config import EvaluatorConfig
+from jepa_core.contracts import Evaluator
+from jepa_core.findings import Findings, Headline
+from jepa_core.statistics import bootstrap_subjects, percentile_interval
+from toy.parts import l1
+from wrong import fails
+
+
+class ErrorConfig(EvaluatorConfig):
+    """One-step error."""
+
+
+class Error(Evaluator):
+    """Right: one-step error by window, with an interval over subjects."""
+
+    def evaluate(self, evaluation):
+        dataset = evaluation.dataset
+        windows = dataset.windows(self.config.split, evaluation.window_length, 3, 3)
+        if not len(windows):
+            return Findings([Headline("error", None, note="no window has 3 steps")])
+        errors = self.errors(evaluation, windows)
+        subjects = dataset.subject[windows.trajectory]
+        low, high = percentile_interval(bootstrap_subjects(errors, self.units(subjects), 200, self.seed(evaluation)))
+        headline = Headline("error", float(errors.mean()), "l1", float(low), float(high), n=len(np.unique(subjects)))
+        return Findings([headline])
+
+    def errors(self, evaluation, windows):
+        latents = evaluation.learner.latents(evaluation.dataset.batch(windows, np.arange(len(windows))))
+        with torch.no_grad():
+            made = evaluation.learner.predictor(latents).next_states
+        parts = zip(made, latents.states, latents.mask, strict=True)
+        return np.array([float(l1(one[:-1], wanted[1:], mask[1:])) for one, wanted, mask in parts])
+
+    def units(self, subjects):
+        return subjects
+
+    def seed(self, evaluation):
+        return evaluation.seed
+
+
+def changed(findings, **fields):
+    return Findings([replace(findings.headlines[0], **fields)])
+
+
+@fails("check_returns_findings", "evaluator", ErrorConfig)
+class FindsNothing(Error):
+    def evaluate(self, evaluation):
+        return Findings()
+
+
+@fails("check_json_serialisable", "evaluator", ErrorConfig)
+class NotANumber(Error):
+    def evaluate(self, evaluation):
+        return changed(super().evaluate(evaluation), value=float("nan"))
+
+
+@fails("check_learner_unchanged", "evaluator", ErrorConfig)
+class LeavesTrainingOn(Error):
+    def evaluate(self, evaluation):
+        evaluation.learner.begin(frozenset({"predictor"}))
+        return super().evaluate(evaluation)
+
+
+@fails("check_data_unchanged", "evaluator", ErrorConfig)
+class SortsInPlace(Error):
+    def evaluate(self, evaluation):
+        evaluation.dataset.subject[::-1].sort()
+        return super().evaluate(evaluation)
+
+
+@fails("check_deterministic_by_seed", "evaluator", ErrorConfig)
+class DrawsItsSeed(Error):
+    def seed(self, evaluation):
+        return np.random.randint(1000)
+
+
+@fails("check_null_has_reason", "evaluator", ErrorConfig)
+class NullWithoutReason(Error):
+    def evaluate(self, evaluation):
+        return changed(super().evaluate(evaluation), note="")
+
+
+@fails("check_collapsed_learner_survived", "evaluator", ErrorConfig)
+class DividesBySpread(Error):
+    def errors(self, evaluation, windows):
+        latents = evaluation.learner.latents(evaluation.dataset.batch(windows, np.arange(len(windows))))
+        return super().errors(evaluation, windows) / float(latents.states.std())
+
+
+@fails("check_untrained_control_is_optional", "evaluator", ErrorConfig)
+class NeedsTheControl(Error):
+    def evaluate(self, evaluation):
+        evaluation.untrained()
+        return super().evaluate(evaluation)
+
+
+@fails("check_n_beside_figures", "evaluator", ErrorConfig)
+class WithoutN(Error):
+    def evaluate(self, evaluation):
+        return changed(super().evaluate(evaluation), n=None)
+
+
+@fails("check_intervals_by_subject", "evaluator", ErrorConfig)
+class ResamplesWindows(Error):
+    def units(self, subjects):
+        return np.arange(len(subjects))
+
+
+@fails("check_no_prints", "evaluator", ErrorConfig)
+class Prints(Error):
+    def evaluate(self, evaluation):
+        print("evaluating")
+        return super().evaluate(evaluation)
