@@ -16,7 +16,7 @@ from jepa_core.findings import Findings
 from jepa_core.pipeline import write_findings
 from jepa_core.predictions import predictions_path
 from jepa_downstream.config import PredictionTasksConfig
-from jepa_downstream.latent_methods import LatentMethods
+from jepa_downstream.latent_methods import FittedHead, LatentMethods
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.prediction_tasks import PredictionTasks, makers
 from jepa_downstream.tasks import rows_of
@@ -213,6 +213,13 @@ def test_the_rows_of_a_label_are_those_asked_for(rows, expected):
     store = fakes.Store(np.array([5]), np.array([1]), np.array([0]), {"life": np.array([4.0, 3, 2, 1, np.nan])})
     asked = config({"label": "life", "rows": rows, "stride": 2}).tasks[0]
     assert rows_of(fakes.Dataset(store), asked).splits["train"].step.tolist() == expected
+
+
+def test_scores_that_are_no_numbers_are_null_with_the_reason(made, telling, monkeypatch):
+    monkeypatch.setattr(FittedHead, "scores", lambda self, rows: np.full(len(rows), np.nan))
+    found = findings(fakes.evaluation(made, telling), BAD, methods=["latents", "train_mean"])
+    assert row(found, "scores")["remark"] == "40 of its scores are no numbers"
+    assert row(found, "scores", "train mean")["auroc"] == 0.5
 
 
 def test_the_last_value_of_what_tells_the_future_is_not_known(made, telling):
