@@ -281,13 +281,16 @@ def _headlines(results: list[Result]) -> list[Headline]:
     if gains:
         low, high = (mean := _mean(gains)).bounds
         note = f"latents minus untrained latents, the mean of {len(gains)} tasks on the same rows"
-        found.append(Headline("AUROC gained by training", mean.value, "", low, high, _subjects(main), note=note))
+        found.append(
+            Headline("AUROC gained by training", mean.value, "", low, high, _subjects(main), note=note, better="higher")
+        )
     for one in main:
         if one.task.task.kind == "regression":
             estimate = _estimates(one).get("rmse", Estimate(None, np.full(1, np.nan)))
             low, high = estimate.bounds
             label = f"RMSE of {_words(one)}"
-            found.append(Headline(label, estimate.value, "", low, high, _subjects([one]), note=_remark(one)))
+            note = _remark(one)
+            found.append(Headline(label, estimate.value, "", low, high, _subjects([one]), note=note, better="lower"))
     return found
 
 
@@ -304,7 +307,7 @@ def _mean_auroc(main: list[Result]) -> Headline:
         "too few for an interval" if low is None else "",
     ]
     note = "; ".join(part for part in parts if part)
-    return Headline(label, mean.value, "", low, high, _subjects(tasks), note=note)
+    return Headline(label, mean.value, "", low, high, _subjects(tasks), note=note, better="higher")
 
 
 def _positives(counts: list[int]) -> str:
