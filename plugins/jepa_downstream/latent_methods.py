@@ -33,9 +33,9 @@ class LatentMethod:
     heads: HeadsConfig
 
     def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> FittedHead:
-        made = self.inputs(train)
         if len(train) == 0:
             raise CannotFit("the train split has no row")
+        made = self.inputs(train)
         scaling = Scaling.of(made)
         examples = Examples(scaling(made), train.truth)
         del made

@@ -63,13 +63,23 @@ class PredictionTasks(Evaluator):
             if len(rows) == 0:
                 raise CannotFit(f"the {self.config.split} split has no row")
             fitted = method.fit(task.task, train, tuning, seed)
+            score = np.asarray(fitted.scores(rows), dtype=np.float64)
+            if not np.isfinite(score).all():
+                raise CannotFit(f"{int((~np.isfinite(score)).sum()):,} of its scores are no numbers")
         except CannotFit as reason:
             return Result(task, rows, method.name, method.information, Unmeasured(method.name, str(reason)))
-        found = self._estimates(task, fitted, rows, draws, groups)
+        found = self._estimates(task, fitted, rows, score, draws, groups)
         return Result(task, rows, method.name, method.information, found)
 
-    def _estimates(self, task: TaskRows, fitted: Fitted, rows: Rows, draws: Draws, groups: list[Subgroups]) -> Measured:
-        score = np.asarray(fitted.scores(rows), dtype=np.float64)
+    def _estimates(
+        self,
+        task: TaskRows,
+        fitted: Fitted,
+        rows: Rows,
+        score: np.ndarray,
+        draws: Draws,
+        groups: list[Subgroups],
+    ) -> Measured:
         return Measured(
             chosen=fitted.chosen,
             score=score,

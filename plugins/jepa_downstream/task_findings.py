@@ -51,7 +51,10 @@ def describe(
     kinds = {
         kind: [one for one in results if one.task.task.kind == kind] for kind in ("binary", "regression")
     }  # fmt: skip
-    tables = [_tasks_table(tasks)]
+    tables = [
+        _overview(found, name) for found, name in ((kinds["binary"], "auroc"), (kinds["regression"], "rmse")) if found
+    ]
+    tables.append(_tasks_table(tasks))
     if kinds["binary"]:
         tables += _score_tables(kinds["binary"], config, BINARY, "scores", "Probabilities")
     if kinds["regression"]:
@@ -74,26 +77,37 @@ def describe(
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
+def _overview(results: list[Result], name: str) -> Table:
+    """One measure of every method, a row a task: what is looked for first."""
+    methods = list(dict.fromkeys(one.method for one in results))
+    columns = [Column("task"), *(bound for method in methods for bound in _with_bounds([method]))]
+    rows: list[list[Cell]] = []
+    for task in dict.fromkeys(one.task.task.name for one in results):
+        of_task = {one.method: _estimates(one) for one in results if one.task.task.name == task}
+        rows.append([task, *(cell for method in methods for cell in _cells(of_task[method], [name]))])
+    title = f"{name.upper()} by method"
+    note = f"Every row alike; the reason for a null stands in the table of all measures. {_INTERVALS}"
+    return Table(f"{name}_by_method", title, columns, rows, note)
+
+
 def _tasks_table(tasks: list[TaskRows]) -> Table:
+    kinds = {task.task.kind for task in tasks}
+    of_class = [Column("positives", digits=7), Column("prevalence")] if "binary" in kinds else []
+    of_value = [Column("mean")] if "regression" in kinds else []
     columns = [
-        Column("task"), Column("split"), Column("rows", digits=7), Column("positives", digits=7),
-        Column("prevalence"), Column("mean"), Column("trajectories", digits=7), Column("subjects", digits=7),
-        Column("left_out"),
+        Column("task"), Column("split"), Column("rows", digits=7), *of_class, *of_value,
+        Column("trajectories", digits=7), Column("subjects", digits=7), Column("left_out"),
     ]  # fmt: skip
     rows: list[list[Cell]] = []
     for task in tasks:
         for split in SPLITS:
-            found = task.splits[split]
+            found, binary = task.splits[split], task.task.kind == "binary"
             mean = float(found.truth.mean()) if len(found) else None
-            binary = task.task.kind == "binary"
+            classes: list[Cell] = [int(found.truth.sum()), mean] if binary else [None, None]
             left_out = "; ".join(f"{count:,} {reason}" for reason, count in task.left_out[split].items())
-            rows.append(
-                [
-                    task.task.name, split, len(found), int(found.truth.sum()) if binary else None,
-                    mean if binary else None, None if binary else mean, len(np.unique(found.trajectory)),
-                    len(np.unique(found.subject)), left_out or "none",
-                ]
-            )  # fmt: skip
+            counts: list[Cell] = [len(np.unique(found.trajectory)), len(np.unique(found.subject))]
+            described = [*(classes if of_class else []), *([None if binary else mean] if of_value else [])]
+            rows.append([task.task.name, split, len(found), *described, *counts, left_out or "none"])
     note = "One row a trajectory for an outcome, one row a step for an event or a label."
     return Table("tasks", "Rows of the tasks", columns, rows, note)
 

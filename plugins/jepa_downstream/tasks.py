@@ -52,7 +52,7 @@ def _of_outcome(dataset: Dataset, config: TaskConfig) -> TaskRows:
     truth = store.outcome(outcome).astype(np.float64)
     reasons = [
         (store.steps < after, f"shorter than {after} steps"),
-        (_on_within(store, config.not_yet, after), f"{config.not_yet} is on within the steps that are seen"),
+        (_on_within(store, config.not_yet, after), f"{config.not_yet} on by then"),
         (np.isnan(truth), "outcome not defined"),
     ]
     kept, left_out = _attrition(reasons, store.split)
@@ -63,7 +63,7 @@ def _of_outcome(dataset: Dataset, config: TaskConfig) -> TaskRows:
 
 
 def _on_within(store: Store, event: str | None, after: int) -> np.ndarray:
-    """(N,) whether the event that must not be on yet is on within the steps that are seen."""
+    """(N,) whether the event that must not be on yet on by then."""
     if event is None:
         return np.zeros(len(store.steps), dtype=bool)
     trajectory, step = _places(store)
@@ -78,7 +78,7 @@ def _of_event(dataset: Dataset, config: TaskConfig) -> TaskRows:
     offsets = np.append(store.first_step, len(series))
     label = series if config.ready else eep_label(series, horizon, config.switches_only, offsets)
     task = Task(config.title, "binary", horizon, None if config.ready else name)
-    reason = "not to be judged (the event is on, or nobody can tell)"
+    reason = "on, or not to be judged"
     found = _of_steps(dataset, config, task, label, [(np.isnan(label), reason)])
     ahead = steps_to_event(series, label, config.ready, offsets)
     at = {split: ahead[store.first_step[rows.trajectory] + rows.step] for split, rows in found.splits.items()}

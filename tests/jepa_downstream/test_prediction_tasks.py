@@ -14,9 +14,9 @@ from sklearn import metrics
 from jepa_core.errors import DataError
 from jepa_core.findings import Findings
 from jepa_core.pipeline import write_findings
-from jepa_core.predictions import predictions_path, write_predictions
+from jepa_core.predictions import predictions_path
 from jepa_downstream.config import PredictionTasksConfig
-from jepa_downstream.latent_methods import LatentMethods
+from jepa_downstream.latent_methods import FittedHead, LatentMethods
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.prediction_tasks import PredictionTasks, makers
 from jepa_downstream.tasks import rows_of
@@ -85,6 +85,16 @@ def test_every_row_of_a_table_says_how_many_there_are(everything, made):
     assert found["rows"] == held.sum() and found["subjects"] == len(np.unique(made.subject[held]))
     assert found["positives"] == made.store.outcomes["bad"][held].sum()
     assert found["prevalence"] == pytest.approx(found["positives"] / found["rows"])
+
+
+def test_the_overview_repeats_the_scores_a_row_a_task(everything):
+    for one in table(everything, "auroc_by_method"):
+        for method in ("latents", "untrained latents", "train mean"):
+            found = row(everything, "scores", method, one["task"])
+            assert [one[f"{method}{end}"] for end in ("", "_low", "_high")] == [
+                found[f"auroc{end}"] for end in ("", "_low", "_high")
+            ]
+    assert [one["task"] for one in table(everything, "rmse_by_method")] == ["life"]
 
 
 def test_constant_latents_are_called_what_they_are(made):
@@ -192,7 +202,7 @@ def test_trajectories_that_are_too_short_or_begin_with_the_event_are_left_out_an
     train, short = made.split == 0, made.steps < 10
     assert found.left_out["train"] == {
         "shorter than 10 steps": (train & short).sum(),
-        "on is on within the steps that are seen": (train & ~short & first_on).sum(),
+        "on on by then": (train & ~short & first_on).sum(),
     }
     assert len(found.splits["train"]) == (train & ~short & ~np.array(first_on)).sum()
     assert set(found.splits["train"].step) == {9}
@@ -203,6 +213,13 @@ def test_the_rows_of_a_label_are_those_asked_for(rows, expected):
     store = fakes.Store(np.array([5]), np.array([1]), np.array([0]), {"life": np.array([4.0, 3, 2, 1, np.nan])})
     asked = config({"label": "life", "rows": rows, "stride": 2}).tasks[0]
     assert rows_of(fakes.Dataset(store), asked).splits["train"].step.tolist() == expected
+
+
+def test_scores_that_are_no_numbers_are_null_with_the_reason(made, telling, monkeypatch):
+    monkeypatch.setattr(FittedHead, "scores", lambda self, rows: np.full(len(rows), np.nan))
+    found = findings(fakes.evaluation(made, telling), BAD, methods=["latents", "train_mean"])
+    assert row(found, "scores")["remark"] == "40 of its scores are no numbers"
+    assert row(found, "scores", "train mean")["auroc"] == 0.5
 
 
 def test_the_last_value_of_what_tells_the_future_is_not_known(made, telling):
@@ -245,9 +262,8 @@ def test_findings_of_the_same_seed_are_the_same_and_name_nobody(made, telling):
 @pytest.fixture(scope="module")
 def written(everything, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    write_predictions(folder, "tasks", everything.predictions)
     write_findings(folder, "tasks", everything)
-    return folder
+    return folder / "predictions"
 
 
 def columns(folder, task: str, method: str) -> dict[str, np.ndarray]:
@@ -372,8 +388,8 @@ def test_the_files_have_the_schema_of_meds_evaluation_and_tell_no_time_of_a_reco
 
 
 def test_findings_that_are_written_name_no_subject(written, made):
-    for path in [*written.glob("*.json"), *written.glob("*.csv")]:
-        assert not any(str(one) in path.read_text() for one in np.unique(made.subject)), path.name
+    (path,) = (written.parent / "findings").iterdir()
+    assert not any(str(one) in path.read_text() for one in np.unique(made.subject))
 
 
 def test_a_method_may_refuse_with_a_reason(made, telling):

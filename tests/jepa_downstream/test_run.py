@@ -29,7 +29,7 @@ def recipe(folder: Path, registry: Registry, task: str):
 def test_a_name_that_the_store_does_not_have_ends_the_run_before_training(tmp_path, registry):
     run = Run.create(tmp_path / "run", recipe(tmp_path, registry, "{outcome: missing, after: 3}"), registry, "")
 
-    with pytest.raises(DataError, match="no outcome 'missing'; it has none"):
+    with pytest.raises(DataError, match="no outcome 'missing'; it has pushed"):
         execute(run)
 
     assert (tmp_path / "run" / "plan.json").is_file() and not (tmp_path / "run" / "metrics.jsonl").exists()
