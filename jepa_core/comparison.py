@@ -260,14 +260,14 @@ def _of_predictions(first: Compared, other: Compared) -> Iterator[Difference]:
 
 
 def _prediction_differences(first: Path, other: Path) -> dict[str, PairedDifference | str]:
-    (kind, mine), (its_kind, its) = _predictions(first), _predictions(other)
+    (kind, mine), (its_kind, its) = read_predictions(first), read_predictions(other)
     truth, predicted = kind
     if kind != its_kind or any(not np.array_equal(mine[name], its[name]) for name in (*ROW, truth)):
         return {"scores": "predicted for other rows, or with other truths"}
     return KINDS[kind](mine[truth], mine[predicted], its[predicted], mine["subject_id"])
 
 
-def _predictions(path: Path) -> tuple[tuple[str, str], dict[str, np.ndarray]]:
+def read_predictions(path: Path) -> tuple[tuple[str, str], dict[str, np.ndarray]]:
     """Which of KINDS a file of predictions is, and its columns with the rows in one order."""
     import pyarrow as pa
     import pyarrow.parquet as pq

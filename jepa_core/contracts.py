@@ -190,6 +190,10 @@ class Encoder(nn.Module, ABC):
     def load_fitted(self, fitted: dict[str, Any]) -> None:  # noqa: B027 - see fit
         """Take up what another instance's `fit` found, instead of fitting."""
 
+    def export(self, folder: Path) -> None:  # noqa: B027 - most encoders have nothing that other tools read
+        """Write what was trained into `folder` (made if there is something to write) in a form that other tools read;
+        called once, at the end of a run. `model.safetensors` of the run holds every weight already."""
+
     @abstractmethod
     def forward(self, items: Items) -> Tensor:
         """Encode items: (N, D) float32. An item's latent must not depend on the items beside it by more than
@@ -319,6 +323,9 @@ class Evaluator(ABC):
 
     def __init__(self, config: Any) -> None:
         self.config = config
+
+    def check(self, dataset: Dataset) -> None:  # noqa: B027 - most evaluators read nothing that may be missing
+        """Called before training. Raises DataError if the data have not what the recipe asks for, such as a label."""
 
     @abstractmethod
     def evaluate(self, evaluation: Evaluation) -> Findings:

@@ -19,6 +19,7 @@ from jepa_core.config import PhaseConfig, ScheduleConfig
 from jepa_core.contracts import Phase, Regularizer
 from jepa_core.errors import RunError
 from jepa_core.learner import Learner
+from jepa_core.memory import memory_errors
 from jepa_core.windows import WindowOrder, Windows
 
 
@@ -100,7 +101,8 @@ def run_curriculum(
     for index in range(progress.index, len(stages)):
         if index != progress.index:
             progress.index, progress.step, progress.optimizer = index, 0, None
-        _run_stage(progress, windows, listener)
+        with memory_errors(f"phase '{progress.stage.name}'"):
+            _run_stage(progress, windows, listener)
 
 
 def _run_stage(progress: Progress, windows: Windows, listener: Listener) -> None:

@@ -70,7 +70,7 @@ class Figure:
 @dataclass(frozen=True)
 class Headline:
     """A figure for the first screen of the report, with everything needed to read it. metric: the key of the samples
-    that it is the weighted mean of; empty if there are none."""
+    that it is the weighted mean of; empty if there are none. better: which way is better; empty where neither is."""
 
     label: str
     value: float | None
@@ -81,6 +81,7 @@ class Headline:
     n_unit: str = "subjects"
     note: str = ""
     metric: str = ""
+    better: Literal["", "lower", "higher"] = ""
 
 
 @dataclass(frozen=True)

@@ -29,19 +29,59 @@ class PairedDifference:
     subjects: int
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A metric of one run, and under redrawn subjects: (draws,), NaN where a draw does not define it. Draw i is of the
+    same subjects for every metric and run of those subjects."""
+
+    value: float
+    draws: np.ndarray
+
+
+def sample_draws(samples: Samples) -> Drawn | None:
+    """The metric that samples give; None if they weigh nothing."""
+    sums = np.stack([samples.weights * samples.values, samples.weights], axis=1)
+    above, below = sums.sum(axis=0)
+    if not below > 0:
+        return None
+    redrawn = bootstrap_subjects(sums, samples.subjects, DRAWS, SEED)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return Drawn(float(above / below), redrawn[:, 0] / redrawn[:, 1])
+
+
+def probability_draws(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> dict[str, Drawn]:
+    """Brier score, AUROC and average precision of probabilities; the last two only where the rows are of two classes.
+
+    truth: (N,) bool. score, subjects: (N,).
+    """
+    errors = (score - truth) ** 2
+    found = {"Brier score": Drawn(float(errors.mean()), bootstrap_subjects(errors, subjects, DRAWS, SEED))}
+    if truth.all() or not truth.any():
+        return found
+    areas, redrawn = _areas(truth, score, subjects)
+    names = ("AUROC", "average precision")
+    return {name: Drawn(float(areas[at]), redrawn[:, at]) for at, name in enumerate(names)} | found
+
+
+def value_draws(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> dict[str, Drawn]:
+    """RMSE and MAE of values. Arguments as above, truth of values."""
+    errors = score - truth
+    squares = bootstrap_subjects(errors**2, subjects, DRAWS, SEED)
+    sizes = bootstrap_subjects(np.abs(errors), subjects, DRAWS, SEED)
+    return {
+        "RMSE": Drawn(float(np.sqrt((errors**2).mean())), np.sqrt(squares)),
+        "MAE": Drawn(float(np.abs(errors).mean()), sizes),
+    }
+
+
 def sample_difference(reference: Samples, other: Samples) -> PairedDifference | str:
     """Difference of the metric that samples of the same subjects give, or why there is none."""
     if not np.array_equal(reference.subjects, other.subjects):
         return "measured on other subjects"
-    both = [part for one in (reference, other) for part in (one.weights * one.values, one.weights)]
-    sums = np.stack(both, axis=1)
-    totals = sums.sum(axis=0)
-    if not (totals[1] > 0 and totals[3] > 0):
+    first, second = sample_draws(reference), sample_draws(other)
+    if first is None or second is None:
         return "nothing to divide by"
-    redrawn = bootstrap_subjects(sums, reference.subjects, DRAWS, SEED)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values = redrawn[:, [0, 2]] / redrawn[:, [1, 3]]
-    return _difference(totals[[0, 2]] / totals[[1, 3]], values, reference.subjects)
+    return _difference(first, second, reference.subjects)
 
 
 def probability_differences(
@@ -51,31 +91,17 @@ def probability_differences(
 
     truth: (N,) bool. reference, other: (N,) probabilities. subjects: (N,).
     """
-    errors = np.stack([(one - truth) ** 2 for one in (reference, other)], axis=1)
-    brier = _difference(errors.mean(axis=0), bootstrap_subjects(errors, subjects, DRAWS, SEED), subjects)
-    if truth.all() or not truth.any():
-        reason = "the rows are of one class"
-        return {"AUROC": reason, "average precision": reason, "Brier score": brier}
-    areas, redrawn = zip(*(_areas(truth, one, subjects) for one in (reference, other)), strict=True)
-    values, draws = np.stack(areas, axis=1), np.stack(redrawn, axis=2)
-    return {
-        "AUROC": _difference(values[0], draws[:, 0], subjects),
-        "average precision": _difference(values[1], draws[:, 1], subjects),
-        "Brier score": brier,
-    }
+    first, second = (probability_draws(truth, one, subjects) for one in (reference, other))
+    reason = dict.fromkeys(("AUROC", "average precision"), "the rows are of one class")
+    return reason | {name: _difference(first[name], second[name], subjects) for name in first}
 
 
 def value_differences(
     truth: np.ndarray, reference: np.ndarray, other: np.ndarray, subjects: np.ndarray
 ) -> dict[str, PairedDifference | str]:
     """Differences of RMSE and MAE between two sets of values for the same rows. Arguments as above, truth of values."""
-    errors = np.stack([one - truth for one in (reference, other)], axis=1)
-    squares = bootstrap_subjects(errors**2, subjects, DRAWS, SEED)
-    sizes = bootstrap_subjects(np.abs(errors), subjects, DRAWS, SEED)
-    return {
-        "RMSE": _difference(np.sqrt((errors**2).mean(axis=0)), np.sqrt(squares), subjects),
-        "MAE": _difference(np.abs(errors).mean(axis=0), sizes, subjects),
-    }
+    first, second = (value_draws(truth, one, subjects) for one in (reference, other))
+    return {name: _difference(first[name], second[name], subjects) for name in first}
 
 
 def _areas(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -88,14 +114,12 @@ def _areas(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> tuple[
     return np.array(ranking.areas(np.ones(len(truth)))), np.array([ranking.areas(one[owner]) for one in drawn])
 
 
-def _difference(values: np.ndarray, draws: np.ndarray, subjects: np.ndarray) -> PairedDifference:
-    """values: (2,), of the first run and the second. draws: (draws, 2)."""
-    differences = draws[:, 1] - draws[:, 0]
+def _difference(first: Drawn, second: Drawn, subjects: np.ndarray) -> PairedDifference:
+    differences = second.draws - first.draws
     known = differences[np.isfinite(differences)]
     count = len(np.unique(subjects))
     bounds: tuple[float | None, float | None] = (None, None)
     if count > 1 and len(known) >= (1 - UNSTABLE) * len(differences):
         low, high = percentile_interval(known)
         bounds = float(low), float(high)
-    first, second = (float(value) for value in values)
-    return PairedDifference(first, second, second - first, *bounds, count)
+    return PairedDifference(first.value, second.value, second.value - first.value, *bounds, count)

@@ -24,6 +24,7 @@ from jepa_core.errors import DataError, RunError
 from jepa_core.files import disk_errors, write_atomically, write_json
 from jepa_core.findings import Findings
 from jepa_core.learner import Learner
+from jepa_core.memory import check_memory, memory_errors
 from jepa_core.plan import make_plan
 from jepa_core.predictions import write_predictions
 from jepa_core.preparation import describe, facts, open_dataset, prepare_data
@@ -43,6 +44,8 @@ def execute(run: Run) -> None:
     hook = run.registry.manager.hook
     with run.locked(), disk_errors(run.folder):
         dataset = prepare(run)
+        for use in run.recipe.evaluators:
+            use.build().check(dataset)
         learner, untrained = build_learner(run, dataset)
         hook.jepa_run_started(run=run)
         train(run, learner)
@@ -81,10 +84,12 @@ def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
     if recipe.runtime.threads != "auto":
         torch.set_num_threads(recipe.runtime.threads)
+    check_memory(make_plan(recipe), device)
     torch.manual_seed(recipe.seed)
-    encoder = recipe.encoder.build(recipe.item_shape())
-    _fit(encoder, dataset, run.folder / "fitted.json")
-    learner = _learner(run, encoder, dataset, device, run.scratch)
+    with memory_errors("building the models"):
+        encoder = recipe.encoder.build(recipe.item_shape())
+        _fit(encoder, dataset, run.folder / "fitted.json")
+        learner = _learner(run, encoder, dataset, device, run.scratch)
     return learner, EncoderUnder(encoder, learner.trainable)
 
 
@@ -165,9 +170,11 @@ def _training_windows(run: Run, dataset: Dataset) -> Windows:
 
 
 def save_model(run: Run, learner: Learner) -> None:
-    """Write the trained weights (encoder, target, predictor) as `model.safetensors`."""
+    """Write the trained weights (encoder, target, predictor) as `model.safetensors`, and the encoder's own form of its
+    weights into `encoder/`."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in learner.weights()}
     write_atomically(run.folder / "model.safetensors", save(tensors))
+    learner.encoder.export(run.folder / "encoder")
 
 
 # --- evaluation -------------------------------------------------------------------------------------------------------
@@ -201,7 +208,8 @@ def measure(run: Run, evaluation: Evaluation, use: Use) -> Findings:
     """Run an evaluator, put its findings in place of any earlier ones, and note in the manifest how they were made."""
     log.info("evaluating: %s", use.name)
     cost = Stopwatch()
-    findings = use.build().evaluate(evaluation)
+    with memory_errors(f"the evaluation '{use.name}'"):
+        findings = use.build().evaluate(evaluation)
     write_findings(run.folder, use.name, findings)
     made = {"settings": use.resolved(), "ended": now(), "command": command(), **cost.read()}
     run.note(evaluated=run.manifest().get("evaluated", {}) | {use.name: made})

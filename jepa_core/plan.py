@@ -77,6 +77,8 @@ class Plan:
     window_steps: int
     phases: list[PhasePlan]
     evaluators: list[str]
+    weight_bytes: int | None
+    """Weights of encoder, target and predictor: counted, not estimated."""
     memory_bytes: int | None
     memory_here_bytes: int | None
     disk_free_bytes: int
@@ -114,8 +116,9 @@ def make_plan(recipe: Recipe) -> Plan:
         window_steps=recipe.windows.length,
         phases=phases,
         evaluators=[use.name for use in recipe.evaluators],
+        weight_bytes=_weight_bytes(*sizes) if sizes else None,
         memory_bytes=max(memory) if memory else None,
-        memory_here_bytes=_memory_here(),
+        memory_here_bytes=free_memory(),
         disk_free_bytes=shutil.disk_usage(Path.cwd()).free,
         missing=_missing(recipe),
     )
@@ -202,8 +205,6 @@ def _flops(recipe: Recipe, use: PhaseUse, encoder_trains: bool) -> int | None:
 def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelSize, trained: int) -> int:
     """Weights, target, gradients and moments of what trains, and activations of one step."""
     config, steps = use.config, recipe.windows.length
-    target = 4 * encoder.trainable
-    weights = encoder.weight_bytes + predictor.weight_bytes + target
     activations = 0
     if config.steps:
         items = _items(recipe, config.batch_size)
@@ -211,11 +212,16 @@ def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelS
         activations += recipe.predictor.config.activation_bytes(
             config.batch_size, steps, recipe.encoder.config.latent_dim
         )
-    return weights + (GRADIENT_BYTES + ADAM_BYTES) * trained + activations
+    return _weight_bytes(encoder, predictor) + (GRADIENT_BYTES + ADAM_BYTES) * trained + activations
 
 
-def _memory_here() -> int | None:
-    """Memory of this machine that is free to use, where the system tells (Linux)."""
+def _weight_bytes(encoder: ModelSize, predictor: ModelSize) -> int:
+    """Bytes of both models and of the target, an fp32 copy of what trains of the encoder."""
+    return encoder.weight_bytes + predictor.weight_bytes + 4 * encoder.trainable
+
+
+def free_memory() -> int | None:
+    """Bytes of memory of this machine that is free to use, where the system tells (Linux)."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jepa_core.plugin import Component, shared_registry
+from jepa_core.scaffold import TEMPLATES
 from jepa_core.testing import Check, checks_of
 
 COMPONENTS = [component for plugin in shared_registry().plugins for component in plugin.components]
@@ -40,8 +41,13 @@ def _meds() -> str:
 
 
 def _keys(component: Component) -> dict[str, Any]:
-    """Keys of the components that need data to be checked on."""
-    return {"path": _meds(), "split": {"from": "seed"}} if component.name == "meds" else {}
+    """Keys of the sources that need data to be checked on."""
+    if component.name == "meds":
+        return {"path": _meds(), "split": {"from": "seed"}}
+    if component.name == "table":
+        rooms = {"id": ["room"], "time": "hour", "time_unit": "h", "statics": ["floor"], "actions": ["heating"]}
+        return {"files": [str(TEMPLATES / "source" / "example.csv")], **rooms}
+    return {}
 
 
 CHECKS = [check for component in COMPONENTS for check in checks_of(component, _keys(component))]

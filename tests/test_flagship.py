@@ -27,6 +27,9 @@ SMALL = (
     "evaluators.rollout_drift.contexts=[6, 12]",
     "evaluators.rollout_drift.horizon=12",
     "evaluators.rollout_drift.bootstrap=100",
+    "evaluators.risk_tasks.bootstrap=100",
+    "evaluators.risk_tasks.baselines=[linear]",
+    "evaluators.early_events=null",
 )
 PHASES = ["predictor_warmup", "joint_refinement", "ema_alignment", "hard_sync", "predictor_finalization"]
 WRITTEN = ("*.json", "*.jsonl", "*.html", "*.yaml", "*.csv")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jepa_core.cli import comparing, reading, writing
+from jepa_core.cli import comparing, reading, studying, writing
 
 EPILOG = """\
 start here:
@@ -116,6 +116,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--html", type=Path, metavar="FILE", help="also write the comparison as one HTML file")
     _json_argument(compare)
+    study = add("study", studying.study, "run a recipe in several variants and seeds, and compare them")
+    study.add_argument("study", metavar="STUDY", help="path of a study, or the name of a shipped one")
+    study.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="changes to the recipe of every variant")
+    study.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the study (default: studies/<name>)")
+    study.add_argument("--plan", action="store_true", help="print the runs and how far each has come, and no more")
+    where = study.add_mutually_exclusive_group()
+    where.add_argument(
+        "--jobs",
+        type=_positive,
+        default=_cores(),
+        metavar="N",
+        help="runs at once (default: cores of this machine)",
+    )
+    where.add_argument("--gpus", metavar="LIST", help="one run on each of these GPUs, such as 0,1")
+    where.add_argument("--cluster", metavar="ADDRESS", help="let a dask.distributed cluster do them")
+    _json_argument(study)
     plugins = add("plugins", reading.plugins, "list installed plugins, broken ones included")
     plugins.add_argument("--traceback", action="store_true", help="why a plugin is broken, in full")
     _json_argument(plugins)

@@ -140,7 +140,7 @@ def _find_match(source: _Part, encoder: _Part, match: _MatchPart, problems: Prob
     except NoMatch as error:
         problems.add(match.section.node.place, f"'{encoder.name}' cannot be sized: {error}", error.hint)
     except JepaError as error:
-        # A resolved recipe holds what was found: it stays valid where the files that told are gone.
+        # A resolved recipe holds what was found: it is valid where the files that told are gone.
         if not written.issuperset(config.size_keys) or not config.size_keys:
             problems.add(match.section.node.place, f"the size to match is unknown: {error}")
     return {}

@@ -1,10 +1,10 @@
 """What a study is: data, like a recipe.
 
-    base: clin_jepa                      # the recipe that every variant changes
+    base: my_recipe                      # the recipe that every variant changes
     seeds: [0, 1, 2]
     reference: full                      # the variant that the others are compared with; the first if not given
     common:                              # a recipe's keys, changed in every variant
-      source: {synthetic: {stays: 120}}
+      windows: {stride: 24}
     variants:
       full: {}
       without_warmup:
@@ -12,8 +12,8 @@
       without_warmup_same_steps:
         change: {curriculum: {predictor_warmup: null}}
         steps: as_reference
-      frozen_encoder:
-        base: frozen_encoder
+      another:
+        base: another_recipe
 
 A change is a layer on top of the base, as a recipe that extends it would have: phases and evaluators go by name, null
 removes one. Every mistake is reported at once, at its place, in the study's file.

@@ -1,7 +1,4 @@
-"""Metrics of one run, each with its value under redrawn subjects, so that runs on the same subjects can be paired.
-
-Every run redraws its subjects from one seed: draw i of a metric is of the same subjects in all runs on the same data.
-"""
+"""Metrics of one run, each with its value under redrawn subjects, so that runs on the same subjects can be paired."""
 
 from __future__ import annotations
 
@@ -9,42 +6,45 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from jepa_core.comparison import read_predictions
 from jepa_core.findings import Findings, Samples
-from jepa_core.paired import DRAWS, SEED, score_draws
+from jepa_core.paired import Drawn, probability_draws, sample_draws, value_draws
 from jepa_core.samples import read_samples
-from jepa_core.statistics import bootstrap_subjects
+
+OWN_METHOD = "latents"
+"""The method of a file of predictions that a run's curriculum has made; the others do not change with it."""
+KINDS = {"predicted_boolean_probability": probability_draws, "predicted_float_value": value_draws}
+HIGHER = ("AUROC", "average precision")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Name:
-    """What a metric is called. at: its place on an axis, such as a horizon."""
+    """What a metric is called. at: its place on an axis, such as a horizon; -1 where it has none."""
 
     evaluator: str
     metric: str
     unit: str = ""
     axis: str = ""
-    at: float | None = None
+    at: float = -1
 
     def __str__(self) -> str:
-        place = "" if self.at is None else f", {self.axis} = {self.at:g}"
-        return f"{self.evaluator}: {self.metric}{place}"
+        return self.metric if self.at < 0 else f"{self.metric}, {self.axis} = {self.at:g}"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A metric of one run. draws: (draws,) over redrawn subjects, None where the evaluator kept nothing by subject.
-
-    better: which way is better; empty where neither is.
-    """
+    """A metric of one run. draws: (draws,) over redrawn subjects, None where nothing was kept by subject. better: which
+    way is better, empty where neither is. headline: whether it stands on the first screen of the run's report."""
 
     value: float
     draws: np.ndarray | None
     subjects: int | None
-    better: str = ""
+    better: Literal["", "lower", "higher"] = ""
+    headline: bool = False
 
 
 def run_metrics(folder: Path) -> dict[Name, Measured]:
@@ -52,46 +52,35 @@ def run_metrics(folder: Path) -> dict[Name, Measured]:
     found: dict[Name, Measured] = {}
     for path in sorted((folder / "findings").glob("*.json")):
         evaluator = path.name.removesuffix(".json")
-        findings = Findings.from_dict(json.loads(path.read_text()))
         samples = read_samples(folder, evaluator)
-        found |= dict(_headlines(evaluator, findings, samples))
-        found |= dict(_samples(evaluator, samples))
-    return found | dict(_predictions(folder))
+        found |= dict(_of_samples(evaluator, samples))
+        found |= dict(_headlines(evaluator, Findings.from_dict(json.loads(path.read_text())), samples))
+    return found | dict(_of_predictions(folder))
 
 
 def _headlines(evaluator: str, findings: Findings, samples: dict[str, Samples]) -> Iterator[tuple[Name, Measured]]:
     for one in findings.headlines:
         if one.value is not None:
-            kept = samples.get(one.metric)
-            draws = None if kept is None else _draws(kept)
-            yield Name(evaluator, one.label, one.unit), Measured(one.value, draws, one.n, one.better)
+            drawn = sample_draws(samples[one.metric]) if one.metric in samples else None
+            draws = None if drawn is None else drawn.draws
+            yield Name(evaluator, one.label, one.unit), Measured(one.value, draws, one.n, one.better, headline=True)
 
 
-def _samples(evaluator: str, samples: dict[str, Samples]) -> Iterator[tuple[Name, Measured]]:
+def _of_samples(evaluator: str, samples: dict[str, Samples]) -> Iterator[tuple[Name, Measured]]:
     for one in samples.values():
-        total = one.weights.sum()
-        if total > 0:
-            value = float((one.weights * one.values).sum() / total)
-            name = Name(evaluator, one.metric, one.unit, one.axis, one.at)
-            yield name, Measured(value, _draws(one), len(one.subjects), one.better)
+        drawn = sample_draws(one)
+        if drawn is not None:
+            name = Name(evaluator, one.metric, one.unit, one.axis, -1 if one.at is None else one.at)
+            yield name, Measured(drawn.value, drawn.draws, len(one.subjects))
 
 
-def _draws(samples: Samples) -> np.ndarray:
-    sums = np.stack([samples.weights * samples.values, samples.weights], axis=1)
-    redrawn = bootstrap_subjects(sums, samples.subjects, DRAWS, SEED)
-    return np.divide(redrawn[:, 0], redrawn[:, 1], out=np.full(DRAWS, np.nan), where=redrawn[:, 1] > 0)
-
-
-def _predictions(folder: Path) -> Iterator[tuple[Name, Measured]]:
-    """Scores of the run's own method, the one that a file of predictions names first."""
-    for path in sorted((folder / "predictions").glob("*.*.latents.parquet")):
-        evaluator, task, method = path.name.removesuffix(".parquet").split(".", 2)
-        columns = read_predictions(path)
-        if columns is None:
-            continue
-        positive = columns["boolean_value"].astype(bool)
-        probability = columns["predicted_boolean_probability"].astype(np.float64)
-        for score, (value, draws) in score_draws(positive, probability, columns["subject_id"]).items():
-            subjects = len(np.unique(columns["subject_id"]))
-            better = "lower" if score == "Brier score" else "higher"
-            yield Name(evaluator, f"{score} of {task}, {method}"), Measured(value, draws, subjects, better)
+def _of_predictions(folder: Path) -> Iterator[tuple[Name, Measured]]:
+    for path in sorted((folder / "predictions").glob(f"*.*.{OWN_METHOD}.parquet")):
+        evaluator, task, _ = path.name.removesuffix(".parquet").split(".", 2)
+        (truth, predicted), columns = read_predictions(path)
+        subjects = columns["subject_id"]
+        scores: dict[str, Drawn] = KINDS[predicted](columns[truth], columns[predicted], subjects)
+        for score, drawn in scores.items():
+            better: Literal["lower", "higher"] = "higher" if score in HIGHER else "lower"
+            name = Name(evaluator, f"{score} of {task}")
+            yield name, Measured(drawn.value, drawn.draws, len(np.unique(subjects)), better)

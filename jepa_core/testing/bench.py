@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from jepa_core.config import Config, ItemShape
-from jepa_core.contracts import Batch, Encoder, Latents, Predictor
+from jepa_core.contracts import Batch, Channels, Encoder, Latents, Predictor
 from jepa_core.dataset import Dataset
 from jepa_core.learner import Learner
 from jepa_core.plugin import Component
@@ -99,13 +99,13 @@ def oscillators(modality: str = "channels", **keys: Any) -> Dataset:
         return Dataset.open(open_store(source, "oscillators", scratch()), source, modality)
 
 
-def tiny_encoder(dataset: Dataset, modality: str = "channels") -> Encoder:
-    """A tiny encoder of that modality, fitted on the dataset."""
-    if modality == "text":
-        encoder: Encoder = TinyText(TinyTextConfig(width=LATENT), None)
+def tiny_encoder(dataset: Dataset) -> Encoder:
+    """A tiny encoder of the dataset's items, fitted on them."""
+    items = dataset.items(torch.arange(1))
+    if isinstance(items, Channels):
+        encoder: Encoder = TinyChannels(TinyChannelsConfig(width=LATENT), ItemShape(*items.values.shape[1:]))
     else:
-        first = next(dataset.training_items(1)).values
-        encoder = TinyChannels(TinyChannelsConfig(width=LATENT), ItemShape(*first.shape[1:]))
+        encoder = TinyText(TinyTextConfig(width=LATENT), None)
     encoder.fit(dataset.training_items())
     return encoder
 

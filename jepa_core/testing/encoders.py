@@ -162,8 +162,15 @@ def check_size_reported(bench: Bench) -> None:
     )
     for training in (False, True):
         require(
-            bench.encoder_config.activation_bytes(ITEMS, training) > 0, "activation_bytes() must estimate some bytes"
+            bench.encoder_config.activation_bytes(ITEMS, training, bench.shape) > 0,
+            "activation_bytes() must estimate some bytes",
         )
+
+
+def check_offers_are_methods(bench: Bench) -> None:
+    """What the config `offers`, the encoder has as methods: phases that need it are let through by the config alone."""
+    lacking = [name for name in sorted(bench.encoder_config.offers) if not callable(getattr(bench.encoder, name, None))]
+    require(not lacking, f"the config offers {', '.join(lacking)}, and the encoder has no such method; define it")
 
 
 def check_trainable_params_get_gradients(bench: Bench) -> None:

@@ -204,7 +204,7 @@ def check_n_beside_figures(bench: Bench) -> None:
 
 def check_intervals_by_subject(bench: Bench) -> None:
     """Intervals resample subjects: when every trajectory stands in the data four times under its one subject, nothing
-    more is known, and they stay as wide."""
+    more is known, and they are no narrower."""
     repeated = oscillators(trajectories=TRAJECTORIES, repeats=REPEATS)
     once, often = (_widths(one) for one in (bench.plain, bench.findings(dataset=repeated).to_dict()))
     if not once:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from jepa_core.config import ItemShape
-from jepa_core.contracts import Channels, Encoder, Latents, Prediction, Predictor, Source
+from jepa_core.contracts import Channels, Encoder, LanguageEncoder, Latents, Prediction, Predictor, Source
 from jepa_core.errors import RecipeError
 from jepa_core.splits import split_by_subject
 from jepa_core.store import StoreWriter
@@ -33,15 +34,15 @@ STIFFNESS, POSITION, SPEED, PUSH = range(4)
 FIRST_IDENTIFIER = 7_300_001
 """Identifiers are distinctive, so that they can be looked for where they must not be."""
 
-AHEAD = 3
-"""Steps that the label `displaced` looks ahead."""
+FAR = 0.5
+"""Position in m above which the event `event_far` is on."""
 
 
 class Oscillators(Source):
     """Position and speed of oscillators that an action pushes; the stiffness is a static fact.
 
-    Labels: `displaced`, whether the position will be above 0.5 within 3 steps. Outcomes: `pushed`, whether the pushes
-    were strong; `travel`, how far the oscillator turned.
+    Labels: `event_far`, 1 while the true position is above 0.5 m; `remaining`, the steps that are left. Outcomes:
+    `pushed`, whether the pushes were strong; `travel`, how far the oscillator turned in all.
     """
 
     def __init__(self, config: OscillatorsConfig) -> None:
@@ -74,7 +75,10 @@ class Oscillators(Source):
             state=_events(observed, _step_times(steps)),
             action=_events(self._grid(PUSH, push[:, None]), _step_times(steps)),
             texts=np.array([], dtype=object),
-            labels={"displaced": _displaced(np.sin(angle), steps)},
+            labels={
+                "event_far": (np.sin(angle) > FAR).astype(float),
+                "remaining": np.concatenate([np.arange(count)[::-1] for count in steps]),
+            },
             outcomes=_outcomes(push, angle, steps),
         )
         for _ in range(self.config.repeats):
@@ -135,14 +139,6 @@ def _step_times(steps: np.ndarray) -> np.ndarray:
     return np.concatenate([np.arange(count, dtype=float) for count in steps])
 
 
-def _displaced(position: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    labels = []
-    for part in _by_owner(position, steps):
-        ahead = [part[at + 1 : at + 1 + AHEAD] for at in range(len(part))]
-        labels.append([float((one > 0.5).any()) if len(one) == AHEAD else np.nan for one in ahead])
-    return np.concatenate(labels)
-
-
 def _outcomes(push: np.ndarray, angle: np.ndarray, steps: np.ndarray) -> dict[str, np.ndarray]:
     strength = np.array([np.abs(part).mean() for part in _by_owner(push, steps)])
     travel = np.array([part[-1] for part in _by_owner(angle, steps)])
@@ -190,7 +186,7 @@ class TinyChannels(Encoder):
         return self.net((values.flatten(1) - self.mean) * observed.flatten(1)).float()
 
 
-class TinyText(Encoder):
+class TinyText(LanguageEncoder):
     """See its config."""
 
     def __init__(self, config: TinyTextConfig, shape: None) -> None:
@@ -205,6 +201,14 @@ class TinyText(Encoder):
         starts = torch.tensor([0, *map(len, encoded)]).cumsum(0)[:-1]
         content = torch.tensor(list(chain.from_iterable(encoded)), dtype=torch.int64)
         return self.net(self.bytes(content.to(device), starts.to(device))).float()
+
+    def next_token_loss(self, items: Sequence[str]) -> Tensor:
+        table = self.bytes.weight
+        pairs = [pair for text in items for pair in pairwise(text.encode())]
+        if not pairs:
+            return 0.0 * table.sum()
+        seen, wanted = torch.tensor(pairs, device=table.device).T
+        return cross_entropy(torch.tanh(table[seen]) @ table.T, wanted)
 
 
 class TinyRecurrent(Predictor):

@@ -66,9 +66,10 @@ class TinyChannelsConfig(_TinyEncoderConfig):
 
 
 class TinyTextConfig(_TinyEncoderConfig):
-    """The mean of embeddings of a text's bytes, through a linear layer."""
+    """The mean of embeddings of a text's bytes, through a linear layer; as a language model, a byte tells the next."""
 
     modality: ClassVar[Modality] = "text"
+    offers: ClassVar[frozenset[str]] = frozenset({"next_token_loss"})
 
     def size(self, shape: ItemShape | None = None) -> ModelSize:
         count = 256 * HIDDEN + HIDDEN * self.width + self.width

@@ -18,6 +18,7 @@ from jepa_core.checkpoint import restore_checkpoint, save_checkpoint
 from jepa_core.config import PhaseConfig
 from jepa_core.contracts import Batch, Phase
 from jepa_core.curriculum import Listener, Progress, Stage, run_curriculum
+from jepa_core.dataset import Dataset
 from jepa_core.learner import Learner
 from jepa_core.testing import bench as base
 from jepa_core.testing.bench import (
@@ -35,6 +36,7 @@ from jepa_core.testing.bench import (
     snapshot,
     tiny_learner,
 )
+from jepa_core.testing.oscillators import TinyChannelsConfig, TinyTextConfig
 from jepa_core.windows import Windows
 
 STEPS = 4
@@ -62,9 +64,20 @@ class Bench(base.Bench):
             return self.validated(keys | {"steps": 0})
 
     @cached_property
+    def dataset(self) -> Dataset:
+        """Oscillators in the modality of a tiny encoder that offers what the phase needs.
+
+        Raises NotApplicable if none does.
+        """
+        for encoder in (TinyChannelsConfig, TinyTextConfig):
+            if self.config.needs <= encoder.offers:
+                return oscillators(encoder.modality)
+        raise NotApplicable(f"no tiny encoder offers {', '.join(sorted(self.config.needs))}")
+
+    @cached_property
     def windows(self) -> Windows:
         """Windows of the train split, whole ones and padded ones."""
-        return oscillators().windows("train", base.WINDOW, 4, 3)
+        return self.dataset.windows("train", base.WINDOW, 4, 3)
 
     def needs_steps(self) -> None:
         if not self.config.steps:
@@ -72,7 +85,7 @@ class Bench(base.Bench):
 
     def learner(self, seed: int = 0, autocast: bool = False) -> Learner:
         """A learner whose target is not where its encoder is, so that a phase that moves one of them shows."""
-        learner = tiny_learner(oscillators(), seed, autocast)
+        learner = tiny_learner(self.dataset, seed, autocast)
         with torch.no_grad():
             for copy in learner.target.copies:
                 copy.mul_(1.1)
@@ -181,6 +194,17 @@ def check_target_has_no_grad(bench: Bench) -> None:
     require(not reached, f"a gradient reaches {', '.join(reached[:3])} of the target; use learner.target_states(batch)")
 
 
+def check_module_size_reported(bench: Bench) -> None:
+    """The config tells the number of parameters of the phase's own module: `jepa plan` counts what trains by it."""
+    built = bench.component.load()(bench.config).build_module(base.LATENT)
+    size = bench.config.module_size(base.LATENT)
+    if built is None and size is None:
+        raise NotApplicable("the phase has no module of its own")
+    real = 0 if built is None else sum(one.numel() for one in built.parameters())
+    said = 0 if size is None else size.parameters
+    require(said == real, f"module_size() says {said:,} parameters, and build_module makes {real:,}; correct it")
+
+
 def check_state_is_pickle_free(bench: Bench) -> None:
     """`state_dict` holds tensors by name and nothing else: checkpoints are safetensors, which cannot execute code."""
     state = bench.run(bench.learner()).state_dict()
@@ -274,7 +298,7 @@ def check_mask_respected(bench: Bench) -> None:
 def check_single_window(bench: Bench) -> None:
     """One window of two steps, the shortest that a recipe may ask for, gives a finite loss."""
     bench.needs_steps()
-    shortest = Windows(*(np.array([one]) for one in (int(oscillators().trajectories("train")[0]), 0, 2)))
+    shortest = Windows(*(np.array([one]) for one in (int(bench.dataset.trajectories("train")[0]), 0, 2)))
 
     def look(compute: Callable[[Batch], Terms], batch: Batch) -> Terms:
         terms = compute(batch)

@@ -186,7 +186,9 @@ def check_items_as_declared(bench: Bench) -> None:
 def check_undeclared_modality_refused(bench: Bench) -> None:
     """A modality that the config does not name is refused in one sentence, not rendered in some way."""
     others = [one for one in get_args(Modality) if one not in bench.source_config.modalities]
-    for modality in others or ["colours"]:
+    if not others:
+        raise NotApplicable("the config names every modality")
+    for modality in others:
         try:
             bench.source.render(bench.some, modality)
         except JepaError:
@@ -254,7 +256,7 @@ def check_targets_never_rendered(bench: Bench) -> None:
         require(_equal(whole, other), f"{modality}: items change with labels or outcomes; render events alone")
 
 
-def check_identifiers_stay_private(bench: Bench) -> None:
+def check_identifiers_kept_private(bench: Bench) -> None:
     """No identifier of a subject or trajectory stands in a log, in what is recorded about the store, or in an item."""
     heard = io.StringIO()
     handler, logger = logging.StreamHandler(heard), logging.getLogger()

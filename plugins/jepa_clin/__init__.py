@@ -38,7 +38,13 @@ def jepa_components() -> Iterator[Component]:
     )
     yield Component("phase", "next_token", NextTokenConfig, "jepa_clin.baselines:NextToken")
     yield Component("phase", "cotraining", CotrainingConfig, "jepa_clin.baselines:Cotraining")
-    yield Component("phase", "masked_prediction", MaskedPredictionConfig, "jepa_clin.masked:MaskedPrediction")
+    yield Component(
+        "phase",
+        "masked_prediction",
+        MaskedPredictionConfig,
+        "jepa_clin.masked:MaskedPrediction",
+        example={"predictor": {"width": 32, "layers": 1, "heads": 2, "feedforward": 64}},
+    )
     yield Component(
         "regularizer", "variance_covariance", VarianceCovarianceConfig, "jepa_clin.regularizers:VarianceCovariance"
     )

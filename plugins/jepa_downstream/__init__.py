@@ -13,4 +13,11 @@ def jepa_components() -> Iterator[Component]:
         "prediction_tasks",
         config=PredictionTasksConfig,
         implementation="jepa_downstream.prediction_tasks:PredictionTasks",
+        example={
+            "tasks": [{"label": "remaining"}, {"event": "far", "horizon": 3}, {"outcome": "pushed", "after": 3}],
+            "heads": {"families": ["linear"], "strengths": [0.1]},
+            "rollout_horizons": [1],
+            "train_rows": 500,
+            "bootstrap": 100,
+        },
     )

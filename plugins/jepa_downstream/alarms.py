@@ -23,6 +23,26 @@ from jepa_downstream.rows import Rows
 
 
 @dataclass(frozen=True)
+class Events:
+    """The events that rows announce. ahead: (R,) steps from a row to its event, NaN where it announces none. of_row:
+    (R,) number of that event, -1 for none. count: how many there are."""
+
+    ahead: np.ndarray
+    of_row: np.ndarray
+    count: int
+
+    @classmethod
+    def of(cls, rows: Rows, ahead: np.ndarray) -> Events:
+        """Rows of one trajectory whose event begins at the same step announce the same event."""
+        announces = np.flatnonzero(~np.isnan(ahead))
+        begins = np.stack([rows.trajectory[announces], rows.step[announces] + ahead[announces].astype(np.int64)])
+        events, number = np.unique(begins, axis=1, return_inverse=True)
+        of_row = np.full(len(rows), -1)
+        of_row[announces] = number.ravel()
+        return cls(ahead, of_row, events.shape[1])
+
+
+@dataclass(frozen=True)
 class Alarms:
     """Alarms at one threshold. row: (A,) indices of the rows they are raised at. event_of_row: (R,) number of the event
     that a row announces, -1 for none. lead: (E,) steps from the first alarm to each event, NaN where it is missed."""
@@ -42,24 +62,13 @@ class Alarms:
         return float((~np.isnan(self.lead)).mean()) if len(self.lead) else np.nan
 
 
-def raise_alarms(rows: Rows, ahead: np.ndarray, score: np.ndarray, threshold: float, silence: int) -> Alarms:
-    """The alarms of one threshold. ahead: (R,) steps to the event, NaN where a row announces none."""
-    event_of_row, events = _events(rows, ahead)
+def raise_alarms(rows: Rows, events: Events, score: np.ndarray, threshold: float, silence: int) -> Alarms:
+    """The alarms of one threshold."""
     row = _unsilenced(rows, np.flatnonzero(score >= threshold), silence)
-    lead = np.full(events, -np.inf)
-    true = row[event_of_row[row] >= 0]
-    np.maximum.at(lead, event_of_row[true], ahead[true])
-    return Alarms(row, event_of_row, np.where(np.isfinite(lead), lead, np.nan))
-
-
-def _events(rows: Rows, ahead: np.ndarray) -> tuple[np.ndarray, int]:
-    """Number of each row's event, and how many events there are."""
-    announces = ~np.isnan(ahead)
-    begins = np.stack([rows.trajectory[announces], (rows.step + np.nan_to_num(ahead)).astype(np.int64)[announces]])
-    events, number = np.unique(begins, axis=1, return_inverse=True)
-    event_of_row = np.full(len(rows), -1)
-    event_of_row[announces] = number.ravel()
-    return event_of_row, events.shape[1]
+    lead = np.full(events.count, -np.inf)
+    true = row[events.of_row[row] >= 0]
+    np.maximum.at(lead, events.of_row[true], events.ahead[true])
+    return Alarms(row, events.of_row, np.where(np.isfinite(lead), lead, np.nan))
 
 
 def _unsilenced(rows: Rows, hot: np.ndarray, silence: int) -> np.ndarray:
@@ -77,14 +86,14 @@ def _unsilenced(rows: Rows, hot: np.ndarray, silence: int) -> np.ndarray:
 
 
 def choose_threshold(
-    rows: Rows, ahead: np.ndarray, score: np.ndarray, precision: float, silence: int, tried: int
+    rows: Rows, events: Events, score: np.ndarray, precision: float, silence: int, tried: int
 ) -> float | None:
     """The threshold that catches most events at no less than the wanted precision; None if none reaches it."""
     distinct = np.unique(score)
     candidates = distinct[np.unique(np.linspace(0, len(distinct) - 1, min(tried, len(distinct))).round().astype(int))]
     best: tuple[float, float] | None = None
     for threshold in candidates[::-1]:
-        raised = raise_alarms(rows, ahead, score, float(threshold), silence)
+        raised = raise_alarms(rows, events, score, float(threshold), silence)
         if raised.precision >= precision and (best is None or raised.recall > best[0]):
             best = (raised.recall, float(threshold))
     return None if best is None else best[1]

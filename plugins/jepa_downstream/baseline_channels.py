@@ -106,6 +106,6 @@ def by_trajectory(rows: Rows) -> list[np.ndarray]:
 def _trimmed_moments(values: np.ndarray) -> tuple[float, float]:
     """Mean and standard deviation of what lies between the outer quantiles."""
     values = values[~np.isnan(values)].astype(np.float64)
-    low, high = np.quantile(values, [TRIM, 1 - TRIM])
+    low, high = np.quantile(values, [TRIM, 1 - TRIM], method="nearest")  # values themselves: something lies between
     inner = values[(values >= low) & (values <= high)]
     return float(inner.mean()), float(inner.std())

@@ -43,6 +43,11 @@ def refuse_unfit(train: Rows, tuning: Rows) -> None:
 
 
 def best(candidates: Iterable[tuple[float, dict[str, Any], Model]]) -> tuple[dict[str, Any], Model]:
-    """The settings, with their loss on tuning, and the model of the smallest loss; the first of equals."""
+    """The settings, with their loss on tuning, and the model of the smallest loss; the first of equals.
+
+    Raises CannotFit where no loss is finite.
+    """
     loss, settings, model = min(candidates, key=lambda candidate: candidate[0])
+    if not np.isfinite(loss):
+        raise CannotFit("training diverged under every setting that was tried")
     return {**settings, "tuning_loss": loss}, model

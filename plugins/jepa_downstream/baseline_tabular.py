@@ -125,5 +125,6 @@ class LightGBM(Tabular):
 def _preparation(columns: int, may_miss: np.ndarray, clip: float) -> ColumnTransformer:
     clipped = FunctionTransformer(partial(np.clip, a_min=-clip, a_max=clip))
     values = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), clipped)
-    absent = make_pipeline(MissingIndicator(features="all"), StandardScaler())
+    as_numbers = FunctionTransformer(partial(np.asarray, dtype=np.float32))  # else the whole would become float64
+    absent = make_pipeline(MissingIndicator(features="all"), as_numbers, StandardScaler())
     return ColumnTransformer([("values", values, np.arange(columns)), ("absent", absent, may_miss)])

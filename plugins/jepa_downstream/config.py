@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
 from jepa_core.config import Config, EvaluatorConfig
 from jepa_downstream.baseline_config import BaselineName, BaselineSearchConfig
@@ -12,62 +12,64 @@ from jepa_downstream.baseline_config import BaselineName, BaselineSearchConfig
 Positive = Annotated[int, Field(gt=0)]
 
 
-class OutcomeTask(Config):
-    """A trajectory's outcome from what its first steps show: one row a trajectory."""
+Kind = Literal["binary", "regression"]
 
-    outcome: str = Field(min_length=1, description="name of an outcome of the store")
-    after: int = Field(gt=0, description="steps that are seen; trajectories that are shorter are left out")
+BELONGS = {
+    "outcome": ("after", "not_yet", "kind"),
+    "event": ("horizon", "switches_only", "ready"),
+    "label": ("rows", "stride", "kind", "asymmetric_score"),
+}
+"""Keys that each of the three sorts of task may have."""
+NEEDS = {"outcome": "after", "event": "horizon"}
+
+
+class TaskConfig(Config):
+    """One thing to predict: an outcome of a trajectory, an event ahead, or a label of a step.
+
+    An event is known by its series, the label event_<name> of the store. A label must tell what its step does not show,
+    such as the life that remains.
+    """
+
+    outcome: str | None = Field(None, description="name of an outcome: one row a trajectory")
+    after: Positive | None = Field(None, description="outcome: steps that are seen; shorter trajectories are left out")
     not_yet: str | None = Field(
-        None, description="an event; trajectories in which it is on within the steps that are seen are left out"
+        None, description="outcome: an event; trajectories in which it is on within the steps seen are left out"
     )
-    kind: Literal["binary", "regression"] = Field("binary", description="whether the outcome is 1 or 0, or a value")
-    name: str | None = Field(None, description="name of the task; made of its keys where it is not given")
+    event: str | None = Field(None, description="name of an event: a row at every step that can be judged")
+    horizon: Positive | None = Field(None, description="event: steps ahead within which it begins")
+    switches_only: bool = Field(True, description="event: leave out steps whose last known state is on")
+    ready: bool = Field(False, description="event: the series is already the label, 1 within the horizon")
+    label: str | None = Field(None, description="name of a label of steps")
+    rows: Literal["every", "last", "stride"] = Field("every", description="label: which steps are rows")
+    stride: Positive = Field(10, description="label: steps between two rows where rows says stride")
+    kind: Kind | None = Field(None, description="outcomes are binary and labels regression if this does not say other")
+    asymmetric_score: bool = Field(False, description="label: also the score of PHM 2008, for remaining life in cycles")
+    name: str | None = Field(None, description="name of the task; made of its keys if not given")
+
+    @model_validator(mode="after")
+    def _one_sort(self) -> TaskConfig:
+        sorts = [sort for sort in BELONGS if getattr(self, sort) is not None]
+        if len(sorts) != 1:
+            raise ValueError(f"a task has one of the keys {', '.join(BELONGS)}; this one has {len(sorts)} of them")
+        stray = self.model_fields_set - {*sorts, "name", *BELONGS[sorts[0]]}
+        if stray:
+            raise ValueError(f"a task of the sort {sorts[0]} has no key {', '.join(sorted(stray))}")
+        needed = NEEDS.get(sorts[0])
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f"a task of the sort {sorts[0]} needs the key {needed}")
+        return self
 
     @property
-    def label_of_task(self) -> str:
-        return self.name or f"{self.outcome}_after_{self.after}"
-
-
-class EventTask(Config):
-    """Whether an event begins within so many steps: a row at every step that can be judged."""
-
-    event: str = Field(min_length=1, description="an event; its series is the label event_<name> of the store")
-    horizon: int = Field(gt=0, description="steps ahead")
-    switches_only: bool = Field(True, description="leave out steps whose last known state is on")
-    ready: bool = Field(False, description="the series is already the label: 1 within the horizon of the event")
-    name: str | None = Field(None, description="name of the task; made of its keys where it is not given")
+    def title(self) -> str:
+        """What the tables call it."""
+        made = f"{self.outcome}_after_{self.after}" if self.outcome else f"{self.event}_within_{self.horizon}"
+        return self.name or self.label or made
 
     @property
-    def label_of_task(self) -> str:
-        return self.name or f"{self.event}_within_{self.horizon}"
+    def truth(self) -> Kind:
+        """Whether its truth is 1 or 0, or a value."""
+        return self.kind or ("regression" if self.label else "binary")
 
-
-class LabelTask(Config):
-    """A step's label, which tells what the step does not show, such as the life that remains."""
-
-    label: str = Field(min_length=1, description="name of a label of the store")
-    rows: Literal["every", "last", "stride"] = Field("every", description="which steps of a trajectory are rows")
-    stride: int = Field(10, gt=0, description="steps between two rows where rows says stride")
-    kind: Literal["binary", "regression"] = Field("regression", description="whether the label is 1 or 0, or a value")
-    asymmetric_score: bool = Field(
-        False, description="also the score of the PHM 2008 challenge, for remaining life in cycles"
-    )
-    name: str | None = Field(None, description="name of the task; made of its keys where it is not given")
-
-    @property
-    def label_of_task(self) -> str:
-        return self.name or self.label
-
-
-def _kind_of_task(task: Any) -> str:
-    keys = task if isinstance(task, dict) else type(task).model_fields
-    return next((key for key in ("outcome", "event") if key in keys), "label")
-
-
-TaskConfig = Annotated[
-    Annotated[OutcomeTask, Tag("outcome")] | Annotated[EventTask, Tag("event")] | Annotated[LabelTask, Tag("label")],
-    Discriminator(_kind_of_task),
-]
 
 Family = Literal["linear", "boosted"]
 Strength = Annotated[float, Field(gt=0)]
@@ -104,9 +106,7 @@ class AlarmsConfig(Config):
 class PredictionTasksConfig(EvaluatorConfig):
     """Heads on frozen latents: fitted on train, selected on tuning, measured once on the split, beside floors."""
 
-    tasks: tuple[TaskConfig, ...] = Field(
-        min_length=1, description="what is predicted, each task with heads of its own"
-    )
+    tasks: tuple[TaskConfig, ...] = Field(description="what is predicted, each task with heads of its own")
     methods: tuple[MethodName, ...] = Field(
         ("latents", "latents_and_rollout", "untrained_latents", "train_mean", "last_value"),
         min_length=1,
@@ -128,6 +128,10 @@ class PredictionTasksConfig(EvaluatorConfig):
     rollout_horizons: tuple[Positive, ...] = Field(
         (1, 6, 12), min_length=1, description="steps ahead at which the rollout is read"
     )
+    rollout_context: Positive | None = Field(
+        None,
+        description="steps that the predictor sees before it rolls out; all that fit a training window if null",
+    )
     train_rows: int = Field(
         50_000, gt=0, description="most rows of a split that heads are fitted and selected on; more are drawn at random"
     )
@@ -136,12 +140,14 @@ class PredictionTasksConfig(EvaluatorConfig):
         gt=0,
         description="seconds of a step, for alarms a day and the times of predictions; 1 for the latter if null",
     )
-    batch_size: int = Field(32, gt=0, description="windows encoded or rolled out at once")
+    batch_size: int = Field(64, gt=0, description="windows encoded or rolled out at once")
     bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
 
     @model_validator(mode="after")
     def _distinct(self) -> PredictionTasksConfig:
-        names = [task.label_of_task for task in self.tasks]
+        names = [task.title for task in self.tasks]
+        if not names:
+            raise ValueError("tasks is empty; name at least one outcome, event or label")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two tasks are called {', '.join(twice)}; give one of them a `name`")

@@ -154,11 +154,13 @@ class Rollouts:
     Each (trajectory, step) is rolled out once, whichever tasks ask for it.
     """
 
-    def __init__(self, encoded: Encoded, horizons: Sequence[int], window_length: int) -> None:
-        """horizons: in steps; those that leave no step of a training window as context are left out."""
+    def __init__(self, encoded: Encoded, horizons: Sequence[int], window_length: int, context: int | None) -> None:
+        """horizons: in steps; those that leave no step of a training window as context are left out. context: most
+        steps that are seen, None for all that fit into a training window."""
         self.horizons = [horizon for horizon in sorted(set(horizons)) if horizon < window_length]
         self._encoded = encoded
-        self._context = window_length - max(self.horizons, default=0)
+        room = window_length - max(self.horizons, default=0)
+        self._context = min(room, context or room)
         steps = len(encoded.arrays["states"])
         self._made = on_disk((steps, len(self.horizons) * encoded.size), encoded.scratch)
         self._done = np.zeros(steps, dtype=bool)

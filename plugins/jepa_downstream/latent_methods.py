@@ -76,7 +76,9 @@ class LatentMethods:
 
     def with_rollout(self) -> LatentMethod:
         encoded = self._encoded(self._evaluation.learner)
-        rollouts = Rollouts(encoded, self._config.rollout_horizons, self._evaluation.window_length)
+        config = self._config
+        length = self._evaluation.window_length
+        rollouts = Rollouts(encoded, config.rollout_horizons, length, config.rollout_context)
         if not rollouts.horizons:
             raise CannotFit("no horizon of the rollout is shorter than the windows of training")
         steps = ", ".join(map(str, rollouts.horizons))

@@ -11,9 +11,8 @@ import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.findings import Findings
-from jepa_downstream.alarms import choose_threshold, event_estimates, raise_alarms
+from jepa_downstream.alarms import Events, choose_threshold, event_estimates, raise_alarms
 from jepa_downstream.baselines import BASELINES
-from jepa_downstream.config import EventTask, LabelTask
 from jepa_downstream.floors import LastValue, TrainMean
 from jepa_downstream.latent_methods import LatentMethods
 from jepa_downstream.measures import Draws, Estimates, asymmetric_score, binary, regression, subject_weights
@@ -25,6 +24,7 @@ from jepa_downstream.task_findings import describe
 from jepa_downstream.tasks import TaskRows, rows_of, subsample
 
 if TYPE_CHECKING:
+    from jepa_core.dataset import Dataset
     from jepa_downstream.config import PredictionTasksConfig
 
 log = logging.getLogger("jepa")
@@ -34,6 +34,12 @@ class PredictionTasks(Evaluator):
     """Heads on frozen latents beside floors and whatever else the recipe compares them with."""
 
     config: PredictionTasksConfig
+
+    def check(self, dataset: Dataset) -> None:
+        for task in self.config.tasks:
+            rows_of(dataset, task)
+        for channel in self.config.subgroups:
+            subgroups(dataset.store, channel)
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         config, dataset = self.config, evaluation.dataset
@@ -78,16 +84,19 @@ class PredictionTasks(Evaluator):
     ) -> Announced | None:
         """Alarms on the measured split at the threshold that all rows of tuning chose; None where there are no
         events."""
-        if not isinstance(task.config, EventTask):
+        if task.config.event is None:
             return None
         alarms, tuning = self.config.alarms, task.splits["tuning"]
-        threshold = choose_threshold(
-            tuning, task.ahead["tuning"], np.asarray(fitted.scores(tuning)), alarms.precision, alarms.silence,
-            alarms.thresholds,
-        ) if len(tuning) else None  # fmt: skip
+        threshold = None
+        if len(tuning):
+            announced = Events.of(tuning, task.ahead["tuning"])
+            threshold = choose_threshold(
+                tuning, announced, fitted.scores(tuning), alarms.precision, alarms.silence, alarms.thresholds
+            )
         if threshold is None:
             return Announced(None, None, {})
-        raised = raise_alarms(rows, task.ahead[self.config.split], score, threshold, alarms.silence)
+        events = Events.of(rows, task.ahead[self.config.split])
+        raised = raise_alarms(rows, events, score, threshold, alarms.silence)
         return Announced(threshold, raised, event_estimates(rows, raised, draws))
 
 
@@ -119,8 +128,7 @@ def _measures(task: TaskRows, rows: Rows, score: np.ndarray, draws: Draws, weigh
     given = (rows.truth, score, rows.subject, draws, weight)
     if task.task.kind == "binary":
         return binary(*given)
-    asymmetric = isinstance(task.config, LabelTask) and task.config.asymmetric_score
-    return regression(*given) | (asymmetric_score(*given) if asymmetric else {})
+    return regression(*given) | (asymmetric_score(*given) if task.config.asymmetric_score else {})
 
 
 def _of_groups(task: TaskRows, rows: Rows, score: np.ndarray, draws: Draws, groups: Subgroups) -> list[GroupResult]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from jepa_core.findings import (
     Verdict,
 )
 from jepa_core.trajectories import SPLITS
-from jepa_downstream.config import EventTask
 from jepa_downstream.measures import UNSTABLE, Estimate, Estimates, calibration
 from jepa_downstream.results import Announced, Measured, Result, Unmeasured
 from jepa_downstream.subgroups import FEWEST
@@ -58,7 +57,7 @@ def describe(
     if kinds["regression"]:
         names = VALUES + (ASYMMETRIC if any("score_sum" in _estimates(one) for one in results) else ())
         tables += _score_tables(kinds["regression"], config, names, "values", "Values")
-    if any(isinstance(task.config, EventTask) for task in tasks):
+    if any(task.config.event for task in tasks):
         tables.append(_events_table(results, config))
     if groups:
         tables.append(_subgroups_table(results))
@@ -139,7 +138,7 @@ def _events_table(results: list[Result], config: PredictionTasksConfig) -> Table
         Column("lead_median", "steps"), Column("lead_quartile_1", "steps"), Column("lead_quartile_3", "steps"),
         Column("events", digits=7), Column("caught", digits=7), Column("alarms", digits=7), Column("remark"),
     ]  # fmt: skip
-    rows = [_event_cells(one, config) for one in results if isinstance(one.task.config, EventTask)]
+    rows = [_event_cells(one, config) for one in results if one.task.config.event]
     alarms = config.alarms
     note = (
         f"Threshold: chosen on tuning to catch most events while {100 * alarms.precision:.3g} % of alarms are true. "
@@ -242,10 +241,9 @@ def _remark(one: Result) -> str:
     """Why something is null, or what must be known to read it."""
     if isinstance(one.found, Unmeasured):
         return one.found.reason
-    estimates = one.found.estimates
-    if "auroc" in estimates and estimates["auroc"].value is None:
-        return _one_class(one.rows.truth)
-    return _unstable(estimates) or ("scores are constant" if one.found.is_constant else "")
+    one_class = _one_class(one.rows.truth) if one.task.task.kind == "binary" else ""
+    constant = "scores are constant" if one.found.is_constant else ""
+    return "; ".join(part for part in (one_class, _unstable(one.found.estimates), constant) if part)
 
 
 def _one_class(truth: np.ndarray) -> str:
@@ -269,26 +267,38 @@ def _headlines(results: list[Result]) -> list[Headline]:
     if gains:
         low, high = (mean := _mean(gains)).bounds
         note = f"latents minus untrained latents, the mean of {len(gains)} tasks on the same rows"
-        found.append(Headline("AUROC gained by training", mean.value, "", low, high, _subjects(main), note=note))
+        found.append(
+            Headline("AUROC gained by training", mean.value, "", low, high, _subjects(main), note=note, better="higher")
+        )
     for one in main:
         if one.task.task.kind == "regression":
             estimate = _estimates(one).get("rmse", Estimate(None, np.full(1, np.nan)))
             low, high = estimate.bounds
-            label = f"RMSE of {one.task.task.name.replace('_', ' ')}"
-            found.append(Headline(label, estimate.value, "", low, high, _subjects([one]), note=_remark(one)))
+            label = f"RMSE of {_words(one)}"
+            note = _remark(one)
+            found.append(Headline(label, estimate.value, "", low, high, _subjects([one]), note=note, better="lower"))
     return found
 
 
 def _mean_auroc(main: list[Result]) -> Headline:
     tasks = [one for one in main if one.task.task.kind == "binary"]
-    known = [estimate for one in tasks if (estimate := _estimates(one).get("auroc")) and estimate.value is not None]
-    label = "mean AUROC of latents" if len(tasks) > 1 else f"AUROC of {tasks[0].task.task.name.replace('_', ' ')}"
+    known = [one for one in tasks if (auroc := _estimates(one).get("auroc")) and auroc.value is not None]
+    label = "mean AUROC of latents" if len(tasks) > 1 else f"AUROC of {_words(tasks[0])}"
     if not known:
         return Headline(label, None, n=_subjects(tasks), note=_remark(tasks[0]))
-    low, high = (mean := _mean(known)).bounds
-    note = f"of {len(known)} of {len(tasks)} tasks, the others have one class" if len(known) < len(tasks) else ""
-    note = note or (f"of {len(tasks)} tasks" if len(tasks) > 1 else "")
-    return Headline(label, mean.value, "", low, high, _subjects(tasks), note=note)
+    low, high = (mean := _mean([_estimates(one)["auroc"] for one in known])).bounds
+    parts = [
+        f"of {len(known)} of {len(tasks)} tasks" if len(tasks) > 1 else "",
+        _positives([int(one.rows.truth.sum()) for one in known]),
+        "too few for an interval" if low is None else "",
+    ]
+    note = "; ".join(part for part in parts if part)
+    return Headline(label, mean.value, "", low, high, _subjects(tasks), note=note, better="higher")
+
+
+def _positives(counts: list[int]) -> str:
+    least, most = min(counts), max(counts)
+    return f"{least:,} to {most:,} positive rows each" if least < most else f"{most:,} positive rows"
 
 
 def _gains(results: list[Result]) -> list[Estimate]:
@@ -316,24 +326,29 @@ def _verdicts(results: list[Result], config: PredictionTasksConfig) -> list[Verd
         text = f"The {split} rows belong to {subjects} subjects: too few to rank methods."
         verdicts.append(Verdict("warning", text))
     main = [one for one in results if one.method == MAIN]
-    constant = [one.task.task.name for one in main if isinstance(one.found, Measured) and one.found.is_constant]
+    constant = [_words(one) for one in main if isinstance(one.found, Measured) and one.found.is_constant]
     if constant:
         verdicts.append(Verdict("bad", f"Heads on the latents give one constant score for {', '.join(constant)}."))
-    undefined = [one.task.task.name for one in main if _remark(one).startswith(("all ", "the "))]
+    undefined = [_words(one) for one in main if _remark(one).startswith(("all ", "the "))]
     if undefined:
         text = f"Not measured, for want of rows of both classes: {', '.join(undefined)}."
         verdicts.append(Verdict("warning", text))
     return verdicts + _verdict_on_training(_gains(results))
 
 
+def _words(one: Result) -> str:
+    return one.task.task.name.replace("_", " ")
+
+
 def _verdict_on_training(gains: list[Estimate]) -> list[Verdict]:
-    bounds = [gain.bounds for gain in gains]
+    """On how many tasks the interval of the gain lies on one side of 0, of those that have an interval."""
+    bounds = [gain.bounds for gain in gains if gain.bounds[0] is not None]
+    if not bounds:
+        return []
     better = sum(low is not None and low > 0 for low, _ in bounds)
     worse = sum(high is not None and high < 0 for _, high in bounds)
-    if not gains:
-        return []
-    level = "good" if better > worse else "warning"
-    text = f"Latents beat those of the untrained encoder on {better} of {len(gains)} tasks, and lose on {worse}"
+    text = f"Latents beat those of the untrained encoder on {better} of {len(bounds)} tasks and lose on {worse}"
+    level: Literal["good", "warning"] = "good" if better > worse else "warning"
     return [Verdict(level, f"{text} (AUROC, 95 % interval of the difference on one side of 0).")]
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from jepa_core.errors import DataError
 from jepa_core.trajectories import SPLITS
-from jepa_downstream.config import EventTask, LabelTask, OutcomeTask
 from jepa_downstream.events import eep_label, steps_to_event
 from jepa_downstream.rows import Rows, Task
 
@@ -40,41 +39,45 @@ def rows_of(dataset: Dataset, config: TaskConfig) -> TaskRows:
 
     Raises DataError if the store has no such outcome or label, or if a binary one is neither 1 nor 0 somewhere.
     """
-    if isinstance(config, OutcomeTask):
+    if config.outcome is not None:
         return _of_outcome(dataset, config)
-    return _of_event(dataset, config) if isinstance(config, EventTask) else _of_label(dataset, config)
+    if config.event is not None:
+        return _of_event(dataset, config)
+    return _of_label(dataset, config)
 
 
-def _of_outcome(dataset: Dataset, config: OutcomeTask) -> TaskRows:
-    store = dataset.store
-    truth = store.outcome(config.outcome).astype(np.float64)
+def _of_outcome(dataset: Dataset, config: TaskConfig) -> TaskRows:
+    assert config.outcome is not None and config.after is not None
+    store, outcome, after = dataset.store, config.outcome, config.after
+    truth = store.outcome(outcome).astype(np.float64)
     reasons = [
-        (store.steps < config.after, f"shorter than {config.after} steps"),
-        (_on_within(store, config), f"{config.not_yet} is on within the steps that are seen"),
+        (store.steps < after, f"shorter than {after} steps"),
+        (_on_within(store, config.not_yet, after), f"{config.not_yet} is on within the steps that are seen"),
         (np.isnan(truth), "outcome not defined"),
     ]
     kept, left_out = _attrition(reasons, store.split)
-    task = Task(config.label_of_task, config.kind)
+    task = Task(config.title, config.truth)
     _check(task, truth[kept])
-    step = np.full(len(truth), config.after - 1)
+    step = np.full(len(truth), after - 1)
     return TaskRows(task, config, _by_split(dataset, kept, np.arange(len(truth)), step, truth), left_out)
 
 
-def _on_within(store: Store, config: OutcomeTask) -> np.ndarray:
+def _on_within(store: Store, event: str | None, after: int) -> np.ndarray:
     """(N,) whether the event that must not be on yet is on within the steps that are seen."""
-    if config.not_yet is None:
+    if event is None:
         return np.zeros(len(store.steps), dtype=bool)
     trajectory, step = _places(store)
-    on = (store.label(f"event_{config.not_yet}") == 1) & (step < config.after)
+    on = (store.label(f"event_{event}") == 1) & (step < after)
     return np.bincount(trajectory[on], minlength=len(store.steps)) > 0
 
 
-def _of_event(dataset: Dataset, config: EventTask) -> TaskRows:
-    store, name = dataset.store, f"event_{config.event}"
+def _of_event(dataset: Dataset, config: TaskConfig) -> TaskRows:
+    assert config.event is not None and config.horizon is not None
+    store, name, horizon = dataset.store, f"event_{config.event}", config.horizon
     series = store.label(name)
     offsets = np.append(store.first_step, len(series))
-    label = series if config.ready else eep_label(series, config.horizon, config.switches_only, offsets)
-    task = Task(config.label_of_task, "binary", config.horizon, None if config.ready else name)
+    label = series if config.ready else eep_label(series, horizon, config.switches_only, offsets)
+    task = Task(config.title, "binary", horizon, None if config.ready else name)
     reason = "not to be judged (the event is on, or nobody can tell)"
     found = _of_steps(dataset, config, task, label, [(np.isnan(label), reason)])
     ahead = steps_to_event(series, label, config.ready, offsets)
@@ -82,7 +85,8 @@ def _of_event(dataset: Dataset, config: EventTask) -> TaskRows:
     return TaskRows(task, config, found.splits, found.left_out, at)
 
 
-def _of_label(dataset: Dataset, config: LabelTask) -> TaskRows:
+def _of_label(dataset: Dataset, config: TaskConfig) -> TaskRows:
+    assert config.label is not None
     label = dataset.store.label(config.label)
     trajectory, step = _places(dataset.store)
     known = ~np.isnan(label)
@@ -94,7 +98,7 @@ def _of_label(dataset: Dataset, config: LabelTask) -> TaskRows:
     elif config.rows == "stride":
         wanted = (step + 1) % config.stride == 0
     reasons = [(~known, "label not measured"), (~wanted, f"not asked for (rows: {config.rows})")]
-    return _of_steps(dataset, config, Task(config.label_of_task, config.kind), label, reasons)
+    return _of_steps(dataset, config, Task(config.title, config.truth), label, reasons)
 
 
 def _of_steps(

@@ -33,7 +33,7 @@ def jepa_components() -> Iterator[Component]:
         "latent_displacement",
         config=LatentDisplacementConfig,
         implementation="jepa_latent_eval.displacement:LatentDisplacement",
-        example={"events": ["displaced"], "outcomes": ["pushed"], "horizons": [2, 4], "bootstrap": 200},
+        example={"events": ["event_far"], "outcomes": ["pushed"], "horizons": [2, 4], "bootstrap": 200},
     )
     yield Component(
         "evaluator",

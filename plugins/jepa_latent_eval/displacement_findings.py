@@ -24,7 +24,7 @@ NOTE = (
     "Euclidean distance between the latents at baseline and h steps on, in units of the scatter of all rows at their "
     "baselines (root mean square distance from their mean). ratio: case over control, with a 95 % interval over "
     "redrawn subjects. shuffled: 95 % range of the ratio with the case drawn anew within each set; p: share of those "
-    "at least as large, plus one."
+    "at least as large, plus one. There is no interval where redrawn subjects may hold no case."
 )
 
 
@@ -81,8 +81,10 @@ def _range(found: Displacement) -> list[Cell]:
 
 def _headline(one: Comparison) -> Headline:
     value, low, high = _interval(one.encoders["trained"])
-    note = f"{one.event}, {one.horizon} steps to the onset, {_cases(one)} cases; 1 is no farther than stable"
-    return Headline("displacement ratio", value, "", low, high, len(np.unique(one.matched.subjects)), note=note)
+    label = f"displacement ratio, {one.event}"
+    note = f"{one.horizon} steps to the onset, {_cases(one)} cases; 1 is no farther than stable"
+    subjects = len(np.unique(one.matched.subjects))
+    return Headline(label, value, "", low, high, subjects, note=note, better="higher")
 
 
 def _verdicts(one: Comparison) -> list[Verdict]:

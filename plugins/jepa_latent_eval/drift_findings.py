@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -56,20 +56,27 @@ def _headline_context(measured: list[Measured], wanted: int) -> Measured | None:
 
 def _headlines(at: Measured) -> list[Headline]:
     curves, where = at.trained, f"context {at.context}, h = {at.horizon}"
-    better = f"{where}; below 1 is better"
+    skill, below = f"context {at.context}; of {at.horizon} steps", f"{where}; below 1 is better"
     drift = drift_name(at.context)
     over_persistence, over_mean = (over_name(control, at.context) for control in (PERSISTENCE, MEAN))
 
-    def headline(label: str, unit: str, estimate: Estimate, note: str, metric: str = "") -> Headline:
+    def headline(
+        label: str,
+        unit: str,
+        estimate: Estimate,
+        note: str,
+        metric: str = "",
+        better: Literal["lower", "higher"] = "lower",
+    ) -> Headline:
         value, low, high = _last(estimate)
         samples = key(metric, at.horizon) if metric else ""
-        return Headline(label, value, unit, low, high, at.subjects, note=note, metric=samples)
+        return Headline(label, value, unit, low, high, at.subjects, note=note, metric=samples, better=better)
 
     return [
-        headline("skill horizon", "steps", curves.skill_horizon(), f"context {at.context}; of {at.horizon} steps"),
+        headline("skill horizon", "steps", curves.skill_horizon(), skill, better="higher"),
         headline("rollout drift", "%", curves.drift(ROLLOUT), f"{where}; growth of l1 since h = 1", drift),
-        headline("l1 relative to persistence", "", curves.over(PERSISTENCE), better, over_persistence),
-        headline("l1 relative to the mean latent", "", curves.over(MEAN), better, over_mean),
+        headline("l1 relative to persistence", "", curves.over(PERSISTENCE), below, over_persistence),
+        headline("l1 relative to the mean latent", "", curves.over(MEAN), below, over_mean),
     ]
 
 

@@ -85,8 +85,8 @@ def _median(scores: Scores, name: str, place: int) -> tuple[float | None, float 
 
 def _headline(scores: Scores, name: str, place: int, at: int, subjects: int, labels: int) -> Headline:
     value, low, high, count = _median(scores, name, place)
-    note = f"{name}, h = {at}, median of {count} of {labels} labels; below 1 beats the last value"
-    return Headline("decoded forecast, MASE", value, "", low, high, subjects, note=note)
+    note = f"h = {at}, median of {count} of {labels} labels; below 1 beats the last value"
+    return Headline(f"MASE, {name}", value, "", low, high, subjects, note=note, better="lower")
 
 
 def _verdict(scores: Scores, name: str, place: int, at: int) -> Verdict:

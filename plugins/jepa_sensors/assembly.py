@@ -156,38 +156,35 @@ class Assembly:
 
     def _events(self, samples: _Samples, role: Role, owners: int) -> Events:
         """An event for each value that a sample holds, in the order of time. Its time counts samples."""
-        chosen = [
-            (one, values) for one, values in zip(samples.columns, samples.values, strict=True) if one.role == role
-        ]
-        if not chosen:
-            return _no_events(owners)
-        grid = np.stack([values for _, values in chosen], axis=1)
-        at, column = np.nonzero(~np.isnan(grid))
-        channel, value = self._channels([one for one, _ in chosen], column, grid[at, column])
-        counts = np.bincount(samples.step[at], minlength=owners)
-        return Events(
-            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), channel=channel, value=value,
-            text=np.full(len(at), -1, dtype=np.int32), time=samples.slot[at].astype(np.float32),
-        )  # fmt: skip
+        chosen = [place for place, one in enumerate(samples.columns) if one.role == role]
+        columns, values = [samples.columns[place] for place in chosen], [samples.values[place] for place in chosen]
+        return self._told(columns, values, samples.step, samples.slot.astype(np.float32), owners)
 
     def _statics(self, rows: Rows) -> Events:
         """The first value of every static column in each trajectory."""
         owners = len(rows.cuts)
-        named = enumerate(self._staged.columns)
-        chosen = [(one, rows.values[number]) for number, one in named if one.role == "static"]
-        if not chosen:
-            return _no_events(owners)
-        grid = np.full((owners, len(chosen)), np.nan, dtype=np.float32)
-        for place, (_, values) in enumerate(chosen):
+        columns, found = [], []
+        for column, values in zip(self._staged.columns, rows.values, strict=True):
+            if column.role != "static":
+                continue
             known = np.flatnonzero(~np.isnan(values))
             owner, first = np.unique(rows.owner[known], return_index=True)
-            grid[owner, place] = values[known[first]]
+            columns.append(column)
+            found.append(np.full(owners, np.nan, dtype=np.float32))
+            found[-1][owner] = values[known[first]]
+        return self._told(columns, found, np.arange(owners), np.full(owners, np.nan, dtype=np.float32), owners)
+
+    def _told(
+        self, columns: list[Column], values: list[np.ndarray], owner: np.ndarray, time: np.ndarray, owners: int
+    ) -> Events:
+        """An event for each value of some columns. owner, time: of every row of the values, in ascending order."""
+        grid = np.stack(values, axis=1) if values else np.zeros((len(owner), 0), dtype=np.float32)
         at, column = np.nonzero(~np.isnan(grid))
-        channel, value = self._channels([one for one, _ in chosen], column, grid[at, column])
-        counts = np.bincount(at, minlength=owners)
+        channel, value = self._channels(columns, column, grid[at, column])
+        counts = np.bincount(owner[at], minlength=owners)
         return Events(
             offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), channel=channel, value=value,
-            text=np.full(len(at), -1, dtype=np.int32), time=np.full(len(at), np.nan, dtype=np.float32),
+            text=np.full(len(at), -1, dtype=np.int32), time=time[at],
         )  # fmt: skip
 
     def _channels(
@@ -195,7 +192,7 @@ class Assembly:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Channel and value of each event: a category is the channel of its own that has the value 1."""
         first = np.array([self._first_channel[one.name] for one in columns], dtype=np.int32)[column]
-        words = np.array([bool(one.categories) for one in columns])[column]
+        words = np.array([bool(one.categories) for one in columns], dtype=bool)[column]
         code = np.where(words, value, 0).astype(np.int32)
         return first + code, np.where(words, 1, value).astype(np.float32)
 
@@ -246,8 +243,3 @@ def _last_of(values: np.ndarray, first: np.ndarray) -> np.ndarray:
     """The last known value from each place in `first` to the next, NaN where none is known."""
     place = np.maximum.reduceat(np.where(np.isnan(values), -1, np.arange(len(values))), first)
     return np.where(place >= 0, values[place], np.nan).astype(np.float32)
-
-
-def _no_events(owners: int) -> Events:
-    none = np.zeros(0, dtype=np.float32)
-    return Events(np.zeros(owners + 1, dtype=np.int64), none.astype(np.int32), none, none.astype(np.int32), none)

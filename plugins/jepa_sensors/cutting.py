@@ -74,7 +74,7 @@ def cut(staged: Staged, config: TableConfig, database: Database) -> Cuts:
         )
     start = np.cumsum(count) - count
     if not config.id:
-        return _pieces(staged, config, int(count.sum()), low.min(), int(slots[0]), len(key), width)
+        return _pieces(staged, config, int(count[0]), low[0], int(slots[0]), width)
     return Cuts(
         key=key, start=start, stop=start + count, origin=low, slots=slots, steps=-(-slots // config.step.samples),
         subject=staged.subject[key], split=_split(staged.group[key], staged.subject[key], config), width=width,
@@ -97,15 +97,9 @@ def _split(group: np.ndarray, subject: np.ndarray, config: TableConfig) -> np.nd
     return split
 
 
-def _pieces(
-    staged: Staged, config: TableConfig, rows: int, origin: float, slots: int, keys: int, width: float | None
-) -> Cuts:
+def _pieces(staged: Staged, config: TableConfig, rows: int, origin: float, slots: int, width: float | None) -> Cuts:
     """Equal pieces of one series in order of time, those of a split together, with a gap between two splits. The steps
     that are left over are the earliest."""
-    if keys > 1:
-        raise DataError(
-            "source.split: without an `id` all files are one series, so a split cannot have files of its own"
-        )
     samples, given = config.step.samples, config.split
     counts = np.maximum(1, np.round(np.array(given.fractions) * given.pieces).astype(int))
     counts[0] = given.pieces - counts[1:].sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import logging
@@ -84,15 +85,13 @@ class TableSource(Source):
         for number, column in enumerate(staged.columns):
             count, low, high = found[3 * number : 3 * number + 3]
             if count == 0:
-                near = " (no row of the long table names it)" if self.config.layout == "long" else ""
-                raise DataError(
-                    f"{', '.join(self.config.files)}: the column {column.name} has no value in any row{near}; leave it "
-                    "out"
-                )
+                near = difflib.get_close_matches(column.name, staged.skipped, n=1, cutoff=0.5)
+                hint = f"did you mean '{near[0]}'?" if near else "leave it out"
+                raise DataError(f"{', '.join(self.config.files)}: {column.name} has no value in any row; {hint}")
             if low == high:
                 log.warning("the column %s never changes; it tells an encoder nothing", column.name)
         if staged.skipped:
-            log.info("%s readings of channels that source.states does not name were left out", f"{staged.skipped:,}")
+            log.info("%d channels that the recipe does not name were left out", len(staged.skipped))
 
     def _refuse_missing(self) -> None:
         missing = self.config.missing()

@@ -80,8 +80,8 @@ class Staged:
 
     path: parquet with the columns key (number of the trajectory), time, row and v0, v1, ..., null where there is no
     value. columns: what these are. clock: what `time` is; None where rows stand in order. group: (N,) index into GROUPS
-    of each key. subject: (N,) int64. names: what the keys' ids are. files: where a row stands. skipped: readings of
-    channels that the recipe does not name.
+    of each key. subject: (N,) int64. names: what the keys' ids are. files: where a row stands. skipped: channels of a
+    long table that the recipe does not name.
     """
 
     path: Path
@@ -91,7 +91,7 @@ class Staged:
     subject: np.ndarray
     names: list[str]
     files: Files
-    skipped: int
+    skipped: list[str]
 
     def number(self, name: str) -> int:
         """Number of a column."""
@@ -116,7 +116,7 @@ class Staging:
         self._subject: list[str] = []
         self._last: tuple[int, float] = (-1, 0)
         self._ordered = True
-        self._skipped = 0
+        self._skipped: set[str] = set()
 
     def run(self, database: Database) -> Staged:
         """Stage every row. Raises DataError naming file and line of the first that cannot be."""
@@ -133,7 +133,7 @@ class Staging:
         back = np.argsort(rank)
         group = np.array(self._group, dtype=np.int64)[back]
         subject = self._subjects(group, [self._subject[old] for old in back.tolist()])
-        return Staged(raw, self.columns, self._clock, group, subject, names, self.files, self._skipped)
+        return Staged(raw, self.columns, self._clock, group, subject, names, self.files, sorted(self._skipped))
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -175,10 +175,8 @@ class Staging:
         table = {"key": pa.array(key), "time": pa.array(time), "row": pa.array(row)}
         if config.layout == "long":
             channel, value = self._readings(block)
-            kept = channel >= 0
-            self._skipped += int((~kept).sum())
             table |= {"channel": pa.array(channel), "value": _nullable(value)}
-            return pa.table(table).filter(pa.array(kept))
+            return pa.table(table).filter(pa.array(channel >= 0))
         return pa.table(table | {f"v{number}": _nullable(one) for number, one in enumerate(self._values(block))})
 
     def _values(self, block: Block) -> Iterator[np.ndarray]:
@@ -192,28 +190,27 @@ class Staging:
         """Number of the channel (-1 for one that the recipe does not name) and value of every row of a long table."""
         config = self._config
         named = cells.names(block, (config.channel,), 0)
+        found = named.dictionary.to_pylist()
         known = {column.name: number for number, column in enumerate(self.columns)}
-        channel = np.array([known.get(name, -1) for name in named.dictionary.to_pylist()], dtype=np.int32)[
-            named.indices.to_numpy()
-        ]
+        self._skipped |= set(found) - known.keys()
+        channel = np.array([known.get(name, -1) for name in found], dtype=np.int32)[named.indices.to_numpy()]
         value = np.full(len(channel), np.nan, dtype=np.float32)
         words = np.array([bool(column.categories) for column in self.columns] + [False])
         parts = {number: (channel == number) for number in np.flatnonzero(words[:-1]).tolist()}
         parts[-1] = (channel >= 0) & ~words[channel]
         for number, mask in parts.items():
             own = Block(block.file, block.rows[mask], block.table.filter(pa.array(mask)))
-            column = self.columns[number]
-            value[mask] = (
-                cells.numbers(own, config.value) if number < 0 else _coded(own, config.value, column)
-            )  # fmt: skip
+            if number < 0:
+                value[mask] = cells.numbers(own, config.value)
+            else:
+                value[mask] = _coded(own, config.value, self.columns[number])
         return channel, value
 
     def _key(self, block: Block, group: int, file: int) -> np.ndarray:
         """Number of the trajectory of every row, in the order in which they turn up."""
         config = self._config
         if not config.id:
-            self._take(f"{group}", group, "")
-            return np.zeros(len(block.rows), dtype=np.int32)
+            return np.full(len(block.rows), self._take("", group, ""), dtype=np.int32)
         named = cells.names(block, (*config.id, *([config.subject] if config.subject else [])), file)
         numbers = np.empty(len(named.dictionary), dtype=np.int32)
         for at, name in enumerate(named.dictionary.to_pylist()):

@@ -1,4 +1,4 @@
-"""Qwen3 as an encoder of texts: pretrained weights from a local folder, adapted by LoRA, or a small random model."""
+"""Language models as encoders of texts: Qwen3, pretrained or small and random, and any other pretrained backbone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from jepa_core.plugin import Component, hookimpl
 from jepa_text.config import Qwen3Config
+from jepa_text.text_config import TextBackboneConfig
 
 
 @hookimpl
@@ -18,3 +19,4 @@ def jepa_components() -> Iterator[Component]:
         implementation="jepa_text.encoder:Qwen3Encoder",
         example={"weights": "random", "random": tiny},
     )
+    yield Component("encoder", "text_backbone", TextBackboneConfig, "jepa_text.text_backbone:TextBackbone")

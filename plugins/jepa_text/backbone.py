@@ -1,26 +1,31 @@
-"""Makes a Qwen3 backbone, without the language-model head: random, or from a folder, with adapters."""
+"""Makes a Qwen3 backbone, without the language-model head, and the adapters of any backbone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 from transformers import AttentionInterface, Qwen3Model
 from transformers import Qwen3Config as BackboneConfig
+from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 
 from jepa_core.errors import DataError, UnsafeArtefactError
+from jepa_core.files import write_atomically
 from jepa_text import attention
 from jepa_text.architecture import Architecture
 from jepa_text.config import LoraConfig
 from jepa_text.folder import ARCHITECTURE_KEYS, CONFIG, COPY_AGAIN, read_config, shard_paths
+from jepa_text.text_config import BackboneLoraConfig
 
 HEAD = "lm_head.weight"
+ADAPTER = "default"
 
 
 def random_backbone(architecture: Architecture) -> nn.Module:
@@ -35,9 +40,9 @@ def load_backbone(folder: Path, dtype: torch.dtype) -> nn.Module:
     Raises DataError if files or weights are missing, UnsafeArtefactError if the folder is refused.
     """
     for path in shard_paths(folder):
-        _check_shard(path)
+        check_shard(path)
     config = _with_packed_attention(_parse_config(folder))
-    with _quiet():
+    with quiet():
         backbone, report = Qwen3Model.from_pretrained(
             folder,
             config=config,
@@ -48,7 +53,7 @@ def load_backbone(folder: Path, dtype: torch.dtype) -> nn.Module:
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
-    _check_loaded(folder, report)
+    check_loaded(folder, report, lambda name: name == HEAD)
     return backbone.requires_grad_(False)
 
 
@@ -66,8 +71,8 @@ def load_head(folder: Path, dtype: torch.dtype) -> Tensor | None:
     raise DataError(f"{folder}: {HEAD} is in none of the weights, and the model is no tied one; {COPY_AGAIN}")
 
 
-def adapt(backbone: nn.Module, lora: LoraConfig | None) -> nn.Module:
-    """The backbone with one fp32 adapter on the named linear maps; without `lora`, the backbone as it is."""
+def adapt(backbone: nn.Module, lora: LoraConfig | BackboneLoraConfig | None, modules: Iterable[str]) -> nn.Module:
+    """The backbone with one fp32 adapter on the linear maps of these names; without `lora`, the backbone as it is."""
     if lora is None:
         return backbone
     # peft takes seconds to import, and a random model has no use for it.
@@ -78,14 +83,27 @@ def adapt(backbone: nn.Module, lora: LoraConfig | None) -> nn.Module:
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=list(lora.modules),
+        target_modules=list(modules),
         bias="none",
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in backbone.modules()),
     )
     adapted = inject_adapter_in_model(adapter, backbone)
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
+    adapted.peft_config = {ADAPTER: adapter}
     return adapted
+
+
+def export_adapter(backbone: nn.Module, folder: Path) -> None:
+    """Write the adapter of an adapted backbone into a folder, so that `PeftModel.from_pretrained` reads it."""
+    from peft import get_peft_model_state_dict
+
+    folder.mkdir(parents=True, exist_ok=True)
+    state = get_peft_model_state_dict(backbone, adapter_name=ADAPTER)
+    tensors = {f"base_model.model.{name}": value.cpu().contiguous() for name, value in state.items()}
+    write_atomically(folder / "adapter_model.safetensors", save(tensors, {"format": "pt"}))
+    backbone.peft_config[ADAPTER].save_pretrained(folder)
 
 
 def _parse_config(folder: Path) -> BackboneConfig:
@@ -102,7 +120,8 @@ def _with_packed_attention(config: BackboneConfig) -> BackboneConfig:
     return config
 
 
-def _check_shard(path: Path) -> None:
+def check_shard(path: Path) -> None:
+    """Raises UnsafeArtefactError if a file is no whole safetensors file."""
     try:
         with safe_open(path, framework="pt"):
             pass
@@ -112,10 +131,15 @@ def _check_shard(path: Path) -> None:
         ) from None
 
 
-def _check_loaded(folder: Path, report: dict[str, Any]) -> None:
-    """The library only logs weights that are missing and then draws them at random."""
-    missing, mismatched = len(report["missing_keys"]), len(report["mismatched_keys"])
-    unexpected = len(set(report["unexpected_keys"]) - {HEAD})
+def check_loaded(folder: Path, report: dict[str, Any], left_out: Callable[[str], bool]) -> None:
+    """Raises DataError if weights are missing, of another shape or unknown, those left out aside.
+
+    The library only logs weights that are missing and then draws them at random.
+    """
+    missing, unexpected = (
+        sum(not left_out(name) for name in report[key]) for key in ("missing_keys", "unexpected_keys")
+    )
+    mismatched = len(report["mismatched_keys"])
     if missing or mismatched or unexpected:
         raise DataError(
             f"{folder}: the weights do not fit config.json ({missing} missing, {mismatched} of another shape, "
@@ -124,7 +148,7 @@ def _check_loaded(folder: Path, report: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the library's report that the language-model head was left out, and without its bar."""
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

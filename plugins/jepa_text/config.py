@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from jepa_core.config import Config, EncoderConfig, ModelSize
+from jepa_core.config import Config, EncoderConfig, LatentNorm, ModelSize
 from jepa_text.architecture import PUBLISHED, Architecture
 from jepa_text.folder import missing_files, read_architecture
 
@@ -77,11 +77,7 @@ class Qwen3Config(EncoderConfig):
     gradient_checkpointing: bool = Field(
         False, description="compute every pass twice instead of keeping its activations: the memory of one pass"
     )
-    latent_norm: Literal["layer", "none"] = Field(
-        "layer",
-        description="`layer` puts a LayerNorm without parameters on the latent: a distance in latent units then means "
-        "the same for every model and phase, and shrinking lowers no loss; `none` keeps the backbone's output",
-    )
+    latent_norm: LatentNorm = "layer"
 
     @property
     def folder(self) -> Path | None:
@@ -105,7 +101,10 @@ class Qwen3Config(EncoderConfig):
         return self.architecture.hidden_size
 
     def missing(self) -> list[str]:
-        return [] if self.folder is None else missing_files(self.folder)
+        if self.folder is None:
+            return []
+        absent = missing_files(self.folder)
+        return absent if self.folder.is_dir() else [f"{one}, or set weights: random" for one in absent]
 
     def size(self, shape: None = None) -> ModelSize:
         architecture = self.architecture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,8 +14,9 @@ from torch.utils.checkpoint import checkpoint
 
 from jepa_core.contracts import LanguageEncoder
 from jepa_core.errors import DataError, RunError
+from jepa_core.latent_norm import normalise_latents
 from jepa_text.attention import groups_of
-from jepa_text.backbone import adapt, load_backbone, load_head, random_backbone
+from jepa_text.backbone import adapt, export_adapter, load_backbone, load_head, random_backbone
 from jepa_text.config import Qwen3Config
 from jepa_text.tokenizer import TokenIds, fit_tokenizer, parse_tokenizer, plain_tokenizer, read_tokenizer
 
@@ -92,6 +94,11 @@ class Qwen3Encoder(LanguageEncoder):
         predicted = sum(len(text) - 1 for text in texts)
         return torch.stack(losses).sum() / predicted if losses else torch.zeros((), device=self._device)
 
+    def export(self, folder: Path) -> None:
+        """Write the adapter as peft reads it; a random model has none."""
+        if self.config.folder is not None and self.config.lora is not None:
+            export_adapter(self.backbone, folder)
+
     def _token_ids(self, items: Sequence[str]) -> list[list[int]]:
         if self.tokens is None:
             raise RunError("the encoder 'qwen3' has no tokenizer yet; call fit or load_fitted before encoding")
@@ -109,10 +116,7 @@ class Qwen3Encoder(LanguageEncoder):
     def _encode_pass(self, texts: list[list[int]]) -> Tensor:
         """Latents of the texts of one pass: (texts, D) float32."""
         ends = torch.tensor([len(text) for text in texts]).cumsum(0)
-        latents = self._hidden(texts)[(ends - 1).to(self._device)].float()
-        if self.config.latent_norm == "layer":
-            return F.layer_norm(latents, (self.latent_dim,))
-        return latents
+        return normalise_latents(self._hidden(texts)[(ends - 1).to(self._device)], self.config.latent_norm)
 
     def _surprise_pass(self, texts: list[list[int]]) -> Tensor:
         """Cross-entropy of the texts of one pass, summed over the tokens that are predicted."""
@@ -158,7 +162,7 @@ class Qwen3Encoder(LanguageEncoder):
         folder = self.config.folder
         backbone = load_backbone(folder, self._dtype)
         self._take(read_tokenizer(folder))
-        return adapt(backbone, self.config.lora)
+        return adapt(backbone, self.config.lora, self.config.lora.modules if self.config.lora else ())
 
 
 def _following(texts: list[list[int]]) -> Tensor:

@@ -1,4 +1,4 @@
-"""A local folder of Qwen3 weights: what must lie in it, and what is refused. Imports no torch.
+"""A local folder of weights: what must lie in it, and what is refused. Imports no torch.
 
 Nothing in such a folder may execute. Only `config.json`, `tokenizer.json` and safetensors files are read; a config
 that names code (`auto_map`) or sets private attributes of the library (as in CVE-2026-4372) is refused, not cleaned.
@@ -21,8 +21,10 @@ PICKLED_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 COPY_AGAIN = "copy the file from the model's repository again"
 
-# Written by older releases of transformers itself, and inert.
-HARMLESS_PRIVATE_KEYS = frozenset({"_name_or_path", "_attn_implementation_autoset", "_commit_hash"})
+# Written by transformers itself (the last one when it reads GGUF), and inert.
+HARMLESS_PRIVATE_KEYS = frozenset(
+    {"_name_or_path", "_attn_implementation_autoset", "_commit_hash", "_model_name_or_path"}
+)
 
 ARCHITECTURE_KEYS = {
     "hidden_size": "hidden_size",
@@ -42,31 +44,42 @@ def missing_files(folder: Path) -> list[str]:
     """
     if not folder.is_dir():
         return [
-            f"the folder {folder} of Qwen3 weights does not exist: put config.json, tokenizer.json and the safetensors "
-            f"files of a model there (`hf download Qwen/Qwen3-8B --local-dir {folder}`), or set weights: random"
+            f"the folder {folder} of weights does not exist: put config.json, tokenizer.json and the safetensors files "
+            f"of a model there (such as `hf download Qwen/Qwen3-8B --local-dir {folder}`)"
         ]
     wanted = [CONFIG, TOKENIZER, *_shard_names(folder)]
     absent = [folder / name for name in wanted if not (folder / name).is_file()]
     return [f"{path} does not exist: copy it from the model's repository into that folder" for path in absent]
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The folder's config.json, checked.
+def read_plain_config(folder: Path) -> dict[str, Any]:
+    """The folder's config.json.
 
-    Raises DataError if it is missing, unreadable or not a plain Qwen3, UnsafeArtefactError if it could make a loader
-    run code.
+    Raises DataError if it is missing, unreadable or quantized, UnsafeArtefactError if it could make a loader run code.
     """
     path = folder / CONFIG
-    config = _read_json(path)
+    config = read_json(path)
     _refuse_code(config, path)
-    if config.get("model_type") != "qwen3":
-        raise DataError(f"{path}: model_type is not 'qwen3'; give a folder of dense Qwen3 weights")
     if "quantization_config" in config:
         raise DataError(f"{path}: quantized weights are not supported; give the bf16 weights of the model")
-    if config.get("use_sliding_window"):
-        raise DataError(f"{path}: use_sliding_window is not supported; every layer must attend to the whole text")
     if (folder / "adapter_config.json").exists():
         raise DataError(f"{folder} holds adapter_config.json; merge the adapter into the weights, or remove it")
+    return config
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's config.json, which must be that of a plain Qwen3.
+
+    Raises DataError and UnsafeArtefactError as `read_plain_config` does, and DataError for another architecture.
+    """
+    path = folder / CONFIG
+    config = read_plain_config(folder)
+    if config.get("model_type") != "qwen3":
+        raise DataError(
+            f"{path}: model_type is not 'qwen3'; give a folder of dense Qwen3 weights, or use text_backbone"
+        )
+    if config.get("use_sliding_window"):
+        raise DataError(f"{path}: use_sliding_window is not supported; every layer must attend to the whole text")
     return config
 
 
@@ -87,7 +100,7 @@ def _shard_names(folder: Path) -> list[str]:
     if not (folder / INDEX).is_file():
         _refuse_pickles(folder)
         return [WEIGHTS]
-    shards = _read_json(folder / INDEX).get("weight_map")
+    shards = read_json(folder / INDEX).get("weight_map")
     if not isinstance(shards, dict) or not shards:
         raise DataError(f"{folder / INDEX}: no weight_map; {COPY_AGAIN}")
     names = sorted({str(name) for name in shards.values()})
@@ -127,7 +140,8 @@ def _refuse_code(value: Any, path: Path) -> None:
             _refuse_code(inner, path)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises DataError if there is none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -222,3 +222,23 @@ def test_hours_of_charted_numbers_are_encoded(name: str) -> None:
     shape = MimicIVConfig().item_shape()
     assert shape.channels > 100
     assert make(name, shape)(make_items(shape, share=0.2)).isfinite().all()
+
+
+@every_encoder
+@every_shape
+def test_the_estimate_of_training_memory_is_near_what_autograd_keeps(name: str, shape: ItemShape) -> None:
+    encoder, items = make(name, shape), make_items(shape, items=64, share=2.0)
+    items.observed[0] = True
+    kept: dict[int, int] = {}
+    alive = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        alive.append(tensor)
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        encoder(items)
+    weights = {parameter.untyped_storage().data_ptr() for parameter in encoder.parameters()}
+    measured = sum(size for place, size in kept.items() if place not in weights)
+    assert 0.7 < SMALL[name].activation_bytes(64, True, shape) / measured < 1.4

@@ -96,7 +96,9 @@ def test_a_summary_counts_what_is_in_the_store(
 ) -> None:
     summary = prepare("toy.yaml", "source.trajectories=30")
     assert (summary["trajectories"], summary["subjects"]) == (30, 15)
-    assert summary["events"] == {"static": 30, "state": summary["steps"], "action": summary["steps"]}
+    events = summary["events"]
+    assert (events["static"], events["action"]) == (30, summary["steps"])
+    assert summary["steps"] < events["state"] < 2 * summary["steps"], "a position in every step, a second event in some"
     assert sum(split["steps"] for split in summary["splits"]) == summary["steps"]
 
 

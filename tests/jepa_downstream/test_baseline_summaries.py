@@ -122,5 +122,10 @@ def test_a_slipped_decimal_point_does_not_set_the_scale():
     assert columns.standardised(values, 5.0)[0] == 5.0
 
 
+def test_two_readings_have_moments_too():
+    columns = Columns.of(np.array([[3.0], [NAN], [5.0]]))
+    assert columns.mean.tolist() == [4.0] and columns.deviation.tolist() == [1.0]
+
+
 def test_channels_that_are_never_observed_are_left_out():
     assert Columns.of(np.array([[NAN, 1.0], [NAN, NAN]])).chosen.tolist() == [1]

@@ -102,7 +102,7 @@ def test_a_split_of_one_class_gives_null_and_the_reason(made, telling):
     one = row(found, "scores")
     assert one["auroc"] is None and one["auroc_low"] is None and one["remark"] == "all 40 rows are negative"
     assert one["brier"] is not None and found.headlines[0].value is None
-    assert any("want of rows of both classes: bad_after_8" in verdict.text for verdict in found.verdicts)
+    assert any("want of rows of both classes: bad after 8" in verdict.text for verdict in found.verdicts)
 
 
 def test_a_train_split_of_one_class_and_tasks_without_rows_give_null_and_the_reason(made, telling):

@@ -8,6 +8,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 from jepa_downstream.baseline_config import BaselineSearchConfig, SequenceConfig
 from jepa_downstream.baseline_search import log_loss
 from jepa_downstream.baselines import BASELINES
+from jepa_downstream.methods import CannotFit
 from jepa_downstream.rows import Task
 from tests.jepa_downstream import baseline_fakes as fakes
 
@@ -63,6 +64,12 @@ def test_the_setting_with_the_least_loss_on_tuning_is_taken():
     sequence = fakes.QUICK.sequence.model_copy(update={"learning_rates": (1e-6, 1e-2)})
     fitted = fit("lstm", BINARY, fakes.sums(DATA) > 0, search=BaselineSearchConfig(sequence=sequence))
     assert fitted.chosen["learning_rate"] == 1e-2
+
+
+def test_a_training_that_diverges_is_said_to():
+    sequence = fakes.QUICK.sequence.model_copy(update={"learning_rates": (float("inf"),)})
+    with pytest.raises(CannotFit, match="diverged"):
+        fit("lstm", BINARY, fakes.sums(DATA) > 0, search=BaselineSearchConfig(sequence=sequence))
 
 
 def test_a_network_starts_from_the_prevalence():

@@ -14,7 +14,7 @@ from jepa_core.plugin import Registry, discover
 from jepa_core.preparation import open_store
 from jepa_core.recipe import Recipe, find_recipe, load_recipe
 
-SHARED = ("curriculum", "predictor", "windows", "runtime", "seed")
+SHARED = ("curriculum", "predictor", "windows", "evaluators", "runtime", "seed")
 SENSORS = ("cmapss", "etth1", "basic_motions")
 CLINICAL = re.compile(
     r"(?<![a-z])(patient|icu|stay|mimic|qwen|clinical|hospital|sepsis|mortality|vital|medic|disease|nurse)", re.I
@@ -32,11 +32,11 @@ def dataset(name: str, registry: Registry, folder: Path) -> Dataset:
 
 
 @pytest.mark.parametrize("name", SENSORS)
-def test_one_curriculum_serves_every_source(name: str, registry: Registry) -> None:
-    everything = discover()
-    clin = load_recipe("clin_jepa", ["encoder={use: qwen3}"], everything).resolved()
-    own = load(name, registry).resolved()
-    assert {key: own[key] for key in SHARED} == {key: clin[key] for key in SHARED}
+def test_only_source_and_encoder_change_from_one_data_set_to_another(name: str, registry: Registry) -> None:
+    """The recordings of basic_motions are shorter than the windows of the others, so it changes these too."""
+    shared = [key for key in SHARED if name != "basic_motions" or key not in ("windows", "evaluators")]
+    clin, own = load_recipe("clin_jepa", [], discover()).resolved(), load(name, registry).resolved()
+    assert {key: own[key] for key in shared} == {key: clin[key] for key in shared}
 
 
 def test_the_shared_curriculum_is_the_five_phases(registry: Registry) -> None:

@@ -138,10 +138,19 @@ def test_a_channel_without_a_value_is_refused_and_one_that_never_changes_is_told
     if layout == "long":
         rows = [[row[0], row[1], "speed", row[3]] for row in rows]
     (tmp_path / "data.csv").write_text(lines(rows, HEADER if layout == "wide" else "machine,at,channel,value"))
-    assert "the column heat has no value in any row" in refused(build, layout=layout)
+    said = refused(build, layout=layout)
+    assert "heat has no value in any row; leave it out" in said
     with caplog.at_level("WARNING", "jepa"):
         build(**(KEYS | {"layout": layout, "states": "speed"}))
     assert "the column speed never changes" in caplog.text
+
+
+def test_an_unknown_channel_of_a_long_table_names_the_nearest(build: Build, tmp_path: Path) -> None:
+    rows = [[row[0], row[1], name, row[2]] for row in good() for name in ("heat", "speed")]
+    (tmp_path / "data.csv").write_text(lines(rows, "machine,at,channel,value"))
+    assert "sped has no value in any row; did you mean 'speed'?" in refused(
+        build, layout="long", states=["heat", "sped"]
+    )
 
 
 def test_an_unknown_column_is_a_mistake_of_the_recipe_that_names_the_nearest(build: Build, tmp_path: Path) -> None:
@@ -206,6 +215,7 @@ def test_a_missing_file_is_named_before_anything_runs(build: Build, tmp_path: Pa
         ({"id": (), "labels": {"left": {"remaining": True}}}, "nothing remains of one series"),
         ({"labels": {"left": {"remaining": True, "ends_at": "x"}}}, "no outcome with a file"),
         ({"repeats": "mean"}, "set it"),
+        ({"id": (), "split": {"held_out": "more.csv"}}, "all files are one series"),
     ],
 )
 def test_keys_that_do_not_fit_together_are_refused(build: Build, keys: dict[str, Any], rule: str) -> None:

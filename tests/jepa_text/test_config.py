@@ -230,7 +230,7 @@ def test_the_config_answers_without_importing_torch(folder: Path) -> None:
     script = (
         f"import sys; sys.path[:0] = [{str(REPOSITORY)!r}, {str(REPOSITORY / 'plugins')!r}]\n"
         "import jepa_text\n"
-        "(component,) = jepa_text.jepa_components()\n"
+        "component, _ = jepa_text.jepa_components()\n"
         f"config = component.config(weights={str(folder)!r})\n"
         "config.size(), config.missing(), config.activation_bytes(100, True)\n"
         "print(component.kind, component.name, *sys.modules)"
@@ -244,7 +244,7 @@ def test_the_config_answers_without_importing_torch(folder: Path) -> None:
 def test_the_declared_implementation_exists() -> None:
     import jepa_text
 
-    (component,) = jepa_text.jepa_components()
+    component, _ = jepa_text.jepa_components()
     assert component.load() is Qwen3Encoder
 
 

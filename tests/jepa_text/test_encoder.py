@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import PeftModel
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -343,3 +344,18 @@ def test_loading_prints_and_logs_nothing(folder: Path, capfd: pytest.CaptureFixt
     library.removeHandler(handler)
     assert not records and capfd.readouterr() == ("", "")
     assert library.level == level
+
+
+def test_exported_adapters_are_read_by_peft_bit_for_bit(folder: Path, texts: list[str], tmp_path: Path) -> None:
+    encoder = make_pretrained(folder)
+    encoder.load_state_dict(move_trainables(encoder), strict=False)
+    encoder.export(tmp_path / "adapter")
+    other = make_pretrained(folder, lora=None)
+    other.backbone = PeftModel.from_pretrained(other.backbone, str(tmp_path / "adapter")).eval().base_model.model
+    assert torch.equal(other(texts), encoder(texts))
+    assert not torch.equal(make_pretrained(folder)(texts), encoder(texts))
+
+
+def test_a_random_model_exports_nothing(random_encoder: Qwen3Encoder, tmp_path: Path) -> None:
+    random_encoder.export(tmp_path / "adapter")
+    assert not (tmp_path / "adapter").exists()

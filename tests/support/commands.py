@@ -43,5 +43,6 @@ def command(*arguments: str | Path) -> list[str]:
 
 def environment(*packages: Path, **variables: str) -> dict[str, str]:
     """The environment of a process that has `packages` installed besides the checkout."""
-    paths = [*packages, Path(__file__).parent, REPOSITORY, REPOSITORY / "plugins"]
+    given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    paths = [*packages, Path(__file__).parent, REPOSITORY, REPOSITORY / "plugins", *given]
     return os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1"} | variables

@@ -19,6 +19,8 @@ class ToyTrainConfig(PhaseConfig):
     trains: ClassVar = frozenset({"encoder", "predictor"})
     updates: ClassVar = "target"
     tau: float = 0.9
+    greedy: bool = False
+    """Asks for more memory than there is."""
 
 
 class ToyFitConfig(PhaseConfig):

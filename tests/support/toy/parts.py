@@ -14,7 +14,7 @@ from jepa_core.testing.oscillator_parts import Oscillators as ToySource
 from jepa_core.testing.oscillator_parts import TinyChannels as ToyEncoder
 from jepa_core.testing.oscillator_parts import TinyRecurrent as ToyPredictor
 
-__all__ = ["ToyEncoder", "ToyEvaluator", "ToyFit", "ToyPredictor", "ToySource", "ToyTrain"]
+__all__ = ["ToyDisposable", "ToyEncoder", "ToyEvaluator", "ToyFit", "ToyPredictor", "ToySource", "ToyTrain"]
 
 
 def l1(predicted: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
@@ -27,6 +27,8 @@ class ToyTrain(Phase):
         noise = 0.01 * torch.randn(latents.static.shape, generator=generator).mean()
         predicted = learner.predictor(latents).next_states
         wanted = learner.target_states(batch)
+        if self.config.greedy:
+            torch.empty(1 << 60, dtype=torch.uint8)
         return {"prediction": l1(predicted[:, :-1], wanted[:, 1:], latents.mask[:, 1:]), "noise": noise}
 
     def after_step(self, learner: Any) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 
 from jepa_core.config import ModelSize
@@ -13,6 +15,12 @@ class WrongSizeConfig(TinyChannelsConfig):
 
     def size(self, shape=None):
         return ModelSize(1, 1)
+
+
+class TalkativeConfig(TinyChannelsConfig):
+    """Offers what the encoder has not."""
+
+    offers: ClassVar = frozenset({"next_token_loss"})
 
 
 @fails("check_shape_and_dtype", "encoder", TinyChannelsConfig)
@@ -54,6 +62,11 @@ class Rounds(TinyChannels):
 
 @fails("check_size_reported", "encoder", WrongSizeConfig)
 class MiscountedBy(TinyChannels):
+    pass
+
+
+@fails("check_offers_are_methods", "encoder", TalkativeConfig)
+class Mute(TinyChannels):
     pass
 
 

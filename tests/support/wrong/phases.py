@@ -74,6 +74,12 @@ class TrainsTheTarget(ToyTrain):
         return super().loss(learner, batch, generator) | {"pull": pull}
 
 
+@fails("check_module_size_reported", "phase", ToyFitConfig)
+class UncountedModule(Fit):
+    def build_module(self, latent_dim):
+        return torch.nn.Linear(latent_dim, latent_dim)
+
+
 @fails("check_state_is_pickle_free", "phase", ToyFitConfig)
 class KeepsANumber(Fit):
     def state_dict(self):

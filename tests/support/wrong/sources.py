@@ -103,7 +103,7 @@ class ShowsTheOutcome(Oscillators):
         return made
 
 
-@fails("check_identifiers_stay_private", "source", OscillatorsConfig)
+@fails("check_identifiers_kept_private", "source", OscillatorsConfig)
 class LogsTheSubject(Oscillators):
     def build(self, writer, scratch):
         logging.getLogger("jepa").info("first subject %d", FIRST_IDENTIFIER)

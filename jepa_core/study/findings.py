@@ -1,0 +1,238 @@
+"""What a study found: every metric of every variant beside the reference, and a sentence a variant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jepa_core.errors import DataError
+from jepa_core.findings import Cell, Column, Figure, Findings, Series, Table, Verdict
+from jepa_core.report.record import read_run
+from jepa_core.report.text import number
+from jepa_core.study.definition import Cell as StudyCell
+from jepa_core.study.definition import Study
+from jepa_core.study.differences import LEVEL, Difference, difference, with_holm
+from jepa_core.study.folder import StudyFolder
+from jepa_core.study.metrics import Measured, Name, run_metrics
+
+Runs = dict[str, dict[int, dict[Name, Measured]]]
+"""Metrics of the finished runs, by variant and seed."""
+
+NOTE = (
+    "mean and sd: over seeds, the runs of which stand one by one in the last table. difference: variant less "
+    "reference, mean over the seeds that both have. Intervals are 95 %: over redrawn subjects (percentiles, the same "
+    "subjects in all runs), and over seeds (Student's t). p: two-sided, with the variance over subjects and over seeds "
+    "added; p_holm: corrected over the variants of the study, metric by metric."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A metric of a variant. seeds: (seed, value). found: its difference from the reference, None for the reference
+    itself or without a common seed."""
+
+    name: Name
+    variant: str
+    seeds: tuple[tuple[int, float], ...]
+    better: str
+    headline: bool
+    subjects: int | None
+    found: Difference | None
+
+
+def study_findings(study: Study, folder: StudyFolder) -> Findings:
+    """Compare the finished runs of a study.
+
+    Raises DataError if two variants with the same source were run on different data.
+    """
+    done = [cell for cell in study.cells if folder.state(cell) == "done"]
+    unlike = _other_data(done, folder, study.reference)
+    runs: Runs = {}
+    for cell in done:
+        runs.setdefault(cell.variant, {})[cell.seed] = run_metrics(folder.run(cell))
+    rows = _rows(study, runs, unlike)
+    return Findings(
+        verdicts=[*_missing(study, folder), *_sentences(study, rows, unlike)],
+        tables=[_headline_table(rows), _table(rows), _seed_table(rows)],
+        figures=_figures(study, rows),
+    )
+
+
+def _other_data(done: Sequence[StudyCell], folder: StudyFolder, reference: str) -> set[str]:
+    """Variants on other data than the reference, which no subject pairs. Raises DataError if its seeds differ in it."""
+    contents: dict[str, set[str]] = {}
+    for cell in done:
+        manifest = read_run(folder.run(cell)).manifest
+        contents.setdefault(cell.variant, set()).add(manifest["dataset"]["content"])
+    for variant, found in contents.items():
+        if len(found) > 1:
+            raise DataError(f"runs of the variant '{variant}' are on different data; the data changed under the study")
+    return {variant for variant, found in contents.items() if found != contents.get(reference, found)}
+
+
+def _rows(study: Study, runs: Runs, unlike: set[str]) -> list[Row]:
+    names = sorted({name for seeds in runs.values() for found in seeds.values() for name in found})
+    rows = []
+    for name in names:
+        by_variant = {
+            variant: {seed: found[name] for seed, found in runs.get(variant, {}).items() if name in found}
+            for variant in study.variants
+        }
+        reference = by_variant[study.reference]
+        others = [variant for variant in study.variants if variant != study.reference]
+        compared = [None if variant in unlike else difference(by_variant[variant], reference) for variant in others]
+        corrected = dict(zip(others, with_holm(compared), strict=True))
+        rows += [
+            _row(name, variant, by_variant[variant], corrected.get(variant))
+            for variant in study.variants
+            if by_variant[variant]
+        ]
+    return rows
+
+
+def _row(name: Name, variant: str, seeds: dict[int, Measured], found: Difference | None) -> Row:
+    first = next(iter(seeds.values()))
+    values = tuple((seed, seeds[seed].value) for seed in sorted(seeds))
+    return Row(name, variant, values, first.better, first.headline, first.subjects, found)
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _missing(study: Study, folder: StudyFolder) -> list[Verdict]:
+    states = [folder.state(cell) for cell in study.cells]
+    told = [f"{states.count(state)} {state}" for state in ("failed", "begun", "waiting") if state in states]
+    return (
+        [Verdict("warning", f"Of {len(states)} runs, {', '.join(told)}: what follows is of the others.")]
+        if told
+        else []
+    )
+
+
+def _sentences(study: Study, rows: Sequence[Row], unlike: set[str]) -> list[Verdict]:
+    return [
+        Verdict("warning", f"{variant} is on other data than the reference; no subject is in both.")
+        if variant in unlike
+        else _sentence(study, variant, [row for row in rows if row.variant == variant and row.headline])
+        for variant in study.variants
+        if variant != study.reference and any(row.variant == variant for row in rows)
+    ]
+
+
+def _sentence(study: Study, variant: str, rows: Sequence[Row]) -> Verdict:
+    """Whether a variant differs from the reference in the headlines that have a better and a worse direction."""
+    judged = [row for row in rows if row.better and row.found is not None and row.found.p_holm is not None]
+    known = [row for row in judged if row.found.p_holm < LEVEL]
+    worse = [row for row in known if (row.found.value < 0) == (row.better == "higher")]
+    better = [row for row in known if row not in worse]
+    removed = removed_phases(study, variant)
+    subject = f"Without {' and '.join(removed)} ({variant})" if removed else variant
+    if not judged:
+        return Verdict("warning", f"{subject}: nothing that has a better and a worse could be compared.")
+    if not known:
+        return Verdict("warning", f"{subject}: no difference seen at this size, in {len(judged)} metrics.")
+    parts = [
+        f"{label}: {'; '.join(map(_told, some))}" for label, some in (("worse", worse), ("better", better)) if some
+    ]
+    meaning = ""
+    if removed:
+        meaning = " It is needed" if not better else " It is harmful" if not worse else " It helps here and harms there"
+        meaning += " for these."
+    return Verdict("good", f"{subject} is {'. '.join(parts)}.{meaning}")
+
+
+def removed_phases(study: Study, variant: str) -> list[str]:
+    """Phases of the reference that a variant lacks, where it has no other phases."""
+    curricula = {cell.variant: [use.name for use in cell.recipe.curriculum] for cell in study.cells}
+    reference, own = curricula[study.reference], curricula[variant]
+    return [name for name in reference if name not in own] if set(own) <= set(reference) else []
+
+
+def _told(row: Row) -> str:
+    return f"{row.name.evaluator}, {row.name} by {number(abs(row.found.value))} (p = {number(row.found.p_holm, 2)})"
+
+
+# --- tables and figures -----------------------------------------------------------------------------------------------
+
+
+def _columns() -> list[Column]:
+    names = ("mean", "sd", "difference", "subjects_low", "subjects_high", "seeds_low", "seeds_high", "p", "p_holm")
+    head = [Column("evaluator"), Column("metric"), Column("variant")]
+    return [*head, *(Column(name) for name in names), Column("seeds", digits=6), Column("subjects", digits=6)]
+
+
+def _cells(row: Row) -> list[Cell]:
+    values = np.array([value for _, value in row.seeds])
+    spread = float(values.std(ddof=1)) if len(values) > 1 else None
+    found = row.found
+    parts: list[Cell] = [None] * 7
+    if found is not None:
+        parts = [found.value, found.subjects_low, found.subjects_high, found.seeds_low, found.seeds_high, found.p]
+        parts.append(found.p_holm)
+    head = [row.name.evaluator, str(row.name), row.variant]
+    return [*head, float(values.mean()), spread, *parts, len(values), row.subjects]
+
+
+def _headline_table(rows: Sequence[Row]) -> Table:
+    kept = [_cells(row) for row in rows if row.headline]
+    return Table("headlines", "What the runs' reports begin with", _columns(), kept, NOTE)
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    kept = [_cells(row) for row in rows if not row.headline]
+    return Table("metrics", "Every other metric", _columns(), kept, NOTE)
+
+
+def _seed_table(rows: Sequence[Row]) -> Table:
+    columns = [Column("evaluator"), Column("metric"), Column("variant"), Column("seed", digits=6), Column("value")]
+    kept = [[row.name.evaluator, str(row.name), row.variant, seed, value] for row in rows for seed, value in row.seeds]
+    return Table("seeds", "Every run", columns, kept)
+
+
+def _figures(study: Study, rows: Sequence[Row]) -> list[Figure]:
+    """Every metric that has a place on an axis, by that place, a line a variant; and the headlines, a point a seed."""
+    by_metric: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.name.at >= 0:
+            by_metric.setdefault((row.name.evaluator, row.name.metric), []).append(row)
+    curves = [_curves(study, found) for found in by_metric.values()]
+    return [*(_points(study, found) for found in _headlines_of(rows)), *curves]
+
+
+def _curves(study: Study, rows: Sequence[Row]) -> Figure:
+    series = []
+    for variant in study.variants:
+        own = sorted((row for row in rows if row.variant == variant), key=lambda row: row.name.at)
+        if own:
+            means = [float(np.mean([value for _, value in row.seeds])) for row in own]
+            ends = [[value for _, value in row.seeds] for row in own]
+            low, high = [min(one) for one in ends], [max(one) for one in ends]
+            series.append(Series(variant, [row.name.at for row in own], means, low, high))
+    name = rows[0].name
+    title = f"{name.evaluator}: {name.metric}"
+    stem = "".join(letter if letter.isalnum() else "_" for letter in title)
+    note = "Mean over seeds; the band is from the lowest seed to the highest."
+    return Figure(stem, title, name.axis, f"{name.metric} {name.unit}".strip(), series, note=note)
+
+
+def _headlines_of(rows: Sequence[Row]) -> list[list[Row]]:
+    found: dict[Name, list[Row]] = {}
+    for row in rows:
+        if row.headline:
+            found.setdefault(row.name, []).append(row)
+    return list(found.values())
+
+
+def _points(study: Study, rows: Sequence[Row]) -> Figure:
+    """One point a seed, variant by variant."""
+    places = {variant: place for place, variant in enumerate(study.variants, start=1)}
+    series = []
+    for row in rows:
+        place, values = places[row.variant], [value for _, value in row.seeds]
+        series.append(Series(f"{place} {row.variant}", [float(place)] * len(values), values))
+    name = rows[0].name
+    stem = "".join(letter if letter.isalnum() else "_" for letter in f"{name.evaluator} {name.metric}")
+    title = f"{name.evaluator}: {name.metric}"
+    return Figure(stem, title, "variant", f"{name.metric} {name.unit}".strip(), series, "scatter", "One point a seed.")

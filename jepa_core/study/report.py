@@ -1,0 +1,69 @@
+"""A study's tables and its page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from jepa_core.files import disk_errors, write_atomically, write_json
+from jepa_core.findings import Column, Findings, Table
+from jepa_core.report.document import Section, document, judgement
+from jepa_core.report.exports import csv_text, latex_text
+from jepa_core.report.html import Markup, element, join
+from jepa_core.report.plots import draw_figure, legend, styles, y_limits
+from jepa_core.report.tables import findings_table
+from jepa_core.report.text import counted, sentence_case
+from jepa_core.study.definition import Study
+from jepa_core.study.findings import study_findings
+from jepa_core.study.folder import StudyFolder, grid
+
+
+def write_study(study: Study, folder: StudyFolder) -> Path:
+    """Compare the finished runs, and write findings, tables (CSV and LaTeX) and the page. Returns the page's path."""
+    found = study_findings(study, folder)
+    path = folder.path / "report.html"
+    with disk_errors(folder.path):
+        for name in ("findings", "tables"):
+            (folder.path / name).mkdir(exist_ok=True)
+        write_json(folder.path / "findings" / "study.json", found.to_dict())
+        for table in found.tables:
+            write_atomically(folder.path / "tables" / f"{table.name}.csv", csv_text(table).encode())
+            write_atomically(folder.path / "tables" / f"{table.name}.tex", latex_text(table).encode())
+        write_atomically(path, _page(study, folder, found).encode())
+    return path
+
+
+def _page(study: Study, folder: StudyFolder, found: Findings) -> str:
+    headlines, *others = found.tables
+    sections: list[Section] = [
+        ("headlines", "Headlines", findings_table(headlines, headlines.name)),
+        ("figures", "Figures", join(_figures(found))),
+        ("metrics", "Every metric", join(findings_table(table, table.name) for table in others)),
+        ("runs", "Runs", findings_table(_runs(study, folder), "runs")),
+    ]
+    return document(f"Study {study.name}", _first_screen(study, found), sections)
+
+
+def _first_screen(study: Study, found: Findings) -> Iterator[Markup | None]:
+    facts = [counted(len(study.variants), "variant"), f"seeds {', '.join(map(str, study.seeds))}"]
+    yield element("p", "Study", class_="kicker")
+    yield element("h1", sentence_case(study.name))
+    yield element("p", study.description, class_="facts") if study.description else None
+    yield element("p", " · ".join([*facts, f"reference: {study.reference}"]), class_="facts")
+    yield element("ul", *(judgement(one.level, one.text) for one in found.verdicts), class_="verdicts")
+    told = [f"{name}: {text}" for name, text in study.texts.items() if text]
+    yield element("ul", *(element("li", one) for one in told)) if told else None
+
+
+def _figures(found: Findings) -> Iterator[Markup]:
+    for figure in found.figures:
+        caption = element("figcaption", element("strong", figure.title), " ", figure.note)
+        labels = [(one.label, one.control) for one in figure.series]
+        samples = legend([label for label, _ in labels], styles(labels))
+        yield element("figure", samples, draw_figure(figure, figure.name, y_limits([figure])), caption)
+
+
+def _runs(study: Study, folder: StudyFolder) -> Table:
+    rows = grid(study, folder)
+    columns = [Column(name, digits=6) for name in rows[0]]
+    return Table("runs", "Runs", columns, [list(row.values()) for row in rows])

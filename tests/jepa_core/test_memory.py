@@ -1,0 +1,92 @@
+"""What is said before memory runs out, and when it did."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from jepa_core import memory
+from jepa_core.errors import RunError
+from jepa_core.memory import check_memory, memory_errors
+from jepa_core.plan import Plan, make_plan
+from jepa_core.plugin import Registry
+from jepa_core.recipe import load_recipe
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def plan(recipe_file: Path, registry: Registry) -> Plan:
+    return make_plan(load_recipe(recipe_file, [], registry))
+
+
+def told(plan: Plan, free: int | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> str:
+    monkeypatch.setattr(memory, "free_memory", lambda: free)
+    with caplog.at_level(logging.WARNING, logger="jepa"):
+        check_memory(plan, CPU)
+    return caplog.text
+
+
+def test_the_weights_are_those_of_both_models_and_the_target(plan: Plan) -> None:
+    assert plan.encoder.trainable and plan.predictor.parameters
+    assert plan.weight_bytes == 4 * (2 * plan.encoder.trainable + plan.predictor.parameters)
+
+
+def test_weights_that_do_not_fit_stop_the_run_before_they_are_loaded(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(RunError, match=r"the weights take .* GiB, and 0\.0 GiB are free on the cpu; choose"):
+        told(plan, (plan.weight_bytes or 0) - 1, monkeypatch, caplog)
+
+
+def test_a_phase_that_may_not_fit_is_named_with_what_takes_less(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    most = plan.memory_bytes or 0
+    assert "phase 'joint' may take" in told(plan, most - 1, monkeypatch, caplog)
+    assert "batch_size" in caplog.text and "gradient_checkpointing" in caplog.text
+    caplog.clear()
+    assert told(plan, most, monkeypatch, caplog) == ""
+
+
+def test_nothing_is_said_where_nothing_is_known(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert told(plan, None, monkeypatch, caplog) == told(replace(plan, weight_bytes=None), 1, monkeypatch, caplog) == ""
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_running_out_of_memory_says_when_and_what_takes_less(error: Exception) -> None:
+    with (
+        pytest.raises(RunError, match=r"out of memory during phase 'joint'; .*batch_size"),
+        memory_errors("phase 'joint'"),
+    ):
+        raise error
+
+
+def test_the_allocator_of_the_cpu_is_understood() -> None:
+    with pytest.raises(RunError, match="out of memory during"), memory_errors("phase 'joint'"):
+        torch.empty(1 << 60, dtype=torch.uint8)
+
+
+def test_other_errors_pass() -> None:
+    with pytest.raises(RuntimeError, match="shapes") as passed, memory_errors("phase 'joint'"):
+        raise RuntimeError("shapes do not fit")
+    assert not isinstance(passed.value, RunError)
+
+
+def test_a_run_that_stops_for_memory_says_how_to_go_on(
+    jepa: Callable[..., subprocess.CompletedProcess[str]], recipe_file: Path, tmp_path: Path
+) -> None:
+    recipe_file.write_text(recipe_file.read_text().replace("name: joint,", "name: joint, greedy: true,"))
+    done = jepa("run", recipe_file, "--out", tmp_path / "out")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "out of memory during phase 'joint'" in done.stderr and f"jepa resume {tmp_path / 'out'}" in done.stderr
+    assert json.loads((tmp_path / "out" / "plan.json").read_text())["weight_bytes"] > 0
