@@ -38,15 +38,6 @@ class Dataset:
         """Indices of the trajectories of a split."""
         return np.flatnonzero(self.split == SPLITS.index(split))
 
-    def subject_numbers(self) -> np.ndarray:
-        """For each trajectory, the place of its subject among those of the same split: (N,) int64. What may be written
-        down where no identifier may."""
-        numbers = np.empty(len(self.subject), dtype=np.int64)
-        for split in range(len(SPLITS)):
-            chosen = self.split == split
-            numbers[chosen] = np.unique(self.subject[chosen], return_inverse=True)[1]
-        return numbers
-
     def windows(self, split: str, length: int, stride: int, min_length: int) -> Windows:
         """Windows of a split; see `cut_windows`."""
         return self.windows_of(self.trajectories(split), length, stride, min_length)

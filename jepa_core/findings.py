@@ -90,7 +90,7 @@ class Samples:
 
     A ratio of sums over subjects is one too: its value is a subject's own ratio, its weight the subject's denominator.
     metric: with `at` names the metric uniquely within the findings. at: the place on an axis (a horizon, say) that the
-    metric belongs to, axis: what that axis is. subjects: (S,) numbers as `Dataset.subject_numbers` gives them, distinct
+    metric belongs to, axis: what that axis is. subjects: (S,) numbers as `samples.subject_numbers` gives them, distinct
     and ascending, never identifiers. values: (S,), finite. weights: (S,), not negative.
     """
 

@@ -62,6 +62,14 @@ def read_samples(folder: Path, evaluator: str) -> dict[str, Samples]:
     return found
 
 
+def subject_numbers(subjects: np.ndarray, everyone: np.ndarray) -> np.ndarray:
+    """The place of each subject among all those of the split: what may be written down where no identifier may.
+
+    subjects: (N,), each of them in `everyone` (M,), in any order and number.
+    """
+    return np.searchsorted(np.unique(everyone), subjects)
+
+
 def ratio_samples(
     metric: str, subjects: np.ndarray, numerators: np.ndarray, denominators: np.ndarray, **place: str | float
 ) -> Samples:

@@ -10,6 +10,7 @@ import torch
 
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.findings import Findings
+from jepa_core.samples import subject_numbers
 from jepa_latent_eval.curves import Measured, Unmeasured, summarise
 from jepa_latent_eval.drift_findings import describe
 from jepa_latent_eval.drift_samples import drift_samples
@@ -60,13 +61,14 @@ class RolloutDrift(Evaluator):
         if isinstance(cohort, Unmeasured):
             return cohort
         curves, samples = {}, []
-        numbers = evaluation.dataset.subject_numbers()[cohort.windows.trajectory]
+        data = evaluation.dataset
+        numbers = subject_numbers(cohort.subjects, data.subject[data.trajectories(self.config.split)])
         for name, learner in learners.items():
             shuffled = self.config.shuffled_actions and name == "trained"
             errors = rollout_errors(learner, evaluation.dataset, cohort, means[name], self.config.batch_size, shuffled)
             curves[name] = summarise(errors, cohort.subjects, self.config.bootstrap, evaluation.seed)
             if name == "trained":
-                samples = drift_samples(cohort.context, errors, numbers[cohort.index])
+                samples = drift_samples(cohort.context, errors, numbers)
         return Measured(
             cohort.context,
             cohort.horizon,

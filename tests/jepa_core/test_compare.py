@@ -18,7 +18,7 @@ from jepa_core.findings import Findings, Headline, Predictions, Samples
 from jepa_core.paired import DRAWS, SEED, probability_differences, sample_difference, value_differences
 from jepa_core.pipeline import write_findings
 from jepa_core.report.comparison_page import comparison_page
-from jepa_core.samples import ratio_samples, read_samples
+from jepa_core.samples import ratio_samples, read_samples, subject_numbers
 from jepa_core.statistics import bootstrap_subjects, percentile_interval
 
 SUBJECTS = np.arange(12)
@@ -120,6 +120,10 @@ def test_samples_come_back_as_they_were_written(tmp_path: Path) -> None:
 def test_a_subject_without_a_denominator_weighs_nothing() -> None:
     samples = ratio_samples("m", np.arange(3), np.array([1.0, 2.0, 7.0]), np.array([2.0, 2.0, 0.0]))
     assert np.average(samples.values, weights=samples.weights) == pytest.approx(3 / 4)
+
+
+def test_a_subject_is_written_down_by_its_place_in_the_split() -> None:
+    assert subject_numbers(np.array([90, 10, 90]), np.array([40, 10, 90, 10])).tolist() == [2, 0, 2]
 
 
 def test_scores_of_predictions_are_those_of_scikit_learn(tmp_path: Path) -> None:
