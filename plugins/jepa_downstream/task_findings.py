@@ -362,7 +362,7 @@ def _verdict_on_training(gains: list[Estimate]) -> list[Verdict]:
     better = sum(low is not None and low > 0 for low, _ in bounds)
     worse = sum(high is not None and high < 0 for _, high in bounds)
     text = f"Latents beat those of the untrained encoder on {better} of {len(bounds)} tasks and lose on {worse}"
-    level: Literal["good", "warning"] = "good" if better > worse else "warning"
+    level: Literal["good", "warning"] = "good" if 2 * better > len(bounds) else "warning"
     return [Verdict(level, f"{text} (AUROC, 95 % interval of the difference on one side of 0).")]
 
 
