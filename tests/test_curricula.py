@@ -34,6 +34,8 @@ TINY_EVALUATION = (
     "evaluators.rollout_drift.contexts=[4]",
     "evaluators.rollout_drift.horizon=4",
     "evaluators.rollout_drift.bootstrap=100",
+    "evaluators.latent_displacement=null",
+    "evaluators.decoded_forecast=null",
     "evaluators.risk_tasks=null",
     "evaluators.early_events=null",
 )

@@ -18,6 +18,7 @@ from jepa_latent_eval.geometry import ROUNDING
 from jepa_latent_eval.states import encoded
 
 if TYPE_CHECKING:
+    from jepa_core.dataset import Dataset
     from jepa_core.learner import Learner
     from jepa_latent_eval.config import LatentDisplacementConfig
 
@@ -71,6 +72,12 @@ class LatentDisplacement(Evaluator):
     """
 
     config: LatentDisplacementConfig
+
+    def check(self, dataset: Dataset) -> None:
+        for name in self.config.events:
+            dataset.store.label(name)
+        for name in self.config.outcomes:
+            dataset.store.outcome(name)
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         learners = {"trained": evaluation.learner}

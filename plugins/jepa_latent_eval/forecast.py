@@ -36,6 +36,10 @@ class DecodedForecast(Evaluator):
 
     config: DecodedForecastConfig
 
+    def check(self, dataset: Dataset) -> None:
+        for name in self.config.labels:
+            dataset.store.label(name)
+
     def evaluate(self, evaluation: Evaluation) -> Findings:
         names = self._labels(evaluation.dataset)
         horizons = [h for h in sorted(set(self.config.horizons)) if h <= evaluation.window_length - self.config.context]

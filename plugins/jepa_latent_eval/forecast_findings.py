@@ -78,8 +78,8 @@ def _median(scores: Scores, name: str, place: int) -> tuple[float | None, float 
     kept = [one[name][place] for one in scores if one[name][place] is not None and np.isfinite(one[name][place].mase)]
     if not kept:
         return None, None, None, 0
-    draws = np.nanmedian(np.stack([one.mase_draws for one in kept]), axis=0)
-    low, high = percentile_interval(draws[np.isfinite(draws)])
+    stacked = np.stack([one.mase_draws for one in kept])
+    low, high = percentile_interval(np.nanmedian(stacked[:, np.isfinite(stacked).any(axis=0)], axis=0))
     return float(np.median([one.mase for one in kept])), float(low), float(high), len(kept)
 
 
