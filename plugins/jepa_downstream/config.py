@@ -51,7 +51,9 @@ class TaskConfig(Config):
         sorts = [sort for sort in BELONGS if getattr(self, sort) is not None]
         if len(sorts) != 1:
             raise ValueError(f"a task has one of the keys {', '.join(BELONGS)}; this one has {len(sorts)} of them")
-        stray = self.model_fields_set - {*sorts, "name", *BELONGS[sorts[0]]}
+        others = self.model_fields_set - {*sorts, "name", *BELONGS[sorts[0]]}
+        # A resolved recipe holds every key with its default, and must be a recipe that means the same.
+        stray = {key for key in others if getattr(self, key) != type(self).model_fields[key].default}
         if stray:
             raise ValueError(f"a task of the sort {sorts[0]} has no key {', '.join(sorted(stray))}")
         needed = NEEDS.get(sorts[0])
