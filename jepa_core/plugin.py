@@ -165,6 +165,13 @@ class Hooks:
         """Everything is done, the report included."""
 
 
+RUN_HOOKS = (
+    "jepa_run_started", "jepa_phase_started", "jepa_step_ended", "jepa_phase_ended", "jepa_evaluation_ended",
+    "jepa_run_ended",
+)  # fmt: skip
+"""The hooks that are called while a run goes on, whatever it is made of."""
+
+
 @dataclass(frozen=True)
 class Plugin:
     """An entry point of the group `jepa`, and how loading it went."""
@@ -218,6 +225,17 @@ class Registry:
     def owner(self, component: Component) -> Plugin:
         """The plugin that brought a component."""
         return next(plugin for plugin in self.plugins if component in plugin.components)
+
+    def taking_part(self, components: Iterable[Component]) -> list[Plugin]:
+        """The plugins that a run of these components depends on: those that bring one, and those that listen to
+        runs."""
+        used = set(components)
+        return [one for one in self.plugins if not used.isdisjoint(one.components) or self._listens(one)]
+
+    def _listens(self, plugin: Plugin) -> bool:
+        module = self.manager.get_plugin(plugin.name)
+        callers = (module and self.manager.get_hookcallers(module)) or []
+        return any(caller.name in RUN_HOOKS for caller in callers)
 
 
 def _new_manager() -> pluggy.PluginManager:

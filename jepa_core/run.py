@@ -180,8 +180,8 @@ def _manifest(run: Run, resolved: bytes) -> dict[str, Any]:
         "started": now(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES},
         "plugins": [
-            {"name": plugin.name, "package": plugin.package, "version": plugin.version, "status": plugin.status}
-            for plugin in run.registry.plugins
+            {"name": plugin.name, "package": plugin.package, "version": plugin.version}
+            for plugin in run.registry.taking_part(use.component for use in run.recipe.uses())
         ],
         "hardware": {"machine": platform.machine(), "cores": os.cpu_count()},
     }

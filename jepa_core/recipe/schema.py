@@ -144,6 +144,16 @@ class Recipe:
     written: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Where each key that somebody wrote stands, by dotted key."""
 
+    def uses(self) -> Iterator[Use]:
+        """Every component that the recipe names, in its order."""
+        yield from (self.source, self.encoder)
+        if self.encoder.match is not None:
+            yield self.encoder.match.encoder
+        yield self.predictor
+        for phase in self.curriculum:
+            yield from (phase, *phase.regularizers)
+        yield from self.evaluators
+
     def item_shape(self) -> ItemShape | None:
         """Shape of the items that the encoder will encode; None for texts.
 

@@ -13,11 +13,12 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 Kind = Literal["binary", "regression"]
+StepChoice = Literal["every", "last", "stride"]
 
 BELONGS = {
     "outcome": ("after", "not_yet", "kind"),
     "event": ("horizon", "switches_only", "ready"),
-    "label": ("rows", "stride", "kind", "asymmetric_score"),
+    "label": ("rows", "fit_rows", "stride", "kind", "asymmetric_score"),
 }
 """Keys that each of the three sorts of task may have."""
 NEEDS = {"outcome": "after", "event": "horizon"}
@@ -40,8 +41,11 @@ class TaskConfig(Config):
     switches_only: bool = Field(True, description="event: leave out steps whose last known state is on")
     ready: bool = Field(False, description="event: the series is already the label, 1 within the horizon")
     label: str | None = Field(None, description="name of a label of steps")
-    rows: Literal["every", "last", "stride"] = Field("every", description="label: which steps are rows")
-    stride: Positive = Field(10, description="label: steps between two rows where rows says stride")
+    rows: StepChoice = Field("every", description="label: which steps are rows")
+    fit_rows: StepChoice | None = Field(
+        None, description="label: which steps are rows of the splits that are not measured; those of rows if null"
+    )
+    stride: Positive = Field(10, description="label: steps between two rows where rows or fit_rows says stride")
     kind: Kind | None = Field(None, description="outcomes are binary and labels regression if this does not say other")
     asymmetric_score: bool = Field(False, description="label: also the score of PHM 2008, for remaining life in cycles")
     name: str | None = Field(None, description="name of the task; made of its keys if not given")

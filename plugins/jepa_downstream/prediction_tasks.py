@@ -37,13 +37,13 @@ class PredictionTasks(Evaluator):
 
     def check(self, dataset: Dataset) -> None:
         for task in self.config.tasks:
-            rows_of(dataset, task)
+            rows_of(dataset, task, self.config.split)
         for channel in self.config.subgroups:
             subgroups(dataset.store, channel)
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         config, dataset = self.config, evaluation.dataset
-        tasks = [rows_of(dataset, one) for one in config.tasks]
+        tasks = [rows_of(dataset, one, config.split) for one in config.tasks]
         groups = [subgroups(dataset.store, channel) for channel in config.subgroups]
         subjects = np.concatenate([task.splits[config.split].subject for task in tasks])
         draws = Draws(subjects, config.bootstrap, evaluation.seed)

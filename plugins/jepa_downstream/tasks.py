@@ -15,7 +15,7 @@ from jepa_downstream.rows import Rows, Task
 if TYPE_CHECKING:
     from jepa_core.dataset import Dataset
     from jepa_core.store import Store
-    from jepa_downstream.config import TaskConfig
+    from jepa_downstream.config import StepChoice, TaskConfig
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class TaskRows:
     ahead: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def rows_of(dataset: Dataset, config: TaskConfig) -> TaskRows:
-    """The rows of a task in every split.
+def rows_of(dataset: Dataset, config: TaskConfig, measured: str = "held_out") -> TaskRows:
+    """The rows of a task in every split, of which `measured` is the one that is measured.
 
     Raises DataError if the store has no such outcome or label, or if a binary one is neither 1 nor 0 somewhere.
     """
@@ -43,7 +43,7 @@ def rows_of(dataset: Dataset, config: TaskConfig) -> TaskRows:
         return _of_outcome(dataset, config)
     if config.event is not None:
         return _of_event(dataset, config)
-    return _of_label(dataset, config)
+    return _of_label(dataset, config, measured)
 
 
 def _of_outcome(dataset: Dataset, config: TaskConfig) -> TaskRows:
@@ -85,20 +85,31 @@ def _of_event(dataset: Dataset, config: TaskConfig) -> TaskRows:
     return TaskRows(task, config, found.splits, found.left_out, at)
 
 
-def _of_label(dataset: Dataset, config: TaskConfig) -> TaskRows:
+def _of_label(dataset: Dataset, config: TaskConfig, measured: str) -> TaskRows:
     assert config.label is not None
-    label = dataset.store.label(config.label)
-    trajectory, step = _places(dataset.store)
+    store = dataset.store
+    label = store.label(config.label)
     known = ~np.isnan(label)
-    wanted = known.copy()
-    if config.rows == "last":
-        last = np.full(len(dataset.store.steps), -1)
-        np.maximum.at(last, trajectory[known], step[known])
-        wanted = step == last[trajectory]
-    elif config.rows == "stride":
-        wanted = (step + 1) % config.stride == 0
-    reasons = [(~known, "label not measured"), (~wanted, f"not asked for (rows: {config.rows})")]
+    trajectory, _ = _places(store)
+    here = store.split[trajectory] == SPLITS.index(measured)
+    choices = ((here, "rows", config.rows), (~here, "fit_rows", config.fit_rows or config.rows))
+    reasons = [(~known, "label not measured")] + [
+        (of_split & ~_chosen(store, known, choice, config.stride), f"not asked for ({key}: {choice})")
+        for of_split, key, choice in choices
+    ]
     return _of_steps(dataset, config, Task(config.title, config.truth), label, reasons)
+
+
+def _chosen(store: Store, known: np.ndarray, choice: StepChoice, stride: int) -> np.ndarray:
+    """(S,) which of the steps with a label are rows."""
+    trajectory, step = _places(store)
+    if choice == "every":
+        return known
+    if choice == "stride":
+        return known & ((step + 1) % stride == 0)
+    last = np.full(len(store.steps), -1)
+    np.maximum.at(last, trajectory[known], step[known])
+    return known & (step == last[trajectory])
 
 
 def _of_steps(
