@@ -101,3 +101,20 @@ def test_a_component_needs_a_known_kind_and_a_plain_name(kind: str, name: str) -
 def test_the_config_of_a_component_must_be_of_its_kind() -> None:
     with pytest.raises(PluginError, match="config of encoder 'mine' must derive from jepa_core.config.EncoderConfig"):
         Component("encoder", "mine", PhaseConfig, "x:Y")
+
+
+def test_a_plugin_takes_part_in_a_run_if_it_brings_a_component_of_it_or_listens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "listener.py").write_text(
+        "from jepa_core.plugin import hookimpl\n\n@hookimpl\ndef jepa_run_ended(run):\n    pass\n"
+    )
+    (tmp_path / "reader.py").write_text(
+        "from jepa_core.plugin import hookimpl\n\n@hookimpl\ndef jepa_describe_file(path):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    names = ("listener", "oscillators", "reader", "toy")
+    modules = {"oscillators": "jepa_core.testing.oscillators"}
+    registry = discover([importlib.metadata.EntryPoint(name, modules.get(name, name), "jepa") for name in names])
+    taking_part = registry.taking_part([registry.component("source", "toy")])
+    assert [plugin.name for plugin in taking_part] == ["listener", "toy"]

@@ -215,6 +215,18 @@ def test_the_rows_of_a_label_are_those_asked_for(rows, expected):
     assert rows_of(fakes.Dataset(store), asked).splits["train"].step.tolist() == expected
 
 
+def test_heads_may_be_fitted_on_other_rows_than_those_that_are_measured():
+    life = np.tile([4.0, 3, 2, 1, np.nan], 3)
+    store = fakes.Store(np.full(3, 5), np.arange(3), np.arange(3), {"life": life})
+    asked = config({"label": "life", "rows": "last", "fit_rows": "stride", "stride": 2}).tasks[0]
+    for measured, other in (("held_out", "tuning"), ("tuning", "held_out")):
+        found = rows_of(fakes.Dataset(store), asked, measured)
+        steps = {split: rows.step.tolist() for split, rows in found.splits.items()}
+        assert steps == {"train": [1, 3], other: [1, 3], measured: [3]}
+        assert found.left_out[measured] == {"label not measured": 1, "not asked for (rows: last)": 3}
+        assert found.left_out["train"] == {"label not measured": 1, "not asked for (fit_rows: stride)": 2}
+
+
 def test_scores_that_are_no_numbers_are_null_with_the_reason(made, telling, monkeypatch):
     monkeypatch.setattr(FittedHead, "scores", lambda self, rows: np.full(len(rows), np.nan))
     found = findings(fakes.evaluation(made, telling), BAD, methods=["latents", "train_mean"])
