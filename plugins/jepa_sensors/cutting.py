@@ -88,12 +88,14 @@ def _spans(staged: Staged, config: TableConfig, database: Database) -> Iterator[
     inside = ["time >= first"]
     if step.count is not None:  # the arithmetic of slots_of
         inside.append(f"(time - first) / {width_of(staged, config)!r} + 1e-9 < {step.count * step.samples}")
+    began = "min(time)" if begin is None else f"{begin!r}::DOUBLE"
     counted = f"FILTER ({' AND '.join(inside)})"
     found = database.rows(
         f"""WITH own AS (SELECT key, time, row FROM read_parquet({quoted(staged.path)})),
-            firsts AS (SELECT key, {"min(time)" if begin is None else f"{begin!r}::DOUBLE"} AS first FROM own GROUP BY key),
-            spans AS (SELECT key, count(*) AS held, count(*) FILTER (time < first) AS before, count(*) {counted} AS inside,
-                      any_value(first) AS low, max(time) {counted} AS high, min(row) AS row
+            firsts AS (SELECT key, {began} AS first FROM own GROUP BY key),
+            spans AS (SELECT key, count(*) AS held, count(*) FILTER (time < first) AS before,
+                      count(*) {counted} AS inside, any_value(first) AS low, max(time) {counted} AS high,
+                      min(row) AS row
                       FROM own JOIN firsts USING (key) GROUP BY key),
             placed AS (SELECT *, sum(held) OVER (ORDER BY key) - held + before AS start FROM spans)
             SELECT key, start::BIGINT, inside, low, high, row FROM placed WHERE inside > 0 ORDER BY key"""

@@ -66,9 +66,7 @@ def with_history(
         empty = np.full((len(grid), len(history) * count, samples), np.nan, dtype=np.float32)
         return np.concatenate([grid, empty], axis=1)
 
-    return Rendered(
-        widened(rendered.static), np.concatenate([rendered.state, *past], axis=1), widened(rendered.action)
-    )
+    return Rendered(widened(rendered.static), np.concatenate([rendered.state, *past], axis=1), widened(rendered.action))
 
 
 def render_text(trajectories: Trajectories, channels: Sequence[Channel], samples: int) -> Rendered:
