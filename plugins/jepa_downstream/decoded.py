@@ -71,7 +71,7 @@ def _drawn(dataset: Dataset, seed: int) -> list[slice]:
 
 def _values(dataset: Dataset, part: slice) -> np.ndarray:
     """Channels of states: (T, C) float32, the mean of a step's samples, NaN where nothing was observed."""
-    items = dataset.items(torch.from_numpy(np.asarray(dataset.rendering.state[part])))
+    items = dataset.items(torch.from_numpy(np.array(dataset.rendering.state[part])))
     return torch.where(items.observed, items.values, torch.nan).nanmean(dim=2).numpy()
 
 
