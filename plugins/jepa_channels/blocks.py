@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_channels.config import ChannelEncoderConfig
-from jepa_channels.standardisation import Standardisation
+from jepa_channels.standardisation import NormalScores, Standardisation
 from jepa_core.config import ItemShape
 from jepa_core.contracts import Channels, Encoder
 from jepa_core.errors import DataError, RunError
@@ -32,7 +32,8 @@ class ChannelEncoder(Encoder):
         self.config = config
         self.shape = shape
         self.latent_dim = config.latent_dim
-        self.standardise = Standardisation(shape.channels, config.clip)
+        scaling = {"moments": Standardisation, "ranks": NormalScores}[config.scaling]
+        self.standardise = scaling(shape.channels, config.clip)
         self.output = nn.Sequential(nn.LayerNorm(config.inner_width), nn.Linear(config.inner_width, self.latent_dim))
         self._is_fitted = False
 
@@ -41,24 +42,17 @@ class ChannelEncoder(Encoder):
         """Represent items: values (N, C, P) standardised, observed (N, C, P) bool; returns (N, W)."""
 
     def fit(self, items: Iterable[Channels]) -> None:
-        """Find mean and scale of each channel. Raises DataError if an observed value is not finite."""
+        """Find the scale of each channel. Raises DataError if an observed value is not finite."""
         self.standardise.fit(items)
         self._is_fitted = True
 
     def fitted(self) -> dict[str, Any]:
-        """`mean` and `scale` of each channel."""
-        if not self._is_fitted:
-            return {}
-        return {"mean": self.standardise.mean.tolist(), "scale": self.standardise.scale.tolist()}
+        """What puts each channel on one scale."""
+        return self.standardise.fitted() if self._is_fitted else {}
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:
-        """Take up mean and scale. Raises DataError if they are not those of as many channels."""
-        moments = [fitted.get(name) for name in ("mean", "scale")]
-        if any(not isinstance(one, list) or len(one) != self.shape.channels for one in moments):
-            raise DataError(
-                f"what was fitted has no mean and scale of {self.shape.channels} channels; it is another encoder's"
-            )
-        self.standardise.load(*(torch.tensor(one) for one in moments))
+        """Take up what was fitted. Raises DataError if it is not that of as many channels."""
+        self.standardise.load_fitted(fitted)
         self._is_fitted = True
 
     def forward(self, items: Channels) -> Tensor:
@@ -74,7 +68,7 @@ class ChannelEncoder(Encoder):
                 f"the items have {channels} channels of {samples} samples, and the source's item_shape states "
                 f"{self.shape.channels} of {self.shape.samples}; the source must render what it states"
             )
-        device = self.standardise.mean.device
+        device = self.output[1].weight.device
         values, observed = items.values.to(device), items.observed.to(device)
         represented = self.represent(self.standardise(values, observed), observed)
         return normalise_latents(self.output(represented), self.config.latent_norm)

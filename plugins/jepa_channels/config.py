@@ -6,7 +6,7 @@ Symbols: C channels, P samples, W width, F feed-forward width, D latent size.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -34,6 +34,9 @@ class ChannelEncoderConfig(EncoderConfig):
     latent_size: int = Field(128, gt=0, description="size of a latent")
     feedforward: int | None = Field(None, gt=0, description="hidden size of a block; 4 times the width if not given")
     layers: int = Field(2, gt=0, description="residual blocks")
+    scaling: Literal["moments", "ranks"] = Field(
+        "moments", description="moments: mean and deviation of each channel; ranks: normal scores, for skewed values"
+    )
     clip: float = Field(5.0, gt=0, description="values further from the mean, in standard deviations, are set to this")
     latent_norm: LatentNorm = "layer"
 

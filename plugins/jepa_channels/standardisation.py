@@ -1,8 +1,9 @@
-"""Mean and scale of each channel, found on the training items."""
+"""How values of each channel are put on one scale: by moments, or by ranks. Both are found on the training items."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,33 @@ from jepa_core.errors import DataError
 SMALLEST_SPREAD = 1e-6
 
 
-class Standardisation(nn.Module):
+KNOTS = 129
+"""Quantiles of a channel between which normal scores are interpolated."""
+SAMPLE = 1 << 16
+"""Values of a channel, about, that its quantiles are found on; of more, every second, fourth, ... is kept."""
+
+
+class Scaling(nn.Module):
+    """Puts each channel on one scale; what was not observed becomes 0."""
+
+    def fit(self, groups: Iterable[Channels]) -> None:
+        """Find the scales on the items. Raises DataError if an observed value is not finite."""
+        raise NotImplementedError
+
+    def fitted(self) -> dict[str, Any]:
+        """What was found, as JSON holds it."""
+        raise NotImplementedError
+
+    def load_fitted(self, fitted: dict[str, Any]) -> None:
+        """Take up what was found. Raises DataError if it is of other channels."""
+        raise NotImplementedError
+
+    def forward(self, values: Tensor, observed: Tensor) -> Tensor:
+        """values, observed: (N, C, P); returns (N, C, P) float32."""
+        raise NotImplementedError
+
+
+class Standardisation(Scaling):
     """Puts each channel on mean 0 and standard deviation 1, clips it, and sets what was not observed to 0.
 
     The moments are those of the observed samples, merged group by group (Chan, Golub & LeVeque 1983), in fp64. A
@@ -55,10 +82,114 @@ class Standardisation(nn.Module):
         self.mean.copy_(mean)
         self.scale.copy_(scale)
 
+    def fitted(self) -> dict[str, Any]:
+        """`mean` and `scale` of each channel."""
+        return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
+
+    def load_fitted(self, fitted: dict[str, Any]) -> None:
+        self.load(*(torch.tensor(one) for one in _of_channels(fitted, ("mean", "scale"), len(self.mean))))
+
     def forward(self, values: Tensor, observed: Tensor) -> Tensor:
-        """values, observed: (N, C, P); returns (N, C, P) float32."""
         centred = (values - self.mean[:, None]) / self.scale[:, None]
         return centred.clamp(-self.clip, self.clip) * observed
+
+
+class NormalScores(Scaling):
+    """Puts each channel on the normal scores of its ranks, linear between quantiles; 0 where nothing was observed.
+
+    Skewed laboratory values and slipped decimal points set no scale this way (the quantile transformation of Gorishniy
+    et al., arXiv 2106.11959). Equal values have their middle rank. Beyond the outer quantiles the score stays.
+    """
+
+    knots: Tensor
+    scores: Tensor
+
+    def __init__(self, channels: int, clip: float) -> None:
+        super().__init__()
+        self.clip = clip
+        self.register_buffer("knots", torch.full((channels, KNOTS), torch.inf), persistent=False)
+        self.register_buffer("scores", torch.zeros(channels, KNOTS), persistent=False)
+
+    def fit(self, groups: Iterable[Channels]) -> None:
+        samples = [_Thinned() for _ in range(len(self.knots))]
+        for group in groups:
+            _refuse_infinite(group.values.double(), group.observed)
+            for sample, values, observed in zip(samples, group.values.unbind(1), group.observed.unbind(1), strict=True):
+                sample.add(values[observed])
+        for channel, sample in enumerate(samples):
+            self._place(channel, *_knots_of(sample.values()))
+
+    def _place(self, channel: int, knots: Tensor, scores: Tensor) -> None:
+        """Knots and scores (k,) of a channel; those that are left over are never reached."""
+        self.knots[channel, : len(knots)], self.knots[channel, len(knots) :] = knots, torch.inf
+        self.scores[channel, : len(scores)], self.scores[channel, len(scores) :] = scores, 0.0
+
+    def fitted(self) -> dict[str, Any]:
+        """`knots` of each channel, ascending, and their `scores`."""
+        counts = self.knots.isfinite().sum(1).tolist()
+        return {
+            name: [row[:count] for row, count in zip(table.tolist(), counts, strict=True)]
+            for name, table in (("knots", self.knots), ("scores", self.scores))
+        }
+
+    def load_fitted(self, fitted: dict[str, Any]) -> None:
+        found = zip(*_of_channels(fitted, ("knots", "scores"), len(self.knots)), strict=True)
+        for channel, (knots, scores) in enumerate(found):
+            self._place(channel, torch.tensor(knots), torch.tensor(scores))
+
+    def forward(self, values: Tensor, observed: Tensor) -> Tensor:
+        by_channel = torch.where(observed, values, 0.0).float().transpose(0, 1)
+        flat = by_channel.flatten(1).contiguous()
+        known = self.knots.isfinite().sum(1, keepdim=True)
+        after = torch.searchsorted(self.knots, flat).minimum((known - 1).clamp(min=0))
+        before = (after - 1).clamp(min=0)
+        low, high = self.knots.gather(1, before), self.knots.gather(1, after)
+        share = ((flat - low) / (high - low)).nan_to_num(0.0, 0.0, 0.0).clamp(0, 1)
+        scores = torch.lerp(self.scores.gather(1, before), self.scores.gather(1, after), share)
+        return scores.view(by_channel.shape).transpose(0, 1).clamp(-self.clip, self.clip) * observed
+
+
+class _Thinned:
+    """Values of a channel as they come; every second is forgotten whenever there are too many."""
+
+    def __init__(self) -> None:
+        self._parts: list[Tensor] = []
+        self._every, self._seen, self._held = 1, 0, 0
+
+    def add(self, values: Tensor) -> None:
+        kept = values[(-self._seen) % self._every :: self._every]
+        self._seen += len(values)
+        self._parts.append(kept)
+        self._held += len(kept)
+        while self._held > 2 * SAMPLE:
+            self._parts, self._every = [self.values()[::2]], 2 * self._every
+            self._held = len(self._parts[0])
+
+    def values(self) -> Tensor:
+        return torch.cat(self._parts) if self._parts else torch.empty(0)
+
+
+def _knots_of(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Different quantiles of values, ascending, and their normal scores: (k,) each, k at most KNOTS."""
+    if len(values) == 0:
+        return torch.empty(0), torch.empty(0)
+    levels = torch.linspace(0, 1, KNOTS, dtype=torch.float64)
+    ordered = values.double().sort().values
+    quantiles = ordered[(levels * (len(ordered) - 1)).round().long()].float()
+    knots, place, counts = quantiles.unique_consecutive(return_inverse=True, return_counts=True)
+    middle = torch.zeros(len(knots), dtype=torch.float64).index_add(0, place, levels) / counts
+    if len(knots) == 1:
+        return knots, torch.zeros(1)
+    edge = 1 / (2 * KNOTS)
+    return knots, torch.special.ndtri(middle.clamp(edge, 1 - edge)).float()
+
+
+def _of_channels(fitted: dict[str, Any], names: tuple[str, ...], channels: int) -> list[list[Any]]:
+    """Lists of one entry a channel out of what was fitted. Raises DataError if they are not there."""
+    found = [fitted.get(name) for name in names]
+    if any(not isinstance(one, list) or len(one) != channels for one in found):
+        raise DataError(f"what was fitted has no {' and '.join(names)} of {channels} channels; it is another encoder's")
+    return found
 
 
 def _refuse_infinite(values: Tensor, observed: Tensor) -> None:

@@ -79,7 +79,10 @@ class TaskConfig(Config):
 
 Family = Literal["linear", "boosted"]
 Strength = Annotated[float, Field(gt=0)]
-MethodName = Literal["latents", "latents_and_rollout", "untrained_latents", "train_mean", "last_value"]
+MethodName = Literal[
+    "latents", "latents_and_rollout", "decoded_latents", "untrained_latents", "decoded_untrained_latents", "train_mean",
+    "last_value",
+]  # fmt: skip
 
 
 class HeadsConfig(Config):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jepa_downstream.decoded import Readings
 from jepa_downstream.encoded import BLOCK, Encoded, Rollouts
 from jepa_downstream.heads import Examples, Head, Scaling, select_head
 from jepa_downstream.methods import CannotFit
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
     from jepa_core.learner import Learner
     from jepa_downstream.config import HeadsConfig, PredictionTasksConfig
+
+_READ = "from which a linear map reads the channels, summarised"
 
 Inputs = Callable[[Rows], np.ndarray]
 """Rows -> (R, F) float32: what may be known of each at its step."""
@@ -69,6 +72,7 @@ class LatentMethods:
     def __init__(self, evaluation: Evaluation, config: PredictionTasksConfig) -> None:
         self._evaluation, self._config = evaluation, config
         self._encoded = cache(self._encode)
+        self._readings = cache(self._read)
 
     def latents(self) -> LatentMethod:
         encoded = self._encoded(self._evaluation.learner)
@@ -90,10 +94,27 @@ class LatentMethods:
         )
 
     def untrained(self) -> LatentMethod:
+        encoded = self._encoded(self._untrained())
+        return self._method("untrained latents", "latents of the encoder as it was before training", encoded.summaries)
+
+    def decoded(self) -> LatentMethod:
+        readings = self._readings(self._evaluation.learner)
+        return self._method("decoded latents", f"frozen latents up to the step, {_READ}", readings.summaries)
+
+    def decoded_untrained(self) -> LatentMethod:
+        readings = self._readings(self._untrained())
+        information = f"latents of the encoder as it was before training, {_READ}"
+        return self._method("decoded untrained latents", information, readings.summaries)
+
+    def _untrained(self) -> Learner:
         if self._evaluation.untrained is None:
             raise CannotFit("no phase of the curriculum could train a predictor for an untrained encoder")
-        encoded = self._encoded(self._evaluation.untrained())
-        return self._method("untrained latents", "latents of the encoder as it was before training", encoded.summaries)
+        return self._evaluation.untrained()
+
+    def _read(self, learner: Learner) -> Readings:
+        if self._evaluation.channels is None:
+            raise CannotFit("the source does not render its steps as numbers, which are read off the latents")
+        return Readings(self._encoded(learner), self._evaluation.channels(), self._evaluation.seed)
 
     def _method(self, name: str, information: str, inputs: Inputs) -> LatentMethod:
         return LatentMethod(name, information, inputs, self._config.heads)

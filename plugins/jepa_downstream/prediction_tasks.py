@@ -116,7 +116,9 @@ def makers(evaluation: Evaluation, config: PredictionTasksConfig) -> dict[str, C
     known: dict[str, Callable[[], Method]] = {
         "latents": latent.latents,
         "latents_and_rollout": latent.with_rollout,
+        "decoded_latents": latent.decoded,
         "untrained_latents": latent.untrained,
+        "decoded_untrained_latents": latent.decoded_untrained,
         "train_mean": TrainMean,
         "last_value": partial(LastValue, evaluation.dataset.store),
     }

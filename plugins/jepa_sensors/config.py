@@ -18,6 +18,9 @@ from jepa_sensors.files import Format, find, format_of, header, not_found, separ
 FILE = "@file"
 """A column that every table has: which of the recipe's files a row stands in."""
 
+HISTORY = {"last": ":last", "age": ":age"}
+"""What is added to the name of a state for each channel that is made of its past."""
+
 CALENDAR_CHANNELS = {part: (f"{part}_sin", f"{part}_cos") for part in ("hour_of_day", "day_of_week", "day_of_year")}
 
 
@@ -46,6 +49,12 @@ class StepConfig(Config):
         gt=0,
         description="length of a step; each of its samples is the mean of the readings in its share of that time. "
         "Without it every row is a sample, whatever its time",
+    )
+    begin: float | None = Field(
+        None, description="time at which every trajectory begins, earlier rows left out; at its first row if not given"
+    )
+    count: int | None = Field(
+        None, ge=1, description="steps of every trajectory, later rows left out; up to its last row if not given"
     )
 
 
@@ -133,6 +142,14 @@ class TableConfig(SourceConfig):
     categories: dict[str, tuple[str, ...]] = Field(
         {}, description="values of each column of words; each becomes a channel of 0 and 1"
     )
+    ranges: dict[str, tuple[float | None, float | None]] = Field(
+        {}, description="least and largest value of a column (null: no limit); a value outside counts as not recorded"
+    )
+    history: tuple[Literal["last", "age"], ...] = Field(
+        (),
+        description="channels made of each state that is a number: <name>:last, its last known value, and <name>:age, "
+        "the steps since",
+    )
     units: dict[str, str] = Field({}, description="units of columns, for texts and reports")
     labels: dict[TargetName, ColumnTarget | RemainingTarget] = Field(
         {}, description="what evaluators predict at each step; never seen by an encoder"
@@ -165,7 +182,32 @@ class TableConfig(SourceConfig):
             raise ValueError(f"the column {twice[0]} has two roles; it is one of states, actions, statics, id and time")
         for name, target in self.labels.items():
             self._check_remaining(name, target)
+        self._check_ranges()
+        self._check_span()
         return self
+
+    def _check_ranges(self) -> None:
+        for name, (low, high) in self.ranges.items():
+            if name in self.categories:
+                raise ValueError(f"ranges.{name}: a column of words has no least and largest value")
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"ranges.{name}: the least value, {low:g}, is above the largest, {high:g}")
+            known = (*(self.states or ()), *self.actions, *self.statics, *self.target_columns())
+            if self.states is not None and name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+                raise ValueError(f"ranges.{name}: no such column{f'; did you mean {near[0]}?' if near else ''}")
+
+    def _check_span(self) -> None:
+        for key in ("begin", "count"):
+            if getattr(self.step, key) is None:
+                continue
+            if self.step.seconds is None:
+                raise ValueError(f"step.{key}: steps of equal time begin and end together; set step.seconds too")
+            if not self.id:
+                raise ValueError(f"step.{key}: one series (no `id`) is cut by split.pieces; leave the key out")
+        remaining = [name for name, target in self.labels.items() if isinstance(target, RemainingTarget)]
+        if self.step.count is not None and remaining:
+            raise ValueError(f"step.count: rows that are left out would be missing in labels.{remaining[0]}")
 
     def _check_remaining(self, name: str, target: ColumnTarget | RemainingTarget) -> None:
         if not isinstance(target, RemainingTarget):
@@ -239,8 +281,18 @@ class TableConfig(SourceConfig):
         )
 
     def item_shape(self) -> ItemShape:
-        """Channels of states, actions and statics together, and the samples of a step."""
-        return ItemShape(sum(column.width for column in self.seen_columns()), self.step.samples)
+        """Channels of states, actions, statics and history together, and the samples of a step."""
+        seen = sum(column.width for column in self.seen_columns())
+        return ItemShape(seen + len(self.history) * len(self.remembered()), self.step.samples)
+
+    def remembered(self) -> list[int]:
+        """Places, among the channels that encoders see, of those whose past makes channels (`history`)."""
+        places, place = [], 0
+        for column in self.seen_columns():
+            if column.role == "state" and not column.categories:
+                places.append(place)
+            place += column.width
+        return places
 
     def _left_over(self) -> list[str]:
         missing = self.missing()

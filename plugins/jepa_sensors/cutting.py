@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from jepa_core.errors import DataError
+from jepa_core.errors import DataError, RecipeError
 from jepa_core.splits import split_by_subject
 from jepa_core.trajectories import SPLITS
 from jepa_sensors.config import TableConfig
@@ -55,30 +56,53 @@ def slots_of(time: np.ndarray, origin: np.ndarray, width: float) -> np.ndarray:
 
 
 def cut(staged: Staged, config: TableConfig, database: Database) -> Cuts:
-    """The trajectories: one of each id, or pieces of one series.
+    """The trajectories: one of each id that has a row in its steps, or pieces of one series.
 
-    Raises DataError if one is too long to be counted, or a series too short to be cut.
+    Raises DataError if one is too long to be counted, a series too short to be cut, or no id has a row in its steps.
     """
-    found = database.rows(
-        f"SELECT key, count(*), min(time), max(time), min(row) FROM read_parquet({quoted(staged.path)}) "
-        "GROUP BY key ORDER BY key"
-    )
-    key, count, low, high, row = (np.array(column) for column in zip(*found, strict=True))
     width = width_of(staged, config)
+    key, start, count, low, high, row = _spans(staged, config, database)
     slots = count if width is None else slots_of(high, low, width) + 1
+    if config.step.count is not None:
+        slots = np.full(len(key), config.step.count * config.step.samples)
     if slots.max() > _LARGEST:
         place = staged.files.place(int(row[slots.argmax()]))
         raise DataError(
             f"{place}: the trajectory that begins there has {slots.max():,} samples, and at most {_LARGEST:,} are "
             "counted exactly; make source.step.seconds longer, or look for a wrong time among its rows"
         )
-    start = np.cumsum(count) - count
     if not config.id:
         return _pieces(staged, config, int(count[0]), low[0], int(slots[0]), width)
     return Cuts(
         key=key, start=start, stop=start + count, origin=low, slots=slots, steps=-(-slots // config.step.samples),
         subject=staged.subject[key], split=_split(staged.group[key], staged.subject[key], config), width=width,
     )  # fmt: skip
+
+
+def _spans(staged: Staged, config: TableConfig, database: Database) -> Iterator[np.ndarray]:
+    """Of each key that has a row in its steps: (K,) the key, its first such row, their number, the time at which it
+    begins, the time of the last of them, and the place of one."""
+    step, begin = config.step, config.step.begin
+    if begin is not None and staged.clock != "number":
+        raise RecipeError("source.step.begin is a number, and the times of the files are timestamps; leave it out")
+    inside = ["time >= first"]
+    if step.count is not None:  # the arithmetic of slots_of
+        inside.append(f"(time - first) / {width_of(staged, config)!r} + 1e-9 < {step.count * step.samples}")
+    began = "min(time)" if begin is None else f"{begin!r}::DOUBLE"
+    counted = f"FILTER ({' AND '.join(inside)})"
+    found = database.rows(
+        f"""WITH own AS (SELECT key, time, row FROM read_parquet({quoted(staged.path)})),
+            firsts AS (SELECT key, {began} AS first FROM own GROUP BY key),
+            spans AS (SELECT key, count(*) AS held, count(*) FILTER (time < first) AS before,
+                      count(*) {counted} AS inside, any_value(first) AS low, max(time) {counted} AS high,
+                      min(row) AS row
+                      FROM own JOIN firsts USING (key) GROUP BY key),
+            placed AS (SELECT *, sum(held) OVER (ORDER BY key) - held + before AS start FROM spans)
+            SELECT key, start::BIGINT, inside, low, high, row FROM placed WHERE inside > 0 ORDER BY key"""
+    )
+    if not found:
+        raise DataError(f"{staged.files.place(0)}: no row of any id lies in its steps; see source.step.begin")
+    return map(np.array, zip(*found, strict=True))
 
 
 def _split(group: np.ndarray, subject: np.ndarray, config: TableConfig) -> np.ndarray:

@@ -39,6 +39,36 @@ def render_channels(trajectories: Trajectories, channels: Sequence[Channel], sam
     return Rendered(*(spread(trajectories.events(role)) for role in ("static", "state", "action")))
 
 
+def with_history(
+    rendered: Rendered, trajectories: Trajectories, places: Sequence[int], history: Sequence[str]
+) -> Rendered:
+    """Items with channels that are made of the past of those at `places`, behind the others.
+
+    last: the last known value, up to the sample itself. age: how long ago that was, in steps; 0 where the sample has a
+    value. Both are NaN before the first value of the trajectory, in static facts and in actions.
+    """
+    if not history:
+        return rendered
+    seen = rendered.state[:, places].transpose(0, 2, 1)
+    steps, samples, count = seen.shape
+    seen = seen.reshape(-1, count)
+    number = np.arange(len(seen))
+    begins = np.repeat(np.arange(steps) - trajectories.step_numbers(), samples) * samples
+    latest = np.maximum.accumulate(np.where(np.isnan(seen), -1, number[:, None]), axis=0)
+    known = latest >= begins[:, None]
+    made = {
+        "last": np.where(known, np.take_along_axis(seen, np.maximum(latest, 0), axis=0), np.nan),
+        "age": np.where(known, (number[:, None] - latest) / samples, np.nan),
+    }
+    past = [made[name].astype(np.float32).reshape(steps, samples, count).transpose(0, 2, 1) for name in history]
+
+    def widened(grid: np.ndarray) -> np.ndarray:
+        empty = np.full((len(grid), len(history) * count, samples), np.nan, dtype=np.float32)
+        return np.concatenate([grid, empty], axis=1)
+
+    return Rendered(widened(rendered.static), np.concatenate([rendered.state, *past], axis=1), widened(rendered.action))
+
+
 def render_text(trajectories: Trajectories, channels: Sequence[Channel], samples: int) -> Rendered:
     """Each owner's channels in words, numbers to four significant digits."""
 

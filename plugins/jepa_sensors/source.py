@@ -24,7 +24,8 @@ from jepa_sensors.targets import Targets
 EXTRACTION_VERSION = 1
 """Raised when the same files and options give another store."""
 
-_PLACES = {"files": True, "split": {"tuning", "held_out"}}
+_NOT_STORED = {"files": True, "split": {"tuning", "held_out"}, "history": True}
+"""Options that do not change the store: places of files, and what is made of it when it is rendered."""
 
 log = logging.getLogger("jepa")
 
@@ -44,7 +45,7 @@ class TableSource(Source):
     def fingerprint(self) -> str:
         """Digest of the files, of the options that change the store, and of the extraction's version."""
         self._refuse_missing()
-        options = self.config.model_dump(mode="json", exclude=_PLACES)
+        options = self.config.model_dump(mode="json", exclude=_NOT_STORED)
         options["seen"] = [one.name for one in self.config.seen_columns()]
         digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
         digest.update(f"extraction {EXTRACTION_VERSION}".encode())
@@ -72,13 +73,17 @@ class TableSource(Source):
 
     def render(self, trajectories: Trajectories, modality: str) -> Rendered:
         """Items of the trajectories and their steps. Raises RecipeError for another modality than the config's."""
-        rendered = {"channels": render.render_channels, "text": render.render_text}.get(modality)
-        if rendered is None:
+        samples = self.config.step.samples
+        if modality == "text":
+            return render.render_text(trajectories, self._channels, samples)
+        if modality != "channels":
             raise RecipeError(f"the source table renders channels and text, not {modality}; choose another encoder")
-        return rendered(trajectories, self._channels, self.config.step.samples)
+        rendered = render.render_channels(trajectories, self._channels, samples)
+        return render.with_history(rendered, trajectories, self.config.remembered(), self.config.history)
 
     def rendering_fingerprint(self, modality: str) -> str:
-        return f"table {modality} {render.VERSION}"
+        history = self.config.history if modality == "channels" else ()
+        return " ".join([f"table {modality} {render.VERSION}", *history])
 
     def _judge_columns(self, database: Database, staged: Staged) -> None:
         """Refuse a channel without any value, and tell of one that never changes."""

@@ -7,6 +7,7 @@ of a long table gathered, by DuckDB, which spills there too, so memory does not 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,7 @@ class Staging:
         self._last: tuple[int, float] = (-1, 0)
         self._ordered = True
         self._skipped: set[str] = set()
+        self._outside: Counter[str] = Counter()
 
     def run(self, database: Database) -> Staged:
         """Stage every row. Raises DataError naming file and line of the first that cannot be."""
@@ -124,6 +126,8 @@ class Staging:
         count = self._write(raw)
         if count == 0:
             raise DataError(f"{', '.join(self._config.files)}: there is a header and no row")
+        for name, left_out in sorted(self._outside.items()):
+            log.info("%s: %s values outside of its range count as not recorded", name, f"{left_out:,}")
         rank, names = self._ranks()
         self._refuse_changing_statics(database, raw)
         if self._config.layout == "long" or not self._ordered or names != list(self._keys):
@@ -184,7 +188,15 @@ class Staging:
             if column.categories:
                 yield cells.categories(block, column.name, column.categories)
             else:
-                yield cells.numbers(block, column.name)
+                yield self._in_range(column.name, cells.numbers(block, column.name))
+
+    def _in_range(self, name: str, values: np.ndarray) -> np.ndarray:
+        """The values, NaN in place of those outside of the column's range."""
+        low, high = self._config.ranges.get(name, (None, None))
+        outside = (values < (-np.inf if low is None else low)) | (values > (np.inf if high is None else high))
+        if outside.any():
+            self._outside[name] += int(outside.sum())
+        return np.where(outside, np.float32(np.nan), values)
 
     def _readings(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """Number of the channel (-1 for one that the recipe does not name) and value of every row of a long table."""
@@ -204,6 +216,9 @@ class Staging:
                 value[mask] = cells.numbers(own, config.value)
             else:
                 value[mask] = _coded(own, config.value, self.columns[number])
+        for name in config.ranges:
+            mask = channel == known[name]
+            value[mask] = self._in_range(name, value[mask])
         return channel, value
 
     def _key(self, block: Block, group: int, file: int) -> np.ndarray:

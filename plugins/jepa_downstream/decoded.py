@@ -1,0 +1,87 @@
+"""What a linear map reads of the channels off the state latents, summarised up to a row's step.
+
+Latents hold the channels mixed. Heads that cut one input at a time, such as boosted trees, and extremes over time see
+little of a mixture; reading the channels back first undoes it. Nothing but the latents is told to the head.
+
+Symbols: S steps, C channels that vary, K size of a latent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import QuantileTransformer
+
+from jepa_downstream.encoded import Encoded, by_trajectory, summarise
+
+if TYPE_CHECKING:
+    from jepa_core.dataset import Dataset
+    from jepa_downstream.rows import Rows
+
+STEPS = 30_000
+"""Steps of the train split, about, that the map is fitted on."""
+PENALTY = 10.0
+QUANTILES = 128
+LARGEST = 3.0
+"""Normal scores are clipped here."""
+
+
+class Readings:
+    """Reads channels off the state latents of a step, by ridge regression on steps of the train split.
+
+    The targets are the normal scores of every channel of a state (0 where nothing was observed) and whether it was
+    observed. No label and no outcome is read.
+    """
+
+    def __init__(self, encoded: Encoded, channels: Dataset, seed: int) -> None:
+        """channels: the same trajectories, rendered as numbers."""
+        self._encoded = encoded
+        drawn = _drawn(channels, seed)
+        values = np.concatenate([_values(channels, part) for part in drawn])
+        latents = np.concatenate([encoded.arrays["states"][part] for part in drawn])
+        self.model = Ridge(alpha=PENALTY).fit(latents, _targets(values, seed))
+
+    def summaries(self, rows: Rows) -> np.ndarray:
+        """The static latent, six causal summaries of what is read at each step (see `summarise`), and the mean of the
+        last action latents: (R, F) float32."""
+        arrays, made = self._encoded.arrays, []
+        order = []
+        for trajectory, index in by_trajectory(rows):
+            steps, first = rows.step[index], self._encoded.first[trajectory]
+            part = slice(first, first + int(steps.max()) + 1)
+            read = self.model.predict(arrays["states"][part]).astype(np.float32)
+            static = np.broadcast_to(arrays["static"][trajectory], (len(steps), self._encoded.size))
+            made.append(np.concatenate([static, summarise(read, arrays["actions"][part], steps)], axis=1))
+            order.append(index)
+        if not made:
+            return np.zeros((0, 2 * self._encoded.size + 6 * len(self.model.coef_)), dtype=np.float32)
+        return np.concatenate(made)[np.argsort(np.concatenate(order))]
+
+
+def _drawn(dataset: Dataset, seed: int) -> list[slice]:
+    """Steps of whole trajectories of the train split, in a drawn order, until there are enough."""
+    order = np.random.default_rng(seed).permutation(dataset.trajectories("train"))
+    count = int(np.searchsorted(np.cumsum(dataset.steps[order]), STEPS)) + 1
+    first = dataset.store.first_step[order[:count]]
+    return [slice(int(one), int(one) + int(steps)) for one, steps in zip(first, dataset.steps[order], strict=False)]
+
+
+def _values(dataset: Dataset, part: slice) -> np.ndarray:
+    """Channels of states: (T, C) float32, the mean of a step's samples, NaN where nothing was observed."""
+    items = dataset.items(torch.from_numpy(np.array(dataset.rendering.state[part])))
+    return torch.where(items.observed, items.values, torch.nan).nanmean(dim=2).numpy()
+
+
+def _targets(values: np.ndarray, seed: int) -> np.ndarray:
+    """(S, C) values to the normal scores of those that vary, and to masks that vary: (S, targets) float32."""
+    observed = ~np.isnan(values)
+    seen = values[:, observed.any(axis=0)]
+    scores = QuantileTransformer(
+        n_quantiles=min(QUANTILES, len(seen)), output_distribution="normal", random_state=seed
+    ).fit_transform(seen)
+    scores = np.nan_to_num(np.clip(scores, -LARGEST, LARGEST))
+    targets = np.concatenate([scores, observed], axis=1).astype(np.float32)
+    return targets[:, targets.std(axis=0) > 0]
