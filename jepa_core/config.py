@@ -46,6 +46,9 @@ class ModelSize:
         return 4 * self.trainable + self.bytes_per_frozen_parameter * (self.parameters - self.trainable)
 
 
+Role = Literal["static", "state", "action"]
+"""Static facts belong to a trajectory; the state and the action of a step belong to the step."""
+
 Modality = Literal["text", "channels"]
 """The form in which an encoder wants items."""
 

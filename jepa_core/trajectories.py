@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
-Role = Literal["static", "state", "action"]
+from jepa_core.config import Role
+
 ROLES: tuple[Role, ...] = ("static", "state", "action")
-"""Static facts belong to a trajectory; the state and the action of a step belong to the step."""
 
 SPLITS: tuple[str, ...] = ("train", "tuning", "held_out")
 """Names of the splits; a trajectory's `split` is an index into them."""

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from jepa_core.plugin import Component, shared_registry
-from jepa_core.scaffold import TEMPLATES
 from jepa_core.testing import Check, checks_of
 from jepa_core.testing.bench import scratch
 
@@ -62,9 +61,6 @@ def _keys(component: Component) -> dict[str, Any]:
         return {"weights": _backbone(), "precision": "fp32"}
     if component.name == "meds":
         return {"path": _meds(), "split": {"from": "seed"}}
-    if component.name == "table":
-        rooms = {"id": ["room"], "time": "hour", "time_unit": "h", "statics": ["floor"], "actions": ["heating"]}
-        return {"files": [str(TEMPLATES / "source" / "example.csv")], **rooms}
     return {}
 
 

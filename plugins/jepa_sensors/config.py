@@ -10,9 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from jepa_core.config import Config, Input, ItemShape, SourceConfig
+from jepa_core.config import Config, Input, ItemShape, Role, SourceConfig
 from jepa_core.errors import DataError, RecipeError
-from jepa_core.trajectories import Role
 from jepa_sensors.files import Format, find, format_of, header, not_found, separator_of
 
 FILE = "@file"

@@ -141,7 +141,7 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def registry() -> Registry:
-    names = ("jepa_clin", "jepa_latent_eval", "jepa_meds", "jepa_mimic_iv", "jepa_text")
+    names = ("jepa_clin", "jepa_downstream", "jepa_latent_eval", "jepa_meds", "jepa_mimic_iv", "jepa_text")
     return discover([importlib.metadata.EntryPoint(name, name, "jepa") for name in names])
 
 
