@@ -126,7 +126,7 @@ class PatchTransformerConfig(ChannelEncoderConfig):
 
     def body_parameters(self, shape: ItemShape) -> int:
         width, hidden = self.inner_width, self.hidden
-        tokens = (2 * shape.samples + 1) * width + (shape.channels + 1) * width
+        tokens = (2 * shape.samples + 1) * width + (2 * shape.channels + 1) * width
         attention = 2 * width + (width + 1) * 3 * width + (width + 1) * width
         feedforward = 2 * width + (width + 1) * hidden + (hidden + 1) * width
         return tokens + self.layers * (attention + feedforward)

@@ -20,8 +20,9 @@ class PatchTransformer(ChannelEncoder):
     """Transformer whose tokens are the channels that were observed in a step, and one summary token.
 
     A token is a linear map of the channel's P samples and their mask, the same for every channel (PatchTST, Nie et al.,
-    arXiv 2211.14730), plus an embedding of the channel; attention runs over the channels (iTransformer, Liu et al.,
-    arXiv 2310.06625). Channels without an observation are no tokens, so a sparse item costs little; the summary token,
+    arXiv 2211.14730), times a gain and plus a shift of the channel's own (FiLM, Perez et al., arXiv 1709.07871);
+    attention runs over the channels (iTransformer, Liu et al., arXiv 2310.06625). Gains are drawn far apart: were they
+    alike, the summary of an untrained encoder could tell little but the mean of all values. Channels without an observation are no tokens, so a sparse item costs little; the summary token,
     which is read, makes an item without any observation as good as another.
     """
 
@@ -30,10 +31,10 @@ class PatchTransformer(ChannelEncoder):
         width = config.inner_width
         self.tokens_per_pass = config.tokens_per_pass
         self.patch = nn.Linear(2 * shape.samples, width)
-        self.channels = nn.Embedding(shape.channels, width)
+        self.gains = nn.Embedding(shape.channels, width)
+        self.shifts = nn.Embedding(shape.channels, width)
         self.summary = nn.Parameter(torch.empty(width))
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
-        nn.init.normal_(self.channels.weight, std=0.02)
         nn.init.normal_(self.summary, std=0.02)
 
     def represent(self, values: Tensor, observed: Tensor) -> Tensor:
@@ -49,7 +50,8 @@ class PatchTransformer(ChannelEncoder):
         longest = int(present.sum(1).max()) if len(present) else 0
         present, channels = (one[:, :longest] for one in present.sort(dim=1, descending=True, stable=True))
         rows = torch.arange(len(values), device=values.device)[:, None]
-        tokens = self.patch(with_mask(values[rows, channels], observed[rows, channels], 2)) + self.channels(channels)
+        patches = self.patch(with_mask(values[rows, channels], observed[rows, channels], 2))
+        tokens = patches * self.gains(channels) + self.shifts(channels)
         hidden = torch.cat((self.summary.expand(len(values), 1, -1).to(tokens.dtype), tokens), 1)
         visible = F.pad(present, (1, 0), value=True)[:, None, None]
         for layer in self.layers:
