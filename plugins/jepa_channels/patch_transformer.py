@@ -22,8 +22,10 @@ class PatchTransformer(ChannelEncoder):
     A token is a linear map of the channel's P samples and their mask, the same for every channel (PatchTST, Nie et al.,
     arXiv 2211.14730), times a gain and plus a shift of the channel's own (FiLM, Perez et al., arXiv 1709.07871);
     attention runs over the channels (iTransformer, Liu et al., arXiv 2310.06625). Gains are drawn far apart: were they
-    alike, the summary of an untrained encoder could tell little but the mean of all values. Channels without an observation are no tokens, so a sparse item costs little; the summary token,
-    which is read, makes an item without any observation as good as another.
+    alike, the summary of an untrained encoder could tell little but the mean of all values.
+
+    Channels without an observation are no tokens, so a sparse item costs little; the summary token, which is read,
+    makes an item without any observation as good as another.
     """
 
     def __init__(self, config: PatchTransformerConfig, shape: ItemShape) -> None:
