@@ -23,7 +23,7 @@ from jepa_core.errors import DataError, RunError
 from jepa_core.ticker import Ticker
 from jepa_sensors import cells
 from jepa_sensors.cells import Clock
-from jepa_sensors.config import Column, TableConfig
+from jepa_sensors.config import Column, TableConfig, refuse_unknown
 from jepa_sensors.reading import Block, Files, TableFile
 
 MEMORY = "2GB"
@@ -121,7 +121,9 @@ class Staging:
         self._outside: Counter[str] = Counter()
 
     def run(self, database: Database) -> Staged:
-        """Stage every row. Raises DataError naming file and line of the first that cannot be."""
+        """Stage every row. Raises DataError naming file and line of the first that cannot be, RecipeError for the range
+        of a column that is not read."""
+        refuse_unknown(self._config.ranges, [one.name for one in self.columns], self._config.table_files()[0][1])
         raw = self._scratch / "rows.parquet"
         count = self._write(raw)
         if count == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -314,3 +315,107 @@ def _blocks(folder: Path, name: str, keys: dict[str, Any]) -> Trajectories:
     source.build(writer, folder)
     (block,) = writer.blocks
     return block
+
+
+LONG = "machine,second,channel,value"
+
+
+def long_rows() -> list[tuple[object, ...]]:
+    """Three machines read at uneven times, before 0 and after 40 too."""
+    times = [(-5, "heat", 1), (0, "heat", 2), (12, "speed", 5), (25, "heat", 4), (39, "heat", -1), (41, "heat", 9)]
+    return [(machine, *one) for machine in range(3) for one in times]
+
+
+def test_steps_begin_at_a_given_time_and_are_as_many_as_the_recipe_says(build: Build, write: Write) -> None:
+    write(LONG, long_rows())
+    built = build(
+        layout="long", id="machine", time="second", states=["heat", "speed"],
+        step={"seconds": 10, "begin": 0, "count": 4},
+    )  # fmt: skip
+    assert built.store.steps.tolist() == [4, 4, 4]
+    nan = np.nan
+    for machine in range(3):
+        state = built.items().state[built.part(machine), :, 0]
+        assert np.array_equal(state, [[2, nan], [nan, 5], [4, nan], [-1, nan]], equal_nan=True)
+
+
+def test_a_count_without_a_beginning_counts_from_the_first_row_and_fills_up(build: Build, write: Write) -> None:
+    write(LONG, long_rows())
+    keys = {"layout": "long", "id": "machine", "time": "second", "states": "heat"}
+    short = build(**keys, step={"seconds": 10, "count": 2})
+    assert np.array_equal(short.items().state[short.part(1), 0, 0], [1.5, np.nan], equal_nan=True)
+    assert build(**keys, step={"seconds": 10, "count": 9}).store.steps.tolist() == [9, 9, 9]
+
+
+def test_an_id_without_a_row_in_the_steps_is_left_out_and_counted(build: Build, write: Write) -> None:
+    write(LONG, [*long_rows(), (3, -7, "heat", 1), (4, 3, "heat", 6)])
+    built = build(layout="long", id="machine", time="second", states="heat", step={"seconds": 10, "begin": 0})
+    assert built.store.steps.tolist() == [5, 5, 5, 1]
+    assert built.items().state[built.part(3), 0, 0].tolist() == [6]
+    assert [row["trajectories"] for row in built.store.record("attrition")] == [5, 4]
+
+
+def test_values_outside_of_a_range_are_not_recorded_and_that_is_counted(
+    build: Build, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(LONG, long_rows())
+    with caplog.at_level("INFO", "jepa"):
+        built = build(
+            layout="long", id="machine", time="second", states=["heat", "speed"], ranges={"heat": [0, 4]},
+            step={"seconds": 10, "begin": 0, "count": 4},
+        )  # fmt: skip
+    heat = built.items().state[built.part(2), 0, 0]
+    assert np.array_equal(heat, [2, np.nan, 4, np.nan], equal_nan=True)
+    assert "heat: 6 values outside of its range" in caplog.text
+
+
+def test_a_range_goes_for_a_wide_table_too(build: Build, write: Write) -> None:
+    write(HEADER, machines())
+    built = build(**ROLES, ranges={"heat": [0, None]})
+    heat = np.array([row[2] for row in machines()], dtype=np.float32)
+    assert np.array_equal(built.items().state[:, 0, 0], np.where(heat < 0, np.nan, heat), equal_nan=True)
+
+
+def test_history_tells_the_last_known_value_and_its_age_within_the_trajectory_alone(build: Build, write: Write) -> None:
+    write(LONG, long_rows())
+    built = build(
+        layout="long", id="machine", time="second", states=["heat", "speed"], history=["last", "age"],
+        step={"seconds": 10, "begin": 0, "count": 4},
+    )  # fmt: skip
+    items, nan = built.items(), np.nan
+    assert built.source.config.item_shape().channels == items.state.shape[1] == 6
+    for machine in range(3):
+        state = items.state[built.part(machine), :, 0]
+        assert np.array_equal(state[:, 2:4], [[2, nan], [2, 5], [4, 5], [-1, 5]], equal_nan=True)
+        assert np.array_equal(state[:, 4:], [[0, nan], [1, 0], [0, 1], [0, 2]], equal_nan=True)
+    assert np.isnan(items.static[:, 2:]).all() and np.isnan(items.action[:, 2:]).all()
+
+
+def test_history_counts_samples_of_a_patch_as_parts_of_a_step(build: Build, write: Write) -> None:
+    write(HEADER, [(m, t, None if t in (1, 2) else t, 0.5 * t, 1) for m in range(3) for t in range(4)])
+    built = build(**ROLES, history=["age"], step={"samples": 2})
+    assert np.array_equal(built.items().state[built.part(1), 3], [[0, 0.5], [1, 0]])
+
+
+def test_history_changes_the_rendering_and_not_the_store(write: Write, tmp_path: Path) -> None:
+    write(HEADER, machines())
+    config = TableConfig.model_validate({"files": str(tmp_path / "data.csv"), **ROLES})
+    plain, told = TableSource(config), TableSource(config.model_copy(update={"history": ("last",)}))
+    assert plain.fingerprint() == told.fingerprint()
+    assert plain.rendering_fingerprint("channels") != told.rendering_fingerprint("channels")
+    assert plain.rendering_fingerprint("text") == told.rendering_fingerprint("text")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"ranges": {"heet": [0, 1]}}, "did you mean heat?"),
+        ({"ranges": {"heat": [2, 1]}}, "the least value, 2, is above the largest, 1"),
+        ({"ranges": {"speed": [0, 1]}, "categories": {"speed": ["slow"]}}, "a column of words"),
+        ({"step": {"begin": 0}}, "set step.seconds too"),
+        ({"step": {"seconds": 1, "count": 3}, "labels": {"life": {"remaining": True}}}, "rows that are left out"),
+    ],
+)
+def test_keys_that_make_no_sense_are_refused(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        TableConfig.model_validate({"files": "data.csv", **ROLES, **keys})
