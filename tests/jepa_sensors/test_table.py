@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jepa_core.errors import RecipeError
 from jepa_core.store import StoreWriter
 from jepa_core.trajectories import Channel, Trajectories
 from jepa_sensors.config import TableConfig
@@ -353,6 +354,12 @@ def test_an_id_without_a_row_in_the_steps_is_left_out_and_counted(build: Build, 
     assert built.store.steps.tolist() == [5, 5, 5, 1]
     assert built.items().state[built.part(3), 0, 0].tolist() == [6]
     assert [row["trajectories"] for row in built.store.record("attrition")] == [5, 4]
+
+
+def test_a_beginning_is_a_number_and_timestamps_are_none(build: Build, write: Write) -> None:
+    write("machine,at,heat", [(m, f"2024-03-31T0{hour}:00", hour) for m in range(3) for hour in range(3)])
+    with pytest.raises(RecipeError, match=r"source.step.begin is a number"):
+        build(id="machine", time="at", states="heat", step={"seconds": 3600, "begin": 0})
 
 
 def test_values_outside_of_a_range_are_not_recorded_and_that_is_counted(
