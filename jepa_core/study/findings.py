@@ -20,6 +20,9 @@ from jepa_core.study.metrics import Measured, Name, run_metrics
 Runs = dict[str, dict[int, dict[Name, Measured]]]
 """Metrics of the finished runs, by variant and seed."""
 
+FEW_SUBJECTS, FEW_SEEDS = 30, 3
+"""Below either, a difference is to be read with care, whatever its p."""
+
 NOTE = (
     "mean and sd: over seeds, the runs of which stand one by one in the last table. difference: variant less "
     "reference, mean over the seeds that both have. Intervals are 95 %: over redrawn subjects (percentiles, the same "
@@ -55,7 +58,7 @@ def study_findings(study: Study, folder: StudyFolder) -> Findings:
     rows = _rows(study, runs, unlike)
     return Findings(
         verdicts=[*_missing(study, folder), *_sentences(study, rows, unlike)],
-        tables=[_headline_table(rows), _table(rows), _seed_table(rows)],
+        tables=[_headline_table(rows), _said(done, folder), _table(rows), _seed_table(rows)],
         figures=_figures(study, rows),
     )
 
@@ -121,6 +124,22 @@ def _sentences(study: Study, rows: Sequence[Row], unlike: set[str]) -> list[Verd
     ]
 
 
+def _said(done: Sequence[StudyCell], folder: StudyFolder) -> Table:
+    """What the runs' own evaluators found unsound or to be read with care.
+
+    A figure can be better because the latents hold less, so the differences are not to be read without these.
+    """
+    rows: list[list[Cell]] = [
+        [cell.variant, cell.seed, evaluator, verdict.level, verdict.text]
+        for cell in done
+        for evaluator, found in read_run(folder.run(cell)).findings.items()
+        for verdict in found.verdicts
+        if verdict.level != "good"
+    ]
+    columns = [Column("variant"), Column("seed", digits=6), Column("evaluator"), Column("level"), Column("verdict")]
+    return Table("verdicts", "What the runs themselves warn of: read this beside every difference", columns, rows)
+
+
 def _sentence(study: Study, variant: str, rows: Sequence[Row]) -> Verdict:
     """Whether a variant differs from the reference in the headlines that have a better and a worse direction."""
     judged = [row for row in rows if row.better and row.found is not None and row.found.p_holm is not None]
@@ -129,10 +148,12 @@ def _sentence(study: Study, variant: str, rows: Sequence[Row]) -> Verdict:
     better = [row for row in known if row not in worse]
     removed = removed_phases(study, variant)
     subject = f"Without {' and '.join(removed)} ({variant})" if removed else variant
+    least = min((row.subjects or 0 for row in judged), default=0)
+    size = f" ({len(study.seeds)} seeds, {least} subjects at least)"
     if not judged:
         return Verdict("warning", f"{subject}: nothing that has a better and a worse could be compared.")
     if not known:
-        return Verdict("warning", f"{subject}: no difference seen at this size, in {len(judged)} metrics.")
+        return Verdict("warning", f"{subject}: no difference seen at this size, in {len(judged)} metrics{size}.")
     parts = [
         f"{label}: {'; '.join(map(_told, some))}" for label, some in (("worse", worse), ("better", better)) if some
     ]
@@ -140,7 +161,8 @@ def _sentence(study: Study, variant: str, rows: Sequence[Row]) -> Verdict:
     if removed:
         meaning = " It is needed" if not better else " It is harmful" if not worse else " It helps here and harms there"
         meaning += " for these."
-    return Verdict("good", f"{subject} is {'. '.join(parts)}.{meaning}")
+    enough = least >= FEW_SUBJECTS and len(study.seeds) >= FEW_SEEDS
+    return Verdict("good" if enough else "warning", f"{subject} is {'. '.join(parts)}{size}.{meaning}")
 
 
 def removed_phases(study: Study, variant: str) -> list[str]:

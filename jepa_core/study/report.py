@@ -34,10 +34,11 @@ def write_study(study: Study, folder: StudyFolder) -> Path:
 
 
 def _page(study: Study, folder: StudyFolder, found: Findings) -> str:
-    headlines, *others = found.tables
+    headlines, said, *others = found.tables
     sections: list[Section] = [
         ("headlines", "Headlines", findings_table(headlines, headlines.name)),
-        ("figures", "Figures", join(_figures(found))),
+        ("warnings", "Warnings", findings_table(said, said.name)),
+        ("figures", "Figures", element("div", *_figures(found), class_="panels")),
         ("metrics", "Every metric", join(findings_table(table, table.name) for table in others)),
         ("runs", "Runs", findings_table(_runs(study, folder), "runs")),
     ]
@@ -57,10 +58,15 @@ def _first_screen(study: Study, found: Findings) -> Iterator[Markup | None]:
 
 def _figures(found: Findings) -> Iterator[Markup]:
     for figure in found.figures:
-        caption = element("figcaption", element("strong", figure.title), " ", figure.note)
         labels = [(one.label, one.control) for one in figure.series]
-        samples = legend([label for label, _ in labels], styles(labels))
-        yield element("figure", samples, draw_figure(figure, figure.name, y_limits([figure])), caption)
+        yield element(
+            "figure",
+            element("figcaption", figure.title),
+            legend([label for label, _ in labels], styles(labels)),
+            draw_figure(figure, figure.name, y_limits([figure])),
+            element("p", figure.note, class_="note"),
+            class_="panel",
+        )
 
 
 def _runs(study: Study, folder: StudyFolder) -> Table:
