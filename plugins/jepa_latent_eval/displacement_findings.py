@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from jepa_latent_eval.displacement import Comparison, Displacement, Paths
 
 FEW_CASES = 30
+TOO_FEW_CASES = 10
+"""Below this nothing is said but that."""
 DRAWN_PATHS = 6
 """Single paths drawn beside the mean paths, of each kind."""
 
@@ -91,6 +93,8 @@ def _verdicts(one: Comparison) -> list[Verdict]:
     trained, where = one.encoders["trained"], f"Before {one.event} (h = {one.horizon})"
     if trained.ratio is None:
         return [Verdict("bad", f"{where}, all baselines have the same latent: the encoder is constant there.")]
+    if _cases(one) < TOO_FEW_CASES:
+        return [Verdict("warning", f"{where}, there are {_cases(one)} cases: too few to say how far they move.")]
     verdicts = [_against_shuffled(where, trained)]
     untrained = one.encoders.get("untrained")
     if untrained is not None and untrained.draws is not None and trained.draws is not None:

@@ -119,6 +119,11 @@ def test_an_outcome_sets_in_at_the_end_of_a_trajectory():
     assert row["ratio"] == pytest.approx(4.0)
 
 
+def test_of_very_few_cases_nothing_is_said_but_that():
+    (verdict,) = displaced(ward(12), moving(ward(12), sick=0.4, well=0.1)).verdicts
+    assert verdict.level == "warning" and "there are 6 cases" in verdict.text
+
+
 def test_what_cannot_be_measured_is_null_with_the_reason():
     data = ward()
     data.store.labels["alarm"][:] = 0.0
