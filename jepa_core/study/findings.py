@@ -10,7 +10,7 @@ import numpy as np
 from jepa_core.errors import DataError
 from jepa_core.findings import Cell, Column, Figure, Findings, Series, Table, Verdict
 from jepa_core.report.record import read_run
-from jepa_core.report.text import number
+from jepa_core.report.text import counted, number
 from jepa_core.study.definition import Cell as StudyCell
 from jepa_core.study.definition import Study
 from jepa_core.study.differences import LEVEL, Difference, difference, with_holm
@@ -48,7 +48,7 @@ class Row:
 def study_findings(study: Study, folder: StudyFolder) -> Findings:
     """Compare the finished runs of a study.
 
-    Raises DataError if two variants with the same source were run on different data.
+    Raises DataError if the runs of one variant are on different data.
     """
     done = [cell for cell in study.cells if folder.state(cell) == "done"]
     unlike = _other_data(done, folder, study.reference)
@@ -64,7 +64,8 @@ def study_findings(study: Study, folder: StudyFolder) -> Findings:
 
 
 def _other_data(done: Sequence[StudyCell], folder: StudyFolder, reference: str) -> set[str]:
-    """Variants on other data than the reference, which no subject pairs. Raises DataError if its seeds differ in it."""
+    """Variants on other data than the reference, which no subject pairs. Raises DataError if the seeds of one
+    variant differ in their data."""
     contents: dict[str, set[str]] = {}
     for cell in done:
         manifest = read_run(folder.run(cell)).manifest
@@ -149,7 +150,7 @@ def _sentence(study: Study, variant: str, rows: Sequence[Row]) -> Verdict:
     removed = removed_phases(study, variant)
     subject = f"Without {' and '.join(removed)} ({variant})" if removed else variant
     least = min((row.subjects or 0 for row in judged), default=0)
-    size = f" ({len(study.seeds)} seeds, {least} subjects at least)"
+    size = f" ({counted(len(study.seeds), 'seed')}, {counted(least, 'subject')} at least)"
     if not judged:
         return Verdict("warning", f"{subject}: nothing that has a better and a worse could be compared.")
     if not known:

@@ -43,7 +43,8 @@ class Processes:
     """Processes that are at work, so that they can all be told to stop."""
 
     _alive: set[subprocess.Popen[bytes]] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    # Reentrant: a signal may come while the main thread itself holds it, and `stop` runs on that thread.
+    _lock: threading.RLock = field(default_factory=threading.RLock)
     stopping: bool = False
 
     def run(self, command: Command) -> int:

@@ -128,14 +128,20 @@ class SequenceBaseline:
 
 
 class LSTMBaseline(SequenceBaseline):
+    """LSTM over values and masks."""
+
     name, network = "LSTM", LSTM
 
 
 class GRUDBaseline(SequenceBaseline):
+    """GRU-D, whose inputs and state decay with the time since a channel was last seen."""
+
     name, network = "GRU-D", GRUD
 
 
 class TCNBaseline(SequenceBaseline):
+    """Causal dilated convolutions over values and masks."""
+
     name, network = "TCN", TCN
 
 

@@ -21,7 +21,7 @@ from jepa_core.files import write_atomically
 from jepa_text import attention
 from jepa_text.architecture import Architecture
 from jepa_text.config import LoraConfig
-from jepa_text.folder import ARCHITECTURE_KEYS, CONFIG, COPY_AGAIN, read_config, shard_paths
+from jepa_text.folder import ARCHITECTURE_KEYS, CONFIG, COPY_AGAIN, SAFE_LOADING, read_config, shard_paths
 from jepa_text.text_config import BackboneLoraConfig
 
 HEAD = "lm_head.weight"
@@ -47,11 +47,7 @@ def load_backbone(folder: Path, dtype: torch.dtype) -> nn.Module:
             folder,
             config=config,
             dtype=dtype,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
+            **SAFE_LOADING,
         )
     check_loaded(folder, report, lambda name: name == HEAD)
     return backbone.requires_grad_(False)

@@ -19,6 +19,15 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLED_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
+SAFE_LOADING = {
+    "local_files_only": True,
+    "use_safetensors": True,
+    "trust_remote_code": False,
+    "ignore_mismatched_sizes": True,
+    "output_loading_info": True,
+}
+"""How every model is loaded: from here, without code; and with a report of what did not fit, which is judged after."""
+
 COPY_AGAIN = "copy the file from the model's repository again"
 
 # Written by transformers itself (the last one when it reads GGUF), and inert.

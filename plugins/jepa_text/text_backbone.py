@@ -17,7 +17,7 @@ from jepa_core.contracts import Encoder
 from jepa_core.errors import DataError
 from jepa_core.latent_norm import normalise_latents
 from jepa_text.backbone import adapt, check_loaded, check_shard, export_adapter, quiet
-from jepa_text.folder import CONFIG, COPY_AGAIN, read_plain_config, shard_paths
+from jepa_text.folder import CONFIG, COPY_AGAIN, SAFE_LOADING, read_plain_config, shard_paths
 from jepa_text.headers import is_head
 from jepa_text.text_config import Pooling, TextBackboneConfig
 from jepa_text.tokenizer import read_tokenizer
@@ -115,11 +115,7 @@ def _load(folder: Path, dtype: torch.dtype) -> nn.Module:
                 folder,
                 config=config,
                 dtype=dtype,
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
+                **SAFE_LOADING,
             )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise _no_config(folder, error) from None
