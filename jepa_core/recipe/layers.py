@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +27,14 @@ NAMED_LISTS = {"curriculum": "phase", "evaluators": "evaluator", "regularizers":
 """Lists whose items go by name: a section in their place changes items of the layer below, and null removes one."""
 
 
-def read_layers(path: Path, environment: Mapping[str, str], problems: Problems) -> tuple[list[SectionNode], bool]:
-    """The file's tree, before it in the list that of the recipe it extends, and so on; and whether that is all of them.
+Find = Callable[[str, Path], Path]
+"""The file that a path, from a folder, or a shipped name stands for; raises RecipeError if there is none."""
+
+
+def read_layers(
+    path: Path, environment: Mapping[str, str], problems: Problems, find: Find = find_recipe
+) -> tuple[list[SectionNode], bool]:
+    """The file's tree, before it in the list that of the file it extends, and so on; and whether that is all of them.
 
     Where a file cannot be read, `problems` says why. What it would have held is unknown, so the rest cannot be judged.
     """
@@ -43,7 +49,7 @@ def read_layers(path: Path, environment: Mapping[str, str], problems: Problems) 
         layers.insert(0, layer)
         if extends is None or (isinstance(extends.node, ScalarNode) and extends.node.value is None):
             return layers, True
-        parent = _parent(extends.node, path, seen, problems)
+        parent = _parent(extends.node, path, seen, problems, find)
         if parent is None:
             return layers, False
         path = parent
@@ -118,21 +124,21 @@ def _content(path: Path) -> str:
         raise RecipeError(f"{display_name(path)}:{line} is not UTF-8 text; save the file as UTF-8") from error
 
 
-def _parent(node: Node, child: Path, seen: list[Path], problems: Problems) -> Path | None:
+def _parent(node: Node, child: Path, seen: list[Path], problems: Problems, find: Find) -> Path | None:
     if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
         report_unusable(node, problems)
         if not isinstance(node, UnusableNode):
-            problems.add(node.place, "'extends' takes the path or the name of one recipe")
+            problems.add(node.place, "'extends' takes one path or one shipped name")
         return None
     try:
-        parent = find_recipe(node.value, child.parent)
+        parent = find(node.value, child.parent)
     except RecipeError as error:
         message, _, hint = str(error).partition("; ")
         problems.add(node.place, message, hint)
         return None
     if parent.resolve() in seen:
         circle = [*seen[seen.index(parent.resolve()) :], parent]
-        problems.add(node.place, f"recipes extend one another in a circle: {' -> '.join(map(display_name, circle))}")
+        problems.add(node.place, f"files extend one another in a circle: {' -> '.join(map(display_name, circle))}")
         return None
     return parent
 
@@ -189,7 +195,7 @@ def _change_named(key: str, lower: Node | None, changes: Entry, problems: Proble
     for name, entry in section.entries.items():
         names = [name_of(item) for item in items]
         if name not in names:
-            problems.add(entry.key, f"unknown {kind} '{name}'", _nearest(name, [known for known in names if known]))
+            problems.add(entry.key, f"unknown {kind} '{name}'", nearest(name, [known for known in names if known]))
             continue
         at = names.index(name)
         items[at : at + 1] = _changed_item(name, items[at], entry, kind, problems)
@@ -214,6 +220,7 @@ def _changed_item(name: str, item: Node, change: Entry, kind: str, problems: Pro
     return [item]
 
 
-def _nearest(name: str, names: list[str]) -> str:
+def nearest(name: str, names: Sequence[str]) -> str:
+    """A hint at what may have been meant by a name that is not known."""
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names) or 'none'}"

@@ -35,10 +35,12 @@ def find_recipe(reference: str | Path, folder: Path | None = None) -> Path:
     return _find(reference, folder or Path(), shipped_recipes(), "recipe")
 
 
-def find_study(reference: str | Path) -> Path:
-    """The file that a path or a shipped study's name stands for. Raises RecipeError if there is none, with the nearest
-    name."""
-    return _find(reference, Path(), shipped_studies(), "study")
+def find_study(reference: str | Path, folder: Path | None = None) -> Path:
+    """The file that a path or a shipped study's name stands for. A relative path starts at `folder`, if one is given.
+
+    Raises RecipeError if there is none, with the nearest name.
+    """
+    return _find(reference, folder or Path(), shipped_studies(), "study")
 
 
 def _find(reference: str | Path, folder: Path, files: list[Path], what: str) -> Path:

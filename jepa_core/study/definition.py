@@ -16,7 +16,8 @@
         base: another_recipe
 
 A change is a layer on top of the base, as a recipe that extends it would have: phases and evaluators go by name, null
-removes one. Every mistake is reported at once, at its place, in the study's file.
+removes one. A study may extend another: its keys stand in for the other's, and `variants` changes the other's variants
+by name. Every mistake is reported at once, at its place, in the study's file.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from typing import Literal, cast
 from jepa_core.errors import RecipeError
 from jepa_core.plugin import Registry
 from jepa_core.recipe import InvalidRecipe, PhaseUse, Recipe, RecipeProblem, find_recipe, load_recipe
-from jepa_core.recipe.layers import display_name, read_file
+from jepa_core.recipe.layers import display_name, nearest, read_layers
 from jepa_core.recipe.locate import find_study
-from jepa_core.recipe.problems import Place, Problems, Text
-from jepa_core.recipe.yaml_tree import ListNode, Node, ScalarNode, SectionNode, report_unusable
+from jepa_core.recipe.problems import Problems
+from jepa_core.recipe.yaml_tree import Entry, ListNode, Node, ScalarNode, SectionNode, report_unusable
 
-KEYS = ("description", "base", "seeds", "reference", "common", "variants")
+KEYS = ("extends", "description", "base", "seeds", "reference", "common", "variants")
 VARIANT_KEYS = ("base", "change", "steps", "description")
 Budget = Literal["as_written", "as_reference"]
 BUDGETS: tuple[Budget, ...] = ("as_written", "as_reference")
@@ -75,7 +76,7 @@ class Study:
 @dataclass(frozen=True)
 class _Variant:
     name: str
-    base: str
+    base: Path
     layers: tuple[SectionNode, ...]
     budget: Budget
     description: str
@@ -93,24 +94,26 @@ def load_study(
     """
     path = find_study(reference)
     problems = Problems()
-    tree = read_file(path, environment, problems)
-    reader = _Reader(tree, path, problems)
+    layers, complete = read_layers(path, environment, problems, find_study)
+    if not complete:
+        problems.refuse(display_name(path))
+    reader = _Reader(layers, problems)
     variants, seeds, reference_name = reader.variants(), reader.seeds(), reader.reference()
-    problems.refuse(reader.file)
-    recipes = _recipes(variants, seeds, path.parent, overrides, registry, environment)
+    description = reader.description()
+    problems.refuse(display_name(path))
+    recipes = _recipes(variants, seeds, overrides, registry, environment)
     budgets = {one.name: one.budget for one in variants}
     cells = [
         Cell(name, seed, _with_budget(recipe, recipes[reference_name, seed], budgets[name]))
         for (name, seed), recipe in recipes.items()
     ]
     texts = {one.name: one.description for one in variants}
-    return Study(path.stem, reader.text("description", ""), reference_name, tuple(seeds), texts, tuple(cells))
+    return Study(path.stem, description, reference_name, tuple(seeds), texts, tuple(cells))
 
 
 def _recipes(
     variants: Sequence[_Variant],
     seeds: Sequence[int],
-    folder: Path,
     overrides: Sequence[str],
     registry: Registry,
     environment: Mapping[str, str],
@@ -119,11 +122,10 @@ def _recipes(
     recipes: dict[tuple[str, int], Recipe] = {}
     mistakes: dict[RecipeProblem, None] = {}
     for one in variants:
-        base = find_recipe(one.base, folder)
         try:
             for seed in seeds:
                 changes = [*overrides, f"seed={seed}", f"name={one.name}"]
-                recipes[one.name, seed] = load_recipe(base, changes, registry, environment, one.layers)
+                recipes[one.name, seed] = load_recipe(one.base, changes, registry, environment, one.layers)
         except InvalidRecipe as error:
             mistakes |= dict.fromkeys(error.problems)
     if mistakes:
@@ -156,21 +158,25 @@ def _with_steps(use: PhaseUse, steps: int) -> PhaseUse:
 
 
 class _Reader:
-    """Reads the keys of a study's file, noting every problem."""
+    """Reads the keys of a study's file and of those it extends, noting every problem.
 
-    def __init__(self, tree: SectionNode | None, path: Path, problems: Problems) -> None:
-        self._tree = tree or SectionNode({}, Place(Text(display_name(path), ("",)), 1, 1, 1))
-        self._path = path
+    layers: the trees of the files, each of which changes the ones before it.
+    """
+
+    def __init__(self, layers: Sequence[SectionNode], problems: Problems) -> None:
+        self._layers = layers
+        self._top = layers[-1]
         self._problems = problems
-        self.file = self._tree.place.text.name
-        self._refuse_unknown(self._tree, KEYS, "a study")
+        for layer in layers:
+            self._refuse_unknown(layer, KEYS, "a study")
+        self._variants = self._named()
 
-    def text(self, key: str, default: str) -> str:
-        node = self._tree.get(key)
-        return default if node is None else self._string(node, key)
+    def description(self) -> str:
+        node = self._get("description")
+        return self._string(node, "description") if node else ""
 
     def seeds(self) -> list[int]:
-        node = self._tree.get("seeds")
+        node = self._get("seeds")
         if node is None:
             return [0]
         items = node.items if isinstance(node, ListNode) else ()
@@ -181,18 +187,18 @@ class _Reader:
         return good
 
     def variants(self) -> list[_Variant]:
-        node = self._tree.get("variants")
-        if not isinstance(node, SectionNode) or not node.entries:
-            place = node.place if node else self._tree.place
+        if not self._variants:
+            node = self._get("variants")
+            place = node.place if node else self._top.place
             self._problems.add(place, "a study needs the section 'variants'", "such as `variants: {full: {}}`")
-            return []
-        return [self._variant(name, entry.node) for name, entry in node.entries.items()]
+        common = self._get("common")
+        shared = self._section(common, "'common'") if common else None
+        return [self._variant(name, written, shared) for name, written in self._variants.items()]
 
     def reference(self) -> str:
         """The variant that the others are compared with."""
-        variants = self._tree.get("variants")
-        names = list(variants.entries) if isinstance(variants, SectionNode) else []
-        node = self._tree.get("reference")
+        names = list(self._variants)
+        node = self._get("reference")
         if node is None:
             return names[0] if names else ""
         name = self._string(node, "reference")
@@ -200,34 +206,59 @@ class _Reader:
             self._problems.add(node.place, f"there is no variant '{name}'", f"there are: {', '.join(names) or 'none'}")
         return name
 
-    def _variant(self, name: str, node: Node) -> _Variant:
-        section = self._section(node, f"variant '{name}'") or SectionNode({}, node.place)
+    def _get(self, key: str) -> Node | None:
+        """What the topmost file that has a key gives it; nothing after the key means the same as no key."""
+        return _given([node for layer in self._layers if (node := layer.get(key)) is not None])
+
+    def _named(self) -> dict[str, list[Entry]]:
+        """What each variant is given, file after file; null removes a variant of a file below."""
+        found: dict[str, list[Entry]] = {}
+        for number, layer in enumerate(self._layers):
+            node = layer.get("variants")
+            section = self._section(node, "'variants'") if node else None
+            for name, entry in section.entries.items() if section else ():
+                if number == 0 or not _is_null(entry.node):
+                    found.setdefault(name, []).append(entry)
+                elif found.pop(name, None) is None:
+                    self._problems.add(entry.key, f"unknown variant '{name}'", nearest(name, list(found)))
+        return found
+
+    def _variant(self, name: str, written: Sequence[Entry], common: SectionNode | None) -> _Variant:
         if not re.fullmatch(r"[A-Za-z0-9_]{1,60}", name):
-            self._problems.add(node.place, f"'{name}' cannot name a variant", "letters, digits and '_', 60 at most")
-        self._refuse_unknown(section, VARIANT_KEYS, f"variant '{name}'")
-        own = {key: section.get(key) for key in VARIANT_KEYS}
-        layers = [self._tree.get("common"), own["change"]]
-        kept = [self._section(layer, "a layer of recipe keys") for layer in layers if layer is not None]
+            self._problems.add(written[0].key, f"'{name}' cannot name a variant", "letters, digits and '_', 60 at most")
+        sections = [one for entry in written if (one := self._section(entry.node, f"variant '{name}'"))]
+        for section in sections:
+            self._refuse_unknown(section, VARIANT_KEYS, f"variant '{name}'")
+        given = {key: [node for one in sections if (node := one.get(key)) is not None] for key in VARIANT_KEYS}
+        text = _given(given["description"])
         return _Variant(
             name,
-            self._base(own["base"]),
-            tuple(layer for layer in kept if layer is not None),
-            self._budget(own["steps"]),
-            self._string(own["description"], "description") if own["description"] else "",
+            self._base(_given(given["base"])),
+            (*([common] if common else []), *self._changes(given["change"])),
+            self._budget(_given(given["steps"])),
+            self._string(text, "description") if text else "",
         )
 
-    def _base(self, own: Node | None) -> str:
-        node = own or self._tree.get("base")
+    def _changes(self, nodes: Sequence[Node]) -> list[SectionNode]:
+        """Layers of recipe keys, one on top of the other; null takes those below away."""
+        kept: list[SectionNode] = []
+        for node in nodes:
+            section = self._section(node, "'change'")
+            kept = [*kept, section] if section else []
+        return kept
+
+    def _base(self, own: Node | None) -> Path:
+        node = own or self._get("base")
         if node is None:
-            self._problems.add(self._tree.place, "a study needs the key 'base'", "the recipe that its variants change")
-            return ""
-        name = self._string(node, "base")
+            self._problems.add(self._top.place, "a study needs the key 'base'", "the recipe that its variants change")
+            return Path()
         try:
-            find_recipe(name, self._path.parent)
+            # A text is called by its path from here, so that a base is found beside the file that names it.
+            return find_recipe(self._string(node, "base"), Path(node.place.text.name).parent)
         except RecipeError as error:
             message, _, hint = str(error).partition("; ")
             self._problems.add(node.place, message, hint)
-        return name
+            return Path()
 
     def _budget(self, node: Node | None) -> Budget:
         value = self._string(node, "steps") if node else "as_written"
@@ -239,7 +270,7 @@ class _Reader:
     def _section(self, node: Node, what: str) -> SectionNode | None:
         if isinstance(node, SectionNode):
             return node
-        if not (isinstance(node, ScalarNode) and node.value is None):
+        if not _is_null(node):
             report_unusable(node, self._problems)
             self._problems.add(node.place, f"{what} takes a section of keys")
         return None
@@ -255,3 +286,12 @@ class _Reader:
         for key, entry in section.entries.items():
             if key not in known:
                 self._problems.add(entry.key, f"unknown key '{key}' in {what}", f"its keys are {', '.join(known)}")
+
+
+def _given(nodes: Sequence[Node]) -> Node | None:
+    """The last of the values that files give a key, none where it is null."""
+    return nodes[-1] if nodes and not _is_null(nodes[-1]) else None
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.value is None

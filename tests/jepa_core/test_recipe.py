@@ -728,7 +728,7 @@ def test_a_circle_of_recipes_is_refused() -> None:
     Path("other.yaml").write_text("extends: mine.yaml\n")
     (problem,) = problems("extends: other.yaml\n")
     assert problem["file"] == "other.yaml"
-    assert problem["message"] == "recipes extend one another in a circle: mine.yaml -> other.yaml -> mine.yaml"
+    assert problem["message"] == "files extend one another in a circle: mine.yaml -> other.yaml -> mine.yaml"
 
 
 def test_a_parent_is_found_beside_the_child_in_another_folder(folder: Path) -> None:
