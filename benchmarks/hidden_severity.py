@@ -7,6 +7,7 @@ The generator of synthetic MIMIC-IV writes the severity that drove every hour; n
 fitted on the latents of the train split and scored (R2) on the tuning split: for the encoder as it is before training,
 and after the curriculum of the recipe `clin_jepa` with the given changes; and for the numbers of the hour themselves.
 Beside it: the effective rank, and the rollout against its two controls from 24 steps of context at h = 1 and 48.
+`planted_truth.py` asks the same, and more, of a finished run.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet
 import torch
 from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
 
 from jepa_core.contracts import Evaluation
 from jepa_core.curriculum import Listener, run_curriculum
@@ -46,7 +48,10 @@ def main() -> None:
         recipe = load_recipe("clin_jepa", [f"source.tables={tables}", *options.overrides], shared_registry())
         dataset, learner = build(recipe, Path(folder))
         severity = read_severity(tables / "truth.parquet", dataset)
-        result = {"numbers": probe_numbers(recipe, dataset, severity), "untrained": probe(learner, dataset, severity)}
+        result = {
+            "numbers": {"r2": read_numbers(recipe, dataset, severity, "tuning").r2},
+            "untrained": probe(learner, dataset, severity),
+        }
         cut = recipe.windows
         windows = dataset.windows("train", cut.length, cut.stride, cut.min_length)
         run_curriculum([stage_of(use) for use in recipe.curriculum], learner, windows, recipe.seed, Listener())
@@ -65,6 +70,11 @@ def build(recipe: Recipe, folder: Path) -> tuple[Dataset, Learner]:
     return dataset, Learner(encoder, predictor, dataset, torch.device("cpu"), folder)
 
 
+def probe(learner: Learner, dataset: Dataset, severity: np.ndarray) -> dict[str, float]:
+    reading = read_latents(learner, dataset, severity, "tuning")
+    return {"r2": reading.r2, "effective_rank": effective_rank(reading.inputs[:4000])}
+
+
 def read_severity(path: Path, dataset: Dataset) -> np.ndarray:
     """Severity of every step of the store, in its order."""
     truth = pyarrow.parquet.read_table(path).to_pydict()
@@ -75,38 +85,66 @@ def read_severity(path: Path, dataset: Dataset) -> np.ndarray:
     return np.array([known.get(key, np.nan) for key in zip(stays.tolist(), hours.tolist(), strict=True)])
 
 
-def probe(learner: Learner, dataset: Dataset, severity: np.ndarray) -> dict[str, float]:
+@dataclass(frozen=True)
+class Reading:
+    """What a regression, fitted on train, makes of the steps of another split.
+
+    inputs: (R, F). wanted, read: (R,) severity and what was read of it. subject: (R,).
+    """
+
+    inputs: np.ndarray
+    wanted: np.ndarray
+    read: np.ndarray
+    subject: np.ndarray
+
+    @property
+    def r2(self) -> float:
+        return float(r2_score(self.wanted, self.read))
+
+
+def read_latents(learner: Learner, dataset: Dataset, severity: np.ndarray, split: str) -> Reading:
+    """Severity read from state latents."""
     learner.freeze()
-    latents, wanted = {}, {}
-    for split in ("train", "tuning"):
-        parts = [latents_of(learner, dataset, one) for one in dataset.trajectories(split)]
-        steps = np.concatenate([span(dataset, one) for one in dataset.trajectories(split)])
-        known = np.isfinite(severity[steps])
-        latents[split], wanted[split] = np.concatenate(parts)[known], severity[steps][known]
-    fitted = Ridge(alpha=10.0).fit(latents["train"], wanted["train"])
-    return {
-        "r2": fitted.score(latents["tuning"], wanted["tuning"]),
-        "effective_rank": effective_rank(latents["tuning"][:4000]),
-    }
+    latents = {}
+    for part in ("train", split):
+        made = np.concatenate([latents_of(learner, dataset, one) for one in dataset.trajectories(part)])
+        latents[part] = made[np.isfinite(severity[all_steps(dataset, part)])]
+    return _regression(dataset, severity, latents, split)
 
 
-def probe_numbers(recipe: Recipe, dataset: Dataset, severity: np.ndarray) -> dict[str, float]:
+def read_numbers(recipe: Recipe, dataset: Dataset, severity: np.ndarray, split: str) -> Reading:
     """The same regression on the hour's numbers themselves: standardised values, 0 where missing, and what is there."""
     grid = Dataset.open(dataset.store, recipe.source.build(), "channels")
-    values, wanted = {}, {}
-    for split in ("train", "tuning"):
-        steps = np.concatenate([span(dataset, one) for one in dataset.trajectories(split)])
-        steps = steps[np.isfinite(severity[steps])]
-        items = grid.rendering.take(np.asarray(grid.rendering.state[steps]))
-        values[split] = np.where(items.observed, items.values, np.nan)[:, :, 0].astype(np.float64)
-        wanted[split] = severity[steps]
+    values = {}
+    for part in ("train", split):
+        items = grid.rendering.take(np.asarray(grid.rendering.state[known_steps(dataset, severity, part)]))
+        values[part] = np.where(items.observed, items.values, np.nan)[:, :, 0].astype(np.float64)
     seen = np.isfinite(values["train"]).any(axis=0)
     mean, spread = np.nanmean(values["train"][:, seen], axis=0), np.nanstd(values["train"][:, seen], axis=0) + 1e-6
     inputs = {
-        split: np.hstack([np.nan_to_num((one[:, seen] - mean) / spread).clip(-5, 5), np.isfinite(one[:, seen])])
-        for split, one in values.items()
+        part: np.hstack([np.nan_to_num((one[:, seen] - mean) / spread).clip(-5, 5), np.isfinite(one[:, seen])])
+        for part, one in values.items()
     }
-    return {"r2": Ridge(alpha=10.0).fit(inputs["train"], wanted["train"]).score(inputs["tuning"], wanted["tuning"])}
+    return _regression(dataset, severity, inputs, split)
+
+
+def _regression(dataset: Dataset, severity: np.ndarray, inputs: dict[str, np.ndarray], split: str) -> Reading:
+    """inputs: by split, of its known steps."""
+    fitted = Ridge(alpha=10.0).fit(inputs["train"], severity[known_steps(dataset, severity, "train")])
+    steps = known_steps(dataset, severity, split)
+    subject = np.repeat(dataset.subject, dataset.steps)[steps]
+    return Reading(inputs[split], severity[steps], fitted.predict(inputs[split]), subject)
+
+
+def known_steps(dataset: Dataset, severity: np.ndarray, split: str) -> np.ndarray:
+    """Steps of a split whose severity is known, as numbers among all steps of the store."""
+    steps = all_steps(dataset, split)
+    return steps[np.isfinite(severity[steps])]
+
+
+def all_steps(dataset: Dataset, split: str) -> np.ndarray:
+    first, steps = dataset.store.first_step, dataset.steps
+    return np.concatenate([first[one] + np.arange(steps[one]) for one in dataset.trajectories(split)])
 
 
 def latents_of(learner: Learner, dataset: Dataset, trajectory: int) -> np.ndarray:
@@ -114,10 +152,6 @@ def latents_of(learner: Learner, dataset: Dataset, trajectory: int) -> np.ndarra
     steps = int(dataset.steps[trajectory])
     windows = dataset.windows_of(np.array([trajectory]), length=steps, stride=1, min_length=1)
     return learner.latents(dataset.batch(windows, np.array([0]))).states[0].double().numpy()
-
-
-def span(dataset: Dataset, trajectory: int) -> np.ndarray:
-    return dataset.store.first_step[trajectory] + np.arange(dataset.steps[trajectory])
 
 
 def rollout(recipe: Recipe, learner: Learner) -> dict[str, dict[str, float]]:

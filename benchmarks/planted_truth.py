@@ -1,0 +1,303 @@
+"""What a finished run makes of the severity that was planted in synthetic tables, beside scorers of known answer.
+
+    python benchmarks/planted_truth.py RUN TRUTH.parquet [--json]
+
+RUN is a run such as `jepa run clin_jepa source.tables=FOLDER` on tables of `jepa_mimic_iv.synthetic.write_tables`. They
+come with truth.parquet: the hidden severity of every hour, which no source reads. For each binary task in
+RUN/predictions, on the same rows, the AUROC of
+
+    perfect             the truth itself: 1
+    random              seeded noise: 0.5 within its interval
+    constant            one score for all: 0.5
+    severity            the hidden severity of the row's step: orders as far as the planted truth can
+    and every method that left predictions
+
+with n, the difference of the latents to the untrained ones, and the mean over the tasks of an evaluator. Intervals are
+95 %, percentile, over the subjects that have a row in any of the evaluator's tasks, with its own draws and seed: for
+the methods they are those of the report. Then R2 of a linear probe of the severity (ridge, fitted on the states of
+train, scored on held-out ones) before and after training, with the interval of the gain over held-out subjects.
+
+Exit code 1 if the perfect scorer does not have 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hidden_severity import Reading, read_latents, read_numbers, read_severity
+from pyarrow import parquet
+
+from jepa_core.dataset import Dataset
+from jepa_core.errors import DataError, JepaError, RunError
+from jepa_core.pipeline import build_learner
+from jepa_core.plugin import shared_registry
+from jepa_core.preparation import recorded_data
+from jepa_core.reevaluation import load_model
+from jepa_core.run import Run
+from jepa_core.statistics import bootstrap_subjects, percentile_interval
+from jepa_downstream.measures import UNSTABLE, Draws, Estimate, binary
+
+DRAWS = 1000
+MAIN, UNTRAINED = "latents", "untrained_latents"
+GAIN = "latents minus untrained_latents"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A binary task as its files give it. scores: by method, (R,) probabilities."""
+
+    evaluator: str
+    split: str
+    task: str
+    subject: np.ndarray
+    place: np.ndarray
+    truth: np.ndarray
+    scores: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """AUROC of every scorer on the rows of a task."""
+
+    rows: Rows
+    auroc: dict[str, Estimate]
+
+
+def main() -> int:
+    options = parse_options()
+    try:
+        result = measured_run(Run.open(options.run, shared_registry()), options.truth)
+    except JepaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(json.dumps(result, indent=1) if options.json else table(result))
+    perfect = [one["auroc"]["perfect"]["value"] for one in result["tasks"]]
+    return int(any(value not in (None, 1.0) for value in perfect))
+
+
+def measured_run(run: Run, truth: Path) -> dict[str, Any]:
+    """Everything that is printed. Raises RunError if the run is not finished, DataError if the truth is not of its
+    stays."""
+    recorded = run.manifest().get("dataset")
+    if recorded is None or not (run.folder / "model.safetensors").is_file():
+        raise RunError(f"{run.folder} has not finished training; go on with: jepa resume {run.folder}")
+    with run.locked():
+        dataset = recorded_data(run.recipe, run.stores, recorded)
+        severity = planted(truth, dataset)
+        probes = probe(run, dataset, severity)
+        shutil.rmtree(run.scratch, ignore_errors=True)
+    by_evaluator = [found for name in run.manifest()["evaluated"] if (found := measure(run, name, dataset, severity))]
+    return {
+        "stays": len(dataset.steps),
+        "tasks": [task_result(one) for found in by_evaluator for one in found],
+        "means": [mean_result(found) for found in by_evaluator],
+        "probe": probes,
+    }
+
+
+def planted(path: Path, dataset: Dataset) -> np.ndarray:
+    """Severity of every step of the store."""
+    try:
+        severity = read_severity(path, dataset)
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(
+            f"{path} is no truth.parquet of synthetic tables ({error}); give the one beside them"
+        ) from error
+    missing = int(np.isnan(severity).sum())
+    if missing:
+        raise DataError(
+            f"{path} lacks {missing:,} of the {len(severity):,} hours of the run's stays; "
+            "give the truth.parquet of the tables that the run was on"
+        )
+    return severity
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+
+def measure(run: Run, evaluator: str, dataset: Dataset, severity: np.ndarray) -> list[Measured]:
+    """Every binary task of an evaluator, with the evaluator's own draws of subjects."""
+    files = sorted((run.folder / "predictions").glob(f"{evaluator}.*.parquet"))
+    if not files:
+        return []
+    settings = run.manifest()["evaluated"][evaluator]["settings"]
+    subjects = np.concatenate([parquet.read_table(path, columns=["subject_id"])["subject_id"] for path in files])
+    draws = Draws(subjects, settings["bootstrap"], run.recipe.seed)
+    order = np.unique(severity, return_inverse=True)[1] / len(severity)  # a score must lie between 0 and 1
+    generator = np.random.default_rng(run.recipe.seed)
+    measured = []
+    for rows in tasks_of(evaluator, settings["split"], files, dataset):
+        count = len(rows.truth)
+        scores = {
+            "perfect": rows.truth,
+            "random": generator.random(count),
+            "constant": np.full(count, rows.truth.mean()),
+            "severity": order[rows.place],
+        } | rows.scores
+        given = (rows.subject, draws, np.ones(count))
+        measured.append(
+            Measured(rows, {name: binary(rows.truth, one, *given)["auroc"] for name, one in scores.items()})
+        )
+    return measured
+
+
+def tasks_of(evaluator: str, split: str, files: list[Path], dataset: Dataset) -> Iterator[Rows]:
+    """The files of an evaluator by task. Raises DataError if the methods of a task do not have the same rows."""
+    by_task: dict[str, dict[str, dict[str, np.ndarray]]] = {}
+    for path in files:
+        _, task, method, _ = path.name.split(".")
+        found = parquet.read_table(path)
+        if "boolean_value" in found.column_names:
+            columns = {name: found[name].to_numpy(zero_copy_only=False) for name in found.column_names}
+            by_task.setdefault(task, {})[method] = columns
+    for task, methods in by_task.items():
+        first = next(iter(methods.values()))
+        places = [dataset.store.first_step[one["trajectory"]] + one["step"] for one in methods.values()]
+        if not all(np.array_equal(places[0], one) for one in places):
+            raise DataError(f"the predictions of {evaluator}, {task}, are not on the same rows; evaluate the run again")
+        scores = {method: one["predicted_boolean_probability"] for method, one in methods.items()}
+        truth = first["boolean_value"].astype(np.float64)
+        yield Rows(evaluator, split, task, first["subject_id"], places[0], truth, scores)
+
+
+def task_result(one: Measured) -> dict[str, Any]:
+    truth, subject = one.rows.truth, one.rows.subject
+    return {
+        "evaluator": one.rows.evaluator,
+        "split": one.rows.split,
+        "task": one.rows.task,
+        "rows": len(truth),
+        "positives": int(truth.sum()),
+        "prevalence": float(truth.mean()),
+        "subjects": len(np.unique(subject)),
+        "subjects_with_a_positive": len(np.unique(subject[truth == 1])),
+        "auroc": {name: with_bounds(found) for name, found in one.auroc.items()},
+        "gain": with_bounds(gain) if (gain := gain_of(one.auroc)) else None,
+    }
+
+
+def mean_result(measured: list[Measured]) -> dict[str, Any]:
+    """Mean AUROC over the tasks that have an interval, of every scorer that all of them have. Draws in which one of the
+    tasks has a single class are left out."""
+    counted = [one for one in measured if one.auroc["perfect"].bounds[0] is not None]
+    names = [name for name in measured[0].auroc if all(name in one.auroc for one in measured)]
+    auroc = {name: mean([one.auroc[name] for one in counted]) for name in names} if counted else {}
+    return {
+        "evaluator": measured[0].rows.evaluator,
+        "tasks": len(counted),
+        "of_tasks": len(measured),
+        "positives": [int(one.rows.truth.sum()) for one in counted],
+        "subjects": len(np.unique(np.concatenate([one.rows.subject for one in measured]))),
+        "draws_left_out": auroc["perfect"].skipped if auroc else None,
+        "auroc": {name: with_bounds(found, most_skipped=1.0) for name, found in auroc.items()},
+        "gain": with_bounds(gain, most_skipped=1.0) if (gain := gain_of(auroc)) else None,
+    }
+
+
+def gain_of(auroc: dict[str, Estimate]) -> Estimate | None:
+    """Latents minus untrained latents, paired."""
+    return auroc[MAIN].minus(auroc[UNTRAINED]) if MAIN in auroc and UNTRAINED in auroc else None
+
+
+def mean(estimates: list[Estimate]) -> Estimate:
+    values = [one.value for one in estimates if one.value is not None]
+    return Estimate(float(np.mean(values)), np.mean([one.draws for one in estimates], axis=0))
+
+
+def with_bounds(found: Estimate, most_skipped: float = UNSTABLE) -> dict[str, float | None]:
+    known = found.draws[~np.isnan(found.draws)]
+    if found.value is None or found.skipped > most_skipped or len(known) == 0:
+        return {"value": found.value, "low": None, "high": None}
+    low, high = percentile_interval(known)
+    return {"value": found.value, "low": float(low), "high": float(high)}
+
+
+# --- probe ------------------------------------------------------------------------------------------------------------
+
+
+def probe(run: Run, dataset: Dataset, severity: np.ndarray) -> dict[str, Any]:
+    """R2 of the severity in held-out states: from the hour's numbers, and from latents before and after training."""
+    learner, _ = build_learner(run, dataset)
+    readings = {
+        "numbers": read_numbers(run.recipe, dataset, severity, "held_out"),
+        "untrained": read_latents(learner, dataset, severity, "held_out"),
+    }
+    load_model(run.folder / "model.safetensors", learner)
+    readings["trained"] = read_latents(learner, dataset, severity, "held_out")
+    r2 = {name: r2_of(reading) for name, reading in readings.items()}
+    count = readings["trained"]
+    return {
+        "steps": len(count.wanted),
+        "subjects": len(np.unique(count.subject)),
+        "r2": {name: with_bounds(found) for name, found in r2.items()},
+        "gain": with_bounds(r2["trained"].minus(r2["untrained"])),
+    }
+
+
+def r2_of(reading: Reading) -> Estimate:
+    """With draws of subjects; draw i is of the same subjects for every reading of the same steps."""
+    about = reading.wanted - reading.wanted.mean()
+    terms = np.column_stack([about, about**2, (reading.wanted - reading.read) ** 2])
+    first, second, error = bootstrap_subjects(terms, reading.subject, DRAWS, seed=0).T
+    return Estimate(reading.r2, 1 - error / (second - first**2))
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def table(result: dict[str, Any]) -> str:
+    lines = [f"{result['stays']:,} stays; AUROC with its 95 % interval over subjects"]
+    for one in result["tasks"]:
+        counts = f"{one['rows']:,} rows, {one['positives']:,} positive ({100 * one['prevalence']:.1f} %)"
+        subjects = f"{one['subjects']} subjects, {one['subjects_with_a_positive']} of them with a positive row"
+        lines += ["", f"{one['evaluator']}, {one['task']} ({one['split']}): {counts}, {subjects}", *auroc_lines(one)]
+    for one in result["means"]:
+        lines += ["", f"{one['evaluator']}, mean of the {one['tasks']} of {one['of_tasks']} tasks with an interval"]
+        if one["tasks"]:
+            lines[-1] += f": {one['subjects']} subjects, {100 * one['draws_left_out']:.3g} % of the draws left out"
+            lines += auroc_lines(one)
+    found = result["probe"]
+    lines += ["", f"R2 of the severity: {found['steps']:,} held-out steps of {found['subjects']} subjects"]
+    lines += [line(name, value) for name, value in found["r2"].items()]
+    return "\n".join([*lines, line("trained minus untrained", found["gain"], "+"), "", random_line(result)])
+
+
+def auroc_lines(one: dict[str, Any]) -> list[str]:
+    if one["auroc"]["perfect"]["value"] is None:
+        return ["  rows of one class: no AUROC"]
+    lines = [line(name, value) for name, value in one["auroc"].items()]
+    return [*lines, line(GAIN, one["gain"], "+")] if one["gain"] else lines
+
+
+def line(name: str, found: dict[str, float | None], sign: str = "-") -> str:
+    """sign: `+` for differences."""
+    value = f"  {name:34} {found['value']:{sign}7.3f}"
+    if found["low"] is None:
+        return f"{value}  no interval: too many draws of one class"
+    return f"{value}  ({found['low']:{sign}.3f} to {found['high']:{sign}.3f})"
+
+
+def random_line(result: dict[str, Any]) -> str:
+    bounds = [one["auroc"]["random"] for one in result["tasks"] if one["auroc"]["random"]["low"] is not None]
+    held = sum(one["low"] <= 0.5 <= one["high"] for one in bounds)
+    return f"0.5 lies in the random scorer's interval in {held} of {len(bounds)} tasks (95 % are expected)"
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run on synthetic tables")
+    parser.add_argument("truth", type=Path, metavar="TRUTH.parquet", help="the truth.parquet beside those tables")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
