@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from jepa_core.errors import DataError, RecipeError, RunError
-from jepa_core.findings import Headline, Samples
-from jepa_core.paired import PairedDifference, probability_differences, sample_difference, value_differences
+from jepa_core.findings import Headline, Redrawn, Samples
+from jepa_core.paired import PairedDifference, metric_difference, probability_differences, value_differences
 from jepa_core.report.record import RunRecord, read_run
 from jepa_core.report.text import number
-from jepa_core.samples import read_samples
+from jepa_core.samples import read_kept
 
 TOLERANCE = 0.05
 """Part by which the budgets of two runs may differ without a warning."""
@@ -196,16 +196,16 @@ def _differences(first: Compared, other: Compared) -> Iterator[Difference]:
     for evaluator, findings in first.record.findings.items():
         if evaluator not in other.record.findings:
             continue
-        mine, its = (read_samples(run.folder, evaluator) for run in (first, other))
+        mine, its = (read_kept(run.folder, evaluator) for run in (first, other))
         same = _settings_of(first, evaluator) == _settings_of(other, evaluator)
         counterparts = {(one.label, one.unit): one for one in other.record.findings[evaluator].headlines}
         for headline in findings.headlines:
             counterpart = counterparts.get((headline.label, headline.unit))
             if counterpart is not None:
                 yield _headline(other.name, evaluator, (headline, counterpart), (mine, its), same)
-        for key, samples in mine.items():
+        for key, kept in mine.items():
             if key in its:
-                yield _of_samples(other.name, evaluator, samples, its[key])
+                yield _of_kept(other.name, evaluator, kept, its[key])
     yield from _of_predictions(first, other)
 
 
@@ -217,27 +217,27 @@ def _headline(
     run: str,
     evaluator: str,
     pair: tuple[Headline, Headline],
-    samples: tuple[dict[str, Samples], dict[str, Samples]],
+    kept: tuple[dict[str, Samples | Redrawn], dict[str, Samples | Redrawn]],
     same_settings: bool,
 ) -> Difference:
-    """Paired where both headlines are the mean of the same samples; a bare difference where they have none."""
+    """Paired where both runs kept the headline by subject; a bare difference where they did not."""
     first, other = pair
     values = {"reference": first.value, "value": other.value}
     row = {"run": run, "evaluator": evaluator, "metric": first.label, "unit": first.unit, "headline": True}
-    if first.metric != other.metric or not (first.metric or same_settings):
+    if not same_settings and (first.metric != other.metric or not first.metric):
         return Difference(**row, **values, difference=None, note="the evaluator was set otherwise")
     if first.value is None or other.value is None:
         return Difference(**row, **values, difference=None, note="not measured in both")
-    if first.metric not in samples[0] or first.metric not in samples[1]:
+    if first.metric not in kept[0] or first.metric not in kept[1]:
         return Difference(
             **row, **values, difference=other.value - first.value, note="no interval: no values by subject"
         )
-    return _paired(row, sample_difference(samples[0][first.metric], samples[1][first.metric]))
+    return _paired(row, metric_difference(kept[0][first.metric], kept[1][first.metric]))
 
 
-def _of_samples(run: str, evaluator: str, first: Samples, other: Samples) -> Difference:
+def _of_kept(run: str, evaluator: str, first: Samples | Redrawn, other: Samples | Redrawn) -> Difference:
     row = {"run": run, "evaluator": evaluator, "metric": first.metric, "unit": first.unit}
-    return _paired(row | {"axis": first.axis, "at": first.at}, sample_difference(first, other))
+    return _paired(row | {"axis": first.axis, "at": first.at}, metric_difference(first, other))
 
 
 def _paired(row: dict[str, Any], found: PairedDifference | str) -> Difference:

@@ -70,7 +70,8 @@ class Figure:
 @dataclass(frozen=True)
 class Headline:
     """A figure for the first screen of the report, with everything needed to read it. metric: the key of the samples
-    that it is the weighted mean of; empty if there are none. better: which way is better; empty where neither is."""
+    that it is the weighted mean of, or of its redrawn values; empty if there are none. better: which way is better for
+    any learner whatever its latents; empty where neither is."""
 
     label: str
     value: float | None
@@ -104,7 +105,34 @@ class Samples:
 
     @property
     def key(self) -> str:
-        return self.metric if self.at is None else f"{self.metric}, {self.axis} = {self.at:g}"
+        return _key(self.metric, self.axis, self.at)
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """A metric under redrawn subjects, for one that is no weighted mean over subjects: a rank, a horizon, a median.
+
+    It lets runs be compared on the same subjects as `Samples` do, if its draws are those of
+    `jepa_core.paired.redraw`: draw i is then of the same subjects in every run. metric, unit, axis, at, subjects: as of
+    Samples; the subjects are those drawn from. value: with every subject once. draws: (DRAWS,), NaN where a draw does
+    not define the metric.
+    """
+
+    metric: str
+    subjects: np.ndarray
+    value: float
+    draws: np.ndarray
+    unit: str = ""
+    axis: str = ""
+    at: float | None = None
+
+    @property
+    def key(self) -> str:
+        return _key(self.metric, self.axis, self.at)
+
+
+def _key(metric: str, axis: str, at: float | None) -> str:
+    return metric if at is None else f"{metric}, {axis} = {at:g}"
 
 
 @dataclass(frozen=True)
@@ -139,7 +167,8 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that one evaluator found. predictions, samples: written beside, and no part of the plain form."""
+    """Everything that one evaluator found. predictions, samples, redrawn: written beside, and no part of the plain
+    form."""
 
     headlines: list[Headline] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
@@ -147,9 +176,10 @@ class Findings:
     figures: list[Figure] = field(default_factory=list)
     predictions: list[Predictions] = field(default_factory=list)
     samples: list[Samples] = field(default_factory=list)
+    redrawn: list[Redrawn] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        parts = [part.name for part in fields(self) if part.name not in ("predictions", "samples")]
+        parts = [part.name for part in fields(self) if part.name not in ("predictions", "samples", "redrawn")]
         return {part: [asdict(one) for one in getattr(self, part)] for part in parts}
 
     @classmethod

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jepa_core.findings import Samples
+from jepa_core.findings import Redrawn, Samples
 from jepa_core.ranking import Ranking
-from jepa_core.statistics import bootstrap_subjects, percentile_interval
+from jepa_core.statistics import bootstrap_subjects, percentile_interval, redrawn_weights
 
 DRAWS = 1000
 SEED = 0
@@ -38,13 +38,25 @@ class Drawn:
     draws: np.ndarray
 
 
-def sample_draws(samples: Samples) -> Drawn | None:
-    """The metric that samples give; None if they weigh nothing."""
+def redraw(values: np.ndarray, subjects: np.ndarray) -> np.ndarray:
+    """Means over the rows of redrawn subjects, to make the draws of a `Redrawn` from: (DRAWS, K) or (DRAWS,).
+
+    Arguments as of `bootstrap_subjects`. Equal subjects are redrawn alike in every run, whatever the run's seed.
+    """
+    return bootstrap_subjects(values, subjects, DRAWS, SEED)
+
+
+def metric_draws(kept: Samples | Redrawn) -> Drawn | None:
+    """The metric that an evaluator kept by subject; None if its samples weigh nothing."""
+    return Drawn(kept.value, kept.draws) if isinstance(kept, Redrawn) else _sample_draws(kept)
+
+
+def _sample_draws(samples: Samples) -> Drawn | None:
     sums = np.stack([samples.weights * samples.values, samples.weights], axis=1)
     above, below = sums.sum(axis=0)
     if not below > 0:
         return None
-    redrawn = bootstrap_subjects(sums, samples.subjects, DRAWS, SEED)
+    redrawn = redraw(sums, samples.subjects)
     with np.errstate(invalid="ignore", divide="ignore"):
         return Drawn(float(above / below), redrawn[:, 0] / redrawn[:, 1])
 
@@ -55,7 +67,7 @@ def probability_draws(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray
     truth: (N,) bool. score, subjects: (N,).
     """
     errors = (score - truth) ** 2
-    found = {"Brier score": Drawn(float(errors.mean()), bootstrap_subjects(errors, subjects, DRAWS, SEED))}
+    found = {"Brier score": Drawn(float(errors.mean()), redraw(errors, subjects))}
     if truth.all() or not truth.any():
         return found
     areas, redrawn = _areas(truth, score, subjects)
@@ -66,19 +78,19 @@ def probability_draws(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray
 def value_draws(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> dict[str, Drawn]:
     """RMSE and MAE of values. Arguments as above, truth of values."""
     errors = score - truth
-    squares = bootstrap_subjects(errors**2, subjects, DRAWS, SEED)
-    sizes = bootstrap_subjects(np.abs(errors), subjects, DRAWS, SEED)
+    squares = redraw(errors**2, subjects)
+    sizes = redraw(np.abs(errors), subjects)
     return {
         "RMSE": Drawn(float(np.sqrt((errors**2).mean())), np.sqrt(squares)),
         "MAE": Drawn(float(np.abs(errors).mean()), sizes),
     }
 
 
-def sample_difference(reference: Samples, other: Samples) -> PairedDifference | str:
-    """Difference of the metric that samples of the same subjects give, or why there is none."""
+def metric_difference(reference: Samples | Redrawn, other: Samples | Redrawn) -> PairedDifference | str:
+    """Difference of a metric that both runs kept of the same subjects, or why there is none."""
     if not np.array_equal(reference.subjects, other.subjects):
         return "measured on other subjects"
-    first, second = sample_draws(reference), sample_draws(other)
+    first, second = metric_draws(reference), metric_draws(other)
     if first is None or second is None:
         return "nothing to divide by"
     return _difference(first, second, reference.subjects)
@@ -108,18 +120,20 @@ def _areas(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> tuple[
     """AUROC and average precision: (2,), and under each draw, (draws, 2); NaN where a draw has one class."""
     ranking = Ranking(truth, score)
     names, owner = np.unique(subjects[ranking.order], return_inverse=True)
-    generator = np.random.default_rng(SEED)
-    chances = np.full(len(names), 1 / len(names))
-    drawn = (generator.multinomial(len(names), chances).astype(np.float64) for _ in range(DRAWS))
-    return np.array(ranking.areas(np.ones(len(truth)))), np.array([ranking.areas(one[owner]) for one in drawn])
+    drawn = redrawn_weights(len(names), DRAWS, SEED, block=1)
+    return np.array(ranking.areas(np.ones(len(truth)))), np.array([ranking.areas(one[owner]) for (one,) in drawn])
+
+
+def stable_draws(draws: np.ndarray) -> np.ndarray | None:
+    """The draws that have a value; None if too many have none for an interval."""
+    known = draws[np.isfinite(draws)]
+    return known if len(known) >= (1 - UNSTABLE) * len(draws) else None
 
 
 def _difference(first: Drawn, second: Drawn, subjects: np.ndarray) -> PairedDifference:
-    differences = second.draws - first.draws
-    known = differences[np.isfinite(differences)]
-    count = len(np.unique(subjects))
+    known, count = stable_draws(second.draws - first.draws), len(np.unique(subjects))
     bounds: tuple[float | None, float | None] = (None, None)
-    if count > 1 and len(known) >= (1 - UNSTABLE) * len(differences):
+    if count > 1 and known is not None:
         low, high = percentile_interval(known)
         bounds = float(low), float(high)
     return PairedDifference(first.value, second.value, second.value - first.value, *bounds, count)

@@ -32,7 +32,7 @@ from jepa_core.recipe import PhaseUse, Use
 from jepa_core.rendering import ChannelRendering
 from jepa_core.report.page import write_report
 from jepa_core.run import Run, command, now
-from jepa_core.samples import write_samples
+from jepa_core.samples import write_kept
 from jepa_core.target import EncoderUnder
 from jepa_core.windows import Windows
 
@@ -226,7 +226,7 @@ def write_findings(folder: Path, name: str, findings: Findings) -> None:
     path.parent.mkdir(exist_ok=True)
     path.unlink(missing_ok=True)
     write_predictions(folder / "predictions", name, findings.predictions)
-    write_samples(folder, name, findings.samples)
+    write_kept(folder, name, findings.samples, findings.redrawn)
     write_json(path, findings.to_dict())
 
 

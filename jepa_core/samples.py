@@ -1,4 +1,5 @@
-"""Samples on disk: `samples/<evaluator>.parquet` in a run directory, one row a metric and subject."""
+"""What evaluators keep by subject, on disk, in `samples/` of a run: `<evaluator>.parquet` has one row a metric and
+subject, `<evaluator>.redrawn.parquet` one row a metric that is drawn rather than averaged."""
 
 from __future__ import annotations
 
@@ -11,14 +12,14 @@ import pyarrow.parquet as pq
 
 from jepa_core.errors import RunError
 from jepa_core.files import write_atomically
-from jepa_core.findings import Samples
+from jepa_core.findings import Redrawn, Samples
+from jepa_core.paired import DRAWS
 
-SCHEMA = pa.schema(
-    [
-        ("metric", pa.string()), ("unit", pa.string()), ("axis", pa.string()), ("at", pa.float64()),
-        ("subject", pa.int64()), ("value", pa.float64()), ("weight", pa.float64()),
-    ]
-)  # fmt: skip
+PLACE = [("metric", pa.string()), ("unit", pa.string()), ("axis", pa.string()), ("at", pa.float64())]
+SCHEMA = pa.schema([*PLACE, ("subject", pa.int64()), ("value", pa.float64()), ("weight", pa.float64())])
+REDRAWN_SCHEMA = pa.schema(
+    [*PLACE, ("value", pa.float64()), ("subjects", pa.list_(pa.int64())), ("draws", pa.list_(pa.float64()))]
+)
 
 
 def samples_path(folder: Path, evaluator: str) -> Path:
@@ -26,17 +27,60 @@ def samples_path(folder: Path, evaluator: str) -> Path:
     return folder / "samples" / f"{evaluator}.parquet"
 
 
-def write_samples(folder: Path, evaluator: str, samples: Sequence[Samples]) -> None:
-    """Write an evaluator's samples in place of any earlier ones; no file if there are none."""
-    path = samples_path(folder, evaluator)
+def redrawn_path(folder: Path, evaluator: str) -> Path:
+    """Where the redrawn metrics of an evaluator lie in a run directory."""
+    return folder / "samples" / f"{evaluator}.redrawn.parquet"
+
+
+def write_kept(folder: Path, evaluator: str, samples: Sequence[Samples], redrawn: Sequence[Redrawn]) -> None:
+    """Write what an evaluator kept by subject in place of anything earlier; no file for what there is none of.
+
+    Raises ValueError if two of them have one key.
+    """
+    keys = [one.key for one in (*samples, *redrawn)]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the evaluator '{evaluator}' keeps the metric '{twice}' twice; give each a name of its own")
+    _write(samples_path(folder, evaluator), [_table(one) for one in samples], SCHEMA)
+    _write(redrawn_path(folder, evaluator), [_redrawn_table(one) for one in redrawn], REDRAWN_SCHEMA)
+
+
+def _write(path: Path, tables: Sequence[pa.Table], schema: pa.Schema) -> None:
     path.unlink(missing_ok=True)
-    if not samples:
+    if not tables:
         return
     path.parent.mkdir(exist_ok=True)
     content = pa.BufferOutputStream()
-    with pq.ParquetWriter(content, SCHEMA, compression="zstd") as writer:
-        writer.write_table(pa.concat_tables([_table(one) for one in samples]).combine_chunks())
+    with pq.ParquetWriter(content, schema, compression="zstd") as writer:
+        writer.write_table(pa.concat_tables(tables).combine_chunks())
     write_atomically(path, content.getvalue().to_pybytes())
+
+
+def read_kept(folder: Path, evaluator: str) -> dict[str, Samples | Redrawn]:
+    """What an evaluator kept by subject, by key; empty if nothing. Raises RunError if a file is not what it should
+    be."""
+    return {**read_samples(folder, evaluator), **read_redrawn(folder, evaluator)}
+
+
+def read_redrawn(folder: Path, evaluator: str) -> dict[str, Redrawn]:
+    """The redrawn metrics of an evaluator by key; empty if it has none. Raises RunError if the file is not what it
+    should be."""
+    path = redrawn_path(folder, evaluator)
+    found = {}
+    for row in _read(path, REDRAWN_SCHEMA).to_pylist() if path.is_file() else []:
+        if len(row["draws"] or ()) != DRAWS or not row["subjects"] or row["metric"] is None or row["value"] is None:
+            raise RunError(f"{path} does not hold {DRAWS} draws of every metric; run the evaluation again")
+        row |= {name: np.array(row[name], dtype) for name, dtype in (("subjects", np.int64), ("draws", np.float64))}
+        one = Redrawn(**row)
+        found[one.key] = one
+    return found
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=schema)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RunError(f"{path} is damaged; run the evaluation again") from error
 
 
 def read_samples(folder: Path, evaluator: str) -> dict[str, Samples]:
@@ -45,10 +89,7 @@ def read_samples(folder: Path, evaluator: str) -> dict[str, Samples]:
     path = samples_path(folder, evaluator)
     if not path.is_file():
         return {}
-    try:
-        table = pq.read_table(path, schema=SCHEMA)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise RunError(f"{path} is damaged; run the evaluation again") from error
+    table = _read(path, SCHEMA)
     columns = {name: table[name].to_pylist() for name in ("metric", "unit", "axis", "at")}
     names = list(zip(*columns.values(), strict=True))
     starts = [row for row in range(len(names)) if row == 0 or names[row] != names[row - 1]]
@@ -77,6 +118,10 @@ def ratio_samples(
     nothing. place: unit, axis, at."""
     values = np.divide(numerators, denominators, out=np.zeros(len(subjects)), where=denominators > 0)
     return Samples(metric, subjects, values, denominators, **place)
+
+
+def _redrawn_table(one: Redrawn) -> pa.Table:
+    return pa.Table.from_pylist([{name: getattr(one, name) for name in REDRAWN_SCHEMA.names}], REDRAWN_SCHEMA)
 
 
 def _table(samples: Samples) -> pa.Table:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 WEIGHTS_IN_MEMORY = 4_000_000
 """Bootstrap weights held at once: draws are made in blocks, so that memory does not grow with draws times subjects."""
+MOMENTS_IN_MEMORY = 32_000_000
+"""Numbers of second moments held at once, of subjects and of draws."""
 
 
 def bootstrap_subjects(values: np.ndarray, subjects: np.ndarray, draws: int, seed: int) -> np.ndarray:
@@ -25,14 +29,19 @@ def bootstrap_subjects(values: np.ndarray, subjects: np.ndarray, draws: int, see
     _, owner, counts = np.unique(subjects, return_inverse=True, return_counts=True)
     sums = np.zeros((len(counts), rows.shape[1]))
     np.add.at(sums, owner, rows)
-    generator = np.random.default_rng(seed)
-    chances = np.full(len(counts), 1 / len(counts))
-    means = np.empty((draws, rows.shape[1]))
     block = max(1, WEIGHTS_IN_MEMORY // len(counts))
-    for first in range(0, draws, block):
-        weights = generator.multinomial(len(counts), chances, size=min(block, draws - first)).astype(np.float64)
-        means[first : first + block] = (weights @ sums) / (weights @ counts)[:, None]
+    blocks = redrawn_weights(len(counts), draws, seed, block)
+    means = np.concatenate([(weights @ sums) / (weights @ counts)[:, None] for weights in blocks])
     return means.reshape((draws, *values.shape[1:]))
+
+
+def redrawn_weights(count: int, draws: int, seed: int, block: int) -> Iterator[np.ndarray]:
+    """How often each subject is drawn, in blocks of up to `block` draws: (block, count) float64. The draws are the same
+    whatever the size of a block."""
+    generator = np.random.default_rng(seed)
+    chances = np.full(count, 1 / count)
+    for first in range(0, draws, block):
+        yield generator.multinomial(count, chances, size=min(block, draws - first)).astype(np.float64)
 
 
 def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
@@ -55,9 +64,14 @@ def spectrum(values: np.ndarray) -> np.ndarray:
         raise ValueError(f"latents must be (N, D) with N and D above 0, not {values.shape}")
     centred = values - values.mean(axis=0)
     gram = centred.T @ centred if len(values) > values.shape[1] else centred @ centred.T
-    singular = np.sqrt(np.clip(np.linalg.eigvalsh(gram)[::-1], 0, None))
-    magnitude = np.sqrt(np.mean(values**2))
-    rounding = np.finfo(np.float32).eps * magnitude * (np.sqrt(values.shape[0]) + np.sqrt(values.shape[1]))
+    return _singular(gram, np.sqrt(np.mean(values**2)), *values.shape)
+
+
+def _singular(gram: np.ndarray, magnitude: float, rows: int, columns: int) -> np.ndarray:
+    """Singular values of (N, D) latents from their Gram matrices (..., K, K), descending. magnitude: root mean square
+    of a coordinate."""
+    singular = np.sqrt(np.clip(np.linalg.eigvalsh(gram)[..., ::-1], 0, None))
+    rounding = np.finfo(np.float32).eps * magnitude * (np.sqrt(rows) + np.sqrt(columns))
     return np.where(singular > rounding, singular, 0.0)
 
 
@@ -78,3 +92,36 @@ def spectrum_rank(singular: np.ndarray) -> float:
         return 0.0
     shares = singular[singular > 0] / total
     return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def redrawn_ranks(values: np.ndarray, subjects: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Effective rank of the latents of redrawn subjects: (draws,). The subjects are those of `bootstrap_subjects`.
+
+    A draw's second moments are those of its subjects, added up, so that its latents are never laid side by side. Memory
+    is bounded; time is that of `draws` eigenvalue problems of size D. values: (N, D), finite. subjects: (N,).
+    """
+    values = np.asarray(values, dtype=np.float64)
+    _, owner, counts = np.unique(subjects, return_inverse=True, return_counts=True)
+    dimensions, magnitude = values.shape[1], float(np.sqrt(np.mean(values**2)))
+    order = np.argsort(owner, kind="stable")
+    by_subject = np.split((values - values.mean(axis=0))[order], np.cumsum(counts)[:-1])
+    sums = np.stack([one.sum(axis=0) for one in by_subject])
+    block = max(1, MOMENTS_IN_MEMORY // dimensions**2)
+    ranks: list[float] = []
+    for weights in redrawn_weights(len(counts), draws, seed, block):
+        moments = _redrawn_moments(by_subject, weights, block)
+        rows, totals = weights @ counts, weights @ sums
+        for moment, total, count in zip(moments, totals, rows, strict=True):
+            centred = moment - np.outer(total, total) / count
+            ranks.append(spectrum_rank(_singular(centred, magnitude, int(count), dimensions)))
+    return np.array(ranks)
+
+
+def _redrawn_moments(by_subject: list[np.ndarray], weights: np.ndarray, block: int) -> np.ndarray:
+    """(draws, D, D) second moments. by_subject: latents of each subject, (N, D). weights: (draws, S)."""
+    dimensions = by_subject[0].shape[1]
+    moments = np.zeros((len(weights), dimensions**2))
+    for first in range(0, len(by_subject), block):
+        part = np.stack([(one.T @ one).ravel() for one in by_subject[first : first + block]])
+        moments += weights[:, first : first + block] @ part
+    return moments.reshape(-1, dimensions, dimensions)

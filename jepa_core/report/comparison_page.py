@@ -77,7 +77,7 @@ def _card(one: Difference, reference: str) -> Markup:
 
 
 def _differences(comparison: Comparison, run: str, anchor: str) -> Markup:
-    """Scores of predictions, then each metric by its place on an axis."""
+    """Metrics without a place on an axis, then each of the others by its place."""
     mine = [one for one in comparison.differences if one.run == run]
     headlines = [one for one in mine if one.headline]
     mine = [one for one in mine if not one.headline]
@@ -91,7 +91,7 @@ def _differences(comparison: Comparison, run: str, anchor: str) -> Markup:
         findings_table(_table("headlines", "Headline figures", headlines), f"{anchor}.headlines")
         if headlines
         else None,
-        findings_table(_table("scores", "Scores of predictions", plain), f"{anchor}.scores") if plain else None,
+        findings_table(_table("scores", "Scores and other metrics", plain), f"{anchor}.scores") if plain else None,
         element("div", *figures, class_="panels") if figures else None,
         findings_table(_table("metrics", "Every metric at every place", placed), f"{anchor}.metrics")
         if placed

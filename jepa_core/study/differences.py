@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
+from jepa_core.paired import stable_draws
 from jepa_core.statistics import percentile_interval
 from jepa_core.study.metrics import Measured
 
@@ -23,10 +24,11 @@ class Difference:
     """A metric of a variant less that of the reference.
 
     value: mean over the seeds that both have. by_seed: (seed, difference). subjects_low, subjects_high: 95 % percentile
-    interval over redrawn subjects of the mean over seeds, None without draws. seeds_low, seeds_high: 95 % interval of
-    Student's t over seeds, None for a single one. p: of the two-sided test that the mean is 0, with the variance over
-    subjects and that over seeds added (Welch and Satterthwaite's degrees of freedom); None where neither is known.
-    p_holm: p after Holm's correction (Scand. J. Statist. 6, 1979) over the variants of a study, metric by metric.
+    interval over redrawn subjects of the mean over seeds, None without draws or where too many of them have no value.
+    seeds_low, seeds_high: 95 % interval of Student's t over seeds, None for a single one. p: of the two-sided test that
+    the mean is 0, with the variance over subjects and that over seeds added (Welch and Satterthwaite's degrees of
+    freedom); None where neither is known. p_holm: p after Holm's correction (Scand. J. Statist. 6, 1979) over the
+    variants of a study, metric by metric.
     """
 
     value: float
@@ -40,8 +42,8 @@ class Difference:
 
 
 def difference(variant: Mapping[int, Measured], reference: Mapping[int, Measured]) -> Difference | None:
-    """The difference over the seeds that both have; None if they share none."""
-    seeds = sorted(variant.keys() & reference.keys())
+    """The difference over the seeds in which both measured the same subjects; None if there is no such seed."""
+    seeds = [seed for seed in sorted(variant.keys() & reference.keys()) if _alike(variant[seed], reference[seed])]
     if not seeds:
         return None
     by_seed = np.array([variant[seed].value - reference[seed].value for seed in seeds])
@@ -57,13 +59,16 @@ def difference(variant: Mapping[int, Measured], reference: Mapping[int, Measured
     return replace(found, p=_p(found.value, by_seed, draws, subjects))
 
 
+def _alike(one: Measured, other: Measured) -> bool:
+    """Whether two runs measured the same rows, as far as they tell."""
+    return None in (one.rows, other.rows) or one.rows == other.rows
+
+
 def _mean_draws(pairs: Sequence[tuple[np.ndarray | None, np.ndarray | None]]) -> np.ndarray | None:
-    """(draws,) mean over seeds of the difference of each draw; None if a run has none, or no draw is finite."""
+    """(draws,) mean over seeds of the difference of each draw; None if a run has none, or too few are finite."""
     if any(one is None or other is None for one, other in pairs):
         return None
-    mean = np.mean([one - other for one, other in pairs], axis=0)
-    mean = mean[np.isfinite(mean)]
-    return mean if len(mean) else None
+    return stable_draws(np.mean([one - other for one, other in pairs], axis=0))
 
 
 def _p(value: float, by_seed: np.ndarray, draws: np.ndarray | None, subjects: int) -> float | None:

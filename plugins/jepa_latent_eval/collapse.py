@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.findings import Findings, Headline, Verdict
+from jepa_core.samples import subject_numbers
 from jepa_latent_eval.collapse_findings import describe
-from jepa_latent_eval.geometry import Geometry, geometry
-from jepa_latent_eval.states import Cover, all_states_of, cover
+from jepa_latent_eval.geometry import Geometry, geometry, redrawn_geometry
+from jepa_latent_eval.states import Cover, States, all_states_of, cover
 
 if TYPE_CHECKING:
     from jepa_core.learner import Learner
@@ -34,12 +36,22 @@ class LatentCollapse(Evaluator):
                 headlines=[Headline("effective rank", None, note=reason)],
                 verdicts=[Verdict("bad", f"Collapse could not be judged: {reason}.")],
             )
-        trained = self._geometry(evaluation.learner, evaluation, part)
+        states = self._states(evaluation.learner, evaluation, part)
+        trained = self._geometry(states, evaluation)
         wanted = self.config.untrained and evaluation.untrained is not None
-        untrained = self._geometry(evaluation.untrained(), evaluation, part) if wanted else None
-        return describe(trained, untrained, self.config)
+        control = self._states(evaluation.untrained(), evaluation, part) if wanted else None
+        untrained = None if control is None else self._geometry(control, evaluation)
+        data = evaluation.dataset
+        numbers = subject_numbers(
+            self._subjects(states, evaluation), data.subject[data.trajectories(self.config.split)]
+        )
+        return replace(describe(trained, untrained, self.config), redrawn=redrawn_geometry(states, numbers, trained))
 
-    def _geometry(self, learner: Learner, evaluation: Evaluation, part: Cover) -> Geometry:
-        states = all_states_of(learner, evaluation.dataset, part, self.config.batch_size)
-        subjects = np.asarray(evaluation.dataset.subject)[states.trajectory]
-        return geometry(states, subjects, self.config.bootstrap, evaluation.seed)
+    def _states(self, learner: Learner, evaluation: Evaluation, part: Cover) -> States:
+        return all_states_of(learner, evaluation.dataset, part, self.config.batch_size)
+
+    def _subjects(self, states: States, evaluation: Evaluation) -> np.ndarray:
+        return np.asarray(evaluation.dataset.subject)[states.trajectory]
+
+    def _geometry(self, states: States, evaluation: Evaluation) -> Geometry:
+        return geometry(states, self._subjects(states, evaluation), self.config.bootstrap, evaluation.seed)

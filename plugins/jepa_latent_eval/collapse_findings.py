@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
-from jepa_latent_eval.geometry import Geometry, Spread
+from jepa_latent_eval.geometry import ACROSS, MOST_DIMENSIONS, OVER_TIME, RANK, Geometry, Spread
 from jepa_latent_eval.wording import NO_UNTRAINED
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ DRAWN_POINTS = 200
 NOTE = (
     "One latent a step. Effective rank: exponential of the entropy of the singular values of centred latents (RankMe, "
     "arXiv 2210.02885), also over its largest possible value min(N - 1, D); it has no interval, as redrawn subjects "
-    "repeat directions. Spreads are standard deviations, root mean square over dimensions, with 95 % intervals over "
-    "subjects: total; over time, within a trajectory; across trajectories, at the same step number."
+    "repeat directions. Where runs are compared, redrawn ranks are moved up to the rank found, and none are drawn "
+    f"beyond {MOST_DIMENSIONS} dimensions. Spreads are standard deviations, root mean square over dimensions, with "
+    "95 % intervals over subjects: total; over time, within a trajectory; across trajectories, at the same step number."
 )
 
 
@@ -84,9 +85,9 @@ def verdicts(trained: Geometry, untrained: Geometry | None, config: LatentCollap
 def _headlines(found: Geometry) -> list[Headline]:
     states = f"the largest possible is {found.rank_limit}; {found.steps} states of {found.trajectories} trajectories"
     return [
-        Headline("effective rank", found.effective_rank, f"of {found.rank_limit}", n=found.subjects, note=states),
-        _part_headline("spread over time", found, found.over_time),
-        _part_headline("spread across trajectories", found, found.across),
+        Headline(RANK, found.effective_rank, f"of {found.rank_limit}", n=found.subjects, note=states, metric=RANK),
+        _part_headline(OVER_TIME, found, found.over_time),
+        _part_headline(ACROSS, found, found.across),
     ]
 
 
@@ -95,7 +96,7 @@ def _part_headline(label: str, found: Geometry, spread: Spread) -> Headline:
     if part is None or total is None:
         return Headline(label, None, "%", n=found.subjects, note="no spread, or too few steps to measure it")
     low, high = (None if bound is None else 100 * bound / total for bound in (spread.low, spread.high))
-    return Headline(label, 100 * part, "%", low, high, found.subjects, note="of the total spread")
+    return Headline(label, 100 * part, "%", low, high, found.subjects, note="of the total spread", metric=label)
 
 
 def _table(encoders: dict[str, Geometry], note: str) -> Table:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from jepa_core.findings import Samples
+from jepa_core.findings import Redrawn, Samples
 from jepa_core.statistics import bootstrap_subjects, percentile_interval
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT
 
@@ -74,12 +74,16 @@ class Curves:
 
     def skill_horizon(self) -> Estimate:
         """The last h such that the rollout beats persistence and the mean at every horizon up to it, or 0."""
-        return _estimate(_skill(self.means), _skill(self.draws))
+        return _estimate(*self.skill())
+
+    def skill(self) -> tuple[np.ndarray, np.ndarray]:
+        """The skill horizon, and that of each draw: (draws,)."""
+        return _skill(self.means), _skill(self.draws)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was found at one context. samples: of the trained encoder, by subject."""
+    """What was found at one context. samples, skill: of the trained encoder, by subject."""
 
     context: int
     horizon: int
@@ -88,6 +92,7 @@ class Measured:
     trained: Curves
     untrained: Curves | None
     samples: list[Samples] = field(default_factory=list)
+    skill: Redrawn | None = None
 
 
 @dataclass(frozen=True)

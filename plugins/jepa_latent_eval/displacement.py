@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
-from jepa_core.findings import Findings
+from jepa_core.findings import Findings, Redrawn
+from jepa_core.paired import redraw
+from jepa_core.samples import subject_numbers
 from jepa_core.statistics import bootstrap_subjects
 from jepa_latent_eval.cohorts import Course, Matched, event_course, match, outcome_course
-from jepa_latent_eval.displacement_findings import describe
+from jepa_latent_eval.displacement_findings import describe, ratio_name
 from jepa_latent_eval.geometry import ROUNDING
 from jepa_latent_eval.states import encoded
 
@@ -32,8 +34,8 @@ class Displacement:
 
     scatter: root mean square distance of the baselines from their mean, the unit of the rest. case, control: mean
     length of the displacements; controls weigh 1 a set. ratio: case over control. draws: (draws,) of the ratio over
-    redrawn subjects; shuffled: (draws,) of it with the case drawn anew within each set. All None if the encoder is
-    constant at the baselines.
+    redrawn subjects; paired: of it under those that are the same in every run; shuffled: (draws,) of it with the case
+    drawn anew within each set. All None if the encoder is constant at the baselines.
     """
 
     scatter: float
@@ -41,6 +43,7 @@ class Displacement:
     control: float | None = None
     ratio: float | None = None
     draws: np.ndarray | None = None
+    paired: np.ndarray | None = None
     shuffled: np.ndarray | None = None
 
 
@@ -88,7 +91,18 @@ class LatentDisplacement(Evaluator):
             for event, course in self._courses(evaluation)
             for horizon in sorted(set(self.config.horizons))
         ]
-        return describe(found, self.config)
+        redrawn = [kept for one in found if (kept := self._kept(evaluation, one)) is not None]
+        return replace(describe(found, self.config), redrawn=redrawn)
+
+    def _kept(self, evaluation: Evaluation, one: Comparison) -> Redrawn | None:
+        """The ratio of the trained encoder for comparing runs; None where it is undefined."""
+        trained = one.encoders.get("trained")
+        if one.matched is None or trained is None or trained.ratio is None or not np.isfinite(trained.ratio):
+            return None
+        everyone = evaluation.dataset.subject[evaluation.dataset.trajectories(self.config.split)]
+        numbers = np.unique(subject_numbers(one.matched.subjects, everyone))
+        place = {"axis": "h", "at": float(one.horizon)}
+        return Redrawn(ratio_name(one.event), numbers, float(trained.ratio), trained.paired, **place)
 
     def _courses(self, evaluation: Evaluation) -> Iterator[tuple[str, Course]]:
         split = self.config.split
@@ -140,6 +154,7 @@ def displacement(matched: Matched, ends: np.ndarray, draws: int, seed: int) -> D
         control=_over(means[2], means[3]),
         ratio=_ratio(means),
         draws=_ratio(redrawn.T),
+        paired=_ratio(redraw(columns, matched.subjects).T),
         shuffled=_shuffled_ratios(matched, length, draws, seed),
     )
 

@@ -83,10 +83,16 @@ def _range(found: Displacement) -> list[Cell]:
 
 def _headline(one: Comparison) -> Headline:
     value, low, high = _interval(one.encoders["trained"])
-    label = f"displacement ratio, {one.event}"
+    label = ratio_name(one.event)
+    metric = f"{label}, h = {one.horizon}"
     note = f"{one.horizon} steps to the onset, {_cases(one)} cases; 1 is no farther than stable"
     subjects = len(np.unique(one.matched.subjects))
-    return Headline(label, value, "", low, high, subjects, note=note, better="higher")
+    return Headline(label, value, "", low, high, subjects, note=note, metric=metric, better="higher")
+
+
+def ratio_name(event: str) -> str:
+    """Name of the metric: how far cases move over how far stable trajectories do."""
+    return f"displacement ratio, {event}"
 
 
 def _verdicts(one: Comparison) -> list[Verdict]:

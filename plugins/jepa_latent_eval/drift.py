@@ -13,7 +13,7 @@ from jepa_core.findings import Findings
 from jepa_core.samples import subject_numbers
 from jepa_latent_eval.curves import Measured, Unmeasured, summarise
 from jepa_latent_eval.drift_findings import describe
-from jepa_latent_eval.drift_samples import drift_samples
+from jepa_latent_eval.drift_samples import drift_samples, redrawn_skill
 from jepa_latent_eval.rollout import Cohort, find_cohort, rollout_errors
 from jepa_latent_eval.states import cover, mean_state
 
@@ -34,9 +34,11 @@ class RolloutDrift(Evaluator):
         if wanted and evaluation.untrained is not None:
             learners["untrained"] = evaluation.untrained()
         means = {name: self._mean(evaluation, learner) for name, learner in learners.items()}
-        measured = [self._measure(evaluation, cohort, learners, means) for cohort in cohorts]
-        samples = [one for part in measured if isinstance(part, Measured) for one in part.samples]
-        return replace(describe(measured, self.config), samples=samples)
+        found = [self._measure(evaluation, cohort, learners, means) for cohort in cohorts]
+        measured = [one for one in found if isinstance(one, Measured)]
+        samples = [sample for one in measured for sample in one.samples]
+        skill = [one.skill for one in measured if one.skill is not None]
+        return replace(describe(found, self.config), samples=samples, redrawn=skill)
 
     def _cohort(self, evaluation: Evaluation, context: int) -> Cohort | Unmeasured:
         horizon = min(self.config.horizon, evaluation.window_length - context)
@@ -60,7 +62,7 @@ class RolloutDrift(Evaluator):
     ) -> Measured | Unmeasured:
         if isinstance(cohort, Unmeasured):
             return cohort
-        curves, samples = {}, []
+        curves, samples, skill = {}, [], None
         data = evaluation.dataset
         numbers = subject_numbers(cohort.subjects, data.subject[data.trajectories(self.config.split)])
         for name, learner in learners.items():
@@ -69,6 +71,7 @@ class RolloutDrift(Evaluator):
             curves[name] = summarise(errors, cohort.subjects, self.config.bootstrap, evaluation.seed)
             if name == "trained":
                 samples = drift_samples(cohort.context, errors, numbers)
+                skill = redrawn_skill(cohort.context, errors, numbers)
         return Measured(
             cohort.context,
             cohort.horizon,
@@ -77,4 +80,5 @@ class RolloutDrift(Evaluator):
             curves["trained"],
             curves.get("untrained"),
             samples,
+            skill,
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
 from jepa_latent_eval.curves import Curves, Estimate, Measured, Unmeasured
-from jepa_latent_eval.drift_samples import drift_name, key, over_name
+from jepa_latent_eval.drift_samples import drift_name, key, over_name, skill_name
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT, SHUFFLED
 from jepa_latent_eval.wording import NO_UNTRAINED
 
@@ -57,26 +57,21 @@ def _headline_context(measured: list[Measured], wanted: int) -> Measured | None:
 def _headlines(at: Measured) -> list[Headline]:
     curves, where = at.trained, f"context {at.context}, h = {at.horizon}"
     skill, below = f"context {at.context}; of {at.horizon} steps", f"{where}; below 1 is better"
-    drift = drift_name(at.context)
-    over_persistence, over_mean = (over_name(control, at.context) for control in (PERSISTENCE, MEAN))
+    names = (drift_name(at.context), *(over_name(control, at.context) for control in (PERSISTENCE, MEAN)))
+    drift, over_persistence, over_mean = (key(name, at.horizon) for name in names)
 
     def headline(
-        label: str,
-        unit: str,
-        estimate: Estimate,
-        note: str,
-        metric: str = "",
-        better: Literal["lower", "higher"] = "lower",
+        label: str, unit: str, estimate: Estimate, note: str, metric: str, better: Literal["", "lower", "higher"]
     ) -> Headline:
         value, low, high = _last(estimate)
-        samples = key(metric, at.horizon) if metric else ""
-        return Headline(label, value, unit, low, high, at.subjects, note=note, metric=samples, better=better)
+        return Headline(label, value, unit, low, high, at.subjects, note=note, metric=metric, better=better)
 
+    grown = f"{where}; growth of l1 since h = 1, which is small too where h = 1 is as far off"
     return [
-        headline("skill horizon", "steps", curves.skill_horizon(), skill, better="higher"),
-        headline("rollout drift", "%", curves.drift(ROLLOUT), f"{where}; growth of l1 since h = 1", drift),
-        headline("l1 relative to persistence", "", curves.over(PERSISTENCE), below, over_persistence),
-        headline("l1 relative to the mean latent", "", curves.over(MEAN), below, over_mean),
+        headline("skill horizon", "steps", curves.skill_horizon(), skill, skill_name(at.context), "higher"),
+        headline("rollout drift", "%", curves.drift(ROLLOUT), grown, drift, ""),
+        headline("l1 relative to persistence", "", curves.over(PERSISTENCE), below, over_persistence, "lower"),
+        headline("l1 relative to the mean latent", "", curves.over(MEAN), below, over_mean, "lower"),
     ]
 
 

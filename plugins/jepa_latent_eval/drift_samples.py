@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from jepa_core.findings import Samples
+from jepa_core.findings import Redrawn, Samples
+from jepa_core.paired import DRAWS, SEED
 from jepa_core.samples import ratio_samples
+from jepa_latent_eval.curves import summarise
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT
 
 
@@ -30,6 +32,18 @@ def drift_samples(context: int, errors: dict[str, np.ndarray], subjects: np.ndar
             ratio_samples(f"l1 / latent scale, context {context}", numbers, above, mean.mean(axis=1), **at),
         ]
     return samples
+
+
+def redrawn_skill(context: int, errors: dict[str, np.ndarray], subjects: np.ndarray) -> Redrawn:
+    """The skill horizon under redrawn subjects. Arguments as above."""
+    numbers = np.unique(subjects)
+    value, draws = summarise(errors, subjects, DRAWS, SEED).skill()
+    return Redrawn(skill_name(context), numbers, float(value), draws.astype(np.float64), "steps")
+
+
+def skill_name(context: int) -> str:
+    """Name of the metric, and its key: the last horizon up to which the rollout beats its controls."""
+    return f"skill horizon, context {context}"
 
 
 def drift_name(context: int) -> str:

@@ -11,6 +11,7 @@ import torch
 
 from jepa_core.contracts import Evaluation, Evaluator, Latents
 from jepa_core.findings import Findings
+from jepa_core.samples import subject_numbers
 from jepa_latent_eval.decoding import (
     DECODED_PERSISTENCE,
     ENCODED,
@@ -22,7 +23,8 @@ from jepa_latent_eval.decoding import (
     fit_probe,
     score,
 )
-from jepa_latent_eval.forecast_findings import describe, unmeasured
+from jepa_latent_eval.forecast_draws import redrawn_errors
+from jepa_latent_eval.forecast_findings import ROLLOUTS, describe, unmeasured
 from jepa_latent_eval.rollout import Cohort, find_cohort, roll_out
 from jepa_latent_eval.states import States, all_states_of, cover, encoded
 
@@ -50,12 +52,16 @@ class DecodedForecast(Evaluator):
         if not probes:
             return unmeasured("; ".join(reasons) or "the store has no label to decode")
         decoded = self._decoded(evaluation, cohort, probes, horizons)
-        scores = []
+        scores, all_errors = [], []
         for place, probe in enumerate(probes):
             said = {name: values[:, :, place] for name, values in decoded.items()}
             errors = absolute_errors(evaluation.dataset, cohort, probe, said, horizons)
             scores.append(score(errors, cohort.subjects, self.config.bootstrap, evaluation.seed))
-        return describe(probes, scores, horizons, reasons, cohort, self.config)
+            all_errors.append(errors)
+        everyone = evaluation.dataset.subject[evaluation.dataset.trajectories(self.config.split)]
+        numbers = subject_numbers(cohort.subjects, everyone)
+        redrawn = list(redrawn_errors(all_errors, numbers, horizons, ROLLOUTS))
+        return replace(describe(probes, scores, horizons, reasons, cohort, self.config), redrawn=redrawn)
 
     def _labels(self, dataset: Dataset) -> list[str]:
         names = self.config.labels or dataset.store.label_names

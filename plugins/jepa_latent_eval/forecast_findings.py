@@ -9,6 +9,7 @@ import numpy as np
 from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
 from jepa_core.statistics import percentile_interval
 from jepa_latent_eval import decoding
+from jepa_latent_eval.forecast_draws import error_name
 from jepa_latent_eval.rollout import Cohort
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def _median(scores: Scores, name: str, place: int) -> tuple[float | None, float 
 def _headline(scores: Scores, name: str, place: int, at: int, subjects: int, labels: int) -> Headline:
     value, low, high, count = _median(scores, name, place)
     note = f"h = {at}, median of {count} of {labels} labels; below 1 beats the last value"
-    return Headline(f"MASE, {name}", value, "", low, high, subjects, note=note, better="lower")
+    label = error_name(name)
+    return Headline(label, value, "", low, high, subjects, note=note, metric=f"{label}, h = {at}", better="lower")
 
 
 def _verdict(scores: Scores, name: str, place: int, at: int) -> Verdict:

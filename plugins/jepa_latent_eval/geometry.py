@@ -6,11 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jepa_core.statistics import bootstrap_subjects, percentile_interval, spectrum, spectrum_rank
+from jepa_core.findings import Redrawn
+from jepa_core.paired import DRAWS, SEED, redraw
+from jepa_core.statistics import bootstrap_subjects, percentile_interval, redrawn_ranks, spectrum, spectrum_rank
 from jepa_latent_eval.states import States
 
 ROUNDING = 1e-6
 """Spread below this part of the latents' own size is that of float32 arithmetic, not of the data."""
+
+MOST_DIMENSIONS = 512
+"""Latents of more have no redrawn ranks: 1,000 eigenvalue problems of this size take a quarter of a minute."""
+RANK, OVER_TIME, ACROSS = "effective rank", "spread over time", "spread across trajectories"
+"""Metrics that are kept for comparing runs."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,32 @@ def geometry(states: States, subjects: np.ndarray, draws: int, seed: int) -> Geo
         shares=variance / variance.sum() if variance.sum() else variance,
         **spreads,
     )
+
+
+def redrawn_geometry(states: States, subjects: np.ndarray, found: Geometry) -> list[Redrawn]:
+    """Rank and parts of the spread under redrawn subjects, for comparing runs.
+
+    The redrawn ranks are moved as a whole, so that their mean is the rank found: they lie below it, as a subject that
+    is drawn twice adds no direction, and by more the larger the rank. subjects: (N,) numbers. found: of the same.
+    """
+    latents, numbers = states.latents.astype(np.float64), np.unique(subjects)
+    redrawn = []
+    if latents.shape[1] <= MOST_DIMENSIONS:
+        ranks = redrawn_ranks(latents, subjects, DRAWS, SEED)
+        redrawn.append(Redrawn(RANK, numbers, found.effective_rank, ranks + (found.effective_rank - ranks.mean())))
+    groups = {OVER_TIME: (states.trajectory, found.over_time), ACROSS: (states.step, found.across)}
+    total, _ = _squared_deviations(latents, np.zeros(len(latents), dtype=np.int64))
+    for name, (group, spread) in groups.items():
+        value = found.part(spread)
+        if value is not None:
+            squares, _ = _squared_deviations(latents, group)
+            columns = redraw(np.stack([squares.mean(axis=1), total.mean(axis=1)], axis=1), subjects)
+            parts = np.sqrt(
+                np.divide(columns[:, 0], columns[:, 1], out=np.full(DRAWS, np.nan), where=columns[:, 1] > 0)
+            )
+            correction = value / np.sqrt(squares.mean() / total.mean())
+            redrawn.append(Redrawn(name, numbers, 100 * value, 100 * correction * parts, "%"))
+    return redrawn
 
 
 def _spread(latents: np.ndarray, groups: np.ndarray, subjects: np.ndarray, draws: int, seed: int) -> Spread:

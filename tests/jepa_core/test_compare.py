@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from jepa_core.cli import main
 from jepa_core.comparison import Difference, compare_runs
 from jepa_core.errors import DataError, RecipeError, RunError
-from jepa_core.findings import Findings, Headline, Predictions, Samples
-from jepa_core.paired import DRAWS, SEED, probability_differences, sample_difference, value_differences
+from jepa_core.findings import Findings, Headline, Predictions, Redrawn, Samples
+from jepa_core.paired import DRAWS, SEED, metric_difference, probability_differences, redraw, value_differences
 from jepa_core.pipeline import write_findings
 from jepa_core.report.comparison_page import comparison_page
-from jepa_core.samples import ratio_samples, read_samples, subject_numbers
+from jepa_core.samples import ratio_samples, read_kept, read_samples, subject_numbers, write_kept
 from jepa_core.statistics import bootstrap_subjects, percentile_interval
 
 SUBJECTS = np.arange(12)
@@ -51,6 +52,7 @@ def make_run(
     said: Predictions | None = None,
     steps: int = 100,
     name: str = "toy",
+    redrawn: Redrawn | None = None,
     **manifest: Any,
 ) -> Path:
     """A folder with everything that a comparison reads of a finished run."""
@@ -58,9 +60,13 @@ def make_run(
     samples = samples or Samples("error", SUBJECTS, VALUES, WEIGHTS)
     value = float(np.average(samples.values, weights=samples.weights))
     found = Findings(
-        headlines=[Headline("error", value, metric="error"), Headline("rank", 3.0, "of 8")],
+        headlines=[
+            Headline("error", value, metric="error"),
+            Headline("rank", redrawn.value if redrawn else 3.0, "of 8", metric=redrawn.key if redrawn else ""),
+        ],
         samples=[samples, Samples("growth", SUBJECTS, VALUES**2, WEIGHTS, "%", "h", 2)],
         predictions=[said or predictions(SCORE)],
+        redrawn=[redrawn] if redrawn else [],
     )
     write_findings(folder, "drift", found)
     dataset = {"source": "toy", "fingerprint": "f" * 64, "content": "c" * 64, "trajectories": 20, "subjects": 12}
@@ -90,7 +96,7 @@ def test_runs_that_differ_in_name_alone_differ_by_exactly_nothing(tmp_path: Path
 
 def test_a_shift_that_every_subject_has_is_found_without_any_spread() -> None:
     mine, its = (Samples("error", SUBJECTS, VALUES + shift, WEIGHTS) for shift in (0.0, 0.25))
-    found = sample_difference(mine, its)
+    found = metric_difference(mine, its)
     assert (found.difference, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
     assert found.subjects == 12
 
@@ -101,7 +107,7 @@ def test_the_interval_is_that_of_the_bootstrap_over_rows_with_their_subjects() -
     mine, its = RANDOM.normal(size=len(subjects)), RANDOM.normal(size=len(subjects))
     counts = np.bincount(subjects).astype(float)
     one, two = (ratio_samples("m", SUBJECTS, np.bincount(subjects, part), counts) for part in (mine, its))
-    found = sample_difference(one, two)
+    found = metric_difference(one, two)
     draws = bootstrap_subjects(its, subjects, DRAWS, SEED) - bootstrap_subjects(mine, subjects, DRAWS, SEED)
     assert found.difference == pytest.approx(its.mean() - mine.mean(), abs=1e-12)
     assert (found.low, found.high) == pytest.approx(percentile_interval(draws), abs=1e-12)
@@ -177,6 +183,54 @@ def test_other_subjects_are_not_compared(tmp_path: Path) -> None:
     found = compare_runs([make_run(tmp_path / "a"), make_run(tmp_path / "b", other)])
     one = only(found.differences, "error", headline=True)
     assert one.difference is None and one.note == "measured on other subjects"
+
+
+def largest(values: np.ndarray, subjects: np.ndarray = SUBJECTS) -> Redrawn:
+    """A metric that is no mean over subjects: the larger of the means of two columns."""
+    return Redrawn("rank", subjects, float(values.mean(axis=0).max()), redraw(values, subjects).max(axis=1))
+
+
+def test_a_metric_that_is_no_mean_is_paired_by_its_draws(tmp_path: Path) -> None:
+    """The second run has twice the values of the first on the same subjects, so the difference is the first's own."""
+    columns = RANDOM.random((12, 2))
+    runs = [make_run(tmp_path / str(scale), redrawn=largest(scale * columns)) for scale in (1, 2)]
+    found = only(compare_runs(runs).differences, "rank", headline=True)
+    draws = bootstrap_subjects(columns, SUBJECTS, DRAWS, SEED).max(axis=1)
+    assert found.difference == pytest.approx(columns.mean(axis=0).max()) and found.subjects == 12
+    assert (found.low, found.high) == pytest.approx(percentile_interval(draws), abs=1e-12)
+
+
+def test_redrawn_metrics_come_back_as_they_were_written_and_only_of_the_same_subjects(tmp_path: Path) -> None:
+    one = replace(largest(RANDOM.random((12, 2))), unit="%", axis="h", at=3.0)
+    one.draws[7] = np.nan
+    write_kept(tmp_path, "drift", [], [one])
+    (found,) = read_kept(tmp_path, "drift").values()
+    assert (found.key, found.unit, found.value) == ("rank, h = 3", "%", one.value)
+    assert np.array_equal(found.draws, one.draws, equal_nan=True) and (found.subjects == SUBJECTS).all()
+    assert metric_difference(found, found).difference == 0
+    assert metric_difference(found, replace(found, subjects=SUBJECTS + 1)) == "measured on other subjects"
+
+
+def test_a_run_from_before_draws_were_kept_has_a_bare_difference(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / "old"), make_run(tmp_path / "new", redrawn=largest(RANDOM.random((12, 2))))]
+    found = only(compare_runs(runs).differences, "rank", headline=True)
+    assert found.difference is not None and found.low is None and "no values by subject" in found.note
+
+
+def test_two_metrics_of_one_key_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'rank' twice"):
+        write_kept(tmp_path, "drift", [Samples("rank", SUBJECTS, VALUES, WEIGHTS)], [largest(RANDOM.random((12, 2)))])
+
+
+@pytest.mark.parametrize("damage", ["torn", "short"])
+def test_a_damaged_file_of_draws_is_named(tmp_path: Path, damage: str) -> None:
+    whole = largest(RANDOM.random((12, 2)))
+    write_kept(tmp_path, "drift", [], [whole if damage == "torn" else replace(whole, draws=whole.draws[:-1])])
+    path = tmp_path / "samples" / "drift.redrawn.parquet"
+    if damage == "torn":
+        path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(RunError, match=r"drift\.redrawn\.parquet"):
+        read_kept(tmp_path, "drift")
 
 
 def test_other_data_are_refused(tmp_path: Path) -> None:

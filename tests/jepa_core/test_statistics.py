@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from jepa_core import statistics
-from jepa_core.statistics import bootstrap_subjects, effective_rank, percentile_interval, spectrum
+from jepa_core.statistics import (
+    bootstrap_subjects,
+    effective_rank,
+    percentile_interval,
+    redrawn_ranks,
+    redrawn_weights,
+    spectrum,
+)
 
 
 def test_the_draws_of_two_subjects_are_the_three_means_that_can_be_drawn():
@@ -97,3 +104,26 @@ def test_points_on_a_line_have_rank_one():
 
 def test_effective_rank_of_noise_never_exceeds_what_the_number_of_latents_allows():
     assert 8.0 < effective_rank(np.random.default_rng(0).normal(size=(10, 64))) <= 9.0
+
+
+@pytest.mark.parametrize("memory", [1, statistics.MOMENTS_IN_MEMORY])
+def test_a_redrawn_rank_is_that_of_the_latents_of_its_subjects_laid_side_by_side(monkeypatch, memory):
+    monkeypatch.setattr(statistics, "MOMENTS_IN_MEMORY", memory)
+    rng = np.random.default_rng(5)
+    values, subjects = rng.normal(size=(60, 6)) * [5, 4, 3, 2, 1, 0.1] + 7, rng.integers(0, 8, 60)
+    ranks = redrawn_ranks(values, subjects, draws=20, seed=3)
+    (weights,) = redrawn_weights(8, 20, 3, block=20)
+    times = weights.astype(int)[:, np.unique(subjects, return_inverse=True)[1]]
+    expected = [effective_rank(np.repeat(values, one, axis=0)) for one in times]
+    np.testing.assert_allclose(ranks, expected, rtol=1e-9)
+
+
+def test_a_constant_latent_keeps_rank_zero_however_it_is_redrawn():
+    ranks = redrawn_ranks(np.full((30, 4), 0.3, dtype=np.float32), np.arange(30) // 3, draws=10, seed=0)
+    assert (ranks == 0).all()
+
+
+@pytest.mark.parametrize("block", [1, 7])
+def test_weights_are_the_same_whatever_the_size_of_a_block(block):
+    whole, parts = (np.concatenate(list(redrawn_weights(5, 20, 1, size))) for size in (20, block))
+    assert (whole == parts).all() and (whole.sum(axis=1) == 5).all()

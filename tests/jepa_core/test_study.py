@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,15 @@ import pytest
 
 from commands import command, environment
 from jepa_core.errors import RecipeError
+from jepa_core.findings import Findings, Headline, Redrawn
+from jepa_core.paired import DRAWS, redraw
+from jepa_core.pipeline import write_findings
 from jepa_core.plugin import Registry
 from jepa_core.recipe import InvalidRecipe
 from jepa_core.study.definition import Study, load_study
 from jepa_core.study.differences import difference, with_holm
 from jepa_core.study.folder import StudyFolder, grid
-from jepa_core.study.metrics import Measured
+from jepa_core.study.metrics import Measured, Name, run_metrics
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -198,6 +202,38 @@ def test_without_seeds_or_draws_there_is_no_test_and_no_interval() -> None:
     found = difference({0: measured(2.0)}, {0: measured(1.0)})
     assert found.value == 1.0 and (found.p, found.subjects_low, found.seeds_low) == (None, None, None)
     assert difference({0: measured(1.0)}, {1: measured(1.0)}) is None
+
+
+def test_runs_on_other_subjects_are_not_paired() -> None:
+    mine, its = (replace(measured(value), rows=rows) for value, rows in ((1.0, "these"), (2.0, "others")))
+    assert difference({0: its}, {0: mine}) is None
+    assert difference({0: its, 1: mine}, {0: mine, 1: mine}).by_seed == ((1, 0.0),)
+    assert difference({0: replace(its, rows=None)}, {0: mine}).value == 1.0  # a run from before draws were kept
+
+
+def test_without_a_value_in_too_many_draws_there_is_no_interval_over_subjects() -> None:
+    draws = np.arange(1000.0)
+    draws[:60] = np.nan
+    found = difference({0: measured(2.0, draws)}, {0: measured(1.0, np.zeros(1000))})
+    assert found.value == 1.0 and found.subjects_low is None and found.p is None
+
+
+def test_a_headline_that_is_no_mean_is_paired_by_what_its_evaluator_drew(tmp_path: Path) -> None:
+    """A planted loss: every subject has 2 less, so the larger of two means has 2 less under every draw."""
+    columns, subjects = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20)
+    runs = []
+    for name, shift in (("reference", 0.0), ("variant", -2.0)):
+        values = columns + shift
+        best = Redrawn("best", subjects, float(values.mean(axis=0).max()), redraw(values, subjects).max(axis=1))
+        headline = Headline("best column", best.value, n=20, metric="best", better="higher")
+        (tmp_path / name).mkdir()
+        write_findings(tmp_path / name, "toy", Findings(headlines=[headline], redrawn=[best]))
+        runs.append(run_metrics(tmp_path / name))
+    reference, variant = (run[Name("toy", "best column")] for run in runs)
+    assert reference.headline and reference.draws.shape == (DRAWS,) and reference.better == "higher"
+    found = difference({0: variant}, {0: reference})
+    assert (found.subjects_low, found.value, found.subjects_high) == pytest.approx((-2, -2, -2))
+    assert found.p < 1e-9 and Name("toy", "best") in runs[0]
 
 
 def test_holms_correction_is_that_of_the_paper() -> None:
