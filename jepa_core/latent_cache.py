@@ -2,7 +2,8 @@
 
 Items are encoded in fixed blocks of consecutive ids, and a block as a whole, the first time one of its items is asked
 for. So a latent depends on the weights and the item alone, not on which batches came before, and a resumed run fills
-the cache with the very bits that the uninterrupted one had. Consecutive ids lie in the same trajectory, so hardly
+the cache with the very bits that the uninterrupted one had, and one that lets runs share blocks (jepa_core.sharing).
+Consecutive ids lie in the same trajectory, so hardly
 anything is encoded that will not be read.
 """
 
@@ -15,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jepa_core.tensor_files import TensorFolder, same_layout
+
 BLOCK = 256
 """Items of a block: enough to fill an encoder's passes, few enough that a window's neighbours are not much extra
 work."""
@@ -24,7 +27,7 @@ class LatentCache:
     """Latents by item id: in memory on the encoder's device, or in a file of `folder` if they would take more than
     `memory_bytes`.
 
-    encode: ids (n,) -> latents (n, D).
+    encode: ids (n,) -> latents (n, D). shared: where blocks are looked for before they are encoded, and kept.
     """
 
     def __init__(
@@ -35,10 +38,12 @@ class LatentCache:
         device: torch.device,
         memory_bytes: int,
         folder: Path,
+        shared: TensorFolder | None = None,
     ) -> None:
         self._items = items
         self._encode = encode
         self._device = device
+        self._shared = shared
         self._filled = np.zeros(-(-items // BLOCK), dtype=bool)
         self._latents = _allocate(items, latent_dim, device, memory_bytes, folder)
 
@@ -53,7 +58,14 @@ class LatentCache:
 
     def _fill(self, block: int) -> None:
         start, stop = block * BLOCK, min((block + 1) * BLOCK, self._items)
-        self._latents[start:stop] = self._encode(torch.arange(start, stop)).to(self._latents.device)
+        into, name = self._latents[start:stop], f"latents-{block:08d}"
+        found = self._shared.read(name) if self._shared else None
+        if found is not None and same_layout(found, {"latents": into}):
+            into.copy_(found["latents"])
+        else:
+            into.copy_(self._encode(torch.arange(start, stop)))
+            if self._shared:
+                self._shared.write(name, {"latents": into})
         self._filled[block] = True
 
 

@@ -14,6 +14,7 @@ from jepa_core.contracts import Batch, Latents
 from jepa_core.dataset import Dataset
 from jepa_core.latent_cache import LatentCache
 from jepa_core.target import EncoderUnder
+from jepa_core.tensor_files import TensorFolder
 
 
 class Learner:
@@ -43,8 +44,13 @@ class Learner:
         self._cache_bytes = cache_bytes
         self._autocast = autocast
         self._cache: LatentCache | None = None
+        self._shared: TensorFolder | None = None
         self._encoder_trains = False
         self._latest: tuple[Batch, Latents] | None = None
+
+    def share(self, folder: TensorFolder | None) -> None:
+        """Take latents from a folder, and add to it, for as long as the encoder has the weights that it has now."""
+        self._shared = folder
 
     def begin(self, trains: frozenset[Module]) -> None:
         """Set what trains from here on: gradients, dropout, and whether the encoder's latents may be kept."""
@@ -57,7 +63,7 @@ class Learner:
         self.predictor.train("predictor" in trains)
         self._latest = None
         if self._encoder_trains:
-            self._cache = None
+            self._cache = self._shared = None
 
     def freeze(self) -> None:
         """Nothing trains: for evaluation."""
@@ -114,6 +120,11 @@ class Learner:
     @torch.no_grad()
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Take up what `weights` gave. Raises KeyError if one is missing."""
+        if any(
+            not torch.equal(value, weights[f"encoder.{name}"].to(value))
+            for name, value in self.encoder_parameters().items()
+        ):
+            self._shared = None
         for name, value in self.weights():
             value.copy_(weights[name])
         self._cache = self._latest = None
@@ -129,7 +140,9 @@ class Learner:
     def _cached(self, ids: Tensor) -> Tensor:
         if self._cache is None:
             size, dim = self.dataset.rendering.count, self.encoder.latent_dim
-            self._cache = LatentCache(size, dim, self._encode, self.device, self._cache_bytes, self._scratch)
+            self._cache = LatentCache(
+                size, dim, self._encode, self.device, self._cache_bytes, self._scratch, self._shared
+            )
         return self._cache.take(ids)
 
     def _place(self, encoded: Tensor, batch: Batch) -> Latents:

@@ -33,7 +33,9 @@ from jepa_core.rendering import ChannelRendering
 from jepa_core.report.page import write_report
 from jepa_core.run import Run, command, now
 from jepa_core.samples import write_kept
+from jepa_core.sharing import control_name, shared_folder
 from jepa_core.target import EncoderUnder
+from jepa_core.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
 from jepa_core.windows import Windows
 
 log = logging.getLogger("jepa")
@@ -90,7 +92,13 @@ def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
         encoder = recipe.encoder.build(recipe.item_shape())
         _fit(encoder, dataset, run.folder / "fitted.json")
         learner = _learner(run, encoder, dataset, device, run.scratch)
-    return learner, EncoderUnder(encoder, learner.trainable)
+    untrained = EncoderUnder(encoder, learner.trainable)
+    learner.share(_shared(run, learner, untrained))
+    return learner, untrained
+
+
+def _shared(run: Run, learner: Learner, untrained: EncoderUnder) -> TensorFolder | None:
+    return shared_folder(run, learner.encoder, untrained.weights(), learner.dataset, learner.device)
 
 
 def _learner(run: Run, encoder: torch.nn.Module, dataset: Dataset, device: torch.device, scratch: Path) -> Learner:
@@ -248,15 +256,35 @@ def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Calla
         return None
     steps = sum(use.config.steps for use in run.recipe.curriculum if "predictor" in use.config.trains)
 
+    use = replace(chosen[-1], config=chosen[-1].config.model_copy(update={"steps": steps}))
+
     @cache
     def make() -> Learner:
-        log.info("control: training a predictor on the untrained encoder, %d steps", steps)
         control = _learner(run, untrained, learner.dataset, learner.device, run.scratch / "control")
-        use = chosen[-1]
-        phase = replace(use, config=use.config.model_copy(update={"steps": steps})).build()
-        windows = _training_windows(run, learner.dataset)
-        run_curriculum([Stage("untrained_control", phase)], control, windows, run.recipe.seed, Listener())
+        shared = _shared(run, learner, untrained)
+        control.share(shared)
+        _take_up_or_train(run, control, use, shared)
         control.freeze()
         return control
 
     return make
+
+
+def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorFolder | None) -> None:
+    """Give the control the predictor that this run trained for it before, or else another run, or else train it."""
+    own, name, drawn = run.folder / "control.safetensors", control_name(run, use), control.predictor.state_dict()
+    kept = read_tensors(own)
+    if kept is not None and same_layout(kept, drawn):
+        control.predictor.load_state_dict(kept)
+        return
+    found = shared.read(name) if shared else None
+    if found is not None and same_layout(found, drawn):
+        log.info("control: taking the predictor that another run trained on the same untrained encoder")
+        control.predictor.load_state_dict(found)
+    else:
+        log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
+        windows = _training_windows(run, control.dataset)
+        run_curriculum([Stage("untrained_control", use.build())], control, windows, run.recipe.seed, Listener())
+        if shared:
+            shared.write(name, control.predictor.state_dict())
+    write_tensors(own, control.predictor.state_dict())

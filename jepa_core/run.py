@@ -6,6 +6,7 @@ manifest.json           versions, seed, data      checkpoints/     to resume fro
 plan.json, data.json    phases; cohort, splits    findings/        one JSON an evaluator
 fitted.json             what the encoder fitted   samples/         values by subject, to compare runs
 model.safetensors       trained weights           tables/          CSV and LaTeX of every table of report.html
+control.safetensors     predictor of the untrained control, if an evaluator asked for it
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
@@ -28,7 +29,7 @@ from ruamel.yaml import YAML
 
 from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.files import disk_errors, write_atomically, write_json
-from jepa_core.plugin import Registry
+from jepa_core.plugin import Component, Registry
 from jepa_core.recipe import Recipe, load_recipe
 
 LIBRARIES = ("jepa-core", "torch", "transformers", "peft", "numpy", "zarr", "xarray", "duckdb", "pydantic", "pluggy")
@@ -46,6 +47,12 @@ class Run:
     def stores(self) -> Path:
         """Folder of the stores, shared by the runs beside this one."""
         return stores_folder(self.folder.parent)
+
+    @property
+    def shared(self) -> Path | None:
+        """Folder through which this run and those beside it share work; None if there is none."""
+        folder = shared_folder_beside(self.folder.parent)
+        return folder if folder.is_dir() else None
 
     @property
     def checkpoints(self) -> Path:
@@ -146,6 +153,11 @@ def stores_folder(runs: Path) -> Path:
     return Path(os.environ.get("JEPA_STORES", runs / "stores"))
 
 
+def shared_folder_beside(runs: Path) -> Path:
+    """Where the runs in a folder share work, if it is there; see `jepa_core.sharing`."""
+    return runs / "shared"
+
+
 def next_folder(runs: Path, name: str) -> Path:
     """The first free folder of the form `<name>-001`."""
     taken = {path.name for path in runs.glob(f"{name}-*")} if runs.is_dir() else set()
@@ -178,13 +190,23 @@ def _manifest(run: Run, resolved: bytes) -> dict[str, Any]:
         "seed": run.recipe.seed,
         "recipe_sha256": hashlib.sha256(resolved).hexdigest(),
         "started": now(),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES},
-        "plugins": [
-            {"name": plugin.name, "package": plugin.package, "version": plugin.version}
-            for plugin in run.registry.taking_part(use.component for use in run.recipe.uses())
-        ],
+        "versions": versions(),
+        "plugins": plugin_versions(run.registry, (use.component for use in run.recipe.uses())),
         "hardware": {"machine": platform.machine(), "cores": os.cpu_count()},
     }
+
+
+def versions() -> dict[str, str | None]:
+    """Of Python and the libraries that results depend on; None for one that is not installed."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
+
+
+def plugin_versions(registry: Registry, components: Iterable[Component]) -> list[dict[str, str]]:
+    """The plugins that a run of these components depends on."""
+    return [
+        {"name": plugin.name, "package": plugin.package, "version": plugin.version}
+        for plugin in registry.taking_part(components)
+    ]
 
 
 def _version(package: str) -> str | None:

@@ -2,7 +2,8 @@
 
 study.yaml            as given                  runs/<variant>-<seed>/   one run each, as `jepa run` makes them
 recipes/              the recipe of each run    runs/stores/             the data, prepared once
-logs/                 what each run said        findings/, tables/, report.html
+logs/                 what each run said        runs/shared/             what runs share until all are done
+findings/, tables/    what was compared         report.html
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Literal
 from jepa_core.errors import RecipeError, RunError
 from jepa_core.files import disk_errors, write_atomically, write_json
 from jepa_core.recipe import Recipe
-from jepa_core.run import dump_yaml, stores_folder
+from jepa_core.run import dump_yaml, shared_folder_beside, stores_folder
 from jepa_core.study.definition import Cell, Study
 
 State = Literal["waiting", "begun", "done", "failed"]
@@ -35,6 +36,11 @@ class StudyFolder:
     def stores(self) -> Path:
         """Stores of all runs of the study."""
         return stores_folder(self.runs)
+
+    @property
+    def shared(self) -> Path:
+        """Through which the runs share work; there while some are not done."""
+        return shared_folder_beside(self.runs)
 
     def run(self, cell: Cell) -> Path:
         return self.runs / cell.name

@@ -1,7 +1,8 @@
 """Runs of a study, each in a process of its own: on the cores of this machine, on its GPUs, or on a dask cluster.
 
 A run that fails is written down and stops no other. A run that was stopped goes on from its checkpoint, one that is
-done is never started again. Data are prepared once, before the first run.
+done is never started again. Data are prepared once, before the first run; what else the runs share (jepa_core.sharing)
+is removed when none is left that could go on.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import logging
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,12 +101,16 @@ def run_study(study: Study, folder: StudyFolder, jobs: int, gpus: Sequence[str] 
     for cell in waiting:
         folder.forget_failure(cell)
     processes = Processes()
+    if waiting:
+        folder.shared.mkdir(exist_ok=True, mode=0o700)
     with processes.listening():
         _prepare(study, folder, processes)
         if cluster:
             _on_cluster(waiting, folder, cluster)
         else:
             _here(waiting, folder, processes, jobs, gpus)
+    if all(folder.state(cell) in ("done", "failed") for cell in study.cells):
+        shutil.rmtree(folder.shared, ignore_errors=True)
     if processes.stopping:
         raise Preempted("the study was stopped; what is done is kept, and the same command goes on from there")
 

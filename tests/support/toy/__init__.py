@@ -44,6 +44,10 @@ class ToyEvaluatorConfig(EvaluatorConfig):
     """One-step error."""
 
 
+class ToyControlConfig(EvaluatorConfig):
+    """One-step error of the untrained control."""
+
+
 @hookimpl
 def jepa_components() -> Iterator[Component]:
     yield Component("source", "toy", ToySourceConfig, "toy.parts:ToySource")
@@ -53,3 +57,4 @@ def jepa_components() -> Iterator[Component]:
     yield Component("phase", "toy_fit", ToyFitConfig, "toy.parts:ToyFit")
     yield Component("phase", "toy_disposable", ToyDisposableConfig, "toy.parts:ToyDisposable")
     yield Component("evaluator", "toy", ToyEvaluatorConfig, "toy.parts:ToyEvaluator")
+    yield Component("evaluator", "toy_control", ToyControlConfig, "toy.parts:ToyControl")

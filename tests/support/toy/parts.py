@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,16 @@ from jepa_core.testing.oscillator_parts import Oscillators as ToySource
 from jepa_core.testing.oscillator_parts import TinyChannels as ToyEncoder
 from jepa_core.testing.oscillator_parts import TinyRecurrent as ToyPredictor
 
-__all__ = ["ToyDisposable", "ToyEncoder", "ToyEvaluator", "ToyFit", "ToyPredictor", "ToySource", "ToyTrain"]
+__all__ = [
+    "ToyControl",
+    "ToyDisposable",
+    "ToyEncoder",
+    "ToyEvaluator",
+    "ToyFit",
+    "ToyPredictor",
+    "ToySource",
+    "ToyTrain",
+]
 
 
 def l1(predicted: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
@@ -76,3 +86,8 @@ class ToyEvaluator(Evaluator):
         return Findings(
             [Headline("one-step error", error, "latent l1", n=len(windows), n_unit="windows")], tables=[table]
         )
+
+
+class ToyControl(ToyEvaluator):
+    def evaluate(self, evaluation: Evaluation) -> Findings:
+        return super().evaluate(replace(evaluation, learner=evaluation.untrained()))
