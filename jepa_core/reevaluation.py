@@ -46,8 +46,8 @@ def evaluators_asked_for(run: Run, overrides: Sequence[str], other: str | None) 
 def evaluate_again(run: Run) -> None:
     """Run the evaluators of the run's recipe, in place of what they found before, and write the report again.
 
-    The learner is the trained one, and the untrained control is made from the weights that the seed drew, as in the
-    run itself: an evaluator with equal settings finds the same, byte for byte. Other findings are left as they are.
+    The learner is the trained one, and the untrained control is the run's, which is made as in the run itself if it is
+    not there: an evaluator with equal settings finds the same, byte for byte. Other findings are left as they are.
     Raises RunError if the run has not finished training, DataError if its data or its model are not what they were.
     """
     from jepa_core.pipeline import build_learner, evaluation_of, measure

@@ -34,8 +34,8 @@ def shared_folder(
 ) -> TensorFolder | None:
     """What a run may share with others that have the same encoder and data; None if it shares nothing.
 
-    drawn: trainable parameters by name, as the seed drew them. They are digested whole; frozen ones (which
-    the config names, and which may be billions) by a sample of each tensor.
+    drawn: trainable parameters by name, as the seed drew them. They are digested whole; frozen ones (which the config
+    names, and which may be billions) by a sample of each tensor.
     """
     if run.shared is None:
         return None
