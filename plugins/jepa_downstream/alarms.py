@@ -100,7 +100,8 @@ def choose_threshold(
 
 
 def event_estimates(rows: Rows, alarms: Alarms, draws: Draws) -> dict[str, Estimate]:
-    """event_recall, alarm_precision and alarms_per_1000_steps, the last over the rows at which one could be raised."""
+    """event_recall, alarm_precision, alarms_per_1000_steps (over the rows at which one could be raised), lead_median
+    (steps, of the events that are caught)."""
     owner = draws.owner(rows.subject)
     first = np.full(len(alarms.lead), -1)
     announcing = np.flatnonzero(alarms.event_of_row >= 0)
@@ -118,7 +119,17 @@ def event_estimates(rows: Rows, alarms: Alarms, draws: Draws) -> dict[str, Estim
             "alarms_per_1000_steps": _ratio(
                 1000 * len(alarms.row) / len(rows), 1000 * per_row[:, 0] / per_row[:, 2]
             ),
+            "lead_median": _median(alarms.lead[caught], owner[first[caught]], draws),
         }  # fmt: skip
+
+
+def _median(values: np.ndarray, owner: np.ndarray, draws: Draws) -> Estimate:
+    """NaN in draws that have none of the values. owner: index of each value's subject."""
+    order = np.argsort(values, kind="stable")
+    values, owner = values[order], owner[order]
+    drawn = (np.repeat(values, weight[owner]) for weight in draws.weights)
+    medians = [(one[(len(one) - 1) // 2] + one[len(one) // 2]) / 2 if len(one) else np.nan for one in drawn]
+    return Estimate(float(np.median(values)) if len(values) else None, np.array(medians))
 
 
 def _ratio(value: float, draws: np.ndarray) -> Estimate:

@@ -71,6 +71,10 @@ class Estimate:
         both = self.value is not None and other.value is not None
         return Estimate(self.value - other.value if both else None, self.draws - other.draws)
 
+    def times(self, factor: float) -> Estimate:
+        """The same in another unit."""
+        return Estimate(None if self.value is None else self.value * factor, self.draws * factor)
+
 
 def _estimate(value: float, draws: np.ndarray) -> Estimate:
     return Estimate(float(value) if np.isfinite(value) else None, draws)
@@ -168,10 +172,10 @@ def asymmetric_score(
 Measure = Callable[[np.ndarray, np.ndarray, np.ndarray, Draws, np.ndarray], Estimates]
 
 
-def calibration(truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each bin that has a row: mean probability, observed share, rows."""
+def calibration(truth: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of each bin that has a row: its number, mean probability, observed share, rows."""
     bins = bin_of(score)
     count = np.bincount(bins, minlength=BINS)
     used = count > 0
     foreseen, observed = (np.bincount(bins, values, minlength=BINS)[used] / count[used] for values in (score, truth))
-    return foreseen, observed, count[used]
+    return np.flatnonzero(used), foreseen, observed, count[used]

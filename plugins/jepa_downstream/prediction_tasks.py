@@ -17,7 +17,7 @@ from jepa_downstream.floors import LastValue, TrainMean
 from jepa_downstream.latent_methods import LatentMethods
 from jepa_downstream.measures import Draws, Estimates, asymmetric_score, binary, regression, subject_weights
 from jepa_downstream.methods import CannotFit, Fitted, Method
-from jepa_downstream.results import Announced, GroupResult, Measured, Result, Unmeasured
+from jepa_downstream.results import Announced, GroupResult, Measured, Result, Scored, Unmeasured
 from jepa_downstream.rows import Rows
 from jepa_downstream.subgroups import FEWEST, Subgroups, subgroups
 from jepa_downstream.task_findings import describe
@@ -45,15 +45,15 @@ class PredictionTasks(Evaluator):
         config, dataset = self.config, evaluation.dataset
         tasks = [rows_of(dataset, one, config.split) for one in config.tasks]
         groups = [subgroups(dataset.store, channel) for channel in config.subgroups]
-        subjects = np.concatenate([task.splits[config.split].subject for task in tasks])
-        draws = Draws(subjects, config.bootstrap, evaluation.seed)
         made = _make(makers(evaluation, config))
-        results = [self._measure(task, method, draws, groups, evaluation.seed) for task in tasks for method in made]
+        scored = [self._score(task, method, evaluation.seed) for task in tasks for method in made]
+        subjects = [one.rows.subject for one in scored if isinstance(one, Scored)]
+        draws = Draws(np.concatenate(subjects or [np.empty(0, dtype=np.int64)]), config.bootstrap, evaluation.seed)
+        results = [one if isinstance(one, Result) else self._measure(one, draws, groups) for one in scored]
         return describe(tasks, results, groups, config)
 
-    def _measure(
-        self, task: TaskRows, method: Method | Unmeasured, draws: Draws, groups: list[Subgroups], seed: int
-    ) -> Result:
+    def _score(self, task: TaskRows, method: Method | Unmeasured, seed: int) -> Scored | Result:
+        """A result, at once, of what cannot be fitted."""
         rows = task.splits[self.config.split]
         if isinstance(method, Unmeasured):
             return Result(task, rows, method.name, "", method)
@@ -68,46 +68,38 @@ class PredictionTasks(Evaluator):
                 raise CannotFit(f"{int((~np.isfinite(score)).sum()):,} of its scores are no numbers")
         except CannotFit as reason:
             return Result(task, rows, method.name, method.information, Unmeasured(method.name, str(reason)))
-        found = self._estimates(task, fitted, rows, score, draws, groups)
-        return Result(task, rows, method.name, method.information, found)
+        threshold = self._threshold(task, fitted)
+        return Scored(task, rows, method.name, method.information, fitted.chosen, score, threshold)
 
-    def _estimates(
-        self,
-        task: TaskRows,
-        fitted: Fitted,
-        rows: Rows,
-        score: np.ndarray,
-        draws: Draws,
-        groups: list[Subgroups],
-    ) -> Measured:
-        return Measured(
-            chosen=fitted.chosen,
-            score=score,
-            estimates=_measures(task, rows, score, draws, np.ones(len(rows))),
-            by_subject=_measures(task, rows, score, draws, subject_weights(rows.subject)),
-            announced=self._announced(task, fitted, rows, score, draws),
-            groups=[one for group in groups for one in _of_groups(task, rows, score, draws, group)],
+    def _threshold(self, task: TaskRows, fitted: Fitted) -> float | None:
+        """The threshold of alarms that all rows of tuning choose; None where there are no events, or none will do."""
+        tuning, alarms = task.splits["tuning"], self.config.alarms
+        if task.config.event is None or len(tuning) == 0:
+            return None
+        events = Events.of(tuning, task.ahead["tuning"])
+        return choose_threshold(
+            tuning, events, fitted.scores(tuning), alarms.precision, alarms.silence, alarms.thresholds
         )
 
-    def _announced(
-        self, task: TaskRows, fitted: Fitted, rows: Rows, score: np.ndarray, draws: Draws
-    ) -> Announced | None:
-        """Alarms on the measured split at the threshold that all rows of tuning chose; None where there are no
-        events."""
-        if task.config.event is None:
-            return None
-        alarms, tuning = self.config.alarms, task.splits["tuning"]
-        threshold = None
-        if len(tuning):
-            announced = Events.of(tuning, task.ahead["tuning"])
-            threshold = choose_threshold(
-                tuning, announced, fitted.scores(tuning), alarms.precision, alarms.silence, alarms.thresholds
-            )
-        if threshold is None:
+    def _measure(self, one: Scored, draws: Draws, groups: list[Subgroups]) -> Result:
+        given = (one.task, one.rows, one.score, draws)
+        found = Measured(
+            chosen=one.chosen,
+            score=one.score,
+            estimates=_measures(*given, np.ones(len(one.rows))),
+            by_subject=_measures(*given, subject_weights(one.rows.subject)),
+            announced=self._announced(one, draws) if one.task.config.event else None,
+            groups=[found for group in groups for found in _of_groups(*given, group)],
+        )
+        return Result(one.task, one.rows, one.method, one.information, found)
+
+    def _announced(self, one: Scored, draws: Draws) -> Announced:
+        """Alarms on the measured split."""
+        if one.threshold is None:
             return Announced(None, None, {})
-        events = Events.of(rows, task.ahead[self.config.split])
-        raised = raise_alarms(rows, events, score, threshold, alarms.silence)
-        return Announced(threshold, raised, event_estimates(rows, raised, draws))
+        events = Events.of(one.rows, one.task.ahead[self.config.split])
+        raised = raise_alarms(one.rows, events, one.score, one.threshold, self.config.alarms.silence)
+        return Announced(one.threshold, raised, event_estimates(one.rows, raised, draws))
 
 
 def makers(evaluation: Evaluation, config: PredictionTasksConfig) -> dict[str, Callable[[], Method]]:

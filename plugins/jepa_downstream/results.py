@@ -22,6 +22,19 @@ class Unmeasured:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """What a method said of the rows of the measured split, (R,), and the threshold of alarms that tuning chose."""
+
+    task: TaskRows
+    rows: Rows
+    method: str
+    information: str
+    chosen: dict[str, Any]
+    score: np.ndarray
+    threshold: float | None
+
+
+@dataclass(frozen=True)
 class Announced:
     """Alarms at the threshold that tuning chose; None where no threshold reaches the wanted precision there."""
 

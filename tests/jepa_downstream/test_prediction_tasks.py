@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 from pydantic import ValidationError
-from sklearn import metrics
 
 from jepa_core.errors import DataError
 from jepa_core.findings import Findings
@@ -268,7 +267,7 @@ def test_findings_of_the_same_seed_are_the_same_and_name_nobody(made, telling):
     assert Findings.from_dict(json.loads(json.dumps(one.to_dict()))).to_dict() == one.to_dict()
 
 
-# --- every figure from the files alone --------------------------------------------------------------------------------
+# --- files of predictions ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -281,110 +280,6 @@ def written(everything, tmp_path_factory):
 def columns(folder, task: str, method: str) -> dict[str, np.ndarray]:
     found = parquet.read_table(predictions_path(folder, "tasks", task, method))
     return {name: found[name].to_numpy(zero_copy_only=False) for name in found.column_names}
-
-
-def draw_weights(written, draws: int = 100) -> tuple[np.ndarray, np.ndarray]:
-    """Subjects of all files of the evaluator, and how often each draw takes them."""
-    files = sorted(written.glob("*.parquet"))
-    subjects = np.unique(np.concatenate([parquet.read_table(one)["subject_id"].to_numpy() for one in files]))
-    count = len(subjects)
-    return subjects, np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=draws)
-
-
-def recomputed(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> dict[str, float]:
-    bins = np.minimum((score * 10).astype(int), 9)
-    gaps = [abs((weight * (truth - score))[bins == one].sum()) for one in range(10)]
-    return {
-        "auroc": metrics.roc_auc_score(truth, score, sample_weight=weight),
-        "average_precision": metrics.average_precision_score(truth, score, sample_weight=weight),
-        "brier": metrics.brier_score_loss(truth, score, sample_weight=weight),
-        "ece": sum(gaps) / weight.sum(),
-    }
-
-
-def said(written, task: str, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    file = columns(written, task, method)
-    return file["boolean_value"].astype(float), file["predicted_boolean_probability"], file["subject_id"]
-
-
-@pytest.mark.parametrize("task", ["bad_after_8", "on_within_4"])
-def test_every_binary_figure_can_be_recomputed_from_the_files(everything, written, task):
-    measured = [one for one in table(everything, "scores") if one["task"] == task and one["auroc"] is not None]
-    assert len(measured) >= 4
-    for one in measured:
-        truth, score, subject = said(written, task, one["method"])
-        by_subject = row(everything, "scores_by_subject", one["method"], task)
-        weight = 1 / np.unique(subject, return_counts=True)[1][np.unique(subject, return_inverse=True)[1]]
-        for name, value in recomputed(truth, score, np.ones(len(truth))).items():
-            assert one[name] == pytest.approx(value, abs=1e-9)
-            assert by_subject[name] == pytest.approx(recomputed(truth, score, weight)[name], abs=1e-9)
-
-
-@pytest.mark.parametrize("task", ["bad_after_8", "on_within_4"])
-def test_every_interval_and_paired_difference_can_be_recomputed_from_the_files(everything, written, task):
-    subjects, weights = draw_weights(written)
-    drawn = {}
-    for method in ("latents", "latents and rollout"):
-        truth, score, subject = said(written, task, method)
-        owner = np.searchsorted(subjects, subject)
-        drawn[method] = [recomputed(truth, score, draw[owner]) for draw in weights]
-    found = row(everything, "scores", "latents", task)
-    difference = row(everything, "scores_differences", "latents and rollout", task)
-    for name in ("auroc", "average_precision", "brier", "ece"):
-        base, other = (np.array([one[name] for one in draws]) for draws in drawn.values())
-        for one, draws in ((found, base), (difference, other - base)):
-            bounds = np.quantile(draws, [0.025, 0.975])
-            assert [one[f"{name}_low"], one[f"{name}_high"]] == pytest.approx(bounds, abs=1e-9)
-
-
-def test_every_figure_of_a_value_can_be_recomputed_from_the_files(everything, written):
-    for one in [one for one in table(everything, "values") if one["rmse"] is not None]:
-        file = columns(written, "life", one["method"])
-        truth, score = file["float_value"], file["predicted_float_value"]
-        late = score - truth
-        cost = np.exp(np.where(late < 0, -late / 13, late / 10)) - 1
-        assert one["rmse"] == pytest.approx(metrics.root_mean_squared_error(truth, score), abs=1e-9)
-        assert one["mae"] == pytest.approx(metrics.mean_absolute_error(truth, score), abs=1e-9)
-        assert one["r2"] == pytest.approx(metrics.r2_score(truth, score), abs=1e-9)
-        assert one["score_sum"] == pytest.approx(cost.sum(), rel=1e-9)
-
-
-def test_every_figure_of_the_alarms_can_be_recomputed_from_the_files(everything, written):
-    measured = [one for one in table(everything, "events") if one["threshold"] is not None]
-    assert measured
-    for one in measured:
-        file = columns(written, "on_within_4", one["method"])
-        score = file["predicted_boolean_probability"]
-        announced: dict[tuple[int, int], float] = {}
-        alarms, true, silent = 0, 0, (-1, -1)
-        for place, trajectory in enumerate(file["trajectory"]):
-            step, ahead = file["step"][place], file["steps_to_event"][place]
-            event = None if np.isnan(ahead) else (int(trajectory), int(step + ahead))
-            if event:
-                announced.setdefault(event, 0)
-            if score[place] >= one["threshold"] and (silent[0] != trajectory or step > silent[1]):
-                alarms, silent = alarms + 1, (trajectory, step + 6)
-                if event:
-                    true += 1
-                    announced[event] = max(announced[event], ahead)
-        leads = [lead for lead in announced.values() if lead]
-        assert (one["events"], one["caught"], one["alarms"]) == (len(announced), len(leads), alarms)
-        assert one["alarm_precision"] == pytest.approx(true / alarms, abs=1e-9)
-        assert one["event_recall"] == pytest.approx(len(leads) / len(announced), abs=1e-9)
-        assert one["alarms_per_day"] == pytest.approx(24 * alarms / len(score), abs=1e-9)
-        assert one["lead_median"] == (np.median(leads) if leads else None)
-
-
-def test_every_subgroup_can_be_recomputed_from_the_files(everything, written):
-    found = [one for one in table(everything, "subgroups") if one["task"] == "bad_after_8" and one["auroc"] is not None]
-    assert {one["channel"] for one in found} == {"size", "colour"}
-    for one in found:
-        file = columns(written, "bad_after_8", one["method"])
-        mine = file[f"subgroup_{one['channel']}"] == one["group"]
-        truth, score = file["boolean_value"][mine].astype(float), file["predicted_boolean_probability"][mine]
-        assert one["rows"] == mine.sum() and one["auroc"] == pytest.approx(
-            metrics.roc_auc_score(truth, score), abs=1e-9
-        )
 
 
 def test_the_files_have_the_schema_of_meds_evaluation_and_tell_no_time_of_a_record(written, made):

@@ -1,0 +1,262 @@
+"""Tables of the tasks: scores with intervals, differences, alarms, calibration, subgroups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jepa_core.findings import Cell, Column, Table
+from jepa_core.trajectories import SPLITS
+from jepa_downstream.measures import BINS, UNSTABLE, Estimate, Estimates, calibration
+from jepa_downstream.results import Announced, Measured, Result, Unmeasured
+from jepa_downstream.subgroups import FEWEST
+
+if TYPE_CHECKING:
+    from jepa_downstream.config import PredictionTasksConfig
+    from jepa_downstream.tasks import TaskRows
+
+MAIN = "latents"
+"""The method that the others are compared with."""
+BINARY = ("auroc", "average_precision", "brier", "ece")
+VALUES = ("rmse", "mae", "r2")
+ASYMMETRIC = ("score_sum", "score_mean")
+DAY = 86_400
+
+_INTERVALS = (
+    "Intervals: 95 %, percentile, over subjects drawn with replacement (a drawn subject brings all of its rows), the "
+    "same draws for every method."
+)
+
+
+def tables_of(tasks: list[TaskRows], results: list[Result], config: PredictionTasksConfig) -> list[Table]:
+    """All tables, what is looked for first on top."""
+    binary, values = (
+        [one for one in results if one.task.task.kind == kind] for kind in ("binary", "regression")
+    )  # fmt: skip
+    tables = [_overview(found, name) for found, name in ((binary, "auroc"), (values, "rmse")) if found]
+    tables.append(_tasks_table(tasks))
+    if binary:
+        tables += _score_tables(binary, config, BINARY, "scores", "Probabilities")
+        tables.append(_calibration_table(binary))
+    if values:
+        names = VALUES + (ASYMMETRIC if any("score_sum" in estimates_of(one) for one in values) else ())
+        tables += _score_tables(values, config, names, "values", "Values")
+    if any(task.config.event for task in tasks):
+        tables.append(_events_table(results, config))
+    if config.subgroups:
+        tables.append(_subgroups_table(results))
+    return [*tables, _methods_table(results), _chosen_table(results)]
+
+
+def _overview(results: list[Result], name: str) -> Table:
+    """One measure of every method, a row a task: what is looked for first."""
+    methods = list(dict.fromkeys(one.method for one in results))
+    columns = [Column("task"), *(bound for method in methods for bound in _with_bounds([method]))]
+    rows: list[list[Cell]] = []
+    for task in dict.fromkeys(one.task.task.name for one in results):
+        of_task = {one.method: estimates_of(one) for one in results if one.task.task.name == task}
+        rows.append([task, *(cell for method in methods for cell in _cells(of_task[method], [name]))])
+    title = f"{name.upper()} by method"
+    note = f"Every row alike; the reason for a null stands in the table of all measures. {_INTERVALS}"
+    return Table(f"{name}_by_method", title, columns, rows, note)
+
+
+def _tasks_table(tasks: list[TaskRows]) -> Table:
+    kinds = {task.task.kind for task in tasks}
+    of_class = [Column("positives", digits=7), Column("prevalence")] if "binary" in kinds else []
+    of_value = [Column("mean")] if "regression" in kinds else []
+    columns = [
+        Column("task"), Column("split"), Column("rows", digits=7), *of_class, *of_value,
+        Column("trajectories", digits=7), Column("subjects", digits=7), Column("left_out"),
+    ]  # fmt: skip
+    rows: list[list[Cell]] = []
+    for task in tasks:
+        for split in SPLITS:
+            found, binary = task.splits[split], task.task.kind == "binary"
+            mean = float(found.truth.mean()) if len(found) else None
+            classes: list[Cell] = [int(found.truth.sum()), mean] if binary else [None, None]
+            left_out = "; ".join(f"{count:,} {reason}" for reason, count in task.left_out[split].items())
+            counts: list[Cell] = [len(np.unique(found.trajectory)), len(np.unique(found.subject))]
+            described = [*(classes if of_class else []), *([None if binary else mean] if of_value else [])]
+            rows.append([task.task.name, split, len(found), *described, *counts, left_out or "none"])
+    note = "One row a trajectory for an outcome, one row a step for an event or a label."
+    return Table("tasks", "Rows of the tasks", columns, rows, note)
+
+
+def _score_tables(
+    results: list[Result], config: PredictionTasksConfig, names: tuple[str, ...], key: str, title: str
+) -> list[Table]:
+    """Every row alike, every subject alike, and the differences to the latents."""
+    columns = [Column("task"), Column("method"), *_with_bounds(names), *_counts(results[0]), Column("remark")]
+    by_row = [[*_head(one), *_cells(estimates_of(one), names), *_count_cells(one), remark_on(one)] for one in results]
+    by_subject = [
+        [*_head(one), *_cells(estimates_of(one, by_subject=True), names), *_count_cells(one), remark_on(one)]
+        for one in results
+    ]
+    bins = " ECE: 10 bins of equal width." if names == BINARY else ""
+    split = config.split.replace("_", " ")
+    return [
+        Table(key, f"{title}: {split}, every row alike", columns, by_row, _INTERVALS + bins),
+        Table(f"{key}_by_subject", f"{title}: {split}, every subject alike", columns, by_subject, _INTERVALS + bins),
+        _differences(results, names, key, title),
+    ]
+
+
+def _differences(results: list[Result], names: tuple[str, ...], key: str, title: str) -> Table:
+    main = {one.task.task.name: estimates_of(one) for one in results if one.method == MAIN}
+    rows: list[list[Cell]] = []
+    for one in results:
+        base = main.get(one.task.task.name, {})
+        if one.method != MAIN and base:
+            found = estimates_of(one)
+            rows.append([*_head(one), *_cells({name: found[name].minus(base[name]) for name in found}, names)])
+    note = f"Each method minus the latents, on the same rows and the same draws. {_INTERVALS}"
+    columns = [Column("task"), Column("method"), *_with_bounds(names)]
+    return Table(f"{key}_differences", f"{title}: differences to the latents", columns, rows, note)
+
+
+def _calibration_table(results: list[Result]) -> Table:
+    columns = [
+        Column("task"), Column("method"), Column("from"), Column("below"),
+        Column("mean_probability"), Column("share_observed"), Column("rows", digits=7),
+    ]  # fmt: skip
+    rows: list[list[Cell]] = []
+    for one in results:
+        if isinstance(one.found, Measured):
+            columns_of = calibration(one.rows.truth, one.found.score)
+            for number, *found in zip(*(column.tolist() for column in columns_of), strict=True):
+                rows.append([*_head(one), number / BINS, (number + 1) / BINS, *found])
+    note = "Bins of equal width that hold a row; the last one holds 1. ECE: mean over the rows of the gap of their bin."
+    return Table("calibration", "Calibration by bin", columns, rows, note)
+
+
+def _events_table(results: list[Result], config: PredictionTasksConfig) -> Table:
+    columns = [
+        Column("task"), Column("method"), Column("threshold"), *_with_bounds(_event_measures(config)),
+        *_with_bounds(["lead_median"], "steps"), Column("lead_quartile_1", "steps"), Column("lead_quartile_3", "steps"),
+        Column("events", digits=7), Column("caught", digits=7), Column("alarms", digits=7), Column("remark"),
+    ]  # fmt: skip
+    rows = [_event_cells(one, config) for one in results if one.task.config.event]
+    alarms = config.alarms
+    note = (
+        f"Threshold: chosen on tuning to catch most events while {100 * alarms.precision:.3g} % of alarms are true. "
+        f"After an alarm there is none for {alarms.silence} steps. An event counts if a row could have announced it "
+        "within the horizon; its lead is counted from its first alarm, and quartiles are those of the caught ones. "
+        f"{_INTERVALS}"
+    )
+    return Table("events", "Alarms and events", columns, rows, note)
+
+
+def _event_measures(config: PredictionTasksConfig) -> list[str]:
+    a_day = ["alarms_per_day"] if config.step_seconds else []
+    return ["event_recall", "alarm_precision", "alarms_per_1000_steps", *a_day]
+
+
+def _event_cells(one: Result, config: PredictionTasksConfig) -> list[Cell]:
+    names = [*_event_measures(config), "lead_median"]
+    if isinstance(one.found, Unmeasured):
+        return [*_head(one), None, *_cells({}, names), *[None] * 5, one.found.reason]
+    found = one.found.announced
+    assert isinstance(found, Announced)
+    if found.alarms is None:
+        reason = f"no threshold reaches a precision of {config.alarms.precision:g} on tuning"
+        return [*_head(one), None, *_cells({}, names), *[None] * 5, reason]
+    lead = found.alarms.lead[~np.isnan(found.alarms.lead)]
+    quartiles: list[Cell] = [float(one) for one in np.quantile(lead, [0.25, 0.75])] if len(lead) else [None] * 2
+    estimates = dict(found.estimates)
+    if config.step_seconds:
+        estimates["alarms_per_day"] = estimates["alarms_per_1000_steps"].times(DAY / 1000 / config.step_seconds)
+    counts: list[Cell] = [len(found.alarms.lead), len(lead), len(found.alarms.row)]
+    reason = "" if len(found.alarms.lead) else "no event"
+    return [*_head(one), found.threshold, *_cells(estimates, names), *quartiles, *counts, reason]
+
+
+def _subgroups_table(results: list[Result]) -> Table:
+    names = [name for name in (*BINARY, *VALUES) if any(name in estimates_of(one) for one in results)]
+    columns = [
+        Column("task"), Column("method"), Column("channel"), Column("group"), *_with_bounds(names),
+        Column("rows", digits=7), Column("positives", digits=7), Column("subjects", digits=7), Column("remark"),
+    ]  # fmt: skip
+    rows: list[list[Cell]] = []
+    for one in results:
+        for group in one.found.groups if isinstance(one.found, Measured) else []:
+            truth, binary = group.rows.truth, one.task.task.kind == "binary"
+            few = "" if group.estimates else f"fewer than {FEWEST} subjects"
+            remark = few or (_one_class(truth) if binary else "") or _unstable(group.estimates)
+            counts: list[Cell] = [len(truth), int(truth.sum()) if binary else None, len(np.unique(group.rows.subject))]
+            rows.append([*_head(one), group.channel, group.group, *_cells(group.estimates, names), *counts, remark])
+    return Table("subgroups", "Subgroups", columns, rows, _INTERVALS)
+
+
+def _methods_table(results: list[Result]) -> Table:
+    rows = {one.method: [one.method, one.information or "could not be made"] for one in results}
+    return Table("methods", "What each method is told", [Column("method"), Column("information")], [*rows.values()])
+
+
+def _chosen_table(results: list[Result]) -> Table:
+    rows: list[list[Cell]] = []
+    for one in results:
+        if isinstance(one.found, Measured) and one.found.chosen:
+            said = ", ".join(f"{key.replace('_', ' ')} {_plain(value)}" for key, value in one.found.chosen.items())
+            rows.append([*_head(one), said])
+    columns = [Column("task"), Column("method"), Column("chosen")]
+    return Table("chosen", "What tuning chose", columns, rows)
+
+
+def _plain(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _with_bounds(names: Iterable[str], unit: str = "") -> list[Column]:
+    return [Column(f"{name}{suffix}", unit) for name in names for suffix in ("", "_low", "_high")]
+
+
+def _cells(estimates: Estimates, names: Iterable[str]) -> list[Cell]:
+    nothing = Estimate(None, np.full(1, np.nan))
+    found = [estimates.get(name, nothing) for name in names]
+    return [cell for one in found for cell in (one.value, *one.bounds)]
+
+
+def _head(one: Result) -> list[Cell]:
+    return [one.task.task.name, one.method]
+
+
+def _counts(one: Result) -> list[Column]:
+    of_class = [Column("positives", digits=7), Column("prevalence")] if one.task.task.kind == "binary" else []
+    return [Column("rows", digits=7), *of_class, Column("subjects", digits=7)]
+
+
+def _count_cells(one: Result) -> list[Cell]:
+    rows = one.rows
+    prevalence = float(rows.truth.mean()) if len(rows) else None
+    of_class: list[Cell] = [int(rows.truth.sum()), prevalence] if one.task.task.kind == "binary" else []
+    return [len(rows), *of_class, len(np.unique(rows.subject))]
+
+
+def estimates_of(one: Result, by_subject: bool = False) -> Estimates:
+    """Those of every row alike, or of every subject alike; none where the method could not be fitted."""
+    if isinstance(one.found, Unmeasured):
+        return {}
+    return one.found.by_subject if by_subject else one.found.estimates
+
+
+def remark_on(one: Result) -> str:
+    """Why something is null, or what must be known to read it."""
+    if isinstance(one.found, Unmeasured):
+        return one.found.reason
+    one_class = _one_class(one.rows.truth) if one.task.task.kind == "binary" else ""
+    constant = "scores are constant" if one.found.is_constant else ""
+    return "; ".join(part for part in (one_class, _unstable(one.found.estimates), constant) if part)
+
+
+def _one_class(truth: np.ndarray) -> str:
+    if len(np.unique(truth)) > 1:
+        return ""
+    return f"all {len(truth):,} rows are {'positive' if truth.max() == 1 else 'negative'}"
+
+
+def _unstable(estimates: Estimates) -> str:
+    skipped = max((one.skipped for one in estimates.values() if one.value is not None), default=0.0)
+    return f"no interval: {100 * skipped:.3g} % of the draws have one class" if skipped > UNSTABLE else ""
