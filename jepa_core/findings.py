@@ -55,8 +55,29 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A place in a figure to look at: the point (x, y), or the vertical line at x where there is no y.
+
+    It says y where there is one, the label, then value, unit and bounds where there is a value.
+    """
+
+    label: str
+    x: float
+    y: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+
+
+@dataclass(frozen=True)
 class Figure:
-    """A figure as data; the report draws it."""
+    """A figure as data; the report draws it.
+
+    headline: the one figure that stands for the evaluator, understood without the text: it comes first, its lines are
+    labelled where they end, and a study shows its mean over the seeds of the reference. It should be in a unit that
+    runs share.
+    """
 
     name: str
     title: str
@@ -65,6 +86,10 @@ class Figure:
     series: list[Series]
     kind: Literal["line", "scatter"] = "line"
     note: str = ""
+    band: str = ""
+    """What bands and bounds are; for a headline figure, where a study may put others."""
+    marks: list[Mark] = field(default_factory=list)
+    headline: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,7 +216,10 @@ class Findings:
                 Table(**{**item, "columns": [Column(**column) for column in item["columns"]]})
                 for item in plain["tables"]
             ],
-            figures=[
-                Figure(**{**item, "series": [Series(**one) for one in item["series"]]}) for item in plain["figures"]
-            ],
+            figures=[_figure(item) for item in plain["figures"]],
         )
+
+
+def _figure(plain: dict[str, Any]) -> Figure:
+    series = [Series(**one) for one in plain["series"]]
+    return Figure(**{**plain, "series": series, "marks": [Mark(**one) for one in plain.get("marks", [])]})

@@ -15,6 +15,7 @@ from jepa_core.files import write_atomically
 from jepa_core.findings import Figure, Findings, Headline, Table
 from jepa_core.report.document import LEVELS, document, judgement
 from jepa_core.report.exports import csv_text, latex_text
+from jepa_core.report.headline_figure import headline_figure
 from jepa_core.report.html import Markup, element, join
 from jepa_core.report.plots import (
     coloured,
@@ -200,10 +201,12 @@ def _phase(
 
 
 def _evaluator(name: str, found: Findings) -> Markup | None:
-    groups = itertools.groupby(found.figures, key=lambda figure: [(one.label, one.control) for one in figure.series])
+    first = [headline_figure(one, f"{name}-{one.name}") for one in found.figures if one.headline]
+    others = [one for one in found.figures if not one.headline]
+    groups = itertools.groupby(others, key=lambda figure: [(one.label, one.control) for one in figure.series])
     figures = [_figures(name, labels, list(group)) for labels, group in groups]
     tables = [findings_table(table, f"{name}.{table.name}") for table in found.tables]
-    return join([element("div", *figures, class_="panels") if figures else None, *tables]) or None
+    return join([*first, element("div", *figures, class_="panels") if figures else None, *tables]) or None
 
 
 def _figures(evaluator: str, labels: list[tuple[str, bool]], group: list[Figure]) -> Markup:

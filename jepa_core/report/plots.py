@@ -109,16 +109,16 @@ def y_limits(figures: Sequence[Figure]) -> tuple[float, float] | None:
 
 def draw_figure(figure: Figure, name: str, limits: tuple[float, float] | None) -> Markup:
     """A figure of findings."""
-    with _drawing(WIDE_PANEL) as drawing:
+    with new_drawing(WIDE_PANEL) as drawing:
         axes = drawing.subplots()
         of_series = styles([(one.label, one.control) for one in figure.series])
         for series, style in zip(figure.series, of_series, strict=True):
-            _draw_series(axes, series, style, figure.kind)
+            draw_series(axes, series, style, figure.kind)
         whole = all(x == int(x) for series in figure.series for x in series.x)
-        _dress(axes, figure.y_label, figure.x_label, whole)
+        dress(axes, figure.y_label, figure.x_label, whole)
         if limits:
             axes.set_ylim(*limits)
-        return _svg(drawing, name, f"{figure.title}. {figure.y_label} by {figure.x_label}.")
+        return as_svg(drawing, name, f"{figure.title}. {figure.y_label} by {figure.x_label}.")
 
 
 def draw_phase(
@@ -126,22 +126,22 @@ def draw_phase(
 ) -> Markup:
     """Loss terms of one phase by step, over the latents' rank where it was logged."""
     steps = [line["step"] for line in lines]
-    with _drawing((PANEL[0], 3.4 if ranks else PANEL[1])) as drawing:
+    with new_drawing((PANEL[0], 3.4 if ranks else PANEL[1])) as drawing:
         upper, lower = _stack(drawing, [2, 1] if ranks else [1])
         for term, style in terms.items():
             _draw_noisy(upper, steps, [line.get("terms", {}).get(term) for line in lines], style)
-        _dress(upper, "loss terms", "" if ranks else "step of the phase")
+        dress(upper, "loss terms", "" if ranks else "step of the phase")
         if lower is not None and ranks:
             _draw_noisy(lower, steps, [line.get("rank") for line in lines], Style(INK))
-            _dress(lower, "effective rank of the latents", "step of the phase")
+            dress(lower, "effective rank of the latents", "step of the phase")
             lower.set_ylim(*ranks)
-        return _svg(drawing, name, f"Loss terms of the phase {name} by step.")
+        return as_svg(drawing, name, f"Loss terms of the phase {name} by step.")
 
 
 def draw_curriculum(metrics: list[dict[str, Any]], phases: list[str], name: str) -> Markup:
     """The whole curriculum by step: total loss and the latents' rank, with the borders of the phases."""
     ranked = any(finite(line.get("rank")) for line in metrics)
-    with _drawing(STRIP if ranked else (STRIP[0], 3.0)) as drawing:
+    with new_drawing(STRIP if ranked else (STRIP[0], 3.0)) as drawing:
         upper, lower = _stack(drawing, [3, 2] if ranked else [1])
         for axes in filter(None, (upper, lower)):
             _shade_phases(axes, metrics, phases)
@@ -152,11 +152,11 @@ def draw_curriculum(metrics: list[dict[str, Any]], phases: list[str], name: str)
             if lower is not None:
                 _draw_noisy(lower, steps, [line.get("rank") for line in mine], coloured(2))
         _name_phases(upper, metrics, phases)
-        _dress(upper, "loss", "" if ranked else "step of the curriculum")
+        dress(upper, "loss", "" if ranked else "step of the curriculum")
         if lower is not None:
-            _dress(lower, "effective rank of the latents", "step of the curriculum")
+            dress(lower, "effective rank of the latents", "step of the curriculum")
         drawn = "Loss and effective rank" if ranked else "Loss"
-        return _svg(drawing, name, f"{drawn} by step of the curriculum.")
+        return as_svg(drawing, name, f"{drawn} by step of the curriculum.")
 
 
 def _stack(drawing: Drawing, heights: list[int]) -> tuple[Axes, Axes | None]:
@@ -195,7 +195,7 @@ def _borders(metrics: list[dict[str, Any]], phases: list[str]) -> Iterator[tuple
         yield phase, min(steps[phase]), min(steps[after]) if after else max(steps[phase])
 
 
-def _draw_series(axes: Axes, series: Series, style: Style, kind: str) -> None:
+def draw_series(axes: Axes, series: Series, style: Style, kind: str) -> None:
     y = _floats(series.y)
     if kind == "scatter":
         axes.scatter(series.x, y, s=12, color=style.colour, marker=style.marker or "o", alpha=0.7, linewidths=0)
@@ -253,7 +253,7 @@ def _floats(values: Sequence[float | None]) -> np.ndarray:
     return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _dress(axes: Axes, y_label: str, x_label: str, whole: bool = True) -> None:
+def dress(axes: Axes, y_label: str, x_label: str, whole: bool = True) -> None:
     """Labels, ticks and grid. whole: whether only whole numbers make sense on the x axis."""
     from matplotlib.ticker import MaxNLocator
 
@@ -270,7 +270,7 @@ def _dress(axes: Axes, y_label: str, x_label: str, whole: bool = True) -> None:
 
 
 @contextmanager
-def _drawing(size: tuple[float, float]) -> Iterator[Drawing]:
+def new_drawing(size: tuple[float, float]) -> Iterator[Drawing]:
     """An empty drawing, under settings that give the same bytes each time and do not depend on the user's own."""
     import matplotlib
     from matplotlib.figure import Figure as Drawing
@@ -282,7 +282,7 @@ def _drawing(size: tuple[float, float]) -> Iterator[Drawing]:
         yield Drawing(figsize=size, layout="constrained", facecolor="none")
 
 
-def _svg(drawing: Drawing, name: str, description: str) -> Markup:
+def as_svg(drawing: Drawing, name: str, description: str) -> Markup:
     """The drawing as an element whose identifiers begin with `name`, as several stand in one page."""
     for axes in drawing.axes:
         axes.set_facecolor("none")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
 from jepa_core.errors import DataError
 from jepa_core.findings import Cell, Column, Figure, Findings, Series, Table, Verdict
+from jepa_core.report.forest import Forest
 from jepa_core.report.record import read_run
 from jepa_core.report.text import counted, number
+from jepa_core.study.averages import headline_figures
 from jepa_core.study.definition import Cell as StudyCell
 from jepa_core.study.definition import Study
 from jepa_core.study.differences import LEVEL, Difference, difference, with_holm
 from jepa_core.study.folder import StudyFolder
+from jepa_core.study.forests import forests
 from jepa_core.study.metrics import Measured, Name, run_metrics
 
 Runs = dict[str, dict[int, dict[Name, Measured]]]
@@ -27,7 +31,8 @@ NOTE = (
     "mean and sd: over seeds, the runs of which stand one by one in the last table. difference: variant less "
     "reference, mean over the seeds that both have. Intervals are 95 %: over redrawn subjects (percentiles, the same "
     "subjects in all runs), and over seeds (Student's t). p: two-sided, with the variance over subjects and over seeds "
-    "added; p_holm: corrected over the variants of the study, metric by metric."
+    "added; p_holm: corrected over the variants of the study, metric by metric. There is no difference where the runs "
+    "measured other subjects."
 )
 
 
@@ -45,7 +50,21 @@ class Row:
     found: Difference | None
 
 
-def study_findings(study: Study, folder: StudyFolder) -> Findings:
+@dataclass(frozen=True)
+class StudyFindings(Findings):
+    """What a study found. forests: differences from the reference, a panel a metric. standing: by evaluator, the figure
+    that stands for the reference, mean over its seeds."""
+
+    forests: list[Forest] = field(default_factory=list)
+    standing: list[tuple[str, Figure]] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        others = Findings(self.headlines, self.verdicts, self.tables, self.figures).to_dict()
+        standing = [{"evaluator": evaluator} | asdict(figure) for evaluator, figure in self.standing]
+        return others | {"forests": [asdict(one) for one in self.forests], "standing": standing}
+
+
+def study_findings(study: Study, folder: StudyFolder) -> StudyFindings:
     """Compare the finished runs of a study.
 
     Raises DataError if the runs of one variant are on different data.
@@ -56,10 +75,13 @@ def study_findings(study: Study, folder: StudyFolder) -> Findings:
     for cell in done:
         runs.setdefault(cell.variant, {})[cell.seed] = run_metrics(folder.run(cell))
     rows = _rows(study, runs, unlike)
-    return Findings(
+    of_reference = [read_run(folder.run(cell)).findings for cell in done if cell.variant == study.reference]
+    return StudyFindings(
         verdicts=[*_missing(study, folder), *_sentences(study, rows, unlike)],
         tables=[_headline_table(rows), _said(done, folder), _table(rows), _seed_table(rows)],
         figures=_figures(study, rows),
+        forests=forests(rows, study.reference),
+        standing=headline_figures(of_reference),
     )
 
 
@@ -215,13 +237,15 @@ def _seed_table(rows: Sequence[Row]) -> Table:
 
 
 def _figures(study: Study, rows: Sequence[Row]) -> list[Figure]:
-    """Every metric that has a place on an axis, by that place, a line a variant; and the headlines, a point a seed."""
+    """Every metric that has a place on an axis, by that place, a line a variant; and a point a seed of the headlines
+    that are in no forest plot."""
     by_metric: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row.name.at >= 0:
             by_metric.setdefault((row.name.evaluator, row.name.metric), []).append(row)
     curves = [_curves(study, found) for found in by_metric.values()]
-    return [*(_points(study, found) for found in _headlines_of(rows)), *curves]
+    alone = [found for found in _headlines_of(rows) if all(row.found is None for row in found)]
+    return [*(_points(study, found) for found in alone), *curves]
 
 
 def _curves(study: Study, rows: Sequence[Row]) -> Figure:

@@ -9,13 +9,16 @@ from jepa_core.files import disk_errors, write_atomically, write_json
 from jepa_core.findings import Column, Findings, Table
 from jepa_core.report.document import Section, document, judgement
 from jepa_core.report.exports import csv_text, latex_text
+from jepa_core.report.forest import forest_plots
+from jepa_core.report.headline_figure import headline_figure
 from jepa_core.report.html import Markup, element, join
 from jepa_core.report.plots import draw_figure, legend, styles, y_limits
 from jepa_core.report.tables import findings_table
 from jepa_core.report.text import counted, sentence_case
 from jepa_core.study.definition import Study
-from jepa_core.study.findings import study_findings
+from jepa_core.study.findings import StudyFindings, study_findings
 from jepa_core.study.folder import StudyFolder, grid
+from jepa_core.study.forests import NOTE
 
 
 def write_study(study: Study, folder: StudyFolder) -> Path:
@@ -33,9 +36,12 @@ def write_study(study: Study, folder: StudyFolder) -> Path:
     return path
 
 
-def _page(study: Study, folder: StudyFolder, found: Findings) -> str:
+def _page(study: Study, folder: StudyFolder, found: StudyFindings) -> str:
     headlines, said, *others = found.tables
+    standing = [headline_figure(one, f"{evaluator}-{one.name}") for evaluator, one in found.standing]
     sections: list[Section] = [
+        *([("reference", f"The reference: {study.reference}", join(standing))] if standing else []),
+        *([("differences", "Differences", _differences(found))] if found.forests else []),
         ("headlines", "Headlines", findings_table(headlines, headlines.name)),
         ("warnings", "Warnings", findings_table(said, said.name)),
         ("figures", "Figures", element("div", *_figures(found), class_="panels")),
@@ -54,6 +60,10 @@ def _first_screen(study: Study, found: Findings) -> Iterator[Markup | None]:
     yield element("ul", *(judgement(one.level, one.text) for one in found.verdicts), class_="verdicts")
     told = [f"{name}: {text}" for name, text in study.texts.items() if text]
     yield element("ul", *(element("li", one) for one in told)) if told else None
+
+
+def _differences(found: StudyFindings) -> Markup:
+    return join([*forest_plots(found.forests), element("p", NOTE, class_="note")])
 
 
 def _figures(found: Findings) -> Iterator[Markup]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
+from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Mark, Series, Table, Verdict
 from jepa_latent_eval.curves import Curves, Estimate, Measured, Unmeasured
 from jepa_latent_eval.drift_samples import drift_name, key, over_name, skill_name
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT, SHUFFLED
@@ -46,7 +46,7 @@ def describe(contexts: list[Measured | Unmeasured], config: RolloutDriftConfig) 
             _summary(contexts, SAME_NOTE + nulls),
             _horizons(contexts, f"{SAME_NOTE} A rollout is not compared to itself.{nulls}"),
         ],
-        figures=[*(_by_horizon(context) for context in measured), *_against_untrained(shown)],
+        figures=[*_headline_figure(shown), *(_by_horizon(context) for context in measured), *_against_untrained(shown)],
     )
 
 
@@ -224,6 +224,33 @@ def _horizons(contexts: list[Measured | Unmeasured], note: str) -> Table:
 
 def _encoders(at: Measured) -> dict[str, Curves]:
     return {"trained": at.trained} | ({"untrained": at.untrained} if at.untrained is not None else {})
+
+
+def _headline_figure(at: Measured | None) -> list[Figure]:
+    """The rollout beside its controls, in the unit that runs share, with its drift and its skill horizon marked."""
+    if at is None:
+        return []
+    curves = at.trained
+    value, (drift, low, high) = _last(curves.scaled(ROLLOUT))[0], _last(curves.drift(ROLLOUT))
+    skill = [float(one) for one in _last(curves.skill_horizon()) if one is not None]
+    end = Mark(f"at h = {at.horizon}; drift since h = 1:", at.horizon, value, drift, low, high, "%")
+    reach = Mark("beats persistence and the mean latent up to h =", skill[0], None, *skill)
+    note = (
+        f"The rollout sees {at.context} real steps, then the recorded actions alone. Persistence repeats the last "
+        "state seen; the mean latent is that of the train split. Error: l1 over the latents' own scale, the mean "
+        "absolute deviation of the states from the mean latent, so 1 is as far off as knowing nothing. "
+        f"{at.windows} windows of {at.subjects} subjects, the same at every horizon."
+    )
+    band = "Band and brackets: 95 % intervals over subjects."
+    series = [
+        _series(ROLLOUT, curves.scaled(ROLLOUT)),
+        _series(f"{PERSISTENCE}: last state kept", curves.scaled(PERSISTENCE), control=True),
+        _series(f"{MEAN}: knows nothing", curves.scaled(MEAN), control=True),
+    ]
+    title = f"How far off the rollout is, after {at.context} steps seen"
+    marks = [reach] if value is None else [end, reach]
+    labels = "horizon h (steps ahead)", "error / latent scale"
+    return [Figure("drift", title, *labels, series, note=note, band=band, marks=marks, headline=True)]
 
 
 def _by_horizon(at: Measured) -> Figure:

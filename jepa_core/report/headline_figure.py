@@ -1,0 +1,116 @@
+"""The one figure of an evaluator that is to be understood without the text: its lines are named where they end, and its
+marks say what they are."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from jepa_core.findings import Figure, Mark
+from jepa_core.report.html import Markup, element
+from jepa_core.report.plots import INK, as_svg, draw_series, dress, new_drawing, styles, y_limits
+from jepa_core.report.text import interval, number, with_unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SIZE = (5.0, 3.9)
+PLOT = (0.085, 0.15, 0.62, 0.76)
+"""Left, bottom, width and height of the axes; the names of the lines stand to the right of them."""
+LETTERS, NAME_LETTERS = 28, 15
+"""Longest line of what a mark says, and of a name of a line."""
+LINE_HEIGHT = 0.05
+"""Of the height of the axes."""
+HEADROOM, FOOTROOM = 0.3, 0.12
+"""Parts of the height of what is drawn that are left free for what marks say."""
+
+
+def headline_figure(figure: Figure, name: str) -> Markup:
+    """A headline figure with its title and its note."""
+    note = f"{figure.note} {figure.band}".strip()
+    return element(
+        "figure",
+        element("figcaption", figure.title),
+        draw_headline(figure, name),
+        element("p", note, class_="note") if note else None,
+        class_="standing",
+    )
+
+
+def draw_headline(figure: Figure, name: str) -> Markup:
+    """The figure as SVG."""
+    with new_drawing(SIZE) as drawing:
+        drawing.set_layout_engine("none")
+        axes = drawing.add_axes(PLOT)
+        of_series = styles([(one.label, one.control) for one in figure.series])
+        for series, style in zip(figure.series, of_series, strict=True):
+            draw_series(axes, series, style, figure.kind)
+        dress(axes, figure.y_label, figure.x_label)
+        low, high = y_limits([figure]) or (0.0, 1.0)
+        axes.set_ylim(low - FOOTROOM * (high - low) * (low != 0), high + HEADROOM * (high - low))
+        _name_lines(axes, figure, [style.colour for style in of_series])
+        for mark in figure.marks:
+            _draw_mark(axes, mark)
+        said = " ".join(_said(mark) for mark in figure.marks)
+        return as_svg(drawing, name, f"{figure.title}. {figure.y_label} by {figure.x_label}. {said}")
+
+
+def _said(mark: Mark) -> str:
+    """What a mark says: label, value, bounds."""
+    if mark.value is None:
+        return mark.label
+    bounds = interval(mark.low, mark.high)
+    value = with_unit(number(mark.value), mark.unit)
+    return f"{mark.label} {value} ({bounds})" if bounds and mark.low != mark.high else f"{mark.label} {value}"
+
+
+def _name_lines(axes: Axes, figure: Figure, colours: list[str]) -> None:
+    """Names to the right of the last points, moved apart where they would lie on each other."""
+    low, high = axes.get_ylim()
+    names = []
+    for series, colour in zip(figure.series, colours, strict=True):
+        known = [y for y in series.y if y is not None]
+        if known:
+            lines = textwrap.wrap(series.label, NAME_LETTERS)
+            names.append([(known[-1] - low) / (high - low), lines, colour, series.control])
+    names.sort(key=lambda one: one[0])
+    floor = 0.0
+    for one in names:
+        half = LINE_HEIGHT * len(one[1]) / 2
+        one[0] = max(one[0], floor + half)
+        floor = one[0] + half + 0.01
+    for height, lines, colour, control in names:
+        axes.annotate(
+            "\n".join(lines), (1.03, height), xycoords="axes fraction", va="center", fontsize=11, color=colour,
+            fontweight="normal" if control else "bold", annotation_clip=False,
+        )  # fmt: skip
+
+
+def _draw_mark(axes: Axes, mark: Mark) -> None:
+    if mark.y is None:
+        _draw_border(axes, mark)
+    else:
+        _draw_point(axes, mark)
+
+
+def _draw_point(axes: Axes, mark: Mark) -> None:
+    """A ring around a point, joined to what it says at the bottom."""
+    axes.plot([mark.x], [mark.y], marker="o", markersize=9, markerfacecolor="none", markeredgecolor=INK, clip_on=False)
+    leader = {"arrowstyle": "-", "color": INK, "linewidth": 0.7, "shrinkB": 5, "relpos": (0.97, 1.0)}
+    text = "\n".join(textwrap.wrap(f"{number(mark.y)} {_said(mark)}", LETTERS))
+    axes.annotate(
+        text, (mark.x, mark.y), (0.97, 0.04), textcoords="axes fraction", ha="right", va="bottom", fontsize=10,
+        color=INK, linespacing=1.25, arrowprops=leader,
+    )  # fmt: skip
+
+
+def _draw_border(axes: Axes, mark: Mark) -> None:
+    """A vertical line with what it says beside its upper end, on the side that has more room."""
+    axes.axvline(mark.x, color=INK, linewidth=1.1)
+    low, high = axes.get_xlim()
+    right = mark.x < (low + high) / 2
+    axes.annotate(
+        "\n".join(textwrap.wrap(_said(mark), LETTERS)), (mark.x, 0.985), (6 if right else -6, 0),
+        xycoords=axes.get_xaxis_transform(), textcoords="offset points", ha="left" if right else "right", va="top",
+        fontsize=10, color=INK, linespacing=1.25, annotation_clip=False,
+    )  # fmt: skip

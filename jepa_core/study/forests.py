@@ -1,0 +1,72 @@
+"""Differences to the reference as forest plots: one panel a metric, one row a variant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jepa_core.report.forest import Forest, ForestRow, Judged
+from jepa_core.report.text import number, with_unit
+from jepa_core.study.differences import LEVEL
+
+if TYPE_CHECKING:
+    from jepa_core.study.findings import Row
+
+NOTE = (
+    "Variant less reference, mean over the seeds that both have. Thick: 95 % interval over redrawn subjects; thin: "
+    "over seeds, an arrow where it goes on; a dot a seed. A sign is filled where p_holm, corrected over the variants, "
+    f"is below {LEVEL:g}. With one seed there is no thin interval, without values by subject no thick one."
+)
+
+
+def forests(rows: Sequence[Row], reference: str) -> list[Forest]:
+    """A panel for every headline and every score of a task that a variant differs in from the reference."""
+    by_metric: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.headline or (row.better and row.name.at < 0):
+            by_metric.setdefault(f"{row.name.evaluator}: {row.name}", []).append(row)
+    found = [_forest(title, of_metric, reference) for title, of_metric in by_metric.items()]
+    return [one for one in found if one.rows]
+
+
+def _forest(title: str, rows: Sequence[Row], reference: str) -> Forest:
+    base = next((row for row in rows if row.variant == reference), None)
+    mean = "" if base is None else number(float(np.mean([value for _, value in base.seeds])))
+    first = rows[0]
+    direction = f", {first.better} is better" if first.better else ""
+    unit = f" ({first.name.unit})" if first.name.unit else ""
+    return Forest(
+        name="".join(letter if letter.isalnum() else "_" for letter in title),
+        title=title,
+        about=f"less that of {reference}, {with_unit(mean, first.name.unit)}",
+        x_label=f"difference{unit}{direction}",
+        rows=[_row(row) for row in rows if row.found is not None],
+    )
+
+
+def _row(row: Row) -> ForestRow:
+    found = row.found
+    points = [value for _, value in found.by_seed]
+    return ForestRow(
+        label=row.variant,
+        value=found.value,
+        inner=_bounds(found.subjects_low, found.subjects_high),
+        outer=_bounds(found.seeds_low, found.seeds_high),
+        points=points if len(points) > 1 else [],
+        judged=judged(row),
+    )
+
+
+def judged(row: Row) -> Judged:
+    """What the difference of a variant is, by its corrected test."""
+    if row.found is None or row.found.p_holm is None or row.found.p_holm >= LEVEL:
+        return ""
+    if not row.better:
+        return "other"
+    return "worse" if (row.found.value < 0) == (row.better == "higher") else "better"
+
+
+def _bounds(low: float | None, high: float | None) -> tuple[float, float] | None:
+    return None if low is None or high is None else (low, high)
