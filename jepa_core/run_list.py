@@ -51,7 +51,7 @@ def _facts(folder: Path) -> dict[str, Any]:
         "data": manifest.get("dataset", {}).get("fingerprint"),
         "seed": manifest.get("seed"),
         "started": manifest.get("started"),
-        "seconds": _seconds(manifest),
+        "seconds": run_seconds(manifest),
         "headlines": _headlines(record),
     }
 
@@ -65,7 +65,7 @@ def _headlines(record: RunRecord) -> list[dict[str, Any]]:
     ]
 
 
-def _seconds(manifest: dict[str, Any]) -> float | None:
+def run_seconds(manifest: dict[str, Any]) -> float | None:
     """From the start of a run to its end, pauses between them included."""
     if "ended" not in manifest or "started" not in manifest:
         return None

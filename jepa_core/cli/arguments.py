@@ -12,7 +12,7 @@ from jepa_core.cli import comparing, reading, studying, writing
 EPILOG = """\
 start here:
   jepa run clin_jepa              from data to report, offline, in minutes
-  jepa ls                         recipes and components
+  jepa ls                         recipes, studies and components
   jepa show phase/hard_sync       what a component is, and its keys
   jepa run RECIPE seed=1 curriculum.joint_refinement.steps=200
 
@@ -80,21 +80,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--recipe", metavar="RECIPE", help="evaluators of this recipe instead; nothing else of it")
     evaluate.add_argument("--quiet", action="store_true", help="say only what went wrong")
-    for name, command, text in (
-        ("validate", reading.validate, "check a recipe and report every mistake at once"),
-        ("plan", reading.plan, "what a recipe will do here: phases, parameters, data, memory, what is missing"),
-    ):
-        sub = add(name, command, text)
-        _recipe_arguments(sub)
-        _json_argument(sub)
+    validate = add("validate", reading.validate, "check a recipe or a study and report every mistake at once")
+    _recipe_arguments(validate, "recipe or study")
+    _json_argument(validate)
+    plan = add(
+        "plan", reading.plan, "what a recipe or a study will do here: phases, parameters, data, cost, what is missing"
+    )
+    _recipe_arguments(plan, "recipe or study")
+    plan.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the study (default: studies/<name>)")
+    _json_argument(plan)
     inspect = add(
         "inspect", reading.inspect, "what is in a store, or in a file of raw data that an installed plugin can read"
     )
     inspect.add_argument("path", type=Path, metavar="PATH", help="folder of a store or of a run, or a file of raw data")
     inspect.add_argument("--write", type=Path, metavar="RECIPE", help="write a recipe to start from (of a file)")
     _json_argument(inspect)
-    ls = add("ls", reading.ls, "list recipes and components")
-    kinds = ["all", "recipes", "sources", "encoders", "predictors", "phases", "regularizers", "evaluators"]
+    ls = add("ls", reading.ls, "list recipes, studies and components")
+    kinds = ["all", "recipes", "studies", "sources", "encoders", "predictors", "phases", "regularizers", "evaluators"]
     ls.add_argument("what", nargs="?", choices=kinds, default="all", metavar="WHAT", help=", ".join(kinds))
     _json_argument(ls)
     show = add("show", reading.show, "show a component (phase/hard_sync) or a recipe with every default filled in")
@@ -102,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="changes to the recipe")
     show.add_argument("--origin", action="store_true", help="where each value of a recipe comes from")
     _json_argument(show)
-    cp = add("cp", writing.cp, "copy a shipped recipe to edit it")
+    cp = add("cp", writing.cp, "copy a shipped recipe or study to edit it")
     cp.add_argument("recipe", metavar="RECIPE")
     cp.add_argument("destination", type=Path, metavar="FILE")
     report = add("report", writing.report, "write a run's report again")
@@ -120,7 +122,6 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("study", metavar="STUDY", help="path of a study, or the name of a shipped one")
     study.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="changes to the recipe of every variant")
     study.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the study (default: studies/<name>)")
-    study.add_argument("--plan", action="store_true", help="print the runs and how far each has come, and no more")
     where = study.add_mutually_exclusive_group()
     where.add_argument(
         "--jobs",
@@ -131,14 +132,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     where.add_argument("--gpus", metavar="LIST", help="one run on each of these GPUs, such as 0,1")
     where.add_argument("--cluster", metavar="ADDRESS", help="let a dask.distributed cluster do them")
-    _json_argument(study)
     plugins = add("plugins", reading.plugins, "list installed plugins, broken ones included")
     plugins.add_argument("--traceback", action="store_true", help="why a plugin is broken, in full")
     _json_argument(plugins)
     check = add("check-plugin", reading.check_plugin, "check that a plugin's components keep their contracts")
     check.add_argument("plugin", metavar="NAME", help="a plugin, its package, or one component such as phase/hard_sync")
     _json_argument(check)
-    single = [one.removesuffix("s") for one in kinds[2:]]
+    single = [one.removesuffix("s") for one in kinds[3:]]
     new = add("new", writing.new, "write a package with a component to begin with, and its tests")
     new.add_argument("kind", choices=single, metavar="KIND", help=", ".join(single))
     new.add_argument("name", metavar="NAME", help="what recipes will call it, such as my_phase")
@@ -153,8 +153,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", metavar="RECIPE", help="file, or name of a shipped recipe")
+def _recipe_arguments(parser: argparse.ArgumentParser, what: str = "recipe") -> None:
+    parser.add_argument("recipe", metavar="RECIPE", help=f"file, or name of a shipped {what}")
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="changes, such as curriculum.hard_sync=null seed=1"
     )

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jepa_core.plugin import Registry
     from jepa_core.recipe import Recipe
+    from jepa_core.study.definition import Study
+    from jepa_core.study.folder import StudyFolder
 
 
 def installed_registry() -> Registry:
@@ -25,6 +27,15 @@ def load(arguments: argparse.Namespace) -> Recipe:
     from jepa_core.recipe import load_recipe
 
     return load_recipe(arguments.recipe, arguments.overrides, installed_registry())
+
+
+def load_study_and_folder(arguments: argparse.Namespace, reference: str) -> tuple[Study, StudyFolder]:
+    """The study that the command line names, with its overrides, and where its results lie."""
+    from jepa_core.study.definition import load_study
+    from jepa_core.study.folder import StudyFolder
+
+    study = load_study(reference, arguments.overrides, installed_registry())
+    return study, StudyFolder(arguments.out or Path("studies") / study.name)
 
 
 def print_page(page: Any, arguments: argparse.Namespace, text: Callable[[Any], str]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jepa_core.plan import Plan
+    from jepa_core.study.planning import StudyPlan
 
 
 def list_text(listing: dict[str, list[dict[str, str]]]) -> str:
@@ -93,6 +94,50 @@ def _model_lines(plan: Plan) -> list[str]:
         f"{trainable:>{widths[3]}}  {flops}"
         for number, (role, use, parameters, trainable, flops) in enumerate(rows)
     ]
+
+
+def study_plan_text(plan: StudyPlan) -> str:
+    """Variants with the cost of a run of each, how far their seeds have come, and the total."""
+    lines = [f"study {plan.study}{': ' if plan.description else ''}{plan.description}", ""]
+    lines += [f"data: {', '.join(plan.sources)}", f"folder: {plan.folder}", ""]
+    rows = [("variant", "steps", "training", "memory", f"seeds {', '.join(map(str, plan.seeds))}")]
+    rows += [
+        (one.variant, f"{one.steps:,}", _flops(one.flops), _bytes(one.memory_bytes), _seeds_text(plan, one.variant))
+        for one in plan.variants
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines += [
+        f"{name:<{widths[0]}}  {steps:>{widths[1]}}  {flops:>{widths[2]}}  {memory:>{widths[3]}}  {seeds}"
+        for name, steps, flops, memory, seeds in rows
+    ]
+    lines += ["", *_total_lines(plan)]
+    lines += [f"failed: {row['variant']}-{row['seed']}, {row['why']}" for row in plan.runs if row["why"]]
+    missing = ["missing here:", *(f"  {one}" for one in plan.missing)] if plan.missing else ["nothing is missing here"]
+    return "\n".join([*lines, "", *missing])
+
+
+def _total_lines(plan: StudyPlan) -> list[str]:
+    """What all runs cost, and what those that are not done will; in time as well, once a run has told."""
+    from jepa_core.report.text import duration
+
+    states = ", ".join(f"{count} {state}" for state, count in plan.states().items())
+    lines = [f"total: {len(plan.runs)} runs ({states}), {plan.steps():,} steps, {_flops(plan.flops())}"]
+    seconds = plan.seconds_left()
+    if seconds and plan.run_seconds:
+        about = f"about {duration(seconds)} one at a time, at the {duration(plan.run_seconds)} that a run took"
+        lines.append(f"left: {plan.steps(left=True):,} steps, {_flops(plan.flops(left=True))}, {about}")
+    return lines
+
+
+def _seeds_text(plan: StudyPlan, variant: str) -> str:
+    """How far each seed of a variant has come; one word where that is the same for all."""
+    seeds: dict[str, list[str]] = {}
+    for row in plan.runs:
+        if row["variant"] == variant:
+            seeds.setdefault(row["state"], []).append(str(row["seed"]))
+    if len(seeds) == 1:
+        return next(iter(seeds))
+    return "; ".join(f"{state}: {', '.join(some)}" for state, some in seeds.items())
 
 
 def plugins_text(page: dict[str, Any], traceback: bool) -> str:

@@ -6,22 +6,23 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jepa_core.cli.common import installed_registry, load, print_page, write_new
-from jepa_core.cli.pages import component_text, list_text, plan_text, plugins_text, recipe_text
+from jepa_core.cli.common import installed_registry, load, load_study_and_folder, print_page, write_new
+from jepa_core.cli.pages import component_text, list_text, plan_text, plugins_text, recipe_text, study_plan_text
 
 if TYPE_CHECKING:
     from jepa_core.plugin import Component
 
 
 def ls(arguments: argparse.Namespace) -> None:
-    """List recipes and components, all of them or of one kind."""
+    """List recipes, studies and components, all of them or of one kind."""
     from jepa_core.plugin import KINDS
-    from jepa_core.recipe import shipped_recipes
+    from jepa_core.recipe.locate import shipped_recipes, shipped_studies
 
     registry = installed_registry()
     listing: dict[str, list[dict[str, str]]] = {}
-    if arguments.what in ("all", "recipes"):
-        listing["recipes"] = [{"name": path.stem, "summary": _first_comment(path)} for path in shipped_recipes()]
+    for what, files in (("recipes", shipped_recipes), ("studies", shipped_studies)):
+        if arguments.what in ("all", what):
+            listing[what] = [{"name": path.stem, "summary": _first_comment(path)} for path in files()]
     for kind in KINDS:
         if arguments.what in ("all", f"{kind}s"):
             listing[f"{kind}s"] = [
@@ -32,7 +33,7 @@ def ls(arguments: argparse.Namespace) -> None:
 
 
 def _first_comment(path: Path) -> str:
-    """The recipe's description: its second comment line, the first being the command that runs it."""
+    """The description of a recipe or a study: its second comment line, the first being the command that runs it."""
     comments = [line.lstrip("# ").strip() for line in path.read_text().splitlines() if line.startswith("#")]
     return comments[1] if len(comments) > 1 else ""
 
@@ -86,14 +87,31 @@ def _key(name: str, field: Any) -> dict[str, str]:
 
 
 def validate(arguments: argparse.Namespace) -> None:
-    """Check a recipe; an invalid one is reported with every mistake at once."""
-    recipe = load(arguments)
-    phases = ", ".join(use.name for use in recipe.curriculum)
-    print_page({"valid": True, "recipe": recipe.name}, arguments, lambda _: f"{arguments.recipe} is valid: {phases}")
+    """Check a recipe or a study; an invalid one is reported with every mistake at once."""
+    from jepa_core.study.definition import is_study, load_study
+
+    if is_study(arguments.recipe):
+        study = load_study(arguments.recipe, arguments.overrides, installed_registry())
+        page, told = {"valid": True, "study": study.name}, f"{len(study.cells)} runs of {', '.join(study.variants)}"
+    else:
+        recipe = load(arguments)
+        page, told = {"valid": True, "recipe": recipe.name}, ", ".join(use.name for use in recipe.curriculum)
+    print_page(page, arguments, lambda _: f"{arguments.recipe} is valid: {told}")
 
 
 def plan(arguments: argparse.Namespace) -> None:
-    """Print what a recipe would do here."""
+    """Print what a recipe, or every run of a study, would do here."""
+    from jepa_core.errors import RecipeError
+    from jepa_core.study.definition import is_study
+
+    if is_study(arguments.recipe):
+        from jepa_core.study.planning import plan_study
+
+        planned = plan_study(*load_study_and_folder(arguments, arguments.recipe))
+        print_page(planned.to_dict(), arguments, lambda _: study_plan_text(planned))
+        return
+    if arguments.out is not None:
+        raise RecipeError(f"--out names the folder of a study, and {arguments.recipe} is a recipe")
     from jepa_core.plan import make_plan
 
     made = make_plan(load(arguments))

@@ -122,10 +122,10 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 
 def cp(arguments: argparse.Namespace) -> None:
-    """Copy a shipped recipe to a file that does not exist yet."""
-    from jepa_core.recipe import find_recipe
+    """Copy a shipped recipe or study to a file that does not exist yet."""
+    from jepa_core.recipe.locate import find_recipe_or_study
 
-    source = find_recipe(arguments.recipe)
+    source = find_recipe_or_study(arguments.recipe)
     destination: Path = arguments.destination
     if destination.is_dir():
         destination = destination / source.name

@@ -43,6 +43,12 @@ def find_study(reference: str | Path, folder: Path | None = None) -> Path:
     return _find(reference, folder or Path(), shipped_studies(), "study")
 
 
+def find_recipe_or_study(reference: str | Path, folder: Path | None = None) -> Path:
+    """The file that a path or a shipped name of either kind stands for. A relative path starts at `folder`, if one is
+    given. Raises RecipeError if there is none, with the nearest name."""
+    return _find(reference, folder or Path(), [*shipped_recipes(), *shipped_studies()], "recipe or study")
+
+
 def _find(reference: str | Path, folder: Path, files: list[Path], what: str) -> Path:
     path = folder / reference
     shipped = {file.stem: file for file in files}

@@ -31,9 +31,9 @@ from typing import Literal, cast
 
 from jepa_core.errors import RecipeError
 from jepa_core.plugin import Registry
-from jepa_core.recipe import InvalidRecipe, PhaseUse, Recipe, RecipeProblem, find_recipe, load_recipe
+from jepa_core.recipe import InvalidRecipe, PhaseUse, Recipe, find_recipe, load_recipe
 from jepa_core.recipe.layers import display_name, nearest, read_layers
-from jepa_core.recipe.locate import find_study
+from jepa_core.recipe.locate import find_recipe_or_study, find_study
 from jepa_core.recipe.problems import Problems
 from jepa_core.recipe.yaml_tree import Entry, ListNode, Node, ScalarNode, SectionNode, report_unusable
 
@@ -65,7 +65,7 @@ class Study:
     reference: str
     seeds: tuple[int, ...]
     texts: Mapping[str, str]
-    cells: tuple[Cell, ...]
+    cells: Sequence[Cell]
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -75,11 +75,23 @@ class Study:
 
 @dataclass(frozen=True)
 class _Variant:
+    """What a study's file says of a variant. base: None where there is none to be had. steps: where they are given."""
+
     name: str
-    base: Path
+    base: Path | None
     layers: tuple[SectionNode, ...]
     budget: Budget
+    steps: Node | None
     description: str
+
+
+def is_study(reference: str | Path, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a file, or the shipped one of that name, is a study: it has variants, or what it extends has.
+
+    Raises RecipeError if there is no such file.
+    """
+    layers, _ = read_layers(find_recipe_or_study(reference), environment, Problems(), find_recipe_or_study)
+    return any("variants" in layer.entries for layer in layers)
 
 
 def load_study(
@@ -98,17 +110,16 @@ def load_study(
     if not complete:
         problems.refuse(display_name(path))
     reader = _Reader(layers, problems)
-    variants, seeds, reference_name = reader.variants(), reader.seeds(), reader.reference()
-    description = reader.description()
+    variants, seeds, reference_name, text = reader.variants(), reader.seeds(), reader.reference(), reader.description()
+    recipes = _recipes(variants, seeds, overrides, registry, environment, problems)
     problems.refuse(display_name(path))
-    recipes = _recipes(variants, seeds, overrides, registry, environment)
-    budgets = {one.name: one.budget for one in variants}
     cells = [
-        Cell(name, seed, _with_budget(recipe, recipes[reference_name, seed], budgets[name]))
-        for (name, seed), recipe in recipes.items()
+        Cell(one.name, seed, _with_budget(recipes[one.name, seed], recipes[reference_name, seed], one, problems))
+        for one in variants
+        for seed in seeds
     ]
-    texts = {one.name: one.description for one in variants}
-    return Study(path.stem, description, reference_name, tuple(seeds), texts, tuple(cells))
+    problems.refuse(display_name(path))
+    return Study(path.stem, text, reference_name, tuple(seeds), {one.name: one.description for one in variants}, cells)
 
 
 def _recipes(
@@ -117,33 +128,36 @@ def _recipes(
     overrides: Sequence[str],
     registry: Registry,
     environment: Mapping[str, str],
+    problems: Problems,
 ) -> dict[tuple[str, int], Recipe]:
-    """The recipe of every variant and seed. Raises InvalidRecipe with the mistakes of all variants."""
+    """The recipe of every variant and seed; without those of a variant whose mistakes `problems` then holds."""
     recipes: dict[tuple[str, int], Recipe] = {}
-    mistakes: dict[RecipeProblem, None] = {}
     for one in variants:
+        if one.base is None:
+            continue
         try:
             for seed in seeds:
                 changes = [*overrides, f"seed={seed}", f"name={one.name}"]
                 recipes[one.name, seed] = load_recipe(one.base, changes, registry, environment, one.layers)
         except InvalidRecipe as error:
-            mistakes |= dict.fromkeys(error.problems)
-    if mistakes:
-        raise InvalidRecipe(list(mistakes))
+            problems.found |= dict.fromkeys(error.problems)
     return recipes
 
 
-def _with_budget(recipe: Recipe, reference: Recipe, budget: Budget) -> Recipe:
+def _with_budget(recipe: Recipe, reference: Recipe, variant: _Variant, problems: Problems) -> Recipe:
     """The recipe with as many optimizer steps in all as the reference, where that is asked for.
 
     What the phases have is scaled by one factor; rounding goes to those it costs most (largest remainders).
     """
-    if budget == "as_written":
+    if variant.budget == "as_written":
         return recipe
     steps = [use.config.steps for use in recipe.curriculum]
     wanted = sum(use.config.steps for use in reference.curriculum)
     if not sum(steps):
-        raise RecipeError(f"variant '{recipe.name}' has no phase with steps, so it cannot take those of the reference")
+        assert variant.steps is not None
+        message = f"variant '{variant.name}' has no phase with steps, so it cannot take those of the reference"
+        problems.add(variant.steps.place, message)
+        return recipe
     exact = [one * wanted / sum(steps) for one in steps]
     given = [int(one) for one in exact]
     by_remainder = sorted(range(len(exact)), key=lambda place: given[place] - exact[place])
@@ -230,12 +244,13 @@ class _Reader:
         for section in sections:
             self._refuse_unknown(section, VARIANT_KEYS, f"variant '{name}'")
         given = {key: [node for one in sections if (node := one.get(key)) is not None] for key in VARIANT_KEYS}
-        text = _given(given["description"])
+        steps, text = _given(given["steps"]), _given(given["description"])
         return _Variant(
             name,
             self._base(_given(given["base"])),
             (*([common] if common else []), *self._changes(given["change"])),
-            self._budget(_given(given["steps"])),
+            self._budget(steps),
+            steps,
             self._string(text, "description") if text else "",
         )
 
@@ -247,18 +262,18 @@ class _Reader:
             kept = [*kept, section] if section else []
         return kept
 
-    def _base(self, own: Node | None) -> Path:
+    def _base(self, own: Node | None) -> Path | None:
         node = own or self._get("base")
         if node is None:
             self._problems.add(self._top.place, "a study needs the key 'base'", "the recipe that its variants change")
-            return Path()
+            return None
         try:
             # A text is called by its path from here, so that a base is found beside the file that names it.
             return find_recipe(self._string(node, "base"), Path(node.place.text.name).parent)
         except RecipeError as error:
             message, _, hint = str(error).partition("; ")
             self._problems.add(node.place, message, hint)
-            return Path()
+            return None
 
     def _budget(self, node: Node | None) -> Budget:
         value = self._string(node, "steps") if node else "as_written"

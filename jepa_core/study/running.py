@@ -23,6 +23,7 @@ from pathlib import Path
 
 from jepa_core.errors import PluginError, Preempted
 from jepa_core.study.definition import Cell, Study
+from jepa_core.study.display import Display
 from jepa_core.study.folder import StudyFolder
 
 log = logging.getLogger("jepa")
@@ -89,9 +90,12 @@ class Processes:
                 signal.signal(number, handler)
 
 
-def run_study(study: Study, folder: StudyFolder, jobs: int, gpus: Sequence[str] = (), cluster: str = "") -> None:
+def run_study(
+    study: Study, folder: StudyFolder, display: Display, jobs: int, gpus: Sequence[str] = (), cluster: str = ""
+) -> None:
     """Do every run that is not done. Runs that failed before are tried again.
 
+    display: what shows how the runs come along.
     jobs: processes at once. gpus: one process each, instead. cluster: address of a dask.distributed scheduler whose
     workers see the study's folder, instead.
     Raises Preempted if this process was asked to stop, PluginError if `cluster` is given and distributed is missing.
@@ -105,10 +109,11 @@ def run_study(study: Study, folder: StudyFolder, jobs: int, gpus: Sequence[str] 
         folder.shared.mkdir(exist_ok=True, mode=0o700)
     with processes.listening():
         _prepare(study, folder, processes)
-        if cluster:
-            _on_cluster(waiting, folder, cluster)
-        else:
-            _here(waiting, folder, processes, jobs, gpus)
+        with display.showing(waiting, folder):
+            if cluster:
+                _on_cluster(waiting, folder, cluster, display)
+            else:
+                _here(waiting, folder, processes, jobs, gpus, display)
     if all(folder.state(cell) in ("done", "failed") for cell in study.cells):
         shutil.rmtree(folder.shared, ignore_errors=True)
     if processes.stopping:
@@ -123,6 +128,7 @@ def _prepare(study: Study, folder: StudyFolder, processes: Processes) -> None:
         if key in seen or folder.state(cell) == "done":
             continue
         seen.add(key)
+        log.info("preparing data: %s", folder.log(cell))
         arguments = ("prepare", str(folder.recipe(cell)), "--runs", str(folder.runs))
         processes.run(Command(arguments, str(folder.log(cell))))
 
@@ -135,7 +141,14 @@ def command_of(cell: Cell, folder: StudyFolder, environment: Sequence[tuple[str,
     return Command(("resume", str(run)) if begun else begin, str(folder.log(cell)), tuple(environment))
 
 
-def _here(cells: Sequence[Cell], folder: StudyFolder, processes: Processes, jobs: int, gpus: Sequence[str]) -> None:
+def _here(
+    cells: Sequence[Cell],
+    folder: StudyFolder,
+    processes: Processes,
+    jobs: int,
+    gpus: Sequence[str],
+    display: Display,
+) -> None:
     places: queue.SimpleQueue[tuple[tuple[str, str], ...]] = queue.SimpleQueue()
     count = len(gpus) or jobs
     for place in range(count):
@@ -143,16 +156,18 @@ def _here(cells: Sequence[Cell], folder: StudyFolder, processes: Processes, jobs
 
     def work(cell: Cell) -> int:
         environment = places.get()
+        if not processes.stopping:
+            display.begun(cell)
         try:
             return processes.run(command_of(cell, folder, environment))
         finally:
             places.put(environment)
 
     with ThreadPoolExecutor(count) as pool:
-        _collect({pool.submit(work, cell): cell for cell in cells}, as_completed, folder)
+        _collect({pool.submit(work, cell): cell for cell in cells}, as_completed, folder, display)
 
 
-def _on_cluster(cells: Sequence[Cell], folder: StudyFolder, address: str) -> None:
+def _on_cluster(cells: Sequence[Cell], folder: StudyFolder, address: str, display: Display) -> None:
     try:
         from distributed import Client
         from distributed import as_completed as completed
@@ -160,7 +175,7 @@ def _on_cluster(cells: Sequence[Cell], folder: StudyFolder, address: str) -> Non
         raise PluginError("--cluster needs the package distributed: pip install 'jepa-core[cluster]'") from error
     with Client(address) as client:
         futures = {client.submit(_in_worker, command_of(cell, folder), pure=False, retries=2): cell for cell in cells}
-        _collect(futures, completed, folder)
+        _collect(futures, completed, folder, display)
 
 
 def _in_worker(command: Command) -> int:
@@ -172,16 +187,15 @@ def _collect(
     futures: dict[Future[int], Cell],
     completed: Callable[[dict[Future[int], Cell]], Iterator[Future[int]]],
     folder: StudyFolder,
+    display: Display,
 ) -> None:
     """Say how each run ended, and write down those that failed."""
-    for number, future in enumerate(completed(futures), start=1):
+    for future in completed(futures):
         cell, code = futures[future], future.result()
         if code == 0:
-            log.info("%d/%d  %s is done", number, len(futures), cell.name)
+            display.ended(cell, "is done")
         elif code in STOPPED:
-            log.info("%d/%d  %s was stopped and goes on another time", number, len(futures), cell.name)
+            display.ended(cell, "was stopped and goes on another time")
         else:
             folder.note_failure(cell, code)
-            log.warning(
-                "%d/%d  %s failed (exit code %d): see %s", number, len(futures), cell.name, code, folder.log(cell)
-            )
+            display.ended(cell, f"failed (exit code {code}): see {folder.log(cell)}", failed=True)

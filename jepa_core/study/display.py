@@ -1,0 +1,152 @@
+"""What is seen of a study: while it runs, lines for logs and pipes or bars on a terminal; at its end, its sentences."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from jepa_core.findings import Findings
+from jepa_core.report.text import duration
+from jepa_core.study.definition import Cell
+from jepa_core.study.folder import StudyFolder, steps_of
+
+log = logging.getLogger("jepa")
+
+COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
+
+
+class Display:
+    """Counts runs as they come along; what shows them is a subclass. `begun` is called from several threads."""
+
+    def __init__(self) -> None:
+        self._runs = self._over = self._failed = 0
+        self._since = 0.0
+
+    @contextlib.contextmanager
+    def showing(self, cells: Sequence[Cell], folder: StudyFolder) -> Iterator[None]:
+        """Show how these runs come along while the block runs."""
+        self._runs, self._since = len(cells), time.monotonic()
+        yield
+
+    def begun(self, cell: Cell) -> None:
+        """A run is at work. Of a run in a cluster nobody is told."""
+
+    def ended(self, cell: Cell, how: str, failed: bool = False) -> None:
+        """A run is over, in words."""
+        self._over += 1
+        self._failed += failed
+
+    def _standing(self) -> str:
+        """How many are left or failed, and how long the rest will take if it goes on like this."""
+        left = self._runs - self._over
+        parts = [f"{self._failed} failed"] if self._failed else []
+        if left:
+            parts.append(f"{left} to go")
+        if left and self._over:
+            parts.append(f"about {duration((time.monotonic() - self._since) / self._over * left)}")
+        return ", ".join(parts)
+
+
+class Lines(Display):
+    """One line when a run begins, and one when it is over."""
+
+    def begun(self, cell: Cell) -> None:
+        log.info("%s begins", cell.name)
+
+    def ended(self, cell: Cell, how: str, failed: bool = False) -> None:
+        super().ended(cell, how, failed)
+        standing = self._standing()
+        level = logging.WARNING if failed else logging.INFO
+        log.log(level, "%d/%d  %s %s%s", self._over, self._runs, cell.name, how, f"  ({standing})" if standing else "")
+
+
+class Bars(Display):
+    """A bar for the study and one for each run at work, by its optimizer steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._console = Console(stderr=True)
+        self._bars = _Polled(self._console)
+
+    @contextlib.contextmanager
+    def showing(self, cells: Sequence[Cell], folder: StudyFolder) -> Iterator[None]:
+        with super().showing(cells, folder):
+            self._bars.folder = folder
+            if not cells:
+                yield
+                return
+            self._total = self._bars.add_task("study", total=len(cells), now="")
+            with self._bars:
+                yield
+
+    def begun(self, cell: Cell) -> None:
+        self._bars.add(cell)
+
+    def ended(self, cell: Cell, how: str, failed: bool = False) -> None:
+        super().ended(cell, how, failed)
+        self._bars.remove(cell)
+        colour = "red" if failed else "green"
+        self._console.print(f"[{colour}]{cell.name}[/] {escape(how)}", soft_wrap=True, highlight=False)
+        self._bars.update(self._total, completed=self._over, now=self._standing())
+
+
+class _Polled(Progress):
+    """Bars that read how far each run has come from the steps it writes down, whenever they are drawn."""
+
+    folder: StudyFolder
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
+        super().__init__(
+            *columns, TimeElapsedColumn(), TextColumn("{task.fields[now]}"), console=console, refresh_per_second=2
+        )
+        self._working: dict[Cell, TaskID] = {}
+        self._changing = threading.Lock()
+
+    def add(self, cell: Cell) -> None:
+        task = self.add_task(f"  {cell.name}", total=steps_of(cell.recipe), now="")
+        with self._changing:
+            self._working[cell] = task
+
+    def remove(self, cell: Cell) -> None:
+        with self._changing:
+            task = self._working.pop(cell, None)
+        if task is not None:
+            self.remove_task(task)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        with self._changing:
+            working = dict(self._working)
+        for cell, task in working.items():
+            step, phase = _come_to(self.folder, cell)
+            if task in self._tasks:
+                self.update(task, completed=step, now=phase)
+        yield from super().get_renderables()
+
+
+def _come_to(folder: StudyFolder, cell: Cell) -> tuple[int, str]:
+    """The last step that a run wrote down, and its phase; after the last one it evaluates."""
+    path = folder.run(cell) / "metrics.jsonl"
+    try:
+        written = path.read_bytes().rpartition(b"\n")[0].rpartition(b"\n")[2]
+        record = json.loads(written)
+    except (OSError, ValueError):
+        return 0, ""
+    step = int(record["total_step"])
+    return step, str(record["phase"]) if step < steps_of(cell.recipe) else "evaluating"
+
+
+def tell(folder: StudyFolder) -> None:
+    """Say what the study found: a sentence a variant."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    found = Findings.from_dict(json.loads((folder.path / "findings" / "study.json").read_text()))
+    for one in found.verdicts:
+        console.print(f"[{COLOURS[one.level]}]{one.level}[/]: {escape(one.text)}")
