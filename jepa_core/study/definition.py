@@ -230,6 +230,8 @@ class _Reader:
         for number, layer in enumerate(self._layers):
             node = layer.get("variants")
             section = self._section(node, "'variants'") if node else None
+            if node and _is_null(node):
+                found.clear()
             for name, entry in section.entries.items() if section else ():
                 if number == 0 or not _is_null(entry.node):
                     found.setdefault(name, []).append(entry)

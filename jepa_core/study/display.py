@@ -83,7 +83,7 @@ class Bars(Display):
             if not cells:
                 yield
                 return
-            self._total = self._bars.add_task("study", total=len(cells), now="")
+            self._total = self._bars.add_task("study", total=len(cells), now=self._standing())
             with self._bars:
                 yield
 
@@ -104,12 +104,12 @@ class _Polled(Progress):
     folder: StudyFolder
 
     def __init__(self, console: Console) -> None:
+        self._working: dict[Cell, TaskID] = {}
+        self._changing = threading.Lock()
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
         super().__init__(
             *columns, TimeElapsedColumn(), TextColumn("{task.fields[now]}"), console=console, refresh_per_second=2
         )
-        self._working: dict[Cell, TaskID] = {}
-        self._changing = threading.Lock()
 
     def add(self, cell: Cell) -> None:
         task = self.add_task(f"  {cell.name}", total=steps_of(cell.recipe), now="")

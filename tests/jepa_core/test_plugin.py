@@ -51,6 +51,20 @@ def test_a_third_party_phase_is_listed_validated_and_runs_between_others(
     assert all(line["terms"].keys() == {"cautious"} for line in lines if line["phase"] == "cautious")
 
 
+def test_a_study_of_a_third_party_phase_is_a_yaml_file_and_no_more(jepa: Jepa, cautious: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(RECIPE.replace("- {use: toy_fit, name: sync}", "- {use: cautious, steps: 5}"))
+    (tmp_path / "noise.yaml").write_text(
+        "base: mine.yaml\nvariants:\n  noisy: {}\n  quiet: {change: {curriculum: {cautious: {noise: 0.0}}}}\n"
+        "  without: {change: {curriculum: {cautious: null}}}\n"
+    )
+    done = jepa("study", "noise.yaml", packages=(cautious,))
+    assert done.returncode == 0, done.stderr
+    assert "Without cautious (without)" in done.stderr
+    table = (tmp_path / "studies" / "noise" / "tables" / "seeds.csv").read_text()
+    values = [line.rpartition(",")[2] for line in table.splitlines()[1:]]
+    assert len(values) == 3 == len(set(values))
+
+
 def test_a_recipe_that_names_an_absent_plugin_says_what_there_is(jepa: Jepa, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(RECIPE.replace("use: toy_train", "use: toy_trian"))
     refused = jepa("validate", tmp_path / "mine.yaml")

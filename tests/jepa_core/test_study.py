@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -17,16 +18,21 @@ import numpy as np
 import pytest
 
 from commands import command, environment
+from jepa_core.cli.pages import study_plan_text
 from jepa_core.errors import RecipeError
 from jepa_core.findings import Findings, Headline, Redrawn
 from jepa_core.paired import DRAWS, redraw
 from jepa_core.pipeline import write_findings
+from jepa_core.plan import make_plan
 from jepa_core.plugin import Registry
 from jepa_core.recipe import InvalidRecipe
-from jepa_core.study.definition import Study, load_study
+from jepa_core.recipe.locate import shipped_recipes, shipped_studies
+from jepa_core.study.definition import Study, is_study, load_study
 from jepa_core.study.differences import difference, with_holm
+from jepa_core.study.display import Bars, Lines
 from jepa_core.study.folder import StudyFolder, grid
 from jepa_core.study.metrics import Measured, Name, run_metrics
+from jepa_core.study.planning import plan_study
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -43,6 +49,14 @@ variants:
   without_joint_same_steps:
     change: {curriculum: {joint: null}}
     steps: as_reference
+"""
+
+SHORT = """\
+base: toy.yaml
+variants:
+  full: {}
+  without_joint:
+    change: {curriculum: {joint: null}}
 """
 
 
@@ -93,6 +107,146 @@ def test_a_change_that_names_no_phase_is_refused_in_the_studys_own_file(study_fi
     assert problem["file"].endswith("phases.yaml") and problem["line"] == 9 and "joint" in problem["hint"]
 
 
+def test_mistakes_of_the_study_and_of_its_recipes_are_reported_together(study_file: Path, registry: Registry) -> None:
+    study_file.write_text(
+        STUDY.replace("{joint: null}", "{joint: {steps: none}}", 1).replace("reference: full", "reference: fall")
+        + "  nothing:\n    change: {curriculum: {warm: null, joint: null, last: null}}\n"
+    )
+    with pytest.raises(InvalidRecipe) as caught:
+        loaded(study_file, registry)
+    assert [one["line"] for one in caught.value.to_list()] == [4, 9]
+
+
+def test_a_curriculum_without_steps_cannot_take_those_of_the_reference(study_file: Path, registry: Registry) -> None:
+    change = "    change: {curriculum: {warm: null, joint: null, last: null}}"
+    study_file.write_text(STUDY + f"  nothing:\n{change}\n    steps: as_reference\n")
+    with pytest.raises(InvalidRecipe) as caught:
+        loaded(study_file, registry)
+    (problem,) = caught.value.to_list()
+    assert problem["line"] == 15 and "'nothing' has no phase with steps" in problem["message"]
+
+
+# --- studies that extend others ---------------------------------------------------------------------------------------
+
+
+OTHER = """\
+extends: phases.yaml
+description: the same on shorter windows
+common:
+  windows: {stride: 6}
+variants:
+  same: null
+  without_joint:
+    change: {curriculum: {last: {steps: 2}}}
+    steps: as_reference
+  without_joint_same_steps:
+    change: null
+  alone:
+    base: other.yaml
+"""
+
+
+@pytest.fixture
+def other_file(study_file: Path) -> Path:
+    folder = study_file.parent / "others"
+    folder.mkdir()
+    (folder / "other.yaml").write_text("extends: ../toy.yaml\ncurriculum: {sync: null}\n")
+    path = folder / "other_phases.yaml"
+    path.write_text(OTHER.replace("phases.yaml", "../phases.yaml", 1))
+    return path
+
+
+def test_a_study_that_extends_another_changes_its_variants_by_name(other_file: Path, registry: Registry) -> None:
+    study = loaded(other_file, registry)
+    assert study.name == "other_phases" and study.description == "the same on shorter windows"
+    assert study.reference == "full" and study.seeds == (3, 4)
+    assert study.variants == ("full", "without_joint", "without_joint_same_steps", "alone")
+    assert {cell.recipe.windows.stride for cell in study.cells} == {6}
+    assert steps(study, "full") == [6, 12, 0, 8]
+    assert steps(study, "without_joint") == [20, 0, 6]  # both changes, and then the budget: 6 and 2 of 26
+    assert steps(study, "without_joint_same_steps") == steps(study, "full")  # its change is taken away
+    assert steps(study, "alone") == [6, 12, 8]  # its base lies beside the file that names it
+
+
+def test_keys_stand_in_for_those_of_the_study_below(other_file: Path, registry: Registry) -> None:
+    below = other_file.parents[1] / "phases.yaml"
+    below.write_text(STUDY + "common: {runtime: {checkpoint_every: 7}}\n")
+    assert {cell.recipe.runtime.checkpoint_every for cell in loaded(other_file, registry).cells} == {4}
+    other_file.write_text("extends: ../phases.yaml\nseeds: [9]\nbase: ../toy.yaml\ncommon: null\nreference: same\n")
+    study = loaded(other_file, registry)
+    assert {cell.seed for cell in study.cells} == {9} and study.reference == "same" and len(study.cells) == 4
+    assert {cell.recipe.runtime.checkpoint_every for cell in study.cells} == {4}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("extends: nowhere\n", 1, "unknown study 'nowhere'"),
+        ("extends: ../toy.yaml\n", 1, "unknown key 'source' in a study"),
+        ("extends: other_phases.yaml\n", 1, "files extend one another in a circle"),
+        ("extends: ../phases.yaml\nvariants: {withuot_joint: null}\n", 2, "unknown variant 'withuot_joint'"),
+        ("extends: ../phases.yaml\nvariants: {same: {change: 3}}\n", 2, "'change' takes a section of keys"),
+        ("extends: ../phases.yaml\nvariants: null\nreference: full\n", 3, "there is no variant 'full'"),
+    ],
+)
+def test_mistakes_of_a_study_that_extends_another_are_told_where_they_stand(
+    other_file: Path, registry: Registry, text: str, line: int, message: str
+) -> None:
+    other_file.write_text(text)
+    with pytest.raises(InvalidRecipe) as caught:
+        loaded(other_file, registry)
+    assert any(message in one["message"] for one in caught.value.to_list()), caught.value.to_list()
+    if "source" not in message:
+        assert line in {one["line"] for one in caught.value.to_list() if message in one["message"]}
+
+
+# --- before it runs ---------------------------------------------------------------------------------------------------
+
+
+def test_a_study_is_known_by_its_variants_wherever_it_lies(other_file: Path, recipe_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "short.yaml").write_text("extends: phases.yaml\nseeds: [1]\n")
+    (tmp_path / "child.yaml").write_text("extends: toy.yaml\nseeds: [1]\n")
+    assert is_study(tmp_path / "short.yaml", {}) and is_study(other_file, {}) and is_study("phases", {})
+    assert not is_study(recipe_file, {}) and not is_study(tmp_path / "child.yaml", {}) and not is_study("etth1", {})
+    with pytest.raises(RecipeError, match="unknown recipe or study 'phasse'; did you mean 'phases'"):
+        is_study("phasse", {})
+
+
+def test_no_shipped_study_is_called_like_a_recipe() -> None:
+    assert not {path.stem for path in shipped_recipes()} & {path.stem for path in shipped_studies()}
+
+
+def test_the_plan_of_a_study_adds_up_its_runs_and_tells_what_is_done(
+    study_file: Path, registry: Registry, tmp_path: Path
+) -> None:
+    folder, study = StudyFolder(tmp_path / "out"), loaded(study_file, registry)
+    before = plan_study(study, folder)
+    assert before.run_seconds is None and before.steps() == before.steps(left=True) == 2 * (26 + 26 + 14 + 26)
+    assert before.variants[0].phases == {"warm": 6, "joint": 12, "sync": 0, "last": 8}
+    assert before.variants[0].memory_bytes == make_plan(study.cells[0].recipe).memory_bytes
+    folder.open(study, STUDY)
+    for cell, ended in ((study.cells[0], "00:00:10"), (study.cells[4], "00:00:30"), (study.cells[5], "08:00:00")):
+        folder.run(cell).mkdir()
+        times = {"started": "2026-01-01T00:00:00+00:00", "ended": f"2026-01-01T{ended}+00:00"}
+        (folder.run(cell) / "manifest.json").write_text(json.dumps(times))
+    after = plan_study(study, folder)
+    assert after.states() == {"done": 3, "waiting": 5} and after.steps(left=True) == 26 + 2 * 26 + 2 * 26
+    assert after.run_seconds == 30 and after.seconds_left() == 5 * 30
+    text = study_plan_text(after)
+    assert "total: 8 runs (3 done, 5 waiting), 184 steps" in text and "left: 130 steps" in text
+    assert next(line for line in text.splitlines() if line.startswith("full")).endswith("done: 3; waiting: 4")
+
+
+def test_the_commands_that_read_take_a_study(jepa: Jepa, study_file: Path) -> None:
+    assert "8 runs of full, same, without_joint" in jepa("validate", "phases.yaml").stdout
+    assert "total: 8 runs (8 waiting)" in jepa("plan", "phases.yaml").stdout
+    assert "--out names the folder of a study" in jepa("plan", "toy.yaml", "--out", "out").stderr
+    study_file.write_text(STUDY.replace("base: toy.yaml", "base: tyo.yaml").replace("{joint: null}", "{jiont: null}"))
+    refused = jepa("validate", "phases.yaml", "--json")
+    assert refused.returncode == 2
+    assert [one["line"] for one in json.loads(refused.stdout)["problems"]] == [2]
+
+
 def test_a_folder_of_another_study_is_refused(study_file: Path, registry: Registry, tmp_path: Path) -> None:
     folder, study = StudyFolder(tmp_path / "out"), loaded(study_file, registry)
     folder.open(study, STUDY)
@@ -118,6 +272,46 @@ def test_a_run_is_waiting_begun_failed_or_done(study_file: Path, registry: Regis
     assert rows[2]["why"] == "exit code 3: no such thing"
 
 
+# --- while it runs ----------------------------------------------------------------------------------------------------
+
+
+def test_lines_say_how_many_runs_are_over_failed_and_left(
+    study_file: Path, registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "jepa")
+    cells, lines = loaded(study_file, registry).cells[:3], Lines()
+    with lines.showing(cells, StudyFolder(tmp_path)):
+        lines.begun(cells[0])
+        lines.ended(cells[0], "failed (exit code 3)", failed=True)
+        lines.ended(cells[1], "is done")
+        lines.ended(cells[2], "is done")
+    begins, first, second, last = caplog.messages
+    assert begins == "full-3 begins" and last == "3/3  same-3 is done  (1 failed)"
+    assert first.startswith("1/3  full-3 failed (exit code 3)  (1 failed, 2 to go, about ")
+    assert second.startswith("2/3  full-4 is done  (1 failed, 1 to go, about ")
+
+
+def test_bars_show_how_far_each_run_at_work_has_come(
+    study_file: Path, registry: Registry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, study = StudyFolder(tmp_path / "out"), loaded(study_file, registry)
+    folder.open(study, STUDY)
+    bars = Bars()
+    with bars.showing(study.cells, folder):
+        for cell, written in zip(study.cells, ('{"phase": "joint", "total_step": 9}\n{"pha', "", None), strict=False):
+            bars.begun(cell)
+            if written is not None:
+                folder.run(cell).mkdir()
+                (folder.run(cell) / "metrics.jsonl").write_text(written)
+        bars.begun(study.cells[3])
+        bars.ended(study.cells[3], "failed (exit code 3): see [here]", failed=True)
+    ended, *drawn = (" ".join(line.split()) for line in capsys.readouterr().err.splitlines() if line.strip())
+    assert ended == "same-4 failed (exit code 3): see [here]"
+    assert [line.split(" ")[0] for line in drawn] == ["study", "full-3", "full-4", "same-3"]
+    assert " 1/8 " in drawn[0] and "1 failed, 7 to go" in drawn[0]
+    assert " 9/26 " in drawn[1] and drawn[1].endswith("joint") and " 0/26 " in drawn[2] and " 0/26 " in drawn[3]
+
+
 # --- the whole of it --------------------------------------------------------------------------------------------------
 
 
@@ -129,6 +323,7 @@ def rows_of(folder: Path, table: str = "headlines") -> list[dict[str, str]]:
 def test_variants_that_differ_in_name_alone_differ_by_zero_and_no_run_is_done_twice(
     jepa: Jepa, study_file: Path, tmp_path: Path
 ) -> None:
+    study_file.write_text(STUDY.partition("  without_joint_same_steps")[0])
     done = jepa("study", "phases.yaml", "--out", "out", "--jobs", "2")
     assert done.returncode == 0, done.stderr
     rows = rows_of(tmp_path / "out")
@@ -141,40 +336,70 @@ def test_variants_that_differ_in_name_alone_differ_by_zero_and_no_run_is_done_tw
     page = (tmp_path / "out" / "report.html").read_text()
     again = jepa("study", "phases.yaml", "--out", "out")
     assert again.returncode == 0 and (tmp_path / "out" / "report.html").read_text() == page
-    assert ended == {path: path.stat().st_mtime_ns for path in ended} and len(ended) == 8
-    plan = json.loads(jepa("study", "phases.yaml", "--out", "out", "--plan", "--json").stdout)
-    assert {row["state"] for row in plan["runs"]} == {"done"}
+    assert ended == {path: path.stat().st_mtime_ns for path in ended} and len(ended) == 6
+    plan = json.loads(jepa("plan", "phases.yaml", "--out", "out", "--json").stdout)
+    assert plan["total"]["states"] == {"done": 6} and plan["left"]["runs"] == 0 and plan["run_seconds"] > 0
 
 
 def test_a_run_that_fails_stops_no_other_and_is_named(jepa: Jepa, study_file: Path, tmp_path: Path) -> None:
     wrong = "  broken:\n    change: {curriculum: {last: {wrong: true}}}\n"
-    study_file.write_text(STUDY.replace("seeds: [3, 4]", "seeds: [3]") + wrong)
+    study_file.write_text(SHORT + wrong)
     done = jepa("study", "phases.yaml", "--out", "out")
-    assert done.returncode == 1 and "broken-3 failed (exit code 1)" in done.stderr
-    assert "Of 5 runs, 1 failed" in (tmp_path / "out" / "report.html").read_text()
-    assert {row["variant"] for row in rows_of(tmp_path / "out")} == {
-        "full", "same", "without_joint", "without_joint_same_steps",
-    }  # fmt: skip
+    assert done.returncode == 1 and "broken-0 failed (exit code 1)" in done.stderr
+    assert "warning: Of 3 runs, 1 failed" in done.stderr  # said at the end as well, before the sentences
+    assert done.stdout == "out/report.html\n"
+    assert "Of 3 runs, 1 failed" in (tmp_path / "out" / "report.html").read_text()
+    assert {row["variant"] for row in rows_of(tmp_path / "out")} == {"full", "without_joint"}
 
 
 def test_a_study_that_is_killed_again_and_again_ends_with_the_same_findings(
     jepa: Jepa, toy_package: Path, study_file: Path, tmp_path: Path
 ) -> None:
-    study_file.write_text(STUDY.replace("seeds: [3, 4]", "seeds: [3]"))
+    study_file.write_text(SHORT)
+    began = time.monotonic()
     assert jepa("study", "phases.yaml", "--out", "whole").returncode == 0
-    moments = random.Random(0)
-    for number, kind in enumerate((signal.SIGINT, signal.SIGTERM, signal.SIGINT)):
+    whole = time.monotonic() - began
+    moments, struck = random.Random(0), 0
+    for kind in (signal.SIGINT, signal.SIGTERM, *[signal.SIGKILL] * 5):
         process = subprocess.Popen(
             command("study", "phases.yaml", "--out", "killed"), env=environment(toy_package), cwd=tmp_path,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        time.sleep(2 + 4 * number * moments.random())
-        os.kill(process.pid, kind)
-        assert process.wait(60) in (75, 0, -signal.SIGINT)
+        time.sleep(whole * moments.uniform(0.1, 0.6))
+        struck += process.poll() is None
+        if kind == signal.SIGKILL:
+            kill_with_children(process)
+        else:
+            process.send_signal(kind)
+        assert process.wait(60) in (75, 0, -kind)
+    assert struck
     last = jepa("study", "phases.yaml", "--out", "killed")
     assert last.returncode == 0, last.stderr
-    whole, killed = (tmp_path / name / "findings" / "study.json" for name in ("whole", "killed"))
-    assert whole.read_bytes() == killed.read_bytes()
+    assert results(tmp_path / "whole") == results(tmp_path / "killed")
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """Findings and tables of a study, by file."""
+    paths = [folder / "findings" / "study.json", *sorted((folder / "tables").iterdir())]
+    assert len(paths) > 4
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def kill_with_children(process: subprocess.Popen[bytes]) -> None:
+    """What a machine that goes down does to a study and its runs. Each run is a session, and so a group, of its own."""
+    process.send_signal(signal.SIGSTOP)  # so that it starts none while its children are looked for
+    for child in children(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+    process.kill()
+
+
+def children(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    return [child for child, parent in pairs if parent == pid]
 
 
 # --- differences ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,78 @@
+"""Studies of the real phases and evaluators: what their sentences and figures say of variants of known worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from jepa_core.findings import Findings
+from jepa_core.pipeline import execute
+from jepa_core.plugin import discover
+from jepa_core.run import Run
+from jepa_core.study.definition import load_study
+from jepa_core.study.findings import study_findings
+from jepa_core.study.folder import StudyFolder
+
+RECIPE = """\
+source: {use: oscillators, trajectories: 200, shortest: 24, longest: 32}
+windows: {length: 24, stride: 8, min_length: 6}
+encoder: {use: mlp, width: 16, latent_size: 16}
+predictor: {use: action_transformer, width: 16, layers: 1, heads: 2, feedforward: 32, max_steps: 24}
+curriculum:
+  - {use: predictor_finalization, steps: 150, batch_size: 8, rollout_horizon: 4, optimizer: {predictor_lr: 1e-2}}
+  - {use: hard_sync}
+evaluators:
+  - {use: rollout_drift, contexts: [8], horizon: 8, bootstrap: 200, untrained: false}
+  - {use: latent_collapse, untrained: false}
+runtime: {threads: 1}
+"""
+STUDY = """\
+base: recipe.yaml
+seeds: [0, 1, 2]
+variants:
+  trained: {}
+  another_name: {}
+  untrained:
+    change: {curriculum: {predictor_finalization: null}}
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Findings]:
+    """What the study finds; its runs are done here, one after the other."""
+    path = tmp_path_factory.mktemp("study")
+    (path / "recipe.yaml").write_text(RECIPE)
+    (path / "study.yaml").write_text(STUDY)
+    registry = discover()
+    study, folder = load_study(path / "study.yaml", [], registry, {}), StudyFolder(path / "out")
+    folder.open(study, STUDY)
+    for cell in study.cells:
+        execute(Run.create(folder.run(cell), cell.recipe, registry, RECIPE))
+    yield study_findings(study, folder)
+    torch.use_deterministic_algorithms(False)
+
+
+def rows(found: Findings, variant: str) -> list[dict[str, object]]:
+    """Rows of a variant in every table that holds differences."""
+    tables = [table for table in found.tables if "difference" in [column.name for column in table.columns]]
+    assert len(tables) == 2
+    dicts = [dict(zip([one.name for one in table.columns], row, strict=True)) for table in tables for row in table.rows]
+    return [row for row in dicts if row["variant"] == variant]
+
+
+def test_variants_that_differ_in_name_alone_differ_by_exactly_zero_in_every_metric(found: Findings) -> None:
+    same = rows(found, "another_name")
+    assert len(same) > 20 and {row["evaluator"] for row in same} == {"rollout_drift", "latent_collapse"}
+    for row in same:
+        assert row["difference"] == 0, row
+        assert {row[bound] for bound in ("subjects_low", "subjects_high", "seeds_low", "seeds_high")} <= {0.0, None}
+
+
+def test_a_variant_that_is_planted_to_be_worse_is_found_worse_in_words_and_beyond_chance(found: Findings) -> None:
+    sentence = next(one.text for one in found.verdicts if "untrained" in one.text)
+    assert sentence.startswith("Without predictor_finalization (untrained) is worse: ") and "better" not in sentence
+    errors = [row for row in rows(found, "untrained") if row["metric"] == "l1 relative to persistence"]
+    assert errors and all(row["difference"] > 0 and row["p_holm"] < 0.05 for row in errors)
+    assert f"{errors[0]['metric']} by" in sentence
