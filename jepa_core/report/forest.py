@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from jepa_core.report.html import Markup, element
-from jepa_core.report.plots import CONTROL, GRID, INK, MARKERS, Style, as_svg, coloured, dress, new_drawing
+from jepa_core.report.plots import CONTROL, GRID, INK, MARKERS, PAGE, Style, as_svg, coloured, dress, new_drawing
 from jepa_core.report.text import number, words
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 Judged = Literal["", "better", "worse", "other"]
 """What a difference is: not told from none, better, worse, or told from none where neither way is better."""
-WIDTH, NAMES, RIGHT = 324.0, 112.0, 12.0
+WIDTH, NAMES, RIGHT = 330.0, 120.0, 12.0
 """Points: of the drawing, of the names to the left of the axes, of the margin to the right of them."""
-TOP, BOTTOM, ROW = 22.0, 36.0, 29.0
-"""Points: above and below the rows, and of a row."""
-LETTERS = 19
+TOP, BOTTOM, ROW, LINE = 6.0, 36.0, 29.0, 13.0
+"""Points: above and below the rows, of a row at least, and of a line of its name."""
+LETTERS = 20
 BEYOND = 0.6
 """How far the axis goes on beyond all but the thin intervals, as a part of their range; longer ones end in an arrow."""
 STYLES: dict[Judged, Style] = {
@@ -78,15 +78,16 @@ def forest_plots(forests: Sequence[Forest]) -> Iterator[Markup]:
 
 def draw_forest(forest: Forest) -> Markup:
     """A panel as SVG, as high as its rows need."""
-    height = TOP + BOTTOM + ROW * len(forest.rows)
+    names = [textwrap.wrap(words(row.label), LETTERS) for row in forest.rows]
+    rows = len(names) * max(ROW, LINE * max(map(len, names)) + 4)
+    height = TOP + BOTTOM + rows
     with new_drawing((WIDTH / 72, height / 72)) as drawing:
         drawing.set_layout_engine("none")
-        size = ((WIDTH - NAMES - RIGHT) / WIDTH, ROW * len(forest.rows) / height)
-        axes = drawing.add_axes((NAMES / WIDTH, BOTTOM / height, *size))
+        axes = drawing.add_axes((NAMES / WIDTH, BOTTOM / height, (WIDTH - NAMES - RIGHT) / WIDTH, rows / height))
         limits = _limits(forest.rows)
         for place, row in enumerate(forest.rows):
             _draw_row(axes, place, row, limits)
-        _dress(axes, forest, limits)
+        _dress(axes, ["\n".join(lines) for lines in names], forest.x_label, limits)
         return as_svg(drawing, f"forest-{forest.name}", _said(forest))
 
 
@@ -117,22 +118,21 @@ def _draw_row(axes: Axes, place: int, row: ForestRow, limits: tuple[float, float
     if row.inner is not None:
         axes.plot(row.inner, [place, place], color=style.colour, linewidth=4.5, alpha=0.45)
     axes.plot(row.points, [place + 0.3] * len(row.points), "o", markersize=3, color=INK, alpha=0.55, markeredgewidth=0)
-    face = style.colour if row.judged else "white"
+    face = style.colour if row.judged else PAGE
     axes.plot([row.value], [place], marker=style.marker, markersize=7, color=style.colour, markerfacecolor=face)
 
 
-def _dress(axes: Axes, forest: Forest, limits: tuple[float, float]) -> None:
+def _dress(axes: Axes, names: Sequence[str], x_label: str, limits: tuple[float, float]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    dress(axes, "", forest.x_label, whole=False)
+    dress(axes, "", x_label, whole=False)
     axes.axvline(0, color=INK, linewidth=1, zorder=0)
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=GRID, linewidth=0.6)
     axes.set_xlim(*limits)
-    axes.set_ylim(len(forest.rows) - 0.5, -0.5)
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
-    labels = ["\n".join(textwrap.wrap(words(row.label), LETTERS)) for row in forest.rows]
-    axes.set_yticks(range(len(labels)), labels, fontsize=10)
+    axes.set_yticks(range(len(names)), names, fontsize=10)
     axes.tick_params(axis="y", length=0, pad=7)
     axes.tick_params(axis="x", labelsize=9.5)
     axes.xaxis.label.set_fontsize(10)

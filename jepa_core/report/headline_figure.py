@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jepa_core.findings import Figure, Mark
 from jepa_core.report.html import Markup, element
-from jepa_core.report.plots import INK, as_svg, draw_series, dress, new_drawing, styles, y_limits
+from jepa_core.report.plots import INK, PAGE, as_svg, draw_series, dress, new_drawing, styles, y_limits
 from jepa_core.report.text import interval, number, with_unit
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ PLOT = (0.085, 0.15, 0.62, 0.76)
 """Left, bottom, width and height of the axes; the names of the lines stand to the right of them."""
 LETTERS, NAME_LETTERS = 28, 15
 """Longest line of what a mark says, and of a name of a line."""
+NO_BREAK = "\u00a0"
 LINE_HEIGHT = 0.05
 """Of the height of the axes."""
 HEADROOM, FOOTROOM = 0.3, 0.12
@@ -61,6 +62,7 @@ def _said(mark: Mark) -> str:
         return mark.label
     bounds = interval(mark.low, mark.high)
     value = with_unit(number(mark.value), mark.unit)
+    bounds = bounds.replace(" ", NO_BREAK)
     return f"{mark.label} {value} ({bounds})" if bounds and mark.low != mark.high else f"{mark.label} {value}"
 
 
@@ -100,7 +102,7 @@ def _draw_point(axes: Axes, mark: Mark) -> None:
     text = "\n".join(textwrap.wrap(f"{number(mark.y)} {_said(mark)}", LETTERS))
     axes.annotate(
         text, (mark.x, mark.y), (0.97, 0.04), textcoords="axes fraction", ha="right", va="bottom", fontsize=10,
-        color=INK, linespacing=1.25, arrowprops=leader,
+        color=INK, linespacing=1.25, arrowprops=leader, bbox={"facecolor": PAGE, "edgecolor": "none", "pad": 1},
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 COLOURS = 6
-INK, GRID, CONTROL = "#010101", "#020202", "#030303"
+INK, GRID, CONTROL, PAGE = "#010101", "#020202", "#030303", "#040404"
 """Colours that stand for CSS variables until the drawing is written."""
 DASHES: tuple[tuple[int, ...], ...] = ((5, 2), (1, 2), (7, 2, 1, 2), (3, 1, 1, 1, 1, 1))
 MARKERS = {
@@ -296,12 +296,12 @@ def as_svg(drawing: Drawing, name: str, description: str) -> Markup:
     text = re.sub(r'\bid="', f'id="{prefix}-', text)
     text = re.sub(r"url\(#", f"url(#{prefix}-", text)
     text = re.sub(r'xlink:href="#', f'href="#{prefix}-', text)
-    text = re.sub(r"#0a000[1-6]|#010101|#020202|#030303", lambda match: _variable(match.group()), text)
+    text = re.sub(r"#0a000[1-6]|#010101|#020202|#030303|#040404", lambda match: _variable(match.group()), text)
     width, height = (72 * inches for inches in drawing.get_size_inches())
     opening = start("svg", role="img", aria_label=description, viewBox=f"0 0 {width:g} {height:g}")
     return Markup(f"{opening}{text[text.index('>') + 1 :].strip()}")
 
 
 def _variable(colour: str) -> str:
-    named = {INK: "var(--ink)", GRID: "var(--grid)", CONTROL: "var(--control)"}
+    named = {INK: "var(--ink)", GRID: "var(--grid)", CONTROL: "var(--control)", PAGE: "var(--page)"}
     return named.get(colour, f"var(--series-{colour[-1]})")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jepa_core.report.forest import Forest, ForestRow, Judged
-from jepa_core.report.text import number, with_unit
+from jepa_core.report.text import number, with_unit, words
 from jepa_core.study.differences import LEVEL
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _forest(title: str, rows: Sequence[Row], reference: str) -> Forest:
     unit = f" ({first.name.unit})" if first.name.unit else ""
     return Forest(
         name="".join(letter if letter.isalnum() else "_" for letter in title),
-        title=title,
+        title=words(title),
         about=f"less that of {reference}, {with_unit(mean, first.name.unit)}",
         x_label=f"difference{unit}{direction}",
         rows=[_row(row) for row in rows if row.found is not None],

@@ -155,3 +155,19 @@ def test_the_median_error_of_two_labels_is_that_by_hand() -> None:
     (kept,) = redrawn_errors([one, other], np.arange(6), [5], ["rollout"])
     assert (kept.key, kept.value) == ("MASE, rollout, h = 5", 5 / 8)
     assert set(kept.draws) == {5 / 8, 1 / 2}
+
+
+def test_the_figure_that_stands_for_the_drift_marks_what_the_headlines_say() -> None:
+    found = drift(evaluation())
+    (figure,) = [one for one in found.figures if one.headline]
+    assert [one.label.partition(":")[0] for one in figure.series] == [ROLLOUT, PERSISTENCE, MEAN]
+    said = {one.label: one.value for one in found.headlines}
+    end, reach = figure.marks
+    assert (end.x, end.y, end.value) == (4, figure.series[0].y[-1], said["rollout drift"])
+    assert (reach.x, reach.y, reach.value) == (said["skill horizon"], None, said["skill horizon"])
+    assert figure.series[0].low and not figure.series[1].low
+
+
+def test_growth_of_the_error_is_no_merit_and_has_no_better() -> None:
+    better = {one.label: one.better for one in drift(evaluation()).headlines}
+    assert better["rollout drift"] == "" and better["skill horizon"] == "higher"

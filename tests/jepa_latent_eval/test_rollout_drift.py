@@ -164,7 +164,7 @@ def test_the_untrained_encoder_is_measured_in_its_own_latents(dataset, latents):
     np.testing.assert_allclose(scaled[0], scaled[1], rtol=1e-5)
     l1 = [horizons(found, PERSISTENCE, encoder) for encoder in ("trained", "untrained")]
     np.testing.assert_allclose(1000 * np.array(l1[0]), l1[1], rtol=1e-5)
-    assert [figure.name for figure in found.figures] == ["l1_context_4", "untrained"]
+    assert [figure.name for figure in found.figures] == ["drift", "l1_context_4", "untrained"]
 
 
 def test_a_curriculum_that_can_train_no_control_is_said_to_have_none(dataset, latents):
