@@ -15,7 +15,7 @@ ROUNDING = 1e-6
 """Spread below this part of the latents' own size is that of float32 arithmetic, not of the data."""
 
 MOST_DIMENSIONS = 512
-"""Latents of more have no redrawn ranks: 1,000 eigenvalue problems of this size take a quarter of a minute."""
+"""Latents of more have no redrawn ranks: 1,000 of this size take half a minute of one core."""
 RANK, OVER_TIME, ACROSS = "effective rank", "spread over time", "spread across trajectories"
 """Metrics that are kept for comparing runs."""
 
