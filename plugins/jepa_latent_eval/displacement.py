@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 DRAWN_SETS = 200
 """Sets whose paths stand behind the picture."""
+EMBEDDED = 4000
+"""States behind a picture by UMAP: up to about so many it finds neighbours exactly, and takes seconds."""
+NEIGHBOURS = 15
+"""Neighbours of a state in UMAP, its own default."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,17 @@ class Displacement:
 
 @dataclass(frozen=True)
 class Paths:
-    """Latents from the baseline to the onset in a plane (P, H + 1, 2), which of them are cases (P,), and the method."""
+    """Latents from the baseline to the onset in a plane.
+
+    points: (P, H + 1, 2). case: (P,) which of them are cases. means: (2, H + 1, 2), the mean latents of cases and of
+    controls, placed as any other. method: how the plane was found, axis: what its coordinates are called.
+    """
 
     points: np.ndarray
     case: np.ndarray
+    means: np.ndarray
     method: str
+    axis: str
 
 
 @dataclass(frozen=True)
@@ -185,17 +195,37 @@ def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def draw_paths(followed: np.ndarray, case: np.ndarray, seed: int) -> list[Paths]:
-    """Paths in the plane of their two main directions, and by UMAP (arXiv 1802.03426) where it is installed.
+    """Paths in the plane of their two main directions, and by UMAP (arXiv 1802.03426) where it is installed and the
+    latents are not all the same, of which it would make a cloud.
 
-    followed: (P, H + 1, D). case: (P,) bool.
+    followed: (P, H + 1, D), set by set, the case first. case: (P,) bool.
     """
-    points = followed.reshape(-1, followed.shape[-1]).astype(np.float64)
-    centred = points - points.mean(axis=0)
-    variance, directions = np.linalg.eigh(centred.T @ centred)
+    followed = followed.astype(np.float64)
+    states = followed.reshape(-1, followed.shape[-1])
+    centre = states.mean(axis=0)
+    variance, directions = np.linalg.eigh((states - centre).T @ (states - centre))
     share = 100 * variance[-2:].sum() / variance.sum() if variance.sum() > 0 else 0.0
-    flat = {f"two principal components, {share:.0f} % of the variance": centred @ directions[:, :-3:-1]}
-    if find_spec("umap") is not None:
-        from umap import UMAP
+    points, means = ((part - centre) @ directions[:, :-3:-1] for part in (followed, _mean_paths(followed, case)))
+    method = f"two principal components, {share:.0f} % of the variance"
+    pictures = [Paths(points, case, means, method, "direction")]
+    if find_spec("umap") is not None and np.ptp(states, axis=0).max() > ROUNDING * np.abs(states).max():
+        kept = slice(max(2, EMBEDDED // followed.shape[1]))
+        pictures.append(_by_umap(followed[kept], case[kept], seed))
+    return pictures
 
-        flat["UMAP, whose distances mean little"] = UMAP(random_state=seed, n_jobs=1).fit_transform(points)
-    return [Paths(plane.reshape(*followed.shape[:2], -1), case, method) for method, plane in flat.items()]
+
+def _by_umap(followed: np.ndarray, case: np.ndarray, seed: int) -> Paths:
+    from umap import UMAP
+
+    together = np.concatenate([followed, _mean_paths(followed, case)])
+    states = together.reshape(-1, together.shape[-1])
+    neighbours = min(NEIGHBOURS, len(states) - 1)
+    # From principal components: its spectral start differs from call to call, whatever the seed.
+    plane = UMAP(n_neighbors=neighbours, init="pca", random_state=seed, n_jobs=1).fit_transform(states)
+    plane = plane.reshape(*together.shape[:2], 2)
+    return Paths(plane[:-2], case, plane[-2:], "UMAP, whose distances mean little", "UMAP coordinate")
+
+
+def _mean_paths(followed: np.ndarray, case: np.ndarray) -> np.ndarray:
+    """(2, H + 1, D) mean latents of cases and of controls."""
+    return np.stack([followed[case].mean(axis=0), followed[~case].mean(axis=0)])

@@ -48,7 +48,7 @@ def describe(found: list[Comparison], config: LatentDisplacementConfig) -> Findi
         headlines=[_headline(one) for one in shown],
         verdicts=[verdict for one in shown for verdict in _verdicts(one)],
         tables=[_table(found, note)],
-        figures=[_picture(one, paths, place) for one in shown for place, paths in enumerate(one.paths)],
+        figures=[_picture(one, paths, number) for one in shown for number, paths in enumerate(one.paths)],
     )
 
 
@@ -144,18 +144,18 @@ def _table(found: list[Comparison], note: str) -> Table:
     return Table("displacement", "Displacement on the way to an event", columns, rows, note)
 
 
-def _picture(one: Comparison, paths: Paths, place: int) -> Figure:
+def _picture(one: Comparison, paths: Paths, number: int) -> Figure:
     """Mean paths, and a few single ones, from the baseline to the onset."""
     series = []
-    for label, chosen in (("cases", paths.case), ("stable controls", ~paths.case)):
-        series.append(_path(f"{label}, mean path", paths.points[chosen].mean(axis=0)))
+    for label, chosen, mean in zip(("cases", "stable controls"), (paths.case, ~paths.case), paths.means, strict=True):
+        series.append(_path(f"{label}, mean path", mean))
         series.append(_single_paths(f"{label}, single paths", paths.points[chosen][:DRAWN_PATHS]))
     note = (
         f"{paths.method}; states of {int(paths.case.sum())} cases and {int((~paths.case).sum())} controls, "
-        f"{one.horizon + 1} steps each, in order along the line."
+        f"{one.horizon + 1} steps each, in order along the line; a mean path is that of their mean latents."
     )
-    title = f"Paths of latents before {one.event}"
-    return Figure(f"paths_{one.event}_{place}", title, "first direction", "second direction", series, note=note)
+    title, labels = f"Paths of latents before {one.event}", (f"{place} {paths.axis}" for place in ("first", "second"))
+    return Figure(f"paths_{one.event}_{number}", title, *labels, series, note=note)
 
 
 def _path(label: str, points: np.ndarray) -> Series:

@@ -139,20 +139,58 @@ def test_equal_seeds_give_equal_findings_and_the_picture_holds_every_path_drawn(
     data = ward()
     first, again = (displaced(data, moving(data, 0.4, 0.1)).to_dict() for _ in range(2))
     assert json.dumps(first) == json.dumps(again)
-    (picture,) = first["figures"]
+    picture, *_ = first["figures"]
     cases, singles, *_ = picture["series"]
     assert len(cases["x"]) == 7 and singles["y"].count(None) == 6
 
 
-def test_umap_is_drawn_where_it_is_installed(monkeypatch):
+@pytest.fixture
+def umap(monkeypatch) -> list[np.ndarray]:
+    """UMAP that shows the first two coordinates, and what it was given."""
+    given = []
+
     class UMAP:
         def __init__(self, **settings):
             assert settings["random_state"] == 0
+            self.neighbours = settings["n_neighbors"]
 
         def fit_transform(self, points):
+            assert self.neighbours < len(points)
+            given.append(points)
             return points[:, :2]
 
     module = ModuleType("umap")
     module.UMAP, module.__spec__ = UMAP, object()
     monkeypatch.setitem(sys.modules, "umap", module)
-    assert len(displaced(ward(), moving(ward(), 0.4, 0.1)).figures) == 2
+    return given
+
+
+def test_umap_is_drawn_where_it_is_installed_with_the_mean_path_among_the_states(umap):
+    data = ward()
+    latents = moving(data, 0.4, 0.1)
+    _, picture = displaced(data, latents).figures
+    (given,) = umap
+    mean, _, other, _ = picture.series
+    assert given[-14:, :2].T.tolist() == [mean.x + other.x, mean.y + other.y]
+    sick = latents[: len(data.trajectory_of_step)][(data.trajectory_of_step % 2 == 0) & (data.step_number == 8)]
+    assert mean.x[0] == pytest.approx(sick[:, 0].mean(), abs=1e-5)
+    assert "states of 20 cases and 100 controls" in picture.note and picture.y_label == "second UMAP coordinate"
+
+
+def test_umap_makes_no_cloud_of_latents_that_are_all_the_same(umap):
+    data = ward()
+    constant = np.ones((2 * len(data.trajectory_of_step), 3))
+    assert len(displaced(data, constant).figures) == 1 and not umap
+
+
+def test_umap_of_many_states_is_of_fewer_paths_and_says_so(umap, monkeypatch):
+    monkeypatch.setattr("jepa_latent_eval.displacement.EMBEDDED", 90)
+    _, picture = displaced(ward(), moving(ward(), 0.4, 0.1)).figures
+    assert "states of 2 cases and 10 controls" in picture.note and len(umap[0]) == 14 * 7
+    assert picture.series[1].y.count(None) == 2
+
+
+def test_umap_itself_draws_the_same_picture_twice():
+    pytest.importorskip("umap")
+    first, again = (displaced(ward(12), moving(ward(12), 0.4, 0.1)).to_dict() for _ in range(2))
+    assert len(first["figures"]) == 2 and json.dumps(first) == json.dumps(again)
