@@ -19,6 +19,12 @@ class RunError(JepaError):
     exit_code = 1
 
 
+class Busy(RunError):
+    """Another process is at work on the same run or store; nothing was done, and the command can be given again."""
+
+    exit_code = 6
+
+
 class RecipeError(JepaError):
     """The recipe or the command line is wrong; nothing was read or written."""
 

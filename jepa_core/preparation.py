@@ -73,7 +73,7 @@ class Prepared:
 def prepare_data(recipe: Recipe, folder: Path, each: Each = map) -> Prepared:
     """The store and the rendering of a recipe in `folder`, each made if it is not there. each: who makes partitions.
 
-    Raises DataError if the data break their contract, RunError if another process is making them.
+    Raises DataError if the data break their contract, Busy if another process is making them.
     """
     use = recipe.source
     source: Source = use.build()
@@ -89,7 +89,7 @@ def prepare_data(recipe: Recipe, folder: Path, each: Each = map) -> Prepared:
 def open_dataset(store: Store, source: Source, modality: Modality) -> Dataset:
     """A store that is there, rendered for a modality; the rendering is made if it is not there.
 
-    Raises RunError if another process is making it.
+    Raises Busy if another process is making it.
     """
     return Dataset(store, _open_or_render(store, source, modality)[0])
 

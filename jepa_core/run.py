@@ -27,7 +27,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from jepa_core.errors import DataError, RecipeError, RunError
+from jepa_core.errors import Busy, DataError, RecipeError, RunError
 from jepa_core.files import disk_errors, write_atomically, write_json
 from jepa_core.plugin import Component, Registry
 from jepa_core.recipe import Recipe, load_recipe
@@ -127,7 +127,7 @@ class Run:
     def locked(self) -> Iterator[None]:
         """Hold the run for this process.
 
-        Raises RunError if another process is at work on it.
+        Raises Busy if another process is at work on it.
         """
         with locked(
             self.folder / ".lock", f"another jepa command is at work on {self.folder}; wait for it, or stop it first"
@@ -137,14 +137,14 @@ class Run:
 
 @contextmanager
 def locked(path: Path, message: str) -> Iterator[None]:
-    """Hold a lock file; it is free again however the process ends. Raises RunError with `message` if it is held
+    """Hold a lock file; it is free again however the process ends. Raises Busy with `message` if it is held
     already."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RunError(message) from error
+            raise Busy(message) from error
         yield
 
 

@@ -17,7 +17,7 @@ start here:
   jepa run RECIPE seed=1 curriculum.joint_refinement.steps=200
 
 exit codes: 0 ok, 1 the run failed, 2 recipe or usage, 3 the data break their contract, 4 a plugin is missing or broken,
-5 an unsafe file was refused, 75 stopped and resumable
+5 an unsafe file was refused, 6 another process is at work on it, 75 stopped and resumable
 """
 
 

@@ -16,12 +16,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jepa_core.errors import PluginError, Preempted
+from jepa_core.errors import Busy, PluginError, Preempted
 from jepa_core.study.definition import Cell, Study
 from jepa_core.study.display import Display
 from jepa_core.study.folder import StudyFolder
@@ -30,6 +31,7 @@ log = logging.getLogger("jepa")
 
 STOPPED = (75, -signal.SIGTERM, -signal.SIGINT, -signal.SIGKILL)
 """Exit codes of a process that was stopped, rather than failed: the run goes on another time."""
+BUSY_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,16 @@ class Processes:
     stopping: bool = False
 
     def run(self, command: Command) -> int:
-        """Run a command to its end and return its exit code; 75 at once when all are told to stop."""
+        """Run a command to its end and return its exit code; 75 at once when all are told to stop.
+
+        A study that was killed leaves its runs at work: a command that finds its run busy is given again until that one
+        has ended.
+        """
+        while (code := self._once(command)) == Busy.exit_code:
+            time.sleep(BUSY_SECONDS)
+        return code
+
+    def _once(self, command: Command) -> int:
         with Path(command.log).open("ab") as words:
             with self._lock:
                 if self.stopping:

@@ -198,7 +198,7 @@ def test_a_store_that_another_process_is_building_is_left_alone(
         assert jepa("prepare", "toy.yaml").returncode == 0  # it is whole, and runs may open it together
         shutil.rmtree(store)
         refused = jepa("prepare", "toy.yaml")
-    assert refused.returncode == 1 and "another jepa command is preparing" in refused.stderr
+    assert refused.returncode == 6 and "another jepa command is preparing" in refused.stderr
 
 
 def test_what_prepare_writes_is_readable_by_its_owner_alone(

@@ -211,7 +211,7 @@ def test_two_commands_on_one_run_do_not_meet(
             assert first.poll() is None
             time.sleep(0.05)
         second = jepa("resume", run)
-        assert second.returncode == 1 and "another jepa command" in second.stderr
+        assert second.returncode == 6 and "another jepa command" in second.stderr
     finally:
         first.kill()
         first.wait()
