@@ -13,7 +13,7 @@ RUN/predictions, on the same rows, the AUROC of
     and every method that left predictions
 
 with n, the difference of the latents to the untrained ones, and the mean over the tasks of an evaluator. Intervals are
-95 %, percentile, over the subjects that have a row in any of the evaluator's tasks, with its own draws and seed: for
+95 %, percentile, over the subjects that have a row in any of the evaluator's tasks, with its own draws: for
 the methods they are those of the report. Then R2 of a linear probe of the severity (ridge, fitted on the states of
 train, scored on held-out ones) before and after training, with the interval of the gain over held-out subjects.
 
@@ -130,7 +130,7 @@ def measure(run: Run, evaluator: str, dataset: Dataset, severity: np.ndarray) ->
         return []
     settings = run.manifest()["evaluated"][evaluator]["settings"]
     subjects = np.concatenate([parquet.read_table(path, columns=["subject_id"])["subject_id"] for path in files])
-    draws = Draws(subjects, settings["bootstrap"], run.recipe.seed)
+    draws = Draws(subjects, settings["bootstrap"])
     order = np.unique(severity, return_inverse=True)[1] / len(severity)  # a score must lie between 0 and 1
     generator = np.random.default_rng(run.recipe.seed)
     measured = []

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn import metrics
 
+from jepa_core.paired import SEED
 from jepa_core.ranking import Ranking
 from jepa_core.statistics import percentile_interval
 
@@ -22,12 +23,12 @@ UNSTABLE = 0.05
 
 
 class Draws:
-    """Subjects drawn with replacement, the same for every method and task, so that all differences are paired.
+    """Subjects drawn with replacement, the same for every method, task and run, so that all differences are paired.
 
     A drawn subject brings all of its rows.
     """
 
-    def __init__(self, subjects: np.ndarray, draws: int, seed: int) -> None:
+    def __init__(self, subjects: np.ndarray, draws: int, seed: int = SEED) -> None:
         """subjects: whom to draw from, in any order and number."""
         self.subjects = np.unique(subjects)
         count = max(1, len(self.subjects))

@@ -11,6 +11,7 @@ import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.findings import Findings
+from jepa_core.samples import subject_numbers
 from jepa_downstream.alarms import Events, choose_threshold, event_estimates, raise_alarms
 from jepa_downstream.baselines import BASELINES
 from jepa_downstream.floors import LastValue, TrainMean
@@ -48,9 +49,10 @@ class PredictionTasks(Evaluator):
         made = _make(makers(evaluation, config))
         scored = [self._score(task, method, evaluation.seed) for task in tasks for method in made]
         subjects = [one.rows.subject for one in scored if isinstance(one, Scored)]
-        draws = Draws(np.concatenate(subjects or [np.empty(0, dtype=np.int64)]), config.bootstrap, evaluation.seed)
+        draws = Draws(np.concatenate(subjects or [np.empty(0, dtype=np.int64)]), config.bootstrap)
         results = [one if isinstance(one, Result) else self._measure(one, draws, groups) for one in scored]
-        return describe(tasks, results, groups, config)
+        numbers = subject_numbers(draws.subjects, dataset.subject[dataset.trajectories(config.split)])
+        return describe(tasks, results, groups, config, numbers)
 
     def _score(self, task: TaskRows, method: Method | Unmeasured, seed: int) -> Scored | Result:
         """A result, at once, of what cannot be fitted."""

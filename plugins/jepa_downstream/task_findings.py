@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from jepa_core.findings import Figure, Findings, Headline, Predictions, Series, Verdict
+from jepa_core.findings import Figure, Findings, Headline, Predictions, Redrawn, Series, Verdict
+from jepa_core.paired import DRAWS
 from jepa_downstream.measures import Estimate, calibration
 from jepa_downstream.results import Announced, Measured, Result
 from jepa_downstream.task_tables import MAIN, estimates_of, remark_on, tables_of
@@ -17,60 +19,73 @@ if TYPE_CHECKING:
     from jepa_downstream.tasks import TaskRows
 
 UNTRAINED = "untrained latents"
+UNDEFINED = Estimate(None, np.full(1, np.nan))
 FEW_SUBJECTS = 50
 """Subjects of the measured split below which the findings say how few there are."""
 
 
 def describe(
-    tasks: list[TaskRows], results: list[Result], groups: list[Subgroups], config: PredictionTasksConfig
+    tasks: list[TaskRows],
+    results: list[Result],
+    groups: list[Subgroups],
+    config: PredictionTasksConfig,
+    subjects: np.ndarray,
 ) -> Findings:
-    """Findings of all tasks and methods."""
+    """Findings of all tasks and methods. subjects: those that were drawn from, as numbers that may be written down."""
+    headlines = list(_headlines(results))
     return Findings(
-        headlines=_headlines(results),
+        headlines=[headline for headline, _ in headlines],
         verdicts=_verdicts(results, config),
         tables=tables_of(tasks, results, config),
         figures=[_calibration(task, results) for task in tasks if task.task.kind == "binary"],
         predictions=[_predictions(one, groups, config) for one in results if isinstance(one.found, Measured)],
+        redrawn=[
+            Redrawn(headline.metric, subjects, estimate.value, estimate.draws)
+            for headline, estimate in headlines
+            if estimate.value is not None and len(estimate.draws) == DRAWS  # other draws pair with no other run's
+        ],
     )
 
 
 # --- headlines and verdicts -------------------------------------------------------------------------------------------
 
 
-def _headlines(results: list[Result]) -> list[Headline]:
+def _headlines(results: list[Result]) -> Iterator[tuple[Headline, Estimate]]:
+    """Each with the estimate that it tells."""
     main = [one for one in results if one.method == MAIN]
-    found = [_mean_auroc(main)] if any(one.task.task.kind == "binary" for one in main) else []
+    if any(one.task.task.kind == "binary" for one in main):
+        yield _mean_auroc(main)
     gains = _gains(results)
     if gains:
-        low, high = (mean := _mean(gains)).bounds
         note = f"latents minus untrained latents, the mean of {len(gains)} tasks on the same rows"
-        found.append(
-            Headline("AUROC gained by training", mean.value, "", low, high, _subjects(main), note=note, better="higher")
-        )
+        yield _headline("AUROC gained by training", _mean(gains), main, note, "higher")
     for one in main:
         if one.task.task.kind == "regression":
-            estimate = estimates_of(one).get("rmse", Estimate(None, np.full(1, np.nan)))
-            low, high = estimate.bounds
-            label = f"RMSE of {_words(one)}"
-            note = remark_on(one)
-            found.append(Headline(label, estimate.value, "", low, high, _subjects([one]), note=note, better="lower"))
-    return found
+            estimate = estimates_of(one).get("rmse", UNDEFINED)
+            yield _headline(f"RMSE of {_words(one)}", estimate, [one], remark_on(one), "lower")
 
 
-def _mean_auroc(main: list[Result]) -> Headline:
+def _headline(
+    label: str, estimate: Estimate, of: list[Result], note: str, better: Literal["lower", "higher"]
+) -> tuple[Headline, Estimate]:
+    low, high = estimate.bounds
+    headline = Headline(label, estimate.value, "", low, high, _subjects(of), note=note, better=better, metric=label)
+    return headline, estimate
+
+
+def _mean_auroc(main: list[Result]) -> tuple[Headline, Estimate]:
     tasks = [one for one in main if one.task.task.kind == "binary"]
     known = [one for one in tasks if (auroc := estimates_of(one).get("auroc")) and auroc.value is not None]
     label = "mean AUROC of latents" if len(tasks) > 1 else f"AUROC of {_words(tasks[0])}"
     if not known:
-        return Headline(label, None, n=_subjects(tasks), note=remark_on(tasks[0]))
-    low, high = (mean := _mean([estimates_of(one)["auroc"] for one in known])).bounds
+        return _headline(label, UNDEFINED, tasks, remark_on(tasks[0]), "higher")
+    mean = _mean([estimates_of(one)["auroc"] for one in known])
     parts = [
         f"of {len(known)} of {len(tasks)} tasks" if len(tasks) > 1 else "",
         _positives([int(one.rows.truth.sum()) for one in known]),
-        "too few for an interval" if low is None else "",
+        "too few for an interval" if mean.bounds[0] is None else "",
     ]
-    note = "; ".join(part for part in parts if part)
-    return Headline(label, mean.value, "", low, high, _subjects(tasks), note=note, better="higher")
+    return _headline(label, mean, tasks, "; ".join(part for part in parts if part), "higher")
 
 
 def _positives(counts: list[int]) -> str:

@@ -67,6 +67,9 @@ class Dataset:
         self.trajectory = np.repeat(np.arange(len(self.steps)), self.steps)
         self.step = np.arange(self.total) - store.first_step[self.trajectory]
 
+    def trajectories(self, split: str) -> np.ndarray:
+        return np.flatnonzero(self.split == SPLITS.index(split))
+
     def windows_of(self, trajectories: np.ndarray, length: int, stride: int, min_length: int) -> Windows:
         return cut_windows(trajectories, self.steps[trajectories], length, stride, min_length)
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from jepa_core.errors import DataError
 from jepa_core.findings import Findings
+from jepa_core.paired import DRAWS, probability_draws
 from jepa_core.pipeline import write_findings
 from jepa_core.predictions import predictions_path
 from jepa_downstream.config import PredictionTasksConfig
@@ -265,6 +266,27 @@ def test_findings_of_the_same_seed_are_the_same_and_name_nobody(made, telling):
     one, two = (findings(fakes.evaluation(made, telling), BAD, EVENT, methods=["latents"]) for _ in range(2))
     assert one.to_dict() == two.to_dict() and "predictions" not in one.to_dict()
     assert Findings.from_dict(json.loads(json.dumps(one.to_dict()))).to_dict() == one.to_dict()
+
+
+def test_headlines_are_kept_under_the_draws_that_every_run_shares(made, telling):
+    control = fakes.table(made, seed=5)
+    methods = ["latents", "untrained_latents"]
+    one, other = (
+        findings(replace(fakes.evaluation(made, telling, control), seed=seed), BAD, methods=methods, bootstrap=DRAWS)
+        for seed in (0, 1)
+    )
+    kept = {found.metric: found for found in one.redrawn}
+    assert set(kept) == {"AUROC of bad after 8", "AUROC gained by training"} == {line.metric for line in one.headlines}
+    auroc, gained = kept.values()
+    assert auroc.value == one.headlines[0].value and len(auroc.draws) == DRAWS
+    np.testing.assert_allclose(np.quantile(gained.draws, [0.025, 0.975]), [one.headlines[1].low, one.headlines[1].high])
+    np.testing.assert_array_equal(auroc.subjects, other.redrawn[0].subjects)
+    truth, score, subject = (getattr(one.predictions[0], name) for name in ("truth", "score", "subject"))
+    np.testing.assert_allclose(auroc.draws, probability_draws(truth.astype(bool), score, subject)["AUROC"].draws)
+    assert auroc.subjects.max() < len(np.unique(made.subject))
+    assert not findings(
+        fakes.evaluation(made, telling), BAD, methods=["latents"]
+    ).redrawn  # 100 draws pair with nobody's
 
 
 # --- files of predictions ---------------------------------------------------------------------------------------------
