@@ -32,6 +32,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
+KINDS = ["source", "encoder", "predictor", "phase", "regularizer", "evaluator"]
+"""Kinds of components, as the command line names them."""
+Command = Callable[[argparse.Namespace], int | None]
+Add = Callable[[str, Command, str], argparse.ArgumentParser]
+"""Adds a command: name, function, one line of help."""
+
+
 class _Help(argparse.RawDescriptionHelpFormatter):
     """Help with room for the names of the commands."""
 
@@ -49,11 +56,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version("jepa-core"))
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def add(name: str, command: Callable[[argparse.Namespace], int | None], text: str) -> argparse.ArgumentParser:
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, formatter_class=_Help)
         sub.set_defaults(command=command, json=False)
         return sub
 
+    for group in (_running, _looking, _comparing, _extending):
+        group(add)
+    return parser
+
+
+def _running(add: Add) -> None:
+    """Commands that make or go on with a run."""
     run = add("run", writing.run, "run a recipe, from raw data to a report")
     _recipe_arguments(run)
     run.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the run (default: RUNS/<recipe>-<number>)")
@@ -80,6 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--recipe", metavar="RECIPE", help="evaluators of this recipe instead; nothing else of it")
     evaluate.add_argument("--quiet", action="store_true", help="say only what went wrong")
+
+
+def _looking(add: Add) -> None:
+    """Commands that show something, or copy it."""
     validate = add("validate", reading.validate, "check a recipe or a study and report every mistake at once")
     _recipe_arguments(validate, "recipe or study")
     _json_argument(validate)
@@ -96,8 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--write", type=Path, metavar="RECIPE", help="write a recipe to start from (of a file)")
     _json_argument(inspect)
     ls = add("ls", reading.ls, "list recipes, studies and components")
-    kinds = ["all", "recipes", "studies", "sources", "encoders", "predictors", "phases", "regularizers", "evaluators"]
-    ls.add_argument("what", nargs="?", choices=kinds, default="all", metavar="WHAT", help=", ".join(kinds))
+    lists = ["all", "recipes", "studies", *(f"{kind}s" for kind in KINDS)]
+    ls.add_argument("what", nargs="?", choices=lists, default="all", metavar="WHAT", help=", ".join(lists))
     _json_argument(ls)
     show = add("show", reading.show, "show a component (phase/hard_sync) or a recipe with every default filled in")
     show.add_argument("recipe", metavar="NAME", help="KIND/NAME of a component, or a recipe")
@@ -109,6 +127,10 @@ def _parser() -> argparse.ArgumentParser:
     cp.add_argument("destination", type=Path, metavar="FILE")
     report = add("report", writing.report, "write a run's report again")
     report.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+
+
+def _comparing(add: Add) -> None:
+    """Commands about several runs."""
     runs = add("runs", comparing.runs, "list runs: recipe, status, data, seed, time, headline figures")
     runs.add_argument("folder", nargs="?", type=Path, default=Path("runs"), metavar="FOLDER", help="default: runs")
     _json_argument(runs)
@@ -132,15 +154,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     where.add_argument("--gpus", metavar="LIST", help="one run on each of these GPUs, such as 0,1")
     where.add_argument("--cluster", metavar="ADDRESS", help="let a dask.distributed cluster do them")
+
+
+def _extending(add: Add) -> None:
+    """Commands for authors of plugins."""
     plugins = add("plugins", reading.plugins, "list installed plugins, broken ones included")
     plugins.add_argument("--traceback", action="store_true", help="why a plugin is broken, in full")
     _json_argument(plugins)
     check = add("check-plugin", reading.check_plugin, "check that a plugin's components keep their contracts")
     check.add_argument("plugin", metavar="NAME", help="a plugin, its package, or one component such as phase/hard_sync")
     _json_argument(check)
-    single = [one.removesuffix("s") for one in kinds[3:]]
     new = add("new", writing.new, "write a package with a component to begin with, and its tests")
-    new.add_argument("kind", choices=single, metavar="KIND", help=", ".join(single))
+    new.add_argument("kind", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
     new.add_argument("name", metavar="NAME", help="what recipes will call it, such as my_phase")
     new.add_argument(
         "--folder",
@@ -150,7 +175,6 @@ def _parser() -> argparse.ArgumentParser:
         help="where the package's folder is made (default: .)",
     )
     new.add_argument("--quiet", action="store_true", help="say only what went wrong")
-    return parser
 
 
 def _recipe_arguments(parser: argparse.ArgumentParser, what: str = "recipe") -> None:
