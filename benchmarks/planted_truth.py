@@ -15,7 +15,9 @@ RUN/predictions, on the same rows, the AUROC of
 with n, the difference of the latents to the untrained ones, and the mean over the tasks of an evaluator. Intervals are
 95 %, percentile, over the subjects that have a row in any of the evaluator's tasks, with its own draws: for
 the methods they are those of the report. Then R2 of a linear probe of the severity (ridge, fitted on the states of
-train, scored on held-out ones) before and after training, with the interval of the gain over held-out subjects.
+train, scored on held-out ones) before and after training, with the interval of the gain over held-out subjects, and
+the AUROC of the fifth of the hours with the highest severity by what the probe reads, beside the scorers of known
+answer: a task that the planted truth alone defines.
 
 Exit code 1 if the perfect scorer does not have 1.
 """
@@ -46,6 +48,8 @@ from jepa_core.statistics import bootstrap_subjects, percentile_interval
 from jepa_downstream.measures import UNSTABLE, Draws, Estimate, binary
 
 DRAWS = 1000
+HIGH = 0.2
+"""Share of the hours that count as those of the highest severity."""
 MAIN, UNTRAINED = "latents", "untrained_latents"
 GAIN = "latents minus untrained_latents"
 
@@ -239,6 +243,25 @@ def probe(run: Run, dataset: Dataset, severity: np.ndarray) -> dict[str, Any]:
         "subjects": len(np.unique(count.subject)),
         "r2": {name: with_bounds(found) for name, found in r2.items()},
         "gain": with_bounds(r2["trained"].minus(r2["untrained"])),
+        "ranking": ranking(readings),
+    }
+
+
+def ranking(readings: dict[str, Reading]) -> dict[str, Any]:
+    """AUROC of the held-out hours of the highest severity, `HIGH` of them, from what was read of it."""
+    wanted, subject = readings["trained"].wanted, readings["trained"].subject
+    truth = (wanted > np.quantile(wanted, 1 - HIGH)).astype(np.float64)
+    scores = {
+        "perfect": truth,
+        "random": np.random.default_rng(0).random(len(truth)),
+        "constant": np.full(len(truth), HIGH),
+    } | {name: np.unique(one.read, return_inverse=True)[1] / len(truth) for name, one in readings.items()}
+    draws = Draws(subject, DRAWS)
+    auroc = {name: binary(truth, one, subject, draws, np.ones(len(truth)))["auroc"] for name, one in scores.items()}
+    return {
+        "positives": int(truth.sum()),
+        "auroc": {name: with_bounds(found) for name, found in auroc.items()},
+        "gain": with_bounds(auroc["trained"].minus(auroc["untrained"])),
     }
 
 
@@ -267,7 +290,11 @@ def table(result: dict[str, Any]) -> str:
     found = result["probe"]
     lines += ["", f"R2 of the severity: {found['steps']:,} held-out steps of {found['subjects']} subjects"]
     lines += [line(name, value) for name, value in found["r2"].items()]
-    return "\n".join([*lines, line("trained minus untrained", found["gain"], "+"), "", random_line(result)])
+    lines += [line("trained minus untrained", found["gain"], "+")]
+    ranked = found["ranking"]
+    lines += ["", f"AUROC of the {ranked['positives']:,} hours of the highest severity among them"]
+    lines += [line(name, value) for name, value in ranked["auroc"].items()]
+    return "\n".join([*lines, line("trained minus untrained", ranked["gain"], "+"), "", random_line(result)])
 
 
 def auroc_lines(one: dict[str, Any]) -> list[str]:
