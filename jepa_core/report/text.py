@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 MISSING = "–"
@@ -35,6 +36,11 @@ def counted(count: int, noun: str) -> str:
     """A count with its noun, in the plural where it is not one."""
     many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{count:,} {noun if count == 1 else many}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Several names in a sentence: a, b and c."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def words(name: str) -> str:

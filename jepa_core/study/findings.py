@@ -12,7 +12,7 @@ from jepa_core.errors import DataError
 from jepa_core.findings import Cell, Column, Figure, Findings, Series, Table, Verdict
 from jepa_core.report.forest import Forest
 from jepa_core.report.record import read_run
-from jepa_core.report.text import counted, number
+from jepa_core.report.text import counted, listed, number
 from jepa_core.study.averages import headline_figures
 from jepa_core.study.definition import Cell as StudyCell
 from jepa_core.study.definition import Study
@@ -164,28 +164,54 @@ def _said(done: Sequence[StudyCell], folder: StudyFolder) -> Table:
 
 
 def _sentence(study: Study, variant: str, rows: Sequence[Row]) -> Verdict:
-    """Whether a variant differs from the reference in the headlines that have a better and a worse direction."""
-    judged = [row for row in rows if row.better and row.found is not None and row.found.p_holm is not None]
+    """Whether a variant differs from the reference in the headlines that have a better and a worse direction.
+
+    Headlines without one tell what the latents hold. Where they differ, a smaller error of forecasts need not be a
+    gain: latents that hold less are easier to forecast.
+    """
+    tested = [row for row in rows if row.found is not None and row.found.p_holm is not None]
+    judged = [row for row in tested if row.better]
     known = [row for row in judged if row.found.p_holm < LEVEL]
+    changed = [row for row in tested if not row.better and row.found.p_holm < LEVEL]
     worse = [row for row in known if (row.found.value < 0) == (row.better == "higher")]
     better = [row for row in known if row not in worse]
     removed = removed_phases(study, variant)
-    subject = f"Without {' and '.join(removed)} ({variant})" if removed else variant
+    subject = f"Without {listed(removed)} ({variant})" if removed else variant
     least = min((row.subjects or 0 for row in judged), default=0)
     size = f" ({counted(len(study.seeds), 'seed')}, {counted(least, 'subject')} at least)"
     if not judged:
         return Verdict("warning", f"{subject}: nothing that has a better and a worse could be compared.")
+    if not any(difference for row in judged for _, difference in row.found.by_seed):
+        return Verdict("good", f"{subject}: the same to the last digit, in {len(judged)} metrics{size}.")
     if not known:
-        return Verdict("warning", f"{subject}: no difference seen at this size, in {len(judged)} metrics{size}.")
+        text = f"{subject}: no difference seen at this size, in {len(judged)} metrics{size}.{_aside(changed)}"
+        return Verdict("warning", text)
     parts = [
         f"{label}: {'; '.join(map(_told, some))}" for label, some in (("worse", worse), ("better", better)) if some
     ]
-    meaning = ""
-    if removed:
-        meaning = " It is needed" if not better else " It is harmful" if not worse else " It helps here and harms there"
-        meaning += " for these."
+    meaning = _meaning(worse, better, changed) if removed else ""
     enough = least >= FEW_SUBJECTS and len(study.seeds) >= FEW_SEEDS
-    return Verdict("good" if enough else "warning", f"{subject} is {'. '.join(parts)}{size}.{meaning}")
+    return Verdict("good" if enough else "warning", f"{subject} is {'. '.join(parts)}{size}.{meaning}{_aside(changed)}")
+
+
+def _meaning(worse: Sequence[Row], better: Sequence[Row], changed: Sequence[Row]) -> str:
+    """What the removal of a phase says of it."""
+    if better and changed:
+        return " These alone do not tell whether it is needed."
+    found = "is needed" if not better else "is harmful" if not worse else "helps here and harms there"
+    return f" It {found} for these."
+
+
+def _aside(changed: Sequence[Row]) -> str:
+    """What else differs, in metrics that have no better and no worse."""
+    if not changed:
+        return ""
+    told = "; ".join(f"{row.name.evaluator}, {row.name}: {_signed(row)}" for row in changed)
+    return f" Different too, with no better and no worse (latents that hold less are easier to forecast): {told}."
+
+
+def _signed(row: Row) -> str:
+    return f"{'+' if row.found.value > 0 else '-'}{number(abs(row.found.value))} (p = {number(row.found.p_holm, 2)})"
 
 
 def removed_phases(study: Study, variant: str) -> list[str]:

@@ -28,8 +28,9 @@ from jepa_core.plugin import Registry
 from jepa_core.recipe import InvalidRecipe
 from jepa_core.recipe.locate import shipped_recipes, shipped_studies
 from jepa_core.study.definition import Study, is_study, load_study
-from jepa_core.study.differences import difference, with_holm
+from jepa_core.study.differences import Difference, difference, with_holm
 from jepa_core.study.display import Bars, Lines
+from jepa_core.study.findings import Row, _sentence
 from jepa_core.study.folder import StudyFolder, grid
 from jepa_core.study.metrics import Measured, Name, run_metrics
 from jepa_core.study.planning import plan_study
@@ -473,3 +474,31 @@ def test_holms_correction_is_that_of_the_paper() -> None:
         pytest.approx(0.06),
         None,
     ]
+
+
+# --- sentences --------------------------------------------------------------------------------------------------------
+
+
+def row_of(metric: str, better: str, value: float, p: float) -> Row:
+    found = Difference(value, ((0, value), (1, value)), p=p, p_holm=p)
+    return Row(Name("tool", metric), "without_joint", ((0, 1.0), (1, 1.0)), better, True, 50, found)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([row_of("error", "lower", 0.2, 0.01)], "worse: tool, error by 0.200 (p = 0.010) (2 seeds, 50 subjects at "
+         "least). It is needed for these."),
+        ([row_of("error", "lower", -0.2, 0.01)], "better: tool, error by 0.200 (p = 0.010) (2 seeds, 50 subjects at "
+         "least). It is harmful for these."),
+        ([row_of("error", "lower", -0.2, 0.5)], "no difference seen at this size, in 1 metrics"),
+        ([row_of("error", "lower", 0.0, 1.0)], "the same to the last digit"),
+        (
+            [row_of("error", "lower", -0.2, 0.01), row_of("rank", "", -20.0, 0.01)],
+            "do not tell whether it is needed. Different too, with no better and no worse (latents that hold less are "
+            "easier to forecast): tool, rank: -20",
+        ),
+    ],
+)  # fmt: skip
+def test_a_variant_gets_one_plain_sentence(study_file: Path, registry: Registry, rows: list[Row], words: str) -> None:
+    assert words in _sentence(loaded(study_file, registry), "without_joint", rows).text
