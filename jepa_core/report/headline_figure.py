@@ -22,7 +22,7 @@ LETTERS, NAME_LETTERS = 28, 15
 NO_BREAK = "\u00a0"
 LINE_HEIGHT = 0.05
 """Of the height of the axes."""
-HEADROOM, FOOTROOM = 0.3, 0.12
+HEADROOM, FOOTROOM = 0.3, 0.45
 """Parts of the height of what is drawn that are left free for what marks say."""
 
 
