@@ -1,10 +1,9 @@
 """Latents of a frozen encoder, computed once.
 
 Items are encoded in fixed blocks of consecutive ids, and a block as a whole, the first time one of its items is asked
-for. So a latent depends on the weights and the item alone, not on which batches came before, and a resumed run fills
-the cache with the very bits that the uninterrupted one had, and one that lets runs share blocks (jepa_core.sharing).
-Consecutive ids lie in the same trajectory, so hardly
-anything is encoded that will not be read.
+for. So a latent depends on the weights and the item alone, not on which batches came before: a resumed run fills the
+cache with the very bits that the uninterrupted one had, and runs can share blocks (jepa_core.sharing). Consecutive ids
+lie in the same trajectory, so hardly anything is encoded that will not be read.
 """
 
 from __future__ import annotations
