@@ -26,9 +26,9 @@ from pathlib import Path
 
 import duckdb
 
-from jepa_core.partitions import Each, join_partitions, local_workers, make_partitions, stage_once
-from jepa_core.rendering import open_rendering
-from jepa_core.store import Store, StoreWriter
+from jepa_core.data.partitions import Each, join_partitions, local_workers, make_partitions, stage_once
+from jepa_core.data.rendering import open_rendering
+from jepa_core.data.store import Store, StoreWriter
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.source import MimicIVSource
 from jepa_mimic_iv.synthetic import write_tables

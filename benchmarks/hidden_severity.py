@@ -25,15 +25,15 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
 from jepa_core.contracts import Evaluation
-from jepa_core.curriculum import Listener, run_curriculum
-from jepa_core.dataset import Dataset
-from jepa_core.findings import Findings
-from jepa_core.learner import Learner
-from jepa_core.pipeline import stage_of
+from jepa_core.data.dataset import Dataset
+from jepa_core.data.preparation import open_store
 from jepa_core.plugin import shared_registry
-from jepa_core.preparation import open_store
 from jepa_core.recipe import Recipe, load_recipe
-from jepa_core.statistics import effective_rank
+from jepa_core.results.findings import Findings
+from jepa_core.results.statistics import effective_rank
+from jepa_core.runs.pipeline import stage_of
+from jepa_core.training.curriculum import Listener, run_curriculum
+from jepa_core.training.learner import Learner
 from jepa_mimic_iv.synthetic import write_tables
 
 CONTEXT = 24

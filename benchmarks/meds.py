@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jepa_core.inspection import inspect_store
+from jepa_core.data.inspection import inspect_store
+from jepa_core.data.preparation import prepare_data
+from jepa_core.data.store import Store
 from jepa_core.plugin import shared_registry
-from jepa_core.preparation import prepare_data
 from jepa_core.recipe import load_recipe
-from jepa_core.store import Store
 
 SPLITS = "metadata/subject_splits.parquet"
 

@@ -37,14 +37,14 @@ import numpy as np
 from hidden_severity import Reading, read_latents, read_numbers, read_severity
 from pyarrow import parquet
 
-from jepa_core.dataset import Dataset
+from jepa_core.data.dataset import Dataset
+from jepa_core.data.preparation import recorded_data
 from jepa_core.errors import DataError, JepaError, RunError
-from jepa_core.pipeline import build_learner
 from jepa_core.plugin import shared_registry
-from jepa_core.preparation import recorded_data
-from jepa_core.reevaluation import load_model
-from jepa_core.run import Run
-from jepa_core.statistics import bootstrap_subjects, percentile_interval
+from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
+from jepa_core.runs.pipeline import build_learner
+from jepa_core.runs.reevaluation import load_model
+from jepa_core.runs.run import Run
 from jepa_downstream.measures import UNSTABLE, Draws, Estimate, binary
 
 DRAWS = 1000

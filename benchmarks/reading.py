@@ -23,14 +23,14 @@ import numpy as np
 import torch
 
 from jepa_core.contracts import Batch, Items
-from jepa_core.curriculum import Listener, run_curriculum
-from jepa_core.dataset import Dataset
-from jepa_core.learner import Learner
-from jepa_core.pipeline import stage_of
+from jepa_core.data.dataset import Dataset
+from jepa_core.data.preparation import open_store
+from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.plugin import shared_registry
-from jepa_core.preparation import open_store
 from jepa_core.recipe import Recipe, load_recipe
-from jepa_core.windows import WindowOrder, Windows
+from jepa_core.runs.pipeline import stage_of
+from jepa_core.training.curriculum import Listener, run_curriculum
+from jepa_core.training.learner import Learner
 
 ROUNDS = 3
 PHASES = ("joint_refinement", "predictor_warmup")

@@ -22,13 +22,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from jepa_core.curriculum import Listener, run_curriculum
-from jepa_core.dataset import Dataset
-from jepa_core.pipeline import build_learner, prepare, stage_of
+from jepa_core.data.dataset import Dataset
+from jepa_core.io.tensor_files import tensors_digest
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
-from jepa_core.run import Run
-from jepa_core.tensor_files import tensors_digest
+from jepa_core.runs.pipeline import build_learner, prepare, stage_of
+from jepa_core.runs.run import Run
+from jepa_core.training.curriculum import Listener, run_curriculum
 
 
 def main() -> None:

@@ -87,7 +87,7 @@ LatentNorm = Annotated[
         "the same for every model and phase, and shrinking lowers no loss; `none` keeps the encoder's own output"
     ),
 ]
-"""What `jepa_core.latent_norm` does to a latent."""
+"""What `jepa_core.training.latent_norm` does to a latent."""
 
 
 class EncoderConfig(Config):

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from jepa_core.findings import Findings
-from jepa_core.trajectories import Channel, Rendered, Trajectories
+from jepa_core.data.trajectories import Channel, Rendered, Trajectories
+from jepa_core.results.findings import Findings
 
 if TYPE_CHECKING:
-    from jepa_core.dataset import Dataset
-    from jepa_core.learner import Learner
-    from jepa_core.store import StoreWriter
+    from jepa_core.data.dataset import Dataset
+    from jepa_core.data.store import StoreWriter
+    from jepa_core.training.learner import Learner
 
 
 # --- data that the components exchange --------------------------------------------------------------------------------

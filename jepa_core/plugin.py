@@ -41,8 +41,8 @@ from jepa_core.errors import PluginError
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Findings
-    from jepa_core.curriculum import Progress
-    from jepa_core.run import Run
+    from jepa_core.runs.run import Run
+    from jepa_core.training.curriculum import Progress
 
 PROJECT = "jepa"
 ENTRY_POINT_GROUP = "jepa"

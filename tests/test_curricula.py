@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 from commands import REPOSITORY
-from jepa_core.pipeline import execute
-from jepa_core.plan import OWN_MODULE, make_plan
 from jepa_core.plugin import Registry, discover
 from jepa_core.recipe import InvalidRecipe, Recipe, load_recipe
-from jepa_core.run import Run
+from jepa_core.runs.pipeline import execute
+from jepa_core.runs.plan import OWN_MODULE, make_plan
+from jepa_core.runs.run import Run
 
 CURRICULA = {
     "clin_jepa": "predictor_warmup joint_refinement ema_alignment hard_sync predictor_finalization",

@@ -15,8 +15,8 @@ from safetensors import safe_open
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from jepa_core.store import Store
-from jepa_core.trajectories import SPLITS
+from jepa_core.data.store import Store
+from jepa_core.data.trajectories import SPLITS
 
 SMALL = (
     "source.synthetic.stays=40",

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from jepa_core.findings import Findings
-from jepa_core.pipeline import execute
 from jepa_core.plugin import discover
-from jepa_core.run import Run
+from jepa_core.results.findings import Findings
+from jepa_core.runs.pipeline import execute
+from jepa_core.runs.run import Run
 from jepa_core.study.definition import load_study
 from jepa_core.study.findings import study_findings
 from jepa_core.study.folder import StudyFolder

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 from jepa_core.cli.common import print_page
 
 if TYPE_CHECKING:
-    from jepa_core.comparison import Comparison, Difference
+    from jepa_core.results.comparison import Comparison, Difference
 
 
 def runs(arguments: argparse.Namespace) -> None:
     """Print the runs in a folder."""
-    from jepa_core.run_list import list_runs, runs_text
+    from jepa_core.runs.run_list import list_runs, runs_text
 
     print_page({"runs": list_runs(arguments.folder)}, arguments, lambda page: runs_text(page["runs"]))
 
 
 def compare(arguments: argparse.Namespace) -> None:
     """Print what differs between runs."""
-    from jepa_core.comparison import compare_runs
+    from jepa_core.results.comparison import compare_runs
 
     comparison = compare_runs(arguments.runs)
     if arguments.html is not None:
@@ -57,7 +57,7 @@ def comparison_text(comparison: Comparison) -> str:
 
 
 def _difference_cells(one: Difference) -> tuple[str, ...]:
-    from jepa_core.report.text import interval, number
+    from jepa_core.results.text import interval, number
 
     values = (number(value) for value in (one.reference, one.value, one.difference))
     metric = f"{one.metric} ({one.unit})" if one.unit else one.metric

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jepa_core.plan import Plan
+    from jepa_core.runs.plan import Plan
     from jepa_core.study.planning import StudyPlan
 
 
@@ -40,7 +40,7 @@ def recipe_text(page: dict[str, Any], with_origins: bool) -> str:
     if with_origins:
         width = max(len(key) for key in page["origins"])
         return "\n".join(f"{key:<{width}}  {origin}" for key, origin in page["origins"].items())
-    from jepa_core.run import dump_yaml
+    from jepa_core.runs.run import dump_yaml
 
     return dump_yaml(page["recipe"]).decode().rstrip()
 
@@ -118,7 +118,7 @@ def study_plan_text(plan: StudyPlan) -> str:
 
 def _total_lines(plan: StudyPlan) -> list[str]:
     """What all runs cost, and what those that are not done will; in time as well, once a run has told."""
-    from jepa_core.report.text import duration
+    from jepa_core.results.text import duration
 
     states = ", ".join(f"{count} {state}" for state, count in plan.states().items())
     lines = [f"total: {len(plan.runs)} runs ({states}), {plan.steps():,} steps, {_flops(plan.flops())}"]

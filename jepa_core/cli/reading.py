@@ -112,7 +112,7 @@ def plan(arguments: argparse.Namespace) -> None:
         return
     if arguments.out is not None:
         raise RecipeError(f"--out names the folder of a study, and {arguments.recipe} is a recipe")
-    from jepa_core.plan import make_plan
+    from jepa_core.runs.plan import make_plan
 
     made = make_plan(load(arguments))
     print_page(made.to_dict(), arguments, lambda _: plan_text(made))
@@ -137,8 +137,8 @@ def plugins(arguments: argparse.Namespace) -> None:
 
 def inspect(arguments: argparse.Namespace) -> None:
     """Print what is in a store, or in a file of raw data."""
+    from jepa_core.data.inspection import describe_file, description_text, find_store, inspect_store, inspection_text
     from jepa_core.errors import RecipeError
-    from jepa_core.inspection import describe_file, description_text, find_store, inspect_store, inspection_text
 
     if arguments.path.is_file():
         described = describe_file(arguments.path, installed_registry())

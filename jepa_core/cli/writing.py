@@ -20,9 +20,9 @@ log = logging.getLogger("jepa")
 def run(arguments: argparse.Namespace) -> int:
     """Run a recipe, from raw data to a report."""
     from jepa_core.errors import DataError
-    from jepa_core.plan import make_plan
     from jepa_core.recipe import find_recipe
-    from jepa_core.run import Run, next_folder
+    from jepa_core.runs.plan import make_plan
+    from jepa_core.runs.run import Run, next_folder
 
     os.umask(0o077)  # what is made from records is for its owner alone
     recipe = load(arguments)
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def resume(arguments: argparse.Namespace) -> int:
     """Go on with a run that was stopped."""
-    from jepa_core.run import Run
+    from jepa_core.runs.run import Run
 
     os.umask(0o077)
     return _execute(Run.open(arguments.run, installed_registry()), arguments)
@@ -46,8 +46,8 @@ def _execute(run: Any, arguments: argparse.Namespace) -> int:
     """Run the pipeline with metrics, progress and checkpoints hung on its hooks."""
     arguments.run_folder = run.folder
     _set_environment()
-    from jepa_core.pipeline import execute
-    from jepa_core.progress import Checkpointer, Interrupt
+    from jepa_core.runs.listeners import Checkpointer, Interrupt
+    from jepa_core.runs.pipeline import execute
 
     interrupt = Interrupt()
     run.registry.manager.register(Checkpointer(interrupt))
@@ -67,7 +67,7 @@ def _set_environment() -> None:
 @contextmanager
 def _shown(run: Any, arguments: argparse.Namespace) -> Iterator[None]:
     """Write down and show how a run comes along while the block runs."""
-    from jepa_core.progress import Bars, Display, Metrics, Plain
+    from jepa_core.runs.listeners import Bars, Display, Metrics, Plain
 
     display = Display() if arguments.quiet else Bars() if sys.stderr.isatty() else Plain()
     run.registry.manager.register(Metrics(display))
@@ -80,15 +80,15 @@ def _shown(run: Any, arguments: argparse.Namespace) -> Iterator[None]:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Evaluate a finished run again, or in new ways."""
-    from jepa_core.reevaluation import evaluate_again, evaluators_asked_for
-    from jepa_core.run import Run
+    from jepa_core.runs.reevaluation import evaluate_again, evaluators_asked_for
+    from jepa_core.runs.run import Run
 
     os.umask(0o077)
     registry = installed_registry()
     run = Run.open(arguments.run, registry)
     asked = Run(run.folder, evaluators_asked_for(run, arguments.overrides, arguments.recipe), registry)
     _set_environment()
-    from jepa_core.progress import Interrupt
+    from jepa_core.runs.listeners import Interrupt
 
     try:
         with _shown(asked, arguments), Interrupt().listening():
@@ -107,10 +107,10 @@ def prepare(arguments: argparse.Namespace) -> None:
     missing = recipe.source.config.missing()
     if missing:
         raise RecipeError("the data cannot be prepared here:\n" + "\n".join(f"  {one}" for one in missing))
-    from jepa_core.partitions import cluster_workers, local_workers
-    from jepa_core.preparation import prepare_data, summary_text
-    from jepa_core.progress import Interrupt
-    from jepa_core.run import stores_folder
+    from jepa_core.data.partitions import cluster_workers, local_workers
+    from jepa_core.data.places import stores_folder
+    from jepa_core.data.preparation import prepare_data, summary_text
+    from jepa_core.runs.listeners import Interrupt
 
     workers = cluster_workers(arguments.cluster) if arguments.cluster else local_workers(arguments.workers)
     try:

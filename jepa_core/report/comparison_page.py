@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from jepa_core.comparison import Comparison, Difference, Row
-from jepa_core.files import disk_errors, write_atomically
-from jepa_core.findings import Column, Figure, Series, Table
+from jepa_core.io.files import disk_errors, write_atomically
 from jepa_core.report.document import Section, document, judgement
 from jepa_core.report.html import Markup, element, join
 from jepa_core.report.plots import draw_figure, y_limits
 from jepa_core.report.tables import findings_table
-from jepa_core.report.text import counted, interval, number, sentence_case, value_of, words
+from jepa_core.results.comparison import Comparison, Difference, Row
+from jepa_core.results.findings import Column, Figure, Series, Table
+from jepa_core.results.text import counted, interval, number, sentence_case, value_of, words
 
 PAIRED = (
     "A difference is the run less the reference. Intervals: 95 %, percentiles over 1,000 draws of subjects, the same "

@@ -7,10 +7,10 @@ import io
 import re
 from urllib.parse import quote
 
-from jepa_core.findings import Cell, Table
 from jepa_core.report.html import Markup, element
 from jepa_core.report.shown import shown_columns
-from jepa_core.report.text import MISSING, SUPERSCRIPTS, interval, number, words
+from jepa_core.results.findings import Cell, Table
+from jepa_core.results.text import MISSING, SUPERSCRIPTS, interval, number, words
 
 LONGEST_TABULAR = 40
 """Rows of a LaTeX table beyond which it must break over pages."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from jepa_core.report.html import Markup, element
 from jepa_core.report.plots import CONTROL, GRID, INK, MARKERS, PAGE, Style, as_svg, coloured, dress, new_drawing
-from jepa_core.report.text import number, words
+from jepa_core.results.text import number, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

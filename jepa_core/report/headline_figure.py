@@ -6,10 +6,10 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from jepa_core.findings import Figure, Mark
 from jepa_core.report.html import Markup, element
 from jepa_core.report.plots import INK, PAGE, as_svg, draw_series, dress, new_drawing, styles, y_limits
-from jepa_core.report.text import interval, number, with_unit
+from jepa_core.results.findings import Figure, Mark
+from jepa_core.results.text import interval, number, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jepa_core.files import write_atomically
-from jepa_core.findings import Figure, Findings, Headline, Table
+from jepa_core.io.files import write_atomically
 from jepa_core.report.document import LEVELS, document, judgement
 from jepa_core.report.exports import csv_text, latex_text
 from jepa_core.report.headline_figure import headline_figure
@@ -27,10 +26,11 @@ from jepa_core.report.plots import (
     styles,
     y_limits,
 )
-from jepa_core.report.record import RunRecord, read_run
 from jepa_core.report.record_tables import is_records, record_tables
 from jepa_core.report.tables import findings_table, pairs, records_table
-from jepa_core.report.text import counted, duration, interval, number, sentence_case, value_of, with_unit, words
+from jepa_core.results.findings import Figure, Findings, Headline, Table
+from jepa_core.results.record import RunRecord, read_run
+from jepa_core.results.text import counted, duration, interval, number, sentence_case, value_of, with_unit, words
 
 SAID_ABOVE = ("name", "description", "command", "evaluated", "dataset")
 """Keys of the manifest that are written elsewhere, or otherwise."""

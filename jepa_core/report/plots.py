@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jepa_core.findings import Figure, Series
 from jepa_core.report.html import Markup, element, start
+from jepa_core.results.findings import Figure, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

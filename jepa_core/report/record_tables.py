@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from jepa_core.report.html import element
-from jepa_core.report.record import RunRecord
 from jepa_core.report.tables import Records, records
-from jepa_core.report.text import number, sentence_case, words
+from jepa_core.results.record import RunRecord
+from jepa_core.results.text import number, sentence_case, words
 
 PHASE_COLUMNS = ("phase", "name", "use", "steps", "batch_size", "trains", "trained_parameters", "updates")
 SPLIT_COLUMNS = ("split", "trajectories", "subjects", "steps")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jepa_core.findings import Cell, Column, Table
+from jepa_core.results.findings import Cell, Column, Table
 
 
 @dataclass(frozen=True)

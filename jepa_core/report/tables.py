@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jepa_core.findings import Cell, Column, Table
 from jepa_core.report.exports import downloads
 from jepa_core.report.html import Markup, element, join
 from jepa_core.report.shown import Shown, shown_columns
-from jepa_core.report.text import MISSING, counted, interval, number, value_of, without_unit, words
+from jepa_core.results.findings import Cell, Column, Table
+from jepa_core.results.text import MISSING, counted, interval, number, value_of, without_unit, words
 
 OPEN_ROWS = 24
 SHOWN_ROWS = 200

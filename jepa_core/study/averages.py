@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from jepa_core.findings import Figure, Findings, Mark, Series
-from jepa_core.report.text import counted
+from jepa_core.results.findings import Figure, Findings, Mark, Series
+from jepa_core.results.text import counted
 
 
 def headline_figures(runs: Sequence[dict[str, Findings]]) -> list[tuple[str, Figure]]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from jepa_core.paired import stable_draws
-from jepa_core.statistics import percentile_interval
+from jepa_core.results.paired import stable_draws
+from jepa_core.results.statistics import percentile_interval
 from jepa_core.study.metrics import Measured
 
 LEVEL = 0.05

@@ -13,8 +13,8 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from jepa_core.findings import Findings
-from jepa_core.report.text import duration
+from jepa_core.results.findings import Findings
+from jepa_core.results.text import duration
 from jepa_core.study.definition import Cell
 from jepa_core.study.folder import StudyFolder, steps_of
 

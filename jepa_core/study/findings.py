@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from jepa_core.errors import DataError
-from jepa_core.findings import Cell, Column, Figure, Findings, Series, Table, Verdict
 from jepa_core.report.forest import Forest
-from jepa_core.report.record import read_run
-from jepa_core.report.text import counted, listed, number
+from jepa_core.results.findings import Cell, Column, Figure, Findings, Series, Table, Verdict
+from jepa_core.results.record import read_run
+from jepa_core.results.text import counted, listed, number
 from jepa_core.study.averages import headline_figures
 from jepa_core.study.definition import Cell as StudyCell
 from jepa_core.study.definition import Study

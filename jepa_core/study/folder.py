@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from jepa_core.data.places import stores_folder
 from jepa_core.errors import RecipeError, RunError
-from jepa_core.files import disk_errors, write_atomically, write_json
+from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.recipe import Recipe
-from jepa_core.run import dump_yaml, shared_folder_beside, stores_folder
+from jepa_core.runs.run import dump_yaml, shared_folder_beside
 from jepa_core.study.definition import Cell, Study
 
 State = Literal["waiting", "begun", "done", "failed"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jepa_core.report.forest import Forest, ForestRow, Judged
-from jepa_core.report.text import number, with_unit, words
+from jepa_core.results.text import number, with_unit, words
 from jepa_core.study.differences import LEVEL
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from jepa_core.comparison import ROW, read_predictions
-from jepa_core.findings import Findings, Redrawn, Samples
-from jepa_core.paired import Drawn, metric_draws, probability_draws, value_draws
-from jepa_core.samples import read_kept
+from jepa_core.results.comparison import ROW, read_predictions
+from jepa_core.results.findings import Findings, Redrawn, Samples
+from jepa_core.results.paired import Drawn, metric_draws, probability_draws, value_draws
+from jepa_core.results.samples import read_kept
 
 OWN_METHOD = "latents"
 """The method of a file of predictions that a run's curriculum has made; the others do not change with it."""

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from jepa_core.plan import Plan, make_plan
-from jepa_core.run_list import run_seconds
+from jepa_core.runs.plan import Plan, make_plan
+from jepa_core.runs.run_list import run_seconds
 from jepa_core.study.definition import Study
 from jepa_core.study.folder import StudyFolder, grid
 

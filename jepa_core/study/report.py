@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from jepa_core.files import disk_errors, write_atomically, write_json
-from jepa_core.findings import Column, Findings, Table
+from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.report.document import Section, document, judgement
 from jepa_core.report.exports import csv_text, latex_text
 from jepa_core.report.forest import forest_plots
@@ -14,7 +13,8 @@ from jepa_core.report.headline_figure import headline_figure
 from jepa_core.report.html import Markup, element, join
 from jepa_core.report.plots import draw_figure, legend, styles, y_limits
 from jepa_core.report.tables import findings_table
-from jepa_core.report.text import counted, sentence_case
+from jepa_core.results.findings import Column, Findings, Table
+from jepa_core.results.text import counted, sentence_case
 from jepa_core.study.definition import Study
 from jepa_core.study.findings import StudyFindings, study_findings
 from jepa_core.study.folder import StudyFolder, grid

@@ -1,8 +1,8 @@
 """Runs of a study, each in a process of its own: on the cores of this machine, on its GPUs, or on a dask cluster.
 
 A run that fails is written down and stops no other. A run that was stopped goes on from its checkpoint, one that is
-done is never started again. Data are prepared once, before the first run; what else the runs share (jepa_core.sharing)
-is removed when none is left that could go on.
+done is never started again. Data are prepared once, before the first run; what else the runs share
+(jepa_core.runs.sharing) is removed when none is left that could go on.
 """
 
 from __future__ import annotations

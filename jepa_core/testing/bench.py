@@ -23,13 +23,13 @@ from torch import Tensor, nn
 
 from jepa_core.config import Config, ItemShape
 from jepa_core.contracts import Batch, Channels, Encoder, Latents, Predictor
-from jepa_core.dataset import Dataset
-from jepa_core.learner import Learner
+from jepa_core.data.dataset import Dataset
+from jepa_core.data.preparation import open_store
 from jepa_core.plugin import Component
-from jepa_core.preparation import open_store
 from jepa_core.testing.oscillator_parts import Oscillators, TinyChannels, TinyRecurrent, TinyText
 from jepa_core.testing.oscillators import OscillatorsConfig, TinyChannelsConfig, TinyRecurrentConfig, TinyTextConfig
 from jepa_core.testing.suite import NotApplicable
+from jepa_core.training.learner import Learner
 
 WINDOW = 12
 """Steps of a window. The oscillators have 3 to 29 steps, so some windows are whole and some are padded."""

@@ -11,9 +11,8 @@ import torch
 
 from jepa_core.config import EncoderConfig, ItemShape
 from jepa_core.contracts import Channels, Encoder, Items
-from jepa_core.dataset import Dataset
+from jepa_core.data.dataset import Dataset
 from jepa_core.errors import JepaError
-from jepa_core.target import EncoderUnder
 from jepa_core.testing import bench as base
 from jepa_core.testing.bench import (
     NotApplicable,
@@ -25,6 +24,7 @@ from jepa_core.testing.bench import (
     require_no_global_draws,
     require_silent,
 )
+from jepa_core.training.target import EncoderUnder
 
 ITEMS = 24
 PATCH = 8

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from jepa_core.config import EvaluatorConfig
 from jepa_core.contracts import Channels, Encoder, Evaluation
-from jepa_core.dataset import Dataset
-from jepa_core.findings import Findings
-from jepa_core.learner import Learner
+from jepa_core.data.dataset import Dataset
+from jepa_core.results.findings import Findings
 from jepa_core.testing import bench as base
 from jepa_core.testing.bench import (
     LATENT,
@@ -31,6 +30,7 @@ from jepa_core.testing.bench import (
     snapshot,
     tiny_learner,
 )
+from jepa_core.training.learner import Learner
 
 TRAJECTORIES = 80
 REPEATS = 4
@@ -213,7 +213,7 @@ def check_intervals_by_subject(bench: Bench) -> None:
     require(
         not narrowed,
         f"the interval of {', '.join(narrowed)} narrows when trajectories are repeated under the same subjects; "
-        "resample subjects, for example with jepa_core.statistics.bootstrap_subjects",
+        "resample subjects, for example with jepa_core.results.statistics.bootstrap_subjects",
     )
 
 

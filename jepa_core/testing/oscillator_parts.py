@@ -15,9 +15,11 @@ from torch.nn.functional import cross_entropy
 
 from jepa_core.config import ItemShape
 from jepa_core.contracts import Channels, Encoder, LanguageEncoder, Latents, Prediction, Predictor, Source
+from jepa_core.data.splits import split_by_subject
+from jepa_core.data.store import StoreWriter
+from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
+from jepa_core.data.words import number
 from jepa_core.errors import RecipeError
-from jepa_core.splits import split_by_subject
-from jepa_core.store import StoreWriter
 from jepa_core.testing.oscillators import (
     HIDDEN,
     OscillatorsConfig,
@@ -25,8 +27,6 @@ from jepa_core.testing.oscillators import (
     TinyRecurrentConfig,
     TinyTextConfig,
 )
-from jepa_core.trajectories import Channel, Events, Rendered, Trajectories
-from jepa_core.words import number
 
 CHANNELS = [Channel("stiffness"), Channel("position", "m"), Channel("speed", "m/s"), Channel("push", "N")]
 STIFFNESS, POSITION, SPEED, PUSH = range(4)

@@ -14,12 +14,10 @@ from pydantic import ValidationError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from jepa_core.checkpoint import restore_checkpoint, save_checkpoint
 from jepa_core.config import PhaseConfig
 from jepa_core.contracts import Batch, Phase
-from jepa_core.curriculum import Listener, Progress, Stage, run_curriculum
-from jepa_core.dataset import Dataset
-from jepa_core.learner import Learner
+from jepa_core.data.dataset import Dataset
+from jepa_core.data.windows import Windows
 from jepa_core.testing import bench as base
 from jepa_core.testing.bench import (
     NotApplicable,
@@ -37,7 +35,9 @@ from jepa_core.testing.bench import (
     tiny_learner,
 )
 from jepa_core.testing.oscillators import TinyChannelsConfig, TinyTextConfig
-from jepa_core.windows import Windows
+from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
+from jepa_core.training.curriculum import Listener, Progress, Stage, run_curriculum
+from jepa_core.training.learner import Learner
 
 STEPS = 4
 

@@ -18,8 +18,9 @@ from pydantic import BaseModel, ValidationError
 
 from jepa_core.config import Modality, SourceConfig
 from jepa_core.contracts import Source
+from jepa_core.data.store import Store, StoreWriter
+from jepa_core.data.trajectories import ROLES, Events, Rendered, Trajectories
 from jepa_core.errors import JepaError
-from jepa_core.store import Store, StoreWriter
 from jepa_core.testing import bench as base
 from jepa_core.testing.bench import (
     NotApplicable,
@@ -29,7 +30,6 @@ from jepa_core.testing.bench import (
     require_silent,
     scratch,
 )
-from jepa_core.trajectories import ROLES, Events, Rendered, Trajectories
 
 LOOKED_AT = 8
 """Trajectories that are rendered again in other ways."""
@@ -82,7 +82,7 @@ def check_splits_by_subject(bench: Bench) -> None:
         store = bench.store
     pairs = {(int(subject), int(split)) for subject, split in zip(store.subject, store.split, strict=True)}
     shared = len(pairs) - len({subject for subject, _ in pairs})
-    require(not shared, f"{shared} subjects stand in two splits; use jepa_core.splits.split_by_subject")
+    require(not shared, f"{shared} subjects stand in two splits; use jepa_core.data.splits.split_by_subject")
     require(len(store) and (store.split == 0).any(), "the train split is empty; give it trajectories")
 
 

@@ -17,7 +17,7 @@ from jepa_channels.standardisation import NormalScores, Standardisation
 from jepa_core.config import ItemShape
 from jepa_core.contracts import Channels, Encoder
 from jepa_core.errors import DataError, RunError
-from jepa_core.latent_norm import normalise_latents
+from jepa_core.training.latent_norm import normalise_latents
 
 
 class ChannelEncoder(Encoder):

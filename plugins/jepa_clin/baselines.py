@@ -11,7 +11,7 @@ from jepa_clin.phases import NextStatePrediction
 from jepa_core.contracts import Batch, Latents, Phase
 
 if TYPE_CHECKING:
-    from jepa_core.learner import Learner
+    from jepa_core.training.learner import Learner
 
 
 class NextToken(Phase):

@@ -15,7 +15,7 @@ from jepa_clin.steps import batch_at, marked_steps, masked_mean
 from jepa_core.contracts import Batch, Phase
 
 if TYPE_CHECKING:
-    from jepa_core.learner import Learner
+    from jepa_core.training.learner import Learner
 
 VISIBLE_AT_LEAST = 2
 

@@ -28,7 +28,7 @@ from jepa_clin.steps import at_steps, masked_mean
 from jepa_core.contracts import Batch, Latents, Phase
 
 if TYPE_CHECKING:
-    from jepa_core.learner import Learner
+    from jepa_core.training.learner import Learner
 
 
 class NextStatePrediction(Phase):

@@ -12,7 +12,7 @@ from jepa_downstream.methods import CannotFit
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
-    from jepa_core.dataset import Dataset
+    from jepa_core.data.dataset import Dataset
     from jepa_downstream.rows import Rows
 
 PROFILED = 2000

@@ -18,7 +18,7 @@ from sklearn.preprocessing import QuantileTransformer
 from jepa_downstream.encoded import Encoded, by_trajectory, summarise
 
 if TYPE_CHECKING:
-    from jepa_core.dataset import Dataset
+    from jepa_core.data.dataset import Dataset
     from jepa_downstream.rows import Rows
 
 STEPS = 30_000

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from jepa_core.contracts import Latents
-from jepa_core.windows import Windows
+from jepa_core.data.windows import Windows
 
 if TYPE_CHECKING:
-    from jepa_core.dataset import Dataset
-    from jepa_core.learner import Learner
+    from jepa_core.data.dataset import Dataset
+    from jepa_core.training.learner import Learner
     from jepa_downstream.rows import Rows
 
 ROLES = ("static", "states", "actions")

@@ -12,7 +12,7 @@ from jepa_downstream.methods import CannotFit
 from jepa_downstream.rows import Rows, Task
 
 if TYPE_CHECKING:
-    from jepa_core.store import Store
+    from jepa_core.data.store import Store
 
 
 class TrainMean:

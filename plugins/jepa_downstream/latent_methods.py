@@ -17,7 +17,7 @@ from jepa_downstream.rows import Rows, Task
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
-    from jepa_core.learner import Learner
+    from jepa_core.training.learner import Learner
     from jepa_downstream.config import HeadsConfig, PredictionTasksConfig
 
 _READ = "from which a linear map reads the channels, summarised"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn import metrics
 
-from jepa_core.paired import SEED
-from jepa_core.ranking import Ranking
-from jepa_core.statistics import percentile_interval
+from jepa_core.results.paired import SEED
+from jepa_core.results.ranking import Ranking
+from jepa_core.results.statistics import percentile_interval
 
 BINS = 10
 """Bins of equal width of the expected calibration error, as in meds-evaluation."""

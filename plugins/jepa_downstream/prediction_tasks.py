@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
-from jepa_core.findings import Findings
-from jepa_core.samples import subject_numbers
+from jepa_core.results.findings import Findings
+from jepa_core.results.samples import subject_numbers
 from jepa_downstream.alarms import Events, choose_threshold, event_estimates, raise_alarms
 from jepa_downstream.baselines import BASELINES
 from jepa_downstream.floors import LastValue, TrainMean
@@ -25,7 +25,7 @@ from jepa_downstream.task_findings import describe
 from jepa_downstream.tasks import TaskRows, rows_of, subsample
 
 if TYPE_CHECKING:
-    from jepa_core.dataset import Dataset
+    from jepa_core.data.dataset import Dataset
     from jepa_downstream.config import PredictionTasksConfig
 
 log = logging.getLogger("jepa")

@@ -10,7 +10,7 @@ import numpy as np
 from jepa_core.errors import DataError
 
 if TYPE_CHECKING:
-    from jepa_core.store import Store
+    from jepa_core.data.store import Store
 
 FEWEST = 10
 """Subjects below which a group is neither named by its value nor measured."""

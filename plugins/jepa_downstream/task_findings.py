@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from jepa_core.findings import Figure, Findings, Headline, Predictions, Redrawn, Series, Verdict
-from jepa_core.paired import DRAWS
+from jepa_core.results.findings import Figure, Findings, Headline, Predictions, Redrawn, Series, Verdict
+from jepa_core.results.paired import DRAWS
 from jepa_downstream.measures import Estimate, calibration
 from jepa_downstream.results import Announced, Measured, Result
 from jepa_downstream.task_tables import MAIN, estimates_of, remark_on, tables_of

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jepa_core.findings import Cell, Column, Table
-from jepa_core.trajectories import SPLITS
+from jepa_core.data.trajectories import SPLITS
+from jepa_core.results.findings import Cell, Column, Table
 from jepa_downstream.measures import BINS, UNSTABLE, Estimate, Estimates, calibration
 from jepa_downstream.results import Announced, Measured, Result, Unmeasured
 from jepa_downstream.subgroups import FEWEST

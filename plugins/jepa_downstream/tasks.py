@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jepa_core.data.trajectories import SPLITS
 from jepa_core.errors import DataError
-from jepa_core.trajectories import SPLITS
 from jepa_downstream.events import eep_label, steps_to_event
 from jepa_downstream.rows import Rows, Task
 
 if TYPE_CHECKING:
-    from jepa_core.dataset import Dataset
-    from jepa_core.store import Store
+    from jepa_core.data.dataset import Dataset
+    from jepa_core.data.store import Store
     from jepa_downstream.config import StepChoice, TaskConfig
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jepa_core.windows import Windows
+from jepa_core.data.windows import Windows
 
 if TYPE_CHECKING:
-    from jepa_core.dataset import Dataset
+    from jepa_core.data.dataset import Dataset
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
-from jepa_core.findings import Findings, Headline, Verdict
-from jepa_core.samples import subject_numbers
+from jepa_core.results.findings import Findings, Headline, Verdict
+from jepa_core.results.samples import subject_numbers
 from jepa_latent_eval.collapse_findings import describe
 from jepa_latent_eval.geometry import Geometry, geometry, redrawn_geometry
 from jepa_latent_eval.states import Cover, States, all_states_of, cover
 
 if TYPE_CHECKING:
-    from jepa_core.learner import Learner
+    from jepa_core.training.learner import Learner
     from jepa_latent_eval.config import LatentCollapseConfig
 
 

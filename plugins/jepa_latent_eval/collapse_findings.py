@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
+from jepa_core.results.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
 from jepa_latent_eval.geometry import ACROSS, MOST_DIMENSIONS, OVER_TIME, RANK, Geometry, Spread
 from jepa_latent_eval.wording import NO_UNTRAINED
 

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from jepa_core.findings import Redrawn, Samples
-from jepa_core.statistics import bootstrap_subjects, percentile_interval
+from jepa_core.results.findings import Redrawn, Samples
+from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT
 
 

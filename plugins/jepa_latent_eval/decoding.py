@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.linear_model import Ridge
 
-from jepa_core.statistics import bootstrap_subjects
+from jepa_core.results.statistics import bootstrap_subjects
 from jepa_latent_eval.rollout import Cohort
 from jepa_latent_eval.states import States
 
 if TYPE_CHECKING:
-    from jepa_core.dataset import Dataset
+    from jepa_core.data.dataset import Dataset
 
 RECORDED = "rollout, recorded actions"
 HELD = "rollout, last action held"

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
-from jepa_core.findings import Findings, Redrawn
-from jepa_core.paired import redraw
-from jepa_core.samples import subject_numbers
-from jepa_core.statistics import bootstrap_subjects
+from jepa_core.results.findings import Findings, Redrawn
+from jepa_core.results.paired import redraw
+from jepa_core.results.samples import subject_numbers
+from jepa_core.results.statistics import bootstrap_subjects
 from jepa_latent_eval.cohorts import Course, Matched, event_course, match, outcome_course
 from jepa_latent_eval.displacement_findings import describe, ratio_name
 from jepa_latent_eval.geometry import ROUNDING
 from jepa_latent_eval.states import encoded
 
 if TYPE_CHECKING:
-    from jepa_core.dataset import Dataset
-    from jepa_core.learner import Learner
+    from jepa_core.data.dataset import Dataset
+    from jepa_core.training.learner import Learner
     from jepa_latent_eval.config import LatentDisplacementConfig
 
 DRAWN_SETS = 200

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
-from jepa_core.statistics import percentile_interval
+from jepa_core.results.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
+from jepa_core.results.statistics import percentile_interval
 from jepa_latent_eval.wording import NO_UNTRAINED
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from jepa_core.contracts import Evaluation, Evaluator
-from jepa_core.findings import Findings
-from jepa_core.samples import subject_numbers
+from jepa_core.results.findings import Findings
+from jepa_core.results.samples import subject_numbers
 from jepa_latent_eval.curves import Measured, Unmeasured, summarise
 from jepa_latent_eval.drift_findings import describe
 from jepa_latent_eval.drift_samples import drift_samples, redrawn_skill
@@ -18,7 +18,7 @@ from jepa_latent_eval.rollout import Cohort, find_cohort, rollout_errors
 from jepa_latent_eval.states import cover, mean_state
 
 if TYPE_CHECKING:
-    from jepa_core.learner import Learner
+    from jepa_core.training.learner import Learner
     from jepa_latent_eval.config import RolloutDriftConfig
 
 

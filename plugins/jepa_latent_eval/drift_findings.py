@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from jepa_core.findings import Cell, Column, Figure, Findings, Headline, Mark, Series, Table, Verdict
+from jepa_core.results.findings import Cell, Column, Figure, Findings, Headline, Mark, Series, Table, Verdict
 from jepa_latent_eval.curves import Curves, Estimate, Measured, Unmeasured
 from jepa_latent_eval.drift_samples import drift_name, key, over_name, skill_name
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT, SHUFFLED

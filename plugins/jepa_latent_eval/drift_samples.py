@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from jepa_core.findings import Redrawn, Samples
-from jepa_core.paired import DRAWS, SEED
-from jepa_core.samples import ratio_samples
+from jepa_core.results.findings import Redrawn, Samples
+from jepa_core.results.paired import DRAWS, SEED
+from jepa_core.results.samples import ratio_samples
 from jepa_latent_eval.curves import summarise
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from jepa_core.contracts import Evaluation, Evaluator, Latents
-from jepa_core.findings import Findings
-from jepa_core.samples import subject_numbers
+from jepa_core.results.findings import Findings
+from jepa_core.results.samples import subject_numbers
 from jepa_latent_eval.decoding import (
     DECODED_PERSISTENCE,
     ENCODED,
@@ -29,7 +29,7 @@ from jepa_latent_eval.rollout import Cohort, find_cohort, roll_out
 from jepa_latent_eval.states import States, all_states_of, cover, encoded
 
 if TYPE_CHECKING:
-    from jepa_core.dataset import Dataset
+    from jepa_core.data.dataset import Dataset
     from jepa_latent_eval.config import DecodedForecastConfig
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jepa_core.findings import Redrawn
-from jepa_core.paired import redraw
+from jepa_core.results.findings import Redrawn
+from jepa_core.results.paired import redraw
 from jepa_latent_eval.decoding import LAST_VALUE
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jepa_core.findings import Redrawn
-from jepa_core.paired import DRAWS, SEED, redraw
-from jepa_core.statistics import bootstrap_subjects, percentile_interval, redrawn_ranks, spectrum, spectrum_rank
+from jepa_core.results.findings import Redrawn
+from jepa_core.results.paired import DRAWS, SEED, redraw
+from jepa_core.results.statistics import bootstrap_subjects, percentile_interval, redrawn_ranks, spectrum, spectrum_rank
 from jepa_latent_eval.states import States
 
 ROUNDING = 1e-6

@@ -13,8 +13,8 @@ from jepa_core.contracts import Latents
 from jepa_core.errors import DataError
 
 if TYPE_CHECKING:
-    from jepa_core.dataset import Dataset, Windows
-    from jepa_core.learner import Learner
+    from jepa_core.data.dataset import Dataset, Windows
+    from jepa_core.training.learner import Learner
 
 
 @dataclass(frozen=True)

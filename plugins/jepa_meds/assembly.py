@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jepa_core.trajectories import Events, Trajectories
+from jepa_core.data.trajectories import Events, Trajectories
 from jepa_meds.codes import ACTION, HIDDEN, STATE, Codes
 from jepa_meds.config import MedsConfig
 from jepa_meds.labels import Labels, read_labels

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import pyarrow as pa
 
+from jepa_core.data.trajectories import Channel
 from jepa_core.errors import DataError
-from jepa_core.trajectories import Channel
 from jepa_meds.config import EpisodeConfig, MedsConfig
 from jepa_meds.layout import BIRTH, DEATH, is_special
 

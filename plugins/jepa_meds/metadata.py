@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jepa_core.data.trajectories import SPLITS as SPLIT_NAMES
 from jepa_core.errors import DataError
-from jepa_core.trajectories import SPLITS as SPLIT_NAMES
 from jepa_meds.layout import CODES, DATASET, SPLITS
 
 FIELDS = ("dataset_name", "dataset_version", "etl_name", "etl_version", "meds_version")

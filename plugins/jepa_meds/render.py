@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jepa_core.trajectories import Channel, Events, Rendered, Trajectories
-from jepa_core.words import number
+from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
+from jepa_core.data.words import number
 from jepa_meds.codes import AGE
 
 VERSION = 1

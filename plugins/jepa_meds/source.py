@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from jepa_core.contracts import Source
+from jepa_core.data.splits import split_by_subject
+from jepa_core.data.store import StoreWriter
+from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
-from jepa_core.files import digest_pieces
-from jepa_core.splits import split_by_subject
-from jepa_core.store import StoreWriter
-from jepa_core.trajectories import Channel, Rendered, Trajectories
+from jepa_core.io.files import digest_pieces
 from jepa_meds import render
 from jepa_meds.assembly import Assembly
 from jepa_meds.codes import Codes

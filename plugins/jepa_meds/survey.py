@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jepa_core.errors import DataError
-from jepa_core.ticker import Ticker
+from jepa_core.io.ticker import Ticker
 from jepa_meds.codes import HIDDEN, Codes
 from jepa_meds.reading import NO_TIME, Rows, Shard
 

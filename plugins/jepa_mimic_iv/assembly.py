@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from jepa_core.trajectories import Events, Trajectories
+from jepa_core.data.trajectories import Events, Trajectories
 from jepa_mimic_iv import labels
 from jepa_mimic_iv.cohort import Cohort
 from jepa_mimic_iv.event_series import Grid

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jepa_core.data.splits import split_by_subject
 from jepa_core.errors import DataError
-from jepa_core.splits import split_by_subject
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.tables import Workspace
 

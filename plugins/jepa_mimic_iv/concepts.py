@@ -25,7 +25,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from jepa_core.trajectories import Role
+from jepa_core.data.trajectories import Role
 
 Reduction = Literal["mean", "max", "sum", "first", "each"]
 """How readings of one variable at one time become one: `first` takes the item that is listed first, `each` keeps

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jepa_core.trajectories import Channel, Events, Rendered, Trajectories
+from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
 from jepa_mimic_iv.derived import SCORES, TREATMENTS, VARIABLES
 
 VERSION = 1

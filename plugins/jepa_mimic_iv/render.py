@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from jepa_core.trajectories import Channel, Events, Rendered, Trajectories
+from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
 from jepa_mimic_iv.templates import DEFAULT, Template
 
 NO_OBSERVATIONS = "No observations recorded."

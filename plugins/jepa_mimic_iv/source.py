@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from jepa_core.contracts import PartitionedSource, Staged
+from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import RecipeError
-from jepa_core.files import digest_pieces
-from jepa_core.trajectories import Channel, Rendered, Trajectories
+from jepa_core.io.files import digest_pieces
 from jepa_mimic_iv import cohort, definitions, numeric_grid, render, staging
 from jepa_mimic_iv.assembly import BLOCK, assemble
 from jepa_mimic_iv.config import MimicIVConfig

@@ -11,7 +11,7 @@ import re
 
 import pyarrow as pa
 
-from jepa_core.trajectories import Channel
+from jepa_core.data.trajectories import Channel
 from jepa_mimic_iv import concepts, derived
 from jepa_mimic_iv.concepts import Variable
 from jepa_mimic_iv.config import MimicIVConfig

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from jepa_core.words import number, rounded
+from jepa_core.data.words import number, rounded
 from jepa_mimic_iv.derived import VARIABLES
 
 

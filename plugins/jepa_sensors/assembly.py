@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jepa_core.data.trajectories import Channel, Events, Role, Trajectories
 from jepa_core.errors import DataError
-from jepa_core.trajectories import Channel, Events, Role, Trajectories
 from jepa_sensors.config import CALENDAR_CHANNELS, Column, TableConfig
 from jepa_sensors.cutting import Cuts, seconds_of, slots_of
 from jepa_sensors.staging import Staged

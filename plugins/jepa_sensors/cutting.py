@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.parquet as pq
 
+from jepa_core.data.splits import split_by_subject
+from jepa_core.data.trajectories import SPLITS
 from jepa_core.errors import DataError, RecipeError
-from jepa_core.splits import split_by_subject
-from jepa_core.trajectories import SPLITS
 from jepa_sensors.config import TableConfig
 from jepa_sensors.staging import GROUPS, Database, Staged, quoted
 

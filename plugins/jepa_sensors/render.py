@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jepa_core.trajectories import Channel, Events, Rendered, Trajectories
+from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
 
 VERSION = 1
 """Raised when an item changes, so that datasets render again."""

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jepa_core.contracts import Source
+from jepa_core.data.store import StoreWriter
+from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
-from jepa_core.files import digest_pieces
-from jepa_core.store import StoreWriter
-from jepa_core.trajectories import Channel, Rendered, Trajectories
+from jepa_core.io.files import digest_pieces
 from jepa_sensors import render
 from jepa_sensors.assembly import Assembly, channels_of
 from jepa_sensors.config import TableConfig

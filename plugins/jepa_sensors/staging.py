@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jepa_core.errors import DataError, RunError
-from jepa_core.ticker import Ticker
+from jepa_core.io.ticker import Ticker
 from jepa_sensors import cells
 from jepa_sensors.cells import Clock
 from jepa_sensors.config import Column, TableConfig, refuse_unknown

@@ -17,7 +17,7 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 
 from jepa_core.errors import DataError, UnsafeArtefactError
-from jepa_core.files import write_atomically
+from jepa_core.io.files import write_atomically
 from jepa_text import attention
 from jepa_text.architecture import Architecture
 from jepa_text.config import LoraConfig

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from jepa_core.contracts import LanguageEncoder
 from jepa_core.errors import DataError, RunError
-from jepa_core.latent_norm import normalise_latents
+from jepa_core.training.latent_norm import normalise_latents
 from jepa_text.attention import groups_of
 from jepa_text.backbone import adapt, export_adapter, load_backbone, load_head, random_backbone
 from jepa_text.config import Qwen3Config

@@ -15,7 +15,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from jepa_core.contracts import Encoder
 from jepa_core.errors import DataError
-from jepa_core.latent_norm import normalise_latents
+from jepa_core.training.latent_norm import normalise_latents
 from jepa_text.backbone import adapt, check_loaded, check_shard, export_adapter, quiet
 from jepa_text.folder import CONFIG, COPY_AGAIN, SAFE_LOADING, read_plain_config, shard_paths
 from jepa_text.headers import is_head

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from commands import RECIPE, command, environment, install
-from jepa_core.dataset import Dataset
+from jepa_core.data.dataset import Dataset
+from jepa_core.data.preparation import open_store
 from jepa_core.plugin import Registry, discover
-from jepa_core.preparation import open_store
 
 
 @pytest.fixture(scope="session")

@@ -13,14 +13,14 @@ import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from jepa_core.cli import main
-from jepa_core.comparison import Difference, compare_runs
 from jepa_core.errors import DataError, RecipeError, RunError
-from jepa_core.findings import Findings, Headline, Predictions, Redrawn, Samples
-from jepa_core.paired import DRAWS, SEED, metric_difference, probability_differences, redraw, value_differences
-from jepa_core.pipeline import write_findings
 from jepa_core.report.comparison_page import comparison_page
-from jepa_core.samples import ratio_samples, read_kept, read_samples, subject_numbers, write_kept
-from jepa_core.statistics import bootstrap_subjects, percentile_interval
+from jepa_core.results.comparison import Difference, compare_runs
+from jepa_core.results.findings import Findings, Headline, Predictions, Redrawn, Samples
+from jepa_core.results.paired import DRAWS, SEED, metric_difference, probability_differences, redraw, value_differences
+from jepa_core.results.samples import ratio_samples, read_kept, read_samples, subject_numbers, write_kept
+from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
+from jepa_core.runs.pipeline import write_findings
 
 SUBJECTS = np.arange(12)
 RANDOM = np.random.default_rng(3)

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from jepa_core.config import ItemShape, OptimizerConfig, ScheduleConfig
-from jepa_core.curriculum import Listener, Progress, Stage, make_optimizer, run_curriculum, schedule_factor
-from jepa_core.dataset import Dataset
+from jepa_core.data.dataset import Dataset
 from jepa_core.errors import RunError
-from jepa_core.learner import Learner
 from jepa_core.plugin import Registry
+from jepa_core.training.curriculum import Listener, Progress, Stage, make_optimizer, run_curriculum, schedule_factor
+from jepa_core.training.learner import Learner
 
 
 @pytest.fixture

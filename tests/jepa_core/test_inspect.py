@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jepa_core import inspection
+from jepa_core.data import inspection
+from jepa_core.data.inspection import find_store, inspect_store, inspection_text
+from jepa_core.data.store import Store, StoreWriter
+from jepa_core.data.trajectories import ROLES, Channel, Events, Trajectories
 from jepa_core.errors import DataError, RecipeError
-from jepa_core.inspection import find_store, inspect_store, inspection_text
-from jepa_core.store import Store, StoreWriter
-from jepa_core.trajectories import ROLES, Channel, Events, Trajectories
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -8,11 +8,11 @@ import torch
 
 from jepa_core.config import ItemShape
 from jepa_core.contracts import Batch
-from jepa_core.dataset import Dataset
-from jepa_core.latent_cache import BLOCK, LatentCache
-from jepa_core.learner import Learner
+from jepa_core.data.dataset import Dataset
 from jepa_core.plugin import Registry
-from jepa_core.target import EncoderUnder
+from jepa_core.training.latent_cache import BLOCK, LatentCache
+from jepa_core.training.learner import Learner
+from jepa_core.training.target import EncoderUnder
 
 
 @pytest.fixture

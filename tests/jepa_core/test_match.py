@@ -14,10 +14,10 @@ from ruamel.yaml import YAML
 from jepa_core.cli.pages import plan_text
 from jepa_core.config import EncoderConfig, ItemShape, ModelSize, PhaseConfig, PredictorConfig, SourceConfig
 from jepa_core.errors import DataError
-from jepa_core.plan import make_plan
 from jepa_core.plugin import Component, Plugin, Registry
 from jepa_core.recipe import InvalidRecipe, Recipe, load_recipe
 from jepa_core.recipe.matching import NoMatch, match_size
+from jepa_core.runs.plan import make_plan
 
 
 class GaugesConfig(SourceConfig):

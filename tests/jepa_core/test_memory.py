@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from jepa_core import memory
 from jepa_core.errors import RunError
-from jepa_core.memory import check_memory, memory_errors
-from jepa_core.plan import Plan, make_plan
 from jepa_core.plugin import Registry
 from jepa_core.recipe import load_recipe
+from jepa_core.runs import memory
+from jepa_core.runs.memory import check_memory
+from jepa_core.runs.plan import Plan, make_plan
+from jepa_core.training.memory import memory_errors
 
 CPU = torch.device("cpu")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from jepa_core import partitions
+from jepa_core.data import partitions
+from jepa_core.data.partitions import cluster_workers, local_workers, partitions_folder
+from jepa_core.data.preparation import open_store
+from jepa_core.data.store import Store, StoreWriter
 from jepa_core.errors import DataError, Preempted, RunError
-from jepa_core.partitions import cluster_workers, local_workers, partitions_folder
-from jepa_core.preparation import open_store
-from jepa_core.store import Store, StoreWriter
 from pieces import PARTITIONS, PiecesSource
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]

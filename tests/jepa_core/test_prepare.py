@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from commands import RECIPE, install
-from jepa_core.dataset import Dataset
-from jepa_core.run import locked
+from jepa_core.data.dataset import Dataset
+from jepa_core.io.locks import locked
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jepa_core.dataset import Dataset
+from jepa_core.data.dataset import Dataset
+from jepa_core.data.preparation import open_store
+from jepa_core.data.rendering import open_rendering
+from jepa_core.data.store import Store
 from jepa_core.errors import DataError
 from jepa_core.plugin import Registry
-from jepa_core.preparation import open_store
-from jepa_core.rendering import open_rendering
-from jepa_core.store import Store
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from urllib.parse import unquote
 import pytest
 
 from jepa_core.errors import RunError
-from jepa_core.findings import Column, Figure, Findings, Headline, Series, Table, Verdict
 from jepa_core.report.exports import csv_text, latex_text
 from jepa_core.report.page import write_report
 from jepa_core.report.plots import coloured, draw_figure, legend, styles, y_limits
 from jepa_core.report.tables import SHOWN_ROWS, findings_table
-from jepa_core.report.text import duration, interval, memory, number, operations
+from jepa_core.results.findings import Column, Figure, Findings, Headline, Series, Table, Verdict
+from jepa_core.results.text import duration, interval, memory, number, operations
 
 PHASES = ["warm_up", "joint", "sync", "finish"]
 HOSTILE = "<script>alert('x')</script>"

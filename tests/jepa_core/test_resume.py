@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from commands import RECIPE, command, environment, install
-from jepa_core.checkpoint import restore_checkpoint
-from jepa_core.curriculum import Progress
 from jepa_core.errors import UnsafeArtefactError
+from jepa_core.training.checkpoint import restore_checkpoint
+from jepa_core.training.curriculum import Progress
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from commands import RECIPE, command, environment
-from jepa_core import tensor_files
-from jepa_core.pipeline import build_learner, execute, prepare
+from jepa_core.io import tensor_files
+from jepa_core.io.tensor_files import TensorFolder, read_tensors, write_tensors
 from jepa_core.plugin import Registry
 from jepa_core.recipe import load_recipe
-from jepa_core.reevaluation import evaluate_again
-from jepa_core.run import Run
-from jepa_core.sharing import shared_folder
+from jepa_core.runs.pipeline import build_learner, execute, prepare
+from jepa_core.runs.reevaluation import evaluate_again
+from jepa_core.runs.run import Run
+from jepa_core.runs.sharing import shared_folder
 from jepa_core.study.definition import load_study
 from jepa_core.study.folder import StudyFolder
-from jepa_core.tensor_files import TensorFolder, read_tensors, write_tensors
 from toy.parts import ToyEncoder
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]

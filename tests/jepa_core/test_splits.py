@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jepa_core.data.splits import split_by_subject
 from jepa_core.errors import DataError
-from jepa_core.splits import split_by_subject
 
 FRACTIONS = (0.7, 0.15, 0.15)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jepa_core import statistics
-from jepa_core.statistics import (
+from jepa_core.results import statistics
+from jepa_core.results.statistics import (
     bootstrap_subjects,
     effective_rank,
     percentile_interval,

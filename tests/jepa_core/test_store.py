@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import xarray
 
+from jepa_core.data.store import Store, StoreWriter
+from jepa_core.data.trajectories import ROLES, Channel, Events, Trajectories
 from jepa_core.errors import DataError, UnsafeArtefactError
-from jepa_core.store import Store, StoreWriter
-from jepa_core.trajectories import ROLES, Channel, Events, Trajectories
 
 
 def block(seed: int, count: int = 3) -> Trajectories:

@@ -20,13 +20,13 @@ import pytest
 from commands import command, environment
 from jepa_core.cli.pages import study_plan_text
 from jepa_core.errors import RecipeError
-from jepa_core.findings import Findings, Headline, Redrawn
-from jepa_core.paired import DRAWS, redraw
-from jepa_core.pipeline import write_findings
-from jepa_core.plan import make_plan
 from jepa_core.plugin import Registry
 from jepa_core.recipe import InvalidRecipe
 from jepa_core.recipe.locate import shipped_recipes, shipped_studies
+from jepa_core.results.findings import Findings, Headline, Redrawn
+from jepa_core.results.paired import DRAWS, redraw
+from jepa_core.runs.pipeline import write_findings
+from jepa_core.runs.plan import make_plan
 from jepa_core.study.definition import Study, is_study, load_study
 from jepa_core.study.differences import Difference, difference, with_holm
 from jepa_core.study.display import Bars, Lines

@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from jepa_core.findings import Figure, Findings, Headline, Mark, Series
 from jepa_core.report.forest import Forest, ForestRow, draw_forest, forest_plots
 from jepa_core.report.headline_figure import draw_headline, headline_figure
 from jepa_core.report.page import page
-from jepa_core.report.record import RunRecord
+from jepa_core.results.findings import Figure, Findings, Headline, Mark, Series
+from jepa_core.results.record import RunRecord
 from jepa_core.study.averages import headline_figures, mean_figure
 from jepa_core.study.differences import difference, with_holm
 from jepa_core.study.findings import Row

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa_core.windows import WindowOrder, cut_windows
+from jepa_core.data.windows import WindowOrder, cut_windows
 
 
 def test_the_last_window_ends_with_the_trajectory() -> None:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import Batch, Evaluation, Latents, Prediction
-from jepa_core.trajectories import SPLITS, Channel
-from jepa_core.windows import Windows, cut_windows
+from jepa_core.data.trajectories import SPLITS, Channel
+from jepa_core.data.windows import Windows, cut_windows
 
 FIRST_SUBJECT = 70_000_000
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from jepa_core.ranking import Ranking
+from jepa_core.results.ranking import Ranking
 from jepa_downstream.alarms import Events, choose_threshold, event_estimates, raise_alarms
 from jepa_downstream.measures import Draws, asymmetric_score, binary, regression, subject_weights
 from jepa_downstream.rows import Rows

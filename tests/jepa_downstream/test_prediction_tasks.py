@@ -11,10 +11,10 @@ from pyarrow import parquet
 from pydantic import ValidationError
 
 from jepa_core.errors import DataError
-from jepa_core.findings import Findings
-from jepa_core.paired import DRAWS, probability_draws
-from jepa_core.pipeline import write_findings
-from jepa_core.predictions import predictions_path
+from jepa_core.results.findings import Findings
+from jepa_core.results.paired import DRAWS, probability_draws
+from jepa_core.results.predictions import predictions_path
+from jepa_core.runs.pipeline import write_findings
 from jepa_downstream.config import PredictionTasksConfig
 from jepa_downstream.latent_methods import FittedHead, LatentMethods
 from jepa_downstream.methods import CannotFit

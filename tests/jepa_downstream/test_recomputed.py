@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from jepa_core.findings import Findings, Headline
-from jepa_core.pipeline import write_findings
+from jepa_core.results.findings import Findings, Headline
+from jepa_core.runs.pipeline import write_findings
 from jepa_downstream.config import PredictionTasksConfig
 from jepa_downstream.prediction_tasks import PredictionTasks
 from jepa_downstream.tasks import rows_of

@@ -9,10 +9,10 @@ import pytest
 
 from commands import RECIPE
 from jepa_core.errors import DataError
-from jepa_core.pipeline import execute
 from jepa_core.plugin import Registry, discover
 from jepa_core.recipe import InvalidRecipe, load_recipe
-from jepa_core.run import Run
+from jepa_core.runs.pipeline import execute
+from jepa_core.runs.run import Run
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import Batch, Evaluation, Latents, Prediction
-from jepa_core.trajectories import SPLITS
-from jepa_core.windows import Windows, cut_windows
+from jepa_core.data.trajectories import SPLITS
+from jepa_core.data.windows import Windows, cut_windows
 
 DECAY = 0.9
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from jepa_core.findings import Findings
+from jepa_core.results.findings import Findings
 from jepa_latent_eval import decoding
 from jepa_latent_eval.config import DecodedForecastConfig
 from jepa_latent_eval.forecast import DecodedForecast

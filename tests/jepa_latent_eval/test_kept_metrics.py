@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from jepa_core.contracts import Evaluation
-from jepa_core.findings import Findings, Redrawn
-from jepa_core.paired import DRAWS, metric_difference, metric_draws
-from jepa_core.statistics import percentile_interval
+from jepa_core.results.findings import Findings, Redrawn
+from jepa_core.results.paired import DRAWS, metric_difference, metric_draws
+from jepa_core.results.statistics import percentile_interval
 from jepa_latent_eval.collapse import LatentCollapse
 from jepa_latent_eval.config import (
     DecodedForecastConfig,

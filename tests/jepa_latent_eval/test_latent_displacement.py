@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from jepa_core.findings import Findings
+from jepa_core.results.findings import Findings
 from jepa_latent_eval.cohorts import event_course, match, outcome_course
 from jepa_latent_eval.config import LatentDisplacementConfig
 from jepa_latent_eval.displacement import LatentDisplacement

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from jepa_core.findings import Findings
+from jepa_core.results.findings import Findings
 from jepa_latent_eval.config import RolloutDriftConfig
 from jepa_latent_eval.curves import summarise
 from jepa_latent_eval.drift import RolloutDrift

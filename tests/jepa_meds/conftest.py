@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from jepa_core import cli, plugin
+from jepa_core.data.preparation import open_store
+from jepa_core.data.store import Store
 from jepa_core.plugin import Registry, discover
-from jepa_core.preparation import open_store
-from jepa_core.store import Store
 from jepa_meds.config import MedsConfig
 from jepa_meds.source import MedsSource
 

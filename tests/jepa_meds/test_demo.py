@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.dataset as ds
 import pytest
 
+from jepa_core.data.preparation import Prepared, prepare_data
 from jepa_core.plugin import Registry
-from jepa_core.preparation import Prepared, prepare_data
 from jepa_core.recipe import load_recipe
 
 

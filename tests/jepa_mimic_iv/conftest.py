@@ -16,7 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from jepa_core.trajectories import ROLES, Channel, Events, Trajectories
+from jepa_core.data.trajectories import ROLES, Channel, Events, Trajectories
 from jepa_mimic_iv.config import MimicIVConfig, SplitConfig
 from jepa_mimic_iv.derived import SCORES, TREATMENTS
 from jepa_mimic_iv.layout import COLUMNS

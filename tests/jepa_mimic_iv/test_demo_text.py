@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from jepa_core.preparation import open_store
+from jepa_core.data.preparation import open_store
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.source import MimicIVSource
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jepa_core.trajectories import Channel, Events, Trajectories
-from jepa_core.words import number
+from jepa_core.data.trajectories import Channel, Events, Trajectories
+from jepa_core.data.words import number
 from jepa_mimic_iv.derived import VARIABLES
 from jepa_mimic_iv.render import fragment, is_noise, render_text
 from jepa_mimic_iv.templates import REFERENCE, two_decimals

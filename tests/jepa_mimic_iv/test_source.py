@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jepa_core.data.store import Store, StoreWriter
 from jepa_core.errors import DataError, RecipeError
-from jepa_core.store import Store, StoreWriter
 from jepa_mimic_iv import jepa_components
 from jepa_mimic_iv.config import MimicIVConfig, SplitConfig, SyntheticConfig
 from jepa_mimic_iv.source import MimicIVSource

@@ -9,8 +9,8 @@ import sys
 import duckdb
 import pytest
 
+from jepa_core.data.store import Store, StoreWriter
 from jepa_core.errors import DataError, RunError
-from jepa_core.store import Store, StoreWriter
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.source import MimicIVSource
 from jepa_mimic_iv.tables import _explained

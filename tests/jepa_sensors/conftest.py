@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jepa_core.data.preparation import open_store
+from jepa_core.data.store import Store
+from jepa_core.data.trajectories import Rendered, Trajectories
 from jepa_core.plugin import Registry, discover
-from jepa_core.preparation import open_store
-from jepa_core.store import Store
-from jepa_core.trajectories import Rendered, Trajectories
 from jepa_sensors.config import TableConfig
 from jepa_sensors.source import TableSource
 

@@ -11,9 +11,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from jepa_core import cli, plugin
+from jepa_core.data.preparation import open_store
 from jepa_core.errors import DataError
 from jepa_core.plugin import Registry
-from jepa_core.preparation import open_store
 from jepa_core.recipe import load_recipe
 from jepa_sensors.describe import describe
 

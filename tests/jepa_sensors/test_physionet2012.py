@@ -12,11 +12,11 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
-from jepa_core.pipeline import execute
+from jepa_core.data.preparation import open_store
 from jepa_core.plugin import discover
-from jepa_core.preparation import open_store
 from jepa_core.recipe import load_recipe
-from jepa_core.run import Run
+from jepa_core.runs.pipeline import execute
+from jepa_core.runs.run import Run
 
 TINY = [
     "encoder.width=16", "encoder.feedforward=16", "encoder.latent_size=16", "predictor.width=16",

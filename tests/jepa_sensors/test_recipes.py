@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jepa_core.dataset import Dataset
+from jepa_core.data.dataset import Dataset
+from jepa_core.data.preparation import open_store
 from jepa_core.plugin import Registry, discover
-from jepa_core.preparation import open_store
 from jepa_core.recipe import Recipe, find_recipe, load_recipe
 
 SHARED = ("curriculum", "predictor", "windows", "runtime", "seed")

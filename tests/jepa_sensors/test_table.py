@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jepa_core.data.store import StoreWriter
+from jepa_core.data.trajectories import Channel, Trajectories
 from jepa_core.errors import RecipeError
-from jepa_core.store import StoreWriter
-from jepa_core.trajectories import Channel, Trajectories
 from jepa_sensors.config import TableConfig
 from jepa_sensors.source import TableSource
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import Batch, Evaluation, Evaluator, Phase
-from jepa_core.findings import Column, Findings, Headline, Table
+from jepa_core.results.findings import Column, Findings, Headline, Table
 from jepa_core.testing.oscillator_parts import Oscillators as ToySource
 from jepa_core.testing.oscillator_parts import TinyChannels as ToyEncoder
 from jepa_core.testing.oscillator_parts import TinyRecurrent as ToyPredictor

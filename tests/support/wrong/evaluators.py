@@ -7,8 +7,8 @@ import torch
 
 from jepa_core.config import EvaluatorConfig
 from jepa_core.contracts import Evaluator
-from jepa_core.findings import Findings, Headline
-from jepa_core.statistics import bootstrap_subjects, percentile_interval
+from jepa_core.results.findings import Findings, Headline
+from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
 from toy.parts import l1
 from wrong import fails
 

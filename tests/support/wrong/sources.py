@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from jepa_core.config import ItemShape
+from jepa_core.data.trajectories import Rendered
 from jepa_core.testing.oscillator_parts import FIRST_IDENTIFIER, Oscillators
 from jepa_core.testing.oscillators import OscillatorsConfig
-from jepa_core.trajectories import Rendered
 from wrong import fails
 
 

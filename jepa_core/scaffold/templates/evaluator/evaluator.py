@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from jepa_core.contracts import Evaluation, Evaluator, Latents
-from jepa_core.findings import Column, Findings, Headline, Table
-from jepa_core.learner import Learner
-from jepa_core.statistics import bootstrap_subjects, percentile_interval
+from jepa_core.results.findings import Column, Findings, Headline, Table
+from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
+from jepa_core.training.learner import Learner
 from jepa_my_component.config import MyComponentConfig
 
 FORECASTS = ("predictor", "persistence")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from jepa_core.contracts import Batch, Phase
-from jepa_core.learner import Learner
+from jepa_core.training.learner import Learner
 from jepa_my_component.config import MyComponentConfig
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jepa_core.findings import Redrawn, Samples
-from jepa_core.ranking import Ranking
-from jepa_core.statistics import bootstrap_subjects, percentile_interval, redrawn_weights
+from jepa_core.results.findings import Redrawn, Samples
+from jepa_core.results.ranking import Ranking
+from jepa_core.results.statistics import bootstrap_subjects, percentile_interval, redrawn_weights
 
 DRAWS = 1000
 SEED = 0

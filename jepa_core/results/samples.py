@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jepa_core.errors import RunError
-from jepa_core.files import write_atomically
-from jepa_core.findings import Redrawn, Samples
-from jepa_core.paired import DRAWS
+from jepa_core.io.files import write_atomically
+from jepa_core.results.findings import Redrawn, Samples
+from jepa_core.results.paired import DRAWS
 
 PLACE = [("metric", pa.string()), ("unit", pa.string()), ("axis", pa.string()), ("at", pa.float64())]
 SCHEMA = pa.schema([*PLACE, ("subject", pa.int64()), ("value", pa.float64()), ("weight", pa.float64())])

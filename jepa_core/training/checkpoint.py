@@ -21,9 +21,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from jepa_core.curriculum import Progress, begin_stage
 from jepa_core.errors import DataError, RunError, UnsafeArtefactError
-from jepa_core.files import disk_errors, sync_folder, write_json
+from jepa_core.io.files import disk_errors, sync_folder, write_json
+from jepa_core.training.curriculum import Progress, begin_stage
 
 FORMAT_VERSION = 1
 KEPT = 2

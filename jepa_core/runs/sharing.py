@@ -4,7 +4,7 @@ They share through the folder `shared` beside them, if there is one; a study mak
 What lies there is found by a digest of all that its bits depend on, so a run ends in the same bits with the folder or
 without. Latents of an encoder that has trained are not put there: no other run can have its weights.
 
-    shared/<encoder>/latents-00000042.safetensors     one block of `jepa_core.latent_cache`
+    shared/<encoder>/latents-00000042.safetensors     one block of `jepa_core.training.latent_cache`
     shared/<encoder>/control-<control>.safetensors    the predictor of an untrained control
 """
 
@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import Encoder
-from jepa_core.dataset import Dataset
+from jepa_core.data.dataset import Dataset
 from jepa_core.recipe import PhaseUse, Use
-from jepa_core.run import Run, plugin_versions, versions
-from jepa_core.tensor_files import TensorFolder, tensors_digest
+from jepa_core.runs.run import Run, plugin_versions, versions
+from jepa_core.io.tensor_files import TensorFolder, tensors_digest
 
 SAMPLED = 1024
 """Values that are read of a frozen tensor: a retrained one differs in nearly all of them."""

@@ -138,9 +138,9 @@ class Redrawn:
     """A metric under redrawn subjects, for one that is no weighted mean over subjects: a rank, a horizon, a median.
 
     It lets runs be compared on the same subjects as `Samples` do, if its draws are those of
-    `jepa_core.paired.redraw`: draw i is then of the same subjects in every run. metric, unit, axis, at, subjects: as of
-    Samples; the subjects are those drawn from. value: with every subject once. draws: (DRAWS,), NaN where a draw does
-    not define the metric.
+    `jepa_core.results.paired.redraw`: draw i is then of the same subjects in every run. metric, unit, axis, at,
+    subjects: as of Samples; the subjects are those drawn from. value: with every subject once. draws: (DRAWS,), NaN
+    where a draw does not define the metric.
     """
 
     metric: str

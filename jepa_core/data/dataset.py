@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from jepa_core.contracts import Batch, Items, Source
+from jepa_core.data.rendering import Rendering, open_rendering
+from jepa_core.data.store import Store
+from jepa_core.data.trajectories import SPLITS
+from jepa_core.data.windows import Windows, cut_windows
 from jepa_core.errors import DataError
-from jepa_core.rendering import Rendering, open_rendering
-from jepa_core.store import Store
-from jepa_core.trajectories import SPLITS
-from jepa_core.windows import Windows, cut_windows
 
 
 class Dataset:

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from jepa_core.files import write_atomically
-from jepa_core.findings import Predictions
+from jepa_core.io.files import write_atomically
+from jepa_core.results.findings import Predictions
 
 DECIDED = 0.5
 """Probability from which `predicted_boolean_value` is true."""

@@ -31,10 +31,10 @@ import xarray
 import zarr
 from zarr.codecs import ZstdCodec
 
+from jepa_core.data.trajectories import ROLES, Channel, Events, Role, Trajectories
 from jepa_core.errors import DataError, UnsafeArtefactError
-from jepa_core.files import sync_folder
-from jepa_core.ticker import Ticker
-from jepa_core.trajectories import ROLES, Channel, Events, Role, Trajectories
+from jepa_core.io.files import sync_folder
+from jepa_core.io.ticker import Ticker
 
 FORMAT = "jepa-trajectories"
 FORMAT_VERSION = 1

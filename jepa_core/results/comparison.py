@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from jepa_core.errors import DataError, RecipeError, RunError
-from jepa_core.findings import Headline, Redrawn, Samples
-from jepa_core.paired import PairedDifference, metric_difference, probability_differences, value_differences
-from jepa_core.report.record import RunRecord, read_run
-from jepa_core.report.text import number
-from jepa_core.samples import read_kept
+from jepa_core.results.findings import Headline, Redrawn, Samples
+from jepa_core.results.paired import PairedDifference, metric_difference, probability_differences, value_differences
+from jepa_core.results.record import RunRecord, read_run
+from jepa_core.results.samples import read_kept
+from jepa_core.results.text import number
 
 TOLERANCE = 0.05
 """Part by which the budgets of two runs may differ without a warning."""

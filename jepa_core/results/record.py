@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import RunError
-from jepa_core.findings import Findings
+from jepa_core.results.findings import Findings
 
 
 @dataclass(frozen=True)

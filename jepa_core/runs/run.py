@@ -11,7 +11,6 @@ control.safetensors     predictor of the untrained control, if an evaluator aske
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -27,8 +26,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from jepa_core.errors import Busy, DataError, RecipeError, RunError
-from jepa_core.files import disk_errors, write_atomically, write_json
+from jepa_core.data.places import stores_folder
+from jepa_core.errors import DataError, RecipeError, RunError
+from jepa_core.io.files import disk_errors, write_atomically, write_json
+from jepa_core.io.locks import locked
 from jepa_core.plugin import Component, Registry
 from jepa_core.recipe import Recipe, load_recipe
 
@@ -135,26 +136,8 @@ class Run:
             yield
 
 
-@contextmanager
-def locked(path: Path, message: str) -> Iterator[None]:
-    """Hold a lock file; it is free again however the process ends. Raises Busy with `message` if it is held
-    already."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Busy(message) from error
-        yield
-
-
-def stores_folder(runs: Path) -> Path:
-    """Folder of the stores of the runs in a folder: the environment's JEPA_STORES, or `stores` beside the runs."""
-    return Path(os.environ.get("JEPA_STORES", runs / "stores"))
-
-
 def shared_folder_beside(runs: Path) -> Path:
-    """Where the runs in a folder share work, if it is there; see `jepa_core.sharing`."""
+    """Where the runs in a folder share work, if it is there; see `jepa_core.runs.sharing`."""
     return runs / "shared"
 
 

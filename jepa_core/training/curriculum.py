@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from jepa_core.config import PhaseConfig, ScheduleConfig
 from jepa_core.contracts import Phase, Regularizer
+from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.errors import RunError
-from jepa_core.learner import Learner
-from jepa_core.memory import memory_errors
-from jepa_core.windows import WindowOrder, Windows
+from jepa_core.training.learner import Learner
+from jepa_core.training.memory import memory_errors
 
 
 @dataclass

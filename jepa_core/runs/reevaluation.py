@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jepa_core.errors import DataError, RecipeError, RunError
-from jepa_core.files import disk_errors
+from jepa_core.io.files import disk_errors
 from jepa_core.recipe import Recipe, load_recipe
-from jepa_core.run import Run
+from jepa_core.runs.run import Run
 
 if TYPE_CHECKING:
-    from jepa_core.learner import Learner
+    from jepa_core.training.learner import Learner
 
 log = logging.getLogger("jepa")
 
@@ -50,8 +50,8 @@ def evaluate_again(run: Run) -> None:
     not there: an evaluator with equal settings finds the same, byte for byte. Other findings are left as they are.
     Raises RunError if the run has not finished training, DataError if its data or its model are not what they were.
     """
-    from jepa_core.pipeline import build_learner, evaluation_of, measure
-    from jepa_core.preparation import recorded_data
+    from jepa_core.runs.pipeline import build_learner, evaluation_of, measure
+    from jepa_core.data.preparation import recorded_data
     from jepa_core.report.page import write_report
 
     model, recorded = run.folder / "model.safetensors", run.manifest().get("dataset")

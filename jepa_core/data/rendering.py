@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 from jepa_core.contracts import Channels, Items, Source
-from jepa_core.files import sync_folder, write_json
-from jepa_core.store import Store
-from jepa_core.ticker import Ticker
-from jepa_core.trajectories import Rendered, Trajectories
+from jepa_core.data.store import Store
+from jepa_core.data.trajectories import Rendered, Trajectories
+from jepa_core.io.files import sync_folder, write_json
+from jepa_core.io.ticker import Ticker
 
 RENDERING_VERSION = 2
 

@@ -21,21 +21,22 @@ import numpy as np
 
 from jepa_core.config import EncoderConfig, Modality, SourceConfig
 from jepa_core.contracts import PartitionedSource, Source
-from jepa_core.dataset import Dataset
-from jepa_core.errors import DataError, JepaError
-from jepa_core.files import disk_errors
-from jepa_core.partitions import (
+from jepa_core.data.dataset import Dataset
+from jepa_core.data.partitions import (
     Each,
     finished_partitions,
     join_partitions,
     make_partitions,
     partitions_folder,
 )
+from jepa_core.data.places import store_path
+from jepa_core.data.rendering import Rendering, is_whole, open_rendering, rendering_folder
+from jepa_core.data.store import Store, StoreWriter
+from jepa_core.data.trajectories import ROLES, SPLITS
+from jepa_core.errors import DataError, JepaError
+from jepa_core.io.files import disk_errors
+from jepa_core.io.locks import locked
 from jepa_core.recipe import Recipe
-from jepa_core.rendering import Rendering, is_whole, open_rendering, rendering_folder
-from jepa_core.run import locked
-from jepa_core.store import Store, StoreWriter
-from jepa_core.trajectories import ROLES, SPLITS
 
 _DIFFERENCES = 5
 """Differences that are told at most."""
@@ -115,11 +116,6 @@ def recorded_data(recipe: Recipe, folder: Path, recorded: Mapping[str, Any]) -> 
     encoder = recipe.encoder.config
     assert isinstance(encoder, EncoderConfig)
     return open_dataset(store, source, encoder.modality)
-
-
-def store_path(folder: Path, name: str, fingerprint: str) -> Path:
-    """Where the store of a source called `name` lies in `folder`."""
-    return folder / f"{name}-{fingerprint[:12]}"
 
 
 def facts(store: Store) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 Items are encoded in fixed blocks of consecutive ids, and a block as a whole, the first time one of its items is asked
 for. So a latent depends on the weights and the item alone, not on which batches came before: a resumed run fills the
-cache with the very bits that the uninterrupted one had, and runs can share blocks (jepa_core.sharing). Consecutive ids
-lie in the same trajectory, so hardly anything is encoded that will not be read.
+cache with the very bits that the uninterrupted one had, and runs can share blocks (jepa_core.runs.sharing).
+Consecutive ids lie in the same trajectory, so hardly anything is encoded that will not be read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jepa_core.tensor_files import TensorFolder, same_layout
+from jepa_core.io.tensor_files import TensorFolder, same_layout
 
 BLOCK = 256
 """Items of a block: enough to fill an encoder's passes, few enough that a window's neighbours are not much extra

@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from jepa_core.contracts import PartitionedSource, Staged
+from jepa_core.data.store import Store, StoreWriter
+from jepa_core.data.trajectories import Channel
 from jepa_core.errors import RecipeError, RunError
-from jepa_core.files import write_json
-from jepa_core.store import Store, StoreWriter
-from jepa_core.ticker import Ticker
-from jepa_core.trajectories import Channel
+from jepa_core.io.files import write_json
+from jepa_core.io.ticker import Ticker
 
 Each: TypeAlias = Callable[[Callable[[int], None], Iterable[int]], Iterator[None]]
 """Does something for each of some numbers: the builtin `map`, or one that many processes share."""

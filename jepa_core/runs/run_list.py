@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import RecipeError, RunError
-from jepa_core.report.record import RunRecord, read_run
-from jepa_core.report.text import duration, number, with_unit
+from jepa_core.results.record import RunRecord, read_run
+from jepa_core.results.text import duration, number, with_unit
 
 COLUMNS = ("name", "recipe", "status", "data", "seed", "started", "duration")
 
@@ -74,7 +74,7 @@ def run_seconds(manifest: dict[str, Any]) -> float | None:
 
 
 def _is_held(folder: Path) -> bool:
-    """Whether a process is at work on a run: it holds the run's lock, as `jepa_core.run.locked` takes it."""
+    """Whether a process is at work on a run: it holds the run's lock, as `jepa_core.io.locks.locked` takes it."""
     try:
         with (folder / ".lock").open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from jepa_core.data.places import store_path, stores_folder
+from jepa_core.data.preparation import describe, facts
+from jepa_core.data.store import Store
+from jepa_core.data.trajectories import ROLES, SPLITS, Role
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.plugin import FileDescription, Registry
-from jepa_core.preparation import describe, facts, store_path
-from jepa_core.run import stores_folder
-from jepa_core.store import Store
-from jepa_core.trajectories import ROLES, SPLITS, Role
 
 SPAN = 1 << 20
 """Events that one read brings."""

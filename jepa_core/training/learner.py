@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from jepa_core.config import Module
 from jepa_core.contracts import Batch, Latents
-from jepa_core.dataset import Dataset
-from jepa_core.latent_cache import LatentCache
-from jepa_core.target import EncoderUnder
-from jepa_core.tensor_files import TensorFolder
+from jepa_core.data.dataset import Dataset
+from jepa_core.io.tensor_files import TensorFolder
+from jepa_core.training.latent_cache import LatentCache
+from jepa_core.training.target import EncoderUnder
 
 
 class Learner:

@@ -1,0 +1,1 @@
+"""Trajectories: on disk, in memory, rendered, in windows."""

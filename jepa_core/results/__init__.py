@@ -1,0 +1,1 @@
+"""What evaluators found: tables, figures, samples, statistics, comparisons."""
