@@ -16,16 +16,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from jepa_core.training.checkpoint import save_checkpoint
-from jepa_core.runs.cost import Stopwatch
-from jepa_core.training.curriculum import Progress, Stage
 from jepa_core.errors import Preempted
 from jepa_core.io.files import disk_errors, write_json
-from jepa_core.results.findings import Findings
-from jepa_core.training.learner import Learner
 from jepa_core.plugin import hookimpl
-from jepa_core.runs.run import Run
+from jepa_core.results.findings import Findings
 from jepa_core.results.statistics import effective_rank
+from jepa_core.runs.cost import Stopwatch
+from jepa_core.runs.run import Run
+from jepa_core.training.checkpoint import save_checkpoint
+from jepa_core.training.curriculum import Progress, Stage
+from jepa_core.training.learner import Learner
 
 LOGGED = 50
 """Times that a phase's terms are read and written down, at most; each time waits for the device."""
