@@ -14,30 +14,30 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from jepa_core.training.checkpoint import restore_checkpoint
 from jepa_core.config import SourceConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
-from jepa_core.runs.cost import Stopwatch
-from jepa_core.training.curriculum import Progress, Stage, run_curriculum
 from jepa_core.data.dataset import Dataset
+from jepa_core.data.preparation import describe, facts, open_dataset, prepare_data
+from jepa_core.data.rendering import ChannelRendering
+from jepa_core.data.windows import Windows
 from jepa_core.errors import DataError, RunError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
-from jepa_core.results.findings import Findings
-from jepa_core.training.learner import Learner
-from jepa_core.runs.memory import check_memory
-from jepa_core.training.memory import memory_errors
-from jepa_core.runs.plan import make_plan
-from jepa_core.results.predictions import write_predictions
-from jepa_core.data.preparation import describe, facts, open_dataset, prepare_data
-from jepa_core.recipe import PhaseUse, Use
-from jepa_core.data.rendering import ChannelRendering
-from jepa_core.report.page import write_report
-from jepa_core.runs.run import Run, command, now
-from jepa_core.results.samples import write_kept
-from jepa_core.runs.sharing import control_name, shared_folder
-from jepa_core.training.target import EncoderUnder
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
-from jepa_core.data.windows import Windows
+from jepa_core.recipe import PhaseUse, Use
+from jepa_core.report.page import write_report
+from jepa_core.results.findings import Findings
+from jepa_core.results.predictions import write_predictions
+from jepa_core.results.samples import write_kept
+from jepa_core.runs.cost import Stopwatch
+from jepa_core.runs.memory import check_memory
+from jepa_core.runs.plan import make_plan
+from jepa_core.runs.run import Run, command, now
+from jepa_core.runs.sharing import control_name, shared_folder
+from jepa_core.training.checkpoint import restore_checkpoint
+from jepa_core.training.curriculum import Progress, Stage, run_curriculum
+from jepa_core.training.learner import Learner
+from jepa_core.training.memory import memory_errors
+from jepa_core.training.target import EncoderUnder
 
 log = logging.getLogger("jepa")
 

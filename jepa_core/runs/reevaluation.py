@@ -51,9 +51,9 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
     not there: an evaluator with equal settings finds the same, byte for byte. Other findings are left as they are.
     Raises RunError if the run has not finished training, DataError if its data or its model are not what they were.
     """
-    from jepa_core.runs.pipeline import build_learner, evaluation_of, measure
     from jepa_core.data.preparation import recorded_data
     from jepa_core.report.page import write_report
+    from jepa_core.runs.pipeline import build_learner, evaluation_of, measure
 
     model, recorded = run.folder / "model.safetensors", run.manifest().get("dataset")
     if not model.is_file() or recorded is None:
