@@ -32,9 +32,9 @@ from jepa_core.config import (
     Config,
     EncoderConfig,
     EvaluatorConfig,
+    ObjectiveConfig,
     PhaseConfig,
     PredictorConfig,
-    RegularizerConfig,
     SourceConfig,
 )
 from jepa_core.errors import PluginError
@@ -46,14 +46,14 @@ if TYPE_CHECKING:
 PROJECT = "jepa"
 ENTRY_POINT_GROUP = "jepa"
 
-Kind = Literal["source", "encoder", "predictor", "phase", "regularizer", "evaluator"]
+Kind = Literal["source", "encoder", "predictor", "phase", "objective", "evaluator"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 CONFIG_BASES: dict[Kind, type[Config]] = {
     "source": SourceConfig,
     "encoder": EncoderConfig,
     "predictor": PredictorConfig,
     "phase": PhaseConfig,
-    "regularizer": RegularizerConfig,
+    "objective": ObjectiveConfig,
     "evaluator": EvaluatorConfig,
 }
 """What the config of a component of each kind derives from; recipes and plans rely on it."""

@@ -32,7 +32,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-KINDS = ["source", "encoder", "predictor", "phase", "regularizer", "evaluator"]
+KINDS = ["source", "encoder", "predictor", "phase", "objective", "evaluator"]
 """Kinds of components, as the command line names them."""
 Command = Callable[[argparse.Namespace], int | None]
 Add = Callable[[str, Command, str], argparse.ArgumentParser]

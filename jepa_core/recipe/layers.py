@@ -23,7 +23,7 @@ from jepa_core.recipe.yaml_tree import (
     report_unusable,
 )
 
-NAMED_LISTS = {"curriculum": "phase", "evaluators": "evaluator", "regularizers": "regularizer"}
+NAMED_LISTS = {"curriculum": "phase", "evaluators": "evaluator", "objectives": "objective"}
 """Lists whose items go by name: a section in their place changes items of the layer below, and null removes one."""
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from jepa_core.config import Config, EncoderConfig, ItemShape, SourceConfig
+from jepa_core.config import Config, EncoderConfig, ItemShape, LearnerShape, PredictorConfig, SourceConfig
 from jepa_core.plugin import Component
 
 
@@ -76,13 +76,13 @@ class Use:
 
 @dataclass(frozen=True)
 class PhaseUse(Use):
-    """A phase that a recipe uses, and the regularizers added to its loss."""
+    """A phase that a recipe uses, and the objectives added to its loss."""
 
-    regularizers: tuple[Use, ...] = ()
+    objectives: tuple[Use, ...] = ()
 
     def resolved(self) -> dict[str, Any]:
         """Plain values, defaults included."""
-        return {**super().resolved(), "regularizers": [use.resolved() for use in self.regularizers]}
+        return {**super().resolved(), "objectives": [use.resolved() for use in self.objectives]}
 
 
 class MatchConfig(Config):
@@ -151,7 +151,7 @@ class Recipe:
             yield self.encoder.match.encoder
         yield self.predictor
         for phase in self.curriculum:
-            yield from (phase, *phase.regularizers)
+            yield from (phase, *phase.objectives)
         yield from self.evaluators
 
     def item_shape(self) -> ItemShape | None:
@@ -161,6 +161,17 @@ class Recipe:
         """
         assert isinstance(self.source.config, SourceConfig) and isinstance(self.encoder.config, EncoderConfig)
         return item_shape(self.source.config, self.encoder.config)
+
+    def learner_shape(self) -> LearnerShape:
+        """Sizes of what objectives read.
+
+        Raises DataError if the file that would tell is not there.
+        """
+        source, encoder, predictor = self.source.config, self.encoder.config, self.predictor.config
+        assert isinstance(source, SourceConfig) and isinstance(encoder, EncoderConfig)
+        assert isinstance(predictor, PredictorConfig)
+        latent = encoder.latent_dim
+        return LearnerShape(latent, predictor.belief_dim(latent), len(source.observed_channels()))
 
     def resolved(self) -> dict[str, Any]:
         """The whole recipe as plain values, every default filled in. In a file, it is a recipe that means the same."""

@@ -7,7 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
-from jepa_core.config import Config, EncoderConfig, PhaseConfig, PredictorConfig, SourceConfig
+from jepa_core.config import (
+    Config,
+    EncoderConfig,
+    LearnerShape,
+    ObjectiveConfig,
+    PhaseConfig,
+    PredictorConfig,
+    SourceConfig,
+)
 from jepa_core.errors import JepaError
 from jepa_core.plugin import Component, Kind, Registry
 from jepa_core.recipe.explain import Section, shown, validate
@@ -32,9 +40,9 @@ _FRAMES: dict[Kind, tuple[str, ...]] = {
     "source": ("use",),
     "encoder": ("use", "match"),
     "predictor": ("use",),
-    "phase": ("use", "name", "regularizers"),
+    "phase": ("use", "name", "objectives"),
     "evaluator": ("use", "name"),
-    "regularizer": ("use", "name"),
+    "objective": ("use", "name"),
 }
 _TOP_KEYS = ("extends", "source", "windows", "encoder", "predictor", "curriculum", "evaluators", "runtime")
 _LONGEST_NAME = 80
@@ -53,7 +61,7 @@ def build_recipe(tree: SectionNode, default_name: str, registry: Registry, probl
     windows = finder.plain_section(tree, "windows", WindowsConfig)
     runtime = finder.plain_section(tree, "runtime", RuntimeConfig)
     parts = [part for part in [*singles.values(), *phases, *evaluators] if part]
-    parts += [regularizer for phase in phases for regularizer in phase.regularizers]
+    parts += [objective for phase in phases for objective in phase.objectives]
     parts += [match.encoder] if match else []
     sections = [header, windows, runtime, *(part.section for part in parts if part.section)]
     header_config = cast(HeaderConfig, validate(header, sections, problems))
@@ -69,6 +77,7 @@ def build_recipe(tree: SectionNode, default_name: str, registry: Registry, probl
     _check_window(tree, windows_config, predictor, problems)
     _check_modality(tree, source, encoder, problems)
     _check_needs(phases, encoder, registry, problems)
+    _check_objectives(phases, source, problems)
     found = {} if problems.found or not match else _find_match(source, encoder, match, problems)
     if problems.found:
         return None
@@ -118,6 +127,30 @@ def _check_needs(phases: list[_Part], encoder: _Part, registry: Registry, proble
             problems.add(place, message, f"encoders that do: {', '.join(able) or 'none is installed'}")
 
 
+def _check_objectives(phases: list[_Part], source: _Part, problems: Problems) -> None:
+    """Refuse an objective that reads numbers of a source which renders none, and objectives of one name that would
+    train one module and are not alike."""
+    numbers = "channels" in cast(SourceConfig, source.config).modalities
+    first: dict[str, _Part] = {}
+    for part in (objective for phase in phases for objective in phase.objectives):
+        config, place = cast(ObjectiveConfig, part.config), _name_place(cast(Section, part.section).node)
+        if config.observes and not numbers:
+            message = (
+                f"objective '{part.name}' reads the states as numbers, and the source '{source.name}' renders none"
+            )
+            problems.add(place, message, "take a source that renders channels, or leave the objective out")
+        if config.module_size(LearnerShape(1, 1, 1)) is None:
+            continue
+        other = first.setdefault(part.name, part)
+        if (other.component, _but_weight(other)) != (part.component, _but_weight(part)):
+            message = f"two objectives are called '{part.name}' and would train one module, but are not alike"
+            problems.add(place, message, "give them the same keys (only the weight may differ), or other names")
+
+
+def _but_weight(objective: _Part) -> dict[str, object]:
+    return cast(Config, objective.config).model_dump(exclude={"weight"})
+
+
 def _find_match(source: _Part, encoder: _Part, match: _MatchPart, problems: Problems) -> dict[str, int]:
     """Values of the encoder's keys that give it latents and parameters as many as another's."""
     config, other = cast(EncoderConfig, encoder.config), cast(EncoderConfig, match.encoder.config)
@@ -154,7 +187,7 @@ class _Part:
     component: Component | None = None
     section: Section | None = None
     config: Config | None = None
-    regularizers: list[_Part] = field(default_factory=list)
+    objectives: list[_Part] = field(default_factory=list)
 
     def use(self) -> Use:
         return Use(cast(Component, self.component), cast(Config, self.config), self.name)
@@ -164,8 +197,8 @@ class _Part:
         return EncoderUse(use.component, use.config, use.name, match.match() if match else None)
 
     def phase_use(self) -> PhaseUse:
-        regularizers = tuple(part.use() for part in self.regularizers)
-        return PhaseUse(cast(Component, self.component), cast(Config, self.config), self.name, regularizers)
+        objectives = tuple(part.use() for part in self.objectives)
+        return PhaseUse(cast(Component, self.component), cast(Config, self.config), self.name, objectives)
 
 
 @dataclass
@@ -250,7 +283,7 @@ class _Finder:
             return None
         part.name = name or part.name
         if kind == "phase":
-            part.regularizers = self.listed(cast(SectionNode, item), "regularizers", f"{dotted}.{name}")
+            part.objectives = self.listed(cast(SectionNode, item), "objectives", f"{dotted}.{name}")
         return part
 
     def _part(self, node: Node, kind: Kind, dotted: str, frame: tuple[str, ...]) -> _Part | None:

@@ -39,6 +39,9 @@ class OscillatorsConfig(SourceConfig):
     def item_shape(self) -> ItemShape:
         return ItemShape(channels=4, samples=self.samples)
 
+    def observations(self) -> dict[str, int]:
+        return {"position": 1, "speed": 2}
+
 
 class _TinyEncoderConfig(EncoderConfig):
     """Keys of the tiny encoders."""

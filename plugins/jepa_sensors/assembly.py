@@ -211,10 +211,9 @@ def channels_of(columns: Sequence[Column]) -> list[Channel]:
     """The channels of a store. Those of one column of words share a group, which is its name."""
     found: list[Channel] = []
     for one in columns:
-        words = [
-            Channel(f"{one.name}={word}", "", one.name, word, len(found) + at) for at, word in enumerate(one.categories)
-        ]
-        found += words or [Channel(one.name, one.unit, "", one.name, len(found))]
+        group, labels = (one.name, one.categories) if one.categories else ("", (one.name,))
+        for name, label in zip(one.channels(), labels, strict=True):
+            found.append(Channel(name, one.unit if not group else "", group, label, len(found)))
     return found
 
 

@@ -107,6 +107,10 @@ class Column:
         """Channels that the column makes."""
         return len(self.categories) or 1
 
+    def channels(self) -> list[str]:
+        """Names of the channels that the column makes."""
+        return [f"{self.name}={word}" for word in self.categories] or [self.name]
+
 
 class TableConfig(SourceConfig):
     """Sensor readings in CSV, Parquet or blank-separated files, wide (a column a channel) or long (a row a reading)."""
@@ -283,6 +287,11 @@ class TableConfig(SourceConfig):
         """Channels of states, actions, statics and history together, and the samples of a step."""
         seen = sum(column.width for column in self.seen_columns())
         return ItemShape(seen + len(self.history) * len(self.remembered()), self.step.samples)
+
+    def observations(self) -> dict[str, int]:
+        """Channels of the state columns; what is made of the past (`history`) is not among them."""
+        names = [(name, column.role) for column in self.seen_columns() for name in column.channels()]
+        return {name: place for place, (name, role) in enumerate(names) if role == "state"}
 
     def remembered(self) -> list[int]:
         """Places, among the channels that encoders see, of those whose past makes channels (`history`)."""
