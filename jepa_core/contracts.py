@@ -30,6 +30,7 @@ from jepa_core.results.findings import Findings
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
     from jepa_core.data.store import StoreWriter
+    from jepa_core.training.curriculum import Progress
     from jepa_core.training.learner import Learner
 
 
@@ -334,3 +335,34 @@ class Evaluator(ABC):
 
         What cannot be measured (one class, no window long enough) is null with the reason, never dropped.
         """
+
+
+# --- who is told how a run goes on ------------------------------------------------------------------------------------
+
+
+class Listener:
+    """Is told how one run goes on: writes metrics or checkpoints, shows progress, feeds a tracker.
+
+    A listener belongs to one run, and is made anew when an interrupted run goes on. All of a run's listeners are told
+    in the order in which the run was given them; an error that one raises ends the run. A plugin brings listeners by
+    the hook `jepa_listeners` (jepa_core.plugin). None of them may change what a run finds.
+    """
+
+    def run_started(self) -> None:
+        """The data are ready, the learner is built, the first phase has not begun."""
+
+    def phase_started(self, progress: Progress) -> None:
+        """A phase begins, or goes on after a resume."""
+
+    def step_ended(self, progress: Progress) -> None:
+        """An optimizer step is done. `progress.terms` holds tensors: reading one waits for the device."""
+
+    def phase_ended(self, progress: Progress) -> None:
+        """A phase is done, its `finish` included."""
+
+    def evaluation_ended(self, name: str, findings: Findings) -> None:
+        """An evaluator has returned its findings, and they are written; also when a finished run is evaluated again,
+        and, when a run goes on, of evaluators that were done before."""
+
+    def run_ended(self) -> None:
+        """Everything is done, the report included."""
