@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 BLOCK = 2**16
-"""Weights to be given in one call, about: what is made of them then stays in the processor's cache."""
+"""Weights to be given in one call, about: what is made of them then fits into the processor's cache."""
 
 
 class Ranking:
