@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from transformers import Qwen3Model
 from transformers import Qwen3Config as BackboneConfig
+from transformers import Qwen3Model
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 
