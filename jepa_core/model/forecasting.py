@@ -105,5 +105,5 @@ def _rolled(frozen: Frozen, origins: list[Origin], horizon: int) -> tuple[Tensor
     last = torch.full((len(origins), 1), latents.states.shape[1] - 1)
     with frozen.precision():
         memory = frozen.predictor(latents).memory
-        rolled = frozen.predictor.rollout(latents, memory, last, horizon)
+        rolled = frozen.predictor.rollout(latents, memory, last, horizon).states
     return rolled[:, 0].float(), np.stack([one.recorded for one in origins])
