@@ -6,7 +6,8 @@
 
 Phases see latents, encoders see items, sources see raw data; nobody looks past its neighbour.
 
-Symbols in shapes: B windows, T steps of a window, N distinct items, D latent size, M rollout origins, H horizon.
+Symbols in shapes: B windows, T steps of a window, N distinct items, D latent size, W belief size, M rollout origins,
+H horizon.
 
 To add a component: write a config (jepa_core.config), a class that follows one of the contracts below, and declare both
 with `jepa_core.plugin.Component`. Components are built as `Class(config)`; an encoder as `Class(config, shape)`, where
@@ -86,12 +87,26 @@ class Prediction:
     """What a predictor made of latents.
 
     next_states: (B, T, D); position t holds the prediction of the state at t + 1, from static, states <= t and actions
-    <= t. memory: whatever the predictor keeps of the real steps so that a rollout computes none of them again (keys and
+    <= t. belief: (B, T, W); what the predictor knows at t, of the same: its hidden state, which that prediction is read
+    from. memory: whatever the predictor keeps of the real steps so that a rollout computes none of them again (keys and
     values, say).
     """
 
     next_states: Tensor
+    belief: Tensor
     memory: Any
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What a predictor imagined from M origins a window.
+
+    states: (B, M, H, D); entry h - 1 is the state at origin + h. belief: (B, M, H, W); entry h - 1 is the belief which
+    that state was read from, at origin + h - 1: the first is that of the last real step.
+    """
+
+    states: Tensor
+    belief: Tensor
 
 
 # --- components -------------------------------------------------------------------------------------------------------
@@ -215,15 +230,20 @@ class LanguageEncoder(Encoder):
 
 
 class Predictor(nn.Module, ABC):
-    """Predicts the next state of every step in one pass, and rolls out under given actions."""
+    """Predicts the next state of every step in one pass, and rolls out under given actions.
+
+    belief_dim: size W of a belief.
+    """
+
+    belief_dim: int
 
     @abstractmethod
     def forward(self, latents: Latents) -> Prediction:
         """Predict the state at t + 1 for every t. Static, states <= t and actions <= t are seen, nothing else."""
 
     @abstractmethod
-    def rollout(self, latents: Latents, memory: Any, origins: Tensor, horizon: int) -> Tensor:
-        """Roll out H steps from each of M origins a window: (B, M, H, D); entry h - 1 is the state at origin + h.
+    def rollout(self, latents: Latents, memory: Any, origins: Tensor, horizon: int) -> Rollout:
+        """Roll out H steps from each of M origins a window: states (B, M, H, D) and their beliefs (B, M, H, W).
 
         memory: of a `forward` on windows that hold every step up to the origins. origins: (B, M) int64, the last real
         state that is seen. Actions up to origin + H - 1 are read from `latents.actions`, which may be longer than the
