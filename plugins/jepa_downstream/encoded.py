@@ -24,8 +24,6 @@ RECENT = 6
 """Steps over which a change is taken, and actions are averaged."""
 PROJECTED = 20_000
 """Steps of the train split, about, that principal directions are found on."""
-BLOCK = 8192
-"""Rows whose inputs are held at once."""
 
 
 @dataclass(frozen=True)
