@@ -24,6 +24,7 @@ def test_importing_the_plugin_does_not_import_torch() -> None:
 def test_components_are_those_of_clin_jepa() -> None:
     assert [(component.kind, component.name) for component in jepa_clin.jepa_components()] == [
         ("predictor", "action_transformer"),
+        ("predictor", "gru"),
         ("phase", "predictor_warmup"),
         ("phase", "joint_refinement"),
         ("phase", "ema_alignment"),
@@ -33,6 +34,7 @@ def test_components_are_those_of_clin_jepa() -> None:
         ("phase", "cotraining"),
         ("phase", "masked_prediction"),
         ("objective", "variance_covariance"),
+        ("objective", "grounding"),
         ("objective", "sigreg"),
     ]
 

@@ -883,7 +883,7 @@ def test_an_objective_that_reads_numbers_is_refused_where_the_source_renders_non
     monkeypatch.setattr(TableConfig, "modalities", ("text",))
     (message,) = messages(text)
     assert message == (
-        "12:15 objective 'heads' reads the states as numbers, and the source 'table' renders none | "
+        "13:15 objective 'heads' reads the states as numbers, and the source 'table' renders none | "
         "take a source that renders channels, or leave the objective out"
     )
 
@@ -895,6 +895,6 @@ def test_objectives_of_one_name_train_one_module_and_must_be_alike_but_for_the_w
     assert load(alike.replace("weight: 0.5", "heads: 2, name: others")).curriculum[1].objectives[0].name == "others"
     (message,) = messages(alike.replace("weight: 0.5", "heads: 2"))
     assert message == (
-        "13:15 two objectives are called 'heads' and would train one module, but are not alike | "
+        "14:15 two objectives are called 'heads' and would train one module, but are not alike | "
         "give them the same keys (only the weight may differ), or other names"
     )
