@@ -1,9 +1,9 @@
 """The action-conditioned transformer predictor of Clin-JEPA (arXiv 2605.10840), with a rollout that computes no real
 step twice.
 
-Symbols: B windows, T steps, D latent size, W width, M origins a window, H horizon, K tokens of a step: 2 interleaved, 1
-joined. Steps count from 0. The static token has position 0. Interleaved, the state of step t has position 1 + 2 t and its
-action 2 + 2 t; joined, both are in the token at position 1 + t.
+Symbols: B windows, T steps, D latent size, W width, M origins a window, H horizon, K tokens of a step: 2 interleaved,
+1 joined. Steps count from 0. The static token has position 0. Interleaved, the state of step t has position 1 + 2 t
+and its action 2 + 2 t; joined, both are in the token at position 1 + t.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Memory:
 
 
 class ActionTransformer(Predictor):
-    """Transformer over `[d, s_1, a_1, ..., s_T, a_T]` whose output at s_t is the state at t + 1; or, `joined`, over `[d,
-    s_1 + a_1, ..., s_T + a_T]`, with half the tokens.
+    """Transformer over `[d, s_1, a_1, ..., s_T, a_T]` whose output at s_t is the state at t + 1; or, `joined`, over
+    `[d, s_1 + a_1, ..., s_T + a_T]`, with half the tokens.
 
-    The belief at t is what the last layer puts out at s_t, before the projection to latents. Nothing else is asked of the
-    last layer, which therefore carries on no other token.
+    The belief at t is what the last layer puts out at s_t, before the projection to latents. Nothing else is asked of
+    the last layer, which therefore carries on no other token.
 
     The static token sees itself alone and is seen by all; a state and its action see each other and every earlier step.
     So keys and values of a step never depend on a later one, and those of one teacher-forced pass serve rollouts from
@@ -188,8 +188,8 @@ def _block_causal(visible: Tensor, per_step: int) -> Tensor:
 
 
 def _rollout_mask(visible: Tensor, origins: Tensor, horizon: int, per_step: int) -> Tensor:
-    """What the tokens of a step of each origin may see of the real tokens, then of the generated ones: (B, 1, K M, S + K
-    M (H - 1)).
+    """What the tokens of a step of each origin may see of the real tokens, then of the generated ones:
+    (B, 1, K M, S + K M (H - 1)).
 
     Generated tokens lie step by step, within a step origin by origin. Those of steps to come are not there yet, so only
     the origin counts.
