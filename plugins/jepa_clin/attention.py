@@ -93,8 +93,8 @@ class Layer(nn.Module):
         return queries.transpose(1, 2), KeysValues(keys, values)
 
     def attend(self, hidden: Tensor, queries: Tensor, seen: KeysValues | BufferedKeysValues, mask: Tensor) -> Tensor:
-        """The layer's output (B, Q, W) for the tokens `hidden` that ask, where `mask` (B, 1, Q, K) is true for what each
-        may see."""
+        """The layer's output (B, Q, W) for the tokens `hidden` that ask, where `mask` (B, 1, Q, K) is true for what
+        each may see."""
         dropout = self.attention_dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(queries, seen.keys, seen.values, attn_mask=mask, dropout_p=dropout)
         hidden = hidden + self.dropout(self.attention_out(mixed.transpose(1, 2).flatten(2)))
