@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 
 from jepa_core.config import SourceConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
@@ -29,6 +28,7 @@ from jepa_core.results.findings import Findings
 from jepa_core.results.predictions import write_predictions
 from jepa_core.results.samples import write_kept
 from jepa_core.runs.cost import Stopwatch
+from jepa_core.runs.kept_model import save_model
 from jepa_core.runs.memory import check_memory
 from jepa_core.runs.plan import make_plan
 from jepa_core.runs.process import device_of, process_state
@@ -166,14 +166,6 @@ def _training_windows(run: Run, dataset: Dataset) -> Windows:
             f"no trajectory of the train split has the {cut.min_length} steps of windows.min_length; lower it"
         )
     return windows
-
-
-def save_model(run: Run, learner: Learner) -> None:
-    """Write the trained weights (encoder, target, predictor) as `model.safetensors`, and the encoder's own form of its
-    weights into `encoder/`."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in learner.weights()}
-    write_atomically(run.folder / "model.safetensors", save(tensors))
-    learner.encoder.export(run.folder / "encoder")
 
 
 # --- evaluation -------------------------------------------------------------------------------------------------------

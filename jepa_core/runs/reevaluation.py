@@ -54,6 +54,7 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
     """
     from jepa_core.data.preparation import recorded_data
     from jepa_core.report.page import write_report
+    from jepa_core.runs.kept_model import has_record, keep_record
     from jepa_core.runs.pipeline import build_learner, evaluation_of, measure
 
     model, recorded = run.folder / "model.safetensors", run.manifest().get("dataset")
@@ -62,6 +63,8 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
     with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
         learner, untrained = build_learner(run, recorded_data(run.recipe, run.stores, recorded))
         load_model(model, learner)
+        if not has_record(run):
+            keep_record(run, learner)
         evaluation = evaluation_of(run, learner, untrained)
         for use in run.recipe.evaluators:
             findings = measure(run, evaluation, use)
