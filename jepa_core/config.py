@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,6 +52,9 @@ Role = Literal["static", "state", "action"]
 Modality = Literal["text", "channels"]
 """The form in which an encoder wants items."""
 
+Split = Literal["train", "tuning", "held_out"]
+"""What a trajectory is for: training, choosing settings, or measuring."""
+
 
 @dataclass(frozen=True)
 class ItemShape:
@@ -65,7 +68,7 @@ class ItemShape:
 class SourceConfig(Config):
     """Config of a Source."""
 
-    modalities: ClassVar[tuple[Modality, ...]] = ("text", "channels")
+    modalities: ClassVar[tuple[Modality, ...]] = get_args(Modality)
     """What the source can render."""
 
     def inputs(self) -> list[Input]:
@@ -202,4 +205,4 @@ class PhaseConfig(Config):
 class EvaluatorConfig(Config):
     """Config of an Evaluator."""
 
-    split: Literal["train", "tuning", "held_out"] = Field("held_out", description="split that is measured")
+    split: Split = Field("held_out", description="split that is measured")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
+
+from jepa_downstream.config import Kind
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Task:
     """
 
     name: str
-    kind: Literal["binary", "regression"]
+    kind: Kind
     horizon: int | None = None
     known: str | None = None
 
