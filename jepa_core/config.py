@@ -136,6 +136,10 @@ class PredictorConfig(Config):
         """Most steps of a window that the predictor can take; None for no limit."""
         return None
 
+    def belief_dim(self, latent_dim: int) -> int:
+        """Size W of a belief for latents of size D."""
+        raise NotImplementedError
+
     def size(self, latent_dim: int) -> ModelSize:
         """Parameters of the predictor for latents of size D."""
         raise NotImplementedError

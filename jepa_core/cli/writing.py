@@ -9,10 +9,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from jepa_core.cli.common import installed_registry, load, print_page, write_new
 from jepa_core.errors import Preempted
+
+if TYPE_CHECKING:
+    from jepa_core.runs.listeners import Display
+    from jepa_core.runs.run import Run
 
 log = logging.getLogger("jepa")
 
@@ -42,17 +46,15 @@ def resume(arguments: argparse.Namespace) -> int:
     return _execute(Run.open(arguments.run, installed_registry()), arguments)
 
 
-def _execute(run: Any, arguments: argparse.Namespace) -> int:
-    """Run the pipeline with metrics, progress and checkpoints hung on its hooks."""
+def _execute(run: Run, arguments: argparse.Namespace) -> int:
+    """Run the pipeline, with metrics, progress and checkpoints."""
     arguments.run_folder = run.folder
     _set_environment()
-    from jepa_core.runs.listeners import Checkpointer, Interrupt
+    from jepa_core.runs.listeners import Interrupt, listeners_of
     from jepa_core.runs.pipeline import execute
 
-    interrupt = Interrupt()
-    run.registry.manager.register(Checkpointer(interrupt))
-    with _shown(run, arguments), interrupt.listening():
-        execute(run)
+    with _display(run, arguments) as display, Interrupt().listening() as interrupt:
+        execute(run, listeners_of(run, display, interrupt))
     print(run.folder / "report.html")
     return 0
 
@@ -65,15 +67,14 @@ def _set_environment() -> None:
 
 
 @contextmanager
-def _shown(run: Any, arguments: argparse.Namespace) -> Iterator[None]:
-    """Write down and show how a run comes along while the block runs."""
-    from jepa_core.runs.listeners import Bars, Display, Metrics, Plain
+def _display(run: Run, arguments: argparse.Namespace) -> Iterator[Display]:
+    """What shows how a run comes along while the block runs."""
+    from jepa_core.runs.listeners import Bars, Display, Plain
 
     display = Display() if arguments.quiet else Bars() if sys.stderr.isatty() else Plain()
-    run.registry.manager.register(Metrics(display))
     log.info("run: %s", run.folder)
     try:
-        yield
+        yield display
     finally:
         display.close()
 
@@ -91,8 +92,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from jepa_core.runs.listeners import Interrupt
 
     try:
-        with _shown(asked, arguments), Interrupt().listening():
-            evaluate_again(asked)
+        with _display(asked, arguments) as display, Interrupt().listening():
+            evaluate_again(asked, [display, *registry.listeners(asked)])
     except Preempted:
         raise Preempted("interrupted; the evaluators that were done are kept, the others found what they had") from None
     print(run.folder / "report.html")

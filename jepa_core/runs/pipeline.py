@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save
 
 from jepa_core.config import SourceConfig
-from jepa_core.contracts import Encoder, Evaluation
+from jepa_core.contracts import Encoder, Evaluation, Listener
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import describe, facts, open_dataset, prepare_data
 from jepa_core.data.rendering import ChannelRendering
@@ -34,7 +34,7 @@ from jepa_core.runs.plan import make_plan
 from jepa_core.runs.run import Run, command, now
 from jepa_core.runs.sharing import control_name, shared_folder
 from jepa_core.training.checkpoint import restore_checkpoint
-from jepa_core.training.curriculum import Listener, Progress, Stage, run_curriculum
+from jepa_core.training.curriculum import Progress, Stage, run_curriculum
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
 from jepa_core.training.target import EncoderUnder
@@ -42,22 +42,26 @@ from jepa_core.training.target import EncoderUnder
 log = logging.getLogger("jepa")
 
 
-def execute(run: Run) -> None:
-    """Do everything that a recipe asks for: data, curriculum, evaluation, report."""
-    hook = run.registry.manager.hook
+def execute(run: Run, listeners: Sequence[Listener] = ()) -> None:
+    """Do everything that a recipe asks for: data, curriculum, evaluation, report.
+
+    listeners: are told how it goes on; without `jepa_core.runs.listeners` no metrics and no checkpoints are written.
+    """
     with run.locked(), disk_errors(run.folder):
         dataset = prepare(run)
         for use in run.recipe.evaluators:
             use.build().check(dataset)
         learner, untrained = build_learner(run, dataset)
-        hook.jepa_run_started(run=run)
-        train(run, learner)
+        for listener in listeners:
+            listener.run_started()
+        train(run, learner, listeners)
         save_model(run, learner)
-        evaluate(run, learner, untrained)
+        evaluate(run, learner, untrained, listeners)
         run.note(ended=now())
         write_report(run.folder)
         shutil.rmtree(run.scratch, ignore_errors=True)
-        hook.jepa_run_ended(run=run)
+        for listener in listeners:
+            listener.run_ended()
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -129,21 +133,15 @@ def _device(name: str) -> torch.device:
 # --- training ---------------------------------------------------------------------------------------------------------
 
 
-def train(run: Run, learner: Learner) -> None:
+def train(run: Run, learner: Learner, listeners: Sequence[Listener]) -> None:
     """Run the curriculum, from the newest checkpoint if there is one."""
-    hook = run.registry.manager.hook
-    listener = Listener(
-        phase_started=lambda progress: hook.jepa_phase_started(run=run, progress=progress),
-        step_ended=lambda progress: hook.jepa_step_ended(run=run, progress=progress),
-        phase_ended=lambda progress: hook.jepa_phase_ended(run=run, progress=progress),
-    )
     stages = [stage_of(use) for use in run.recipe.curriculum]
     run_curriculum(
         stages,
         learner,
         _training_windows(run, learner.dataset),
         run.recipe.seed,
-        listener,
+        listeners,
         lambda progress: _restore(run, progress),
     )
 
@@ -189,14 +187,15 @@ def save_model(run: Run, learner: Learner) -> None:
 # --- evaluation -------------------------------------------------------------------------------------------------------
 
 
-def evaluate(run: Run, learner: Learner, untrained: EncoderUnder) -> None:
+def evaluate(run: Run, learner: Learner, untrained: EncoderUnder, listeners: Sequence[Listener]) -> None:
     """Run every evaluator whose findings are not there yet."""
     evaluation = evaluation_of(run, learner, untrained)
     for use in run.recipe.evaluators:
         path = run.findings / f"{use.name}.json"
         done = path.is_file()
         findings = Findings.from_dict(json.loads(path.read_text())) if done else measure(run, evaluation, use)
-        run.registry.manager.hook.jepa_evaluation_ended(run=run, name=use.name, findings=findings)
+        for listener in listeners:
+            listener.evaluation_ended(use.name, findings)
 
 
 def evaluation_of(run: Run, learner: Learner, untrained: EncoderUnder) -> Evaluation:
@@ -285,7 +284,7 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
         windows = _training_windows(run, control.dataset)
-        run_curriculum([Stage("untrained_control", use.build())], control, windows, run.recipe.seed, Listener())
+        run_curriculum([Stage("untrained_control", use.build())], control, windows, run.recipe.seed)
         if shared:
             shared.write(name, control.predictor.state_dict())
     write_tensors(own, control.predictor.state_dict())

@@ -15,6 +15,7 @@ from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.runs.run import Run
 
 if TYPE_CHECKING:
+    from jepa_core.contracts import Listener
     from jepa_core.training.learner import Learner
 
 log = logging.getLogger("jepa")
@@ -43,7 +44,7 @@ def evaluators_asked_for(run: Run, overrides: Sequence[str], other: str | None) 
     return replace(run.recipe, evaluators=chosen)
 
 
-def evaluate_again(run: Run) -> None:
+def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
     """Run the evaluators of the run's recipe, in place of what they found before, and write the report again.
 
     The learner is the trained one, and the untrained control is the run's, which is made as in the run itself if it is
@@ -63,7 +64,8 @@ def evaluate_again(run: Run) -> None:
         evaluation = evaluation_of(run, learner, untrained)
         for use in run.recipe.evaluators:
             findings = measure(run, evaluation, use)
-            run.registry.manager.hook.jepa_evaluation_ended(run=run, name=use.name, findings=findings)
+            for listener in listeners:
+                listener.evaluation_ended(use.name, findings)
         write_report(run.folder)
         shutil.rmtree(run.scratch, ignore_errors=True)
 

@@ -79,6 +79,9 @@ class TinyTextConfig(_TinyEncoderConfig):
 class TinyRecurrentConfig(PredictorConfig):
     """A GRU cell over states and actions; the static facts are not read."""
 
+    def belief_dim(self, latent_dim: int) -> int:
+        return latent_dim
+
     def size(self, latent_dim: int) -> ModelSize:
         count = 3 * latent_dim * 2 * latent_dim + 3 * latent_dim * latent_dim + 6 * latent_dim
         return ModelSize(count, count)
