@@ -37,7 +37,7 @@ def _not_its_own(chosen: Component, config: Config, kind: Kind, path: KeyPath) -
     message = f"{type(config).__name__} is not the config of the {chosen.kind} '{chosen.name}'"
     if chosen.kind == kind and chosen.config is type(config):
         message = f"the {kind} '{chosen.name}' was chosen, and no installed plugin declares it"
-    return Problem(path, message, f"leave `chosen` out, or choose a {kind} from the registry")
+    return Problem(path, message, f"leave `chosen` out, or choose {_a(kind)} from the registry")
 
 
 def _another_kind(config: Any, kind: Kind, path: KeyPath, registry: Registry) -> Problem:

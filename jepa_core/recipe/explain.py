@@ -74,9 +74,7 @@ class _Spot:
     value: Any
 
 
-def validate(
-    section: Section[ConfigT], sections: Sequence[Section[Any]], problems: list[Problem]
-) -> ConfigT | None:
+def validate(section: Section[ConfigT], sections: Sequence[Section[Any]], problems: list[Problem]) -> ConfigT | None:
     """The section's config; None after noting every problem it has. `sections` are where a stray key may belong."""
     values = {key: value for key, value in section.values.items() if key not in section.frame}
     try:
@@ -91,9 +89,7 @@ def validate(
     return None
 
 
-def validate_in_part(
-    section: Section[ConfigT], sections: Sequence[Section[Any]], problems: list[Problem]
-) -> ConfigT:
+def validate_in_part(section: Section[ConfigT], sections: Sequence[Section[Any]], problems: list[Problem]) -> ConfigT:
     """The section's config, with the default of every key whose value has a problem, after noting it. Each key has a
     default."""
     found: list[Problem] = []

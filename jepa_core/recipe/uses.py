@@ -16,6 +16,7 @@ from jepa_core.config import (
     RegularizerConfig,
     SourceConfig,
 )
+from jepa_core.errors import RecipeError
 from jepa_core.kinds import Kind
 from jepa_core.plugin import Component
 from jepa_core.recipe.problems import KeyPath
@@ -26,6 +27,7 @@ NAMED_LISTS: dict[str, Kind] = {"curriculum": "phase", "evaluators": "evaluator"
 
 ConfigT = TypeVar("ConfigT", bound=Config, covariant=True)
 UseT = TypeVar("UseT", bound="Use[Any]")
+GivenT = TypeVar("GivenT")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class PhaseUse(Use[PhaseConfig]):
         regularizers: Sequence[RegularizerConfig | Use[RegularizerConfig]] = (),
     ) -> None:
         super().__init__(config, name, chosen)
-        object.__setattr__(self, "regularizers", tuple(as_use(one) for one in regularizers))
+        object.__setattr__(self, "regularizers", tuple(as_use(one) for one in listed("regularizers", regularizers)))
 
     def resolved(self) -> dict[str, Any]:
         """Plain values, defaults included."""
@@ -154,6 +156,13 @@ def as_use(given: ConfigT | Use[ConfigT]) -> Use[ConfigT]:
     return given if isinstance(given, Use) else Use(given)
 
 
+def listed(key: str, given: Sequence[GivenT]) -> Sequence[GivenT]:
+    """What a list of components holds. Raises RecipeError for anything but a list, which would be taken apart."""
+    if not isinstance(given, list | tuple):
+        raise RecipeError(f"{key}: expected a list, found {type(given).__name__}; put what it holds in [...]")
+    return given
+
+
 def as_encoder(given: EncoderConfig | Use[EncoderConfig]) -> EncoderUse:
     """What is given, as the use of an encoder."""
     use = as_use(given)
@@ -176,4 +185,5 @@ def item_shape(source: SourceConfig, encoder: EncoderConfig) -> ItemShape | None
 
 def plain(config: Config) -> dict[str, Any]:
     """A config as a recipe writes it, defaults included."""
-    return config.model_dump(mode="json", by_alias=True, round_trip=True)
+    # Values of another type than their key's are told by `jepa_core.recipe.completing`, not by a warning here.
+    return config.model_dump(mode="json", by_alias=True, round_trip=True, warnings=False)
