@@ -6,12 +6,15 @@ meant to model anything well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from jepa_core.config import EncoderConfig, ItemShape, Modality, ModelSize, PredictorConfig, SourceConfig
+from jepa_core.errors import RecipeError
 from jepa_core.plugin import Component, hookimpl
 
 HIDDEN = 16
@@ -36,8 +39,22 @@ class OscillatorsConfig(SourceConfig):
             raise ValueError(f"shortest ({self.shortest}) must not be more than longest ({self.longest})")
         return self
 
+    divided: bool = Field(True, description="whether subjects are divided into splits; false: all are held_out")
+
     def item_shape(self) -> ItemShape:
         return ItemShape(channels=4, samples=self.samples)
+
+    def at(self, paths: Sequence[Path]) -> Self:
+        """Other oscillators, with the keys that a JSON file holds: they are made, so there is nothing else to read."""
+        try:
+            (path,) = paths
+            keys = json.loads(path.read_bytes())
+            return type(self).model_validate(self.model_dump() | keys | {"divided": False})
+        except (ValueError, TypeError, OSError, ValidationError) as error:
+            raise RecipeError(
+                "oscillators are made, not read: give one JSON file with the keys of the source that differ, such as "
+                '{"seed": 1, "trajectories": 8}'
+            ) from error
 
 
 class _TinyEncoderConfig(EncoderConfig):

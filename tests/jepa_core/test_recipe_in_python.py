@@ -344,7 +344,8 @@ class UnknownConfig(PhaseConfig):
     [
         (
             {"source": NumbersConfig()}, "source",
-            "expected the config of a source, found NumbersConfig, of an encoder", "there are: GaugesConfig, TextsConfig",
+            "expected the config of a source, found NumbersConfig, of an encoder",
+            "there are: GaugesConfig, TextsConfig",
         ),
         (
             {"predictor": ForwardConfig}, "predictor",
