@@ -18,8 +18,7 @@ from commands import environment as environment_of
 from jepa_core.contracts import Listener
 from jepa_core.errors import RunError
 from jepa_core.plugin import Registry
-from jepa_core.recipe import load_recipe
-from jepa_core.recipe import RuntimeConfig
+from jepa_core.recipe import RuntimeConfig, load_recipe
 from jepa_core.results.findings import Findings
 from jepa_core.runs.pipeline import execute
 from jepa_core.runs.process import environment, process_state
