@@ -11,12 +11,11 @@ import pyarrow.parquet as pq
 from jepa_core.data.splits import split_by_subject
 from jepa_core.data.trajectories import SPLITS
 from jepa_core.errors import DataError, RecipeError
-from jepa_sensors.config import TableConfig
+from jepa_sensors.config import SECONDS, TableConfig
 from jepa_sensors.staging import GROUPS, Database, Staged, quoted
 
 _LARGEST = 1 << 24
 """Samples of a trajectory up to which float32 counts them exactly."""
-SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Cuts:
 
 def seconds_of(staged: Staged, config: TableConfig) -> float:
     """Seconds of one unit of the staged times."""
-    return SECONDS[config.time_unit] if staged.clock == "number" else 1e-6
+    return SECONDS[config.time_unit] / config.time_scale if staged.clock == "number" else 1e-6
 
 
 def width_of(staged: Staged, config: TableConfig) -> float | None:
@@ -88,7 +87,7 @@ def _spans(staged: Staged, config: TableConfig, database: Database) -> Iterator[
     inside = ["time >= first"]
     if step.count is not None:  # the arithmetic of slots_of
         inside.append(f"(time - first) / {width_of(staged, config)!r} + 1e-9 < {step.count * step.samples}")
-    began = "min(time)" if begin is None else f"{begin!r}::DOUBLE"
+    began = "min(time)" if begin is None else f"{begin * config.time_scale!r}::DOUBLE"
     counted = f"FILTER ({' AND '.join(inside)})"
     found = database.rows(
         f"""WITH own AS (SELECT key, time, row FROM read_parquet({quoted(staged.path)})),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jepa_core.errors import DataError, RecipeError
 from jepa_sensors import cells
-from jepa_sensors.config import Column, FileTarget, RemainingTarget, TableConfig
+from jepa_sensors.config import TableConfig
+from jepa_sensors.config_parts import FileTarget, RemainingTarget
 from jepa_sensors.cutting import Cuts, seconds_of
 from jepa_sensors.files import find
 from jepa_sensors.reading import TableFile
@@ -30,7 +29,7 @@ class Targets:
             name: _from_file(name, one, config, staged, cuts) for name, one in config.outcome_files().items()
         }
         # Timestamps count microseconds; what remains of them is told in seconds.
-        self._unit = 1.0 if staged.clock == "number" else seconds_of(staged, config)
+        self._unit = 1.0 / config.time_scale if staged.clock == "number" else seconds_of(staged, config)
 
     def labels(self, rows: Rows) -> dict[str, np.ndarray]:
         """(S,) float32 by name."""
@@ -59,7 +58,13 @@ class Targets:
         known = ~np.isnan(values)
         last = np.full(owners, np.nan, dtype=np.float32)
         last[owner[known]] = values[known]  # of several, numpy keeps the last
-        return dict(_spread(name, self._staged.columns[number], last))
+        names = self._config.target_names(name, column)
+        if not self._staged.columns[number].categories:
+            return {names[0]: last}
+        unknown = np.isnan(last)
+        return {
+            one: np.where(unknown, np.nan, last == code).astype(np.float32) for code, one in enumerate(names)
+        }  # fmt: skip
 
     def _remaining(self, rows: Rows, target: RemainingTarget) -> np.ndarray:
         """What remains from the last row of each step to the last row of its trajectory; NaN in a step without rows."""
@@ -71,14 +76,6 @@ class Targets:
         label = np.full(rows.steps, np.nan, dtype=np.float32)
         label[rows.step] = remaining
         return label if target.cap is None else np.minimum(label, np.float32(target.cap))
-
-
-def _spread(name: str, column: Column, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    if not column.categories:
-        yield name, values
-    for code, word in enumerate(column.categories):
-        tidy = re.sub(r"\W+", "_", word)
-        yield f"{name}_{tidy}", np.where(np.isnan(values), np.nan, values == code).astype(np.float32)
 
 
 def _from_file(name: str, target: FileTarget, config: TableConfig, staged: Staged, cuts: Cuts) -> np.ndarray:
