@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import torch
 
 from jepa_core.plugin import discover
 from jepa_core.results.findings import Findings
@@ -51,7 +50,6 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Findings]:
     for cell in study.cells:
         execute(Run.create(folder.run(cell), cell.recipe, registry, RECIPE))
     yield study_findings(study, folder)
-    torch.use_deterministic_algorithms(False)
 
 
 def rows(found: Findings, variant: str) -> list[dict[str, object]]:

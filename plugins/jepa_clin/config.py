@@ -48,6 +48,9 @@ class ActionTransformerConfig(TransformerConfig, PredictorConfig):
     def longest_window(self) -> int:
         return self.max_steps
 
+    def belief_dim(self, latent_dim: int) -> int:
+        return self.width
+
     @property
     def reach(self) -> int:
         """Steps that have a position; the last two are there so that a rollout may leave a full window."""

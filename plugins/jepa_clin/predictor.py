@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from jepa_clin.attention import KeysValues, Layer
 from jepa_clin.config import ActionTransformerConfig
 from jepa_clin.steps import at_steps
-from jepa_core.contracts import Latents, Prediction, Predictor
+from jepa_core.contracts import Latents, Prediction, Predictor, Rollout
 from jepa_core.errors import RunError
 
 
@@ -27,17 +27,20 @@ class OutOfReach(RunError, ValueError):
 class Memory:
     """What a rollout needs of the real steps.
 
-    next_states: (B, T, D). layers: keys and values of the 1 + 2 T tokens in each layer. visible: (B, 1 + 2 T) bool,
-    false for padding.
+    next_states: (B, T, D). belief: (B, T, W). layers: keys and values of the 1 + 2 T tokens in each layer.
+    visible: (B, 1 + 2 T) bool, false for padding.
     """
 
     next_states: Tensor
+    belief: Tensor
     layers: tuple[KeysValues, ...]
     visible: Tensor
 
 
 class ActionTransformer(Predictor):
     """Transformer over `[d, s_1, a_1, ..., s_T, a_T]` whose output at s_t is the state at t + 1.
+
+    The belief at t is what the last layer puts out at s_t, before the projection to latents.
 
     The static token sees itself alone and is seen by all; a state and its action see each other and every earlier step.
     So keys and values of a step never depend on a later one, and those of one teacher-forced pass serve rollouts from
@@ -50,6 +53,7 @@ class ActionTransformer(Predictor):
     def __init__(self, config: ActionTransformerConfig, latent_dim: int) -> None:
         super().__init__()
         self.config = config
+        self.belief_dim = config.width
         self.static_in = nn.Linear(latent_dim, config.width)
         self.state_in = nn.Linear(latent_dim, config.width)
         self.action_in = nn.Linear(latent_dim, config.width)
@@ -67,7 +71,7 @@ class ActionTransformer(Predictor):
         nn.init.normal_(self.output.weight, std=0.02)
 
     def forward(self, latents: Latents) -> Prediction:
-        """Predict the state at t + 1 for every t: `next_states` (B, T, D), `memory` for rollouts.
+        """Predict the state at t + 1 for every t: `next_states` (B, T, D), `belief` (B, T, W), `memory` for rollouts.
 
         Actions beyond the states are left to the rollout.
         Raises OutOfReach if the windows are longer than the position table.
@@ -85,11 +89,12 @@ class ActionTransformer(Predictor):
             queries, keys_values = layer.project(hidden)
             hidden = layer.attend(hidden, queries, keys_values, mask)
             layers.append(keys_values)
-        next_states = self._read(hidden[:, 1::2], latents.states)
-        return Prediction(next_states, Memory(next_states, tuple(layers), visible))
+        belief = hidden[:, 1::2]
+        next_states = self._read(belief, latents.states)
+        return Prediction(next_states, belief, Memory(next_states, belief, tuple(layers), visible))
 
-    def rollout(self, latents: Latents, memory: Memory, origins: Tensor, horizon: int) -> Tensor:
-        """Roll out H steps from each of M origins a window: (B, M, H, D); entry h - 1 is the state at origin + h.
+    def rollout(self, latents: Latents, memory: Memory, origins: Tensor, horizon: int) -> Rollout:
+        """Roll out H steps from each of M origins a window: states (B, M, H, D) and their beliefs (B, M, H, W).
 
         The first entry is the teacher-forced prediction at the origin. Each later one costs two tokens an origin, the
         predicted state and the given action, which see the real steps up to the origin, the generated steps of the same
@@ -100,11 +105,11 @@ class ActionTransformer(Predictor):
         """
         self._check_reach(latents, memory, origins, horizon)
         origins = origins.to(latents.states.device)
-        state = at_steps(memory.next_states, origins)
+        state, belief = at_steps(memory.next_states, origins), at_steps(memory.belief, origins)
         mask = _rollout_mask(memory.visible, origins, horizon)
         tokens = 2 * origins.shape[1]
         pasts = [layer.growable(tokens * (horizon - 1)) for layer in memory.layers]
-        rolled = [state]
+        states, beliefs = [state], [belief]
         for ahead in range(1, horizon):
             action = at_steps(latents.actions, origins + ahead)
             hidden = self._step_tokens(state, action, origins + ahead)
@@ -113,9 +118,11 @@ class ActionTransformer(Predictor):
                 queries, keys_values = layer.project(hidden)
                 pasts[index] = pasts[index].append(keys_values.keys, keys_values.values)
                 hidden = layer.attend(hidden, queries, pasts[index], mask[..., :seen])
-            state = self._read(hidden[:, ::2], state)
-            rolled.append(state)
-        return torch.stack(rolled, dim=2)
+            belief = hidden[:, ::2]
+            state = self._read(belief, state)
+            states.append(state)
+            beliefs.append(belief)
+        return Rollout(torch.stack(states, dim=2), torch.stack(beliefs, dim=2))
 
     def _embed(self, latents: Latents) -> Tensor:
         """All tokens of the windows: (B, 1 + 2 T, W)."""

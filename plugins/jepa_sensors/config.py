@@ -5,10 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+<<<<<<< HEAD
 from typing import Literal
+=======
+from typing import Annotated, Literal, Self
+>>>>>>> main
 
 from pydantic import Field, model_validator
 
+<<<<<<< HEAD
 from jepa_core.config import Input, ItemShape, Role, SourceConfig
 from jepa_core.errors import DataError, RecipeError
 from jepa_sensors.config_parts import (
@@ -25,6 +30,11 @@ from jepa_sensors.config_parts import (
 )
 from jepa_sensors.files import Format, Header, find, format_of, header, not_found, separator_of
 from jepa_sensors.target_names import one_hot_names
+=======
+from jepa_core.config import Config, Input, ItemShape, Role, SourceConfig, StepLength
+from jepa_core.errors import DataError, RecipeError
+from jepa_sensors.files import Format, find, format_of, header, is_table, not_found, separator_of
+>>>>>>> main
 
 FILE = "@file"
 """A column that every table has: which of the recipe's files a row stands in."""
@@ -97,7 +107,9 @@ class TableConfig(SourceConfig):
         {}, description="what evaluators predict for each trajectory; never seen by an encoder"
     )
     step: StepConfig = Field(StepConfig(), description="what a step is")
-    split: SplitConfig = Field(SplitConfig(), description="how trajectories are divided into the splits")
+    split: SplitConfig | None = Field(
+        SplitConfig(), description="how trajectories are divided into the splits; null: all are held_out"
+    )
 
     @model_validator(mode="after")
     def _keys_fit(self) -> TableConfig:
@@ -107,7 +119,7 @@ class TableConfig(SourceConfig):
             raise ValueError("states: at least one channel")
         if self.subject and not self.id:
             raise ValueError("subject: one series (no `id`) has no subjects; name the `id` too")
-        if not self.id and (self.split.tuning or self.split.held_out):
+        if not self.id and self.split and (self.split.tuning or self.split.held_out):
             raise ValueError("split: without an `id` all files are one series, so a split cannot have files of its own")
         needs_time = [key for key, given in (("calendar", self.calendar), ("step.seconds", self.step.seconds)) if given]
         needs_time += ["layout: long"] if self.layout == "long" else []
@@ -193,9 +205,36 @@ class TableConfig(SourceConfig):
         if target.ends_at and not isinstance(self.outcomes.get(target.ends_at), FileTarget):
             raise ValueError(f"labels.{name}.ends_at: {target.ends_at} is no outcome with a file")
 
+    @property
+    def step_length(self) -> StepLength:
+        return StepLength() if self.step.seconds is None else StepLength(self.step.seconds, "s")
+
+    def at(self, paths: Sequence[Path]) -> Self:
+        """The config for other files (or the tables in a folder), none of which is divided; one series is one
+        trajectory. Labels and outcomes are left out but those of columns that the files have.
+
+        Raises DataError if there is no table, or one cannot be read.
+        """
+        inside = [sorted(filter(is_table, path.iterdir())) if path.is_dir() else [path] for path in paths]
+        files = tuple(str(path.resolve()) for group in inside for path in group)
+        if not files:
+            raise DataError(f"no table is in {', '.join(map(str, paths))}; give files of readings")
+        moved = self.model_copy(update={"files": files, "split": None, "labels": {}, "outcomes": {}})
+        absent = moved.missing()
+        if absent:
+            raise DataError(absent[0])
+        known = None if self.layout == "long" else set.intersection(*(set(moved.header(Path(one)).names) for one in files))
+        labels, outcomes = (
+            {name: one for name, one in targets.items()
+             if isinstance(one, ColumnTarget) and (known is None or one.column in known)}
+            for targets in (self.labels, self.outcomes)
+        )  # fmt: skip
+        return moved.model_copy(update={"labels": labels, "outcomes": outcomes})
+
     def groups(self) -> dict[str, tuple[str, ...]]:
         """The places of `files` and of the splits that have files of their own."""
-        return {"files": self.files, "tuning": self.split.tuning, "held_out": self.split.held_out}
+        own = {"tuning": self.split.tuning, "held_out": self.split.held_out} if self.split else {}
+        return {"files": self.files, **own}
 
     def table_files(self) -> list[tuple[str, Path]]:
         """Every file of readings with its group."""

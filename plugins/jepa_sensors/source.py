@@ -8,9 +8,10 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jepa_core.contracts import Source
-from jepa_core.data.store import StoreWriter
+from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.io.files import digest_pieces
@@ -67,6 +68,15 @@ class TableSource(Source):
             writer.append(block)
         writer.record("attrition", _attrition(staged, cuts))
 
+    def fitted(self, store: Store) -> dict[str, Any]:
+        """`states`: the columns that were left over, where the config does not name them."""
+        taken = {*self.config.statics, *self.config.actions, *self.config.calendar_columns()}
+        names = dict.fromkeys(one.group or one.name for one in store.channels)
+        return {"states": [name for name in names if name not in taken]}
+
+    def load_fitted(self, fitted: dict[str, Any]) -> None:
+        self.config = self.config.model_copy(update={"states": tuple(fitted["states"])})
+
     def declare(self, channels: Sequence[Channel]) -> None:
         """Take up the channels of the store."""
         self._channels = channels
@@ -90,10 +100,8 @@ class TableSource(Source):
         for number, column in enumerate(staged.columns):
             held = precision.held(database, staged.path, number)
             if held.count == 0:
-                near = difflib.get_close_matches(column.name, staged.skipped, n=1, cutoff=0.5)
-                hint = f"did you mean '{near[0]}'?" if near else "leave it out"
-                raise DataError(f"{', '.join(self.config.files)}: {column.name} has no value in any row; {hint}")
-            if held.low == held.high:
+                self._judge_empty(column.name, staged.skipped)
+            elif held.low == held.high and self.config.split is not None:
                 log.warning("the column %s never changes; it tells an encoder nothing", column.name)
             elif held.lost and not column.categories:
                 log.warning("%s", precision.told(column.name, held))
@@ -107,6 +115,15 @@ class TableSource(Source):
             left_out = self.config.header(self.config.table_files()[0][1]).indexes - set(self.config.named_columns())
             for name in sorted(left_out):
                 log.info("%s was left out: row labels of whoever wrote the file; name it in source.states to keep it", name)
+
+    def _judge_empty(self, name: str, skipped: list[str]) -> None:
+        """Where nothing is fitted on the rows, a few of them may well lack a channel."""
+        near = difflib.get_close_matches(name, skipped, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else "leave it out"
+        message = f"{', '.join(self.config.files)}: {name} has no value in any row"
+        if self.config.split is not None:
+            raise DataError(f"{message}; {hint}")
+        log.warning("%s%s", message, f"; the files have '{near[0]}' instead" if near else "")
 
     def _refuse_missing(self) -> None:
         missing = self.config.missing()

@@ -63,7 +63,7 @@ def recompute_all(predictor: ActionTransformer, latents: Latents) -> Tensor:
 
 
 def roll(predictor: ActionTransformer, latents: Latents, origins: Tensor = ORIGINS, horizon: int = HORIZON) -> Tensor:
-    return predictor.rollout(latents, predictor(latents).memory, origins, horizon)
+    return predictor.rollout(latents, predictor(latents).memory, origins, horizon).states
 
 
 @pytest.mark.parametrize("output", ["absolute", "residual"])
@@ -89,16 +89,26 @@ def test_a_memory_serves_several_rollouts() -> None:
     predictor, latents = make_predictor(), make_latents()
     with torch.no_grad():
         memory = predictor(latents).memory
-        first = predictor.rollout(latents, memory, ORIGINS, HORIZON)
+        first = predictor.rollout(latents, memory, ORIGINS, HORIZON).states
         predictor.rollout(latents, memory, ORIGINS[:, :1], 2)
-        assert torch.equal(first, predictor.rollout(latents, memory, ORIGINS, HORIZON))
+        assert torch.equal(first, predictor.rollout(latents, memory, ORIGINS, HORIZON).states)
 
 
 def test_first_entry_of_a_rollout_is_the_teacher_forced_prediction() -> None:
     predictor, latents = make_predictor().train(), make_latents()
     prediction = predictor(latents)
     rolled = predictor.rollout(latents, prediction.memory, torch.tensor([[4], [3], [2]]), 3)
-    assert torch.equal(rolled[:, 0, 0], prediction.next_states[torch.arange(3), torch.tensor([4, 3, 2])])
+    first = torch.arange(3), torch.tensor([4, 3, 2])
+    assert torch.equal(rolled.states[:, 0, 0], prediction.next_states[first])
+    assert torch.equal(rolled.belief[:, 0, 0], prediction.belief[first])
+
+
+def test_states_are_read_from_their_beliefs_real_or_imagined() -> None:
+    predictor, latents = make_predictor(), make_latents()
+    prediction = predictor(latents)
+    rolled = predictor.rollout(latents, prediction.memory, ORIGINS, HORIZON)
+    torch.testing.assert_close(predictor.output(prediction.belief), prediction.next_states)
+    torch.testing.assert_close(predictor.output(rolled.belief), rolled.states)
 
 
 def test_padding_changes_nothing() -> None:
