@@ -18,7 +18,8 @@ def split_by_subject(subjects: np.ndarray, strata: np.ndarray, fractions: tuple[
     subjects, strata: (N,) one row a trajectory; a subject's stratum is the largest over its trajectories. fractions: of
     subjects, in the order of SPLITS. Within a stratum the subjects are shuffled and dealt so that every split holds its
     fraction to within one subject; the remainders are carried from stratum to stratum, so the fractions also hold over
-    all. Every split has a subject, if it be one that its fraction does not give it. The result depends on the set of subjects, not on the order of the rows.
+    all. Every split has a subject, if it be one that its fraction does not give it. The result depends on the set of
+    subjects, not on the order of the rows.
 
     Raises DataError if there are fewer subjects than fractions, or the fractions do not add up to 1.
     """

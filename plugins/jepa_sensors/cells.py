@@ -28,9 +28,6 @@ ZONE = r"[Tt ]\s*\d{1,2}(:\d\d.*)?(Z|z|UTC|[+-]\d\d(:?\d\d)?( UTC)?)$"
 _CLOCKS = {"number": "a number", "local": "a timestamp without a time zone", "zoned": "a timestamp with a time zone"}
 _ISO_SPELLING = "YYYY-MM-DD, or YYYY-MM-DD hh:mm:ss with a fraction and a zone if need be"
 
-_EXACT = 1 << 53
-"""Whole numbers that float64 tells from their neighbours."""
-
 
 def numbers(block: Block, name: str) -> np.ndarray:
     """(R,) float64, NaN where there is no value. Raises DataError at the first cell that is no finite number."""
@@ -107,21 +104,21 @@ def times(block: Block, config: TableConfig, clock: Clock | None) -> tuple[np.nd
 
 
 def _counted(block: Block, config: TableConfig, column: pa.Array) -> pa.Array:
-    """A column of numbers in the unit that times are kept in.
+    """A column of numbers as counts of `time_unit`: float64, but int64 for nanoseconds, which have more digits.
 
     Raises pyarrow.ArrowException if a text is no number.
     """
+    whole = config.time_unit == "ns"
+    if whole and not types.is_floating(column.type) and not types.is_duration(column.type):
+        return column.cast(pa.int64())
+    values = as_numbers(column, block.file.decimal).to_numpy(zero_copy_only=False)
     if types.is_duration(column.type):
-        return pa.array(as_numbers(column).to_numpy() / SECONDS[config.time_unit] * config.time_scale)
-    if config.time_unit == "ns" and types.is_integer(column.type):  # which has more digits than float64
-        whole = column.cast(pa.int64()).to_numpy()
-        return pa.array(whole // 1000 + whole % 1000 / 1000)
-    values = as_numbers(column, block.file.decimal).to_numpy(zero_copy_only=False) * config.time_scale
-    vague = np.flatnonzero((np.abs(values) > _EXACT) & np.isfinite(values))
-    if len(vague):
-        rule = f"column {config.time} is too large a number there to be told from its neighbours; see source.time_unit"
-        raise block.error(int(vague[0]), rule)
-    return pa.array(values)
+        values = values / SECONDS[config.time_unit]
+    strange = np.flatnonzero(~np.isfinite(values))
+    if len(strange):
+        rule = f"column {config.time} is not a finite number; every row must have a time"
+        raise block.error(int(strange[0]), rule)
+    return pa.array(np.rint(values).astype(np.int64) if whole else values)
 
 
 def _stamps(block: Block, name: str, column: pa.Array, clock: Clock | None) -> tuple[np.ndarray, Clock]:
@@ -171,11 +168,7 @@ def _instants(block: Block, name: str, stamps: Stamps, hint: str) -> np.ndarray:
 def _same(block: Block, name: str, column: pa.Array, found: Clock, clock: Clock | None) -> tuple[np.ndarray, Clock]:
     if clock not in (None, found):
         raise block.error(0, _mixed(name, found, clock))
-    values = column.to_numpy() if found == "number" else column.cast(pa.int64()).to_numpy()
-    strange = np.flatnonzero(~np.isfinite(values))
-    if len(strange):
-        raise block.error(int(strange[0]), f"column {name} is not a finite number; every row must have a time")
-    return values, found
+    return column.to_numpy() if found == "number" else column.cast(pa.int64()).to_numpy(), found
 
 
 def _mixed(name: str, found: Clock, clock: Clock) -> str:

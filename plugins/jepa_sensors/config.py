@@ -5,16 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-<<<<<<< HEAD
-from typing import Literal
-=======
-from typing import Annotated, Literal, Self
->>>>>>> main
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-<<<<<<< HEAD
-from jepa_core.config import Input, ItemShape, Role, SourceConfig
+from jepa_core.config import Input, ItemShape, Role, SourceConfig, StepLength
 from jepa_core.errors import DataError, RecipeError
 from jepa_sensors.config_parts import (
     Column,
@@ -28,13 +23,8 @@ from jepa_sensors.config_parts import (
     TargetName,
     TimeFormat,
 )
-from jepa_sensors.files import Format, Header, find, format_of, header, not_found, separator_of
+from jepa_sensors.files import Format, Header, find, format_of, header, is_table, not_found, separator_of
 from jepa_sensors.target_names import one_hot_names
-=======
-from jepa_core.config import Config, Input, ItemShape, Role, SourceConfig, StepLength
-from jepa_core.errors import DataError, RecipeError
-from jepa_sensors.files import Format, find, format_of, header, is_table, not_found, separator_of
->>>>>>> main
 
 FILE = "@file"
 """A column that every table has: which of the recipe's files a row stands in."""
@@ -223,7 +213,9 @@ class TableConfig(SourceConfig):
         absent = moved.missing()
         if absent:
             raise DataError(absent[0])
-        known = None if self.layout == "long" else set.intersection(*(set(moved.header(Path(one)).names) for one in files))
+        known = (
+            None if self.layout == "long" else set.intersection(*(set(moved.header(Path(one)).names) for one in files))
+        )
         labels, outcomes = (
             {name: one for name, one in targets.items()
              if isinstance(one, ColumnTarget) and (known is None or one.column in known)}
@@ -265,12 +257,6 @@ class TableConfig(SourceConfig):
     def header(self, path: Path) -> Header:
         """A file's columns. Raises DataError if it cannot be read."""
         return header(path, self.format_of(path), self.separator_of(path), self.columns, self.encoding)
-
-    @property
-    def time_scale(self) -> float:
-        """How many units of the staged times one unit of a `time` of numbers is: nanoseconds since 1970 have more
-        digits than float64, so they are kept in microseconds."""
-        return 1e-3 if self.time_unit == "ns" else 1.0
 
     def seen_columns(self) -> list[Column]:
         """What encoders see: the statics, the states, the actions. Reads the first file's header where `states` are all

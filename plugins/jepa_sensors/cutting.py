@@ -40,7 +40,7 @@ class Cuts:
 
 def seconds_of(staged: Staged, config: TableConfig) -> float:
     """Seconds of one unit of the staged times."""
-    return SECONDS[config.time_unit] / config.time_scale if staged.clock == "number" else 1e-6
+    return SECONDS[config.time_unit] if staged.clock == "number" else 1e-6
 
 
 def width_of(staged: Staged, config: TableConfig) -> float | None:
@@ -87,7 +87,7 @@ def _spans(staged: Staged, config: TableConfig, database: Database) -> Iterator[
     inside = ["time >= first"]
     if step.count is not None:  # the arithmetic of slots_of
         inside.append(f"(time - first) / {width_of(staged, config)!r} + 1e-9 < {step.count * step.samples}")
-    began = "min(time)" if begin is None else f"{begin * config.time_scale!r}::DOUBLE"
+    began = "min(time)" if begin is None else f"{begin!r}::DOUBLE"
     counted = f"FILTER ({' AND '.join(inside)})"
     found = database.rows(
         f"""WITH own AS (SELECT key, time, row FROM read_parquet({quoted(staged.path)})),

@@ -106,7 +106,7 @@ def _is_packed(path: Path) -> bool:
 
 def open_bytes(path: Path, encoding: str = "utf-8") -> IO[bytes]:
     """A file's content in UTF-8, unpacked if it is packed."""
-    raw = cast(IO[bytes], gzip.open(path)) if _is_packed(path) else path.open("rb")
+    raw = cast(IO[bytes], gzip.open(path)) if _is_packed(path) else path.open("rb")  # noqa: SIM115 - the caller's
     return raw if codecs.lookup(encoding).name == "utf-8" else io.BufferedReader(_Recoded(raw, encoding))
 
 

@@ -35,7 +35,7 @@ def _is_span(kind: pa.DataType) -> bool:
 
 
 def as_numbers(column: pa.Array, decimal: str = ".") -> pa.Array:
-    """float64 of a column of numbers or text, null where it has no value. decimal: the sign before the decimals in text.
+    """float64 of a column of numbers or text, null where it has no value. decimal: the sign before decimals in text.
 
     Raises pyarrow.ArrowException if a text is no number.
     """

@@ -114,7 +114,9 @@ class TableSource(Source):
         if self.config.states is None:
             left_out = self.config.header(self.config.table_files()[0][1]).indexes - set(self.config.named_columns())
             for name in sorted(left_out):
-                log.info("%s was left out: row labels of whoever wrote the file; name it in source.states to keep it", name)
+                log.info(
+                    "%s was left out: row labels of whoever wrote the file; name it in source.states to keep it", name
+                )
 
     def _judge_empty(self, name: str, skipped: list[str]) -> None:
         """Where nothing is fitted on the rows, a few of them may well lack a channel."""

@@ -292,8 +292,8 @@ class Staging:
                 keys = [str(key) for key, name in enumerate(name_of) if name == next(iter(again))]
                 row = database.one(f"SELECT min(row) FROM read_parquet({quoted(raw)}) WHERE key IN ({', '.join(keys)})")
                 raise DataError(
-                    f"{self.files.place(row)}: {', '.join(columns)} is the same number as another one, written in another "
-                    f"way, and {len(again)} are; write each in one way, for nothing tells whether they are the same"
+                    f"{self.files.place(row)}: {', '.join(columns)} is the same number as another one in another "
+                    f"spelling, as {len(again)} are; write each in one way, for nothing tells whether they are the same"
                 )
 
     def _refuse_changing_statics(self, database: Database, raw: Path) -> None:
@@ -330,8 +330,8 @@ class Staging:
         return path
 
     def _gathered(self, ranked: str) -> str:
-        """A row for each time of a long table, with the mean of the numbers of a channel and the last of its words. What
-        is constant is no reading, so it makes no row of its own."""
+        """A row for each time of a long table: of a channel the mean of its numbers, or the last of its words. What is
+        constant is no reading, so it makes no row of its own."""
         static = [number for number, column in enumerate(self.columns) if column.role == "static"]
         listed = ", ".join(map(str, static)) or "-1"
         readings = [

@@ -16,7 +16,7 @@ DAY = 86_400_000_000
 _FARTHEST = 18 * 3_600_000_000
 """Microseconds that a zone can lie before or behind UTC."""
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ _SIGNS = {"+": "plus", "-": "minus", "<": "below", ">": "above", "=": "equal", "
 
 
 def one_hot_names(target: str, words: Sequence[str]) -> list[str]:
-    """A name for whether a target is each of its words. Where two words would have one name, as ER+ and ER- would, their
+    """A name for whether a target is each of its words. Where two would have one name, as ER+ and ER- would, their
     signs are spelled: er_ER_plus, er_ER_minus."""
     plain = [re.sub(r"\W+", "_", word) for word in words]
     return [
-        f"{target}_{short if plain.count(short) == 1 else _spelled(word)}" for short, word in zip(plain, words, strict=True)
+        f"{target}_{short if plain.count(short) == 1 else _spelled(word)}"
+        for short, word in zip(plain, words, strict=True)
     ]
 
 

@@ -29,7 +29,7 @@ class Targets:
             name: _from_file(name, one, config, staged, cuts) for name, one in config.outcome_files().items()
         }
         # Timestamps count microseconds; what remains of them is told in seconds.
-        self._unit = 1.0 / config.time_scale if staged.clock == "number" else seconds_of(staged, config)
+        self._unit = 1.0 if staged.clock == "number" else seconds_of(staged, config)
 
     def labels(self, rows: Rows) -> dict[str, np.ndarray]:
         """(S,) float32 by name."""
@@ -69,8 +69,8 @@ class Targets:
     def _remaining(self, rows: Rows, target: RemainingTarget) -> np.ndarray:
         """What remains from the last row of each step to the last row of its trajectory; NaN in a step without rows."""
         ends = np.concatenate([np.flatnonzero(np.diff(rows.owner)), [len(rows.owner) - 1]])
-        time = rows.time * self._unit if self._config.time else rows.slot.astype(np.float64)
-        remaining = time[ends][rows.owner] - time
+        time, unit = (rows.time, self._unit) if self._config.time else (rows.slot, 1.0)
+        remaining = (time[ends][rows.owner] - time) * unit
         if target.ends_at:
             remaining = remaining + np.nan_to_num(self._of_file[target.ends_at])[rows.cuts.key][rows.owner]
         label = np.full(rows.steps, np.nan, dtype=np.float32)
@@ -104,6 +104,8 @@ def _from_file(name: str, target: FileTarget, config: TableConfig, staged: Stage
         places = [number.get(staged.names[key]) for key in own.tolist()]
         if len(number) < len(ids) or None in places:
             what = "an id twice" if len(number) < len(ids) else f"no row for {places.count(None)} of {len(own)} ids"
+            again = cells.respelled([*(staged.names[key] for key in own.tolist()), *number])
+            what += f" ({len(again)} of them are there in another spelling of the same number)" if again else ""
             raise DataError(f"{path} has {what}; source.outcomes.{name} needs one for each trajectory")
         found = found[np.array(places, dtype=np.int64)]
     if len(found) != len(own):

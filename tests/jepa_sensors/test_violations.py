@@ -116,7 +116,7 @@ def test_a_repeated_time_names_both_lines_wherever_they_stand(build: Build, tmp_
     assert "data.csv, line 14: the id and the time are those of" in said and "data.csv, line 6;" in said
     long = [[row[0], row[1], "heat", row[2]] for row in rows]
     (tmp_path / "data.csv").write_text(lines(long, "machine,at,channel,value"))
-    assert "line 14: the channel has another value" in refused(build, layout="long", states=["heat"])
+    assert "line 14: the channel has a value already" in refused(build, layout="long", states=["heat"])
 
 
 def test_a_static_that_changes_is_told_by_line(build: Build, tmp_path: Path) -> None:
