@@ -32,7 +32,7 @@ _CANDIDATES = """
 CREATE TABLE stay AS
 SELECT
     (row_number() OVER (ORDER BY stay_id) - 1)::INTEGER AS stay, stay_id, subject_id, hadm_id, intime, outtime, hours,
-    least($max_steps, greatest(1, ceil(hours / $step_hours)))::INTEGER AS steps,
+    least($max_steps, greatest(1, steps_until(hours, $step_hours)))::INTEGER AS steps,
     least(hours, $max_steps * $step_hours) AS horizon,
     age, gender, race, coalesce(died, 0) AS died, admittime, dischtime, deathtime, dod
 FROM every_stay WHERE {rules}

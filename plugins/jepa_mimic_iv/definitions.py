@@ -12,6 +12,9 @@ from jepa_mimic_iv.tables import Workspace
 
 _MACROS = """
 CREATE MACRO hours(later, sooner) AS (epoch(later) - epoch(sooner)) / 3600;
+CREATE MACRO as_charted(number) AS round(number, 6);
+CREATE MACRO step_of(hour, step_hours) AS floor(as_charted(hour / step_hours))::BIGINT;
+CREATE MACRO steps_until(hour, step_hours) AS ceil(as_charted(hour / step_hours))::BIGINT;
 CREATE MACRO dead_within(days, death, intime, died, dischtime) AS (
     CASE WHEN death IS NOT NULL THEN (epoch(death) - epoch(intime) <= days * 86400)::INTEGER
         WHEN died = 0 AND dischtime IS NOT NULL THEN 0 END)::FLOAT;

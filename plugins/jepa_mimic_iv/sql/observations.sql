@@ -49,7 +49,7 @@ WITH
     ),
     coma_before AS (
         SELECT
-            *, lag(hour) OVER charting > hour - 6 AS recent,
+            *, as_charted(hour - lag(hour) OVER charting) < 6 AS recent,
             lag(motor) OVER charting AS motor_before,
             lag(verbal) OVER charting AS verbal_before,
             lag(eyes) OVER charting AS eyes_before
@@ -101,7 +101,7 @@ WITH
     gas_at_bedside AS (
         SELECT
             specimen.stay, known, po2, specimen.specimen,
-            CASE WHEN specimen.drawn - oxygen_charted.hour <= 4 THEN oxygen_charted.value END AS fio2_charted
+            CASE WHEN as_charted(specimen.drawn - oxygen_charted.hour) <= 4 THEN oxygen_charted.value END AS fio2_charted
         FROM specimen ASOF LEFT JOIN oxygen_charted
             ON specimen.stay = oxygen_charted.stay AND specimen.drawn >= oxygen_charted.hour
     ),

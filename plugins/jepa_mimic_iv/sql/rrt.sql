@@ -20,7 +20,7 @@ WITH
     ),
     shown AS (
         SELECT *, unnest(range(
-            floor(start / $step_hours)::BIGINT, greatest(ceil(stop / $step_hours), floor(start / $step_hours) + 1)::BIGINT
+            step_of(start, $step_hours), greatest(steps_until(stop, $step_hours), step_of(start, $step_hours) + 1)
         )) AS step FROM sign
     )
 

@@ -12,9 +12,9 @@ WITH
     pair AS (
         SELECT
             a.stay, a.hour, c.culture_hour, c.culture_day,
-            CASE WHEN c.exact THEN c.culture_hour < a.hour AND a.hour - c.culture_hour <= 72
+            CASE WHEN c.exact THEN c.culture_hour < a.hour AND as_charted(a.hour - c.culture_hour) <= 72
                 ELSE a.day - c.culture_day BETWEEN 0 AND 3 END AS before,
-            CASE WHEN c.exact THEN c.culture_hour > a.hour AND c.culture_hour - a.hour <= 24
+            CASE WHEN c.exact THEN c.culture_hour > a.hour AND as_charted(c.culture_hour - a.hour) <= 24
                 ELSE c.culture_day - a.day BETWEEN 0 AND 1 END AS after
         FROM antibiotic AS a JOIN culture AS c USING (stay) WHERE c.stay BETWEEN $low AND $high
     )
