@@ -22,6 +22,7 @@ _SQL = Path(__file__).parent / "sql"
 
 _DERIVED = {
     "observed": "observations",
+    "shown": "shown",
     "ventilation": "ventilation",
     "vasoactive_agent": "vasoactive_agent",
     "norepinephrine_equivalent_dose": "norepinephrine_equivalent_dose",
@@ -41,7 +42,8 @@ _DERIVED = {
 
 _STEPS = """
 SELECT
-    stay, least(step_of(hour, $step_hours), steps - 1)::INTEGER AS step, channel, value, text, hour::FLOAT AS time
+    stay, greatest(least(step_of(hour, $step_hours), steps - 1), 0)::INTEGER AS step, channel, value, text,
+    hour::FLOAT AS time
 FROM ({events}) AS event JOIN member USING (stay)
 ORDER BY stay, step, hour, {ties}
 """

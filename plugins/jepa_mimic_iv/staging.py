@@ -32,12 +32,14 @@ _CHARTED = """
 CREATE TABLE charted AS
 SELECT stay, hour, item, value, text FROM (
     SELECT
-        stay, horizon, hours(CASE WHEN repeats_lab THEN {seen} ELSE charttime END, intime) AS hour, item,
+        stay, horizon, look_back, hours(CASE WHEN repeats_lab THEN {seen} ELSE charttime END, intime) AS hour, item,
         valuenum AS value, tidy(value) AS text
     FROM {table} AS event JOIN stay USING (stay_id) JOIN charted_item ON itemid = item
-) WHERE hour >= 0 AND hour < horizon
+) WHERE hour >= -look_back AND hour < horizon
 ORDER BY stay
 """
+"""With those from before admission, at negative hours: the admission weight, say, is charted at the whole minute, and the
+admission has seconds."""
 
 _OUTPUTS = """
 CREATE TABLE output AS

@@ -49,6 +49,15 @@ def observe(tables: Any, rng: np.random.Generator, number: int, since: float) ->
             )
 
 
+def observe_before(tables: Any, rng: np.random.Generator, number: int) -> None:
+    """Chart something in the two days before admission."""
+    for _ in range(30):
+        tables.chart(number, rng.uniform(-48, 0), int(rng.choice((*CHARTED, 226512, 226730))), rng.uniform(1, 150))
+        item = int(rng.choice(list(WORDS)))
+        tables.chart(number, rng.uniform(-48, 0), item, None, str(rng.choice(WORDS[item])))
+        tables.urine(number, rng.uniform(-48, 0), round(rng.uniform(0, 60)))
+
+
 def act(tables: Any, rng: np.random.Generator, number: int, since: float) -> None:
     """Give infusions with a rate, pushes, orders and tablets between two hours."""
     for _ in range(8):
@@ -109,6 +118,7 @@ def another_future(tables: Any, rng: np.random.Generator, cutoff: int, at: Any) 
 def filled(tables: Any, seed: int) -> np.random.Generator:
     rng = np.random.default_rng(seed)
     for number in range(3):
+        observe_before(tables, rng, number)
         observe(tables, rng, number, 0)
         act(tables, rng, number, 0)
         tables.lab(number, -30, 50912, 99.5)
@@ -174,7 +184,7 @@ PLANTED = {
     "an episode that begins before it was charted": ("ventilation", "hour AS start", "greatest(hour - 3, 0) AS start"),
     "the lowest creatinine of the days after": (
         "kdigo_stages",
-        "earlier.drawn < now.drawn\n            AND now.drawn - earlier.drawn <= 168 AND earlier.seen <= now.seen",
+        "earlier.drawn < now.drawn\n            AND as_charted(now.drawn - earlier.drawn) <= 168 AND earlier.seen <= now.seen",
         "true",
     ),
     "codes of the same admission": (
@@ -184,15 +194,20 @@ PLANTED = {
     ),
     "a label among the observations": (
         "states",
-        "SELECT stay, hour, channel, value, text FROM observed",
+        "SELECT stay, hour, channel, value, text FROM shown",
         "SELECT stay, 0.5, 60, died, NULL FROM member WHERE stay BETWEEN $low AND $high "
-        "UNION ALL SELECT stay, hour, channel, value, text FROM observed",
+        "UNION ALL SELECT stay, hour, channel, value, text FROM shown",
+    ),
+    "a weight and a device of later hours in hour 0": (
+        "shown",
+        "SELECT observed.stay, observed.hour,",
+        "SELECT observed.stay, CASE WHEN lasts > 0 THEN least(observed.hour, 0.5) ELSE observed.hour END AS hour,",
     ),
     "how often an infection was suspected": (
         "states",
-        "SELECT stay, hour, channel, value, text FROM observed",
+        "SELECT stay, hour, channel, value, text FROM shown",
         "SELECT stay, 0.5, 60, count(*), NULL FROM suspicion_of_infection GROUP BY stay "
-        "UNION ALL SELECT stay, hour, channel, value, text FROM observed",
+        "UNION ALL SELECT stay, hour, channel, value, text FROM shown",
     ),
 }
 """Leaks, as a place in the extraction, what stands there, and what would leak: each must be found."""

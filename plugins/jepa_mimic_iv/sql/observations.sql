@@ -1,6 +1,7 @@
 -- What was observed in the stays $low to $high: stay, hour, channel, value, text.
 -- An observation is timed at the moment from which everything that it is derived from was known. Laboratory values of the week before
--- admission to intensive care are among them, at negative hours: scores need them, and no text or grid shows them.
+-- admission to intensive care and chartings of the time before it (concepts.py: LOOK_BACK, Variable.lasts) are among them, at negative
+-- hours: scores need them; shown.sql says which of them hour 0 shows.
 WITH
     reading AS (
         SELECT * FROM charted WHERE stay BETWEEN $low AND $high

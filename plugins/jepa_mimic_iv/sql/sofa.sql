@@ -5,8 +5,8 @@
 -- 100, 50, 20 K/uL. Liver: total bilirubin from 1.2, 2, 6, 12 mg/dL. Cardiovascular: mean pressure below 70 mmHg (1); dopamine or
 -- dobutamine (2); dopamine above 5 or any norepinephrine or epinephrine (3); dopamine above 15 or the others above 0.1 mcg/kg/min (4);
 -- what runs at the end of the hour counts. Nervous system: coma scale below 15, 13, 10, 6. Kidney: creatinine from 1.2, 2, 3.5, 5 mg/dL,
--- urine of 24 h below 500 (3), 200 mL (4). A part without a measurement in 24 h has 0 points. Laboratory values of the 24 h before
--- admission to intensive care count. Means, ratios and sums are compared in decimals, as their values were charted.
+-- urine of 24 h below 500 (3), 200 mL (4). A part without a measurement in 24 h has 0 points. What was measured and charted in the 24 h
+-- before admission to intensive care counts, but urine, which counts from admission on. Means, ratios and sums are compared in decimals, as their values were charted.
 -- Source: Vincent et al. 1996 as in the MIMIC Code Repository, concepts/score/sofa.
 -- Departures: hours are counted from admission to intensive care, not from the full hour after the first heart rate; results count from when
 -- they were seen; ventilation is as in ventilation.sql.
