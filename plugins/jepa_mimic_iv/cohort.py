@@ -89,7 +89,8 @@ def select_members(
     """
     work.execute(
         "CREATE TABLE member AS SELECT * FROM stay WHERE stay IN "
-        "(SELECT DISTINCT stay FROM charted JOIN measure USING (item) WHERE is_vital AND hour >= 0 AND value BETWEEN low AND high)"
+        "(SELECT DISTINCT stay FROM charted JOIN measure USING (item) "
+        "WHERE is_vital AND hour >= 0 AND value BETWEEN low AND high)"
     )
     attrition = [*attrition, _count(work, "has vital signs", "member")]
     columns = work.execute("SELECT stay, subject_id, died FROM member ORDER BY stay").fetchnumpy()

@@ -60,8 +60,8 @@ CONTINUOUS_DIALYSIS = ("CRRT", "CVVH", "CVVHD", "CVVHDF", "SCUF")
 @dataclass(frozen=True)
 class Shown:
     """Events of a block of stays that the steps show. number: of each channel. step, channel: (E,) int; value: (E,)
-    float64, as charted: the store keeps single precision; text: (E,) object. carried: (E,) bool, charted before admission
-    and still known in hour 0. steps: how many there are in all."""
+    float64, as charted: the store keeps single precision; text: (E,) object. carried: (E,) bool, charted before
+    admission and still known in hour 0. steps: how many there are in all."""
 
     number: dict[str, int]
     step: np.ndarray

@@ -38,8 +38,8 @@ SELECT stay, hour, item, value, text FROM (
 ) WHERE hour >= -look_back AND hour < horizon
 ORDER BY stay
 """
-"""With those from before admission, at negative hours: the admission weight, say, is charted at the whole minute, and the
-admission has seconds."""
+"""With those from before admission, at negative hours: the admission weight, say, is charted at the whole minute, and
+the admission has seconds."""
 
 _OUTPUTS = """
 CREATE TABLE output AS

@@ -58,8 +58,8 @@ def test_urine_counts_from_admission_on(three_stays, build):
 @pytest.mark.parametrize(
     ("item", "value", "text", "channel", "shown"),
     [
-        (223901, 5, None, "gcs/gcs_motor", 5), (226732, None, "Nasal cannula", "oxygen_delivery/o2_delivery_device", "Nasal cannula"),
-        (223834, 4, None, "oxygen_delivery/o2_flow", 4), (220048, None, "AF", "rhythm/heart_rhythm", "AF"),
+        (226732, None, "Face tent", "oxygen_delivery/o2_delivery_device", "Face tent"),
+        (223901, 5, None, "gcs/gcs_motor", 5), (223834, 4, None, "oxygen_delivery/o2_flow", 4), (220048, None, "AF", "rhythm/heart_rhythm", "AF"),
         (223835, 0.5, None, "ventilator_setting/fio2", 50), (220339, 8, None, "ventilator_setting/peep", 8),
         (223849, None, "CMV/ASSIST", "ventilator_setting/ventilator_mode", "CMV/ASSIST"),
         (224684, 450, None, "ventilator_setting/tidal_volume_set", 450),
@@ -100,7 +100,8 @@ def test_of_several_chartings_before_admission_the_last_is_shown(three_stays, bu
     ("item", "value", "channel"),
     [
         (220045, 70, "vitalsign/heart_rate"), (220052, 60, "vitalsign/mbp"), (220277, 92, "vitalsign/spo2"),
-        (224685, 400, "ventilator_setting/tidal_volume_observed"), (224690, 20, "ventilator_setting/respiratory_rate_total"),
+        (224685, 400, "ventilator_setting/tidal_volume_observed"),
+        (224690, 20, "ventilator_setting/respiratory_rate_total"),
     ],
 )  # fmt: skip
 def test_what_was_measured_before_admission_is_not_shown(three_stays, build, item, value, channel):

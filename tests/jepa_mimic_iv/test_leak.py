@@ -184,7 +184,8 @@ PLANTED = {
     "an episode that begins before it was charted": ("ventilation", "hour AS start", "greatest(hour - 3, 0) AS start"),
     "the lowest creatinine of the days after": (
         "kdigo_stages",
-        "earlier.drawn < now.drawn\n            AND as_charted(now.drawn - earlier.drawn) <= 168 AND earlier.seen <= now.seen",
+        "earlier.drawn < now.drawn\n            "
+        "AND as_charted(now.drawn - earlier.drawn) <= 168 AND earlier.seen <= now.seen",
         "true",
     ),
     "codes of the same admission": (
