@@ -59,7 +59,8 @@ def test_urine_counts_from_admission_on(three_stays, build):
     ("item", "value", "text", "channel", "shown"),
     [
         (226732, None, "Face tent", "oxygen_delivery/o2_delivery_device", "Face tent"),
-        (223901, 5, None, "gcs/gcs_motor", 5), (223834, 4, None, "oxygen_delivery/o2_flow", 4), (220048, None, "AF", "rhythm/heart_rhythm", "AF"),
+        (223901, 5, None, "gcs/gcs_motor", 5), (223834, 4, None, "oxygen_delivery/o2_flow", 4),
+        (220048, None, "AF", "rhythm/heart_rhythm", "AF"),
         (223835, 0.5, None, "ventilator_setting/fio2", 50), (220339, 8, None, "ventilator_setting/peep", 8),
         (223849, None, "CMV/ASSIST", "ventilator_setting/ventilator_mode", "CMV/ASSIST"),
         (224684, 450, None, "ventilator_setting/tidal_volume_set", 450),
