@@ -22,7 +22,7 @@ from jepa_mimic_iv.synthetic import write_tables
 from jepa_mimic_iv.tables import Tables, Workspace
 from jepa_mimic_iv.templates import TEMPLATES, Template
 
-EXTRACTION_VERSION = 5
+EXTRACTION_VERSION = 6
 """Raised when the same tables and options give another store."""
 
 PARTITION = 8 * BLOCK
@@ -73,8 +73,10 @@ class MimicIVSource(PartitionedSource):
             attrition = cohort.select_members(work, self.config, attrition)
             staging.stage_the_rest(work, self.config)
             channels = staging.declare_channels(work)
+            members = attrition[-1]
+            told = [*attrition, {**members, "step": staging.tell_orders(work)}]
             work.commit()
-        return Staged(math.ceil(int(attrition[-1]["trajectories"]) / PARTITION), channels, {"attrition": attrition})
+        return Staged(math.ceil(int(members["trajectories"]) / PARTITION), channels, {"attrition": told})
 
     def partition(self, scratch: Path, number: int) -> Iterator[Trajectories]:
         """Stays number * PARTITION and on."""

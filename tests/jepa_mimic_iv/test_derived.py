@@ -325,6 +325,19 @@ def test_sepsis_needs_an_antibiotic_begun_in_the_stay_and_two_points(three_stays
     assert [built.outcome(number, "sepsis") for number in range(3)] == [0, 0, 0], "the last is more than 24 h late"
 
 
+def test_a_withdrawn_order_of_an_antibiotic_counts_for_sepsis_where_it_was_given(three_stays, build):
+    for number in range(2):
+        three_stays.order(number, 2, "Cefepime", route="IV", lasts=-1, pharmacy_id=number)
+        three_stays.culture(number, 1)
+        three_stays.lab(number, 5, 50885, 7)
+    three_stays.given(1, 1.2, "Cefepime", pharmacy_id=1)
+
+    built = build(three_stays)
+
+    assert [built.outcome(number, "sepsis") for number in range(2)] == [0, 1]
+    assert [built.values(number, "antibiotic/antibiotic") for number in range(2)] == [{}, {2: ["Cefepime"]}]
+
+
 def test_a_culture_of_which_only_the_day_is_known_counts_by_days(three_stays, build):
     for number, days in ((0, -3), (1, 1), (2, 2)):
         three_stays.order(number, 2, "Cefepime", route="IV")

@@ -5,9 +5,11 @@
 -- 3 days before, or on the day of the order or the day after it, and is timed at the beginning of its day.
 -- Source: Seymour et al., JAMA 2016, as in the MIMIC Code Repository, concepts/sepsis/suspicion_of_infection. Which drugs are antibiotics is
 -- decided as in concepts/medication/antibiotic, by name and route.
+-- Departure: an order that was withdrawn before it began counts only if the administration record shows it given (staging.py); the published
+-- query takes it as any other.
 WITH
     antibiotic AS (
-        SELECT DISTINCT stay, hour, day FROM prescription WHERE stay BETWEEN $low AND $high AND is_antibiotic
+        SELECT DISTINCT stay, begins AS hour, day FROM prescription WHERE stay BETWEEN $low AND $high AND is_antibiotic
     ),
     pair AS (
         SELECT
