@@ -161,7 +161,8 @@ left out. The reference keeps two of them, Administered and Applied. A record th
 
 _GIVEN = """
 CREATE TABLE given_drug AS
-SELECT stay, hours(charttime, intime) AS hour, tidy(medication) AS drug, tidy(event_txt) AS text, pharmacy_id AS pharmacy
+SELECT
+    stay, hours(charttime, intime) AS hour, tidy(medication) AS drug, tidy(event_txt) AS text, pharmacy_id AS pharmacy
 FROM {table} AS event JOIN member ON event.subject_id = member.subject_id
 WHERE tidy(event_txt) IN (SELECT text FROM given_text) AND hours(charttime, intime) < horizon
     AND (event.hadm_id IS NULL OR event.hadm_id = member.hadm_id)
