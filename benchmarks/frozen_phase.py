@@ -24,14 +24,14 @@ from pathlib import Path
 
 import torch
 
-from jepa_core.contracts import Batch, Latents
+from jepa_core.contracts import Batch, Latents, Listener
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import open_store
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.runs.pipeline import stage_of
-from jepa_core.training.curriculum import Listener, Stage, make_optimizer, run_curriculum
+from jepa_core.training.curriculum import Progress, Stage, make_optimizer, run_curriculum
 from jepa_core.training.learner import Learner
 
 ROUNDS = 3
@@ -48,7 +48,7 @@ def main() -> int:
         prepared = Prepared(learner, stage, windows, recipe.seed)  # this first pass fills the cache
         ways = {
             "alone": lambda: alone(prepared, learner, stage),
-            "cached": lambda: run_curriculum([stage], learner, windows, recipe.seed, Listener()),
+            "cached": lambda: run_curriculum([stage], learner, windows, recipe.seed),
             "encoding": lambda: encoding(learner, stage, windows, recipe.seed),
         }
         seconds = {
@@ -104,11 +104,16 @@ def alone(prepared: Prepared, learner: Learner, stage: Stage) -> None:
 def encoding(learner: Learner, stage: Stage, windows: Windows, seed: int) -> None:
     """The phase with its cache emptied before every step."""
 
-    def empty(progress: object) -> None:
-        learner.begin(frozenset({"encoder"}))
-        learner.begin(stage.config.trains)
+    class Emptying(Listener):
+        """Empties the cache at every turn."""
 
-    run_curriculum([stage], learner, windows, seed, Listener(phase_started=empty, step_ended=empty))
+        def phase_started(self, progress: Progress) -> None:
+            learner.begin(frozenset({"encoder"}))
+            learner.begin(stage.config.trains)
+
+        step_ended = phase_started
+
+    run_curriculum([stage], learner, windows, seed, [Emptying()])
 
 
 def timed(work: Callable[[], None]) -> float:

@@ -29,7 +29,7 @@ from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.runs.pipeline import stage_of
-from jepa_core.training.curriculum import Listener, run_curriculum
+from jepa_core.training.curriculum import run_curriculum
 from jepa_core.training.learner import Learner
 
 ROUNDS = 3
@@ -102,7 +102,7 @@ def shares_of_steps(recipe: Recipe, dataset: TimedDataset, folder: Path) -> dict
     for use in recipe.curriculum:
         if use.name in PHASES:
             dataset.seconds, start = 0.0, time.perf_counter()
-            run_curriculum([stage_of(use)], learner, windows, recipe.seed, Listener())
+            run_curriculum([stage_of(use)], learner, windows, recipe.seed)
             shares[use.name] = dataset.seconds / (time.perf_counter() - start)
     return shares
 

@@ -101,7 +101,7 @@ def make_latents(options: argparse.Namespace) -> Latents:
 def roll_out(predictor: ActionTransformer, latents: Latents, context: int, horizon: int) -> Tensor:
     """One pass over the context, then the predictor's own rollout: (B, H, D)."""
     origins = torch.full((len(latents.static), 1), context - 1)
-    return predictor.rollout(latents, predictor(latents).memory, origins, horizon)[:, 0]
+    return predictor.rollout(latents, predictor(latents).memory, origins, horizon).states[:, 0]
 
 
 def recompute(predictor: ActionTransformer, latents: Latents, context: int, horizon: int) -> Tensor:

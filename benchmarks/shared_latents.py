@@ -28,7 +28,7 @@ from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.runs.pipeline import build_learner, prepare, stage_of
 from jepa_core.runs.run import Run
-from jepa_core.training.curriculum import Listener, run_curriculum
+from jepa_core.training.curriculum import run_curriculum
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def timed(run: Run, dataset: Dataset, phase: str) -> tuple[float, str]:
     cut = run.recipe.windows
     windows = dataset.windows("train", cut.length, cut.stride, cut.min_length)
     start = time.process_time()
-    run_curriculum([stage], learner, windows, run.recipe.seed, Listener())
+    run_curriculum([stage], learner, windows, run.recipe.seed)
     return time.process_time() - start, tensors_digest(learner.predictor.state_dict())
 
 

@@ -6,7 +6,8 @@
 
 Phases see latents, encoders see items, sources see raw data; nobody looks past its neighbour.
 
-Symbols in shapes: B windows, T steps of a window, N distinct items, D latent size, M rollout origins, H horizon.
+Symbols in shapes: B windows, T steps of a window, N distinct items, D latent size, W belief size, M rollout origins,
+H horizon.
 
 To add a component: write a config (jepa_core.config), a class that follows one of the contracts below, and declare both
 with `jepa_core.plugin.Component`. Components are built as `Class(config)`; an encoder as `Class(config, shape)`, where
@@ -29,7 +30,8 @@ from jepa_core.results.findings import Findings
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
-    from jepa_core.data.store import StoreWriter
+    from jepa_core.data.store import Store, StoreWriter
+    from jepa_core.training.curriculum import Progress
     from jepa_core.training.learner import Learner
 
 
@@ -85,12 +87,26 @@ class Prediction:
     """What a predictor made of latents.
 
     next_states: (B, T, D); position t holds the prediction of the state at t + 1, from static, states <= t and actions
-    <= t. memory: whatever the predictor keeps of the real steps so that a rollout computes none of them again (keys and
+    <= t. belief: (B, T, W); what the predictor knows at t, of the same: its hidden state, which that prediction is read
+    from. memory: whatever the predictor keeps of the real steps so that a rollout computes none of them again (keys and
     values, say).
     """
 
     next_states: Tensor
+    belief: Tensor
     memory: Any
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What a predictor imagined from M origins a window.
+
+    states: (B, M, H, D); entry h - 1 is the state at origin + h. belief: (B, M, H, W); entry h - 1 is the belief which
+    that state was read from, at origin + h - 1: the first is that of the last real step.
+    """
+
+    states: Tensor
+    belief: Tensor
 
 
 # --- components -------------------------------------------------------------------------------------------------------
@@ -115,17 +131,29 @@ class Source(ABC):
         Raises DataError if the data break their contract.
         """
 
-    def declare(self, channels: Sequence[Channel]) -> None:  # noqa: B027 - a source may know its channels by itself
-        """Take up the store's channels, which the events of `render` point into; called before the first `render`."""
-
     @abstractmethod
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
-        """Render some of the store's trajectories for encoders of a modality. A step shows nothing that came after
-        it."""
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
+        """Render some of the store's trajectories for encoders of a modality. A step shows nothing that came after it.
+
+        channels: of the store, which the events point into. They are given, not remembered: a source that has built no
+        store renders all the same.
+        """
 
     def rendering_fingerprint(self, modality: str) -> str:
         """Digest of everything besides the store that `render` depends on; a change makes the dataset render again."""
         return modality
+
+    def fitted(self, store: Store) -> dict[str, Any]:
+        """What reading other data as this store was read takes besides the config, as plain values that JSON holds:
+        columns that were found, names that were read. A run keeps it; it is never found again on other data."""
+        return {}
+
+    def load_fitted(self, fitted: dict[str, Any]) -> None:  # noqa: B027 - most sources find nothing on their data
+        """Take up what `fitted` of another instance gave, before `build` of other data (see `SourceConfig.at`).
+
+        `build` then raises DataError for data that the fitted encoder cannot read: a channel that is missing, other
+        units, a category that it does not know.
+        """
 
 
 @dataclass(frozen=True)
@@ -153,18 +181,17 @@ class PartitionedSource(Source):
         """
 
     @abstractmethod
-    def partition(self, scratch: Path, number: int) -> Iterator[Trajectories]:
+    def partition(self, scratch: Path, number: int, channels: Sequence[Channel]) -> Iterator[Trajectories]:
         """Blocks of one partition, from what was staged, in memory that does not grow with the number of partitions.
 
-        `declare` is called before. `scratch` is only read: other processes read it at the same time.
+        channels: of the store, as they were staged. `scratch` is only read: other processes read it at the same time.
         """
 
     def build(self, writer: StoreWriter, scratch: Path) -> None:
         staged = self.stage(scratch)
         writer.channels(staged.channels)
-        self.declare(staged.channels)
         for number in range(staged.partitions):
-            for block in self.partition(scratch, number):
+            for block in self.partition(scratch, number, staged.channels):
                 writer.append(block)
         for name, rows in staged.records.items():
             writer.record(name, rows)
@@ -214,15 +241,20 @@ class LanguageEncoder(Encoder):
 
 
 class Predictor(nn.Module, ABC):
-    """Predicts the next state of every step in one pass, and rolls out under given actions."""
+    """Predicts the next state of every step in one pass, and rolls out under given actions.
+
+    belief_dim: size W of a belief.
+    """
+
+    belief_dim: int
 
     @abstractmethod
     def forward(self, latents: Latents) -> Prediction:
         """Predict the state at t + 1 for every t. Static, states <= t and actions <= t are seen, nothing else."""
 
     @abstractmethod
-    def rollout(self, latents: Latents, memory: Any, origins: Tensor, horizon: int) -> Tensor:
-        """Roll out H steps from each of M origins a window: (B, M, H, D); entry h - 1 is the state at origin + h.
+    def rollout(self, latents: Latents, memory: Any, origins: Tensor, horizon: int) -> Rollout:
+        """Roll out H steps from each of M origins a window: states (B, M, H, D) and their beliefs (B, M, H, W).
 
         memory: of a `forward` on windows that hold every step up to the origins. origins: (B, M) int64, the last real
         state that is seen. Actions up to origin + H - 1 are read from `latents.actions`, which may be longer than the
@@ -334,3 +366,34 @@ class Evaluator(ABC):
 
         What cannot be measured (one class, no window long enough) is null with the reason, never dropped.
         """
+
+
+# --- who is told how a run goes on ------------------------------------------------------------------------------------
+
+
+class Listener:
+    """Is told how one run goes on: writes metrics or checkpoints, shows progress, feeds a tracker.
+
+    A listener belongs to one run, and is made anew when an interrupted run goes on. All of a run's listeners are told
+    in the order in which the run was given them; an error that one raises ends the run. A plugin brings listeners by
+    the hook `jepa_listeners` (jepa_core.plugin). None of them may change what a run finds.
+    """
+
+    def run_started(self) -> None:
+        """The data are ready, the learner is built, the first phase has not begun."""
+
+    def phase_started(self, progress: Progress) -> None:
+        """A phase begins, or goes on after a resume."""
+
+    def step_ended(self, progress: Progress) -> None:
+        """An optimizer step is done. `progress.terms` holds tensors: reading one waits for the device."""
+
+    def phase_ended(self, progress: Progress) -> None:
+        """A phase is done, its `finish` included."""
+
+    def evaluation_ended(self, name: str, findings: Findings) -> None:
+        """An evaluator has returned its findings, and they are written; also when a finished run is evaluated again,
+        and, when a run goes on, of evaluators that were done before."""
+
+    def run_ended(self) -> None:
+        """Everything is done, the report included."""

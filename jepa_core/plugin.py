@@ -24,39 +24,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
 
-from jepa_core.config import (
-    Config,
-    EncoderConfig,
-    EvaluatorConfig,
-    PhaseConfig,
-    PredictorConfig,
-    RegularizerConfig,
-    SourceConfig,
-)
+from jepa_core import config
+from jepa_core.config import Config
 from jepa_core.errors import PluginError
+from jepa_core.kinds import KINDS, Kind
 
 if TYPE_CHECKING:
-    from jepa_core.contracts import Findings
+    from jepa_core.contracts import Listener
     from jepa_core.runs.run import Run
-    from jepa_core.training.curriculum import Progress
 
 PROJECT = "jepa"
 ENTRY_POINT_GROUP = "jepa"
 
-Kind = Literal["source", "encoder", "predictor", "phase", "regularizer", "evaluator"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-CONFIG_BASES: dict[Kind, type[Config]] = {
-    "source": SourceConfig,
-    "encoder": EncoderConfig,
-    "predictor": PredictorConfig,
-    "phase": PhaseConfig,
-    "regularizer": RegularizerConfig,
-    "evaluator": EvaluatorConfig,
-}
+CONFIG_BASES: dict[Kind, type[Config]] = {kind: getattr(config, f"{kind.capitalize()}Config") for kind in KINDS}
 """What the config of a component of each kind derives from; recipes and plans rely on it."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -141,35 +125,9 @@ class Hooks:
         """
 
     @hookspec
-    def jepa_run_started(self, run: Run) -> None:
-        """The data are ready, the learner is built, the first phase has not begun."""
-
-    @hookspec
-    def jepa_phase_started(self, run: Run, progress: Progress) -> None:
-        """A phase begins, or goes on after a resume."""
-
-    @hookspec
-    def jepa_step_ended(self, run: Run, progress: Progress) -> None:
-        """An optimizer step is done. `progress.terms` holds tensors: reading one waits for the device."""
-
-    @hookspec
-    def jepa_phase_ended(self, run: Run, progress: Progress) -> None:
-        """A phase is done, its `finish` included."""
-
-    @hookspec
-    def jepa_evaluation_ended(self, run: Run, name: str, findings: Findings) -> None:
-        """An evaluator has returned its findings, and they are written."""
-
-    @hookspec
-    def jepa_run_ended(self, run: Run) -> None:
-        """Everything is done, the report included."""
-
-
-RUN_HOOKS = (
-    "jepa_run_started", "jepa_phase_started", "jepa_step_ended", "jepa_phase_ended", "jepa_evaluation_ended",
-    "jepa_run_ended",
-)  # fmt: skip
-"""The hooks that are called while a run goes on, whatever it is made of."""
+    def jepa_listeners(self, run: Run) -> Iterable[Listener]:
+        """What is to be told how a run goes on (jepa_core.contracts.Listener), made for this run alone; called once
+        whenever a run begins, goes on or is evaluated again."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +193,12 @@ class Registry:
     def _listens(self, plugin: Plugin) -> bool:
         module = self.manager.get_plugin(plugin.name)
         callers = (module and self.manager.get_hookcallers(module)) or []
-        return any(caller.name in RUN_HOOKS for caller in callers)
+        return any(caller.name == "jepa_listeners" for caller in callers)
+
+    def listeners(self, run: Run) -> list[Listener]:
+        """The listeners that plugins bring for a run, plugins in alphabetical order."""
+        brought = self.manager.hook.jepa_listeners(run=run)  # of the plugin that was loaded last, first
+        return [listener for listeners in reversed(brought) for listener in listeners]
 
 
 def _new_manager() -> pluggy.PluginManager:

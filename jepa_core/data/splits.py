@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from jepa_core.data.trajectories import SPLITS
 from jepa_core.errors import DataError
+
+HELD_OUT = SPLITS.index("held_out")
+"""Where everything is that is not divided."""
 
 
 def split_by_subject(subjects: np.ndarray, strata: np.ndarray, fractions: tuple[float, ...], seed: int) -> np.ndarray:

@@ -116,6 +116,8 @@ def draw_figure(figure: Figure, name: str, limits: tuple[float, float] | None) -
             draw_series(axes, series, style, figure.kind)
         whole = all(x == int(x) for series in figure.series for x in series.x)
         dress(axes, figure.y_label, figure.x_label, whole)
+        if figure.x_scale == "log":
+            _dress_log(axes, figure)
         if limits:
             axes.set_ylim(*limits)
         return as_svg(drawing, name, f"{figure.title}. {figure.y_label} by {figure.x_label}.")
@@ -267,6 +269,16 @@ def dress(axes: Axes, y_label: str, x_label: str, whole: bool = True) -> None:
     axes.margins(x=0.02)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set(color=INK, linewidth=0.6)
+
+
+def _dress_log(axes: Axes, figure: Figure) -> None:
+    """Equal ratios equally far apart, with a tick at every x that has a value."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(sorted({x for series in figure.series for x in series.x})))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 @contextmanager

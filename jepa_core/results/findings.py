@@ -76,7 +76,7 @@ class Figure:
 
     headline: the one figure that stands for the evaluator, understood without the text: it comes first, its lines are
     labelled where they end, and a study shows its mean over the seeds of the reference. It should be in a unit that
-    runs share.
+    runs share. x_scale: `log` where equal ratios of x are to be equally far apart; every x is then above 0.
     """
 
     name: str
@@ -90,6 +90,7 @@ class Figure:
     """What bands and bounds are; for a headline figure, where a study may put others."""
     marks: list[Mark] = field(default_factory=list)
     headline: bool = False
+    x_scale: Literal["linear", "log"] = "linear"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jepa_core.results.findings import Redrawn, Samples
-from jepa_core.results.ranking import Ranking
+from jepa_core.results.ranking import BLOCK, Ranking
 from jepa_core.results.statistics import bootstrap_subjects, percentile_interval, redrawn_weights
 
 DRAWS = 1000
@@ -120,8 +120,8 @@ def _areas(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> tuple[
     """AUROC and average precision: (2,), and under each draw, (draws, 2); NaN where a draw has one class."""
     ranking = Ranking(truth, score)
     names, owner = np.unique(subjects[ranking.order], return_inverse=True)
-    drawn = redrawn_weights(len(names), DRAWS, SEED, block=1)
-    return np.array(ranking.areas(np.ones(len(truth)))), np.array([ranking.areas(one[owner]) for (one,) in drawn])
+    drawn = redrawn_weights(len(names), DRAWS, SEED, max(1, BLOCK // len(truth)))
+    return ranking.areas(np.ones((1, len(truth))))[0], np.concatenate([ranking.areas(some[:, owner]) for some in drawn])
 
 
 def stable_draws(draws: np.ndarray) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""What hangs on the loop's hooks: metrics, progress on the terminal, checkpoints, signals."""
+"""What a run of the command is given to listen: metrics, progress on the terminal, checkpoints; and signals."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from jepa_core.training.checkpoint import save_checkpoint
-from jepa_core.runs.cost import Stopwatch
-from jepa_core.training.curriculum import Progress, Stage
+from jepa_core.contracts import Listener
 from jepa_core.errors import Preempted
 from jepa_core.io.files import disk_errors, write_json
 from jepa_core.results.findings import Findings
-from jepa_core.training.learner import Learner
-from jepa_core.plugin import hookimpl
-from jepa_core.runs.run import Run
 from jepa_core.results.statistics import effective_rank
+from jepa_core.runs.cost import Stopwatch
+from jepa_core.runs.run import Run
+from jepa_core.training.checkpoint import save_checkpoint
+from jepa_core.training.curriculum import Progress, Stage
+from jepa_core.training.learner import Learner
 
 LOGGED = 50
 """Times that a phase's terms are read and written down, at most; each time waits for the device."""
@@ -39,33 +39,28 @@ def is_logged(step: int, steps: int) -> bool:
     return step in (1, steps) or step % max(1, steps // LOGGED) == 0
 
 
-class Metrics:
-    """Writes `metrics.jsonl` and `costs.json`, and shows each line on the terminal."""
+class Metrics(Listener):
+    """Writes `metrics.jsonl` and `costs.json`, and has each line shown."""
 
-    def __init__(self, display: Display) -> None:
+    def __init__(self, folder: Path, display: Display) -> None:
+        self._folder = folder
         self._display = display
         self._cost = Stopwatch()
         self._began_at = 0
 
-    @hookimpl
-    def jepa_phase_started(self, run: Run, progress: Progress) -> None:
+    def phase_started(self, progress: Progress) -> None:
         self._cost, self._began_at = Stopwatch(), progress.step
-        self._display.phase_started(progress)
 
-    @hookimpl
-    def jepa_step_ended(self, run: Run, progress: Progress) -> None:
+    def step_ended(self, progress: Progress) -> None:
         if is_logged(progress.step, progress.stage.config.steps):
             progress.check_finite()
             record = self._record(progress)
-            with disk_errors(run.folder), (run.folder / "metrics.jsonl").open("a") as file:
+            with disk_errors(self._folder), (self._folder / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps(record, sort_keys=True) + "\n")
             self._display.logged(record)
-        self._display.stepped(progress)
 
-    @hookimpl
-    def jepa_phase_ended(self, run: Run, progress: Progress) -> None:
-        self._display.phase_ended(progress)
-        path = run.folder / "costs.json"
+    def phase_ended(self, progress: Progress) -> None:
+        path = self._folder / "costs.json"
         costs = json.loads(path.read_text()) if path.is_file() else {}
         before = costs.get(progress.stage.name, {"steps": 0, "seconds": 0.0, "peak_bytes": 0})
         cost = self._cost.read()
@@ -80,10 +75,6 @@ class Metrics:
             "steps_per_second": steps / seconds if steps else None,
         }
         write_json(path, costs)
-
-    @hookimpl
-    def jepa_evaluation_ended(self, run: Run, name: str, findings: Findings) -> None:
-        self._display.evaluated(name, findings)
 
     def _record(self, progress: Progress) -> dict[str, Any]:
         terms = {name: float(value) for name, value in progress.terms.items()}
@@ -112,23 +103,11 @@ def _latent_rank(learner: Learner) -> float | None:
     return effective_rank(states.cpu().numpy().astype(np.float64))
 
 
-class Display:
+class Display(Listener):
     """What is shown of a run; this one shows nothing."""
-
-    def phase_started(self, progress: Progress) -> None:
-        """A phase begins or goes on."""
-
-    def stepped(self, progress: Progress) -> None:
-        """A step is done."""
 
     def logged(self, record: dict[str, Any]) -> None:
         """A step was written down."""
-
-    def phase_ended(self, progress: Progress) -> None:
-        """A phase is done."""
-
-    def evaluated(self, name: str, findings: Findings) -> None:
-        """An evaluator is done."""
 
     def close(self) -> None:
         """The run ends, however it does."""
@@ -158,7 +137,7 @@ class Plain(Display):
             f"  step {record['step']}/{record['steps']}  {describe(record)}  {rate:.2f} steps/s  {left:.0f} s left"
         )
 
-    def evaluated(self, name: str, findings: Findings) -> None:
+    def evaluation_ended(self, name: str, findings: Findings) -> None:
         for verdict in findings.verdicts:
             self._print(f"  {name}: {verdict.level}: {verdict.text}")
 
@@ -192,7 +171,7 @@ class Bars(Display):
         self._bar.start()
         self._task = self._bar.add_task(name, total=progress.stage.config.steps, completed=progress.step, now="")
 
-    def stepped(self, progress: Progress) -> None:
+    def step_ended(self, progress: Progress) -> None:
         self._bar.update(self._task, completed=progress.step)
 
     def logged(self, record: dict[str, Any]) -> None:
@@ -201,7 +180,7 @@ class Bars(Display):
     def phase_ended(self, progress: Progress) -> None:
         self.close()
 
-    def evaluated(self, name: str, findings: Findings) -> None:
+    def evaluation_ended(self, name: str, findings: Findings) -> None:
         for verdict in findings.verdicts:
             self._console.print(f"[{self.COLOURS[verdict.level]}]{verdict.level}[/] {name}: {verdict.text}")
 
@@ -253,35 +232,43 @@ class Interrupt:
         raise Preempted("interrupted")
 
 
-class Checkpointer:
-    """Writes a checkpoint every so many steps, at the end of each phase, and when a stop is asked for."""
+class Checkpointer(Listener):
+    """Writes a checkpoint every so many steps, at the end of each phase, and when a stop is asked for.
 
-    def __init__(self, interrupt: Interrupt) -> None:
+    It comes last of a run's listeners: a stop ends the step, and whoever came after it would not be told of it.
+    """
+
+    def __init__(self, folder: Path, every: int, interrupt: Interrupt) -> None:
+        self._folder = folder
+        self._every = every
         self._interrupt = interrupt
 
-    @hookimpl
-    def jepa_phase_started(self, run: Run, progress: Progress) -> None:
+    def phase_started(self, progress: Progress) -> None:
         self._interrupt.training(True)
 
-    @hookimpl(trylast=True)
-    def jepa_step_ended(self, run: Run, progress: Progress) -> None:
-        due = progress.step % run.recipe.runtime.checkpoint_every == 0
-        if due or self._interrupt.requested:
-            self._save(run.checkpoints, progress, stage_done=False)
+    def step_ended(self, progress: Progress) -> None:
+        if progress.step % self._every == 0 or self._interrupt.requested:
+            self._save(progress, stage_done=False)
             self._stop_if_asked(progress)
 
-    @hookimpl(trylast=True)
-    def jepa_phase_ended(self, run: Run, progress: Progress) -> None:
-        self._save(run.checkpoints, progress, stage_done=True)
+    def phase_ended(self, progress: Progress) -> None:
+        self._save(progress, stage_done=True)
         self._interrupt.training(False)
         self._stop_if_asked(progress)
 
-    def _save(self, folder: Path, progress: Progress, stage_done: bool) -> None:
+    def _save(self, progress: Progress, stage_done: bool) -> None:
         progress.check_finite()
-        save_checkpoint(folder, progress, stage_done)
+        save_checkpoint(self._folder, progress, stage_done)
 
     def _stop_if_asked(self, progress: Progress) -> None:
         if self._interrupt.requested:
             raise Preempted(
                 f"stopped in phase '{progress.stage.name}' after step {progress.step}; everything so far is kept"
             )
+
+
+def listeners_of(run: Run, display: Display, interrupt: Interrupt) -> list[Listener]:
+    """What a run is given that writes down how it goes on, shows it, and can be stopped and resumed; what plugins bring
+    is told between them."""
+    checkpointer = Checkpointer(run.checkpoints, run.recipe.runtime.checkpoint_every, interrupt)
+    return [Metrics(run.folder, display), display, *run.registry.listeners(run), checkpointer]

@@ -6,58 +6,63 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 
-from jepa_core.training.checkpoint import restore_checkpoint
 from jepa_core.config import SourceConfig
-from jepa_core.contracts import Encoder, Evaluation
-from jepa_core.runs.cost import Stopwatch
-from jepa_core.training.curriculum import Listener, Progress, Stage, run_curriculum
+from jepa_core.contracts import Encoder, Evaluation, Listener
 from jepa_core.data.dataset import Dataset
-from jepa_core.errors import DataError, RunError
-from jepa_core.io.files import disk_errors, write_atomically, write_json
-from jepa_core.results.findings import Findings
-from jepa_core.training.learner import Learner
-from jepa_core.runs.memory import check_memory
-from jepa_core.training.memory import memory_errors
-from jepa_core.runs.plan import make_plan
-from jepa_core.results.predictions import write_predictions
 from jepa_core.data.preparation import describe, facts, open_dataset, prepare_data
-from jepa_core.recipe import PhaseUse, Use
 from jepa_core.data.rendering import ChannelRendering
-from jepa_core.report.page import write_report
-from jepa_core.runs.run import Run, command, now
-from jepa_core.results.samples import write_kept
-from jepa_core.runs.sharing import control_name, shared_folder
-from jepa_core.training.target import EncoderUnder
-from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
 from jepa_core.data.windows import Windows
+from jepa_core.errors import DataError
+from jepa_core.io.files import disk_errors, write_atomically, write_json
+from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
+from jepa_core.recipe import PhaseUse, Use
+from jepa_core.report.page import write_report
+from jepa_core.results.findings import Findings
+from jepa_core.results.predictions import write_predictions
+from jepa_core.results.samples import write_kept
+from jepa_core.runs.cost import Stopwatch
+from jepa_core.runs.kept_model import save_model
+from jepa_core.runs.memory import check_memory
+from jepa_core.runs.plan import make_plan
+from jepa_core.runs.process import device_of, process_state
+from jepa_core.runs.run import Run, command, now
+from jepa_core.runs.sharing import control_name, shared_folder
+from jepa_core.training.checkpoint import restore_checkpoint
+from jepa_core.training.curriculum import Progress, Stage, run_curriculum
+from jepa_core.training.learner import Learner
+from jepa_core.training.memory import memory_errors
+from jepa_core.training.target import EncoderUnder
 
 log = logging.getLogger("jepa")
 
 
-def execute(run: Run) -> None:
-    """Do everything that a recipe asks for: data, curriculum, evaluation, report."""
-    hook = run.registry.manager.hook
-    with run.locked(), disk_errors(run.folder):
+def execute(run: Run, listeners: Sequence[Listener] = ()) -> None:
+    """Do everything that a recipe asks for: data, curriculum, evaluation, report.
+
+    listeners: are told how it goes on; without `jepa_core.runs.listeners` no metrics and no checkpoints are written.
+    """
+    with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
         dataset = prepare(run)
         for use in run.recipe.evaluators:
             use.build().check(dataset)
         learner, untrained = build_learner(run, dataset)
-        hook.jepa_run_started(run=run)
-        train(run, learner)
+        for listener in listeners:
+            listener.run_started()
+        train(run, learner, listeners)
         save_model(run, learner)
-        evaluate(run, learner, untrained)
+        evaluate(run, learner, untrained, listeners)
         run.note(ended=now())
         write_report(run.folder)
         shutil.rmtree(run.scratch, ignore_errors=True)
-        hook.jepa_run_ended(run=run)
+        for listener in listeners:
+            listener.run_ended()
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -83,10 +88,7 @@ def prepare(run: Run) -> Dataset:
 def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
     """The learner with its weights as the seed draws them, and the encoder as it is before training."""
     recipe = run.recipe
-    device = _device(recipe.runtime.device)
-    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    if recipe.runtime.threads != "auto":
-        torch.set_num_threads(recipe.runtime.threads)
+    device = device_of(recipe.runtime)
     check_memory(make_plan(recipe), device)
     torch.manual_seed(recipe.seed)
     with memory_errors("building the models"):
@@ -120,30 +122,18 @@ def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
     write_json(path, encoder.fitted())
 
 
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise RunError("the recipe asks for device 'cuda' and there is no GPU here; set runtime.device=auto")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 # --- training ---------------------------------------------------------------------------------------------------------
 
 
-def train(run: Run, learner: Learner) -> None:
+def train(run: Run, learner: Learner, listeners: Sequence[Listener]) -> None:
     """Run the curriculum, from the newest checkpoint if there is one."""
-    hook = run.registry.manager.hook
-    listener = Listener(
-        phase_started=lambda progress: hook.jepa_phase_started(run=run, progress=progress),
-        step_ended=lambda progress: hook.jepa_step_ended(run=run, progress=progress),
-        phase_ended=lambda progress: hook.jepa_phase_ended(run=run, progress=progress),
-    )
     stages = [stage_of(use) for use in run.recipe.curriculum]
     run_curriculum(
         stages,
         learner,
         _training_windows(run, learner.dataset),
         run.recipe.seed,
-        listener,
+        listeners,
         lambda progress: _restore(run, progress),
     )
 
@@ -178,25 +168,18 @@ def _training_windows(run: Run, dataset: Dataset) -> Windows:
     return windows
 
 
-def save_model(run: Run, learner: Learner) -> None:
-    """Write the trained weights (encoder, target, predictor) as `model.safetensors`, and the encoder's own form of its
-    weights into `encoder/`."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in learner.weights()}
-    write_atomically(run.folder / "model.safetensors", save(tensors))
-    learner.encoder.export(run.folder / "encoder")
-
-
 # --- evaluation -------------------------------------------------------------------------------------------------------
 
 
-def evaluate(run: Run, learner: Learner, untrained: EncoderUnder) -> None:
+def evaluate(run: Run, learner: Learner, untrained: EncoderUnder, listeners: Sequence[Listener]) -> None:
     """Run every evaluator whose findings are not there yet."""
     evaluation = evaluation_of(run, learner, untrained)
     for use in run.recipe.evaluators:
         path = run.findings / f"{use.name}.json"
         done = path.is_file()
         findings = Findings.from_dict(json.loads(path.read_text())) if done else measure(run, evaluation, use)
-        run.registry.manager.hook.jepa_evaluation_ended(run=run, name=use.name, findings=findings)
+        for listener in listeners:
+            listener.evaluation_ended(use.name, findings)
 
 
 def evaluation_of(run: Run, learner: Learner, untrained: EncoderUnder) -> Evaluation:
@@ -285,7 +268,7 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
         windows = _training_windows(run, control.dataset)
-        run_curriculum([Stage("untrained_control", use.build())], control, windows, run.recipe.seed, Listener())
+        run_curriculum([Stage("untrained_control", use.build())], control, windows, run.recipe.seed)
         if shared:
             shared.write(name, control.predictor.state_dict())
     write_tensors(own, control.predictor.state_dict())

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.io.files import disk_errors
 from jepa_core.recipe import Recipe, load_recipe
+from jepa_core.runs.process import process_state
 from jepa_core.runs.run import Run
 
 if TYPE_CHECKING:
+    from jepa_core.contracts import Listener
     from jepa_core.training.learner import Learner
 
 log = logging.getLogger("jepa")
@@ -43,27 +45,31 @@ def evaluators_asked_for(run: Run, overrides: Sequence[str], other: str | None) 
     return replace(run.recipe, evaluators=chosen)
 
 
-def evaluate_again(run: Run) -> None:
+def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
     """Run the evaluators of the run's recipe, in place of what they found before, and write the report again.
 
     The learner is the trained one, and the untrained control is the run's, which is made as in the run itself if it is
     not there: an evaluator with equal settings finds the same, byte for byte. Other findings are left as they are.
     Raises RunError if the run has not finished training, DataError if its data or its model are not what they were.
     """
-    from jepa_core.runs.pipeline import build_learner, evaluation_of, measure
     from jepa_core.data.preparation import recorded_data
     from jepa_core.report.page import write_report
+    from jepa_core.runs.kept_model import has_record, keep_record
+    from jepa_core.runs.pipeline import build_learner, evaluation_of, measure
 
     model, recorded = run.folder / "model.safetensors", run.manifest().get("dataset")
     if not model.is_file() or recorded is None:
         raise RunError(f"{run.folder} has not finished training; go on with: jepa resume {run.folder}")
-    with run.locked(), disk_errors(run.folder):
+    with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
         learner, untrained = build_learner(run, recorded_data(run.recipe, run.stores, recorded))
         load_model(model, learner)
+        if not has_record(run):
+            keep_record(run, learner)
         evaluation = evaluation_of(run, learner, untrained)
         for use in run.recipe.evaluators:
             findings = measure(run, evaluation, use)
-            run.registry.manager.hook.jepa_evaluation_ended(run=run, name=use.name, findings=findings)
+            for listener in listeners:
+                listener.evaluation_ended(use.name, findings)
         write_report(run.folder)
         shutil.rmtree(run.scratch, ignore_errors=True)
 

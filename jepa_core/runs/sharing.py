@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from jepa_core.contracts import Encoder
 from jepa_core.data.dataset import Dataset
+from jepa_core.io.tensor_files import TensorFolder, tensors_digest
 from jepa_core.recipe import PhaseUse, Use
 from jepa_core.runs.run import Run, plugin_versions, versions
-from jepa_core.io.tensor_files import TensorFolder, tensors_digest
 
 SAMPLED = 1024
 """Values that are read of a frozen tensor: a retrained one differs in nearly all of them."""

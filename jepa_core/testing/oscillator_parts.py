@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from jepa_core.config import ItemShape
-from jepa_core.contracts import Channels, Encoder, LanguageEncoder, Latents, Prediction, Predictor, Source
-from jepa_core.data.splits import split_by_subject
+from jepa_core.contracts import Channels, Encoder, LanguageEncoder, Latents, Prediction, Predictor, Rollout, Source
+from jepa_core.data.splits import HELD_OUT, split_by_subject
 from jepa_core.data.store import StoreWriter
 from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
 from jepa_core.data.words import number
@@ -65,7 +65,9 @@ class Oscillators(Source):
         )
         observed = self._observed(angle, random)
         subject = FIRST_IDENTIFIER + np.arange(count) // 2
-        split = split_by_subject(subject, np.zeros(count, dtype=int), (0.6, 0.2, 0.2), self.config.seed)
+        split = np.full(count, HELD_OUT, dtype=np.int8)
+        if self.config.divided:
+            split = split_by_subject(subject, np.zeros(count, dtype=int), (0.6, 0.2, 0.2), self.config.seed)
         block = Trajectories(
             identifier=FIRST_IDENTIFIER + np.arange(count),
             subject=subject,
@@ -84,7 +86,7 @@ class Oscillators(Source):
         for _ in range(self.config.repeats):
             writer.append(block)
 
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
         """Channel values as they are, or texts such as `position 0.31 m; speed -0.95 m/s`."""
         grids = [self._spread(trajectories.events(role)) for role in ("static", "state", "action")]
         if modality == "channels":
@@ -212,18 +214,19 @@ class TinyText(LanguageEncoder):
 
 
 class TinyRecurrent(Predictor):
-    """See its config. The memory is the hidden state after every step, which is the prediction itself."""
+    """See its config. Belief and memory are the hidden state after every step, which is the prediction itself."""
 
     def __init__(self, config: TinyRecurrentConfig, latent_dim: int) -> None:
         super().__init__()
+        self.belief_dim = latent_dim
         self.cell = nn.GRU(2 * latent_dim, latent_dim, batch_first=True)
 
     def forward(self, latents: Latents) -> Prediction:
         actions = latents.actions[:, : latents.states.shape[1]]
         hidden, _ = self.cell(torch.cat([latents.states, actions], -1))
-        return Prediction(hidden, hidden)
+        return Prediction(hidden, hidden, hidden)
 
-    def rollout(self, latents: Latents, memory: Tensor, origins: Tensor, horizon: int) -> Tensor:
+    def rollout(self, latents: Latents, memory: Tensor, origins: Tensor, horizon: int) -> Rollout:
         rows = torch.arange(len(origins), device=memory.device)
         rolled = []
         for column in origins.to(memory.device).T:
@@ -234,4 +237,5 @@ class TinyRecurrent(Predictor):
                 hidden = self.cell(seen[:, None], hidden[None].contiguous())[1][0]
                 states.append(hidden)
             rolled.append(torch.stack(states, 1))
-        return torch.stack(rolled, 1)
+        states = torch.stack(rolled, 1)
+        return Rollout(states, states)

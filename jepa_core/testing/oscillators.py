@@ -6,12 +6,15 @@ meant to model anything well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from jepa_core.config import EncoderConfig, ItemShape, Modality, ModelSize, PredictorConfig, SourceConfig
+from jepa_core.errors import RecipeError
 from jepa_core.plugin import Component, hookimpl
 
 HIDDEN = 16
@@ -36,8 +39,22 @@ class OscillatorsConfig(SourceConfig):
             raise ValueError(f"shortest ({self.shortest}) must not be more than longest ({self.longest})")
         return self
 
+    divided: bool = Field(True, description="whether subjects are divided into splits; false: all are held_out")
+
     def item_shape(self) -> ItemShape:
         return ItemShape(channels=4, samples=self.samples)
+
+    def at(self, paths: Sequence[Path]) -> Self:
+        """Other oscillators, with the keys that a JSON file holds: they are made, so there is nothing else to read."""
+        try:
+            (path,) = paths
+            keys = json.loads(path.read_bytes())
+            return type(self).model_validate(self.model_dump() | keys | {"divided": False})
+        except (ValueError, TypeError, OSError, ValidationError) as error:
+            raise RecipeError(
+                "oscillators are made, not read: give one JSON file with the keys of the source that differ, such as "
+                '{"seed": 1, "trajectories": 8}'
+            ) from error
 
 
 class _TinyEncoderConfig(EncoderConfig):
@@ -78,6 +95,9 @@ class TinyTextConfig(_TinyEncoderConfig):
 
 class TinyRecurrentConfig(PredictorConfig):
     """A GRU cell over states and actions; the static facts are not read."""
+
+    def belief_dim(self, latent_dim: int) -> int:
+        return latent_dim
 
     def size(self, latent_dim: int) -> ModelSize:
         count = 3 * latent_dim * 2 * latent_dim + 3 * latent_dim * latent_dim + 6 * latent_dim

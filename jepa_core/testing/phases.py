@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from jepa_core.config import PhaseConfig
-from jepa_core.contracts import Batch, Phase
+from jepa_core.contracts import Batch, Listener, Phase
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.windows import Windows
 from jepa_core.testing import bench as base
@@ -36,7 +36,7 @@ from jepa_core.testing.bench import (
 )
 from jepa_core.testing.oscillators import TinyChannelsConfig, TinyTextConfig
 from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
-from jepa_core.training.curriculum import Listener, Progress, Stage, run_curriculum
+from jepa_core.training.curriculum import Progress, Stage, run_curriculum
 from jepa_core.training.learner import Learner
 
 STEPS = 4
@@ -96,7 +96,7 @@ class Bench(base.Bench):
         learner: Learner,
         windows: Windows | None = None,
         look: Look | None = None,
-        listener: Listener = Listener(),  # noqa: B008 - immutable
+        listeners: Sequence[Listener] = (),
         restore: Callable[[Progress], None] = lambda progress: None,
     ) -> Phase:
         """Run the phase on a learner, and return it."""
@@ -104,7 +104,7 @@ class Bench(base.Bench):
         if look is not None:
             _watch(phase, look)
         windows = self.windows if windows is None else windows
-        run_curriculum([Stage("checked", phase)], learner, windows, 0, listener, restore)
+        run_curriculum([Stage("checked", phase)], learner, windows, 0, listeners, restore)
         return phase
 
 
@@ -235,13 +235,16 @@ def check_resume_mid_phase_bitwise(bench: Bench) -> None:
     folder = scratch() / "checkpoints"
     shutil.rmtree(folder, ignore_errors=True)
 
-    def stop(progress: Progress) -> None:
-        if progress.step == STEPS // 2:
-            save_checkpoint(folder, progress, stage_done=False)
-            raise _Stopped
+    class Stop(Listener):
+        """Ends the run in the middle of the phase."""
+
+        def step_ended(self, progress: Progress) -> None:
+            if progress.step == STEPS // 2:
+                save_checkpoint(folder, progress, stage_done=False)
+                raise _Stopped
 
     try:
-        bench.run(bench.learner(), listener=Listener(step_ended=stop))
+        bench.run(bench.learner(), listeners=[Stop()])
     except _Stopped:
         resumed = bench.learner(seed=1)
         bench.run(resumed, restore=lambda progress: restore_checkpoint(folder, progress))

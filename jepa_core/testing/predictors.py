@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from jepa_core.config import PredictorConfig
-from jepa_core.contracts import Latents, Predictor
+from jepa_core.contracts import Latents, Prediction, Predictor, Rollout
 from jepa_core.testing import bench as base
 from jepa_core.testing.bench import (
     LATENT,
@@ -51,6 +51,14 @@ class Bench(base.Bench):
             raise NotApplicable("its longest window leaves no room for a rollout of 3 steps")
         return torch.stack([torch.ones_like(last), last], 1)
 
+    def rolled(self, latents: Latents, origins: Tensor) -> Rollout:
+        """A rollout of HORIZON steps, of a memory of its own."""
+        return self.predictor.rollout(latents, self.predictor(latents).memory, origins, HORIZON)
+
+
+def _both(prediction: Prediction) -> dict[str, Tensor]:
+    return {"next_states": prediction.next_states, "belief": prediction.belief}
+
 
 def _first(latents: Latents, steps: int) -> Latents:
     """The first steps of every window."""
@@ -59,44 +67,56 @@ def _first(latents: Latents, steps: int) -> Latents:
 
 @torch.no_grad()
 def check_shape(bench: Bench) -> None:
-    """`forward` gives a prediction for every step, (B, T, D), all finite; windows of a single step included."""
+    """`forward` gives a prediction (B, T, D) and a belief (B, T, W) for every step, all finite; windows of a single
+    step included. The config's `belief_dim` tells W without building anything."""
+    size = bench.predictor_config.belief_dim(LATENT)
+    require(
+        size == bench.predictor.belief_dim,
+        f"the config's belief_dim({LATENT}) is {size}, the predictor's belief_dim {bench.predictor.belief_dim}",
+    )
     for steps in (7, 1):
         latents = bench.latents(steps=steps)
-        made = bench.predictor(latents).next_states
-        require(
-            made.shape == latents.states.shape,
-            f"windows {tuple(latents.states.shape)} gave predictions {tuple(made.shape)}; give one for every step",
-        )
-        require(torch.isfinite(made[latents.mask]).all(), "a prediction is not finite")
+        made = bench.predictor(latents)
+        for name, given, wanted in (("next_states", made.next_states, LATENT), ("belief", made.belief, size)):
+            require(
+                tuple(given.shape) == (*latents.mask.shape, wanted),
+                f"windows {tuple(latents.states.shape)} gave {name} {tuple(given.shape)}; give {wanted} numbers for "
+                "every step",
+            )
+            require(torch.isfinite(given[latents.mask]).all(), f"{name} is not finite")
 
 
 @torch.no_grad()
 def check_causal(bench: Bench) -> None:
-    """The prediction at t sees states and actions up to t and nothing after: else training is told the answers."""
+    """Prediction and belief at t see states and actions up to t and nothing after: else training is told the
+    answers."""
     latents = bench.latents()
-    before = bench.predictor(latents).next_states
+    before = _both(bench.predictor(latents))
     for role in ("states", "actions"):
         for cut in range(1, latents.states.shape[1]):
             changed = getattr(latents, role).clone()
             changed[:, cut:] += 3.0
-            after = bench.predictor(replace(latents, **{role: changed})).next_states
+            after = _both(bench.predictor(replace(latents, **{role: changed})))
             real = latents.mask[:, :cut]
-            require(
-                close(before[:, :cut][real], after[:, :cut][real]),
-                f"changing {role} from step {cut} on changes predictions made before it; mask attention causally, and "
-                "use no statistics over time",
-            )
+            for name in before:
+                require(
+                    close(before[name][:, :cut][real], after[name][:, :cut][real]),
+                    f"changing {role} from step {cut} on changes {name} before it; mask attention causally, and use no "
+                    "statistics over time",
+                )
 
 
 @torch.no_grad()
 def check_mask_respected(bench: Bench) -> None:
-    """What stands where `mask` is false changes no prediction of a real step: it is padding."""
+    """What stands where `mask` is false changes no prediction and no belief of a real step: it is padding."""
     latents = bench.latents()
-    before = bench.predictor(latents).next_states
-    after = bench.predictor(other_latents_in_padding(latents)).next_states
+    before = _both(bench.predictor(latents))
+    after = _both(bench.predictor(other_latents_in_padding(latents)))
+    changed = [name for name in before if not close(before[name][latents.mask], after[name][latents.mask])]
     require(
-        close(before[latents.mask], after[latents.mask]),
-        "predictions change with what stands in the padding; leave out the steps where latents.mask is false",
+        not changed,
+        f"{' and '.join(changed)} change with what stands in the padding; leave out the steps where latents.mask is "
+        "false",
     )
 
 
@@ -105,30 +125,36 @@ def check_rollout_equals_recomputing(bench: Bench) -> None:
     """A rollout gives what `forward` gives when its own predictions are put behind the real steps one by one; it sees
     no state after its origin, and the actions up to origin + H - 1."""
     latents, origins = bench.latents(), bench.origins
-    memory = bench.predictor(latents).memory
-    rolled = bench.predictor.rollout(latents, memory, origins, HORIZON)
-    wanted = (*origins.shape, HORIZON, LATENT)
-    require(tuple(rolled.shape) == wanted, f"rollout gave {tuple(rolled.shape)}; return (B, M, H, D), here {wanted}")
+    rolled = bench.rolled(latents, origins)
+    for name, given, size in (("states", rolled.states, LATENT), ("belief", rolled.belief, bench.predictor.belief_dim)):
+        wanted = (*origins.shape, HORIZON, size)
+        require(tuple(given.shape) == wanted, f"a rollout gave {name} {tuple(given.shape)}; give {wanted}")
     for window in range(len(origins)):
         for number, origin in enumerate(origins[window].tolist()):
-            recomputed = _recomputed(bench.predictor, latents, window, origin)
+            states, belief = _recomputed(bench.predictor, latents, window, origin)
             require(
-                close(rolled[window, number], recomputed, 1e-3),
+                close(rolled.states[window, number], states, 1e-3),
                 f"a rollout from step {origin} is not what forward gives step by step; entry h - 1 is the state at "
                 "origin + h, entry h reads the action at origin + h, and positions go on from the origin",
             )
+            require(
+                close(rolled.belief[window, number], belief, 1e-3),
+                f"the beliefs of a rollout from step {origin} are not those of forward; entry h - 1 is the belief at "
+                "origin + h - 1, which the state at origin + h is read from",
+            )
 
 
-def _recomputed(predictor: Predictor, latents: Latents, window: int, origin: int) -> Tensor:
-    """The rollout of one origin by `forward` alone: (H, D)."""
+def _recomputed(predictor: Predictor, latents: Latents, window: int, origin: int) -> tuple[Tensor, Tensor]:
+    """States (H, D) and beliefs (H, W) of the rollout of one origin, by `forward` alone."""
     one = Latents(*(part[window : window + 1] for part in (latents.static, latents.states, latents.actions)),
                   torch.ones_like(latents.mask[window : window + 1]))  # fmt: skip
-    states = one.states[:, : origin + 1]
+    states, beliefs = one.states[:, : origin + 1], []
     for _ in range(HORIZON):
         steps = states.shape[1]
-        seen = Latents(one.static, states, one.actions[:, :steps], one.mask[:, :steps])
-        states = torch.cat([states, predictor(seen).next_states[:, -1:].float()], 1)
-    return states[0, origin + 1 :]
+        made = predictor(Latents(one.static, states, one.actions[:, :steps], one.mask[:, :steps]))
+        states = torch.cat([states, made.next_states[:, -1:].float()], 1)
+        beliefs.append(made.belief[0, -1])
+    return states[0, origin + 1 :], torch.stack(beliefs)
 
 
 @torch.no_grad()
@@ -141,10 +167,11 @@ def check_rollout_beyond_the_window(bench: Bench) -> None:
         raise NotApplicable("its longest window leaves no room for a rollout of 3 steps")
     whole = replace(latents, mask=torch.ones_like(latents.mask))
     origins = torch.full((len(latents.states), 1), steps - 1)
-    inside = bench.predictor.rollout(whole, bench.predictor(whole).memory, origins, HORIZON)
-    beyond = bench.predictor.rollout(whole, bench.predictor(_first(whole, steps)).memory, origins, HORIZON)
+    inside = bench.rolled(whole, origins)
+    memory = bench.predictor(_first(whole, steps)).memory
+    beyond = bench.predictor.rollout(whole, memory, origins, HORIZON)
     require(
-        close(inside, beyond, 1e-3),
+        close(inside.states, beyond.states, 1e-3) and close(inside.belief, beyond.belief, 1e-3),
         "a rollout depends on real steps after its origin, or cannot leave the window; read the memory up to the "
         "origin, and later actions from latents.actions",
     )
@@ -158,18 +185,26 @@ def check_memory_untouched(bench: Bench) -> None:
     first = bench.predictor.rollout(latents, memory, bench.origins, HORIZON)
     bench.predictor.rollout(latents, memory, bench.origins - 1, HORIZON)
     again = bench.predictor.rollout(latents, memory, bench.origins, HORIZON)
-    require(torch.equal(first, again), "a second rollout from one memory gave another result; write on copies of it")
+    require(
+        not differing(vars(first), vars(again)),
+        "a second rollout from one memory gave another result; write on copies of it",
+    )
 
 
 def check_gradient_flows(bench: Bench) -> None:
-    """Gradients reach latents and parameters through `forward`, and through a rollout's own states to the real ones:
-    phases train on both."""
+    """Gradients reach latents and parameters through predictions and beliefs, and through a rollout's own states to the
+    real ones: phases and objectives train on all of them."""
     predictor = bench.make(LATENT).train()
     latents = bench.latents()
     latents.states.requires_grad_()
     prediction = predictor(latents)
     rolled = predictor.rollout(latents, prediction.memory, bench.origins, HORIZON)
-    parts = {"forward": prediction.next_states[latents.mask], "the last state of a rollout": rolled[:, :, -1]}
+    parts = {
+        "next_states": prediction.next_states[latents.mask],
+        "the belief": prediction.belief[latents.mask],
+        "the last state of a rollout": rolled.states[:, :, -1],
+        "the last belief of a rollout": rolled.belief[:, :, -1],
+    }
     for name, part in parts.items():
         (gradient,) = (
             torch.autograd.grad(part.square().sum(), latents.states, retain_graph=True, allow_unused=True)
@@ -216,12 +251,12 @@ def check_deterministic_in_evaluation(bench: Bench) -> None:
     """In evaluation mode the same latents give the same bits, and no random state is touched: findings are a function
     of learner, data and seed."""
     latents = bench.latents()
-    first = {"next_states": bench.predictor(latents).next_states}
+    first = _both(bench.predictor(latents))
     again: dict[str, Any] = {}
 
     def predict() -> None:
         state = torch.get_rng_state()
-        again["next_states"] = bench.predictor(latents).next_states
+        again.update(_both(bench.predictor(latents)))
         require(torch.equal(state, torch.get_rng_state()), "it drew from torch's random state in evaluation mode")
 
     require_no_global_draws(predict)
@@ -235,8 +270,11 @@ def check_bf16(bench: Bench) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         prediction = bench.predictor(latents)
         rolled = bench.predictor.rollout(latents, prediction.memory, bench.origins, HORIZON)
-    finite = torch.isfinite(prediction.next_states[latents.mask]).all() and torch.isfinite(rolled).all()
-    require(finite, "a prediction is not finite in bf16; compute sums and norms in float32")
+    made = [*(one[latents.mask] for one in _both(prediction).values()), rolled.states, rolled.belief]
+    require(
+        all(torch.isfinite(one).all() for one in made),
+        "a prediction or a belief is not finite in bf16; compute sums and norms in float32",
+    )
 
 
 @torch.no_grad()

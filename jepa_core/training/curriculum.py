@@ -1,7 +1,7 @@
 """The loop over phases, written once.
 
 It asks a phase what it trains and what its loss is, and never looks at its name. Progress bars, logs and checkpoints
-hang on hooks. Nothing in it moves a tensor to the host; whoever listens decides when to read one.
+are listeners' work. Nothing in it moves a tensor to the host; whoever listens decides when to read one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.config import PhaseConfig, ScheduleConfig
-from jepa_core.contracts import Phase, Regularizer
+from jepa_core.contracts import Listener, Phase, Regularizer
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.errors import RunError
 from jepa_core.training.learner import Learner
@@ -77,21 +77,12 @@ class Progress:
             )
 
 
-@dataclass(frozen=True)
-class Listener:
-    """Who is told how the curriculum goes on."""
-
-    phase_started: Callable[[Progress], None] = lambda progress: None
-    step_ended: Callable[[Progress], None] = lambda progress: None
-    phase_ended: Callable[[Progress], None] = lambda progress: None
-
-
 def run_curriculum(
     stages: Sequence[Stage],
     learner: Learner,
     windows: Windows,
     seed: int,
-    listener: Listener,
+    listeners: Sequence[Listener] = (),
     restore: Callable[[Progress], None] = lambda progress: None,
 ) -> None:
     """Run the stages in order. `restore` may set the progress to where an earlier run stopped, its optimizer
@@ -102,16 +93,17 @@ def run_curriculum(
         if index != progress.index:
             progress.index, progress.step, progress.optimizer = index, 0, None
         with memory_errors(f"phase '{progress.stage.name}'"):
-            _run_stage(progress, windows, listener)
+            _run_stage(progress, windows, listeners)
 
 
-def _run_stage(progress: Progress, windows: Windows, listener: Listener) -> None:
+def _run_stage(progress: Progress, windows: Windows, listeners: Sequence[Listener]) -> None:
     stage, learner, seed = progress.stage, progress.learner, progress.seed
     config = stage.config
     if progress.optimizer is None:
         begin_stage(progress)
     progress.first_bad_step = torch.tensor(-1, device=learner.device)
-    listener.phase_started(progress)
+    for listener in listeners:
+        listener.phase_started(progress)
     order = WindowOrder(len(windows), config.batch_size, seed, stage.name)
     while progress.step < config.steps:
         batch = learner.dataset.batch(windows, order.batch(progress.step))
@@ -128,10 +120,12 @@ def _run_stage(progress: Progress, windows: Windows, listener: Listener) -> None
         progress.first_bad_step = _first_bad(progress.first_bad_step, loss.detach(), progress.step)
         progress.terms = {name: term.detach() for name, term in terms.items()}
         progress.step += 1
-        listener.step_ended(progress)
+        for listener in listeners:
+            listener.step_ended(progress)
     stage.phase.finish(learner)
     stage.phase.module = None
-    listener.phase_ended(progress)
+    for listener in listeners:
+        listener.phase_ended(progress)
 
 
 def begin_stage(progress: Progress) -> None:

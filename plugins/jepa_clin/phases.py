@@ -49,7 +49,7 @@ class NextStatePrediction(Phase):
         if horizon > 0:
             # The batch lies on the CPU, so the origins are drawn and checked without waiting for an accelerator.
             origins = draw_origins(batch.mask, horizon, self.config.rollout_origins, generator)
-            rolled = learner.predictor.rollout(latents, prediction.memory, origins, horizon)
+            rolled = learner.predictor.rollout(latents, prediction.memory, origins, horizon).states
             terms["rollout"] = self.config.rollout_weight * rollout_l1(rolled, targets, latents.mask, origins)
         return terms
 

@@ -55,6 +55,27 @@ class Histories:
 
 
 @dataclass(frozen=True)
+class Observed:
+    """Columns of what `Histories.read` gives that trajectories of the train split observe. static, dynamic: (K,)
+    int64."""
+
+    static: np.ndarray
+    dynamic: np.ndarray
+
+    @classmethod
+    def of(cls, histories: Histories, dataset: Dataset, seed: int) -> Observed:
+        """Of whole trajectories, drawn from the train split: no label is read, and no value."""
+        drawn = np.random.default_rng(seed).permutation(dataset.trajectories("train"))[:PROFILED]
+        read = [histories.read(int(one), int(dataset.steps[one])) for one in np.sort(drawn)]
+        seen = [np.array([~np.isnan(static) for static, _ in read]), np.array([_any(samples) for _, samples in read])]
+        return cls(*(np.flatnonzero(one.any(axis=0)) for one in seen))
+
+
+def _any(samples: np.ndarray) -> np.ndarray:
+    return ~np.isnan(samples).all(axis=0)
+
+
+@dataclass(frozen=True)
 class Columns:
     """Some of the columns of what `Histories.read` gives. chosen: (K,) int64; mean, deviation: (K,) float32, of the
     trimmed values."""

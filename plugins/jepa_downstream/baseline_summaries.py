@@ -6,12 +6,11 @@ task with one row a trajectory. A step of P samples is P steps of the cumulative
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jepa_downstream.baseline_channels import Histories, Profile, by_trajectory
+from jepa_downstream.baseline_channels import Histories, Observed, by_trajectory
 
 if TYPE_CHECKING:
     from jepa_downstream.rows import Rows
@@ -24,9 +23,6 @@ over the last RECENT steps. NaN where it is not defined."""
 RECENT = 6
 """Steps of `recent` and `slope`."""
 
-BLOCK = 20_000
-"""Rows summarised at once."""
-
 
 class Summaries:
     """The inputs of the tabular methods: F = 1 + K0 + len(STATISTICS) * K columns.
@@ -34,43 +30,31 @@ class Summaries:
     The steps seen, K0 static facts, then the statistics in their order, each of K channels.
     """
 
-    def __init__(self, histories: Histories, profile: Profile) -> None:
-        self._histories = histories
-        self._profile = profile
-        first = 1 + len(profile.static.chosen)
-        channels = len(profile.dynamic.chosen)
-        self.may_miss = np.r_[1 : first + 2 * channels]
-        """Columns whose absence is a fact of its own: of the others it follows from `last`."""
+    def __init__(self, histories: Histories, observed: Observed) -> None:
+        self._histories, self._observed = histories, observed
+        self._first, self._channels = 1 + len(observed.static), len(observed.dynamic)
+        columns = np.arange(self._first + len(STATISTICS) * self._channels)
+        self.may_miss = (columns >= 1) & (columns < self._first + 2 * self._channels)
+        """(F,) whether a column's absence is a fact of its own: of the others it follows from `last`."""
 
-    def blocks(self, rows: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Indices (R,) of some rows and their inputs (R, F) float32, until all rows are done, in any order."""
-        held: list[tuple[np.ndarray, np.ndarray]] = []
-        count = 0
+    def __call__(self, rows: Rows) -> np.ndarray:
+        """The inputs of rows in their order: (R, F) float32."""
+        inputs = np.empty((len(rows), len(self.may_miss)), dtype=np.float32)
         for part in by_trajectory(rows):
-            held.append((part, self._of_trajectory(int(rows.trajectory[part[0]]), rows.step[part])))
-            count += len(part)
-            if count >= BLOCK:
-                yield _joined(held)
-                held, count = [], 0
-        if held:
-            yield _joined(held)
-
-    def matrix(self, rows: Rows) -> np.ndarray:
-        """The inputs of all rows in their order: (R, F) float32."""
-        blocks = list(self.blocks(rows))
-        inputs = np.concatenate([inputs for _, inputs in blocks])
-        inputs[np.concatenate([index for index, _ in blocks])] = inputs.copy()
+            inputs[part] = self._of_trajectory(int(rows.trajectory[part[0]]), rows.step[part])
         return inputs
+
+    def known(self, inputs: np.ndarray) -> np.ndarray:
+        """Columns of static facts and of channels that any row of the inputs (R, F) observes."""
+        last = slice(self._first, self._first + self._channels)
+        static, dynamic = (~np.isnan(inputs[:, part]).all(axis=0) for part in (slice(1, self._first), last))
+        return np.flatnonzero(np.concatenate([[True], static, np.tile(dynamic, len(STATISTICS))]))
 
     def _of_trajectory(self, trajectory: int, steps: np.ndarray) -> np.ndarray:
         static, samples = self._histories.read(trajectory, int(steps.max()) + 1)
-        facts = np.broadcast_to(static[self._profile.static.chosen], (len(steps), len(self._profile.static.chosen)))
-        summaries = summarise(samples[:, self._profile.dynamic.chosen], self._histories.samples, steps)
+        facts = np.broadcast_to(static[self._observed.static], (len(steps), len(self._observed.static)))
+        summaries = summarise(samples[:, self._observed.dynamic], self._histories.samples, steps)
         return np.concatenate([steps[:, None] + 1, facts, summaries.reshape(len(steps), -1)], axis=1, dtype=np.float32)
-
-
-def _joined(held: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    return np.concatenate([index for index, _ in held]), np.concatenate([inputs for _, inputs in held])
 
 
 def summarise(samples: np.ndarray, per_step: int, steps: np.ndarray) -> np.ndarray:

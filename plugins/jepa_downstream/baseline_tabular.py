@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
@@ -17,33 +17,32 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from jepa_downstream.baseline_channels import Histories, Profile
+from jepa_downstream.baseline_channels import Histories, Observed
 from jepa_downstream.baseline_search import INFORMATION, LOSSES, best, refuse_unfit
 from jepa_downstream.baseline_summaries import Summaries
-from jepa_downstream.config import HeadsConfig
+from jepa_downstream.config import HeadsConfig, Kind
 from jepa_downstream.heads import Examples, Head, select_head
+from jepa_downstream.kept import Inputs, Kept
+from jepa_downstream.rows import Rows, blocks
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
-    from jepa_downstream.config import PredictionTasksConfig
-    from jepa_downstream.rows import Rows, Task
-
-Kind = Literal["binary", "regression"]
+    from jepa_downstream.config import TasksConfig
+    from jepa_downstream.rows import Task
 
 
 @dataclass(frozen=True)
 class FittedTabular:
-    """A chosen tabular method; rows are scored a block at a time."""
+    """A chosen tabular method; rows are scored a block at a time. columns: of the inputs, those that the head reads."""
 
     chosen: dict[str, Any]
-    summaries: Summaries
+    inputs: Inputs
+    columns: np.ndarray
     head: Head
 
     def scores(self, rows: Rows) -> np.ndarray:
-        scores = np.empty(len(rows))
-        for index, inputs in self.summaries.blocks(rows):
-            scores[index] = self.head(inputs)
-        return scores
+        scores = [self.head(self.inputs(part)[:, self.columns]) for part in blocks(rows)]
+        return np.concatenate(scores or [np.empty(0)])
 
 
 class Tabular(ABC):
@@ -51,23 +50,27 @@ class Tabular(ABC):
 
     information = f"{INFORMATION}, summarised"
 
-    def __init__(self, evaluation: Evaluation, config: PredictionTasksConfig) -> None:
+    def __init__(self, evaluation: Evaluation, config: TasksConfig) -> None:
         """Raises CannotFit where the source renders no channels."""
-        self._histories = Histories.of(evaluation)
+        histories = Histories.of(evaluation)
+        self._summaries = Summaries(histories, Observed.of(histories, evaluation.dataset, evaluation.seed))
+        self._inputs = Kept(self._summaries, evaluation.dataset.store, evaluation.scratch)
         self._config = config.baseline_search
 
     def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> FittedTabular:
         refuse_unfit(train, tuning)
-        summaries = Summaries(self._histories, Profile.of(self._histories, train, seed))
-        examples = [Examples(summaries.matrix(rows), rows.truth) for rows in (train, tuning)]
-        head, chosen = self._select(task.kind, summaries, *examples, seed)
-        return FittedTabular(chosen, summaries, head)
+        inputs = self._inputs(train)
+        columns = self._summaries.known(inputs)
+        examples = Examples(inputs[:, columns], train.truth), Examples(self._inputs(tuning)[:, columns], tuning.truth)
+        head, chosen = self._select(task.kind, self._summaries.may_miss[columns], *examples, seed)
+        return FittedTabular(chosen, self._inputs, columns, head)
 
     @abstractmethod
     def _select(
-        self, kind: Kind, summaries: Summaries, train: Examples, tuning: Examples, seed: int
+        self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
     ) -> tuple[Head, dict[str, Any]]:
-        """The head with the least loss on tuning, on inputs as they are, and what was selected."""
+        """The head with the least loss on tuning, on inputs as they are, and what was selected. may_miss: (F,) inputs
+        whose absence is a fact of its own."""
 
 
 class Linear(Tabular):
@@ -80,10 +83,10 @@ class Linear(Tabular):
     name = "logistic / ridge"
 
     def _select(
-        self, kind: Kind, summaries: Summaries, train: Examples, tuning: Examples, seed: int
+        self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
     ) -> tuple[Head, dict[str, Any]]:
         config = self._config.linear
-        prepared = _preparation(train.inputs.shape[1], summaries.may_miss, config.clip).fit(train.inputs)
+        prepared = _preparation(may_miss, config.clip).fit(train.inputs)
         examples = (Examples(prepared.transform(one.inputs), one.truth) for one in (train, tuning))
         heads = HeadsConfig(families=("linear",), strengths=config.strengths, iterations=config.iterations)
         head, chosen = select_head(kind, *examples, heads, seed)
@@ -96,7 +99,7 @@ class LightGBM(Tabular):
     name = "LightGBM"
 
     def _select(
-        self, kind: Kind, summaries: Summaries, train: Examples, tuning: Examples, seed: int
+        self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
     ) -> tuple[Head, dict[str, Any]]:
         chosen, model = best(self._candidates(kind, train, tuning, seed))
         return model.predict, chosen
@@ -122,9 +125,11 @@ class LightGBM(Tabular):
             yield loss, settings | {"trees": model.best_iteration}, model
 
 
-def _preparation(columns: int, may_miss: np.ndarray, clip: float) -> ColumnTransformer:
+def _preparation(may_miss: np.ndarray, clip: float) -> ColumnTransformer:
     clipped = FunctionTransformer(partial(np.clip, a_min=-clip, a_max=clip))
     values = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), clipped)
     as_numbers = FunctionTransformer(partial(np.asarray, dtype=np.float32))  # else the whole would become float64
     absent = make_pipeline(MissingIndicator(features="all"), as_numbers, StandardScaler())
-    return ColumnTransformer([("values", values, np.arange(columns)), ("absent", absent, may_miss)])
+    return ColumnTransformer(
+        [("values", values, np.arange(len(may_miss))), ("absent", absent, np.flatnonzero(may_miss))]
+    )

@@ -112,8 +112,8 @@ class AlarmsConfig(Config):
     thresholds: int = Field(200, gt=0, description="thresholds that are tried on tuning")
 
 
-class PredictionTasksConfig(EvaluatorConfig):
-    """Heads on frozen latents: fitted on train, selected on tuning, measured once on the split, beside floors."""
+class TasksConfig(EvaluatorConfig):
+    """What is predicted, and by which methods: the keys of every evaluator of tasks."""
 
     tasks: tuple[TaskConfig, ...] = Field(description="what is predicted, each task with heads of its own")
     methods: tuple[MethodName, ...] = Field(
@@ -127,10 +127,6 @@ class PredictionTasksConfig(EvaluatorConfig):
     )
     heads: HeadsConfig = HeadsConfig()
     baseline_search: BaselineSearchConfig = BaselineSearchConfig()
-    alarms: AlarmsConfig = AlarmsConfig()
-    subgroups: tuple[str, ...] = Field(
-        (), description="static channels whose values divide the rows; numeric ones are cut at the median of train"
-    )
     components: int = Field(
         128, gt=0, description="principal directions that larger latents are projected on before they are summarised"
     )
@@ -153,11 +149,53 @@ class PredictionTasksConfig(EvaluatorConfig):
     bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
 
     @model_validator(mode="after")
-    def _distinct(self) -> PredictionTasksConfig:
+    def _distinct(self) -> TasksConfig:
         names = [task.title for task in self.tasks]
         if not names:
             raise ValueError("tasks is empty; name at least one outcome, event or label")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two tasks are called {', '.join(twice)}; give one of them a `name`")
+        return self
+
+
+class PredictionTasksConfig(TasksConfig):
+    """Heads on frozen latents: fitted on train, selected on tuning, measured once on the split, beside floors."""
+
+    alarms: AlarmsConfig = AlarmsConfig()
+    subgroups: tuple[str, ...] = Field(
+        (), description="static channels whose values divide the rows; numeric ones are cut at the median of train"
+    )
+
+
+class LabelEfficiencyConfig(TasksConfig):
+    """The same methods with few labels: fitted on some subjects of train, drawn again and again, and on all of them."""
+
+    methods: tuple[MethodName, ...] = Field(
+        ("latents", "decoded_latents", "untrained_latents", "decoded_untrained_latents"),
+        min_length=1,
+        description="what is measured beside the baselines, in the order of the tables",
+    )
+    subjects: tuple[Annotated[int, Field(ge=10)], ...] = Field(
+        (100, 300, 1000), description="labelled subjects; all of train comes after them"
+    )
+    labellings: int = Field(5, ge=2, description="times that the labelled subjects are drawn")
+    averaged_with: BaselineName | None = Field(
+        "lightgbm", description="one of the baselines: its scores are also averaged with those of every method"
+    )
+    references: tuple[MethodName | BaselineName, ...] = Field(
+        ("lightgbm", "untrained_latents"),
+        description="methods and baselines that every other is compared with, on the same rows and labels",
+    )
+
+    @model_validator(mode="after")
+    def _asked_for(self) -> LabelEfficiencyConfig:
+        given = {"references": set(self.references), "averaged_with": {self.averaged_with} - {None}}
+        known = {"references": {*self.methods, *self.baselines}, "averaged_with": set(self.baselines)}
+        for key, names in given.items():
+            lacking = ", ".join(sorted(map(str, names - known[key])))
+            if lacking:
+                raise ValueError(f"{key} names {lacking}, which is not among what is measured")
+        if list(self.subjects) != sorted(set(self.subjects)):
+            raise ValueError("subjects must be different numbers in ascending order")
         return self

@@ -24,8 +24,6 @@ RECENT = 6
 """Steps over which a change is taken, and actions are averaged."""
 PROJECTED = 20_000
 """Steps of the train split, about, that principal directions are found on."""
-BLOCK = 8192
-"""Rows whose inputs are held at once."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +195,7 @@ class Rollouts:
                 seen.mask.new_ones(len(held), seen.mask.shape[1] + horizon),
             )
             origins = torch.full((len(held), 1), seen.states.shape[1] - 1, dtype=torch.int64, device=held.device)
-            rolled = learner.predictor.rollout(longer, memory, origins, horizon)[:, 0]
+            rolled = learner.predictor.rollout(longer, memory, origins, horizon).states[:, 0]
         project = self._encoded.project
         now = project("states", _numpy(seen.states[:, -1:]))
         foreseen = project("states", _numpy(rolled[:, [one - 1 for one in self.horizons]]))

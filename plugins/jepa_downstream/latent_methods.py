@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jepa_downstream.decoded import Readings
-from jepa_downstream.encoded import BLOCK, Encoded, Rollouts
+from jepa_downstream.encoded import Encoded, Rollouts
 from jepa_downstream.heads import Examples, Head, Scaling, select_head
+from jepa_downstream.kept import Inputs, Kept
 from jepa_downstream.methods import CannotFit
-from jepa_downstream.rows import Rows, Task
+from jepa_downstream.rows import Rows, Task, blocks
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
     from jepa_core.training.learner import Learner
-    from jepa_downstream.config import HeadsConfig, PredictionTasksConfig
+    from jepa_downstream.config import HeadsConfig, TasksConfig
 
 _READ = "from which a linear map reads the channels, summarised"
-
-Inputs = Callable[[Rows], np.ndarray]
-"""Rows -> (R, F) float32: what may be known of each at its step."""
 
 
 @dataclass(frozen=True)
@@ -58,29 +55,25 @@ class FittedHead:
     head: Head
 
     def scores(self, rows: Rows) -> np.ndarray:
-        return np.concatenate([self.head(self.scaling(self.inputs(part))) for part in _blocks(rows)] or [np.empty(0)])
-
-
-def _blocks(rows: Rows) -> Iterator[Rows]:
-    for start in range(0, len(rows), BLOCK):
-        yield rows.take(np.arange(start, min(start + BLOCK, len(rows))))
+        return np.concatenate([self.head(self.scaling(self.inputs(part))) for part in blocks(rows)] or [np.empty(0)])
 
 
 class LatentMethods:
     """Makes the methods of one evaluation; they share what is encoded."""
 
-    def __init__(self, evaluation: Evaluation, config: PredictionTasksConfig) -> None:
+    def __init__(self, evaluation: Evaluation, config: TasksConfig) -> None:
         self._evaluation, self._config = evaluation, config
         self._encoded = cache(self._encode)
+        self._summaries = cache(self._summarise)
         self._readings = cache(self._read)
 
     def latents(self) -> LatentMethod:
-        encoded = self._encoded(self._evaluation.learner)
-        return self._method("latents", "frozen latents up to the step", encoded.summaries)
+        inputs = self._summaries(self._evaluation.learner)
+        return self._method("latents", "frozen latents up to the step", inputs)
 
     def with_rollout(self) -> LatentMethod:
-        encoded = self._encoded(self._evaluation.learner)
-        config = self._config
+        learner, config = self._evaluation.learner, self._config
+        encoded, summaries = self._encoded(learner), self._summaries(learner)
         length = self._evaluation.window_length
         rollouts = Rollouts(encoded, config.rollout_horizons, length, config.rollout_context)
         if not rollouts.horizons:
@@ -90,31 +83,39 @@ class LatentMethods:
         return self._method(
             "latents and rollout",
             information,
-            lambda rows: np.concatenate([encoded.summaries(rows), rollouts(rows)], axis=1),
+            lambda rows: np.concatenate([summaries(rows), rollouts(rows)], axis=1),
         )
 
     def untrained(self) -> LatentMethod:
-        encoded = self._encoded(self._untrained())
-        return self._method("untrained latents", "latents of the encoder as it was before training", encoded.summaries)
+        inputs = self._summaries(self._untrained())
+        return self._method("untrained latents", "latents of the encoder as it was before training", inputs)
 
     def decoded(self) -> LatentMethod:
         readings = self._readings(self._evaluation.learner)
-        return self._method("decoded latents", f"frozen latents up to the step, {_READ}", readings.summaries)
+        return self._method("decoded latents", f"frozen latents up to the step, {_READ}", readings)
 
     def decoded_untrained(self) -> LatentMethod:
         readings = self._readings(self._untrained())
         information = f"latents of the encoder as it was before training, {_READ}"
-        return self._method("decoded untrained latents", information, readings.summaries)
+        return self._method("decoded untrained latents", information, readings)
 
     def _untrained(self) -> Learner:
         if self._evaluation.untrained is None:
             raise CannotFit("no phase of the curriculum could train a predictor for an untrained encoder")
         return self._evaluation.untrained()
 
-    def _read(self, learner: Learner) -> Readings:
+    def _summarise(self, learner: Learner) -> Kept:
+        return self._keep(self._encoded(learner).summaries)
+
+    def _read(self, learner: Learner) -> Kept:
         if self._evaluation.channels is None:
             raise CannotFit("the source does not render its steps as numbers, which are read off the latents")
-        return Readings(self._encoded(learner), self._evaluation.channels(), self._evaluation.seed)
+        return self._keep(
+            Readings(self._encoded(learner), self._evaluation.channels(), self._evaluation.seed).summaries
+        )
+
+    def _keep(self, inputs: Inputs) -> Kept:
+        return Kept(inputs, self._evaluation.dataset.store, self._evaluation.scratch)
 
     def _method(self, name: str, information: str, inputs: Inputs) -> LatentMethod:
         return LatentMethod(name, information, inputs, self._config.heads)

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn import metrics
 
 from jepa_core.results.paired import SEED
-from jepa_core.results.ranking import Ranking
+from jepa_core.results.ranking import BLOCK, Ranking
 from jepa_core.results.statistics import percentile_interval
 
 BINS = 10
@@ -114,7 +114,10 @@ def binary(truth: np.ndarray, score: np.ndarray, subject: np.ndarray, draws: Dra
 def _areas(truth: np.ndarray, score: np.ndarray, owner: np.ndarray, draws: Draws, weight: np.ndarray) -> np.ndarray:
     ranking = Ranking(truth, score)
     owner, weight = owner[ranking.order], weight[ranking.order]
-    return np.array([ranking.areas(drawn[owner] * weight) for drawn in draws.weights])
+    blocks = range(0, len(draws.weights), max(1, BLOCK // len(owner)))
+    return np.concatenate(
+        [ranking.areas(draws.weights[first : first + blocks.step][:, owner] * weight) for first in blocks]
+    )
 
 
 def _by_bin(score: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from jepa_downstream.rows import Rows, Task
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
-    from jepa_downstream.config import PredictionTasksConfig
+    from jepa_downstream.config import TasksConfig
 
 
 class CannotFit(Exception):
@@ -47,6 +47,6 @@ class Method(Protocol):
         """
 
 
-Maker = Callable[["Evaluation", "PredictionTasksConfig"], Method]
+Maker = Callable[["Evaluation", "TasksConfig"], Method]
 """Makes a method for one evaluation; called once, before the first task. Raises CannotFit where the evaluation lacks
 what the method reads (channels, a control): every task then says so."""

@@ -26,7 +26,7 @@ from jepa_downstream.tasks import TaskRows, rows_of, subsample
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
-    from jepa_downstream.config import PredictionTasksConfig
+    from jepa_downstream.config import PredictionTasksConfig, TasksConfig
 
 log = logging.getLogger("jepa")
 
@@ -46,7 +46,7 @@ class PredictionTasks(Evaluator):
         config, dataset = self.config, evaluation.dataset
         tasks = [rows_of(dataset, one, config.split) for one in config.tasks]
         groups = [subgroups(dataset.store, channel) for channel in config.subgroups]
-        made = _make(makers(evaluation, config))
+        made = list(made_methods(makers(evaluation, config)).values())
         scored = [self._score(task, method, evaluation.seed) for task in tasks for method in made]
         subjects = [one.rows.subject for one in scored if isinstance(one, Scored)]
         draws = Draws(np.concatenate(subjects or [np.empty(0, dtype=np.int64)]), config.bootstrap)
@@ -88,8 +88,8 @@ class PredictionTasks(Evaluator):
         found = Measured(
             chosen=one.chosen,
             score=one.score,
-            estimates=_measures(*given, np.ones(len(one.rows))),
-            by_subject=_measures(*given, subject_weights(one.rows.subject)),
+            estimates=measures(*given, np.ones(len(one.rows))),
+            by_subject=measures(*given, subject_weights(one.rows.subject)),
             announced=self._announced(one, draws) if one.task.config.event else None,
             groups=[found for group in groups for found in _of_groups(*given, group)],
         )
@@ -104,7 +104,7 @@ class PredictionTasks(Evaluator):
         return Announced(one.threshold, raised, event_estimates(one.rows, raised, draws))
 
 
-def makers(evaluation: Evaluation, config: PredictionTasksConfig) -> dict[str, Callable[[], Method]]:
+def makers(evaluation: Evaluation, config: TasksConfig) -> dict[str, Callable[[], Method]]:
     """How to make each method that the recipe asks for, by its key there, in the order of the tables."""
     latent = LatentMethods(evaluation, config)
     known: dict[str, Callable[[], Method]] = {
@@ -120,17 +120,19 @@ def makers(evaluation: Evaluation, config: PredictionTasksConfig) -> dict[str, C
     return {name: known[name] for name in (*config.methods, *config.baselines)}
 
 
-def _make(wanted: dict[str, Callable[[], Method]]) -> list[Method | Unmeasured]:
-    made: list[Method | Unmeasured] = []
+def made_methods(wanted: dict[str, Callable[[], Method]]) -> dict[str, Method | Unmeasured]:
+    """Every method by its key, or why it cannot be made."""
+    made: dict[str, Method | Unmeasured] = {}
     for name, maker in wanted.items():
         try:
-            made.append(maker())
+            made[name] = maker()
         except CannotFit as reason:
-            made.append(Unmeasured(name.replace("_", " "), str(reason)))
+            made[name] = Unmeasured(name.replace("_", " "), str(reason))
     return made
 
 
-def _measures(task: TaskRows, rows: Rows, score: np.ndarray, draws: Draws, weight: np.ndarray) -> Estimates:
+def measures(task: TaskRows, rows: Rows, score: np.ndarray, draws: Draws, weight: np.ndarray) -> Estimates:
+    """What is measured of scores (R,) of rows of a task, with weights (R,) of their own."""
     given = (rows.truth, score, rows.subject, draws, weight)
     if task.task.kind == "binary":
         return binary(*given)
@@ -146,6 +148,6 @@ def _of_groups(task: TaskRows, rows: Rows, score: np.ndarray, draws: Draws, grou
         if len(part) == 0:
             continue
         few = len(np.unique(part.subject)) < FEWEST
-        estimates = {} if few else _measures(task, part, score[at == number], draws, np.ones(len(part)))
+        estimates = {} if few else measures(task, part, score[at == number], draws, np.ones(len(part)))
         found.append(GroupResult(groups.channel, name, part, estimates))
     return found

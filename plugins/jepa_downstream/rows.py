@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
+
+from jepa_downstream.config import Kind
+
+BLOCK = 8192
+"""Rows whose inputs are held at once."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,7 @@ class Task:
     """
 
     name: str
-    kind: Literal["binary", "regression"]
+    kind: Kind
     horizon: int | None = None
     known: str | None = None
 
@@ -44,3 +49,9 @@ class Rows:
     def take(self, index: np.ndarray) -> Rows:
         """The rows at `index`."""
         return Rows(self.trajectory[index], self.step[index], self.truth[index], self.subject[index])
+
+
+def blocks(rows: Rows) -> Iterator[Rows]:
+    """The rows in their order, a block at a time."""
+    for start in range(0, len(rows), BLOCK):
+        yield rows.take(np.arange(start, min(start + BLOCK, len(rows))))

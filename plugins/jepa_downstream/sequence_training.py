@@ -22,7 +22,7 @@ from jepa_downstream.sequence_models import GRUD, LSTM, TCN, Network, SequenceMo
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
     from jepa_downstream.baseline_config import SequenceConfig
-    from jepa_downstream.config import PredictionTasksConfig
+    from jepa_downstream.config import TasksConfig
     from jepa_downstream.rows import Rows, Task
 
 
@@ -97,7 +97,7 @@ class SequenceBaseline:
     network: Network
     information = INFORMATION
 
-    def __init__(self, evaluation: Evaluation, config: PredictionTasksConfig) -> None:
+    def __init__(self, evaluation: Evaluation, config: TasksConfig) -> None:
         """Raises CannotFit where the source renders no channels."""
         self._histories = Histories.of(evaluation)
         self._config = config.baseline_search.sequence

@@ -53,11 +53,11 @@ def tables_of(tasks: list[TaskRows], results: list[Result], config: PredictionTa
 def _overview(results: list[Result], name: str) -> Table:
     """One measure of every method, a row a task: what is looked for first."""
     methods = list(dict.fromkeys(one.method for one in results))
-    columns = [Column("task"), *(bound for method in methods for bound in _with_bounds([method]))]
+    columns = [Column("task"), *(bound for method in methods for bound in with_bounds([method]))]
     rows: list[list[Cell]] = []
     for task in dict.fromkeys(one.task.task.name for one in results):
         of_task = {one.method: estimates_of(one) for one in results if one.task.task.name == task}
-        rows.append([task, *(cell for method in methods for cell in _cells(of_task[method], [name]))])
+        rows.append([task, *(cell for method in methods for cell in estimate_cells(of_task[method], [name]))])
     title = f"{name.upper()} by method"
     note = f"Every row alike; the reason for a null stands in the table of all measures. {_INTERVALS}"
     return Table(f"{name}_by_method", title, columns, rows, note)
@@ -89,10 +89,12 @@ def _score_tables(
     results: list[Result], config: PredictionTasksConfig, names: tuple[str, ...], key: str, title: str
 ) -> list[Table]:
     """Every row alike, every subject alike, and the differences to the latents."""
-    columns = [Column("task"), Column("method"), *_with_bounds(names), *_counts(results[0]), Column("remark")]
-    by_row = [[*_head(one), *_cells(estimates_of(one), names), *_count_cells(one), remark_on(one)] for one in results]
+    columns = [Column("task"), Column("method"), *with_bounds(names), *_counts(results[0]), Column("remark")]
+    by_row = [
+        [*_head(one), *estimate_cells(estimates_of(one), names), *_count_cells(one), remark_on(one)] for one in results
+    ]
     by_subject = [
-        [*_head(one), *_cells(estimates_of(one, by_subject=True), names), *_count_cells(one), remark_on(one)]
+        [*_head(one), *estimate_cells(estimates_of(one, by_subject=True), names), *_count_cells(one), remark_on(one)]
         for one in results
     ]
     bins = " ECE: 10 bins of equal width." if names == BINARY else ""
@@ -111,9 +113,9 @@ def _differences(results: list[Result], names: tuple[str, ...], key: str, title:
         base = main.get(one.task.task.name, {})
         if one.method != MAIN and base:
             found = estimates_of(one)
-            rows.append([*_head(one), *_cells({name: found[name].minus(base[name]) for name in found}, names)])
+            rows.append([*_head(one), *estimate_cells({name: found[name].minus(base[name]) for name in found}, names)])
     note = f"Each method minus the latents, on the same rows and the same draws. {_INTERVALS}"
-    columns = [Column("task"), Column("method"), *_with_bounds(names)]
+    columns = [Column("task"), Column("method"), *with_bounds(names)]
     return Table(f"{key}_differences", f"{title}: differences to the latents", columns, rows, note)
 
 
@@ -134,8 +136,8 @@ def _calibration_table(results: list[Result]) -> Table:
 
 def _events_table(results: list[Result], config: PredictionTasksConfig) -> Table:
     columns = [
-        Column("task"), Column("method"), Column("threshold"), *_with_bounds(_event_measures(config)),
-        *_with_bounds(["lead_median"], "steps"), Column("lead_quartile_1", "steps"), Column("lead_quartile_3", "steps"),
+        Column("task"), Column("method"), Column("threshold"), *with_bounds(_event_measures(config)),
+        *with_bounds(["lead_median"], "steps"), Column("lead_quartile_1", "steps"), Column("lead_quartile_3", "steps"),
         Column("events", digits=7), Column("caught", digits=7), Column("alarms", digits=7), Column("remark"),
     ]  # fmt: skip
     rows = [_event_cells(one, config) for one in results if one.task.config.event]
@@ -157,12 +159,12 @@ def _event_measures(config: PredictionTasksConfig) -> list[str]:
 def _event_cells(one: Result, config: PredictionTasksConfig) -> list[Cell]:
     names = [*_event_measures(config), "lead_median"]
     if isinstance(one.found, Unmeasured):
-        return [*_head(one), None, *_cells({}, names), *[None] * 5, one.found.reason]
+        return [*_head(one), None, *estimate_cells({}, names), *[None] * 5, one.found.reason]
     found = one.found.announced
     assert isinstance(found, Announced)
     if found.alarms is None:
         reason = f"no threshold reaches a precision of {config.alarms.precision:g} on tuning"
-        return [*_head(one), None, *_cells({}, names), *[None] * 5, reason]
+        return [*_head(one), None, *estimate_cells({}, names), *[None] * 5, reason]
     lead = found.alarms.lead[~np.isnan(found.alarms.lead)]
     quartiles: list[Cell] = [float(one) for one in np.quantile(lead, [0.25, 0.75])] if len(lead) else [None] * 2
     estimates = dict(found.estimates)
@@ -170,13 +172,13 @@ def _event_cells(one: Result, config: PredictionTasksConfig) -> list[Cell]:
         estimates["alarms_per_day"] = estimates["alarms_per_1000_steps"].times(DAY / 1000 / config.step_seconds)
     counts: list[Cell] = [len(found.alarms.lead), len(lead), len(found.alarms.row)]
     reason = "" if len(found.alarms.lead) else "no event"
-    return [*_head(one), found.threshold, *_cells(estimates, names), *quartiles, *counts, reason]
+    return [*_head(one), found.threshold, *estimate_cells(estimates, names), *quartiles, *counts, reason]
 
 
 def _subgroups_table(results: list[Result]) -> Table:
     names = [name for name in (*BINARY, *VALUES) if any(name in estimates_of(one) for one in results)]
     columns = [
-        Column("task"), Column("method"), Column("channel"), Column("group"), *_with_bounds(names),
+        Column("task"), Column("method"), Column("channel"), Column("group"), *with_bounds(names),
         Column("rows", digits=7), Column("positives", digits=7), Column("subjects", digits=7), Column("remark"),
     ]  # fmt: skip
     rows: list[list[Cell]] = []
@@ -186,7 +188,9 @@ def _subgroups_table(results: list[Result]) -> Table:
             few = "" if group.estimates else f"fewer than {FEWEST} subjects"
             remark = few or (_one_class(truth) if binary else "") or _unstable(group.estimates)
             counts: list[Cell] = [len(truth), int(truth.sum()) if binary else None, len(np.unique(group.rows.subject))]
-            rows.append([*_head(one), group.channel, group.group, *_cells(group.estimates, names), *counts, remark])
+            rows.append(
+                [*_head(one), group.channel, group.group, *estimate_cells(group.estimates, names), *counts, remark]
+            )
     return Table("subgroups", "Subgroups", columns, rows, _INTERVALS)
 
 
@@ -209,11 +213,13 @@ def _plain(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _with_bounds(names: Iterable[str], unit: str = "") -> list[Column]:
+def with_bounds(names: Iterable[str], unit: str = "") -> list[Column]:
+    """A column for each name and the bounds of its interval."""
     return [Column(f"{name}{suffix}", unit) for name in names for suffix in ("", "_low", "_high")]
 
 
-def _cells(estimates: Estimates, names: Iterable[str]) -> list[Cell]:
+def estimate_cells(estimates: Estimates, names: Iterable[str]) -> list[Cell]:
+    """The cells of those columns; null where there is no such estimate."""
     nothing = Estimate(None, np.full(1, np.nan))
     found = [estimates.get(name, nothing) for name in names]
     return [cell for one in found for cell in (one.value, *one.bounds)]

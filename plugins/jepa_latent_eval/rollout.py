@@ -115,4 +115,4 @@ def roll_out(learner: Learner, latents: Latents, context: int) -> Tensor:
     origins = torch.full((len(blanked), 1), context - 1, dtype=torch.int64, device=blanked.device)
     memory = learner.predictor(seen).memory
     horizon = blanked.shape[1] - context
-    return learner.predictor.rollout(replace(latents, states=blanked), memory, origins, horizon)[:, 0].float()
+    return learner.predictor.rollout(replace(latents, states=blanked), memory, origins, horizon).states[:, 0].float()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.parquet as pq
 
-from jepa_core.data.splits import split_by_subject
+from jepa_core.data.splits import HELD_OUT, split_by_subject
 from jepa_core.data.trajectories import SPLITS
 from jepa_core.errors import DataError, RecipeError
 from jepa_sensors.config import TableConfig
@@ -71,7 +71,7 @@ def cut(staged: Staged, config: TableConfig, database: Database) -> Cuts:
             f"{place}: the trajectory that begins there has {slots.max():,} samples, and at most {_LARGEST:,} are "
             "counted exactly; make source.step.seconds longer, or look for a wrong time among its rows"
         )
-    if not config.id:
+    if not config.id and config.split:
         return _pieces(staged, config, int(count[0]), low[0], int(slots[0]), width)
     return Cuts(
         key=key, start=start, stop=start + count, origin=low, slots=slots, steps=-(-slots // config.step.samples),
@@ -107,8 +107,10 @@ def _spans(staged: Staged, config: TableConfig, database: Database) -> Iterator[
 
 def _split(group: np.ndarray, subject: np.ndarray, config: TableConfig) -> np.ndarray:
     """Splits that have files of their own take those; the others share the subjects of `files`."""
-    split = np.zeros(len(group), dtype=np.int8)
     given = config.split
+    if given is None:
+        return np.full(len(group), HELD_OUT, dtype=np.int8)
+    split = np.zeros(len(group), dtype=np.int8)
     own = {"tuning": bool(given.tuning), "held_out": bool(given.held_out)}
     shared = [number for number, name in enumerate(SPLITS) if not own.get(name)]
     main = group == 0
@@ -125,6 +127,7 @@ def _pieces(staged: Staged, config: TableConfig, rows: int, origin: float, slots
     """Equal pieces of one series in order of time, those of a split together, with a gap between two splits. The steps
     that are left over are the earliest."""
     samples, given = config.step.samples, config.split
+    assert given is not None
     counts = np.maximum(1, np.round(np.array(given.fractions) * given.pieces).astype(int))
     counts[0] = given.pieces - counts[1:].sum()
     steps = slots // samples

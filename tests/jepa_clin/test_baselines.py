@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from jepa_clin.baselines import Cotraining, NextToken
 from jepa_clin.config import CotrainingConfig, NextTokenConfig
-from jepa_core.contracts import Batch, Latents, Prediction
+from jepa_core.contracts import Batch, Latents, Prediction, Rollout
 
 
 class Learner:
@@ -37,11 +37,12 @@ class AddOne(nn.Module):
         self.number = nn.Parameter(torch.tensor(1.0))
 
     def forward(self, latents: Latents) -> Prediction:
-        return Prediction(latents.states + self.number, latents.states + self.number)
+        return Prediction(latents.states + self.number, latents.states, memory=latents.states + self.number)
 
-    def rollout(self, latents: Latents, memory: Tensor, origins: Tensor, horizon: int) -> Tensor:
+    def rollout(self, latents: Latents, memory: Tensor, origins: Tensor, horizon: int) -> Rollout:
         first = memory.gather(1, origins[..., None])
-        return torch.stack([first + ahead * self.number for ahead in range(horizon)], dim=2)
+        states = torch.stack([first + ahead * self.number for ahead in range(horizon)], dim=2)
+        return Rollout(states, states)
 
 
 def make_batch() -> Batch:

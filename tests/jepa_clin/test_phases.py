@@ -106,7 +106,7 @@ def test_a_true_rollout_against_the_target_can_be_added(phase: Any, config: Any)
     learner, batch = Learner(), make_batch((6, 6))
     terms = loss_of(phase(config(rollout_horizon=5)), learner, batch)
     latents, origins = learner.latents(batch), torch.zeros(2, 1, dtype=torch.int64)
-    rolled = learner.predictor.rollout(latents, learner.predictor(latents).memory, origins, 5)
+    rolled = learner.predictor.rollout(latents, learner.predictor(latents).memory, origins, 5).states
     expected = (rolled[:, 0] - learner.target_states(batch)[:, 1:]).abs().mean()
     torch.testing.assert_close(terms["rollout"], expected)
 
@@ -126,7 +126,7 @@ def test_gradients_flow_through_the_states_of_a_rollout() -> None:
 
     predictor = learner.predictor
     latents, origins = learner.latents(make_batch((5, 5))), torch.zeros(2, 1, dtype=torch.int64)
-    rolled = predictor.rollout(latents, predictor(latents).memory, origins, 4)
+    rolled = predictor.rollout(latents, predictor(latents).memory, origins, 4).states
     first_alone = rollout_l1(rolled[:, :, :1], latents.states, latents.mask, origins)
     partial = torch.autograd.grad(first_alone, predictor.output.weight)[0]
     assert not torch.allclose(whole, partial)

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from jepa_core.config import ItemShape, OptimizerConfig, ScheduleConfig
+from jepa_core.contracts import Listener
 from jepa_core.data.dataset import Dataset
 from jepa_core.errors import RunError
 from jepa_core.plugin import Registry
-from jepa_core.training.curriculum import Listener, Progress, Stage, make_optimizer, run_curriculum, schedule_factor
+from jepa_core.training.curriculum import Progress, Stage, make_optimizer, run_curriculum, schedule_factor
 from jepa_core.training.learner import Learner
 
 
@@ -35,7 +36,7 @@ def make(registry: Registry, dataset: Dataset, tmp_path: Path):
 
 def weights_after(learner: Learner, stages: list[Stage], seed: int = 0) -> dict[str, torch.Tensor]:
     windows = learner.dataset.windows("train", 12, 4, 3)
-    run_curriculum(stages, learner, windows, seed, Listener())
+    run_curriculum(stages, learner, windows, seed)
     return {name: value.detach().clone() for name, value in learner.weights()}
 
 
@@ -93,13 +94,16 @@ def module_states(learner: Learner, stages: list[Stage], name: str = "refine") -
     """The state of a phase's own module when the phase begins and after each of its steps."""
     states = []
 
-    def keep(progress: Progress) -> None:
-        if progress.stage.name == name:
-            module = progress.stage.phase.module.state_dict()
-            states.append({key: value.detach().clone() for key, value in module.items()})
+    class Keep(Listener):
+        def phase_started(self, progress: Progress) -> None:
+            if progress.stage.name == name:
+                module = progress.stage.phase.module.state_dict()
+                states.append({key: value.detach().clone() for key, value in module.items()})
+
+        step_ended = phase_started
 
     windows = learner.dataset.windows("train", 12, 4, 3)
-    run_curriculum(stages, learner, windows, 0, Listener(phase_started=keep, step_ended=keep))
+    run_curriculum(stages, learner, windows, 0, [Keep()])
     return states
 
 

@@ -85,11 +85,11 @@ def test_a_broken_plugin_is_listed_as_broken_and_takes_nothing_down(
 
 def test_a_misspelt_hook_makes_a_plugin_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "misspelt.py").write_text(
-        "from jepa_core.plugin import hookimpl\n\n@hookimpl\ndef jepa_step_endde(run):\n    pass\n"
+        "from jepa_core.plugin import hookimpl\n\n@hookimpl\ndef jepa_listenres(run):\n    pass\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     (plugin,) = discover([importlib.metadata.EntryPoint("misspelt", "misspelt", "jepa")]).plugins
-    assert plugin.status == "broken" and "jepa_step_endde" in plugin.error
+    assert plugin.status == "broken" and "jepa_listenres" in plugin.error
 
 
 def test_two_packages_with_one_name_are_refused_naming_both(jepa: Jepa, cautious: Path, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_plugin_takes_part_in_a_run_if_it_brings_a_component_of_it_or_listens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "listener.py").write_text(
-        "from jepa_core.plugin import hookimpl\n\n@hookimpl\ndef jepa_run_ended(run):\n    pass\n"
+        "from jepa_core.plugin import hookimpl\n\n@hookimpl\ndef jepa_listeners(run):\n    return []\n"
     )
     (tmp_path / "reader.py").write_text(
         "from jepa_core.plugin import hookimpl\n\n@hookimpl\ndef jepa_describe_file(path):\n    pass\n"

@@ -25,6 +25,7 @@ Jepa = Callable[..., subprocess.CompletedProcess[str]]
 # A plugin that stops the process at a given step of a given phase, by a signal to itself.
 STOPPER = """
 import os, signal
+from jepa_core.contracts import Listener
 from jepa_core.plugin import hookimpl
 
 def stop(progress, border):
@@ -32,13 +33,16 @@ def stop(progress, border):
     if progress.stage.name == phase and (step == "end") == border and (border or progress.step == int(step)):
         os.kill(os.getpid(), getattr(signal, "SIG" + kind))
 
-@hookimpl
-def jepa_step_ended(run, progress):
-    stop(progress, False)
+class Stopper(Listener):
+    def step_ended(self, progress):
+        stop(progress, False)
+
+    def phase_ended(self, progress):
+        stop(progress, True)
 
 @hookimpl
-def jepa_phase_ended(run, progress):
-    stop(progress, True)
+def jepa_listeners(run):
+    yield Stopper()
 """
 
 

@@ -27,13 +27,16 @@ class Dataset:
     def __init__(self, steps: np.ndarray, static: np.ndarray, state: np.ndarray, action: np.ndarray) -> None:
         self.steps, total = steps, int(steps.sum())
         self.values = np.concatenate([static, state, action]).astype(np.float32)
-        self.store = SimpleNamespace(first_step=np.cumsum(steps) - steps)
+        self.store = SimpleNamespace(first_step=np.cumsum(steps) - steps, steps=steps)
         self.rendering = SimpleNamespace(
             static=np.arange(len(steps)),
             state=len(steps) + np.arange(total),
             action=len(steps) + total + np.arange(total),
         )
         self.items_read = 0
+
+    def trajectories(self, split: str) -> np.ndarray:
+        return np.arange(len(self.steps))
 
     def items(self, ids: torch.Tensor) -> Channels:
         self.items_read += len(ids)
@@ -69,7 +72,8 @@ def many(count: int = 60, samples: int = 1, seed: int = 0) -> Dataset:
 
 def evaluation(dataset: Dataset | None) -> SimpleNamespace:
     channels = None if dataset is None else lambda: dataset
-    return SimpleNamespace(channels=channels, learner=SimpleNamespace(device=torch.device("cpu")))
+    learner = SimpleNamespace(device=torch.device("cpu"))
+    return SimpleNamespace(channels=channels, learner=learner, dataset=dataset, seed=0, scratch=None)
 
 
 def config(search: BaselineSearchConfig = QUICK) -> SimpleNamespace:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import Batch, Evaluation, Latents, Prediction
+from jepa_core.contracts import Batch, Evaluation, Latents, Prediction, Rollout
 from jepa_core.data.trajectories import SPLITS, Channel
 from jepa_core.data.windows import Windows, cut_windows
 
@@ -92,15 +92,16 @@ class Drifts(nn.Module):
     """Foresees that each step adds the action to the state."""
 
     def forward(self, latents: Latents) -> Prediction:
-        return Prediction(latents.states + latents.actions, memory=latents.states)
+        return Prediction(latents.states + latents.actions, latents.states, memory=latents.states)
 
-    def rollout(self, latents: Latents, memory: Tensor, origins: Tensor, horizon: int) -> Tensor:
+    def rollout(self, latents: Latents, memory: Tensor, origins: Tensor, horizon: int) -> Rollout:
         rows = torch.arange(len(origins))
         state, made = memory[rows, origins[:, 0]], []
         for step in range(horizon):
             state = state + latents.actions[rows, origins[:, 0] + step]
             made.append(state)
-        return torch.stack(made, dim=1)[:, None]
+        states = torch.stack(made, dim=1)[:, None]
+        return Rollout(states, states)
 
 
 @dataclass

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jepa_downstream.baseline_channels import Columns, Histories, Profile
+from jepa_downstream.baseline_channels import Columns, Histories, Observed, Profile
 from jepa_downstream.baseline_summaries import RECENT, STATISTICS, Summaries, summarise
 from tests.jepa_downstream import baseline_fakes as fakes
 
@@ -76,11 +76,11 @@ def test_rows_get_their_own_inputs_in_any_order(samples):
     data = fakes.many(samples=samples)
     histories = Histories(data)
     rows = fakes.rows(data, np.zeros(data.steps.sum()), 0, 30)
-    summaries = Summaries(histories, Profile.of(histories, rows, 0))
+    summaries = Summaries(histories, Observed.of(histories, data, 0))
     order = np.random.default_rng(1).permutation(len(rows))
-    together = summaries.matrix(rows)
-    np.testing.assert_array_equal(summaries.matrix(rows.take(order)), together[order])
-    alone = np.concatenate([summaries.matrix(rows.take(np.array([row]))) for row in range(40)])
+    together = summaries(rows)
+    np.testing.assert_array_equal(summaries(rows.take(order)), together[order])
+    alone = np.concatenate([summaries(rows.take(np.array([row]))) for row in range(40)])
     np.testing.assert_array_equal(alone, together[:40])
 
 
@@ -88,7 +88,7 @@ def test_inputs_begin_with_the_steps_seen_and_the_static_facts():
     data = fakes.many()
     histories = Histories(data)
     rows = fakes.rows(data, np.zeros(data.steps.sum()), 0, 30)
-    inputs = Summaries(histories, Profile.of(histories, rows, 0)).matrix(rows)
+    inputs = Summaries(histories, Observed.of(histories, data, 0))(rows)
     assert inputs.shape == (len(rows), 2 + 2 * len(STATISTICS)), "one static fact, a state, and an action"
     np.testing.assert_array_equal(inputs[:, 0], rows.step + 1)
     np.testing.assert_array_equal(inputs[:, 1], data.values[rows.trajectory, fakes.STATIC, 0])
@@ -98,9 +98,9 @@ def test_a_trajectory_is_read_once_for_all_of_its_rows():
     data = fakes.many()
     histories = Histories(data)
     rows = fakes.rows(data, np.zeros(data.steps.sum()), 0, 30)
-    summaries = Summaries(histories, Profile.of(histories, rows, 0))
+    summaries = Summaries(histories, Observed.of(histories, data, 0))
     data.items_read = 0
-    summaries.matrix(rows)
+    summaries(rows)
     assert data.items_read == 30 + 2 * data.steps[:30].sum()
 
 

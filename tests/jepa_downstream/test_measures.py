@@ -22,12 +22,22 @@ def test_areas_are_those_of_scikit_learn_under_any_weights(data):
     score = np.array(data.draw(st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.7]), min_size=count, max_size=count)))
     weight = np.array(data.draw(st.lists(st.integers(0, 3), min_size=count, max_size=count)), dtype=float)
     ranking = Ranking(truth, score)
-    auroc, precision = ranking.areas(weight[ranking.order])
+    ((auroc, precision),) = ranking.areas(weight[None, ranking.order])
     if not 0 < (weight * truth).sum() < weight.sum():
         assert np.isnan(auroc) and np.isnan(precision)
         return
     assert auroc == pytest.approx(metrics.roc_auc_score(truth, score, sample_weight=weight), abs=1e-12)
     assert precision == pytest.approx(metrics.average_precision_score(truth, score, sample_weight=weight), abs=1e-12)
+
+
+def test_weightings_that_are_given_together_have_the_areas_that_each_has_alone():
+    rng = np.random.default_rng(0)
+    truth, score = (rng.random(30) < 0.3).astype(float), rng.integers(0, 8, size=30) / 8
+    ranking, weights = Ranking(truth, score), rng.integers(0, 3, size=(20, 30)).astype(float)
+    weights[3] *= truth[ranking.order]
+    together = ranking.areas(weights)
+    assert np.isnan(together[3]).all() and not np.isnan(together[:3]).any()
+    np.testing.assert_array_equal(together, np.concatenate([ranking.areas(one[None]) for one in weights]))
 
 
 def rows_of(subject: np.ndarray, truth: np.ndarray) -> Rows:

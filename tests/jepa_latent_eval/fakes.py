@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import Batch, Evaluation, Latents, Prediction
+from jepa_core.contracts import Batch, Evaluation, Latents, Prediction, Rollout
 from jepa_core.data.trajectories import SPLITS
 from jepa_core.data.windows import Windows, cut_windows
 
@@ -68,27 +68,32 @@ class Dataset:
         )
 
 
+def rolled(states: Tensor) -> Rollout:
+    """States (B, H, D) as the rollout of one origin a window, whose beliefs are the states."""
+    return Rollout(states[:, None], states[:, None])
+
+
 class Exact(nn.Module):
     """Rolls out z' = DECAY z + a, the dynamics that `linear_latents` has."""
 
     def forward(self, latents: Latents) -> Prediction:
-        return Prediction(DECAY * latents.states + latents.actions, memory=[latents.states])
+        return Prediction(DECAY * latents.states + latents.actions, latents.states, memory=[latents.states])
 
-    def rollout(self, latents: Latents, memory: list[Tensor], origins: Tensor, horizon: int) -> Tensor:
+    def rollout(self, latents: Latents, memory: list[Tensor], origins: Tensor, horizon: int) -> Rollout:
         rows = torch.arange(len(origins))
         state, made = memory.pop()[rows, origins[:, 0]], []
         for h in range(horizon):
             state = DECAY * state + latents.actions[rows, origins[:, 0] + h]
             made.append(state)
-        return torch.stack(made, dim=1)[:, None]
+        return rolled(torch.stack(made, dim=1))
 
 
 class Reads(Exact):
     """Gives the states that stand in the latents after the origin, which no predictor may see."""
 
-    def rollout(self, latents: Latents, memory: list[Tensor], origins: Tensor, horizon: int) -> Tensor:
+    def rollout(self, latents: Latents, memory: list[Tensor], origins: Tensor, horizon: int) -> Rollout:
         first = int(origins[0, 0]) + 1
-        return latents.states[:, None, first : first + horizon]
+        return rolled(latents.states[:, first : first + horizon])
 
 
 class Constant(Exact):
@@ -98,8 +103,8 @@ class Constant(Exact):
         super().__init__()
         self.value = value
 
-    def rollout(self, latents: Latents, memory: list[Tensor], origins: Tensor, horizon: int) -> Tensor:
-        return torch.full((len(origins), 1, horizon, latents.states.shape[-1]), self.value)
+    def rollout(self, latents: Latents, memory: list[Tensor], origins: Tensor, horizon: int) -> Rollout:
+        return rolled(torch.full((len(origins), horizon, latents.states.shape[-1]), self.value))
 
 
 @dataclass

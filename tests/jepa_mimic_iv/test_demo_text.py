@@ -227,9 +227,8 @@ def hours(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Hours:
     folder = real_data / "mimic-iv-demo"
     source = MimicIVSource(MimicIVConfig(tables=str(folder), template="reference", lab_visibility="charted"))
     store = open_store(source, "mimic_iv", tmp_path_factory.mktemp("stores"))
-    source.declare(store.channels)
     (block,) = store.blocks(len(store))
-    rendered = source.render(block, "text")
+    rendered = source.render(block, store.channels, "text")
     found = stays_of(folder)
     chosen = {str(one): found[str(one)] for one in store.identifier[STAYS]}
     for read in (read_charts, read_labs, read_orders, read_pushes):

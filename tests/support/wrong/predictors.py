@@ -5,7 +5,6 @@ from dataclasses import replace
 import torch
 
 from jepa_core.config import ModelSize
-from jepa_core.contracts import Prediction
 from jepa_core.testing.oscillator_parts import TinyRecurrent
 from jepa_core.testing.oscillators import TinyRecurrentConfig
 from wrong import fails
@@ -30,7 +29,14 @@ class ShortConfig(TinyRecurrentConfig):
 class LeavesOutTheLast(TinyRecurrent):
     def forward(self, latents):
         prediction = super().forward(latents)
-        return Prediction(prediction.next_states[:, :-1], prediction.memory)
+        return replace(prediction, next_states=prediction.next_states[:, :-1])
+
+
+@fails("check_shape", "predictor", TinyRecurrentConfig)
+class BelievesLess(TinyRecurrent):
+    def forward(self, latents):
+        prediction = super().forward(latents)
+        return replace(prediction, belief=prediction.belief[..., :-1])
 
 
 @fails("check_causal", "predictor", TinyRecurrentConfig)
@@ -38,14 +44,28 @@ class LooksAhead(TinyRecurrent):
     def forward(self, latents):
         prediction = super().forward(latents)
         real = latents.states * latents.mask[..., None]
-        return Prediction(prediction.next_states + real.mean(1, keepdim=True), prediction.memory)
+        return replace(prediction, next_states=prediction.next_states + real.mean(1, keepdim=True))
+
+
+@fails("check_causal", "predictor", TinyRecurrentConfig)
+class BelievesTheFuture(TinyRecurrent):
+    def forward(self, latents):
+        prediction = super().forward(latents)
+        return replace(prediction, belief=prediction.belief.flip(1).cumsum(1).flip(1))
 
 
 @fails("check_mask_respected", "predictor", TinyRecurrentConfig)
 class ReadsPadding(TinyRecurrent):
     def forward(self, latents):
         prediction = super().forward(latents)
-        return Prediction(prediction.next_states + latents.states[:, -1:], prediction.memory)
+        return replace(prediction, next_states=prediction.next_states + latents.states[:, -1:])
+
+
+@fails("check_mask_respected", "predictor", TinyRecurrentConfig)
+class BelievesPadding(TinyRecurrent):
+    def forward(self, latents):
+        prediction = super().forward(latents)
+        return replace(prediction, belief=prediction.belief + latents.states[:, -1:])
 
 
 @fails("check_rollout_equals_recomputing", "predictor", TinyRecurrentConfig)
@@ -53,6 +73,13 @@ class ReadsTheWrongAction(TinyRecurrent):
     def rollout(self, latents, memory, origins, horizon):
         late = replace(latents, actions=latents.actions.roll(1, 1))
         return super().rollout(late, memory, origins, horizon)
+
+
+@fails("check_rollout_equals_recomputing", "predictor", TinyRecurrentConfig)
+class BelievesWhatItSawLast(TinyRecurrent):
+    def rollout(self, latents, memory, origins, horizon):
+        rolled = super().rollout(latents, memory, origins, horizon)
+        return replace(rolled, belief=rolled.belief[:, :, :1].expand_as(rolled.belief))
 
 
 @fails("check_rollout_beyond_the_window", "predictor", TinyRecurrentConfig)
@@ -76,6 +103,13 @@ class DetachesRollouts(TinyRecurrent):
         return super().rollout(latents, memory.detach(), origins, horizon)
 
 
+@fails("check_gradient_flows", "predictor", TinyRecurrentConfig)
+class DetachesBeliefs(TinyRecurrent):
+    def forward(self, latents):
+        prediction = super().forward(latents)
+        return replace(prediction, belief=prediction.belief.detach())
+
+
 @fails("check_size_reported", "predictor", WrongSizeConfig)
 class Miscounted(TinyRecurrent):
     pass
@@ -94,7 +128,7 @@ class NoisyAlways(TinyRecurrent):
     def forward(self, latents):
         prediction = super().forward(latents)
         noise = 1e-3 * torch.randn_like(prediction.next_states)
-        return Prediction(prediction.next_states + noise, prediction.memory)
+        return replace(prediction, next_states=prediction.next_states + noise)
 
 
 @fails("check_bf16", "predictor", TinyRecurrentConfig)

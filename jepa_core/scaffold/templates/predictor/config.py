@@ -10,6 +10,10 @@ class MyComponentConfig(PredictorConfig):
 
     width: int = Field(32, gt=0, description="size of the hidden state")
 
+    def belief_dim(self, latent_dim: int) -> int:
+        """The hidden state, which the next state is read from."""
+        return self.width
+
     def size(self, latent_dim: int) -> ModelSize:
         """Parameters of the cell and of the two linear maps; all of them train."""
         cell = 3 * self.width * (2 * latent_dim + self.width + 2)

@@ -1,0 +1,1 @@
+"""One folder of results: what is done in it, and who is told."""

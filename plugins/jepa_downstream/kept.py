@@ -1,0 +1,56 @@
+"""Inputs of rows, made once however many tasks, fits and scores ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jepa_downstream.encoded import on_disk
+from jepa_downstream.rows import Rows
+
+if TYPE_CHECKING:
+    from jepa_core.data.store import Store
+
+KEPT_BYTES = 2**29
+"""Bytes of inputs that are kept; those of further rows are made again whenever they are asked for."""
+
+Inputs = Callable[[Rows], np.ndarray]
+"""Rows -> (R, F) float32: what may be known of each at its step."""
+
+
+class Kept:
+    """Inputs that are a function of a row's trajectory and step alone, kept in a file without a name in `scratch`."""
+
+    def __init__(self, make: Inputs, store: Store, scratch: Path | None) -> None:
+        self._make, self._scratch = make, scratch
+        self._first = np.asarray(store.first_step)
+        self._slot = np.full(int(np.sum(store.steps)), -1, dtype=np.int64)
+        self._held = np.empty((0, 0), dtype=np.float32)
+        self._count = 0
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        """(R, F) float32 of the rows in their order."""
+        place = self._first[rows.trajectory] + rows.step
+        new = np.flatnonzero(self._slot[place] < 0)
+        if len(new) == len(rows):
+            found = self._make(rows)
+            self._keep(place, found)
+            return found
+        found = np.asarray(self._held[self._slot[place]])
+        if len(new):
+            found[new] = self._make(rows.take(new))
+            self._keep(place[new], found[new])
+        return found
+
+    def _keep(self, place: np.ndarray, made: np.ndarray) -> None:
+        if self._count == 0:
+            most = KEPT_BYTES // (4 * max(1, made.shape[1]))
+            self._held = on_disk((min(len(self._slot), most), made.shape[1]), self._scratch)
+        room = min(len(place), len(self._held) - self._count)
+        slots = np.arange(self._count, self._count + room)
+        self._held[slots] = made[:room]
+        self._slot[place[:room]] = slots
+        self._count += room

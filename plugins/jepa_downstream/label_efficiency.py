@@ -1,0 +1,156 @@
+"""Label efficiency: every method with few labelled subjects, the same for all, drawn again and again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jepa_core.contracts import Evaluation, Evaluator
+from jepa_core.results.findings import Findings
+from jepa_core.results.samples import subject_numbers
+from jepa_downstream.label_findings import Curve, Point, describe
+from jepa_downstream.labelling import cross_fit, labelling, strata
+from jepa_downstream.measures import Draws, Estimate, Estimates
+from jepa_downstream.methods import CannotFit, Method
+from jepa_downstream.prediction_tasks import made_methods, makers, measures
+from jepa_downstream.results import Unmeasured
+from jepa_downstream.rows import Rows
+from jepa_downstream.tasks import TaskRows, rows_of
+
+if TYPE_CHECKING:
+    from jepa_core.data.dataset import Dataset
+    from jepa_downstream.config import LabelEfficiencyConfig
+
+log = logging.getLogger("jepa")
+
+PICKS = 1
+"""Seed of the draws of labellings, beside those of subjects."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Rows of the labelled subjects in each labelling. subjects: how many have labels; every: whether all of train.
+    lacking: why there are no such rows, else empty."""
+
+    subjects: int
+    every: bool
+    rows: Sequence[Rows]
+    lacking: str = ""
+
+
+class LabelEfficiency(Evaluator):
+    """What each method reaches with the labels of few subjects, and of all."""
+
+    config: LabelEfficiencyConfig
+
+    def check(self, dataset: Dataset) -> None:
+        for task in self.config.tasks:
+            rows_of(dataset, task, self.config.split)
+
+    def evaluate(self, evaluation: Evaluation) -> Findings:
+        config, dataset = self.config, evaluation.dataset
+        tasks = [rows_of(dataset, one, config.split) for one in config.tasks]
+        made = made_methods(makers(evaluation, config))
+        draws = Draws(np.concatenate([task.splits[config.split].subject for task in tasks]), config.bootstrap)
+        curves = [curve for task in tasks for curve in self._of_task(task, made, draws, evaluation.seed)]
+        everyone = dataset.subject[dataset.trajectories(config.split)]
+        return describe(curves, config, subject_numbers(draws.subjects, everyone))
+
+    def _of_task(
+        self, task: TaskRows, made: dict[str, Method | Unmeasured], draws: Draws, seed: int
+    ) -> Iterator[Curve]:
+        """A curve a method, and one for each that is averaged with a baseline."""
+        given = list(labels_of(task, self.config.subjects, self.config.labellings))
+        found = {key: [self._scored(task, method, one, seed) for one in given] for key, method in made.items()}
+        names = {key: method.name for key, method in made.items()}
+        told = {key: getattr(method, "information", "") for key, method in made.items()}
+        beside = self.config.averaged_with
+        for key in self.config.methods if beside else ():
+            assert beside is not None
+            both = f"{key}+{beside}"
+            found[both] = [_averaged(*pair) for pair in zip(found[key], found[beside], strict=True)]
+            names[both] = f"{names[key]} + {names[beside]}"
+            told[both] = f"the mean of the scores of {names[key]} and {names[beside]}"
+        for key, points in found.items():
+            measured = [self._measured(task, one, draws) for one in points]
+            yield Curve(task.task, task.splits[self.config.split], key, names[key], told[key], measured)
+
+    def _scored(self, task: TaskRows, method: Method | Unmeasured, labels: Labels, seed: int) -> Point:
+        """Scores of the measured rows under each labelling, or why there are none."""
+        measured = task.splits[self.config.split]
+        point = Point(labels.subjects, labels.every, labels.rows)
+        if isinstance(method, Unmeasured) or labels.lacking:
+            return replace(point, reason=labels.lacking or getattr(method, "reason", ""))
+        log.info("task %s: %s, %d labelled subjects", task.task.name, method.name, labels.subjects)
+        scores = []
+        for number, rows in enumerate(labels.rows):
+            try:
+                if len(measured) == 0:
+                    raise CannotFit(f"the {self.config.split} split has no row")
+                fitted = cross_fit(method, task.task, rows, self.config.train_rows, number, seed)
+                scores.append(fitted.scores(measured))
+            except CannotFit as reason:
+                return replace(point, reason=str(reason))
+        return replace(point, scores=np.array(scores))
+
+    def _measured(self, task: TaskRows, point: Point, draws: Draws) -> Point:
+        """The point with the mean of each measure over the labellings, and with its spread."""
+        if point.scores is None:
+            return point
+        rows = task.splits[self.config.split]
+        found = [measures(task, rows, score, draws, np.ones(len(rows))) for score in point.scores]
+        spread = {name: _spread([one[name] for one in found]) for name in found[0]}
+        return replace(point, estimates=over_labellings(found), spread=spread)
+
+
+def labels_of(task: TaskRows, sizes: Sequence[int], labellings: int) -> Iterator[Labels]:
+    """The labels of each size under each labelling, then those of all subjects of train, which are drawn once.
+
+    A size that train does not exceed is lacking.
+    """
+    train = task.splits["train"]
+    stratum = strata(train, task.task.kind)
+    orders = [labelling(train, stratum, number) for number in range(labellings)]
+    everyone = len(orders[0])
+    for size in sizes:
+        lacking = "" if size < everyone else f"{everyone:,} subjects of train have a row"
+        chosen = [] if lacking else [np.isin(train.subject, order[:size]) for order in orders]
+        yield Labels(size, False, [train.take(np.flatnonzero(one)) for one in chosen], lacking)
+    yield Labels(everyone, True, [train])
+
+
+def _averaged(one: Point, other: Point) -> Point:
+    if one.scores is None or other.scores is None:
+        return replace(one, scores=None, reason=one.reason or other.reason)
+    return replace(one, scores=(one.scores + other.scores) / 2)
+
+
+def _spread(estimates: Sequence[Estimate]) -> float | None:
+    values = [one.value for one in estimates if one.value is not None]
+    return float(np.std(values, ddof=1)) if 1 < len(values) == len(estimates) else None
+
+
+def over_labellings(found: Sequence[Estimates]) -> Estimates:
+    """The mean of each measure over the labellings, with draws of subjects and of labellings at once.
+
+    Draw b takes the subjects of draw b, and as many labellings with replacement. Few labellings drawn from themselves
+    spread too little, by (K - 1) / K in variance: their deviations from the mean are widened by that (Rao & Wu, JASA
+    83, 1988). The same labellings are drawn for every method, so differences of the results are paired.
+    """
+    count = len(found)
+    if count == 1:
+        return found[0]
+    length = len(next(iter(found[0].values())).draws)
+    times = np.random.default_rng(PICKS).multinomial(count, np.full(count, 1 / count), size=length)
+    weights = 1 / count + np.sqrt(count / (count - 1)) * (times - 1) / count
+    made = {}
+    for name in found[0]:
+        values = [one[name].value for one in found]
+        mean = None if None in values else float(np.mean(values))
+        draws = np.stack([one[name].draws for one in found], axis=1)
+        made[name] = Estimate(mean, (weights * draws).sum(axis=1))
+    return made
