@@ -16,6 +16,7 @@ from jepa_sensors.config_parts import (
     ColumnTarget,
     Encoding,
     FileTarget,
+    Group,
     Names,
     RemainingTarget,
     SplitConfig,
@@ -223,9 +224,11 @@ class TableConfig(SourceConfig):
         )  # fmt: skip
         return moved.model_copy(update={"labels": labels, "outcomes": outcomes})
 
-    def groups(self) -> dict[str, tuple[str, ...]]:
+    def groups(self) -> dict[Group, tuple[str, ...]]:
         """The places of `files` and of the splits that have files of their own."""
-        own = {"tuning": self.split.tuning, "held_out": self.split.held_out} if self.split else {}
+        own: dict[Group, tuple[str, ...]] = (
+            {"tuning": self.split.tuning, "held_out": self.split.held_out} if self.split else {}
+        )
         return {"files": self.files, **own}
 
     def table_files(self) -> list[tuple[str, Path]]:

@@ -75,13 +75,17 @@ class RemainingTarget(Config):
     ends_at: str = Field("", description="outcome that says what remains at the last row; 0 where it says nothing")
 
 
+Group = Literal["files", "tuning", "held_out"]
+"""Which files a trajectory comes from: those of `files`, `split.tuning` or `split.held_out`."""
+
+
 class FileTarget(Config):
     """A number for each trajectory out of a file of its own."""
 
     file: str = Field(min_length=1, description="a number for each trajectory")
     column: str = Field("", description="column of that number; the file's only one if not given")
     id: Names = Field((), description="columns that name the trajectory; without them the rows are in order of the ids")
-    of: Literal["files", "tuning", "held_out"] = Field(
+    of: Group = Field(
         "files", description="which trajectories the file is about: those of `files`, `split.tuning`, `split.held_out`"
     )
 

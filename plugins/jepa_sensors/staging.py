@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import numpy as np
@@ -24,11 +24,11 @@ from jepa_core.io.ticker import Ticker
 from jepa_sensors import cells
 from jepa_sensors.cells import Clock
 from jepa_sensors.config import TableConfig, refuse_unknown
-from jepa_sensors.config_parts import Column
+from jepa_sensors.config_parts import Column, Group
 from jepa_sensors.reading import Block, Files, TableFile
 
 MEMORY = "2GB"
-GROUPS = ("files", "tuning", "held_out")
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 log = logging.getLogger("jepa")
 
