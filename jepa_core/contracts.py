@@ -161,7 +161,7 @@ class Source(ABC):
         return steps.astype(np.float64)
 
     def acting(self, act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> list[Act]:
-        """What an act leaves in the data, as recorded ones do: by default an event in its channel, in each of its steps.
+        """What an act leaves in the data, as recorded ones do: by default an event of its channel in each of its steps.
 
         trajectory: of one, up to where the act begins, for a source that needs a fact of it (a weight, for a dose by
         weight). Raises DataError if that is not there. No act at all is what a step without an action is rendered as.
