@@ -71,13 +71,17 @@ class RemainingTarget(Config):
     ends_at: str = Field("", description="outcome that says what remains at the last row; 0 where it says nothing")
 
 
+Group = Literal["files", "tuning", "held_out"]
+"""Which files a trajectory comes from: those of `files`, `split.tuning` or `split.held_out`."""
+
+
 class FileTarget(Config):
     """A number for each trajectory out of a file of its own."""
 
     file: str = Field(min_length=1, description="a number for each trajectory")
     column: str = Field("", description="column of that number; the file's only one if not given")
     id: Names = Field((), description="columns that name the trajectory; without them the rows are in order of the ids")
-    of: Literal["files", "tuning", "held_out"] = Field(
+    of: Group = Field(
         "files", description="which trajectories the file is about: those of `files`, `split.tuning`, `split.held_out`"
     )
 
@@ -244,9 +248,11 @@ class TableConfig(SourceConfig):
         )  # fmt: skip
         return moved.model_copy(update={"labels": labels, "outcomes": outcomes})
 
-    def groups(self) -> dict[str, tuple[str, ...]]:
+    def groups(self) -> dict[Group, tuple[str, ...]]:
         """The places of `files` and of the splits that have files of their own."""
-        own = {"tuning": self.split.tuning, "held_out": self.split.held_out} if self.split else {}
+        own: dict[Group, tuple[str, ...]] = (
+            {"tuning": self.split.tuning, "held_out": self.split.held_out} if self.split else {}
+        )
         return {"files": self.files, **own}
 
     def table_files(self) -> list[tuple[str, Path]]:
