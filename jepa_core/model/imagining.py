@@ -13,32 +13,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Channels, Items, Latents, Source
+from jepa_core.contracts import Channels, Items, Latents
 from jepa_core.data.trajectories import Rendered
 from jepa_core.model.acts import Plan, acted
 from jepa_core.model.forecasting import Origin
 
 if TYPE_CHECKING:
-    from jepa_core.config import Modality
-    from jepa_core.data.dataset import Dataset
+    from jepa_core.model.data import Data
     from jepa_core.model.frozen import Frozen
 
 CAUTION = "recorded actions do not identify what an intervention does; this is what the model associates with it"
 
 
 def origins_under(
-    frozen: Frozen, dataset: Dataset, source: Source, modality: Modality, chosen: np.ndarray, plan: Plan, context: int
+    frozen: Frozen, data: Data, chosen: np.ndarray, plan: Plan, context: int
 ) -> Iterator[Origin]:
     """The origin of each chosen trajectory, ascending, with the actions of a plan after it. An origin says of each step
     imagined whether its action is as recorded: none of them but the first, which leads from the last step seen."""
-    channels = dataset.store.channels
-    for trajectory, alone in dataset.store.each(chosen):
-        rendered = source.render(acted(source, alone, channels, plan), channels, modality)
-        known = frozen.latents(dataset, trajectory)
+    store = data.dataset.store
+    for trajectory, alone in store.each(chosen):
+        rendered = data.rendered(acted(data.source, alone, store.channels, plan))
+        known = frozen.latents(data.dataset, trajectory)
         part = slice(plan.at - context, plan.at)
-        seen = Latents(known.static, known.states[:, part], known.actions[:, part], known.mask[:, part])
-        later = _encoded_actions(frozen, rendered, plan)
-        yield Origin(seen, torch.cat([seen.actions, later], dim=1), np.arange(plan.horizon) == 0)
+        actions = torch.cat([known.actions[:, part], _encoded_actions(frozen, rendered, plan)], dim=1)
+        seen = Latents(known.static, known.states[:, part], actions, known.mask[:, part])
+        yield Origin(seen, np.arange(plan.horizon) == 0)
 
 
 def _encoded_actions(frozen: Frozen, rendered: Rendered, plan: Plan) -> Tensor:
