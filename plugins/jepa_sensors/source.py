@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jepa_core.contracts import Source
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
@@ -85,6 +87,10 @@ class TableSource(Source):
             raise RecipeError(f"the source table renders channels and text, not {modality}; choose another encoder")
         rendered = render.render_channels(trajectories, channels, samples)
         return render.with_history(rendered, trajectories, self.config.remembered(), self.config.history)
+
+    def begins(self, steps: np.ndarray) -> np.ndarray:
+        """The number of each step's first sample."""
+        return steps * float(self.config.step.samples)
 
     def rendering_fingerprint(self, modality: str) -> str:
         history = self.config.history if modality == "channels" else ()
