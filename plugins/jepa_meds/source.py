@@ -99,6 +99,10 @@ class MedsSource(Source):
         names = [channel.label if self.config.names == "description" else channel.name for channel in channels]
         return render.render_text(trajectories, channels, names, self.config.step_hours)
 
+    def begins(self, steps: np.ndarray) -> np.ndarray:
+        """Hours since the trajectory began."""
+        return steps * float(self.config.step_hours)
+
     def rendering_fingerprint(self, modality: str) -> str:
         return f"meds {modality} {render.VERSION} {self.config.names}"
 

@@ -11,18 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from jepa_core.contracts import PartitionedSource, Staged
+from jepa_core.contracts import Act, PartitionedSource, Staged
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import RecipeError
 from jepa_core.io.files import digest_pieces
 from jepa_mimic_iv import cohort, definitions, numeric_grid, render, staging
+from jepa_mimic_iv.acting import recorded_as
 from jepa_mimic_iv.assembly import BLOCK, assemble
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.synthetic import write_tables
 from jepa_mimic_iv.tables import Tables, Workspace
 from jepa_mimic_iv.templates import TEMPLATES, Template
 
-EXTRACTION_VERSION = 3
+EXTRACTION_VERSION = 6
 """Raised when the same tables and options give another store."""
 
 PARTITION = 8 * BLOCK
@@ -72,8 +73,10 @@ class MimicIVSource(PartitionedSource):
             attrition = cohort.select_members(work, self.config, attrition)
             staging.stage_the_rest(work, self.config)
             channels = staging.declare_channels(work)
+            members = attrition[-1]
+            told = [*attrition, {**members, "step": staging.tell_orders(work)}]
             work.commit()
-        return Staged(math.ceil(int(attrition[-1]["trajectories"]) / PARTITION), channels, {"attrition": attrition})
+        return Staged(math.ceil(int(members["trajectories"]) / PARTITION), channels, {"attrition": told})
 
     def partition(self, scratch: Path, number: int, channels: Sequence[Channel]) -> Iterator[Trajectories]:
         """Stays number * PARTITION and on. channels: drugs and fluids among them depend on the data."""
@@ -95,6 +98,14 @@ class MimicIVSource(PartitionedSource):
         raise RecipeError(
             f"the source mimic_iv renders the modalities text and channels, not {modality}; choose an encoder of these"
         )
+
+    def begins(self, steps: np.ndarray) -> np.ndarray:
+        """Hours since admission to intensive care."""
+        return steps * float(self.config.step_hours)
+
+    def acting(self, act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> list[Act]:
+        """An act as it is charted; see `recorded_as`."""
+        return recorded_as(act, trajectory, channels, self.config.step_hours)
 
     def rendering_fingerprint(self, modality: str) -> str:
         if modality == "channels":

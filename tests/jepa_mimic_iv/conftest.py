@@ -127,7 +127,7 @@ class TableSet:
             **{
                 "hadm_id": 88_000_000 + number,
                 "starttime": at(hour),
-                "stoptime": at(hour + 24),
+                "stoptime": at(hour + more.pop("lasts", 24)),
                 "drug_type": "MAIN",
                 "drug": drug,
                 **more,

@@ -165,7 +165,8 @@ def test_the_real_demo_is_extracted_and_reads_like_intensive_care(real_data, tmp
     (block,) = store.blocks()
     rendered = source.render(block, store.channels, "text")
 
-    assert attrition == [(140, 100), (140, 100), (140, 100), (128, 100), (126, 98), (126, 98)]
+    assert attrition == [(140, 100), (140, 100), (140, 100), (128, 100), (126, 98), (126, 98), (126, 98)]
+    assert "340 stop before they start; 18 of these were given" in store.record("attrition")[-1]["step"]
     assert int(store.steps.sum()) == len(rendered.state) == len(rendered.action) == 10_891
     assert sum("Heart rate: " in text for text in rendered.state) / len(rendered.state) > 0.95
     assert sum("mcg/kg/min" in text for text in rendered.action) > 500
