@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -55,6 +55,9 @@ Role = Literal["static", "state", "action"]
 Modality = Literal["text", "channels"]
 """The form in which an encoder wants items."""
 
+Split = Literal["train", "tuning", "held_out"]
+"""What a trajectory is for: training, choosing settings, or measuring."""
+
 
 @dataclass(frozen=True)
 class ItemShape:
@@ -86,7 +89,7 @@ class StepLength:
 class SourceConfig(Config):
     """Config of a Source."""
 
-    modalities: ClassVar[tuple[Modality, ...]] = ("text", "channels")
+    modalities: ClassVar[tuple[Modality, ...]] = get_args(Modality)
     """What the source can render."""
 
     @property
@@ -263,4 +266,4 @@ class PhaseConfig(Config):
 class EvaluatorConfig(Config):
     """Config of an Evaluator."""
 
-    split: Literal["train", "tuning", "held_out"] = Field("held_out", description="split that is measured")
+    split: Split = Field("held_out", description="split that is measured")

@@ -24,7 +24,7 @@ SO_FAR = 3
 """What is read of the past: mean, least and largest value."""
 
 
-class Grounding(Objective):
+class Grounding(Objective[GroundingConfig]):
     """Reads off the belief at each step what every channel will show, and what it has shown.
 
         ahead      for windows (a, b]: the mean of the channel's observed values at the steps t + a + 1 ... t + b
@@ -41,7 +41,6 @@ class Grounding(Objective):
     observation); windows instead of steps suit charts in which a channel shows once in hours.
     """
 
-    config: GroundingConfig
     module: GroundingHeads
 
     def build_module(self, shape: LearnerShape) -> nn.Module:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from jepa_clin.config import SigregConfig, VarianceCovarianceConfig
 from jepa_core.contracts import Batch, Objective
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 EPSILON = 1e-4
 
 
-class VarianceCovariance(Objective):
+class VarianceCovariance(Objective[VarianceCovarianceConfig]):
     """Variance and covariance terms of VICReg (Bardes, Ponce & LeCun, arXiv 2105.04906).
 
         variance   = mean over dimensions of max(0, target_std - sqrt(var + epsilon))
@@ -38,7 +39,7 @@ class VarianceCovariance(Objective):
         return {"variance": deficit.mean(), "covariance": self.config.covariance_factor * redundancy}
 
 
-class Sigreg(Objective):
+class Sigreg(Objective[SigregConfig]):
     """Sketched isotropic Gaussian regularization (SIGReg of LeJEPA, Balestriero & LeCun, arXiv 2511.08544).
 
     The latents are projected on random directions a of length 1, drawn anew at each step; the distribution of each

@@ -10,10 +10,8 @@ from jepa_core.training.learner import Learner
 from jepa_my_component.config import MyComponentConfig
 
 
-class MyComponent(Objective):
+class MyComponent(Objective[MyComponentConfig]):
     """A hinge on the standard deviation of every latent dimension over the real steps of a batch."""
-
-    config: MyComponentConfig
 
     def terms(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Mean shortfall; the loop multiplies by the config's weight."""
