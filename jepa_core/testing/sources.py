@@ -192,7 +192,7 @@ def check_observations_as_declared(bench: Bench) -> None:
     require(places, "observations() names no channel; name those that states show, or leave the default")
     inside = all(0 <= place < shape.channels for place in places) and len(set(places)) == len(places)
     require(inside, f"observations() names the places {places} of {shape.channels} channels; each must be one of them")
-    states = bench.source.render(bench.some, "channels").state
+    states = dict(bench.render(bench.some))["channels"].state
     require(np.isfinite(states[:, places]).any(), "no state shows any of the channels that observations() names")
 
 
