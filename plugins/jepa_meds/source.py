@@ -162,6 +162,12 @@ def _refuse_unknown_columns(config: MedsConfig, parts: list[Shard]) -> None:
 
 
 def _tell(dataset: dict[str, str | int | float], survey: Survey, codes: Codes, descriptions: dict[str, str]) -> None:
+    if survey.rounded:
+        names = list(codes)
+        log.warning(
+            "%s values are whole numbers beyond 16,777,216, which single precision rounds; the codes are %s",
+            f"{survey.rounded.total():,}", ", ".join(names[code] for code, _ in survey.rounded.most_common(5)),
+        )  # fmt: skip
     described = sum(bool(descriptions.get(code)) for code in codes)
     log.info(
         "MEDS data set %s %s by %s %s, MEDS %s: %s subjects, %s events, %s codes, %s of them described",
