@@ -9,7 +9,6 @@ which is put at 1970-01-01: no time of a record is told.
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from jepa_core.io.files import write_atomically
+from jepa_core.io.files import plain_name, write_atomically
 from jepa_core.results.findings import Predictions
 
 DECIDED = 0.5
@@ -39,8 +38,7 @@ def write_predictions(folder: Path, evaluator: str, predictions: Sequence[Predic
 
 def predictions_path(folder: Path, evaluator: str, task: str, method: str) -> Path:
     """Where those of a method on a task lie."""
-    parts = (re.sub(r"[^A-Za-z0-9_-]+", "_", part) for part in (evaluator, task, method))
-    return folder / f"{'.'.join(parts)}.parquet"
+    return folder / f"{'.'.join(map(plain_name, (evaluator, task, method)))}.parquet"
 
 
 def _table(one: Predictions) -> pa.Table:

@@ -37,8 +37,8 @@ class Episodes:
 
 
 class Survey:
-    """What the first pass found. attrition: rows with the keys step, trajectories, subjects. rounded: for each code, how
-    many of its values are whole numbers that single precision, which a store has, rounds to others."""
+    """What the first pass found. attrition: rows with the keys step, trajectories, subjects. rounded: for each code
+    that has them, how many values are whole numbers that single precision, which a store has, rounds to others."""
 
     def __init__(self, shards: Sequence[Shard], codes: Codes, by_subject: bool) -> None:
         self.events = 0
