@@ -15,6 +15,9 @@
       another:
         base: another_recipe
 
+    folds: 5                             # each variant and seed on every fold of its split; what was held out is pooled
+    against: [LightGBM]                  # methods that every other method of a run is compared with
+
 A change is a layer on top of the base, as a recipe that extends it would have: phases and evaluators go by name, null
 removes one. A study may extend another: its keys stand in for the other's, and `variants` changes the other's variants
 by name. Every mistake is reported at once, at its place, in the study's file.
@@ -26,6 +29,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Literal, cast
 
@@ -37,7 +41,7 @@ from jepa_core.recipe.locate import find_recipe_or_study, find_study
 from jepa_core.recipe.problems import Problems
 from jepa_core.recipe.yaml_tree import Entry, ListNode, Node, ScalarNode, SectionNode, report_unusable
 
-KEYS = ("extends", "description", "base", "seeds", "reference", "common", "variants")
+KEYS = ("extends", "description", "base", "seeds", "folds", "reference", "against", "common", "variants")
 VARIANT_KEYS = ("base", "change", "steps", "description")
 Budget = Literal["as_written", "as_reference"]
 BUDGETS: tuple[Budget, ...] = ("as_written", "as_reference")
@@ -45,20 +49,22 @@ BUDGETS: tuple[Budget, ...] = ("as_written", "as_reference")
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a study: a variant under a seed."""
+    """One run of a study: a variant under a seed, on one of the folds of its split where there are any."""
 
     variant: str
     seed: int
     recipe: Recipe
+    fold: int | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.variant}-{self.seed}"
+        return f"{self.variant}-{self.seed}" + ("" if self.fold is None else f"-{self.fold}")
 
 
 @dataclass(frozen=True)
 class Study:
-    """A valid study. texts: description of each variant, by name. cells: variant after variant, seed after seed."""
+    """A valid study. texts: description of each variant, by name. cells: variant after variant, seed after seed, fold
+    after fold. against: methods that the others are compared with, as files of predictions name them."""
 
     name: str
     description: str
@@ -66,6 +72,7 @@ class Study:
     seeds: tuple[int, ...]
     texts: Mapping[str, str]
     cells: Sequence[Cell]
+    against: tuple[str, ...] = ()
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -83,6 +90,19 @@ class _Variant:
     budget: Budget
     steps: Node | None
     description: str
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """One of the folds of a split; none of any where there are none."""
+
+    number: int | None = None
+    of: int = 0
+
+    @property
+    def changes(self) -> list[str]:
+        """What it changes in a recipe."""
+        return [] if self.number is None else [f"source.split.folds={self.of}", f"source.split.fold={self.number}"]
 
 
 def is_study(reference: str | Path, environment: Mapping[str, str] = os.environ) -> bool:
@@ -111,34 +131,41 @@ def load_study(
         problems.refuse(display_name(path))
     reader = _Reader(layers, problems)
     variants, seeds, reference_name, text = reader.variants(), reader.seeds(), reader.reference(), reader.description()
-    recipes = _recipes(variants, seeds, overrides, registry, environment, problems)
+    runs, against = list(product(seeds, reader.folds())), reader.against()
+    recipes = _recipes(variants, runs, overrides, registry, environment, problems)
     problems.refuse(display_name(path))
     cells = [
-        Cell(one.name, seed, _with_budget(recipes[one.name, seed], recipes[reference_name, seed], one, problems))
+        Cell(
+            one.name,
+            run[0],
+            _with_budget(recipes[one.name, run], recipes[reference_name, run], one, problems),
+            run[1].number,
+        )
         for one in variants
-        for seed in seeds
+        for run in runs
     ]
     problems.refuse(display_name(path))
-    return Study(path.stem, text, reference_name, tuple(seeds), {one.name: one.description for one in variants}, cells)
+    texts = {one.name: one.description for one in variants}
+    return Study(path.stem, text, reference_name, tuple(seeds), texts, cells, against)
 
 
 def _recipes(
     variants: Sequence[_Variant],
-    seeds: Sequence[int],
+    runs: Sequence[tuple[int, _Fold]],
     overrides: Sequence[str],
     registry: Registry,
     environment: Mapping[str, str],
     problems: Problems,
-) -> dict[tuple[str, int], Recipe]:
-    """The recipe of every variant and seed; without those of a variant whose mistakes `problems` then holds."""
-    recipes: dict[tuple[str, int], Recipe] = {}
+) -> dict[tuple[str, tuple[int, _Fold]], Recipe]:
+    """The recipe of every variant, seed and fold; without those of a variant whose mistakes `problems` then holds."""
+    recipes: dict[tuple[str, tuple[int, _Fold]], Recipe] = {}
     for one in variants:
         if one.base is None:
             continue
         try:
-            for seed in seeds:
-                changes = [*overrides, f"seed={seed}", f"name={one.name}"]
-                recipes[one.name, seed] = load_recipe(one.base, changes, registry, environment, one.layers)
+            for seed, fold in runs:
+                changes = [*overrides, f"seed={seed}", f"name={one.name}", *fold.changes]
+                recipes[one.name, (seed, fold)] = load_recipe(one.base, changes, registry, environment, one.layers)
         except InvalidRecipe as error:
             problems.found |= dict.fromkeys(error.problems)
     return recipes
@@ -199,6 +226,25 @@ class _Reader:
         if not good or len(good) != len(items) or len(set(good)) != len(good):
             self._problems.add(node.place, "'seeds' takes a list of different whole numbers", "such as [0, 1, 2]")
         return good
+
+    def folds(self) -> list[_Fold]:
+        node = self._get("folds")
+        if node is None:
+            return [_Fold()]
+        value = node.value if isinstance(node, ScalarNode) else None
+        if not isinstance(value, int) or isinstance(value, bool) or value < 2:
+            self._problems.add(node.place, "'folds' takes a whole number from 2 on", "such as 5")
+            return [_Fold()]
+        return [_Fold(number, value) for number in range(value)]
+
+    def against(self) -> tuple[str, ...]:
+        """Methods that the others are compared with."""
+        node = self._get("against")
+        items = node.items if isinstance(node, ListNode) else ()
+        names = [item.value for item in items if isinstance(item, ScalarNode) and isinstance(item.value, str)]
+        if node is not None and (not names or len(names) != len(items)):
+            self._problems.add(node.place, "'against' takes a list of methods", "such as [LightGBM]")
+        return tuple(names)
 
     def variants(self) -> list[_Variant]:
         if not self._variants:

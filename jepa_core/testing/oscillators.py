@@ -11,7 +11,15 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from jepa_core.config import EncoderConfig, ItemShape, Modality, ModelSize, PredictorConfig, SourceConfig
+from jepa_core.config import (
+    EncoderConfig,
+    ItemShape,
+    Modality,
+    ModelSize,
+    PredictorConfig,
+    SourceConfig,
+    SubjectSplitConfig,
+)
 from jepa_core.plugin import Component, hookimpl
 
 HIDDEN = 16
@@ -28,7 +36,10 @@ class OscillatorsConfig(SourceConfig):
     repeats: int = Field(1, ge=1, description="times that every trajectory stands in the store, under its one subject")
     noise: float = Field(0.05, ge=0, description="standard deviation of the noise on what is observed")
     gaps: float = Field(0.1, ge=0, lt=1, description="share of the samples of states that are not observed")
-    seed: int = Field(0, ge=0, description="seed of the oscillators, and of the split")
+    seed: int = Field(0, ge=0, description="seed of the oscillators")
+    split: SubjectSplitConfig = Field(
+        SubjectSplitConfig(fractions=(0.6, 0.2, 0.2), seed=0), description="how subjects are divided"
+    )
 
     @model_validator(mode="after")
     def _shortest_is_not_longer(self) -> Self:

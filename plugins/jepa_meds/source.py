@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from jepa_core.contracts import Source
-from jepa_core.data.splits import split_by_subject
+from jepa_core.data.splits import divide
 from jepa_core.data.store import StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
@@ -107,7 +107,7 @@ class MedsSource(Source):
         split = self.config.split
         if split.origin == "file":
             return split_of(episodes.subject, self.config.folder)
-        return split_by_subject(episodes.subject, np.zeros(len(episodes)), split.fractions, split.seed)
+        return divide(episodes.subject, np.zeros(len(episodes)), split)
 
     def _refuse_missing(self) -> None:
         missing = self.config.missing()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jepa_core.data.splits import split_by_subject
+from jepa_core.data.splits import divide
 from jepa_core.errors import DataError
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.tables import Workspace
@@ -93,7 +93,7 @@ def select_members(
     )
     attrition = [*attrition, _count(work, "has vital signs", "member")]
     columns = work.execute("SELECT stay, subject_id, died FROM member ORDER BY stay").fetchnumpy()
-    split = split_by_subject(columns["subject_id"], columns["died"], config.split.fractions, config.split.seed)
+    split = divide(columns["subject_id"], columns["died"], config.split)
     work.give("division", {"stay": columns["stay"], "split": split})
     return attrition
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from jepa_core.config import Config, Input, ItemShape, Role, SourceConfig
+from jepa_core.config import Config, Input, ItemShape, Role, SourceConfig, SubjectSplitConfig
 from jepa_core.errors import DataError, RecipeError
 from jepa_sensors.files import Format, find, format_of, header, not_found, separator_of
 
@@ -82,15 +82,19 @@ class FileTarget(Config):
     )
 
 
-class SplitConfig(Config):
+class SplitConfig(SubjectSplitConfig):
     """How subjects, or the pieces of one series, are divided."""
 
-    seed: int = Field(42, ge=0, description="seed that shuffles the subjects")
-    fractions: tuple[float, float, float] = Field((0.70, 0.15, 0.15), description="shares of train, tuning, held_out")
     tuning: Names = Field((), description="files of the tuning split, which then takes no share of `files`")
     held_out: Names = Field((), description="files of the held_out split, which then takes no share of `files`")
     pieces: int = Field(24, ge=3, description="equal pieces that one series (no `id`) is cut into, in order of time")
     gap: int = Field(1, ge=0, description="steps of one series left out between two splits")
+
+    @model_validator(mode="after")
+    def _folds_hold_out(self) -> SplitConfig:
+        if self.folds is not None and (self.tuning or self.held_out):
+            raise ValueError("folds divide the subjects of `files`, so no split has files of its own")
+        return self
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,8 @@ class TableConfig(SourceConfig):
             raise ValueError("states: at least one channel")
         if self.subject and not self.id:
             raise ValueError("subject: one series (no `id`) has no subjects; name the `id` too")
+        if not self.id and self.split.folds is not None:
+            raise ValueError("split: without an `id` there is one series, cut in order of time; leave out folds")
         if not self.id and (self.split.tuning or self.split.held_out):
             raise ValueError("split: without an `id` all files are one series, so a split cannot have files of its own")
         needs_time = [key for key, given in (("calendar", self.calendar), ("step.seconds", self.step.seconds)) if given]
