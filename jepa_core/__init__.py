@@ -1,0 +1,21 @@
+"""JEPA curricula on time series. `load` gives the trained model of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jepa_core.model.loading import load
+
+__all__ = ["load"]
+
+_PLACES = {"load": "jepa_core.model.loading"}
+"""Where what is offered here lies. It is imported when it is asked for, so that the command line starts at once."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PLACES[name]), name)

@@ -6,11 +6,14 @@ files will be read, what is missing on this machine, how many parameters there w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from jepa_core.errors import RecipeError
 
 
 class Config(BaseModel):
@@ -52,6 +55,9 @@ Role = Literal["static", "state", "action"]
 Modality = Literal["text", "channels"]
 """The form in which an encoder wants items."""
 
+Split = Literal["train", "tuning", "held_out"]
+"""What a trajectory is for: training, choosing settings, or measuring."""
+
 
 @dataclass(frozen=True)
 class ItemShape:
@@ -86,11 +92,33 @@ class SubjectSplitConfig(Config):
         return self
 
 
+@dataclass(frozen=True)
+class StepLength:
+    """How long a step is."""
+
+    value: float = 1.0
+    unit: str = "steps"
+
+
 class SourceConfig(Config):
     """Config of a Source."""
 
-    modalities: ClassVar[tuple[Modality, ...]] = ("text", "channels")
+    modalities: ClassVar[tuple[Modality, ...]] = get_args(Modality)
     """What the source can render."""
+
+    @property
+    def step_length(self) -> StepLength:
+        """How long a step is, for the axes of arrays; 1 step where steps are counted alone."""
+        return StepLength()
+
+    def at(self, paths: Sequence[Path]) -> Self:
+        """The config that reads other raw data as this one reads its own: the places are others, nothing is divided
+        into splits (every trajectory is of the split `held_out`), and nothing is asked for that only training needs,
+        such as labels.
+
+        Raises RecipeError if the paths are not what the source reads, or if it reads none.
+        """
+        raise RecipeError(f"a source of the config {type(self).__name__} reads no other data than its own")
 
     def inputs(self) -> list[Input]:
         """The files that building the store will read."""
@@ -230,4 +258,4 @@ class PhaseConfig(Config):
 class EvaluatorConfig(Config):
     """Config of an Evaluator."""
 
-    split: Literal["train", "tuning", "held_out"] = Field("held_out", description="split that is measured")
+    split: Split = Field("held_out", description="split that is measured")

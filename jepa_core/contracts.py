@@ -30,7 +30,7 @@ from jepa_core.results.findings import Findings
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
-    from jepa_core.data.store import StoreWriter
+    from jepa_core.data.store import Store, StoreWriter
     from jepa_core.training.curriculum import Progress
     from jepa_core.training.learner import Learner
 
@@ -142,6 +142,18 @@ class Source(ABC):
     def rendering_fingerprint(self, modality: str) -> str:
         """Digest of everything besides the store that `render` depends on; a change makes the dataset render again."""
         return modality
+
+    def fitted(self, store: Store) -> dict[str, Any]:
+        """What reading other data as this store was read takes besides the config, as plain values that JSON holds:
+        columns that were found, names that were read. A run keeps it; it is never found again on other data."""
+        return {}
+
+    def load_fitted(self, fitted: dict[str, Any]) -> None:  # noqa: B027 - most sources find nothing on their data
+        """Take up what `fitted` of another instance gave, before `build` of other data (see `SourceConfig.at`).
+
+        `build` then raises DataError for data that the fitted encoder cannot read: a channel that is missing, other
+        units, a category that it does not know.
+        """
 
 
 @dataclass(frozen=True)

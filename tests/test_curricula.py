@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,13 +67,6 @@ def registry() -> Registry:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder for all runs, so that they share a store."""
     return tmp_path_factory.mktemp("runs")
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    """Runs set torch to deterministic algorithms; other tests in this process are not to depend on it."""
-    yield
-    torch.use_deterministic_algorithms(False)
 
 
 def few_steps(name: str) -> list[str]:

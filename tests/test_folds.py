@@ -18,9 +18,10 @@ from jepa_core.results.findings import Findings
 from jepa_core.results.record import read_run
 from jepa_core.runs.pipeline import execute
 from jepa_core.runs.run import Run
-from jepa_core.study.definition import Study, load_study
+from jepa_core.study.definition import Study
 from jepa_core.study.findings import study_findings
 from jepa_core.study.folder import StudyFolder
+from jepa_core.study.reading import load_study
 
 RECIPE = """\
 source: {use: oscillators, trajectories: 120, shortest: 10, longest: 14}

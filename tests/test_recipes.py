@@ -8,7 +8,7 @@ from jepa_core.plugin import discover
 from jepa_core.recipe import Recipe, load_recipe, shipped_recipes
 from jepa_core.recipe.locate import shipped_studies
 from jepa_core.runs.run import dump_yaml
-from jepa_core.study.definition import load_study
+from jepa_core.study.reading import load_study
 
 REGISTRY = discover()
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import torch
 
 from jepa_core.plugin import discover
 from jepa_core.results.findings import Findings
 from jepa_core.runs.pipeline import execute
 from jepa_core.runs.run import Run
-from jepa_core.study.definition import load_study
 from jepa_core.study.findings import study_findings
 from jepa_core.study.folder import StudyFolder
+from jepa_core.study.reading import load_study
 
 RECIPE = """\
 source: {use: oscillators, trajectories: 200, shortest: 24, longest: 32}
@@ -51,7 +50,6 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Findings]:
     for cell in study.cells:
         execute(Run.create(folder.run(cell), cell.recipe, registry, RECIPE))
     yield study_findings(study, folder)
-    torch.use_deterministic_algorithms(False)
 
 
 def rows(found: Findings, variant: str) -> list[dict[str, object]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jepa_core.cli import comparing, reading, studying, writing
+from jepa_core.kinds import KINDS
 
 EPILOG = """\
 start here:
@@ -32,8 +33,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-KINDS = ["source", "encoder", "predictor", "phase", "regularizer", "evaluator"]
-"""Kinds of components, as the command line names them."""
 Command = Callable[[argparse.Namespace], int | None]
 Add = Callable[[str, Command, str], argparse.ArgumentParser]
 """Adds a command: name, function, one line of help."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 
 from jepa_core.cli.common import load_study_and_folder
+from jepa_core.runs.process import owner_only
 
 log = logging.getLogger("jepa")
 
 
+@owner_only()
 def study(arguments: argparse.Namespace) -> int:
     """Do every run of a study that is not done, and compare them. 1 if one of them failed."""
     from jepa_core.recipe.locate import find_study
@@ -19,7 +20,6 @@ def study(arguments: argparse.Namespace) -> int:
     from jepa_core.study.folder import read_failures, require_done
     from jepa_core.study.running import run_study
 
-    os.umask(0o077)  # what is made from records is for its owner alone
     found, folder = load_study_and_folder(arguments, arguments.study)
     folder.open(found, find_study(arguments.study).read_text())
     gpus = [one for one in (arguments.gpus or "").split(",") if one]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from jepa_core.cli.common import installed_registry, load, print_page, write_new
 from jepa_core.errors import Preempted
+from jepa_core.runs.process import environment, owner_only
 
 if TYPE_CHECKING:
     from jepa_core.runs.listeners import Display
@@ -28,7 +28,6 @@ def run(arguments: argparse.Namespace) -> int:
     from jepa_core.runs.plan import make_plan
     from jepa_core.runs.run import Run, next_folder
 
-    os.umask(0o077)  # what is made from records is for its owner alone
     recipe = load(arguments)
     missing = make_plan(recipe).missing
     if missing:
@@ -42,28 +41,20 @@ def resume(arguments: argparse.Namespace) -> int:
     """Go on with a run that was stopped."""
     from jepa_core.runs.run import Run
 
-    os.umask(0o077)
     return _execute(Run.open(arguments.run, installed_registry()), arguments)
 
 
 def _execute(run: Run, arguments: argparse.Namespace) -> int:
     """Run the pipeline, with metrics, progress and checkpoints."""
     arguments.run_folder = run.folder
-    _set_environment()
-    from jepa_core.runs.listeners import Interrupt, listeners_of
-    from jepa_core.runs.pipeline import execute
+    with environment():  # before torch is imported
+        from jepa_core.runs.listeners import Interrupt, listeners_of
+        from jepa_core.runs.pipeline import execute
 
-    with _display(run, arguments) as display, Interrupt().listening() as interrupt:
-        execute(run, listeners_of(run, display, interrupt))
+        with _display(run, arguments) as display, Interrupt().listening() as interrupt:
+            execute(run, listeners_of(run, display, interrupt))
     print(run.folder / "report.html")
     return 0
-
-
-def _set_environment() -> None:
-    """What must be set before torch is imported."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve each other on machines with few cores
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic algorithms ask for on a GPU
-    os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 @contextmanager
@@ -79,31 +70,36 @@ def _display(run: Run, arguments: argparse.Namespace) -> Iterator[Display]:
         display.close()
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C and TERM end the block at once, in order."""
+    from jepa_core.runs.listeners import Interrupt
+
+    with Interrupt().listening():
+        yield
+
+
 def evaluate(arguments: argparse.Namespace) -> None:
     """Evaluate a finished run again, or in new ways."""
     from jepa_core.runs.reevaluation import evaluate_again, evaluators_asked_for
     from jepa_core.runs.run import Run
 
-    os.umask(0o077)
     registry = installed_registry()
     run = Run.open(arguments.run, registry)
     asked = Run(run.folder, evaluators_asked_for(run, arguments.overrides, arguments.recipe), registry)
-    _set_environment()
-    from jepa_core.runs.listeners import Interrupt
-
     try:
-        with _display(asked, arguments) as display, Interrupt().listening():
+        with environment(), _display(asked, arguments) as display, _interruptible():
             evaluate_again(asked, [display, *registry.listeners(asked)])
     except Preempted:
         raise Preempted("interrupted; the evaluators that were done are kept, the others found what they had") from None
     print(run.folder / "report.html")
 
 
+@owner_only()
 def prepare(arguments: argparse.Namespace) -> None:
     """Build a recipe's store and render it."""
     from jepa_core.errors import RecipeError
 
-    os.umask(0o077)  # what is made from records is for its owner alone
     recipe = load(arguments)
     missing = recipe.source.config.missing()
     if missing:
@@ -111,11 +107,10 @@ def prepare(arguments: argparse.Namespace) -> None:
     from jepa_core.data.partitions import cluster_workers, local_workers
     from jepa_core.data.places import stores_folder
     from jepa_core.data.preparation import prepare_data, summary_text
-    from jepa_core.runs.listeners import Interrupt
 
     workers = cluster_workers(arguments.cluster) if arguments.cluster else local_workers(arguments.workers)
     try:
-        with Interrupt().listening(), workers as each:
+        with _interruptible(), workers as each:
             prepared = prepare_data(recipe, stores_folder(arguments.runs), each)
     except Preempted:
         raise Preempted("interrupted; what is finished is kept, and the same command goes on from there") from None
@@ -134,6 +129,7 @@ def cp(arguments: argparse.Namespace) -> None:
     print(destination)
 
 
+@owner_only()
 def report(arguments: argparse.Namespace) -> None:
     """Write a run's report again."""
     from jepa_core.errors import RecipeError
@@ -141,7 +137,6 @@ def report(arguments: argparse.Namespace) -> None:
 
     if not (arguments.run / "manifest.json").is_file():
         raise RecipeError(f"{arguments.run} is not the folder of a run: it has no manifest.json")
-    os.umask(0o077)
     print(write_report(arguments.run))
 
 

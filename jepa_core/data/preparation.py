@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,7 +36,9 @@ from jepa_core.data.trajectories import ROLES, SPLITS
 from jepa_core.errors import DataError, JepaError
 from jepa_core.io.files import disk_errors
 from jepa_core.io.locks import locked
-from jepa_core.recipe import Recipe
+
+if TYPE_CHECKING:
+    from jepa_core.recipe import Recipe
 
 _DIFFERENCES = 5
 """Differences that are told at most."""
@@ -98,6 +100,13 @@ def open_dataset(store: Store, source: Source, modality: Modality) -> Dataset:
 def open_store(source: Source, name: str, folder: Path, each: Each = map) -> Store:
     """The store of a source in `folder`, built if it is not there. each: who makes partitions."""
     return _open_or_build(source, name, folder, {}, each)[0]
+
+
+def build_store(source: Source, name: str, folder: Path) -> Store:
+    """The store of a source in an empty folder of its own, which nothing else will look into."""
+    path = folder / name
+    _build(source, name, path, source.fingerprint(), {}, map)
+    return Store(path)
 
 
 def recorded_data(recipe: Recipe, folder: Path, recorded: Mapping[str, Any]) -> Dataset:
@@ -177,9 +186,13 @@ def _open_or_build(source: Source, name: str, folder: Path, about: Mapping[str, 
             reason = _why_build(path, name, about)
             log.info("building the store %s: %s", path, reason)
             _tell_leftovers(path, name)
-            with _material(source, path, each) as write, StoreWriter(path, name, fingerprint, about) as writer:
-                write(writer)
+            _build(source, name, path, fingerprint, about, each)
             return Store(path), reason
+
+
+def _build(source: Source, name: str, path: Path, fingerprint: str, about: Mapping[str, Any], each: Each) -> None:
+    with _material(source, path, each) as write, StoreWriter(path, name, fingerprint, about) as writer:
+        write(writer)
 
 
 def _open_or_render(store: Store, source: Source, modality: Modality) -> tuple[Rendering, str]:

@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 
 from jepa_core.config import SourceConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
@@ -20,7 +19,7 @@ from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import describe, facts, open_dataset, prepare_data
 from jepa_core.data.rendering import ChannelRendering
 from jepa_core.data.windows import Windows
-from jepa_core.errors import DataError, RunError
+from jepa_core.errors import DataError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
 from jepa_core.recipe import PhaseUse, Use
@@ -29,8 +28,10 @@ from jepa_core.results.findings import Findings
 from jepa_core.results.predictions import write_predictions
 from jepa_core.results.samples import write_kept
 from jepa_core.runs.cost import Stopwatch
+from jepa_core.runs.kept_model import save_model
 from jepa_core.runs.memory import check_memory
 from jepa_core.runs.plan import make_plan
+from jepa_core.runs.process import device_of, process_state
 from jepa_core.runs.run import Run, command, now
 from jepa_core.runs.sharing import control_name, shared_folder
 from jepa_core.training.checkpoint import restore_checkpoint
@@ -47,7 +48,7 @@ def execute(run: Run, listeners: Sequence[Listener] = ()) -> None:
 
     listeners: are told how it goes on; without `jepa_core.runs.listeners` no metrics and no checkpoints are written.
     """
-    with run.locked(), disk_errors(run.folder):
+    with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
         dataset = prepare(run)
         for use in run.recipe.evaluators:
             use.build().check(dataset)
@@ -87,10 +88,7 @@ def prepare(run: Run) -> Dataset:
 def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
     """The learner with its weights as the seed draws them, and the encoder as it is before training."""
     recipe = run.recipe
-    device = _device(recipe.runtime.device)
-    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    if recipe.runtime.threads != "auto":
-        torch.set_num_threads(recipe.runtime.threads)
+    device = device_of(recipe.runtime)
     check_memory(make_plan(recipe), device)
     torch.manual_seed(recipe.seed)
     with memory_errors("building the models"):
@@ -122,12 +120,6 @@ def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
         return
     encoder.fit(dataset.training_items())
     write_json(path, encoder.fitted())
-
-
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise RunError("the recipe asks for device 'cuda' and there is no GPU here; set runtime.device=auto")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -174,14 +166,6 @@ def _training_windows(run: Run, dataset: Dataset) -> Windows:
             f"no trajectory of the train split has the {cut.min_length} steps of windows.min_length; lower it"
         )
     return windows
-
-
-def save_model(run: Run, learner: Learner) -> None:
-    """Write the trained weights (encoder, target, predictor) as `model.safetensors`, and the encoder's own form of its
-    weights into `encoder/`."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in learner.weights()}
-    write_atomically(run.folder / "model.safetensors", save(tensors))
-    learner.encoder.export(run.folder / "encoder")
 
 
 # --- evaluation -------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.io.files import disk_errors
 from jepa_core.recipe import Recipe, load_recipe
+from jepa_core.runs.process import process_state
 from jepa_core.runs.run import Run
 
 if TYPE_CHECKING:
@@ -53,14 +54,17 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
     """
     from jepa_core.data.preparation import recorded_data
     from jepa_core.report.page import write_report
+    from jepa_core.runs.kept_model import has_record, keep_record
     from jepa_core.runs.pipeline import build_learner, evaluation_of, measure
 
     model, recorded = run.folder / "model.safetensors", run.manifest().get("dataset")
     if not model.is_file() or recorded is None:
         raise RunError(f"{run.folder} has not finished training; go on with: jepa resume {run.folder}")
-    with run.locked(), disk_errors(run.folder):
+    with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
         learner, untrained = build_learner(run, recorded_data(run.recipe, run.stores, recorded))
         load_model(model, learner)
+        if not has_record(run):
+            keep_record(run, learner)
         evaluation = evaluation_of(run, learner, untrained)
         for use in run.recipe.evaluators:
             findings = measure(run, evaluation, use)

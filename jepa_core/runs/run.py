@@ -32,6 +32,7 @@ from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.io.locks import locked
 from jepa_core.plugin import Component, Registry
 from jepa_core.recipe import Recipe, load_recipe
+from jepa_core.runs.process import owner_only
 
 LIBRARIES = ("jepa-core", "torch", "transformers", "peft", "numpy", "zarr", "xarray", "duckdb", "pydantic", "pluggy")
 
@@ -68,6 +69,7 @@ class Run:
         return self.folder / "scratch"
 
     @classmethod
+    @owner_only()
     def create(cls, folder: Path, recipe: Recipe, registry: Registry, source_text: str) -> Run:
         """Make the folder of a new run, readable by its owner alone.
 

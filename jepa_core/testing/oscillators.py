@@ -6,10 +6,12 @@ meant to model anything well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from jepa_core.config import (
     EncoderConfig,
@@ -20,6 +22,7 @@ from jepa_core.config import (
     SourceConfig,
     SubjectSplitConfig,
 )
+from jepa_core.errors import RecipeError
 from jepa_core.plugin import Component, hookimpl
 
 HIDDEN = 16
@@ -37,8 +40,9 @@ class OscillatorsConfig(SourceConfig):
     noise: float = Field(0.05, ge=0, description="standard deviation of the noise on what is observed")
     gaps: float = Field(0.1, ge=0, lt=1, description="share of the samples of states that are not observed")
     seed: int = Field(0, ge=0, description="seed of the oscillators")
-    split: SubjectSplitConfig = Field(
-        SubjectSplitConfig(fractions=(0.6, 0.2, 0.2), seed=0), description="how subjects are divided"
+    split: SubjectSplitConfig | None = Field(
+        SubjectSplitConfig(fractions=(0.6, 0.2, 0.2), seed=0),
+        description="how subjects are divided; null: all are held_out",
     )
 
     @model_validator(mode="after")
@@ -49,6 +53,18 @@ class OscillatorsConfig(SourceConfig):
 
     def item_shape(self) -> ItemShape:
         return ItemShape(channels=4, samples=self.samples)
+
+    def at(self, paths: Sequence[Path]) -> Self:
+        """Other oscillators, with the keys that a JSON file holds: they are made, so there is nothing else to read."""
+        try:
+            (path,) = paths
+            keys = json.loads(path.read_bytes())
+            return type(self).model_validate(self.model_dump() | keys | {"split": None})
+        except (ValueError, TypeError, OSError, ValidationError) as error:
+            raise RecipeError(
+                "oscillators are made, not read: give one JSON file with the keys of the source that differ, such as "
+                '{"seed": 1, "trajectories": 8}'
+            ) from error
 
 
 class _TinyEncoderConfig(EncoderConfig):

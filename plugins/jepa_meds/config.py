@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from jepa_core.config import Config, Input, Modality, SourceConfig, SubjectSplitConfig
+from jepa_core.config import Config, Input, Modality, SourceConfig, StepLength, SubjectSplitConfig
+from jepa_core.errors import RecipeError
 from jepa_meds.layout import CODES, DATASET, SPLITS, label_files, shards
 
 
@@ -77,7 +79,9 @@ class MedsConfig(SourceConfig):
     names: Literal["description", "code"] = Field(
         "description", description="how the texts call a code: its description in metadata/codes.parquet, or itself"
     )
-    split: SplitConfig = Field(SplitConfig(), description="how subjects are divided into train, tuning and held_out")
+    split: SplitConfig | None = Field(
+        SplitConfig(), description="how subjects are divided into train, tuning and held_out; null: all are held_out"
+    )
 
     @model_validator(mode="after")
     def _expressions_fit(self) -> MedsConfig:
@@ -95,6 +99,18 @@ class MedsConfig(SourceConfig):
     @property
     def folder(self) -> Path:
         return Path(self.path).expanduser()
+
+    @property
+    def step_length(self) -> StepLength:
+        return StepLength(self.step_hours, "h")
+
+    def at(self, paths: Sequence[Path]) -> Self:
+        """The config for another data set, which need not have every code that the expressions are about."""
+        if len(paths) != 1 or not paths[0].is_dir():
+            raise RecipeError("the source meds reads one folder, which holds data/ and metadata/; give that")
+        absent = tuple(dict.fromkeys([*self.actions, *self.exclude, *self.units]))
+        changes = {"path": str(paths[0].resolve()), "split": None, "labels": {}, "allow_empty": absent}
+        return self.model_copy(update=changes)
 
     def inputs(self) -> list[Input]:
         """The shards, and the metadata that there are."""

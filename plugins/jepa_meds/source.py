@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jepa_core.contracts import Source
 from jepa_core.data.splits import divide
-from jepa_core.data.store import StoreWriter
+from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.io.files import digest_pieces
@@ -43,6 +45,7 @@ class MedsSource(Source):
     def __init__(self, config: MedsConfig) -> None:
         self.config = config
         self._channels: Sequence[Channel] = ()
+        self._fitted: dict[str, Any] = {}
 
     def fingerprint(self) -> str:
         """Digest of the files, of the options that change the store, and of the extraction's version."""
@@ -62,7 +65,7 @@ class MedsSource(Source):
         config, codes = self.config, Codes(self.config)
         self._refuse_missing()
         dataset = read_dataset(config.folder)
-        descriptions = read_descriptions(config.folder)
+        descriptions = read_descriptions(config.folder) | self._fitted.get("descriptions", {})
         parts = [Shard(path) for path in shards(config.folder)]
         _refuse_unknown_columns(config, parts)
         survey = Survey(parts, codes, by_subject=config.trajectory == "subject")
@@ -75,6 +78,7 @@ class MedsSource(Source):
             )
         _tell(dataset, survey, codes, descriptions)
         channels, channel = codes.channels(descriptions)
+        _refuse_other_units(config, channels, self._fitted.get("units", {}))
         writer.channels(channels)
         assembly = Assembly(config, codes, channel, episodes, self._split(episodes))
         assembly.labels = {name: assembly.place(Path(place).expanduser()) for name, place in config.labels.items()}
@@ -103,9 +107,17 @@ class MedsSource(Source):
     def rendering_fingerprint(self, modality: str) -> str:
         return f"meds {modality} {render.VERSION} {self.config.names}"
 
+    def fitted(self, store: Store) -> dict[str, Any]:
+        """`descriptions` of the codes, which texts call them by, and the `units` of each code that has one."""
+        described = {one.name: one.label for one in store.channels if one.label != one.name}
+        return {"descriptions": described, "units": _units(self.config, store.channels)}
+
+    def load_fitted(self, fitted: dict[str, Any]) -> None:
+        self._fitted = fitted
+
     def _split(self, episodes: Episodes) -> np.ndarray:
         split = self.config.split
-        if split.origin == "file":
+        if split is not None and split.origin == "file":
             return split_of(episodes.subject, self.config.folder)
         return divide(episodes.subject, np.zeros(len(episodes)), split)
 
@@ -113,6 +125,32 @@ class MedsSource(Source):
         missing = self.config.missing()
         if missing:
             raise DataError(missing[0])
+
+
+def _units(config: MedsConfig, channels: Sequence[Channel]) -> dict[str, list[str]]:
+    """Units by the code without its unit."""
+    found: dict[str, list[str]] = {}
+    for one in channels:
+        if one.unit:
+            found.setdefault(_without_unit(config, one.name), []).append(one.unit)
+    return found
+
+
+def _without_unit(config: MedsConfig, code: str) -> str:
+    """A code, its unit taken out of its middle where it holds one."""
+    match = next((match for pattern in config.units if (match := re.fullmatch(pattern, code))), None)
+    return code if match is None else code[: match.start(1)] + code[match.end(1) :]
+
+
+def _refuse_other_units(config: MedsConfig, channels: Sequence[Channel], known: dict[str, list[str]]) -> None:
+    """Refuse a code in a unit that it never had before. Raises DataError naming the first, and both units."""
+    for one in channels:
+        before = known.get(_without_unit(config, one.name), [one.unit]) if one.unit else [one.unit]
+        if one.unit not in before:
+            raise DataError(
+                f"{config.folder}: the code {one.name} is in {one.unit}, and the data that the encoder was fitted on "
+                f"have it in {', '.join(before)}; convert its values, and name its unit so"
+            )
 
 
 def _refuse_unknown_columns(config: MedsConfig, parts: list[Shard]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, field_validator
 
-from jepa_core.config import Config, Input, ItemShape, SourceConfig, SubjectSplitConfig
+from jepa_core.config import Config, Input, ItemShape, SourceConfig, StepLength, SubjectSplitConfig
+from jepa_core.errors import RecipeError
 from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
 
 SYNTHETIC = "synthetic"
@@ -55,7 +57,9 @@ class MimicIVConfig(SourceConfig):
         description="groups of channels (such as sofa, kdigo_stages, urine_output_rate) that the texts leave out; "
         "the store is the same",
     )
-    split: SplitConfig = Field(SplitConfig(), description="how subjects are divided into train, tuning and held_out")
+    split: SplitConfig | None = Field(
+        SplitConfig(), description="how subjects are divided into train, tuning and held_out; null: all are held_out"
+    )
     memory_limit: str = Field(
         "2GB",
         pattern=r"^\d+(\.\d+)?\s*(MB|MiB|GB|GiB)$",
@@ -78,6 +82,16 @@ class MimicIVConfig(SourceConfig):
     def folder(self) -> Path:
         """The folder of the distributed tables."""
         return Path(self.tables).expanduser()
+
+    @property
+    def step_length(self) -> StepLength:
+        return StepLength(self.step_hours, "h")
+
+    def at(self, paths: Sequence[Path]) -> Self:
+        """The config for the tables in another folder, none of which is divided."""
+        if len(paths) != 1 or not paths[0].is_dir():
+            raise RecipeError("the source mimic_iv reads one folder, which holds hosp/ and icu/; give that")
+        return self.model_copy(update={"tables": str(paths[0].resolve()), "split": None})
 
     def inputs(self) -> list[Input]:
         """The table files that building the store will read; none for synthetic tables, which are made on the way."""

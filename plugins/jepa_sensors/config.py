@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from jepa_core.config import Config, Input, ItemShape, Role, SourceConfig, SubjectSplitConfig
+from jepa_core.config import Config, Input, ItemShape, Role, SourceConfig, StepLength, SubjectSplitConfig
 from jepa_core.errors import DataError, RecipeError
-from jepa_sensors.files import Format, find, format_of, header, not_found, separator_of
+from jepa_sensors.files import Format, find, format_of, header, is_table, not_found, separator_of
 
 FILE = "@file"
 """A column that every table has: which of the recipe's files a row stands in."""
@@ -71,13 +71,17 @@ class RemainingTarget(Config):
     ends_at: str = Field("", description="outcome that says what remains at the last row; 0 where it says nothing")
 
 
+Group = Literal["files", "tuning", "held_out"]
+"""Which files a trajectory comes from: those of `files`, `split.tuning` or `split.held_out`."""
+
+
 class FileTarget(Config):
     """A number for each trajectory out of a file of its own."""
 
     file: str = Field(min_length=1, description="a number for each trajectory")
     column: str = Field("", description="column of that number; the file's only one if not given")
     id: Names = Field((), description="columns that name the trajectory; without them the rows are in order of the ids")
-    of: Literal["files", "tuning", "held_out"] = Field(
+    of: Group = Field(
         "files", description="which trajectories the file is about: those of `files`, `split.tuning`, `split.held_out`"
     )
 
@@ -161,7 +165,9 @@ class TableConfig(SourceConfig):
         {}, description="what evaluators predict for each trajectory; never seen by an encoder"
     )
     step: StepConfig = Field(StepConfig(), description="what a step is")
-    split: SplitConfig = Field(SplitConfig(), description="how trajectories are divided into the splits")
+    split: SplitConfig | None = Field(
+        SplitConfig(), description="how trajectories are divided into the splits; null: all are held_out"
+    )
 
     @model_validator(mode="after")
     def _keys_fit(self) -> TableConfig:
@@ -171,9 +177,9 @@ class TableConfig(SourceConfig):
             raise ValueError("states: at least one channel")
         if self.subject and not self.id:
             raise ValueError("subject: one series (no `id`) has no subjects; name the `id` too")
-        if not self.id and self.split.folds is not None:
+        if not self.id and self.split and self.split.folds is not None:
             raise ValueError("split: without an `id` there is one series, cut in order of time; leave out folds")
-        if not self.id and (self.split.tuning or self.split.held_out):
+        if not self.id and self.split and (self.split.tuning or self.split.held_out):
             raise ValueError("split: without an `id` all files are one series, so a split cannot have files of its own")
         needs_time = [key for key, given in (("calendar", self.calendar), ("step.seconds", self.step.seconds)) if given]
         needs_time += ["layout: long"] if self.layout == "long" else []
@@ -222,9 +228,38 @@ class TableConfig(SourceConfig):
         if target.ends_at and not isinstance(self.outcomes.get(target.ends_at), FileTarget):
             raise ValueError(f"labels.{name}.ends_at: {target.ends_at} is no outcome with a file")
 
-    def groups(self) -> dict[str, tuple[str, ...]]:
+    @property
+    def step_length(self) -> StepLength:
+        return StepLength() if self.step.seconds is None else StepLength(self.step.seconds, "s")
+
+    def at(self, paths: Sequence[Path]) -> Self:
+        """The config for other files (or the tables in a folder), none of which is divided; one series is one
+        trajectory. Labels and outcomes are left out but those of columns that the files have.
+
+        Raises DataError if there is no table, or one cannot be read.
+        """
+        inside = [sorted(filter(is_table, path.iterdir())) if path.is_dir() else [path] for path in paths]
+        files = tuple(str(path.resolve()) for group in inside for path in group)
+        if not files:
+            raise DataError(f"no table is in {', '.join(map(str, paths))}; give files of readings")
+        moved = self.model_copy(update={"files": files, "split": None, "labels": {}, "outcomes": {}})
+        absent = moved.missing()
+        if absent:
+            raise DataError(absent[0])
+        known = None if self.layout == "long" else set.intersection(*(set(moved.header(Path(one))) for one in files))
+        labels, outcomes = (
+            {name: one for name, one in targets.items()
+             if isinstance(one, ColumnTarget) and (known is None or one.column in known)}
+            for targets in (self.labels, self.outcomes)
+        )  # fmt: skip
+        return moved.model_copy(update={"labels": labels, "outcomes": outcomes})
+
+    def groups(self) -> dict[Group, tuple[str, ...]]:
         """The places of `files` and of the splits that have files of their own."""
-        return {"files": self.files, "tuning": self.split.tuning, "held_out": self.split.held_out}
+        own: dict[Group, tuple[str, ...]] = (
+            {"tuning": self.split.tuning, "held_out": self.split.held_out} if self.split else {}
+        )
+        return {"files": self.files, **own}
 
     def table_files(self) -> list[tuple[str, Path]]:
         """Every file of readings with its group."""

@@ -71,7 +71,7 @@ def cut(staged: Staged, config: TableConfig, database: Database) -> Cuts:
             f"{place}: the trajectory that begins there has {slots.max():,} samples, and at most {_LARGEST:,} are "
             "counted exactly; make source.step.seconds longer, or look for a wrong time among its rows"
         )
-    if not config.id:
+    if not config.id and config.split:
         return _pieces(staged, config, int(count[0]), low[0], int(slots[0]), width)
     return Cuts(
         key=key, start=start, stop=start + count, origin=low, slots=slots, steps=-(-slots // config.step.samples),
@@ -108,7 +108,7 @@ def _spans(staged: Staged, config: TableConfig, database: Database) -> Iterator[
 def _split(group: np.ndarray, subject: np.ndarray, config: TableConfig) -> np.ndarray:
     """Splits that have files of their own take those; the others share the subjects of `files`."""
     given = config.split
-    if given.folds is not None:
+    if given is None or given.folds is not None:
         return divide(subject, np.zeros(len(subject)), given)
     split = np.zeros(len(group), dtype=np.int8)
     own = {"tuning": bool(given.tuning), "held_out": bool(given.held_out)}
@@ -127,6 +127,7 @@ def _pieces(staged: Staged, config: TableConfig, rows: int, origin: float, slots
     """Equal pieces of one series in order of time, those of a split together, with a gap between two splits. The steps
     that are left over are the earliest."""
     samples, given = config.step.samples, config.split
+    assert given is not None
     counts = np.maximum(1, np.round(np.array(given.fractions) * given.pieces).astype(int))
     counts[0] = given.pieces - counts[1:].sum()
     steps = slots // samples

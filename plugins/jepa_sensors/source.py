@@ -8,9 +8,10 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jepa_core.contracts import Source
-from jepa_core.data.store import StoreWriter
+from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.io.files import digest_pieces
@@ -67,6 +68,15 @@ class TableSource(Source):
             writer.append(block)
         writer.record("attrition", _attrition(staged, cuts))
 
+    def fitted(self, store: Store) -> dict[str, Any]:
+        """`states`: the columns that were left over, where the config does not name them."""
+        taken = {*self.config.statics, *self.config.actions, *self.config.calendar_columns()}
+        names = dict.fromkeys(one.group or one.name for one in store.channels)
+        return {"states": [name for name in names if name not in taken]}
+
+    def load_fitted(self, fitted: dict[str, Any]) -> None:
+        self.config = self.config.model_copy(update={"states": tuple(fitted["states"])})
+
     def declare(self, channels: Sequence[Channel]) -> None:
         """Take up the channels of the store."""
         self._channels = channels
@@ -92,13 +102,20 @@ class TableSource(Source):
         for number, column in enumerate(staged.columns):
             count, low, high = found[3 * number : 3 * number + 3]
             if count == 0:
-                near = difflib.get_close_matches(column.name, staged.skipped, n=1, cutoff=0.5)
-                hint = f"did you mean '{near[0]}'?" if near else "leave it out"
-                raise DataError(f"{', '.join(self.config.files)}: {column.name} has no value in any row; {hint}")
-            if low == high:
+                self._judge_empty(column.name, staged.skipped)
+            elif low == high and self.config.split is not None:
                 log.warning("the column %s never changes; it tells an encoder nothing", column.name)
         if staged.skipped:
             log.info("%d channels that the recipe does not name were left out", len(staged.skipped))
+
+    def _judge_empty(self, name: str, skipped: list[str]) -> None:
+        """Where nothing is fitted on the rows, a few of them may well lack a channel."""
+        near = difflib.get_close_matches(name, skipped, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else "leave it out"
+        message = f"{', '.join(self.config.files)}: {name} has no value in any row"
+        if self.config.split is not None:
+            raise DataError(f"{message}; {hint}")
+        log.warning("%s%s", message, f"; the files have '{near[0]}' instead" if near else "")
 
     def _refuse_missing(self) -> None:
         missing = self.config.missing()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import numpy as np
@@ -23,11 +23,11 @@ from jepa_core.errors import DataError, RunError
 from jepa_core.io.ticker import Ticker
 from jepa_sensors import cells
 from jepa_sensors.cells import Clock
-from jepa_sensors.config import Column, TableConfig, refuse_unknown
+from jepa_sensors.config import Column, Group, TableConfig, refuse_unknown
 from jepa_sensors.reading import Block, Files, TableFile
 
 MEMORY = "2GB"
-GROUPS = ("files", "tuning", "held_out")
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 log = logging.getLogger("jepa")
 

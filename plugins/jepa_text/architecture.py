@@ -44,22 +44,46 @@ class Architecture:
         projections = self.projections()
         return self.layers * rank * sum(sum(projections[module]) for module in modules)
 
-    def weight_multiply_adds(self) -> int:
-        """Multiply-adds of one token with the weights of all layers."""
-        return self.layers * sum(inputs * outputs for inputs, outputs in self.projections().values())
+    def weight_multiply_adds(self, tokens: int) -> int:
+        """Multiply-adds of one text with the weights of all layers."""
+        sides, seen = self.projections(), self._tokens_seen(tokens)
+        return sum(seen[name] * inputs * outputs for name, (inputs, outputs) in sides.items())
+
+    def lora_multiply_adds(self, tokens: int, rank: int, modules: Iterable[str]) -> int:
+        """Multiply-adds of one text with low-rank adapters on some of the linear maps of every layer."""
+        sides, seen = self.projections(), self._tokens_seen(tokens)
+        return sum(seen[module] * rank * sum(sides[module]) for module in modules)
 
     def attention_multiply_adds(self, tokens: int) -> int:
-        """Multiply-adds of one text's attention, scores and values, counted in full (a causal kernel does half)."""
-        return self.layers * 2 * tokens**2 * self.heads * self.head_dim
+        """Multiply-adds of one text's attention, scores and values, counted in full (a causal kernel does half); in the
+        last layer one token asks."""
+        asking = (self.layers - 1) * tokens + 1
+        return 2 * asking * tokens * self.heads * self.head_dim
 
-    def saved_values_per_token(self) -> int:
-        """Values that one layer keeps of a token for its backward pass.
+    def saved_values(self, tokens: int) -> int:
+        """Values that are kept for the backward pass of texts of `tokens` tokens together.
 
-        6 of the hidden size around the two norms, 6 of the queries' and 5 of the keys' size in the attention, 4 of the
-        MLP's.
+        A layer keeps of a token 4 of the hidden size around the two norms, 6 of the queries' and 3 of the keys' size in
+        the attention, and 4 of the MLP's; the last one little more than keys and values.
         """
         queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
-        return 6 * self.hidden_size + 6 * queries + 5 * keys + 4 * self.intermediate_size
+        layer = 4 * self.hidden_size + 6 * queries + 3 * keys + 4 * self.intermediate_size
+        return tokens * ((self.layers - 1) * layer + 2 * self.hidden_size + 3 * keys)
+
+    def _tokens_seen(self, tokens: int) -> dict[str, int]:
+        """How many tokens of one text pass each linear map, over all layers.
+
+        In the last layer one token asks and is carried on. The first layer's queries, keys and values are made once for
+        each distinct token of many texts, which is next to nothing, and not counted.
+        """
+        between = max(self.layers - 2, 0) * tokens
+        carried = (self.layers - 1) * tokens + 1
+        return {
+            "q_proj": between + 1,
+            "k_proj": between + tokens,
+            "v_proj": between + tokens,
+            **dict.fromkeys(("o_proj", "gate_proj", "up_proj", "down_proj"), carried),
+        }
 
 
 PUBLISHED: dict[str, Architecture] = {

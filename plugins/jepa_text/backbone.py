@@ -11,14 +11,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from transformers import AttentionInterface, Qwen3Model
 from transformers import Qwen3Config as BackboneConfig
+from transformers import Qwen3Model
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 
 from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_core.io.files import write_atomically
-from jepa_text import attention
 from jepa_text.architecture import Architecture
 from jepa_text.config import LoraConfig
 from jepa_text.folder import ARCHITECTURE_KEYS, CONFIG, COPY_AGAIN, SAFE_LOADING, read_config, shard_paths
@@ -31,7 +30,7 @@ ADAPTER = "default"
 def random_backbone(architecture: Architecture) -> nn.Module:
     """A backbone with random fp32 weights, all trainable."""
     sizes = {key: getattr(architecture, name) for name, key in ARCHITECTURE_KEYS.items()}
-    return Qwen3Model(_with_packed_attention(BackboneConfig(**sizes, use_cache=False))).float()
+    return Qwen3Model(BackboneConfig(**sizes, use_cache=False)).float()
 
 
 def load_backbone(folder: Path, dtype: torch.dtype) -> nn.Module:
@@ -41,7 +40,7 @@ def load_backbone(folder: Path, dtype: torch.dtype) -> nn.Module:
     """
     for path in shard_paths(folder):
         check_shard(path)
-    config = _with_packed_attention(_parse_config(folder))
+    config = _parse_config(folder)
     with quiet():
         backbone, report = Qwen3Model.from_pretrained(
             folder,
@@ -108,12 +107,6 @@ def _parse_config(folder: Path) -> BackboneConfig:
         return BackboneConfig.from_dict({**values, "use_cache": False})
     except Exception as error:  # the library checks types and values with exceptions of many kinds
         raise DataError(f"{folder / CONFIG} is no valid config ({type(error).__name__}); {COPY_AGAIN}") from None
-
-
-def _with_packed_attention(config: BackboneConfig) -> BackboneConfig:
-    AttentionInterface.register(attention.NAME, attention.packed_attention)
-    config._attn_implementation = attention.NAME
-    return config
 
 
 def check_shard(path: Path) -> None:

@@ -123,23 +123,23 @@ class Qwen3Config(EncoderConfig):
         tokens = items * min(TYPICAL_TOKENS, self.max_tokens)
         if not training or self.gradient_checkpointing:
             tokens = min(tokens, self.tokens_per_pass)
-        layers = self.architecture.layers if training else 1
-        return tokens * layers * self.architecture.saved_values_per_token() * self._value_bytes
+        values = self.architecture.saved_values(tokens)
+        return values * self._value_bytes // (1 if training else self.architecture.layers)
 
     def flops(self, items: int, training: bool, shape: None = None) -> int:
-        """Twice the multiply-adds of the backbone, for texts of 128 tokens.
+        """Twice the multiply-adds of the backbone, for latents of texts of 128 tokens.
 
         The backward pass costs as much again for the gradients of what each layer reads, and as much a third time for
         those of weights, where they train. Attention and adapters always cost both. Gradient checkpointing adds a
         forward pass.
         """
-        length = min(TYPICAL_TOKENS, self.max_tokens)
-        weights = length * self.architecture.weight_multiply_adds()
-        others = self.architecture.attention_multiply_adds(length)
+        length, architecture = min(TYPICAL_TOKENS, self.max_tokens), self.architecture
+        weights, others = architecture.weight_multiply_adds(length), architecture.attention_multiply_adds(length)
         if self.folder is None:
             frozen, trained = 0, weights + others
         else:
-            frozen, trained = weights, others + length * self.size().trainable
+            adapters = architecture.lora_multiply_adds(length, self.lora.rank, self.lora.modules) if self.lora else 0
+            frozen, trained = weights, others + adapters
         passes = 1 + self.gradient_checkpointing
         factors = (passes + 1, passes + 2) if training else (1, 1)
         return 2 * items * (factors[0] * frozen + factors[1] * trained)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from torch.utils.checkpoint import checkpoint
 from jepa_core.contracts import LanguageEncoder
 from jepa_core.errors import DataError, RunError
 from jepa_core.training.latent_norm import normalise_latents
-from jepa_text.attention import groups_of
 from jepa_text.backbone import adapt, export_adapter, load_backbone, load_head, random_backbone
 from jepa_text.config import Qwen3Config
+from jepa_text.layers import end_states, token_states
+from jepa_text.packing import pack, split_into_passes
 from jepa_text.tokenizer import TokenIds, fit_tokenizer, parse_tokenizer, plain_tokenizer, read_tokenizer
 
 IGNORED = -100
@@ -73,7 +74,7 @@ class Qwen3Encoder(LanguageEncoder):
         """
         ids = self._token_ids(items)
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
-        passes = _passes([ids[index] for index in order], self.config.tokens_per_pass)
+        passes = split_into_passes([ids[index] for index in order], self.config.tokens_per_pass)
         encoded = [self._pass(self._encode_pass, texts) for texts in passes]
         if not encoded:
             return torch.zeros(0, self.latent_dim, device=self._device)
@@ -89,7 +90,7 @@ class Qwen3Encoder(LanguageEncoder):
         Raises RunError if there is no tokenizer yet, DataError if an untied folder lacks its head.
         """
         texts = sorted((text for text in self._token_ids(items) if len(text) > 1), key=len)
-        passes = _passes(texts, self.config.tokens_per_pass)
+        passes = split_into_passes(texts, self.config.tokens_per_pass)
         losses = [self._pass(self._surprise_pass, texts_of_pass) for texts_of_pass in passes]
         predicted = sum(len(text) - 1 for text in texts)
         return torch.stack(losses).sum() / predicted if losses else torch.zeros((), device=self._device)
@@ -115,28 +116,14 @@ class Qwen3Encoder(LanguageEncoder):
 
     def _encode_pass(self, texts: list[list[int]]) -> Tensor:
         """Latents of the texts of one pass: (texts, D) float32."""
-        ends = torch.tensor([len(text) for text in texts]).cumsum(0)
-        return normalise_latents(self._hidden(texts)[(ends - 1).to(self._device)], self.config.latent_norm)
+        return normalise_latents(end_states(self.backbone, pack(texts, self._device)), self.config.latent_norm)
 
     def _surprise_pass(self, texts: list[list[int]]) -> Tensor:
         """Cross-entropy of the texts of one pass, summed over the tokens that are predicted."""
-        hidden, head = self._hidden(texts), self._head()
+        hidden, head = token_states(self.backbone, pack(texts, self._device)), self._head()
         parts = zip(hidden.split(SCORED_AT_ONCE), _following(texts).to(self._device).split(SCORED_AT_ONCE), strict=True)
         # Scores are made again for the gradient, not kept.
         return sum(checkpoint(_surprise, tokens, head, following, use_reentrant=False) for tokens, following in parts)
-
-    def _hidden(self, texts: list[list[int]]) -> Tensor:
-        """Last hidden states of the tokens of one pass: (tokens, D)."""
-        lengths = [len(text) for text in texts]
-        positions = torch.cat([torch.arange(length) for length in lengths])
-        return self.backbone(
-            input_ids=torch.tensor([list(chain.from_iterable(texts))], device=self._device),
-            position_ids=positions.unsqueeze(0).to(self._device),
-            # A ready mapping keeps the model from building a mask; the groups say all that a mask would.
-            attention_mask={"full_attention": None},
-            use_cache=False,
-            groups=groups_of(lengths),
-        ).last_hidden_state[0]
 
     def _head(self) -> Tensor:
         """What scores a hidden state against every token: (V, D)."""
@@ -175,17 +162,3 @@ def _surprise(hidden: Tensor, head: Tensor, following: Tensor) -> Tensor:
     return F.cross_entropy(
         F.linear(hidden.to(head.dtype), head).float(), following, ignore_index=IGNORED, reduction="sum"
     )
-
-
-def _passes(texts: list[list[int]], budget: int) -> Iterator[list[list[int]]]:
-    """Split texts into runs of at most `budget` tokens; a longer text is a run of its own."""
-    run: list[list[int]] = []
-    tokens = 0
-    for text in texts:
-        if run and tokens + len(text) > budget:
-            yield run
-            run, tokens = [], 0
-        run.append(text)
-        tokens += len(text)
-    if run:
-        yield run

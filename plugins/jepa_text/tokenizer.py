@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
+from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ END_OF_TEXT = "<|endoftext|>"
 
 # More texts change few merges of a small vocabulary, and training time grows with them.
 TEXTS_TO_FIT = 20_000
+
+# With the texts beside them, some 50 MB.
+TOKENS_KEPT = 4_000_000
 
 
 def fit_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
@@ -79,7 +83,11 @@ def plain_tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 class TokenIds:
-    """Token ids of texts. A text that is too long loses its end; an empty one is the end-of-text token alone."""
+    """Token ids of texts. A text that is too long loses its end; an empty one is the end-of-text token alone.
+
+    The ids of the texts seen first are kept, up to a number of tokens that a small data set stays below: training asks
+    for the same texts in every epoch, and for a target's besides.
+    """
 
     def __init__(self, tokenizer: Tokenizer, max_tokens: int, vocabulary: int) -> None:
         end_of_text = tokenizer.token_to_id(END_OF_TEXT)
@@ -91,10 +99,23 @@ class TokenIds:
         tokenizer.enable_truncation(max_tokens)
         self.tokenizer = tokenizer
         self._empty = [end_of_text]
+        self._kept: dict[str, array[int]] = {}
+        self._room = TOKENS_KEPT
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [encoding.ids or self._empty for encoding in encodings]
+        new = [text for text in dict.fromkeys(texts) if text not in self._kept]
+        encodings = self.tokenizer.encode_batch_fast(new, add_special_tokens=False)
+        ids = {text: encoding.ids or self._empty for text, encoding in zip(new, encodings, strict=True)}
+        found = [ids[text] if text in ids else self._kept[text].tolist() for text in texts]
+        self._keep(ids)
+        return found
+
+    def _keep(self, ids: dict[str, list[int]]) -> None:
+        for text, tokens in ids.items():
+            if self._room < len(tokens):
+                return
+            self._kept[text] = array("i", tokens)
+            self._room -= len(tokens)
 
 
 def _hash(text: str) -> bytes:

@@ -1,0 +1,38 @@
+"""Arrays with named dimensions, coordinates and units, as users get them.
+
+Imported where one is made: xarray brings pandas, which takes a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray
+
+if TYPE_CHECKING:
+    from jepa_core.model.data import Data
+
+
+def of_trajectories(
+    data: Data, chosen: np.ndarray, arrays: Mapping[str, tuple[Sequence[str], np.ndarray]], **attributes: Any
+) -> xarray.Dataset:
+    """Arrays whose first dimension is the trajectories at `chosen` (n,); each carries the position, the identifier and
+    the subject that it has in the data."""
+    store = data.dataset.store
+    whose = {
+        "trajectory": chosen,
+        "identifier": ("trajectory", store.identifier[chosen]),
+        "subject": ("trajectory", store.subject[chosen]),
+    }
+    return xarray.Dataset(dict(arrays), coords=whose, attrs=attributes)
+
+
+def with_steps(
+    made: xarray.Dataset, data: Data, dimension: str, number: np.ndarray, ends: np.ndarray
+) -> xarray.Dataset:
+    """With the number of each step along a dimension, and the time at its end since the trajectory's beginning."""
+    length = data.step_length
+    time = xarray.DataArray(ends * length.value, dims=dimension, attrs={"units": length.unit})
+    return made.assign_coords({dimension: number, "time": time})

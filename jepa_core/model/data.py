@@ -1,0 +1,105 @@
+"""New raw data, read as the data of a run were: its own source, what that fitted, and nothing fitted again."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jepa_core.config import Modality, SourceConfig, StepLength
+from jepa_core.contracts import Source
+from jepa_core.data.dataset import Dataset
+from jepa_core.data.preparation import build_store, open_dataset
+from jepa_core.data.store import Store
+from jepa_core.data.trajectories import Channel
+from jepa_core.errors import DataError
+
+NAMED = 5
+"""Channels or positions that a message names at most."""
+
+log = logging.getLogger("jepa")
+
+
+class Data:
+    """Trajectories of new raw data; see `Model.read`.
+
+    dataset: what the encoder reads. step_length: of a step. They lie in a temporary folder, readable by its owner
+    alone, which goes with this object.
+    """
+
+    def __init__(self, source: Source, config: SourceConfig, name: str, modality: Modality) -> None:
+        """Read everything. Raises DataError if the data break their contract, or hold no trajectory."""
+        self._source, self._modalities = source, config.modalities
+        self._folder = tempfile.TemporaryDirectory(prefix="jepa-data-")
+        self.step_length: StepLength = config.step_length
+        store = build_store(source, name, Path(self._folder.name))
+        _refuse_empty(store)
+        self.dataset = open_dataset(store, source, modality)
+
+    def __len__(self) -> int:
+        return len(self.dataset.steps)
+
+    @property
+    def steps(self) -> np.ndarray:
+        """(N,) steps of each trajectory."""
+        return self.dataset.steps
+
+    @property
+    def attrition(self) -> list[dict[str, Any]]:
+        """How many trajectories each rule of the source left, where it tells."""
+        return self.dataset.store.record("attrition")
+
+    @cached_property
+    def channels(self) -> Dataset | None:
+        """The same trajectories as numbers, whatever the encoder reads; None where the source cannot render them."""
+        if "channels" not in self._modalities:
+            return None
+        return open_dataset(self.dataset.store, self._source, "channels")
+
+
+def read(source: Source, config: SourceConfig, name: str, modality: Modality, fitted: Sequence[Channel]) -> Data:
+    """The data that a source reads, for an encoder that was fitted on some channels."""
+    data = Data(source, config, name, modality)
+    compare_channels(data.dataset.store.channels, fitted)
+    return data
+
+
+def compare_channels(found: Sequence[Channel], fitted: Sequence[Channel]) -> None:
+    """Say which channels the encoder was not fitted on. Raises DataError for one that has another unit now."""
+    units = {one.name: one.unit for one in fitted}
+    for one in found:
+        if units.get(one.name, one.unit) != one.unit:
+            raise DataError(
+                f"the channel {one.name} is in {one.unit or 'no unit'}, and the data that the encoder was fitted on "
+                f"have it in {units[one.name] or 'no unit'}; convert its values"
+            )
+    unknown = [one.name for one in found if one.name not in units]
+    if unknown:
+        log.warning(
+            "%d of %d channels are not among those that the encoder was fitted on: %s",
+            len(unknown), len(found), _listed(unknown),
+        )  # fmt: skip
+
+
+def _refuse_empty(store: Store) -> None:
+    """Refuse trajectories without any observation: what is made of them would be made up."""
+    if len(store) == 0:
+        raise DataError("the data hold no trajectory; give data with at least one")
+    offsets = store.event_offsets("state")
+    observed = offsets[store.first_step + store.steps] - offsets[store.first_step]
+    empty = np.flatnonzero(observed == 0).tolist()
+    if empty:
+        raise DataError(
+            f"{len(empty)} of {len(store)} trajectories hold no observation, at the positions (from 0) "
+            f"{_listed(empty)}; leave them out"
+        )
+
+
+def _listed(names: Sequence[object]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(map(str, names[:NAMED])) + more

@@ -1,0 +1,109 @@
+"""States to come, rolled out from a step of every trajectory.
+
+Symbols: n trajectories, C steps of context, H horizon, D latent size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jepa_core.contracts import Latents
+from jepa_core.errors import DataError, RecipeError
+
+if TYPE_CHECKING:
+    from jepa_core.data.dataset import Dataset
+    from jepa_core.model.frozen import Frozen
+
+AT_ONCE = 64
+"""Trajectories that are rolled out at once."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a predictor sees and foresees. window: steps of a window in training. longest: most steps of a window
+    that it can take; None for no limit."""
+
+    window: int
+    longest: int | None
+
+    def context(self, at: int, horizon: int) -> int:
+        """Steps that are seen before a forecast: as many as leave the horizon within a window of training, one at the
+        least.
+
+        Raises RecipeError if at or horizon is no step, or if the predictor cannot reach so far.
+        """
+        if at < 1 or horizon < 1:
+            raise RecipeError(
+                f"a forecast sees and foresees at least 1 step; at={at}, horizon={horizon} were asked for"
+            )
+        context = min(at, max(1, self.window - horizon))
+        if self.longest is not None and context + horizon - 1 > self.longest:
+            raise RecipeError(
+                f"a horizon of {horizon} steps is beyond the predictor, which takes windows of {self.longest} steps; "
+                f"ask for at most {self.longest}"
+            )
+        return context
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A trajectory up to the step from which it is foreseen, and the actions after. latents: a batch of one, whose
+    actions go on for H - 1 steps behind its C states. recorded: (H,) whether the action before each step foreseen is
+    recorded; the last recorded one is held otherwise."""
+
+    latents: Latents
+    recorded: np.ndarray
+
+
+def long_enough(dataset: Dataset, at: int) -> np.ndarray:
+    """Positions of the trajectories that have `at` steps. Raises DataError if there is none."""
+    chosen = np.flatnonzero(dataset.steps >= at)
+    if len(chosen) == 0:
+        raise DataError(f"no trajectory has {at} steps; the longest has {int(dataset.steps.max())}")
+    return chosen
+
+
+def origin_of(frozen: Frozen, dataset: Dataset, trajectory: int, at: int, context: int, horizon: int) -> Origin:
+    """The origin after the first `at` steps of a trajectory, with the actions that it recorded."""
+    known = frozen.latents(dataset, trajectory)
+    steps = known.states.shape[1]
+    seen = slice(at - context, at)
+    wanted = np.arange(at - context, at + horizon - 1)
+    held = torch.from_numpy(np.minimum(wanted, steps - 1)).to(frozen.device)
+    latents = Latents(known.static, known.states[:, seen], known.actions[:, held], known.mask[:, seen])
+    return Origin(latents, wanted[context - 1 :] < steps)
+
+
+def roll_out(frozen: Frozen, origins: Iterator[Origin], horizon: int) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """States foreseen (n, H, D) float32, and whether their actions are recorded (n, H), AT_ONCE origins at a time; all
+    have equally many steps of context."""
+    held: list[Origin] = []
+    for origin in origins:
+        held.append(origin)
+        if len(held) == AT_ONCE:
+            yield _rolled(frozen, held, horizon)
+            held = []
+    if held:
+        yield _rolled(frozen, held, horizon)
+
+
+@torch.no_grad()
+def _rolled(frozen: Frozen, origins: list[Origin], horizon: int) -> tuple[Tensor, np.ndarray]:
+    parts = [one.latents for one in origins]
+    latents = Latents(
+        static=torch.cat([one.static for one in parts]),
+        states=torch.cat([one.states for one in parts]),
+        actions=torch.cat([one.actions for one in parts]),
+        mask=torch.cat([one.mask for one in parts]),
+    )
+    last = torch.full((len(origins), 1), latents.states.shape[1] - 1)
+    with frozen.precision():
+        memory = frozen.predictor(latents).memory
+        rolled = frozen.predictor.rollout(latents, memory, last, horizon).states
+    return rolled[:, 0].float(), np.stack([one.recorded for one in origins])

@@ -1,0 +1,71 @@
+"""An encoder and a predictor whose weights no longer change, and latents of one trajectory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jepa_core.contracts import Items, Latents, Predictor
+
+if TYPE_CHECKING:
+    from jepa_core.data.dataset import Dataset
+    from jepa_core.training.learner import Learner
+
+AT_ONCE = 512
+"""Items that are encoded at once."""
+
+
+def computing_in(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Context in which everything is computed: bf16 autocast where the precision is `bf16`."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What encodes and predicts, in evaluation mode. precision: makes the context in which it computes."""
+
+    encoder: nn.Module
+    predictor: Predictor
+    device: torch.device
+    precision: Callable[[], AbstractContextManager[object]]
+
+    @classmethod
+    def of(cls, learner: Learner) -> Frozen:
+        """A learner that was frozen."""
+        return cls(learner.encoder, learner.predictor, learner.device, learner.precision)
+
+    @torch.no_grad()
+    def encode(self, items: Items) -> Tensor:
+        """Latents of items: (N, D) float32."""
+        with self.precision():
+            return self.encoder(items).float()
+
+    def latents(self, dataset: Dataset, trajectory: int) -> Latents:
+        """Latents of every step of a trajectory, a batch of one.
+
+        They are a function of weights and trajectory alone, to the bit: the trajectory's distinct items are encoded by
+        themselves, in the order in which they turn up, so neither the data set around it nor what was encoded before
+        takes part. (The latents of a learner's cache depend by rounding on the items beside.)
+        """
+        first, steps = int(dataset.store.first_step[trajectory]), int(dataset.steps[trajectory])
+        part = slice(first, first + steps)
+        rendering = dataset.rendering
+        ids = np.concatenate([rendering.static[trajectory, None], rendering.state[part], rendering.action[part]])
+        encoded = self._encoded(dataset, ids)
+        mask = torch.ones((1, steps), dtype=torch.bool, device=self.device)
+        return Latents(encoded[:1], encoded[None, 1 : 1 + steps], encoded[None, 1 + steps :], mask)
+
+    def _encoded(self, dataset: Dataset, ids: np.ndarray) -> Tensor:
+        """Latents of items that may stand there several times: (n, D)."""
+        _, turns_up, place = np.unique(ids, return_index=True, return_inverse=True)
+        order = np.argsort(turns_up)
+        distinct = torch.from_numpy(ids[turns_up[order]])
+        made = torch.cat([self.encode(dataset.items(part)) for part in distinct.split(AT_ONCE)])
+        rank = np.argsort(order)
+        return made[torch.from_numpy(rank[place]).to(made.device)]

@@ -1,0 +1,121 @@
+"""From a run's folder to its model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from jepa_core.config import Config, EncoderConfig, ItemShape, PredictorConfig, SourceConfig
+from jepa_core.contracts import Encoder, Predictor
+from jepa_core.data.trajectories import Channel
+from jepa_core.errors import DataError, RunError
+from jepa_core.model.folder import FITTED, WEIGHTS, read_json, read_record
+from jepa_core.model.forecasting import Reach
+from jepa_core.model.frozen import Frozen, computing_in
+from jepa_core.model.model import Model
+from jepa_core.plugin import Component, Kind, Registry, shared_registry
+
+
+def load(folder: str | Path, device: str = "auto", registry: Registry | None = None) -> Model:
+    """The trained model of a finished run, from its folder alone: no store, no training data, no network.
+
+    device: `auto` takes a GPU if there is one, else `cpu` or `cuda`. registry: the plugins; those installed if None.
+
+    Raises RunError if the folder holds no model, or one of another version, DataError if a file is missing or damaged,
+    PluginError if a component's plugin is not there.
+    """
+    folder = Path(folder)
+    record = read_record(folder)
+    parts = _parts(folder, record, registry or shared_registry())
+    chosen = _device(device)
+    frozen = _frozen(folder, record, parts, chosen)
+    source = parts["source"]
+    return Model(
+        folder=folder,
+        frozen=frozen,
+        source=source.component,
+        source_config=cast(SourceConfig, source.config),
+        modality=cast(EncoderConfig, parts["encoder"].config).modality,
+        reach=Reach(record["window_length"], cast(PredictorConfig, parts["predictor"].config).longest_window),
+        record=record,
+        channels=[Channel(**one) for one in record["channels"]],
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    component: Component
+    config: Config
+
+
+def _parts(folder: Path, record: Mapping[str, Any], registry: Registry) -> dict[str, _Part]:
+    """Source, encoder and predictor, of the versions that made the run."""
+    parts = {}
+    for kind, told in record["components"].items():
+        component = registry.component(cast(Kind, kind), told["use"])
+        owner = registry.owner(component)
+        if owner.version.split(".")[:2] != told["version"].split(".")[:2]:
+            raise RunError(
+                f"{folder}: the {kind} '{told['use']}' is of {told['package']} {told['version']}, and "
+                f"{owner.package} {owner.version} is installed; install the former, or run the recipe again"
+            )
+        try:
+            parts[kind] = _Part(component, component.config.model_validate(told["config"]))
+        except ValidationError as error:
+            where = ".".join(map(str, error.errors()[0]["loc"]))
+            raise RunError(
+                f"{folder}: the {kind} '{told['use']}' of this version knows no such {where or 'config'}; install the "
+                "version that made the run, or run the recipe again"
+            ) from error
+    missing = [sentence for kind in ("encoder", "predictor") for sentence in parts[kind].config.missing()]
+    if missing:
+        raise DataError(f"{folder}: {missing[0]}")
+    return parts
+
+
+def _frozen(folder: Path, record: Mapping[str, Any], parts: Mapping[str, _Part], device: torch.device) -> Frozen:
+    """Encoder and predictor with their trained weights, in evaluation mode."""
+    shape = record["item_shape"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(record["seed"])  # what is frozen and random is drawn as it was in the run
+        encoder: Encoder = parts["encoder"].component.load()(
+            parts["encoder"].config, None if shape is None else ItemShape(**shape)
+        )
+        predictor: Predictor = parts["predictor"].component.load()(parts["predictor"].config, encoder.latent_dim)
+    encoder.load_fitted(read_json(folder / FITTED))
+    _take_weights(folder / WEIGHTS, encoder, predictor)
+    for module in (encoder, predictor):
+        module.requires_grad_(False).eval().to(device)
+    return Frozen(encoder, predictor, device, partial(computing_in, record["precision"], device))
+
+
+@torch.no_grad()
+def _take_weights(path: Path, encoder: Encoder, predictor: Predictor) -> None:
+    """Set the trained parameters. Raises DataError if the file is damaged, or another model's."""
+    try:
+        weights = load_file(path)
+        for name, parameter in encoder.named_parameters():
+            if parameter.requires_grad:
+                parameter.copy_(weights[f"encoder.{name}"])
+        predictor.load_state_dict(_below("predictor.", weights))
+    except (SafetensorError, KeyError, RuntimeError) as error:
+        raise DataError(f"{path} is damaged or is another model's ({error}); copy the run again") from error
+
+
+def _below(prefix: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RunError("there is no GPU here; load the model with device='cpu'")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -1,0 +1,59 @@
+"""Keeping the trained model in the run's folder, so that the folder alone is enough to use it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, cast
+
+from safetensors.torch import save
+
+from jepa_core.config import SourceConfig
+from jepa_core.contracts import Source
+from jepa_core.io.files import write_atomically
+from jepa_core.model.folder import RECORD, WEIGHTS, write_record
+from jepa_core.recipe import Use
+from jepa_core.runs.run import Run, versions
+from jepa_core.training.learner import Learner
+
+
+def save_model(run: Run, learner: Learner) -> None:
+    """Write the trained weights (encoder, target, predictor) as `model.safetensors`, what loading them takes as
+    `model.json`, and the encoder's own form of its weights into `encoder/`."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in learner.weights()}
+    write_atomically(run.folder / WEIGHTS, save(tensors))
+    keep_record(run, learner)
+    learner.encoder.export(run.folder / "encoder")
+
+
+def keep_record(run: Run, learner: Learner) -> None:
+    """Write `model.json` beside the weights."""
+    recipe, store = run.recipe, learner.dataset.store
+    source: Source = recipe.source.build()
+    shape = recipe.item_shape()
+    uses = {"source": recipe.source, "encoder": recipe.encoder, "predictor": recipe.predictor}
+    write_record(run.folder, {
+        "name": recipe.name,
+        "description": recipe.description,
+        "seed": recipe.seed,
+        "components": {kind: _told(run, use) for kind, use in uses.items()},
+        "item_shape": None if shape is None else asdict(shape),
+        "window_length": recipe.windows.length,
+        "precision": recipe.runtime.precision,
+        "threads": recipe.runtime.threads,
+        "source_fitted": source.fitted(store),
+        "channels": [asdict(one) for one in store.channels],
+        "data": store.content,
+        "versions": versions(),
+    })  # fmt: skip
+
+
+def has_record(run: Run) -> bool:
+    """Whether the folder has a `model.json`; runs of earlier versions have none."""
+    return (run.folder / RECORD).is_file()
+
+
+def _told(run: Run, use: Use) -> dict[str, Any]:
+    """A component with its package and every key of its config."""
+    owner = run.registry.owner(use.component)
+    config = cast(SourceConfig, use.config).model_dump(mode="json", by_alias=True, round_trip=True)
+    return {"use": use.component.name, "package": owner.package, "version": owner.version, "config": config}

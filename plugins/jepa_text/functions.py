@@ -1,0 +1,71 @@
+"""The root mean square norm and the rotary embedding, with gradients that take few passes over memory.
+
+Left to autograd, each is a chain of small operations whose results are all kept; on a small model these chains cost as
+much as the matrix products between them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+
+def rms_norm(hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    """`hidden` (..., D) over its root mean square, times `weight` (D,) (Zhang and Sennrich, arXiv 1910.07467).
+
+    Computed in fp32 at least; of the type that `hidden` and `weight` have together.
+    """
+    return _RmsNorm.apply(hidden, weight, epsilon)
+
+
+def rotate(heads: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Queries or keys (S, H, Z) turned by their positions (Su et al., arXiv 2104.09864), dimension i with i + Z / 2.
+
+    cosines, sines: (S, 1, Z), the same in both halves; they get no gradient.
+    """
+    return _Rotation.apply(heads, cosines, sines)
+
+
+class _RmsNorm(Function):
+    @staticmethod
+    def forward(context: Any, hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        wide = hidden.to(torch.promote_types(hidden.dtype, torch.float32))
+        size = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+        scale = size.square_().div_(wide.shape[-1]).add_(epsilon).rsqrt_()
+        normed = wide * scale
+        context.save_for_backward(normed, scale, weight)
+        context.type = hidden.dtype
+        return (normed * weight).to(torch.promote_types(hidden.dtype, weight.dtype))
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        normed, scale, weight = context.saved_tensors
+        gradient = gradient.to(normed.dtype)
+        times_normed = gradient * normed
+        of_weight = None
+        if context.needs_input_grad[1]:
+            of_weight = times_normed.flatten(0, -2).sum(0).to(weight.dtype)
+        weight = weight.to(normed.dtype)
+        along = (times_normed @ weight).unsqueeze(-1) / normed.shape[-1]
+        of_hidden = torch.addcmul(gradient * weight, normed, along, value=-1).mul_(scale)
+        return of_hidden.to(context.type), of_weight, None
+
+
+class _Rotation(Function):
+    @staticmethod
+    def forward(context: Any, heads: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+        context.save_for_backward(cosines, sines)
+        first, second = heads.chunk(2, dim=-1)
+        return (heads * cosines).addcmul_(torch.cat((-second, first), dim=-1), sines)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        cosines, sines = context.saved_tensors
+        first, second = (gradient * sines).chunk(2, dim=-1)
+        return (gradient * cosines).add_(torch.cat((second, -first), dim=-1)), None, None
