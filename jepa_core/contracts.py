@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -109,6 +110,22 @@ class Rollout:
     belief: Tensor
 
 
+@dataclass(frozen=True)
+class Act:
+    """Something that is done in a what-if, in the steps begin to end - 1 of a trajectory, counted from 0.
+
+    channel: name of a channel of the store. value: in the channel's unit; None where the action has none. unit: that
+    unit, or None for whichever it is. text: what a recorded event of the kind says in words, if anything.
+    """
+
+    channel: str
+    value: float | None
+    unit: str | None
+    begin: int
+    end: int
+    text: str | None = None
+
+
 # --- components -------------------------------------------------------------------------------------------------------
 
 
@@ -131,13 +148,25 @@ class Source(ABC):
         Raises DataError if the data break their contract.
         """
 
-    def declare(self, channels: Sequence[Channel]) -> None:  # noqa: B027 - a source may know its channels by itself
-        """Take up the store's channels, which the events of `render` point into; called before the first `render`."""
-
     @abstractmethod
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
-        """Render some of the store's trajectories for encoders of a modality. A step shows nothing that came after
-        it."""
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
+        """Render some of the store's trajectories for encoders of a modality. A step shows nothing that came after it.
+
+        channels: of the store, which the events point into. They are given, not remembered: a source that has built no
+        store renders all the same.
+        """
+
+    def begins(self, steps: np.ndarray) -> np.ndarray:
+        """When steps begin, in the unit in which the store's events have their times. steps: (S,) counted from 0."""
+        return steps.astype(np.float64)
+
+    def acting(self, act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> list[Act]:
+        """What an act leaves in the data, as recorded ones do: by default an event of its channel in each of its steps.
+
+        trajectory: of one, up to where the act begins, for a source that needs a fact of it (a weight, for a dose by
+        weight). Raises DataError if that is not there. No act at all is what a step without an action is rendered as.
+        """
+        return [act]
 
     def rendering_fingerprint(self, modality: str) -> str:
         """Digest of everything besides the store that `render` depends on; a change makes the dataset render again."""
@@ -181,18 +210,17 @@ class PartitionedSource(Source):
         """
 
     @abstractmethod
-    def partition(self, scratch: Path, number: int) -> Iterator[Trajectories]:
+    def partition(self, scratch: Path, number: int, channels: Sequence[Channel]) -> Iterator[Trajectories]:
         """Blocks of one partition, from what was staged, in memory that does not grow with the number of partitions.
 
-        `declare` is called before. `scratch` is only read: other processes read it at the same time.
+        channels: of the store, as they were staged. `scratch` is only read: other processes read it at the same time.
         """
 
     def build(self, writer: StoreWriter, scratch: Path) -> None:
         staged = self.stage(scratch)
         writer.channels(staged.channels)
-        self.declare(staged.channels)
         for number in range(staged.partitions):
-            for block in self.partition(scratch, number):
+            for block in self.partition(scratch, number, staged.channels):
                 writer.append(block)
         for name, rows in staged.records.items():
             writer.record(name, rows)

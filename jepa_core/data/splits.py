@@ -38,7 +38,8 @@ def split_by_subject(subjects: np.ndarray, strata: np.ndarray, fractions: tuple[
     subjects, strata: (N,) one row a trajectory; a subject's stratum is the largest over its trajectories. fractions: of
     subjects, in the order of SPLITS. Within a stratum the subjects are shuffled and dealt so that every split holds its
     fraction to within one subject; the remainders are carried from stratum to stratum, so the fractions also hold over
-    all. The result depends on the set of subjects, not on the order of the rows.
+    all. Every split has a subject, if it be one that its fraction does not give it. The result depends on the set of
+    subjects, not on the order of the rows.
 
     Raises DataError if there are fewer subjects than fractions, or the fractions do not add up to 1.
     """
@@ -50,7 +51,7 @@ def split_by_subject(subjects: np.ndarray, strata: np.ndarray, fractions: tuple[
     stratum = np.full(len(distinct), np.iinfo(np.int64).min)
     np.maximum.at(stratum, of_row, strata.astype(np.int64))
     order = np.lexsort((np.random.default_rng(seed).permutation(len(distinct)), stratum))
-    return _deal(len(distinct), np.asarray(fractions), order)[of_row]
+    return _fill_empty(_deal(len(distinct), np.asarray(fractions), order), np.asarray(fractions), order)[of_row]
 
 
 def _deal(count: int, fractions: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -61,4 +62,15 @@ def _deal(count: int, fractions: np.ndarray, order: np.ndarray) -> np.ndarray:
         chosen = int(np.argmax(fractions * position - dealt))
         split[place] = chosen
         dealt[chosen] += 1
+    return split
+
+
+def _fill_empty(split: np.ndarray, fractions: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The splits of places, where each that has none takes the last dealt one of the split that has most above its
+    share."""
+    split = split.copy()
+    for empty in np.flatnonzero(np.bincount(split, minlength=len(fractions)) == 0).tolist():
+        counts = np.bincount(split, minlength=len(fractions))
+        giver = int(np.argmax(np.where(counts > 1, counts - fractions * len(split), -np.inf)))
+        split[order[np.flatnonzero(split[order] == giver)[-1]]] = empty
     return split

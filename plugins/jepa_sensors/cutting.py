@@ -11,12 +11,11 @@ import pyarrow.parquet as pq
 from jepa_core.data.splits import divide, split_by_subject
 from jepa_core.data.trajectories import SPLITS
 from jepa_core.errors import DataError, RecipeError
-from jepa_sensors.config import TableConfig
+from jepa_sensors.config import SECONDS, TableConfig
 from jepa_sensors.staging import GROUPS, Database, Staged, quoted
 
 _LARGEST = 1 << 24
 """Samples of a trajectory up to which float32 counts them exactly."""
-SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True)
