@@ -188,7 +188,6 @@ def evaluation_of(run: Run, learner: Learner, untrained: EncoderUnder) -> Evalua
     learner.freeze()
     return Evaluation(
         learner=learner,
-        dataset=learner.dataset,
         window_length=run.recipe.windows.length,
         seed=run.recipe.seed,
         untrained=_control_maker(run, learner, untrained),

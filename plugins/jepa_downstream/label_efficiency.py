@@ -13,6 +13,7 @@ from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.results.findings import Findings
 from jepa_core.results.paired import over_labellings
 from jepa_core.results.samples import subject_numbers
+from jepa_downstream.config import LabelEfficiencyConfig
 from jepa_downstream.label_findings import Curve, Point, describe
 from jepa_downstream.labelling import cross_fit, labelling, strata
 from jepa_downstream.measures import Draws, Estimate, Estimates
@@ -24,7 +25,6 @@ from jepa_downstream.tasks import TaskRows, rows_of
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
-    from jepa_downstream.config import LabelEfficiencyConfig
 
 log = logging.getLogger("jepa")
 
@@ -40,10 +40,8 @@ class Labels:
     lacking: str = ""
 
 
-class LabelEfficiency(Evaluator):
+class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
     """What each method reaches with the labels of few subjects, and of all."""
-
-    config: LabelEfficiencyConfig
 
     def check(self, dataset: Dataset) -> None:
         for task in self.config.tasks:
