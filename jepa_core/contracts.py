@@ -20,12 +20,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from jepa_core.config import EvaluatorConfig, PhaseConfig
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.results.findings import Findings
 
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     from jepa_core.data.store import Store, StoreWriter
     from jepa_core.training.curriculum import Progress
     from jepa_core.training.learner import Learner
+
+
+PhaseC = TypeVar("PhaseC", bound=PhaseConfig, covariant=True)
+EvaluatorC = TypeVar("EvaluatorC", bound=EvaluatorConfig, covariant=True)
+"""The config of a component: a phase says `class Mine(Phase[MineConfig])`, and `self.config` is one."""
 
 
 # --- data that the components exchange --------------------------------------------------------------------------------
@@ -292,13 +298,13 @@ class Predictor(nn.Module, ABC):
         """
 
 
-class Phase(ABC):  # noqa: B024 - a phase without steps needs no loss
+class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs no loss
     """One stage of the curriculum.
 
     Its config (a `PhaseConfig`) says which modules it trains, for how many steps, with which optimizer and schedule;
     the loop reads it. A phase of zero steps acts only in `finish`. To write one, `loss` is enough:
 
-        class WarmUp(Phase):
+        class WarmUp(Phase[WarmUpConfig]):
             def loss(self, learner, batch, generator):
                 latents = learner.latents(batch)                  # encodes; from the cache while the encoder is frozen
                 predicted = learner.predictor(latents).next_states
@@ -311,7 +317,7 @@ class Phase(ABC):  # noqa: B024 - a phase without steps needs no loss
     module: nn.Module | None = None
     """What `build_module` made, while the phase runs."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: PhaseC) -> None:
         self.config = config
 
     def build_module(self, latent_dim: int) -> nn.Module | None:
@@ -362,27 +368,31 @@ class Regularizer(ABC):
 class Evaluation:
     """What an evaluator may use.
 
-    learner: frozen, in evaluation mode. dataset: all splits. window_length: steps of a window in training. seed: for
-    every draw. untrained: makes (once) the control learner: the encoder as it was before training, with a predictor
-    trained on its latents for as many steps as the curriculum trained the predictor; None where the curriculum has no
-    phase that could train it. channels: opens (once) the same trajectories as numbers, whatever the encoder reads:
-    the modality `channels`, fitted on nothing; None where the source cannot render it. scratch: a folder for temporary
-    files on the run's disk; None for the system's own.
+    learner: frozen, in evaluation mode, with the data that it encodes. window_length: steps of a window in training.
+    seed: for every draw. untrained: makes (once) the control learner: the encoder as it was before training, with a
+    predictor trained on its latents for as many steps as the curriculum trained the predictor; None where the
+    curriculum has no phase that could train it. channels: opens (once) the same trajectories as numbers, whatever the
+    encoder reads: the modality `channels`, fitted on nothing; None where the source cannot render it. scratch: a folder
+    for temporary files on the run's disk; None for the system's own.
     """
 
     learner: Learner
-    dataset: Dataset
     window_length: int
     seed: int
     untrained: Callable[[], Learner] | None
     channels: Callable[[], Dataset] | None = None
     scratch: Path | None = None
 
+    @property
+    def dataset(self) -> Dataset:
+        """All splits, as the learner encodes them."""
+        return self.learner.dataset
 
-class Evaluator(ABC):
+
+class Evaluator(ABC, Generic[EvaluatorC]):
     """Measures a learner on a split."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: EvaluatorC) -> None:
         self.config = config
 
     def check(self, dataset: Dataset) -> None:  # noqa: B027 - most evaluators read nothing that may be missing
