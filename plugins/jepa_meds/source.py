@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jepa_core.contracts import Source
-from jepa_core.data.splits import HELD_OUT, split_by_subject
+from jepa_core.data.splits import divide
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
@@ -116,11 +116,9 @@ class MedsSource(Source):
 
     def _split(self, episodes: Episodes) -> np.ndarray:
         split = self.config.split
-        if split is None:
-            return np.full(len(episodes), HELD_OUT, dtype=np.int8)
-        if split.origin == "file":
+        if split is not None and split.origin == "file":
             return split_of(episodes.subject, self.config.folder)
-        return split_by_subject(episodes.subject, np.zeros(len(episodes)), split.fractions, split.seed)
+        return divide(episodes.subject, np.zeros(len(episodes)), split)
 
     def _refuse_missing(self) -> None:
         missing = self.config.missing()
