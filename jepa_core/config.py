@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from jepa_core.errors import RecipeError
 
@@ -66,6 +66,30 @@ class ItemShape:
 
     channels: int
     samples: int = 1
+
+
+class SubjectSplitConfig(Config):
+    """How subjects are divided into train, tuning and held_out (`jepa_core.data.splits.divide`)."""
+
+    fractions: tuple[float, float, float] = Field(
+        (0.70, 0.15, 0.15), description="shares of the subjects in train, tuning and held_out; they add up to 1"
+    )
+    seed: int = Field(42, ge=0, description="seed that shuffles the subjects")
+    folds: int | None = Field(
+        None,
+        ge=2,
+        description="equal parts of the subjects, one of which is held out; train and tuning share the others as they "
+        "do in `fractions`",
+    )
+    fold: int = Field(0, ge=0, description="which of the folds is held out, from 0")
+
+    @model_validator(mode="after")
+    def _fold_is_there(self) -> Self:
+        if self.folds is None and self.fold:
+            raise ValueError("fold says which of the folds is held out; set folds too")
+        if self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"the folds are counted from 0 to {self.folds - 1}, and fold is {self.fold}")
+        return self
 
 
 @dataclass(frozen=True)

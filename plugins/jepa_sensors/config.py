@@ -110,6 +110,8 @@ class TableConfig(SourceConfig):
             raise ValueError("states: at least one channel")
         if self.subject and not self.id:
             raise ValueError("subject: one series (no `id`) has no subjects; name the `id` too")
+        if not self.id and self.split and self.split.folds is not None:
+            raise ValueError("split: without an `id` there is one series, cut in order of time; leave out folds")
         if not self.id and self.split and (self.split.tuning or self.split.held_out):
             raise ValueError("split: without an `id` all files are one series, so a split cannot have files of its own")
         needs_time = [key for key, given in (("calendar", self.calendar), ("step.seconds", self.step.seconds)) if given]
