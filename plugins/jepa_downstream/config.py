@@ -80,7 +80,8 @@ class TaskConfig(Config):
 Family = Literal["linear", "boosted"]
 Strength = Annotated[float, Field(gt=0)]
 MethodName = Literal[
-    "latents", "latents_and_rollout", "decoded_latents", "untrained_latents", "decoded_untrained_latents", "train_mean",
+    "latents", "latents_and_rollout", "decoded_latents", "belief", "decoded_belief", "decoded_belief_and_lightgbm",
+    "untrained_latents", "decoded_untrained_latents", "untrained_belief", "decoded_untrained_belief", "train_mean",
     "last_value",
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Methods that read frozen latents alone."""
+"""Methods that read frozen latents and beliefs alone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jepa_core.contracts import Decoder
+from jepa_downstream.beliefs import Beliefs, reader
 from jepa_downstream.decoded import Readings
 from jepa_downstream.encoded import Encoded, Rollouts
 from jepa_downstream.heads import Examples, Head, Scaling, select_head
@@ -25,7 +27,7 @@ _READ = "from which a linear map reads the channels, summarised"
 
 @dataclass(frozen=True)
 class LatentMethod:
-    """A head on inputs that are made of latents."""
+    """A head on inputs that are made of latents or beliefs."""
 
     name: str
     information: str
@@ -66,6 +68,7 @@ class LatentMethods:
         self._encoded = cache(self._encode)
         self._summaries = cache(self._summarise)
         self._readings = cache(self._read)
+        self._beliefs = cache(self._believe)
 
     def latents(self) -> LatentMethod:
         inputs = self._summaries(self._evaluation.learner)
@@ -99,6 +102,31 @@ class LatentMethods:
         information = f"latents of the encoder as it was before training, {_READ}"
         return self._method("decoded untrained latents", information, readings)
 
+    def belief(self) -> LatentMethod:
+        beliefs = self._beliefs(self._evaluation.learner)
+        return self._method("belief", "the predictor's belief, last and mean", self._keep(beliefs.summaries))
+
+    def decoded_belief(self) -> LatentMethod:
+        inputs = self._decoded_beliefs(self._evaluation.learner)
+        return self._method("decoded belief", "what decoders read of the belief, last and mean", inputs)
+
+    def untrained_belief(self) -> LatentMethod:
+        beliefs = self._beliefs(self._untrained())
+        information = "the belief, last and mean, of a predictor trained on the encoder as it was before training"
+        return self._method("untrained belief", information, self._keep(beliefs.summaries))
+
+    def decoded_untrained_belief(self) -> LatentMethod:
+        inputs = self._decoded_beliefs(self._untrained())
+        information = "what decoders that were trained for it read of that belief, last and mean"
+        return self._method("decoded untrained belief", information, inputs)
+
+    def _decoded_beliefs(self, learner: Learner) -> Kept:
+        decoders = [one for one in learner.modules.values() if isinstance(one, Decoder)]
+        if not decoders:
+            raise CannotFit("no objective of the curriculum keeps a decoder of beliefs")
+        beliefs, read = self._beliefs(learner), reader(decoders, learner.device)
+        return self._keep(lambda rows: beliefs.summaries(rows, read))
+
     def _untrained(self) -> Learner:
         if self._evaluation.untrained is None:
             raise CannotFit("no phase of the curriculum could train a predictor for an untrained encoder")
@@ -116,6 +144,10 @@ class LatentMethods:
 
     def _keep(self, inputs: Inputs) -> Kept:
         return Kept(inputs, self._evaluation.dataset.store, self._evaluation.scratch)
+
+    def _believe(self, learner: Learner) -> Beliefs:
+        one = self._evaluation
+        return Beliefs(learner, one.dataset, one.window_length, self._config.batch_size, one.scratch)
 
     def _method(self, name: str, information: str, inputs: Inputs) -> LatentMethod:
         return LatentMethod(name, information, inputs, self._config.heads)
