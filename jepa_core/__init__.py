@@ -1,4 +1,5 @@
-"""JEPA curricula on time series. `load` gives the trained model of a run."""
+"""JEPA curricula on time series, as a library: `Recipe` says what a run is made of, `run` carries it out, `load` gives
+its trained model."""
 
 from __future__ import annotations
 
@@ -6,16 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jepa_core.model.loading import load
+    from jepa_core.recipe import EncoderUse, Match, PhaseUse, Recipe, RuntimeConfig, Use, WindowsConfig, load_recipe
+    from jepa_core.runs.starting import run
 
-__all__ = ["load"]
+__all__ = [
+    "EncoderUse", "Match", "PhaseUse", "Recipe", "RuntimeConfig", "Use", "WindowsConfig", "load", "load_recipe", "run",
+]  # fmt: skip
 
-_PLACES = {"load": "jepa_core.model.loading"}
-"""Where what is offered here lies. It is imported when it is asked for, so that the command line starts at once."""
+_PLACES = {"load": "jepa_core.model.loading", "run": "jepa_core.runs.starting"}
+"""Where what is offered here lies, if not in `jepa_core.recipe`. It is imported when it is asked for, so that the
+command line starts at once."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_PLACES[name]), name)
+    return getattr(import_module(_PLACES.get(name, "jepa_core.recipe")), name)
