@@ -131,13 +131,13 @@ class Source(ABC):
         Raises DataError if the data break their contract.
         """
 
-    def declare(self, channels: Sequence[Channel]) -> None:  # noqa: B027 - a source may know its channels by itself
-        """Take up the store's channels, which the events of `render` point into; called before the first `render`."""
-
     @abstractmethod
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
-        """Render some of the store's trajectories for encoders of a modality. A step shows nothing that came after
-        it."""
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
+        """Render some of the store's trajectories for encoders of a modality. A step shows nothing that came after it.
+
+        channels: of the store, which the events point into. They are given, not remembered: a source that has built no
+        store renders all the same.
+        """
 
     def rendering_fingerprint(self, modality: str) -> str:
         """Digest of everything besides the store that `render` depends on; a change makes the dataset render again."""
@@ -181,18 +181,17 @@ class PartitionedSource(Source):
         """
 
     @abstractmethod
-    def partition(self, scratch: Path, number: int) -> Iterator[Trajectories]:
+    def partition(self, scratch: Path, number: int, channels: Sequence[Channel]) -> Iterator[Trajectories]:
         """Blocks of one partition, from what was staged, in memory that does not grow with the number of partitions.
 
-        `declare` is called before. `scratch` is only read: other processes read it at the same time.
+        channels: of the store, as they were staged. `scratch` is only read: other processes read it at the same time.
         """
 
     def build(self, writer: StoreWriter, scratch: Path) -> None:
         staged = self.stage(scratch)
         writer.channels(staged.channels)
-        self.declare(staged.channels)
         for number in range(staged.partitions):
-            for block in self.partition(scratch, number):
+            for block in self.partition(scratch, number, staged.channels):
                 writer.append(block)
         for name, rows in staged.records.items():
             writer.record(name, rows)

@@ -86,7 +86,7 @@ class Oscillators(Source):
         for _ in range(self.config.repeats):
             writer.append(block)
 
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
         """Channel values as they are, or texts such as `position 0.31 m; speed -0.95 m/s`."""
         grids = [self._spread(trajectories.events(role)) for role in ("static", "state", "action")]
         if modality == "channels":

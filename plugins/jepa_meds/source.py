@@ -44,7 +44,6 @@ class MedsSource(Source):
 
     def __init__(self, config: MedsConfig) -> None:
         self.config = config
-        self._channels: Sequence[Channel] = ()
         self._fitted: dict[str, Any] = {}
 
     def fingerprint(self) -> str:
@@ -88,11 +87,7 @@ class MedsSource(Source):
         writer.record("dataset", [dataset])
         writer.record("labels", list(placements(assembly.labels)))
 
-    def declare(self, channels: Sequence[Channel]) -> None:
-        """Take up the channels of the store, which depend on the data."""
-        self._channels = channels
-
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
         """Texts of the trajectories and their steps.
 
         Raises RecipeError for any modality but `text`.
@@ -101,8 +96,8 @@ class MedsSource(Source):
             raise RecipeError(
                 f"the source meds renders the modality text, not {modality}; choose an encoder that reads texts"
             )
-        names = [channel.label if self.config.names == "description" else channel.name for channel in self._channels]
-        return render.render_text(trajectories, self._channels, names, self.config.step_hours)
+        names = [channel.label if self.config.names == "description" else channel.name for channel in channels]
+        return render.render_text(trajectories, channels, names, self.config.step_hours)
 
     def rendering_fingerprint(self, modality: str) -> str:
         return f"meds {modality} {render.VERSION} {self.config.names}"

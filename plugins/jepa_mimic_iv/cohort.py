@@ -32,7 +32,7 @@ _CANDIDATES = """
 CREATE TABLE stay AS
 SELECT
     (row_number() OVER (ORDER BY stay_id) - 1)::INTEGER AS stay, stay_id, subject_id, hadm_id, intime, outtime, hours,
-    least($max_steps, greatest(1, ceil(hours / $step_hours)))::INTEGER AS steps,
+    least($max_steps, greatest(1, steps_until(hours, $step_hours)))::INTEGER AS steps,
     least(hours, $max_steps * $step_hours) AS horizon,
     age, gender, race, coalesce(died, 0) AS died, admittime, dischtime, deathtime, dod
 FROM every_stay WHERE {rules}
@@ -89,7 +89,8 @@ def select_members(
     """
     work.execute(
         "CREATE TABLE member AS SELECT * FROM stay WHERE stay IN "
-        "(SELECT DISTINCT stay FROM charted JOIN measure USING (item) WHERE is_vital AND value BETWEEN low AND high)"
+        "(SELECT DISTINCT stay FROM charted JOIN measure USING (item) "
+        "WHERE is_vital AND hour >= 0 AND value BETWEEN low AND high)"
     )
     attrition = [*attrition, _count(work, "has vital signs", "member")]
     columns = work.execute("SELECT stay, subject_id, died FROM member ORDER BY stay").fetchnumpy()

@@ -41,7 +41,6 @@ class TableSource(Source):
 
     def __init__(self, config: TableConfig) -> None:
         self.config = config
-        self._channels: Sequence[Channel] = ()
 
     def fingerprint(self) -> str:
         """Digest of the files, of the options that change the store, and of the extraction's version."""
@@ -77,18 +76,14 @@ class TableSource(Source):
     def load_fitted(self, fitted: dict[str, Any]) -> None:
         self.config = self.config.model_copy(update={"states": tuple(fitted["states"])})
 
-    def declare(self, channels: Sequence[Channel]) -> None:
-        """Take up the channels of the store."""
-        self._channels = channels
-
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
         """Items of the trajectories and their steps. Raises RecipeError for another modality than the config's."""
         samples = self.config.step.samples
         if modality == "text":
-            return render.render_text(trajectories, self._channels, samples)
+            return render.render_text(trajectories, channels, samples)
         if modality != "channels":
             raise RecipeError(f"the source table renders channels and text, not {modality}; choose another encoder")
-        rendered = render.render_channels(trajectories, self._channels, samples)
+        rendered = render.render_channels(trajectories, channels, samples)
         return render.with_history(rendered, trajectories, self.config.remembered(), self.config.history)
 
     def rendering_fingerprint(self, modality: str) -> str:

@@ -184,6 +184,7 @@ def test_another_file_or_option_gives_another_fingerprint_and_another_place_does
 
 def test_any_modality_but_text_is_refused(folder: Folder, tmp_path: Path) -> None:
     source = MedsSource(MedsConfig(path=str(folder.path)))
-    (block,) = build(folder.path, tmp_path / "stores").store.blocks(100)
+    store = build(folder.path, tmp_path / "stores").store
+    (block,) = store.blocks(100)
     with pytest.raises(RecipeError, match="text, not channels"):
-        source.render(block, "channels")
+        source.render(block, store.channels, "channels")
