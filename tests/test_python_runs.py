@@ -121,7 +121,8 @@ def test_a_run_that_lacks_its_data_is_refused_before_a_folder_is_made(tmp_path: 
 def test_importing_the_library_imports_nothing_of_it_until_it_is_asked_for() -> None:
     script = (
         "import sys, json, jepa_core; before = sorted(one for one in sys.modules if one.startswith('jepa_core'));"
-        "jepa_core.Recipe; jepa_core.PhaseUse; recipe = [one for one in ('torch', 'ruamel.yaml') if one in sys.modules];"
+        "jepa_core.Recipe; jepa_core.PhaseUse; "
+        "recipe = [one for one in ('torch', 'ruamel.yaml') if one in sys.modules];"
         "jepa_core.run; print(json.dumps([before, recipe, 'torch' in sys.modules]))"
     )
     done = subprocess.run(command()[:1] + ["-c", script], env=environment(), capture_output=True, text=True, check=True)
