@@ -6,12 +6,14 @@ import json
 import re
 import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import jepa_core as jepa
 from commands import REPOSITORY, command, environment
+from jepa_clin import NextTokenConfig
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.recipe import InvalidRecipe
 
@@ -105,6 +107,14 @@ def test_a_mistake_in_overrides_is_shown_under_the_override(folder: Path) -> Non
         "  overrides: curriculum.lat=null  unknown phase 'lat'",
         "                        ^^^ did you mean 'late'?",
     ]
+
+
+def test_mistakes_in_python_are_told_as_the_page_shows(folder: Path) -> None:
+    recipe = jepa.load_recipe(folder / "twin.yaml")
+    early = jepa.PhaseUse(NextTokenConfig(steps=1), name="early")
+    with pytest.raises(InvalidRecipe) as caught:
+        replace(recipe, windows=jepa.WindowsConfig(length=40), curriculum=[early, *recipe.curriculum])
+    assert f"{caught.value}\n" == block("text")
 
 
 def test_overrides_of_a_recipe_in_python_are_refused(folder: Path) -> None:
