@@ -65,7 +65,8 @@ def check_curriculum(phases: Sequence[object]) -> Iterator[Problem]:
 
 
 def check_names(kind: Kind, names: Sequence[tuple[KeyPath, str]]) -> Iterator[Problem]:
-    """Refuse a name that overrides could not address, and two items of a list under one name.
+    """Refuse a name that overrides could not address, and two items of a list under one name: files are called by
+    them, and not every disk tells capitals from small letters.
 
     names: of the items, each with the path of what names it.
     """
@@ -73,7 +74,7 @@ def check_names(kind: Kind, names: Sequence[tuple[KeyPath, str]]) -> Iterator[Pr
     for path, name in names:
         if not _NAME.fullmatch(name):
             yield Problem(path, "a name holds letters, digits, '_' and '-', for overrides address it")
-        if name in first:
+        if name.casefold() in first:
             hint = "the first is in {other}; give one of them a `name` of its own"
-            yield Problem(path, f"two {kind}s are called '{name}'", hint, other=first[name])
-        first.setdefault(name, path)
+            yield Problem(path, f"two {kind}s are called '{name}'", hint, other=first[name.casefold()])
+        first.setdefault(name.casefold(), path)

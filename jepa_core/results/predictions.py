@@ -15,7 +15,6 @@ once a labelling: what is measured of it is the mean over labellings.
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from jepa_core.errors import DataError, RunError
-from jepa_core.io.files import write_atomically
+from jepa_core.io.files import plain_name, write_atomically
 from jepa_core.results.findings import Predictions
 
 KINDS: dict[Literal["boolean", "float"], tuple[str, str]] = {
@@ -76,8 +75,7 @@ def _write(table: pa.Table, path: Path) -> None:
 
 def predictions_path(folder: Path, evaluator: str, task: str, method: str) -> Path:
     """Where those of a method on a task lie."""
-    parts = (re.sub(r"[^A-Za-z0-9_-]+", "_", part) for part in (evaluator, task, method))
-    return folder / f"{'.'.join(parts)}.parquet"
+    return folder / f"{'.'.join(map(plain_name, (evaluator, task, method)))}.parquet"
 
 
 def _table(one: Predictions) -> pa.Table:

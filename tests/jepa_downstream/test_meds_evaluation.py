@@ -1,5 +1,7 @@
-"""Our predictions through the evaluator of meds-evaluation itself, which needs Python 3.12: set MEDS_EVALUATION_PYTHON to
-one that has it, or have it beside this one."""
+"""Our predictions through the evaluator of meds-evaluation itself.
+
+It needs Python 3.12: set MEDS_EVALUATION_PYTHON to one that has it, or have it beside this one.
+"""
 
 from __future__ import annotations
 
