@@ -18,8 +18,8 @@ from jepa_core.training.learner import Learner
 
 
 def save_model(run: Run, learner: Learner) -> None:
-    """Write the trained weights (encoder, target, predictor) as `model.safetensors`, what loading them takes as
-    `model.json`, and the encoder's own form of its weights into `encoder/`."""
+    """Write the trained weights (encoder, target, predictor, modules that objectives keep) as `model.safetensors`, what
+    loading them takes as `model.json`, and the encoder's own form of its weights into `encoder/`."""
     write_atomically(run.folder / WEIGHTS, save(savable(learner.weights())))
     keep_record(run, learner)
     learner.encoder.export(run.folder / "encoder")
