@@ -71,7 +71,7 @@ def _give_derivations(work: Workspace) -> None:
     work.give("dialysis_procedure", {"item": list(kinds), "kind": list(kinds.values())})
     work.give("dialysis_item", _dialysis_items())
     words = _respiratory_words()
-    names = ("item", "word", "status", "rank")
+    names = ("item", "word", "status", "rank", "ventilated")
     work.give("respiratory_word", {name: [row[place] for row in words] for place, name in enumerate(names)})
     work.give("local_route", {"route": list(derived.NOT_SYSTEMIC_ROUTES)})
     names = ("disease", "weight", "version", "prefix")
@@ -88,14 +88,16 @@ def _dialysis_items() -> dict[str, list[Any]]:
     }
 
 
-def _respiratory_words() -> list[tuple[int, str, str, int]]:
+def _respiratory_words() -> list[tuple[int, str, str, int, bool | None]]:
+    """Item, word, status, its rank, and whether the word says that a ventilator breathes through a tube; a tube by
+    itself leaves that open."""
     device, mode, hamilton = derived.DEVICE, derived.MODE, derived.HAMILTON_MODE
     told = (
         ("Tracheostomy", {device: derived.TRACHEOSTOMY_DEVICES}),
         (
             "InvasiveVent",
             {
-                device: ("Endotracheal tube",),
+                device: (derived.ENDOTRACHEAL_TUBE,),
                 mode: derived.INVASIVE_MODES,
                 hamilton: derived.HAMILTON_INVASIVE_MODES,
             },
@@ -105,8 +107,9 @@ def _respiratory_words() -> list[tuple[int, str, str, int]]:
         ("SupplementalOxygen", {device: derived.OXYGEN_DEVICES}),
         ("None", {device: ("None",)}),
     )
+    tubes = (derived.TRACHEOSTOMY_TUBE, derived.ENDOTRACHEAL_TUBE)
     return [
-        (item, word, status, rank)
+        (item, word, status, rank, None if word in tubes else status == "InvasiveVent")
         for rank, (status, items) in enumerate(told)
         for item, words in items.items()
         for word in words

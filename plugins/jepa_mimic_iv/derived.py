@@ -204,7 +204,8 @@ NOT_SYSTEMIC_DRUGS = ("cream", "desensitization", "ophth oint", "gel")
 """Routes and parts of names of what is put on skin, eye or ear, or given to desensitise."""
 
 DEVICE, MODE, HAMILTON_MODE = 226732, 223849, 229314
-TRACHEOSTOMY_DEVICES = ("Tracheostomy tube", "Trach mask")
+TRACHEOSTOMY_TUBE, ENDOTRACHEAL_TUBE = "Tracheostomy tube", "Endotracheal tube"
+TRACHEOSTOMY_DEVICES = (TRACHEOSTOMY_TUBE, "Trach mask")
 MASK_DEVICES = ("Bipap mask", "CPAP mask")
 OXYGEN_DEVICES = (
     "Non-rebreather", "Face tent", "Aerosol-cool", "Venti mask", "Medium conc mask", "Ultrasonic neb", "Vapomist",

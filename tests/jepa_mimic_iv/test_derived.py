@@ -85,6 +85,42 @@ def test_sofa_counts_oxygenation_and_three_points_only_under_invasive_ventilatio
     assert (scores[1], scores[2]) == (0, points)
 
 
+VENTILATED_THROUGH_A_TRACHEOSTOMY = {
+    "a tube and a mode at one time": ([(1.0, 226732, "Tracheostomy tube"), (1.0, 223849, "CMV/ASSIST")], True),
+    "a tube and a Hamilton mode": ([(1.0, 226732, "Tracheostomy tube"), (1.0, 229314, "APV (cmv)")], True),
+    "a tube some minutes after the mode": ([(0.8, 223849, "CMV/ASSIST"), (1.0, 226732, "Tracheostomy tube")], True),
+    "a tube twice, the mode with the first": (
+        [(-3, 226732, "Tracheostomy tube"), (-3, 223849, "CPAP/PSV"), (1.0, 226732, "Tracheostomy tube")], True,
+    ),
+    "a tube alone": ([(1.0, 226732, "Tracheostomy tube")], False),
+    "a trach mask": ([(0.5, 223849, "CMV/ASSIST"), (1.0, 226732, "Trach mask ")], False),
+    "a trach mask between the mode and the tube": (
+        [(0.2, 223849, "CMV/ASSIST"), (0.5, 226732, "Trach mask "), (1.0, 226732, "Tracheostomy tube")], False,
+    ),
+    "a mode of yesterday": ([(-14, 223849, "CMV/ASSIST"), (1.0, 226732, "Tracheostomy tube")], False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", VENTILATED_THROUGH_A_TRACHEOSTOMY)
+def test_a_tracheostomy_on_a_ventilator_is_respiratory_support(three_stays, build, case):
+    chartings, supported = VENTILATED_THROUGH_A_TRACHEOSTOMY[case]
+    for hour, item, word in chartings:
+        three_stays.chart(0, hour, item, None, word)
+    three_stays.chart(0, 1.0, 223835, 50)
+    for specimen, (hour, po2) in enumerate(((2.2, 45), (9.2, 60))):
+        three_stays.lab(0, hour, 52033, None, specimen_id=specimen, value="ART.")
+        three_stays.lab(0, hour, 50821, po2, specimen_id=specimen)
+
+    built = build(three_stays)
+
+    assert built.values(0, "ventilation/ventilation_status")[2] == ["Tracheostomy"]
+    assert sofa(built, 0, "respiration")[2] == (4 if supported else 2)
+    failure = built.label(0, "event_respiratory_failure")
+    assert str(failure[9]) == ("nan" if supported else "0.0"), (
+        "60 mmHg are no failure in room air, which a ventilator is not"
+    )
+
+
 def test_sofa_counts_a_day_of_little_urine(three_stays, build):
     for hour in range(1, 28):
         three_stays.urine(0, hour, 10 if hour < 27 else 300)
