@@ -24,6 +24,7 @@ _DERIVED = {
     "observed": "observations",
     "shown": "shown",
     "ventilation": "ventilation",
+    "drip": "drip",
     "vasoactive_agent": "vasoactive_agent",
     "norepinephrine_equivalent_dose": "norepinephrine_equivalent_dose",
     "neuroblock": "neuroblock",

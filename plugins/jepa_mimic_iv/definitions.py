@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jepa_mimic_iv import concepts, derived
@@ -64,18 +65,24 @@ def _give_charted_items(work: Workspace, items: list[int]) -> None:
 
 def _give_derivations(work: Workspace) -> None:
     """Tables that the files of the derived scores and episodes name."""
-    items, drugs = zip(*derived.VASOACTIVE_ITEMS.items(), strict=True)
-    work.give("vasoactive_item", {"item": list(items), "drug": list(drugs)})
+    drips = {"vasoactive": derived.VASOACTIVE_ITEMS, "blocker": derived.BLOCKER_ITEMS}
+    _give_rows(
+        work,
+        "drip_item",
+        ("item", "drug", "kind"),
+        [(item, drug, kind) for kind, items in drips.items() for item, drug in items.items()],
+    )
     work.give("line_item", {"item": list(derived.LINES)})
     kinds = derived.DIALYSIS_PROCEDURES
     work.give("dialysis_procedure", {"item": list(kinds), "kind": list(kinds.values())})
     work.give("dialysis_item", _dialysis_items())
-    words = _respiratory_words()
-    names = ("item", "word", "status", "rank", "ventilated")
-    work.give("respiratory_word", {name: [row[place] for row in words] for place, name in enumerate(names)})
+    _give_rows(work, "respiratory_word", ("item", "word", "status", "rank", "ventilated"), _respiratory_words())
     work.give("local_route", {"route": list(derived.NOT_SYSTEMIC_ROUTES)})
-    names = ("disease", "weight", "version", "prefix")
-    work.give("comorbidity", {name: [row[place] for row in prefix_rows()] for place, name in enumerate(names)})
+    _give_rows(work, "comorbidity", ("disease", "weight", "version", "prefix"), prefix_rows())
+
+
+def _give_rows(work: Workspace, table: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    work.give(table, {name: [row[place] for row in rows] for place, name in enumerate(names)})
 
 
 def _dialysis_items() -> dict[str, list[Any]]:

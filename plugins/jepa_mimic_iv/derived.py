@@ -136,8 +136,8 @@ VASOACTIVE_ITEMS: dict[int, str] = {
 """Items of icu/inputevents. The published queries read one item a drug; those from 229617 on are later names of same
 drugs."""
 
-NEUROMUSCULAR_ITEMS = (222062, 221555)
-"""Vecuronium and cisatracurium in icu/inputevents."""
+BLOCKER_ITEMS: dict[int, str] = {222062: "vecuronium", 221555: "cisatracurium"}
+"""Neuromuscular blockers in icu/inputevents."""
 
 DIALYSIS_ACTIVE_ITEMS = (
     226499, 224154, 225183, 227438, 224191, 225806, 225807, 228004, 228005, 228006, 224144, 224145, 224153, 226457,

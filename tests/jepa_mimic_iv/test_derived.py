@@ -168,6 +168,62 @@ def test_vasoactive_rates_are_converted_and_concurrent_pumps_added(three_stays, 
     assert built.values(0, "vasoactive_agent/epinephrine") == {}, "mL/hour says nothing of the dose"
 
 
+def bags(tables, *rows: tuple[float, float, float, int, int]) -> None:
+    """Norepinephrine in orders: start, stop, mcg/kg/min, number of the order, and of the first order of its line."""
+    for start, stop, rate, order, linked in rows:
+        tables.pump(
+            0, start, stop, 221906, rate=rate, rateuom="mcg/kg/min", orderid=order, linkorderid=linked, **WEIGHED
+        )
+
+
+NOREPINEPHRINE = "vasoactive_agent/norepinephrine"
+
+
+@pytest.mark.parametrize(("begins", "ends"), [(3.5, 3.55), (3.5, 4.0), (3.8, 4.2)])
+def test_a_change_of_the_bag_counts_once(three_stays, build, begins, ends):
+    bags(three_stays, (1, 2, 0.08, 1, 1), (2, ends, 0.08, 2, 1), (begins, 4.5, 0.0807, 3, 3), (4.5, 5, 0.1, 4, 3))
+
+    built = build(three_stays)
+
+    assert built.values(0, NOREPINEPHRINE) == {1: [0.08], 2: [0.08], 3: [0.08, 0.0807], 4: [0.0807, 0.1]}
+    assert [sofa(built, 0, "cardiovascular")[hour] for hour in (3, 4)] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("rows", "hours"),
+    [
+        ([(1, 3, 0.08, 1, 1), (2, 4, 0.08, 2, 2)], {1: [0.08], 2: [0.16], 3: [0.08]}),
+        ([(1, 3, 0.08, 1, 1), (2.3, 4, 0.08, 2, 2)], {1: [0.08], 2: [0.08, 0.16], 3: [0.08]}),
+        ([(1, 3, 0.08, 1, 1), (2.9, 4, 0.082, 2, 2)], {1: [0.08], 2: [0.08, 0.162], 3: [0.082]}),
+        ([(1, 3, 0.08, 1, 1), (2, 2.9, 0.04, 2, 2), (2.9, 4, 0.08, 3, 2)], {1: [0.08], 2: [0.12, 0.16], 3: [0.08]}),
+        ([(1, 3, 0.08, 1, 1), (1, 3, 0.08, 2, 2)], {1: [0.16], 2: [0.16]}),
+        ([(1, 2.1, 0.08, 1, 1), (1, 3, 0.08, 2, 2), (2, 4, 0.08, 3, 3)], {1: [0.16], 2: [0.16], 3: [0.08]}),
+    ],
+)  # fmt: skip
+def test_a_second_pump_adds(three_stays, build, rows, hours):
+    """For hours at one rate; a little at another rate; as a part of a line that ran before; from the same moment on;
+    and beside a bag that takes over from the other pump."""
+    bags(three_stays, *rows)
+
+    assert build(three_stays).values(0, NOREPINEPHRINE) == hours
+
+
+def test_an_hour_that_cannot_tell_a_second_pump_from_a_new_bag_has_the_rate_once(three_stays, build):
+    bags(three_stays, (1, 6, 0.08, 1, 1), (3.8, 6, 0.08, 2, 2))
+
+    built = build(three_stays)
+
+    assert built.values(0, NOREPINEPHRINE) == {1: [0.08], 2: [0.08], 3: [0.08], 4: [0.16], 5: [0.16]}
+    assert [sofa(built, 0, "cardiovascular")[hour] for hour in (3, 4)] == [3, 4]
+
+
+def test_the_bag_of_a_blocker_is_changed_as_that_of_a_vasopressor(three_stays, build):
+    three_stays.pump(0, 1, 2.1, 221555, rate=2.0, rateuom="mcg/kg/min", orderid=1, linkorderid=1, **WEIGHED)
+    three_stays.pump(0, 2, 3, 221555, rate=2.0, rateuom="mcg/kg/min", orderid=2, linkorderid=2, **WEIGHED)
+
+    assert build(three_stays).values(0, "neuroblock/drug_amount") == {1: [9.6], 2: [9.6]}
+
+
 def test_the_equivalent_dose_adds_five_drugs_by_their_factors(three_stays, build):
     for item, rate in ((221906, 0.1), (221289, 0.05), (221749, 1.0), (221662, 5.0), (221653, 9.0), (221986, 0.5)):
         three_stays.pump(0, 1.0, 2.0, item, rate=rate, rateuom="mcg/kg/min", **WEIGHED)
