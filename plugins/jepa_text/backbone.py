@@ -18,6 +18,7 @@ from transformers.utils import logging
 
 from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_core.io.files import write_atomically
+from jepa_core.libraries import library
 from jepa_text.architecture import Architecture
 from jepa_text.config import LoraConfig
 from jepa_text.folder import ARCHITECTURE_KEYS, CONFIG, COPY_AGAIN, SAFE_LOADING, read_config, shard_paths
@@ -71,8 +72,9 @@ def adapt(backbone: nn.Module, lora: LoraConfig | BackboneLoraConfig | None, mod
     if lora is None:
         return backbone
     # peft takes seconds to import, and a random model has no use for it.
-    from peft import LoraConfig as AdapterConfig
-    from peft import inject_adapter_in_model
+    with library("peft"):
+        from peft import LoraConfig as AdapterConfig
+        from peft import inject_adapter_in_model
 
     adapter = AdapterConfig(
         r=lora.rank,
@@ -92,7 +94,8 @@ def adapt(backbone: nn.Module, lora: LoraConfig | BackboneLoraConfig | None, mod
 
 def export_adapter(backbone: nn.Module, folder: Path) -> None:
     """Write the adapter of an adapted backbone into a folder, so that `PeftModel.from_pretrained` reads it."""
-    from peft import get_peft_model_state_dict
+    with library("peft"):
+        from peft import get_peft_model_state_dict
 
     folder.mkdir(parents=True, exist_ok=True)
     state = get_peft_model_state_dict(backbone, adapter_name=ADAPTER)
