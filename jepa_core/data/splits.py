@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
+from jepa_core.config import SubjectSplitConfig
 from jepa_core.data.trajectories import SPLITS
 from jepa_core.errors import DataError
 
 HELD_OUT = SPLITS.index("held_out")
 """Where everything is that is not divided."""
+
+
+def divide(subjects: np.ndarray, strata: np.ndarray, split: SubjectSplitConfig | None) -> np.ndarray:
+    """The split of every trajectory (0, 1, 2), by shares or by folds; all are held out where there is no `split`.
+    Arguments and errors as of `split_by_subject`.
+
+    The folds of a seed hold every subject out once. What is not held out is divided anew, under the same seed.
+    """
+    if split is None:
+        return np.full(len(subjects), HELD_OUT, dtype=np.int8)
+    if split.folds is None:
+        return split_by_subject(subjects, strata, split.fractions, split.seed)
+    parts = split_by_subject(subjects, strata, (1 / split.folds,) * split.folds, split.seed)
+    made = np.full(len(subjects), HELD_OUT, dtype=np.int8)
+    others = np.flatnonzero(parts != split.fold)
+    train, tuning, _ = split.fractions
+    shares = (train / (train + tuning), tuning / (train + tuning))
+    made[others] = split_by_subject(subjects[others], strata[others], shares, split.seed)
+    return made
 
 
 def split_by_subject(subjects: np.ndarray, strata: np.ndarray, fractions: tuple[float, ...], seed: int) -> np.ndarray:

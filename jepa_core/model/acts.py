@@ -200,9 +200,7 @@ def _first(events: Events, at: int, steps: int) -> Events:
     """The events of the first `at` steps, and none for the others of `steps`."""
     last = int(events.offsets[at])
     offsets = np.concatenate([events.offsets[: at + 1], np.full(steps - at, last)]).astype(np.int64)
-    return Events(
-        offsets, events.channel[:last], events.value[:last], events.text[:last], events.time[:last]
-    )
+    return Events(offsets, events.channel[:last], events.value[:last], events.text[:last], events.time[:last])
 
 
 def _offsets(step: np.ndarray, steps: int) -> np.ndarray:

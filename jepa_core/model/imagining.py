@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 CAUTION = "recorded actions do not identify what an intervention does; this is what the model associates with it"
 
 
-def origins_under(
-    frozen: Frozen, data: Data, chosen: np.ndarray, plan: Plan, context: int
-) -> Iterator[Origin]:
+def origins_under(frozen: Frozen, data: Data, chosen: np.ndarray, plan: Plan, context: int) -> Iterator[Origin]:
     """The origin of each chosen trajectory, ascending, with the actions of a plan after it. An origin says of each step
     imagined whether its action is as recorded: none of them but the first, which leads from the last step seen."""
     store = data.dataset.store

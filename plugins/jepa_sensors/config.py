@@ -110,6 +110,8 @@ class TableConfig(SourceConfig):
             raise ValueError("states: at least one channel")
         if self.subject and not self.id:
             raise ValueError("subject: one series (no `id`) has no subjects; name the `id` too")
+        if not self.id and self.split and self.split.folds is not None:
+            raise ValueError("split: without an `id` there is one series, cut in order of time; leave out folds")
         if not self.id and self.split and (self.split.tuning or self.split.held_out):
             raise ValueError("split: without an `id` all files are one series, so a split cannot have files of its own")
         needs_time = [key for key, given in (("calendar", self.calendar), ("step.seconds", self.step.seconds)) if given]
@@ -294,6 +296,11 @@ class TableConfig(SourceConfig):
         """Channels of states, actions, statics and history together, and the samples of a step."""
         seen = sum(column.width for column in self.seen_columns())
         return ItemShape(seen + len(self.history) * len(self.remembered()), self.step.samples)
+
+    def observations(self) -> dict[str, int]:
+        """Channels of the state columns; what is made of the past (`history`) is not among them."""
+        names = [(name, column.role) for column in self.seen_columns() for name in column.channels()]
+        return {name: place for place, (name, role) in enumerate(names) if role == "state"}
 
     def remembered(self) -> list[int]:
         """Places, among the channels that encoders see, of those whose past makes channels (`history`)."""

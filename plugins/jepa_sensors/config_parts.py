@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from jepa_core.config import Config, Role
+from jepa_core.config import Config, Role, SubjectSplitConfig
 from jepa_sensors.time_formats import pattern_of
 
 
@@ -90,15 +90,19 @@ class FileTarget(Config):
     )
 
 
-class SplitConfig(Config):
+class SplitConfig(SubjectSplitConfig):
     """How subjects, or the pieces of one series, are divided."""
 
-    seed: int = Field(42, ge=0, description="seed that shuffles the subjects")
-    fractions: tuple[float, float, float] = Field((0.70, 0.15, 0.15), description="shares of train, tuning, held_out")
     tuning: Names = Field((), description="files of the tuning split, which then takes no share of `files`")
     held_out: Names = Field((), description="files of the held_out split, which then takes no share of `files`")
     pieces: int = Field(24, ge=3, description="equal pieces that one series (no `id`) is cut into, in order of time")
     gap: int = Field(1, ge=0, description="steps of one series left out between two splits")
+
+    @model_validator(mode="after")
+    def _folds_hold_out(self) -> SplitConfig:
+        if self.folds is not None and (self.tuning or self.held_out):
+            raise ValueError("folds divide the subjects of `files`, so no split has files of its own")
+        return self
 
 
 @dataclass(frozen=True)
@@ -116,3 +120,7 @@ class Column:
     def width(self) -> int:
         """Channels that the column makes."""
         return len(self.categories) or 1
+
+    def channels(self) -> list[str]:
+        """Names of the channels that the column makes."""
+        return [f"{self.name}={word}" for word in self.categories] or [self.name]
