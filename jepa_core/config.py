@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from jepa_core.errors import RecipeError
 
@@ -68,6 +68,40 @@ class ItemShape:
     samples: int = 1
 
 
+class SubjectSplitConfig(Config):
+    """How subjects are divided into train, tuning and held_out (`jepa_core.data.splits.divide`)."""
+
+    fractions: tuple[float, float, float] = Field(
+        (0.70, 0.15, 0.15), description="shares of the subjects in train, tuning and held_out; they add up to 1"
+    )
+    seed: int = Field(42, ge=0, description="seed that shuffles the subjects")
+    folds: int | None = Field(
+        None,
+        ge=2,
+        description="equal parts of the subjects, one of which is held out; train and tuning share the others as they "
+        "do in `fractions`",
+    )
+    fold: int = Field(0, ge=0, description="which of the folds is held out, from 0")
+
+    @model_validator(mode="after")
+    def _fold_is_there(self) -> Self:
+        if self.folds is None and self.fold:
+            raise ValueError("fold says which of the folds is held out; set folds too")
+        if self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"the folds are counted from 0 to {self.folds - 1}, and fold is {self.fold}")
+        return self
+
+
+@dataclass(frozen=True)
+class LearnerShape:
+    """Sizes of what an objective may read: latents, beliefs, and the channels of observations (0 where the source
+    renders no numbers)."""
+
+    latent: int
+    belief: int
+    channels: int
+
+
 @dataclass(frozen=True)
 class StepLength:
     """How long a step is."""
@@ -106,6 +140,18 @@ class SourceConfig(Config):
         Raises DataError if the file that would tell is not there.
         """
         raise NotImplementedError
+
+    def observations(self) -> dict[str, int]:
+        """Channels that a state may show of itself, by name: the place of each among the channels of an item.
+
+        Static facts, actions and what is made of earlier steps are not among them. By default every channel is.
+        Raises DataError if the file that would tell is not there.
+        """
+        return {f"channel {place}": place for place in range(self.item_shape().channels)}
+
+    def observed_channels(self) -> dict[str, int]:
+        """`observations`, or nothing where the source renders no numbers."""
+        return self.observations() if "channels" in self.modalities else {}
 
 
 LatentNorm = Annotated[
@@ -203,10 +249,20 @@ class ScheduleConfig(Config):
     final: float = Field(0.0, ge=0, le=1, description="factor that the cosine ends at")
 
 
-class RegularizerConfig(Config):
-    """Config of a Regularizer; its terms are multiplied by `weight`."""
+class ObjectiveConfig(Config):
+    """Config of an Objective; its terms are multiplied by `weight`."""
 
-    weight: float = Field(1.0, ge=0, description="factor of every term of this regularizer")
+    observes: ClassVar[bool] = False
+    """Whether it reads `learner.observations`; a recipe whose source renders no numbers is then refused."""
+
+    weight: float = Field(1.0, ge=0, description="factor of every term of this objective")
+    keep: bool = Field(
+        True, description="whether a module that it trains belongs to the model, or is dropped after its last phase"
+    )
+
+    def module_size(self, shape: LearnerShape) -> ModelSize | None:
+        """Parameters of the module that `Objective.build_module` makes; None if it makes none, whatever the shape."""
+        return None
 
 
 Module = Literal["encoder", "predictor"]

@@ -20,11 +20,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from jepa_core.config import EvaluatorConfig, LearnerShape, ObjectiveConfig, PhaseConfig
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.results.findings import Findings
 
@@ -33,6 +35,12 @@ if TYPE_CHECKING:
     from jepa_core.data.store import Store, StoreWriter
     from jepa_core.training.curriculum import Progress
     from jepa_core.training.learner import Learner
+
+
+PhaseC = TypeVar("PhaseC", bound=PhaseConfig, covariant=True)
+ObjectiveC = TypeVar("ObjectiveC", bound=ObjectiveConfig, covariant=True)
+EvaluatorC = TypeVar("EvaluatorC", bound=EvaluatorConfig, covariant=True)
+"""The config of a component: a phase says `class Mine(Phase[MineConfig])`, and `self.config` is one."""
 
 
 # --- data that the components exchange --------------------------------------------------------------------------------
@@ -61,14 +69,15 @@ class Batch:
     """B windows of up to T steps. Each distinct item stands once; index arrays place it in the windows.
 
     items: (N,) int64, ascending ids of the distinct items in the dataset. static: (B,), states: (B, T), actions: (B,
-    T), int64 positions in `items`. mask: (B, T) bool, true where the window has a step (beyond its end its first
-    step is repeated, and never read).
+    T), int64 positions in `items`. steps: (B, T) int64, number of each step among all of the store. mask: (B, T) bool,
+    true where the window has a step (beyond its end its first step is repeated, and never read).
     """
 
     items: Tensor
     static: Tensor
     states: Tensor
     actions: Tensor
+    steps: Tensor
     mask: Tensor
 
 
@@ -80,6 +89,19 @@ class Latents:
     states: Tensor
     actions: Tensor
     mask: Tensor
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What the states of a batch show in numbers, whatever the encoder reads.
+
+    values: (B, T, C) float32, normal scores of each channel among the observed values of the train split, 0 where
+    nothing was observed. observed: (B, T, C) bool. C counts the channels that the source's config names in
+    `observations`.
+    """
+
+    values: Tensor
+    observed: Tensor
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,22 @@ class Rollout:
 
     states: Tensor
     belief: Tensor
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that is done in a what-if, in the steps begin to end - 1 of a trajectory, counted from 0.
+
+    channel: name of a channel of the store. value: in the channel's unit; None where the action has none. unit: that
+    unit, or None for whichever it is. text: what a recorded event of the kind says in words, if anything.
+    """
+
+    channel: str
+    value: float | None
+    unit: str | None
+    begin: int
+    end: int
+    text: str | None = None
 
 
 # --- components -------------------------------------------------------------------------------------------------------
@@ -138,6 +176,18 @@ class Source(ABC):
         channels: of the store, which the events point into. They are given, not remembered: a source that has built no
         store renders all the same.
         """
+
+    def begins(self, steps: np.ndarray) -> np.ndarray:
+        """When steps begin, in the unit in which the store's events have their times. steps: (S,) counted from 0."""
+        return steps.astype(np.float64)
+
+    def acting(self, act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> list[Act]:
+        """What an act leaves in the data, as recorded ones do: by default an event of its channel in each of its steps.
+
+        trajectory: of one, up to where the act begins, for a source that needs a fact of it (a weight, for a dose by
+        weight). Raises DataError if that is not there. No act at all is what a step without an action is rendered as.
+        """
+        return [act]
 
     def rendering_fingerprint(self, modality: str) -> str:
         """Digest of everything besides the store that `render` depends on; a change makes the dataset render again."""
@@ -263,26 +313,27 @@ class Predictor(nn.Module, ABC):
         """
 
 
-class Phase(ABC):  # noqa: B024 - a phase without steps needs no loss
+class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs no loss
     """One stage of the curriculum.
 
     Its config (a `PhaseConfig`) says which modules it trains, for how many steps, with which optimizer and schedule;
     the loop reads it. A phase of zero steps acts only in `finish`. To write one, `loss` is enough:
 
-        class WarmUp(Phase):
+        class WarmUp(Phase[WarmUpConfig]):
             def loss(self, learner, batch, generator):
                 latents = learner.latents(batch)                  # encodes; from the cache while the encoder is frozen
-                predicted = learner.predictor(latents).next_states
+                predicted = learner.prediction(batch).next_states
                 return {"prediction": masked_l1(predicted[:, :-1], latents.states[:, 1:], latents.mask[:, 1:])}
 
-    What a learner offers: `latents(batch)`, `target_states(batch)` and `target_latents(batch)` (no gradient),
-    `predictor`, `update_target(tau)`, `sync_target()`.
+    What a learner offers: `latents(batch)`, `prediction(batch)` (what the predictor makes of them),
+    `observations(batch)`, `target_states(batch)` and `target_latents(batch)` (no gradient), `predictor`,
+    `update_target(tau)`, `sync_target()`.
     """
 
     module: nn.Module | None = None
     """What `build_module` made, while the phase runs."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: PhaseC) -> None:
         self.config = config
 
     def build_module(self, latent_dim: int) -> nn.Module | None:
@@ -317,43 +368,83 @@ class Phase(ABC):  # noqa: B024 - a phase without steps needs no loss
         """Take up what `state_dict` gave."""
 
 
-class Regularizer(ABC):
-    """A loss term on latents that a recipe can add to any phase, because nothing in a prediction loss forbids
-    collapse."""
+class Objective(ABC, Generic[ObjectiveC]):
+    """A loss term that a recipe adds to any phase (`objectives:`): against collapse, or to tie beliefs to the data.
 
-    def __init__(self, config: Any) -> None:
+        class Spread(Objective[SpreadConfig]):
+            def terms(self, learner, batch, generator):
+                states = learner.latents(batch).states[batch.mask]
+                return {"spread": (1 - states.std(0)).relu().mean()}
+
+    `learner.latents(batch)` and `learner.prediction(batch)` are those that the phase made, if it made them.
+    """
+
+    module: nn.Module | None = None
+    """What `build_module` made, while a phase runs."""
+
+    def __init__(self, config: ObjectiveC) -> None:
         self.config = config
 
+    def build_module(self, shape: LearnerShape) -> nn.Module | None:
+        """A module that is trained with the objective, such as heads that read beliefs; none by default.
+
+        It is made where the curriculum first takes an objective of that name, with torch seeded from (seed, name), and
+        goes on training in every later phase that takes one of the same name, with the settings of the predictor.
+        Checkpoints hold its state. After its last phase the model keeps it as `learner.modules[name]`, or it is dropped
+        (`keep` in the config). The config's `module_size` counts its parameters.
+        """
+        return None
+
     @abstractmethod
-    def terms(self, latents: Latents) -> dict[str, Tensor]:
-        """Terms to add to the loss, each a scalar, before the config's `weight` is applied."""
+    def terms(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Terms to add to the loss, each a scalar, before the config's `weight` is applied.
+
+        `generator` and torch are seeded from (seed, phase name, objective's name, step), so that no draw depends on
+        what else is in the loss.
+        """
+
+
+class Decoder(nn.Module, ABC):
+    """A module of an objective that reads beliefs, real or imagined, in terms of the data. Kept with the model."""
+
+    @abstractmethod
+    def forward(self, belief: Tensor) -> Tensor:
+        """All that is read from beliefs (..., W), the same numbers in the same order for any: (..., F)."""
+
+    @abstractmethod
+    def next_values(self, belief: Tensor) -> Tensor:
+        """Values of the next step that are expected in beliefs (..., W): (..., C), scaled as `Observations` are."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """What an evaluator may use.
 
-    learner: frozen, in evaluation mode. dataset: all splits. window_length: steps of a window in training. seed: for
-    every draw. untrained: makes (once) the control learner: the encoder as it was before training, with a predictor
-    trained on its latents for as many steps as the curriculum trained the predictor; None where the curriculum has no
-    phase that could train it. channels: opens (once) the same trajectories as numbers, whatever the encoder reads:
-    the modality `channels`, fitted on nothing; None where the source cannot render it. scratch: a folder for temporary
-    files on the run's disk; None for the system's own.
+    learner: frozen, in evaluation mode, with the data that it encodes. window_length: steps of a window in training.
+    seed: for every draw. untrained: makes (once) the control learner: the encoder as it was before training, with a
+    predictor trained on its latents for as many steps as the curriculum trained the predictor; None where the
+    curriculum has no phase that could train it. channels: opens (once) the same trajectories as numbers, whatever the
+    encoder reads: the modality `channels`, fitted on nothing; None where the source cannot render it. scratch: a folder
+    for temporary files on the run's disk; None for the system's own.
     """
 
     learner: Learner
-    dataset: Dataset
     window_length: int
     seed: int
     untrained: Callable[[], Learner] | None
     channels: Callable[[], Dataset] | None = None
     scratch: Path | None = None
 
+    @property
+    def dataset(self) -> Dataset:
+        """All splits, as the learner encodes them."""
+        return self.learner.dataset
 
-class Evaluator(ABC):
+
+class Evaluator(ABC, Generic[EvaluatorC]):
     """Measures a learner on a split."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: EvaluatorC) -> None:
         self.config = config
 
     def check(self, dataset: Dataset) -> None:  # noqa: B027 - most evaluators read nothing that may be missing

@@ -124,6 +124,9 @@ def _looking(add: Add) -> None:
     cp = add("cp", writing.cp, "copy a shipped recipe or study to edit it")
     cp.add_argument("recipe", metavar="RECIPE")
     cp.add_argument("destination", type=Path, metavar="FILE")
+    export = add("export", writing.export, "write a run's model as a folder to take along: programs, weights, a card")
+    export.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    export.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="new folder of the export")
     report = add("report", writing.report, "write a run's report again")
     report.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
 

@@ -35,7 +35,13 @@ class StudyConfig(Config):
     description: str = Field("", description="one line about the study")
     base: str = Field("", description="the recipe that the variants change")
     seeds: tuple[Seed, ...] = Field((0,), description="seeds that every variant runs under")
+    folds: int | None = Field(
+        None, ge=2, description="folds of the split: variants run on each of them, and what they hold out is pooled"
+    )
     reference: str = Field("", description="the variant that the others are compared with; the first if not given")
+    against: tuple[str, ...] = Field(
+        (), description="methods that every other method of a run is compared with, as files of predictions name them"
+    )
     common: dict[str, Any] = Field({}, description="keys of a recipe that every variant changes")
 
     @field_validator("seeds")
@@ -48,20 +54,22 @@ class StudyConfig(Config):
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a study: a variant under a seed."""
+    """One run of a study: a variant under a seed, on one of the folds of its split where there are any."""
 
     variant: str
     seed: int
     recipe: Recipe
+    fold: int | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.variant}-{self.seed}"
+        return f"{self.variant}-{self.seed}" + ("" if self.fold is None else f"-{self.fold}")
 
 
 @dataclass(frozen=True)
 class Study:
-    """A valid study. texts: description of each variant, by name. cells: variant after variant, seed after seed."""
+    """A valid study. texts: description of each variant, by name. cells: variant after variant, seed after seed, fold
+    after fold. against: methods that the others are compared with, as files of predictions name them."""
 
     name: str
     description: str
@@ -69,6 +77,7 @@ class Study:
     seeds: tuple[int, ...]
     texts: Mapping[str, str]
     cells: Sequence[Cell]
+    against: tuple[str, ...] = ()
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -14,6 +14,8 @@
         steps: as_reference
       another:
         base: another_recipe
+    folds: 5                             # each variant and seed on every fold of its split; what was held out is pooled
+    against: [LightGBM]                  # methods that every other method of a run is compared with
 
 A change is a layer on top of the base, as a recipe that extends it would have: phases and evaluators go by name, null
 removes one. A study may extend another: its keys stand in for the other's, and `variants` changes the other's variants
@@ -25,6 +27,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +74,14 @@ def load_study(
     recipes = {name: reader.recipes(name, overrides, registry, environment) for name in reader.variants}
     problems.refuse(display_name(path))
     cells = [
-        Cell(name, seed, reader.with_budget(name, recipe, recipes[reader.reference][seed]))
-        for name, by_seed in recipes.items()
-        for seed, recipe in by_seed.items()
+        Cell(name, run[0], reader.with_budget(name, recipe, recipes[reader.reference][run]), run[1])
+        for name, by_run in recipes.items()
+        for run, recipe in by_run.items()
     ]
     problems.refuse(display_name(path))
     texts = {name: variant.description for name, variant in reader.variants.items()}
     study = reader.study
-    return Study(path.stem, study.description, reader.reference, study.seeds, texts, cells)
+    return Study(path.stem, study.description, reader.reference, study.seeds, texts, cells, study.against)
 
 
 def _merged(layers: Sequence[SectionNode], problems: Problems) -> tuple[SectionNode, dict[str, list[SectionNode]]]:
@@ -165,21 +168,26 @@ class _Reader:
 
     def recipes(
         self, name: str, overrides: Sequence[str], registry: Registry, environment: Mapping[str, str]
-    ) -> dict[int, Recipe]:
-        """The recipe of a variant by seed; without those whose mistakes are noted."""
+    ) -> dict[tuple[int, int | None], Recipe]:
+        """The recipe of a variant by seed and fold; without those whose mistakes are noted."""
         base = self._base(name)
         if base is None:
             return {}
         common = self.tree.get("common")
         layers = [*([common] if isinstance(common, SectionNode) else []), *self.changes[name]]
-        recipes: dict[int, Recipe] = {}
-        for seed in self.study.seeds:
-            problems, changes = Problems(), [*overrides, f"seed={seed}", f"name={name}"]
+        recipes: dict[tuple[int, int | None], Recipe] = {}
+        for seed, fold in product(self.study.seeds, range(self.study.folds) if self.study.folds else [None]):
+            problems, changes = Problems(), [*overrides, f"seed={seed}", f"name={name}", *self._held_out(fold)]
             recipe = read_recipe(base, changes, registry, environment, problems, layers)
             self.problems.found |= problems.found
-            if recipe is not None:
-                recipes[seed] = recipe
+            if recipe is None:
+                break  # what is wrong with one is wrong with all
+            recipes[seed, fold] = recipe
         return recipes
+
+    def _held_out(self, fold: int | None) -> list[str]:
+        """What a fold changes in a recipe."""
+        return [] if fold is None else [f"source.split.folds={self.study.folds}", f"source.split.fold={fold}"]
 
     def with_budget(self, name: str, recipe: Recipe, reference: Recipe) -> Recipe:
         """The recipe of a variant with the number of optimizer steps that the variant asks for."""

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from jepa_core.config import ItemShape
 from jepa_core.contracts import Channels, Encoder, LanguageEncoder, Latents, Prediction, Predictor, Rollout, Source
-from jepa_core.data.splits import HELD_OUT, split_by_subject
+from jepa_core.data.splits import divide
 from jepa_core.data.store import StoreWriter
 from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
 from jepa_core.data.words import number
@@ -65,9 +65,7 @@ class Oscillators(Source):
         )
         observed = self._observed(angle, random)
         subject = FIRST_IDENTIFIER + np.arange(count) // 2
-        split = np.full(count, HELD_OUT, dtype=np.int8)
-        if self.config.divided:
-            split = split_by_subject(subject, np.zeros(count, dtype=int), (0.6, 0.2, 0.2), self.config.seed)
+        split = divide(subject, np.zeros(count, dtype=int), self.config.split)
         block = Trajectories(
             identifier=FIRST_IDENTIFIER + np.arange(count),
             subject=subject,

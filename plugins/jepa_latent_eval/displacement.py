@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
+from jepa_core.libraries import library
 from jepa_core.results.findings import Findings, Redrawn
 from jepa_core.results.paired import redraw
 from jepa_core.results.samples import subject_numbers
 from jepa_core.results.statistics import bootstrap_subjects
 from jepa_latent_eval.cohorts import Course, Matched, event_course, match, outcome_course
+from jepa_latent_eval.config import LatentDisplacementConfig
 from jepa_latent_eval.displacement_findings import describe, ratio_name
 from jepa_latent_eval.geometry import ROUNDING
 from jepa_latent_eval.states import encoded
@@ -22,7 +24,6 @@ from jepa_latent_eval.states import encoded
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
     from jepa_core.training.learner import Learner
-    from jepa_latent_eval.config import LatentDisplacementConfig
 
 DRAWN_SETS = 200
 """Sets whose paths stand behind the picture."""
@@ -78,13 +79,11 @@ class Comparison:
     paths: list[Paths]
 
 
-class LatentDisplacement(Evaluator):
+class LatentDisplacement(Evaluator[LatentDisplacementConfig]):
     """Displacement of cases over that of matched stable controls, in the encoder's own space.
 
     With controls of its own: the encoder before training, on the same rows, and shuffled labels.
     """
-
-    config: LatentDisplacementConfig
 
     def check(self, dataset: Dataset) -> None:
         for name in self.config.events:
@@ -215,7 +214,8 @@ def draw_paths(followed: np.ndarray, case: np.ndarray, seed: int) -> list[Paths]
 
 
 def _by_umap(followed: np.ndarray, case: np.ndarray, seed: int) -> Paths:
-    from umap import UMAP
+    with library("umap"):
+        from umap import UMAP
 
     together = np.concatenate([followed, _mean_paths(followed, case)])
     states = together.reshape(-1, together.shape[-1])

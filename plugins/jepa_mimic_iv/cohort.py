@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jepa_core.data.splits import HELD_OUT, split_by_subject
+from jepa_core.data.splits import divide
 from jepa_core.errors import DataError
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.tables import Workspace
@@ -94,14 +94,9 @@ def select_members(
     )
     attrition = [*attrition, _count(work, "has vital signs", "member")]
     columns = work.execute("SELECT stay, subject_id, died FROM member ORDER BY stay").fetchnumpy()
-    work.give("division", {"stay": columns["stay"], "split": _split(columns["subject_id"], columns["died"], config)})
+    split = divide(columns["subject_id"], columns["died"], config.split)
+    work.give("division", {"stay": columns["stay"], "split": split})
     return attrition
-
-
-def _split(subject: np.ndarray, died: np.ndarray, config: MimicIVConfig) -> np.ndarray:
-    if config.split is None:
-        return np.full(len(subject), HELD_OUT, dtype=np.int8)
-    return split_by_subject(subject, died, config.split.fractions, config.split.seed)
 
 
 def read_members(work: Workspace, first: int, count: int) -> Cohort:

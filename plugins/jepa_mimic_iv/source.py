@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jepa_core.contracts import PartitionedSource, Staged
+from jepa_core.contracts import Act, PartitionedSource, Staged
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import RecipeError
 from jepa_core.io.files import digest_pieces
 from jepa_mimic_iv import cohort, definitions, numeric_grid, render, staging
+from jepa_mimic_iv.acting import recorded_as
 from jepa_mimic_iv.assembly import BLOCK, assemble
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.synthetic import write_tables
@@ -97,6 +98,14 @@ class MimicIVSource(PartitionedSource):
         raise RecipeError(
             f"the source mimic_iv renders the modalities text and channels, not {modality}; choose an encoder of these"
         )
+
+    def begins(self, steps: np.ndarray) -> np.ndarray:
+        """Hours since admission to intensive care."""
+        return steps * float(self.config.step_hours)
+
+    def acting(self, act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> list[Act]:
+        """An act as it is charted; see `recorded_as`."""
+        return recorded_as(act, trajectory, channels, self.config.step_hours)
 
     def rendering_fingerprint(self, modality: str) -> str:
         if modality == "channels":

@@ -469,7 +469,7 @@ def test_a_headline_that_is_no_mean_is_paired_by_what_its_evaluator_drew(tmp_pat
         headline = Headline("best column", best.value, n=20, metric="best", better="higher")
         (tmp_path / name).mkdir()
         write_findings(tmp_path / name, "toy", Findings(headlines=[headline], redrawn=[best]))
-        runs.append(run_metrics(tmp_path / name))
+        runs.append(run_metrics([tmp_path / name]))
     reference, variant = (run[Name("toy", "best column")] for run in runs)
     assert reference.headline and reference.draws.shape == (DRAWS,) and reference.better == "higher"
     found = difference({0: variant}, {0: reference})

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
 from jepa_core.errors import RecipeError
 from jepa_meds import reading
@@ -154,6 +155,16 @@ def test_splits_come_from_the_file_or_from_a_seed(folder: Folder, tmp_path: Path
     others = [build(folder.path, tmp_path / "b", **OPTIONS, split=seeded | {"seed": seed}) for seed in (1, 2, 3)]
     assert others[0].store.split.tolist() == one
     assert any(other.store.split.tolist() != one for other in others[1:])
+
+
+def test_folds_deal_the_subjects_anew(folder: Folder, tmp_path: Path) -> None:
+    splits = [
+        build(folder.path, tmp_path / "a", **OPTIONS, split={"from": "seed", "folds": 3, "fold": fold}).store.split
+        for fold in range(3)
+    ]
+    assert [int((split == 2).sum()) for split in splits] == [2, 2, 2]
+    with pytest.raises(ValidationError, match="from: seed"):
+        MedsConfig(path="meds", split={"folds": 3})
 
 
 def test_several_columns_of_words_are_written_after_the_number(tmp_path: Path) -> None:
