@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -27,6 +27,7 @@ from jepa_downstream.rows import Rows, blocks
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
+    from jepa_downstream.baseline_config import LightGBMConfig
     from jepa_downstream.config import TasksConfig
     from jepa_downstream.rows import Task
 
@@ -94,35 +95,61 @@ class Linear(Tabular):
 
 
 class LightGBM(Tabular):
-    """Gradient-boosted trees with native missing values, stopped early on tuning."""
+    """Gradient-boosted trees with native missing values, stopped early on tuning.
+
+    Of the settings that are chosen several models are grown, each under a seed of its own, and their mean score counts.
+    """
 
     name = "LightGBM"
 
     def _select(
         self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
     ) -> tuple[Head, dict[str, Any]]:
-        chosen, model = best(self._candidates(kind, train, tuning, seed))
-        return model.predict, chosen
-
-    def _candidates(
-        self, kind: Kind, train: Examples, tuning: Examples, seed: int
-    ) -> Iterator[tuple[float, dict[str, Any], lightgbm.Booster]]:
-        """Loss on tuning, settings and trees of every setting."""
         config = self._config.lightgbm
-        fixed = {
-            "objective": kind, "verbosity": -1, "seed": seed, "deterministic": True, "force_row_wise": True,
+        boosting = _Boosting(kind, train, tuning, config)
+        chosen, first = best(boosting.candidates(seed))
+        settings = {name: chosen[name] for name in SETTINGS}
+        grown = [first, *(boosting.grow(settings, seed + number) for number in range(1, config.models))]
+        head = partial(_mean_score, grown)
+        trees = float(np.mean([model.best_iteration for model in grown]))
+        return head, settings | {"trees": trees, "tuning_loss": LOSSES[kind](tuning.truth, head(tuning.inputs))}
+
+
+SETTINGS = ("learning_rate", "num_leaves", "min_data_in_leaf")
+"""What is searched, as LightGBM calls it."""
+
+
+class _Boosting:
+    """Grows models on the same examples under any settings and seed."""
+
+    def __init__(self, kind: Kind, train: Examples, tuning: Examples, config: LightGBMConfig) -> None:
+        self._config, self._loss, self._tuning = config, LOSSES[kind], tuning
+        self._fixed = {
+            "objective": kind, "verbosity": -1, "deterministic": True, "force_row_wise": True,
             "num_threads": torch.get_num_threads(), "feature_fraction": config.feature_share,
             "bagging_fraction": config.row_share, "bagging_freq": 1, "lambda_l2": config.l2,
             "feature_pre_filter": False,
         }  # fmt: skip
-        data = lightgbm.Dataset(train.inputs, train.truth, params=fixed)
-        watched = data.create_valid(tuning.inputs, tuning.truth, params=fixed)
-        for rate, leaves, rows in product(config.learning_rates, config.leaves, config.leaf_rows):
-            settings = {"learning_rate": rate, "num_leaves": leaves, "min_data_in_leaf": rows}
-            stop = lightgbm.early_stopping(config.patience, verbose=False)
-            model = lightgbm.train(fixed | settings, data, config.rounds, [watched], callbacks=[stop])
-            loss = LOSSES[kind](tuning.truth, model.predict(tuning.inputs))
-            yield loss, settings | {"trees": model.best_iteration}, model
+        self._data = lightgbm.Dataset(train.inputs, train.truth, params=self._fixed)
+        self._watched = self._data.create_valid(tuning.inputs, tuning.truth, params=self._fixed)
+
+    def candidates(self, seed: int) -> Iterator[tuple[float, dict[str, Any], lightgbm.Booster]]:
+        """Loss on tuning, settings and model of every setting."""
+        config = self._config
+        for values in product(config.learning_rates, config.leaves, config.leaf_rows):
+            settings = dict(zip(SETTINGS, values, strict=True))
+            model = self.grow(settings, seed)
+            yield self._loss(self._tuning.truth, model.predict(self._tuning.inputs)), settings, model
+
+    def grow(self, settings: dict[str, Any], seed: int) -> lightgbm.Booster:
+        """A model, stopped early on tuning."""
+        given = self._fixed | settings | {"seed": seed}
+        stop = lightgbm.early_stopping(self._config.patience, verbose=False)
+        return lightgbm.train(given, self._data, self._config.rounds, [self._watched], callbacks=[stop])
+
+
+def _mean_score(models: Sequence[lightgbm.Booster], inputs: np.ndarray) -> np.ndarray:
+    return np.mean([model.predict(inputs) for model in models], axis=0)
 
 
 def _preparation(may_miss: np.ndarray, clip: float) -> ColumnTransformer:

@@ -100,3 +100,17 @@ def test_without_tuning_rows_nothing_can_be_chosen(name):
 def test_a_source_without_numbers_is_said_to_have_none(name):
     with pytest.raises(CannotFit, match="does not render its steps as numbers"):
         BASELINES[name](fakes.evaluation(None), fakes.config())
+
+
+def test_boosted_trees_are_the_mean_of_models_of_one_setting_under_several_seeds():
+    train, tuning, held_out = splits(DATA, fakes.sums(DATA) > 0)
+    search = fakes.QUICK.model_copy(update={"lightgbm": fakes.QUICK.lightgbm.model_copy(update={"models": 3})})
+    fitted = BASELINES["lightgbm"](fakes.evaluation(DATA), fakes.config(search)).fit(BINARY, train, tuning, 0)
+    alone = fakes.QUICK.model_copy(update={"lightgbm": fakes.QUICK.lightgbm.model_copy(update={"models": 1})})
+    each = [
+        BASELINES["lightgbm"](fakes.evaluation(DATA), fakes.config(alone)).fit(BINARY, train, tuning, seed)
+        for seed in range(3)
+    ]
+    scores = [one.scores(held_out) for one in each]
+    assert not np.array_equal(scores[0], scores[1])
+    np.testing.assert_allclose(fitted.scores(held_out), np.mean(scores, axis=0), rtol=1e-12)
