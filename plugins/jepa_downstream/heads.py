@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jepa_core.libraries import library
 from jepa_downstream.methods import CannotFit
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ Candidates = Iterator[tuple[Head, dict[str, Any]]]
 
 def _logistic(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, seed: int) -> Candidates:
     """From the strongest penalty to the weakest, each begun where the last one ended."""
-    from sklearn.linear_model import LogisticRegression
+    with library("sklearn"):
+        from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(warm_start=True, max_iter=config.iterations)
     for strength in sorted(config.strengths):
@@ -128,7 +130,8 @@ def _linear_of(weights: np.ndarray, bias: float) -> Head:
 
 
 def _boosted(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, seed: int) -> Candidates:
-    import lightgbm
+    with library("lightgbm"):
+        import lightgbm
 
     settings = {
         "objective": "binary" if kind == "binary" else "regression",
