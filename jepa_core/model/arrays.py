@@ -36,3 +36,16 @@ def with_steps(
     length = data.step_length
     time = xarray.DataArray(ends * length.value, dims=dimension, attrs={"units": length.unit})
     return made.assign_coords({dimension: number, "time": time})
+
+
+def of_steps(
+    data: Data, trajectory: np.ndarray, step: np.ndarray, values: np.ndarray, **attributes: Any
+) -> xarray.DataArray:
+    """Values (R,) of rows as (trajectory, step), NaN where there is no row."""
+    trajectories, owner = np.unique(trajectory, return_inverse=True)
+    steps, place = np.unique(step, return_inverse=True)
+    grid = np.full((len(trajectories), len(steps)), np.nan)
+    grid[owner, place] = values
+    made = of_trajectories(data, trajectories, {"score": (("trajectory", "step"), grid)})
+    found = with_steps(made, data, "step", steps, steps + 1.0)["score"]
+    return found.assign_attrs(attributes)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from jepa_core.config import Modality, SourceConfig
+from jepa_core.data.dataset import Dataset
 from jepa_core.data.trajectories import Channel
 from jepa_core.model import forecasting
 from jepa_core.model.data import Data, read
 from jepa_core.model.forecasting import Reach
 from jepa_core.model.frozen import Frozen
-from jepa_core.plugin import Component
+from jepa_core.model.kept import KeptTask, find_task, kept_tasks, rows_of
+from jepa_core.model.view import View
+from jepa_core.plugin import Component, Registry
 
 if TYPE_CHECKING:
     import xarray
@@ -25,7 +29,8 @@ if TYPE_CHECKING:
 class Model:
     """A trained encoder and predictor with what reading data as the run did takes. Made by `jepa_core.load`.
 
-    folder: of the run. frozen: the networks. record: what `model.json` holds. channels: that the encoder was fitted on.
+    folder: of the run. frozen: the networks. record: what `model.json` holds. registry: of the plugins. channels: that
+    the encoder was fitted on.
     """
 
     folder: Path
@@ -35,6 +40,7 @@ class Model:
     modality: Modality
     reach: Reach
     record: Mapping[str, Any]
+    registry: Registry
     channels: list[Channel]
 
     def __repr__(self) -> str:
@@ -74,6 +80,40 @@ class Model:
         made = of_trajectories(data, np.arange(count), arrays, model=self.record["name"])
         return with_steps(made, data, "step", np.arange(longest), np.arange(longest) + 1.0)
 
+    @cached_property
+    def heads(self) -> list[KeptTask]:
+        """What evaluators of the run fitted to score trajectories, by task and method. Raises RunError if they are of
+        another version, DataError if a file is missing or damaged."""
+        return list(kept_tasks(self.folder, self.registry))
+
+    def predict(
+        self, data: Data, task: str, at: int | None = None, method: str | None = None, evaluator: str | None = None
+    ) -> xarray.DataArray:
+        """Scores (trajectory, step) of a task: probabilities, or values where the task is about one; NaN where a
+        trajectory is not scored.
+
+        task: the name of a task of the run's evaluators, or what it is about, such as the name of an outcome. at: score
+        every trajectory of so many steps when it has had them; None scores the steps that the task is about. method:
+        which of the evaluator's methods scores; its first if None. Scores of the run's own trajectories, given again
+        as raw data, are those of its predictions to the bit, on the same kind of machine with as many threads.
+
+        Raises RecipeError if no head or more than one is meant, DataError if no trajectory is long enough.
+        """
+        from jepa_core.model.arrays import of_steps
+
+        kept = find_task(self.heads, task, method, evaluator, at)
+        rows = rows_of(kept, data.dataset, at)
+        scores = kept.head.scores(self.view(data), *rows)
+        return of_steps(
+            data, *rows, scores, model=self.record["name"], task=kept.task, method=kept.method,
+            evaluator=kept.evaluator, meaning="probability" if kept.kind == "boolean" else "value",
+        )  # fmt: skip
+
+    def view(self, data: Data) -> View:
+        """What the model makes of data, trajectory by trajectory, as a head reads it."""
+        channels = None if data.channels is None else lambda: cast(Dataset, data.channels)
+        return View(self.frozen, data.dataset, self.reach.window, channels)
+
     def forecast(self, data: Data, at: int, horizon: int) -> xarray.Dataset:
         """What is foreseen after the first `at` steps of every trajectory that has so many: `state` (trajectory,
         horizon, latent), where horizon h is the step at + h - 1, counted from 0.
@@ -89,7 +129,7 @@ class Model:
         origins = (
             forecasting.origin_of(self.frozen, data.dataset, one, at, context, horizon) for one in chosen.tolist()
         )
-        parts = list(forecasting.roll_out(self.frozen, origins, horizon))
+        parts = list(forecasting.foresee(self.frozen, origins, horizon))
         state = np.concatenate([states.cpu().numpy() for states, _ in parts])
         recorded = np.concatenate([known for _, known in parts])
         arrays = {

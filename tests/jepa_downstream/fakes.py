@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,13 @@ class Dataset:
         self.total = int(self.steps.sum())
         self.trajectory = np.repeat(np.arange(len(self.steps)), self.steps)
         self.step = np.arange(self.total) - store.first_step[self.trajectory]
+        state = np.arange(self.total)
+        self.rendering = SimpleNamespace(
+            static=2 * self.total + np.arange(len(self.steps)), state=state, action=self.total + state
+        )
+
+    def items(self, ids: Tensor) -> Tensor:
+        return ids
 
     def trajectories(self, split: str) -> np.ndarray:
         return np.flatnonzero(self.split == SPLITS.index(split))
@@ -104,18 +113,26 @@ class Drifts(nn.Module):
         return Rollout(states, states)
 
 
-@dataclass
-class Encoder:
-    latent_dim: int
+class Encoder(nn.Module):
+    """A latent by the number of its item."""
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.table, self.latent_dim = table, table.shape[1]
+
+    def forward(self, items: Tensor) -> Tensor:
+        return self.table[items]
 
 
 class Learner:
     """Latents by table, a row an item."""
 
+    precision = nullcontext
+
     def __init__(self, table: np.ndarray) -> None:
         self.table = torch.from_numpy(table.astype(np.float32))
         self.predictor = Drifts()
-        self.encoder = Encoder(table.shape[1])
+        self.encoder = Encoder(self.table)
         self.device = torch.device("cpu")
 
     def latents(self, batch: Batch) -> Latents:
