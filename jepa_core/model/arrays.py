@@ -12,6 +12,7 @@ import numpy as np
 import xarray
 
 if TYPE_CHECKING:
+    from jepa_core.contracts import Decoder
     from jepa_core.model.data import Data
 
 
@@ -36,6 +37,26 @@ def with_steps(
     length = data.step_length
     time = xarray.DataArray(ends * length.value, dims=dimension, attrs={"units": length.unit})
     return made.assign_coords({dimension: number, "time": time})
+
+
+def decoded_arrays(
+    decoders: Sequence[Decoder], dimensions: Sequence[str], states: np.ndarray
+) -> dict[str, tuple[Sequence[str], np.ndarray]]:
+    """`decoded` (..., channel): what decoders read off states (..., D), all channels beside one another; nothing where
+    there is no decoder."""
+    if not decoders:
+        return {}
+    values = np.concatenate([one.decode(states.astype(np.float64)) for one in decoders], axis=-1)
+    return {"decoded": ((*dimensions, "channel"), values)}
+
+
+def with_channels(made: xarray.Dataset, decoders: Sequence[Decoder]) -> xarray.Dataset:
+    """With name and unit of each channel that was decoded."""
+    channels = [channel for one in decoders for channel in one.channels]
+    if not channels:
+        return made
+    units = ("channel", [one.unit for one in channels])
+    return made.assign_coords(channel=[one.name for one in channels], unit=units)
 
 
 def of_steps(

@@ -19,6 +19,7 @@ from jepa_core.model.frozen import Frozen, roll_out
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
+    from jepa_core.model.view import View
 
 AT_ONCE = 64
 """Trajectories that are rolled out at once."""
@@ -70,13 +71,13 @@ def long_enough(dataset: Dataset, at: int) -> np.ndarray:
     return chosen
 
 
-def origin_of(frozen: Frozen, dataset: Dataset, trajectory: int, at: int, context: int, horizon: int) -> Origin:
+def origin_of(view: View, trajectory: int, at: int, context: int, horizon: int) -> Origin:
     """The origin after the first `at` steps of a trajectory, with the actions that it recorded."""
-    known = frozen.latents(dataset, trajectory)
+    known = view.latents(trajectory)
     steps = known.states.shape[1]
     part = slice(at - context, at)
     wanted = np.arange(at - context, at + horizon - 1)
-    held = torch.from_numpy(np.minimum(wanted, steps - 1)).to(frozen.device)
+    held = torch.from_numpy(np.minimum(wanted, steps - 1)).to(view.frozen.device)
     seen = Latents(known.static, known.states[:, part], known.actions[:, part], known.mask[:, part])
     return Origin(seen, known.actions[:, held], wanted[context - 1 :] < steps)
 

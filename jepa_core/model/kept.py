@@ -40,6 +40,16 @@ class KeptTask:
         return made
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What a head said of rows, ordered by trajectory and step: (R,) each."""
+
+    kept: KeptTask
+    trajectory: np.ndarray
+    step: np.ndarray
+    score: np.ndarray
+
+
 def kept_tasks(folder: Path, registry: Registry) -> Iterator[KeptTask]:
     """Every head of a run that scores trajectories, evaluator by evaluator, in the order of its tables."""
     for name, maker, heads in _kept(folder, registry):

@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jepa_core.config import Modality, SourceConfig
-from jepa_core.data.dataset import Dataset
+from jepa_core.contracts import Decoder
 from jepa_core.data.trajectories import Channel
+from jepa_core.errors import RecipeError
 from jepa_core.model import forecasting
 from jepa_core.model.data import Data, read
 from jepa_core.model.forecasting import Reach
 from jepa_core.model.frozen import Frozen
-from jepa_core.model.kept import KeptTask, find_task, kept_tasks, rows_of
+from jepa_core.model.kept import KeptTask, Scored, find_task, kept_decoders, kept_tasks, rows_of
 from jepa_core.model.view import View
 from jepa_core.plugin import Component, Registry
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import xarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A trained encoder and predictor with what reading data as the run did takes. Made by `jepa_core.load`.
 
@@ -57,7 +58,7 @@ class Model:
         config = self.source_config.at([Path(path).expanduser() for path in paths])
         source = self.source.load()(config)
         source.load_fitted(self.record["source_fitted"])
-        return read(source, config, self.source.name, self.modality, self.channels)
+        return read(self, source, config)
 
     def encode(self, data: Data) -> xarray.Dataset:
         """Latents of every item: `static` (trajectory, latent), `state` and `action` (trajectory, step, latent), NaN
@@ -70,8 +71,9 @@ class Model:
         count, longest, size = len(data), int(data.steps.max()), self.frozen.encoder.latent_dim
         static = np.empty((count, size), dtype=np.float32)
         state, action = (np.full((count, longest, size), np.nan, dtype=np.float32) for _ in range(2))
+        view = self.view(data)
         for trajectory, steps in enumerate(data.steps.tolist()):
-            latents = self.frozen.latents(data.dataset, trajectory)
+            latents = view.latents(trajectory)
             static[trajectory] = latents.static[0].cpu()
             state[trajectory, :steps] = latents.states[0].cpu()
             action[trajectory, :steps] = latents.actions[0].cpu()
@@ -85,6 +87,11 @@ class Model:
         """What evaluators of the run fitted to score trajectories, by task and method. Raises RunError if they are of
         another version, DataError if a file is missing or damaged."""
         return list(kept_tasks(self.folder, self.registry))
+
+    @cached_property
+    def decoders(self) -> list[Decoder]:
+        """What evaluators of the run fitted to read values off states; see `heads`."""
+        return list(kept_decoders(self.folder, self.registry))
 
     def predict(
         self, data: Data, task: str, at: int | None = None, method: str | None = None, evaluator: str | None = None
@@ -101,46 +108,58 @@ class Model:
         """
         from jepa_core.model.arrays import of_steps
 
-        kept = find_task(self.heads, task, method, evaluator, at)
-        rows = rows_of(kept, data.dataset, at)
-        scores = kept.head.scores(self.view(data), *rows)
+        found = self.score(data, task, at, method, evaluator)
+        kept = found.kept
         return of_steps(
-            data, *rows, scores, model=self.record["name"], task=kept.task, method=kept.method,
-            evaluator=kept.evaluator, meaning="probability" if kept.kind == "boolean" else "value",
+            data, found.trajectory, found.step, found.score, model=self.record["name"], task=kept.task,
+            method=kept.method, evaluator=kept.evaluator,
+            meaning="probability" if kept.kind == "boolean" else "value",
         )  # fmt: skip
 
+    def score(
+        self, data: Data, task: str, at: int | None = None, method: str | None = None, evaluator: str | None = None
+    ) -> Scored:
+        """What `predict` gives, row by row."""
+        kept = find_task(self.heads, task, method, evaluator, at)
+        trajectory, step = rows_of(kept, data.dataset, at)
+        return Scored(kept, trajectory, step, kept.head.scores(self.view(data), trajectory, step))
+
     def view(self, data: Data) -> View:
-        """What the model makes of data, trajectory by trajectory, as a head reads it."""
-        channels = None if data.channels is None else lambda: cast(Dataset, data.channels)
-        return View(self.frozen, data.dataset, self.reach.window, channels)
+        """What the model makes of data, trajectory by trajectory, as a head reads it. Raises RecipeError for data that
+        another model read."""
+        if data.reader is not self:
+            raise RecipeError(f"these data were read by {data.reader!r}; read them with this model, as its run did")
+        return data.view
 
     def forecast(self, data: Data, at: int, horizon: int) -> xarray.Dataset:
         """What is foreseen after the first `at` steps of every trajectory that has so many: `state` (trajectory,
-        horizon, latent), where horizon h is the step at + h - 1, counted from 0.
+        horizon, latent), where horizon h is the step at + h - 1, counted from 0; `decoded` (trajectory, horizon,
+        channel) what the run's decoders read off it, in the units that `unit` (channel) tells.
 
         The actions are those that the data record, future ones included, and where a trajectory ends the last of them
         is held: `action_recorded` (trajectory, horizon) says which it is for the action that leads to each step.
         Raises DataError if no trajectory is long enough, RecipeError if the predictor does not reach so far.
         """
-        from jepa_core.model.arrays import of_trajectories, with_steps
+        from jepa_core.model.arrays import decoded_arrays, of_trajectories, with_channels, with_steps
 
         context = self.reach.context(at, horizon)
         chosen = forecasting.long_enough(data.dataset, at)
-        origins = (
-            forecasting.origin_of(self.frozen, data.dataset, one, at, context, horizon) for one in chosen.tolist()
-        )
+        view = self.view(data)
+        origins = (forecasting.origin_of(view, one, at, context, horizon) for one in chosen.tolist())
         parts = list(forecasting.foresee(self.frozen, origins, horizon))
         state = np.concatenate([states.cpu().numpy() for states, _ in parts])
         recorded = np.concatenate([known for _, known in parts])
         arrays = {
             "state": (("trajectory", "horizon", "latent"), state),
             "action_recorded": (("trajectory", "horizon"), recorded),
+            **decoded_arrays(self.decoders, ("trajectory", "horizon"), state),
         }
         made = of_trajectories(
             data, chosen, arrays, model=self.record["name"], at=at, context=context,
             too_short=len(data) - len(chosen), actions=_told(recorded),
         )  # fmt: skip
         ahead = np.arange(1, horizon + 1)
+        made = with_channels(made, self.decoders)
         return with_steps(made, data, "horizon", ahead, (at + ahead).astype(float))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jepa_core.contracts import Latents
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
     from jepa_core.data.dataset import Dataset
     from jepa_core.training.learner import Learner
+
+KEPT_BYTES = 2**28
+"""Bytes of latents of states that are kept, about."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class View:
     dataset: Dataset
     window_length: int
     channels: Callable[[], Dataset] | None = None
+    _kept: dict[int, Latents] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, learner: Learner, evaluation: Evaluation) -> View:
@@ -34,5 +38,11 @@ class View:
         return cls(Frozen.of(learner), evaluation.dataset, evaluation.window_length, evaluation.channels)
 
     def latents(self, trajectory: int) -> Latents:
-        """Latents of every step of a trajectory; see `Frozen.latents`."""
-        return self.frozen.latents(self.dataset, trajectory)
+        """Latents of every step of a trajectory; see `Frozen.latents`. As many as KEPT_BYTES hold are kept, for every
+        head that asks."""
+        found = self._kept.get(trajectory)
+        if found is None:
+            found = self.frozen.latents(self.dataset, trajectory)
+            if (len(self._kept) + 1) * found.states.nbytes < KEPT_BYTES:
+                self._kept[trajectory] = found
+        return found

@@ -50,9 +50,11 @@ class Linear:
 
 
 def row_sums(inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Inputs (R, F) times weights (F,): (R,) float64. Each row is summed by itself: a matrix product would sum it in
-    an order that depends on how many rows there are."""
-    parts = [(inputs[at : at + AT_ONCE] * weights).sum(axis=1) for at in range(0, len(inputs), AT_ONCE)]
+    """Inputs (R, F) times weights (F,): (R,) float64. Each row is summed by itself: a matrix product, or rows that do
+    not lie one behind the other, would be summed in an order that depends on how many there are."""
+    parts = [
+        np.multiply(inputs[at : at + AT_ONCE], weights, order="C").sum(axis=1) for at in range(0, len(inputs), AT_ONCE)
+    ]
     return np.concatenate(parts or [np.empty(0)])
 
 
