@@ -17,6 +17,7 @@ import pytest
 import torch
 
 import jepa_core
+from jepa_core.data.store import Store
 from jepa_core.errors import DataError, JepaError, RecipeError
 from jepa_core.model.model import Model
 
@@ -323,14 +324,18 @@ def test_tables_of_held_out_subjects_alone_score_as_the_run_said_to_the_bit(reco
     torch.set_num_threads(1)
     model = jepa_core.load(records / "run", "cpu")
     data = model.read(records / "new")
-    number = {int(subject): place for place, subject in enumerate(data.dataset.subject)}
+    (path,) = (path for path in (records / "made" / "stores").iterdir() if path.name.count(".") == 0)
+    before, place = Store(path).identifier, {name: at for at, name in enumerate(data.dataset.store.identifier.tolist())}
     compared = 0
     for head in (one for one in model.heads if one.evaluator == evaluator and "untrained" not in one.method):
         file = f"{evaluator}.{head.task}.{head.method.replace(' / ', '_').replace(' ', '_')}.parquet"
-        wanted = told(pq.read_table(records / "run" / "predictions" / file), number.__getitem__)
+        table = pq.read_table(records / "run" / "predictions" / file)
+        trajectory = [place[int(before[one])] for one in table["trajectory"].to_pylist()]
         found = model.score(data, head.task, method=head.method, evaluator=evaluator)
         rows = zip(found.trajectory.tolist(), found.step.tolist(), strict=True)
         score = dict(zip(rows, found.score.tolist(), strict=True))
-        assert {row: score[row] for row in wanted} == wanted, head.method
+        wanted = table["predicted_boolean_probability"].to_pylist()
+        rows = zip(trajectory, table["step"].to_pylist(), strict=True)
+        assert [score[row] for row in rows] == wanted, head.method
         compared += len(wanted)
     assert compared > 30
