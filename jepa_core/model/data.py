@@ -16,7 +16,7 @@ from jepa_core.contracts import Source
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import build_store, open_dataset
 from jepa_core.data.store import Store
-from jepa_core.data.trajectories import Channel
+from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError
 from jepa_core.model.view import View
 
@@ -32,14 +32,14 @@ log = logging.getLogger("jepa")
 class Data:
     """Trajectories of new raw data; see `Model.read`.
 
-    dataset: what the encoder reads. reader: the model that read them, and the only one that they are for. view: what it
-    makes of them. step_length: of a step. They lie in a temporary folder, readable by its owner alone, which goes with
-    this object.
+    source: that read them. dataset: what the encoder reads. reader: the model that read them, and the only one that
+    they are for. view: what it makes of them. step_length: of a step. They lie in a temporary folder, readable by its
+    owner alone, which goes with this object.
     """
 
     def __init__(self, reader: Model, source: Source, config: SourceConfig) -> None:
         """Read everything. Raises DataError if the data break their contract, or hold no trajectory."""
-        self.reader, self._source, self._modalities = reader, source, config.modalities
+        self.reader, self.source, self._modalities = reader, source, config.modalities
         self._folder = tempfile.TemporaryDirectory(prefix="jepa-data-")
         self.step_length: StepLength = config.step_length
         store = build_store(source, reader.source.name, Path(self._folder.name))
@@ -60,6 +60,10 @@ class Data:
         """How many trajectories each rule of the source left, where it tells."""
         return self.dataset.store.record("attrition")
 
+    def rendered(self, trajectories: Trajectories) -> Rendered:
+        """The items of trajectories that are made of these, as the encoder reads them."""
+        return self.source.render(trajectories, self.dataset.store.channels, self.reader.modality)
+
     @property
     def channels(self) -> Dataset | None:
         """The same trajectories as numbers, whatever the encoder reads; None where the source cannot render them."""
@@ -68,7 +72,7 @@ class Data:
     def _opener(self) -> Callable[[], Dataset] | None:
         if "channels" not in self._modalities:
             return None
-        store, source = self.dataset.store, self._source
+        store, source = self.dataset.store, self.source
         return cache(lambda: open_dataset(store, source, "channels"))
 
 

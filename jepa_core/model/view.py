@@ -35,7 +35,7 @@ class View:
     @classmethod
     def of(cls, learner: Learner, evaluation: Evaluation) -> View:
         """Of a learner that was frozen, before the data of an evaluation."""
-        return cls(Frozen.of(learner), evaluation.dataset, evaluation.window_length, evaluation.channels)
+        return cls(Frozen.of(learner), learner.dataset, evaluation.window_length, evaluation.channels)
 
     def latents(self, trajectory: int) -> Latents:
         """Latents of every step of a trajectory; see `Frozen.latents`. As many as KEPT_BYTES hold are kept, for every

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jepa_core.io.files import plain_name
 from jepa_core.report.html import Markup, element, start
 from jepa_core.results.findings import Figure, Series
 
@@ -304,7 +305,7 @@ def as_svg(drawing: Drawing, name: str, description: str) -> Markup:
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
-    prefix = re.sub(r"\W+", "-", name)
+    prefix = plain_name(name)
     text = re.sub(r'\bid="', f'id="{prefix}-', text)
     text = re.sub(r"url\(#", f"url(#{prefix}-", text)
     text = re.sub(r'xlink:href="#', f'href="#{prefix}-', text)

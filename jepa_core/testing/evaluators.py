@@ -72,7 +72,6 @@ class Bench(base.Bench):
         learner.freeze()
         return Evaluation(
             learner=learner,
-            dataset=dataset,
             window_length=WINDOW,
             seed=0,
             untrained=(lambda: _frozen(tiny_learner(dataset, seed=1))) if control else None,

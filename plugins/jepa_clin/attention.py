@@ -1,6 +1,6 @@
 """The transformer layer, and the keys and values that a rollout goes on from.
 
-Symbols: B windows, S tokens, K tokens attended to, W width, A heads, Z = W / A.
+Symbols: B windows, S tokens, Q tokens that ask, K tokens attended to, W width, A heads, Z = W / A.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jepa_clin.config import TransformerConfig
+
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,18 @@ class Layer(nn.Module):
             nn.Dropout(config.dropout),
         )
 
-    def project(self, hidden: Tensor) -> tuple[Tensor, KeysValues]:
-        """Queries (B, A, S, Z), keys and values of tokens (B, S, W)."""
-        projected = self.query_key_value(self.attention_norm(hidden)).unflatten(-1, (3, self.heads, -1))
-        queries, keys, values = projected.permute(2, 0, 3, 1, 4)
-        return queries, KeysValues(keys, values)
+    def project(self, hidden: Tensor, asking: slice = ALL) -> tuple[Tensor, KeysValues]:
+        """Of tokens (B, S, W), the queries (B, A, Q, Z) of those that ask, and the keys and values of all."""
+        width, normed = hidden.shape[-1], self.attention_norm(hidden)
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        queries = F.linear(normed[:, asking], weight[:width], bias[:width]).unflatten(-1, (self.heads, -1))
+        seen = F.linear(normed, weight[width:], bias[width:]).unflatten(-1, (2, self.heads, -1))
+        keys, values = seen.permute(2, 0, 3, 1, 4)
+        return queries.transpose(1, 2), KeysValues(keys, values)
 
     def attend(self, hidden: Tensor, queries: Tensor, seen: KeysValues | BufferedKeysValues, mask: Tensor) -> Tensor:
-        """The layer's output (B, S, W) for tokens `hidden`, where `mask` (B, 1, S, K) is true for what each may see."""
+        """The layer's output (B, Q, W) for the tokens `hidden` that ask, where `mask` (B, 1, Q, K) is true for what
+        each may see."""
         dropout = self.attention_dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(queries, seen.keys, seen.values, attn_mask=mask, dropout_p=dropout)
         hidden = hidden + self.dropout(self.attention_out(mixed.transpose(1, 2).flatten(2)))

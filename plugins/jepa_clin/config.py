@@ -36,10 +36,14 @@ class TransformerConfig(Config):
 class ActionTransformerConfig(TransformerConfig, PredictorConfig):
     """Block-causal transformer over [static, state 1, action 1, ..., state T, action T].
 
-    The defaults are the paper's sizes: with latents of size 4096, 92,514,304 parameters.
+    The defaults are the paper's sizes and layout: with latents of size 4096, 92,514,304 parameters. `layout: joined`
+    puts state and action of a step into one token, which halves the tokens and the work.
     """
 
     max_steps: int = Field(72, gt=0, description="longest window in steps; its rollout may reach two steps further")
+    layout: Literal["interleaved", "joined"] = Field(
+        "interleaved", description="a token for the state and one for the action of a step, or one for both"
+    )
     output: Literal["absolute", "residual"] = Field(
         "absolute", description="predict the next state itself, or what to add to the present one"
     )
@@ -57,9 +61,14 @@ class ActionTransformerConfig(TransformerConfig, PredictorConfig):
         return self.max_steps + 2
 
     @property
+    def tokens_per_step(self) -> int:
+        """Tokens that a state and its action take."""
+        return 1 if self.layout == "joined" else 2
+
+    @property
     def positions(self) -> int:
-        """Rows of the position table: one for the static token, two for each step."""
-        return 2 * self.reach + 1
+        """Rows of the position table: one for each token of the longest window, the static one included."""
+        return self.tokens_per_step * self.reach + 1
 
     def size(self, latent_dim: int) -> ModelSize:
         """Parameters of the predictor for latents of size D; all are trainable."""
@@ -71,25 +80,28 @@ class ActionTransformerConfig(TransformerConfig, PredictorConfig):
     def activation_bytes(self, windows: int, steps: int, latent_dim: int) -> int:
         """Estimated peak bytes of activations of one training step on `windows` windows of `steps` steps.
 
-        Counts what a teacher-forced pass keeps for its gradient; a rollout of H steps adds about 2 H / (2 T + 1) of it.
+        Counts what a teacher-forced pass keeps for its gradient; a rollout of H steps adds about H / T of it. The last
+        layer keeps keys and values of every token, and the rest of one token a step.
         """
-        tokens = 2 * steps + 1
+        tokens = self.tokens_per_step * steps + 1
         attention = 2 * self.heads * tokens if self.attention_dropout else 0
-        layer = 10 * self.width + 3 * self.feedforward + attention
-        return 4 * windows * (tokens * (self.layers * layer + 2 * self.width + latent_dim) + 2 * steps * latent_dim)
+        carried = 7 * self.width + 3 * self.feedforward + attention
+        layers = ((self.layers - 1) * tokens + steps) * carried + self.layers * tokens * 3 * self.width
+        return 4 * windows * (layers + tokens * (2 * self.width + latent_dim) + 2 * steps * latent_dim)
 
     def flops(self, windows: int, steps: int, latent_dim: int, training: bool) -> int:
         """Twice the multiply-adds of a teacher-forced pass, and three times that with the backward pass.
 
-        Attention is counted in full, the masked half too. A rollout of H steps adds about 2 H / (2 T + 1) of it.
+        Attention is counted in full, the masked half too. A rollout of H steps adds about H / T of it.
         """
-        tokens, width = 2 * steps + 1, self.width
-        layer = 4 * width * width + 2 * width * self.feedforward + 2 * tokens * width
-        multiply_adds = tokens * (latent_dim * width + self.layers * layer) + steps * width * latent_dim
+        tokens, width = self.tokens_per_step * steps + 1, self.width
+        carried = 2 * width * width + 2 * width * self.feedforward + 2 * tokens * width
+        layers = ((self.layers - 1) * tokens + steps) * carried + self.layers * tokens * 2 * width * width
+        multiply_adds = (2 * steps + 1) * latent_dim * width + layers + steps * width * latent_dim
         return 2 * windows * multiply_adds * (3 if training else 1)
 
 
-class _RolloutConfig(PhaseConfig):
+class RolloutConfig(PhaseConfig):
     """Keys of the phases that train the predictor on a rollout beside teacher forcing."""
 
     rollout_horizon: int = Field(10, ge=0, description="steps of the rollout in the loss (2 in the paper); 0 for none")
@@ -97,19 +109,19 @@ class _RolloutConfig(PhaseConfig):
     rollout_weight: float = Field(1.0, gt=0, description="factor of the rollout term; teacher forcing has 1")
 
 
-class PredictorWarmupConfig(_RolloutConfig):
+class PredictorWarmupConfig(RolloutConfig):
     """Trains the predictor on the latents of the frozen encoder, by teacher forcing and rollout."""
 
     trains: ClassVar[frozenset[Module]] = frozenset({"predictor"})
 
 
-class PredictorFinalizationConfig(_RolloutConfig):
+class PredictorFinalizationConfig(RolloutConfig):
     """Trains the predictor on the latents of the final, frozen encoder, by teacher forcing and rollout."""
 
     trains: ClassVar[frozenset[Module]] = frozenset({"predictor"})
 
 
-class _MovingTargetConfig(_RolloutConfig):
+class MovingTargetConfig(RolloutConfig):
     """Keys of the phases that predict the states of the EMA target."""
 
     updates: ClassVar[str] = "target"
@@ -118,13 +130,13 @@ class _MovingTargetConfig(_RolloutConfig):
     tau: float = Field(0.996, ge=0, le=1, description="share of itself that the target keeps at each step")
 
 
-class JointRefinementConfig(_MovingTargetConfig):
+class JointRefinementConfig(MovingTargetConfig):
     """Trains encoder and predictor together against the states of the EMA target."""
 
     trains: ClassVar[frozenset[Module]] = frozenset({"encoder", "predictor"})
 
 
-class EmaAlignmentConfig(_MovingTargetConfig):
+class EmaAlignmentConfig(MovingTargetConfig):
     """Trains the predictor while the EMA target moves on to the frozen encoder."""
 
     trains: ClassVar[frozenset[Module]] = frozenset({"predictor"})
@@ -146,7 +158,7 @@ class NextTokenConfig(PhaseConfig):
     needs: ClassVar[frozenset[str]] = frozenset({"next_token_loss"})
 
 
-class CotrainingConfig(_RolloutConfig):
+class CotrainingConfig(RolloutConfig):
     """Trains encoder and predictor together on their own latents: no EMA target, no stop-gradient."""
 
     trains: ClassVar[frozenset[Module]] = frozenset({"encoder", "predictor"})

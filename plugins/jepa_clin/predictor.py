@@ -1,8 +1,9 @@
 """The action-conditioned transformer predictor of Clin-JEPA (arXiv 2605.10840), with a rollout that computes no real
 step twice.
 
-Symbols: B windows, T steps, D latent size, W width, M origins a window, H horizon. Steps count from 0. The static token
-has position 0, the state of step t position 1 + 2 t, its action position 2 + 2 t.
+Symbols: B windows, T steps, D latent size, W width, M origins a window, H horizon, K tokens of a step: 2 interleaved,
+1 joined. Steps count from 0. The static token has position 0. Interleaved, the state of step t has position 1 + 2 t
+and its action 2 + 2 t; joined, both are in the token at position 1 + t.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class OutOfReach(RunError, ValueError):
 class Memory:
     """What a rollout needs of the real steps.
 
-    next_states: (B, T, D). belief: (B, T, W). layers: keys and values of the 1 + 2 T tokens in each layer.
-    visible: (B, 1 + 2 T) bool, false for padding.
+    next_states: (B, T, D). belief: (B, T, W). layers: keys and values of the 1 + K T tokens in each layer.
+    visible: (B, 1 + K T) bool, false for padding.
     """
 
     next_states: Tensor
@@ -38,9 +39,11 @@ class Memory:
 
 
 class ActionTransformer(Predictor):
-    """Transformer over `[d, s_1, a_1, ..., s_T, a_T]` whose output at s_t is the state at t + 1.
+    """Transformer over `[d, s_1, a_1, ..., s_T, a_T]` whose output at s_t is the state at t + 1; or, `joined`, over
+    `[d, s_1 + a_1, ..., s_T + a_T]`, with half the tokens.
 
-    The belief at t is what the last layer puts out at s_t, before the projection to latents.
+    The belief at t is what the last layer puts out at s_t, before the projection to latents. Nothing else is asked of
+    the last layer, which therefore carries on no other token.
 
     The static token sees itself alone and is seen by all; a state and its action see each other and every earlier step.
     So keys and values of a step never depend on a later one, and those of one teacher-forced pass serve rollouts from
@@ -82,23 +85,23 @@ class ActionTransformer(Predictor):
                 f"the windows have {steps} steps, and the predictor has positions for {self.config.reach}; "
                 f"raise its max_steps (now {self.config.max_steps}) or shorten the windows"
             )
-        visible = _visible(latents.mask)
-        mask = _block_causal(visible)
+        visible = _visible(latents.mask, self.config.tokens_per_step)
+        mask = _block_causal(visible, self.config.tokens_per_step)
         hidden, layers = self._embed(latents), []
-        for layer in self.layers:
-            queries, keys_values = layer.project(hidden)
-            hidden = layer.attend(hidden, queries, keys_values, mask)
+        for layer, asking in zip(self.layers, self._asking(first_state=1), strict=True):
+            queries, keys_values = layer.project(hidden, asking)
+            hidden = layer.attend(hidden[:, asking], queries, keys_values, mask[:, :, asking])
             layers.append(keys_values)
-        belief = hidden[:, 1::2]
+        belief = hidden
         next_states = self._read(belief, latents.states)
         return Prediction(next_states, belief, Memory(next_states, belief, tuple(layers), visible))
 
     def rollout(self, latents: Latents, memory: Memory, origins: Tensor, horizon: int) -> Rollout:
         """Roll out H steps from each of M origins a window: states (B, M, H, D) and their beliefs (B, M, H, W).
 
-        The first entry is the teacher-forced prediction at the origin. Each later one costs two tokens an origin, the
-        predicted state and the given action, which see the real steps up to the origin, the generated steps of the same
-        origin and each other.
+        The first entry is the teacher-forced prediction at the origin. Each later one costs the tokens of one step an
+        origin, the predicted state and the given action, which see the real steps up to the origin, the generated steps
+        of the same origin and each other.
 
         Origins on the CPU are checked without waiting for an accelerator.
         Raises OutOfReach if an origin is no step of the memory, or if actions or positions end before origin + H - 1.
@@ -106,35 +109,44 @@ class ActionTransformer(Predictor):
         self._check_reach(latents, memory, origins, horizon)
         origins = origins.to(latents.states.device)
         state, belief = at_steps(memory.next_states, origins), at_steps(memory.belief, origins)
-        mask = _rollout_mask(memory.visible, origins, horizon)
-        tokens = 2 * origins.shape[1]
+        mask = _rollout_mask(memory.visible, origins, horizon, self.config.tokens_per_step)
+        tokens = self.config.tokens_per_step * origins.shape[1]
         pasts = [layer.growable(tokens * (horizon - 1)) for layer in memory.layers]
         states, beliefs = [state], [belief]
         for ahead in range(1, horizon):
             action = at_steps(latents.actions, origins + ahead)
             hidden = self._step_tokens(state, action, origins + ahead)
-            seen = memory.visible.shape[1] + tokens * ahead
-            for index, layer in enumerate(self.layers):
-                queries, keys_values = layer.project(hidden)
+            seen = mask[..., : memory.visible.shape[1] + tokens * ahead]
+            for index, (layer, asking) in enumerate(zip(self.layers, self._asking(first_state=0), strict=True)):
+                queries, keys_values = layer.project(hidden, asking)
                 pasts[index] = pasts[index].append(keys_values.keys, keys_values.values)
-                hidden = layer.attend(hidden, queries, pasts[index], mask[..., :seen])
-            belief = hidden[:, ::2]
+                hidden = layer.attend(hidden[:, asking], queries, pasts[index], seen[:, :, asking])
+            belief = hidden
             state = self._read(belief, state)
             states.append(state)
             beliefs.append(belief)
         return Rollout(torch.stack(states, dim=2), torch.stack(beliefs, dim=2))
 
+    def _asking(self, first_state: int) -> list[slice]:
+        """The tokens that each layer carries on: all, and in the last the states, of which `first_state` is the
+        first."""
+        states = slice(first_state, None, self.config.tokens_per_step)
+        return [slice(None)] * (len(self.layers) - 1) + [states]
+
     def _embed(self, latents: Latents) -> Tensor:
-        """All tokens of the windows: (B, 1 + 2 T, W)."""
-        steps = torch.arange(latents.states.shape[1], device=latents.states.device)
+        """All tokens of the windows: (B, 1 + K T, W)."""
+        count = latents.states.shape[1]  # no len(): it would fix the number of steps of an exported program
+        steps = torch.arange(count, device=latents.states.device)
         static = self.static_in(latents.static) + self.positions.weight[0]
-        tokens = self._step_tokens(latents.states, latents.actions[:, : len(steps)], steps)
+        tokens = self._step_tokens(latents.states, latents.actions[:, :count], steps)
         return torch.cat((static[:, None], tokens), dim=1)
 
     def _step_tokens(self, states: Tensor, actions: Tensor, steps: Tensor) -> Tensor:
-        """Tokens of N steps, each a state followed by its action: (B, 2 N, W). steps: (N,) or (B, N)."""
-        states = self.state_in(states) + self.positions(1 + 2 * steps)
-        actions = self.action_in(actions) + self.positions(2 + 2 * steps)
+        """Tokens of N steps: (B, K N, W); interleaved, each state is followed by its action. steps: (N,) or (B, N)."""
+        states, actions = self.state_in(states), self.action_in(actions)
+        if self.config.layout == "joined":
+            return states + actions + self.positions(1 + steps)
+        states, actions = states + self.positions(1 + 2 * steps), actions + self.positions(2 + 2 * steps)
         return torch.stack((states, actions), dim=2).flatten(1, 2)
 
     def _read(self, hidden: Tensor, states: Tensor) -> Tensor:
@@ -160,33 +172,33 @@ class ActionTransformer(Predictor):
             )
 
 
-def _visible(mask: Tensor) -> Tensor:
-    """Tokens that are no padding, from the mask of the steps: (B, 1 + 2 T)."""
-    return torch.cat((torch.ones_like(mask[:, :1]), mask.repeat_interleave(2, dim=1)), dim=1)
+def _visible(mask: Tensor, per_step: int) -> Tensor:
+    """Tokens that are no padding, from the mask of the steps: (B, 1 + K T)."""
+    return torch.cat((torch.ones_like(mask[:, :1]), mask.repeat_interleave(per_step, dim=1)), dim=1)
 
 
-def _token_steps(tokens: int, device: torch.device) -> Tensor:
-    """Step of each token, the static one coming before all: -1, 0, 0, 1, 1, ..."""
-    return (torch.arange(tokens, device=device) + 1) // 2 - 1
+def _token_steps(tokens: int, per_step: int, device: torch.device) -> Tensor:
+    """Step of each token, the static one coming before all: -1, 0, 0, 1, 1, ... if a step has two."""
+    return (torch.arange(tokens, device=device) + per_step - 1) // per_step - 1
 
 
-def _block_causal(visible: Tensor) -> Tensor:
+def _block_causal(visible: Tensor, per_step: int) -> Tensor:
     """What each token of the windows may see: (B, 1, S, S)."""
-    steps = _token_steps(visible.shape[1], visible.device)
+    steps = _token_steps(visible.shape[1], per_step, visible.device)
     return (steps[:, None] >= steps) & visible[:, None, None, :]
 
 
-def _rollout_mask(visible: Tensor, origins: Tensor, horizon: int) -> Tensor:
-    """What the two tokens of each origin may see of the real tokens, then of the generated ones: (B, 1, 2 M, S + 2 M (H
-    - 1)).
+def _rollout_mask(visible: Tensor, origins: Tensor, horizon: int, per_step: int) -> Tensor:
+    """What the tokens of a step of each origin may see of the real tokens, then of the generated ones:
+    (B, 1, K M, S + K M (H - 1)).
 
     Generated tokens lie step by step, within a step origin by origin. Those of steps to come are not there yet, so only
     the origin counts.
     """
     windows, per_window = origins.shape
-    steps = _token_steps(visible.shape[1], visible.device)
+    steps = _token_steps(visible.shape[1], per_step, visible.device)
     real = (steps <= origins[..., None]) & visible[:, None]
-    same_origin = torch.eye(per_window, dtype=torch.bool, device=visible.device).repeat_interleave(2, dim=1)
+    same_origin = torch.eye(per_window, dtype=torch.bool, device=visible.device).repeat_interleave(per_step, dim=1)
     generated = same_origin.repeat(1, horizon - 1).expand(windows, -1, -1)
     seen = torch.cat((real, generated), dim=2)
-    return seen.repeat_interleave(2, dim=1)[:, None]
+    return seen.repeat_interleave(per_step, dim=1)[:, None]

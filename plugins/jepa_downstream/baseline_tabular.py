@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from jepa_downstream.baseline_channels import Histories, Observed
 from jepa_downstream.baseline_search import INFORMATION, LOSSES, best, refuse_unfit
 from jepa_downstream.baseline_summaries import Summaries
-from jepa_downstream.config import HeadsConfig
+from jepa_downstream.config import HeadsConfig, Kind
 from jepa_downstream.heads import Examples, Head, Trees, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
 from jepa_downstream.preparation import Preparation, Prepared
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from jepa_core.model.view import View
     from jepa_downstream.config import TasksConfig
     from jepa_downstream.rows import Task
-
-Kind = Literal["binary", "regression"]
 
 
 @dataclass(frozen=True)

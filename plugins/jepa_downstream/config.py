@@ -153,7 +153,8 @@ class TasksConfig(EvaluatorConfig):
         names = [task.title for task in self.tasks]
         if not names:
             raise ValueError("tasks is empty; name at least one outcome, event or label")
-        twice = sorted({name for name in names if names.count(name) > 1})
+        alike = [name.casefold() for name in names]  # files are called by them
+        twice = sorted({name for name in names if alike.count(name.casefold()) > 1})
         if twice:
             raise ValueError(f"two tasks are called {', '.join(twice)}; give one of them a `name`")
         return self

@@ -121,7 +121,7 @@ def _events(
     channel: np.ndarray, value: np.ndarray, text: np.ndarray, time: np.ndarray, owner: np.ndarray, owners: int
 ) -> Events:
     offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=owners))]).astype(np.int64)
-    return Events(offsets, channel, value, text, time.astype(np.float32))
+    return Events(offsets, channel, value.astype(np.float32), text, time.astype(np.float32))
 
 
 def _texts(rows: Rows, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -93,6 +93,9 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise DataError(f"{path}: subject_id must be int64 and prediction_time timestamp[us] without a time zone")
     for name in ("subject_id", "prediction_time"):
         _refuse(path, table[name].is_null().to_numpy(), f"{name} is null")
+    if pa.types.is_uint64(table["subject_id"].type):
+        beyond = table["subject_id"].to_numpy() > np.uint64(np.iinfo(np.int64).max)
+        _refuse(path, beyond, "subject_id is beyond int64")
     time = table["prediction_time"].cast(pa.timestamp("us"), safe=False).cast(pa.int64())
     return table["subject_id"].cast(pa.int64()).to_numpy(), time.to_numpy(), _value(path, table)
 
@@ -109,7 +112,12 @@ def _value(path: Path, table: pa.Table) -> np.ndarray:
         if name == "categorical_value":
             _refuse(path, known, "a categorical value is no number; write one label of 0 and 1 for each category")
         elif known.any():
-            value[known] = pc.cast(table[name], pa.float32(), safe=False).to_numpy()[known]
+            kind = table[name].type
+            if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+                raise DataError(f"{path}: column {name} is {kind}, and the MEDS label schema has a number or a boolean")
+            number = pc.cast(table[name], pa.float64(), safe=False).to_numpy()
+            _refuse(path, np.abs(number) > np.finfo(np.float32).max, "the value is beyond the range of float32")
+            value[known] = number[known]
     _refuse(path, given != 1, "exactly one of the value columns must hold a value")
     return value
 

@@ -22,6 +22,12 @@ ORIGINS = torch.tensor([[0, 5, 3], [2, 2, 6], [3, 0, 1]])
 HORIZON = 5
 
 
+@pytest.fixture(params=["interleaved", "joined"])
+def small(request: pytest.FixtureRequest) -> ActionTransformerConfig:
+    """A small predictor of either layout."""
+    return SMALL.model_copy(update={"layout": request.param})
+
+
 def make_predictor(config: ActionTransformerConfig = SMALL, dtype: torch.dtype = torch.float32) -> ActionTransformer:
     torch.manual_seed(0)
     predictor = ActionTransformer(config, LATENT_DIM).to(dtype)
@@ -68,14 +74,15 @@ def roll(predictor: ActionTransformer, latents: Latents, origins: Tensor = ORIGI
 
 @pytest.mark.parametrize("output", ["absolute", "residual"])
 @pytest.mark.parametrize("gradients", [True, False])
-def test_rollout_equals_recomputing_the_history(output: str, gradients: bool) -> None:
-    predictor, latents = make_predictor(SMALL.model_copy(update={"output": output})), make_latents()
+def test_rollout_equals_recomputing_the_history(output: str, gradients: bool, small: ActionTransformerConfig) -> None:
+    predictor = make_predictor(small.model_copy(update={"output": output}), torch.float64)
+    latents = make_latents(torch.float64)
     with torch.set_grad_enabled(gradients):
-        torch.testing.assert_close(roll(predictor, latents), recompute_all(predictor, latents), atol=1e-5, rtol=0)
+        torch.testing.assert_close(roll(predictor, latents), recompute_all(predictor, latents), atol=1e-10, rtol=0)
 
 
-def test_rollout_has_the_gradients_of_recomputing_the_history() -> None:
-    predictor = make_predictor(dtype=torch.float64)
+def test_rollout_has_the_gradients_of_recomputing_the_history(small: ActionTransformerConfig) -> None:
+    predictor = make_predictor(small, dtype=torch.float64)
     gradients = []
     for compute in (roll, recompute_all):
         latents = make_latents(torch.float64, requires_grad=True)
@@ -85,8 +92,8 @@ def test_rollout_has_the_gradients_of_recomputing_the_history() -> None:
     torch.testing.assert_close(gradients[0], gradients[1], atol=1e-10, rtol=1e-8)
 
 
-def test_a_memory_serves_several_rollouts() -> None:
-    predictor, latents = make_predictor(), make_latents()
+def test_a_memory_serves_several_rollouts(small: ActionTransformerConfig) -> None:
+    predictor, latents = make_predictor(small), make_latents()
     with torch.no_grad():
         memory = predictor(latents).memory
         first = predictor.rollout(latents, memory, ORIGINS, HORIZON).states
@@ -94,8 +101,8 @@ def test_a_memory_serves_several_rollouts() -> None:
         assert torch.equal(first, predictor.rollout(latents, memory, ORIGINS, HORIZON).states)
 
 
-def test_first_entry_of_a_rollout_is_the_teacher_forced_prediction() -> None:
-    predictor, latents = make_predictor().train(), make_latents()
+def test_first_entry_of_a_rollout_is_the_teacher_forced_prediction(small: ActionTransformerConfig) -> None:
+    predictor, latents = make_predictor(small).train(), make_latents()
     prediction = predictor(latents)
     rolled = predictor.rollout(latents, prediction.memory, torch.tensor([[4], [3], [2]]), 3)
     first = torch.arange(3), torch.tensor([4, 3, 2])
@@ -103,16 +110,16 @@ def test_first_entry_of_a_rollout_is_the_teacher_forced_prediction() -> None:
     assert torch.equal(rolled.belief[:, 0, 0], prediction.belief[first])
 
 
-def test_states_are_read_from_their_beliefs_real_or_imagined() -> None:
-    predictor, latents = make_predictor(), make_latents()
+def test_states_are_read_from_their_beliefs_real_or_imagined(small: ActionTransformerConfig) -> None:
+    predictor, latents = make_predictor(small), make_latents()
     prediction = predictor(latents)
     rolled = predictor.rollout(latents, prediction.memory, ORIGINS, HORIZON)
     torch.testing.assert_close(predictor.output(prediction.belief), prediction.next_states)
     torch.testing.assert_close(predictor.output(rolled.belief), rolled.states)
 
 
-def test_padding_changes_nothing() -> None:
-    predictor, latents = make_predictor(), make_latents()
+def test_padding_changes_nothing(small: ActionTransformerConfig) -> None:
+    predictor, latents = make_predictor(small), make_latents()
     padding = ~latents.mask[..., None]
     other = replace(latents, states=latents.states.masked_fill(padding, 50.0))
     before, after = predictor(latents).next_states, predictor(other).next_states
@@ -120,8 +127,8 @@ def test_padding_changes_nothing() -> None:
     torch.testing.assert_close(roll(predictor, other), roll(predictor, latents))
 
 
-def test_a_prediction_sees_no_later_state_and_no_later_action() -> None:
-    predictor, latents = make_predictor(), make_latents()
+def test_a_prediction_sees_no_later_state_and_no_later_action(small: ActionTransformerConfig) -> None:
+    predictor, latents = make_predictor(small), make_latents()
     before = predictor(latents).next_states
     for step in range(1, LENGTHS[0]):
         states, actions = latents.states.clone(), latents.actions.clone()
@@ -132,8 +139,10 @@ def test_a_prediction_sees_no_later_state_and_no_later_action() -> None:
         assert not torch.allclose(after[0, step], before[0, step])
 
 
-def test_a_prediction_sees_static_facts_every_earlier_step_and_the_present_action() -> None:
-    predictor, latents = make_predictor(dtype=torch.float64), make_latents(torch.float64, requires_grad=True)
+def test_a_prediction_sees_static_facts_every_earlier_step_and_the_present_action(
+    small: ActionTransformerConfig,
+) -> None:
+    predictor, latents = make_predictor(small, dtype=torch.float64), make_latents(torch.float64, requires_grad=True)
     predicted = predictor(latents).next_states[0, 3].sum()
     static, states, actions = torch.autograd.grad(predicted, (latents.static, latents.states, latents.actions))
     assert static[0].abs().sum() > 0
@@ -143,8 +152,10 @@ def test_a_prediction_sees_static_facts_every_earlier_step_and_the_present_actio
     assert static[1:].abs().sum() == states[1:].abs().sum() == actions[1:].abs().sum() == 0
 
 
-def test_a_rollout_sees_no_state_after_its_origin_and_no_action_that_is_still_to_come() -> None:
-    predictor, latents = make_predictor(), make_latents()
+def test_a_rollout_sees_no_state_after_its_origin_and_no_action_that_is_still_to_come(
+    small: ActionTransformerConfig,
+) -> None:
+    predictor, latents = make_predictor(small), make_latents()
     origins = torch.full((3, 1), 3)
     before = roll(predictor, latents, origins)
     states, actions = latents.states.clone(), latents.actions.clone()
@@ -155,24 +166,24 @@ def test_a_rollout_sees_no_state_after_its_origin_and_no_action_that_is_still_to
     assert not torch.allclose(after[:, :, 3], before[:, :, 3])
 
 
-def test_rollouts_of_one_window_do_not_see_one_another() -> None:
-    predictor, latents = make_predictor(), make_latents()
+def test_rollouts_of_one_window_do_not_see_one_another(small: ActionTransformerConfig) -> None:
+    predictor, latents = make_predictor(small), make_latents()
     together = roll(predictor, latents)
     for column in range(ORIGINS.shape[1]):
         alone = roll(predictor, latents, ORIGINS[:, column : column + 1])
         torch.testing.assert_close(together[:, column : column + 1], alone)
 
 
-def test_residual_output_adds_to_the_present_state() -> None:
+def test_residual_output_adds_to_the_present_state(small: ActionTransformerConfig) -> None:
     latents = make_latents()
-    absolute = make_predictor()
-    residual = make_predictor(SMALL.model_copy(update={"output": "residual"}))
+    absolute = make_predictor(small)
+    residual = make_predictor(small.model_copy(update={"output": "residual"}))
     torch.testing.assert_close(residual(latents).next_states, latents.states + absolute(latents).next_states)
 
 
-def test_dropout_acts_in_training_only() -> None:
+def test_dropout_acts_in_training_only(small: ActionTransformerConfig) -> None:
     latents = make_latents()
-    predictor = make_predictor(SMALL.model_copy(update={"dropout": 0.5, "attention_dropout": 0.5}))
+    predictor = make_predictor(small.model_copy(update={"dropout": 0.5, "attention_dropout": 0.5}))
     assert torch.equal(roll(predictor, latents), roll(predictor, latents))
     predictor.train()
     assert not torch.equal(roll(predictor, latents), roll(predictor, latents))
@@ -195,10 +206,10 @@ def test_a_rollout_out_of_reach_is_refused(origin: int, horizon: int, message: s
     assert isinstance(caught.value, JepaError)
 
 
-def test_a_rollout_reaches_the_last_position_and_the_last_action() -> None:
-    predictor, latents = make_predictor(), make_latents()
-    latents = replace(latents, actions=latents.actions.repeat(1, 3, 1)[:, : SMALL.reach])
-    assert roll(predictor, latents, torch.full((3, 1), 9), SMALL.reach - 9).shape == (3, 1, SMALL.reach - 9, LATENT_DIM)
+def test_a_rollout_reaches_the_last_position_and_the_last_action(small: ActionTransformerConfig) -> None:
+    predictor, latents = make_predictor(small), make_latents()
+    latents = replace(latents, actions=latents.actions.repeat(1, 3, 1)[:, : small.reach])
+    assert roll(predictor, latents, torch.full((3, 1), 9), small.reach - 9).shape == (3, 1, small.reach - 9, LATENT_DIM)
 
 
 def test_a_rollout_without_enough_actions_is_refused() -> None:
@@ -222,15 +233,19 @@ def test_the_papers_sizes_give_the_papers_parameter_count() -> None:
     assert config.size(4096).parameters == config.size(4096).trainable == 92_514_304
 
 
-def test_size_counts_the_parameters_of_any_predictor() -> None:
-    assert sum(parameter.numel() for parameter in make_predictor().parameters()) == SMALL.size(LATENT_DIM).parameters
-
-
-@pytest.mark.parametrize("dropout", [0.0, 0.1])
-def test_activation_estimate_is_near_what_a_training_step_keeps(dropout: float) -> None:
-    config = ActionTransformerConfig(
-        width=64, layers=3, heads=4, feedforward=256, max_steps=24, dropout=dropout, attention_dropout=dropout
+def test_size_counts_the_parameters_of_any_predictor(small: ActionTransformerConfig) -> None:
+    assert (
+        sum(parameter.numel() for parameter in make_predictor(small).parameters()) == small.size(LATENT_DIM).parameters
     )
+
+
+@pytest.mark.parametrize("layout", ["interleaved", "joined"])
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_activation_estimate_is_near_what_a_training_step_keeps(dropout: float, layout: str) -> None:
+    config = ActionTransformerConfig(
+        width=64, layers=3, heads=4, feedforward=256, max_steps=24, dropout=dropout, attention_dropout=dropout,
+        layout=layout,
+    )  # fmt: skip
     predictor, steps = ActionTransformer(config, 48), 24
     states, actions = torch.randn(2, 4, steps, 48)
     latents = Latents(torch.randn(4, 48), states, actions, torch.ones(4, steps, dtype=torch.bool))
@@ -246,6 +261,20 @@ def test_activation_estimate_is_near_what_a_training_step_keeps(dropout: float) 
     measured = sum(size for pointer, size in kept.items() if pointer not in weights)
     assert predicted.requires_grad
     assert 0.75 < config.activation_bytes(4, steps, 48) / measured < 1.5
+
+
+@pytest.mark.parametrize(("layout", "tokens"), [("interleaved", 21), ("joined", 11)])
+def test_the_last_layer_carries_on_the_states_alone(layout: str, tokens: int) -> None:
+    predictor, seen = make_predictor(SMALL.model_copy(update={"layout": layout})), list[int]()
+    for layer in predictor.layers:
+        layer.feedforward.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[1]))
+    predictor(make_latents())
+    assert seen == [tokens, 10]
+
+
+def test_joined_tokens_take_half_the_operations() -> None:
+    interleaved, joined = (ActionTransformerConfig(layout=layout) for layout in ("interleaved", "joined"))
+    assert joined.flops(8, 72, 64, True) < 0.6 * interleaved.flops(8, 72, 64, True)
 
 
 def test_heads_must_divide_width() -> None:
@@ -264,12 +293,13 @@ def test_initial_weights_follow_the_reference() -> None:
     assert all(not module.bias.any() for module in predictor.modules() if isinstance(module, torch.nn.Linear))
 
 
+@pytest.mark.parametrize("layout", ["interleaved", "joined"])
 @pytest.mark.parametrize("training", [False, True])
-def test_operations_are_about_as_many_as_torch_counts(training: bool) -> None:
+def test_operations_are_about_as_many_as_torch_counts(training: bool, layout: str) -> None:
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    config = ActionTransformerConfig(width=32, layers=3, heads=4, feedforward=64, max_steps=20)
+    config = ActionTransformerConfig(width=32, layers=3, heads=4, feedforward=64, max_steps=20, layout=layout)
     predictor = ActionTransformer(config, 24)
     draw = torch.randn
     latents = Latents(draw(2, 24), draw(2, 9, 24), draw(2, 9, 24), torch.ones(2, 9, dtype=torch.bool))

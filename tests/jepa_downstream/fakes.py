@@ -128,6 +128,7 @@ class Learner:
     """Latents by table, a row an item."""
 
     precision = nullcontext
+    dataset: Dataset
 
     def __init__(self, table: np.ndarray) -> None:
         self.table = torch.from_numpy(table.astype(np.float32))
@@ -174,5 +175,11 @@ def table(made: Dataset, states: np.ndarray | None = None, seed: int = 0, dimens
 def evaluation(
     made: Any, latents: np.ndarray, untrained: np.ndarray | None = None, window_length: int = 12
 ) -> Evaluation:
-    control = None if untrained is None else lambda: Learner(untrained)
-    return Evaluation(Learner(latents), made, window_length, 0, control)
+    control = None if untrained is None else lambda: learner_of(made, untrained)
+    return Evaluation(learner_of(made, latents), window_length, 0, control)
+
+
+def learner_of(made: Any, latents: np.ndarray) -> Any:
+    learner = Learner(latents)
+    learner.dataset = made
+    return learner

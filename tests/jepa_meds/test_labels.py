@@ -71,6 +71,8 @@ def test_labels_change_the_fingerprint_and_no_text(folder: Folder, tmp_path: Pat
         ({"boolean_value": [True, None, True]}, "row 1 .*exactly one of the value columns"),
         ({"boolean_value": [True, True, True], "float_value": [None, None, 1.0]}, "row 2 .*exactly one"),
         ({"categorical_value": ["a", None, None]}, "row 0 .*is no number"),
+        ({"float_value": [0.0, 1e39, None]}, "row 1 .*beyond the range of float32"),
+        ({"float_value": ["high", None, None]}, "column float_value is string"),
         ({}, "column one of boolean_value, integer_value, float_value is missing"),
         ({"boolean_value": [True] * 3, "prediction_time": ["x"] * 3}, "prediction_time timestamp"),
         ({"boolean_value": [True] * 3, "prediction_time": [at(1), None, at(2)]}, "row 1 .*prediction_time is null"),
