@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jepa_core.config import EvaluatorConfig, PhaseConfig
+from jepa_core.config import EvaluatorConfig, LearnerShape, ObjectiveConfig, PhaseConfig
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.results.findings import Findings, KeptHead
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 
 PhaseC = TypeVar("PhaseC", bound=PhaseConfig, covariant=True)
+ObjectiveC = TypeVar("ObjectiveC", bound=ObjectiveConfig, covariant=True)
 EvaluatorC = TypeVar("EvaluatorC", bound=EvaluatorConfig, covariant=True)
 """The config of a component: a phase says `class Mine(Phase[MineConfig])`, and `self.config` is one."""
 
@@ -69,14 +70,15 @@ class Batch:
     """B windows of up to T steps. Each distinct item stands once; index arrays place it in the windows.
 
     items: (N,) int64, ascending ids of the distinct items in the dataset. static: (B,), states: (B, T), actions: (B,
-    T), int64 positions in `items`. mask: (B, T) bool, true where the window has a step (beyond its end its first
-    step is repeated, and never read).
+    T), int64 positions in `items`. steps: (B, T) int64, number of each step among all of the store. mask: (B, T) bool,
+    true where the window has a step (beyond its end its first step is repeated, and never read).
     """
 
     items: Tensor
     static: Tensor
     states: Tensor
     actions: Tensor
+    steps: Tensor
     mask: Tensor
 
 
@@ -88,6 +90,19 @@ class Latents:
     states: Tensor
     actions: Tensor
     mask: Tensor
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What the states of a batch show in numbers, whatever the encoder reads.
+
+    values: (B, T, C) float32, normal scores of each channel among the observed values of the train split, 0 where
+    nothing was observed. observed: (B, T, C) bool. C counts the channels that the source's config names in
+    `observations`.
+    """
+
+    values: Tensor
+    observed: Tensor
 
 
 @dataclass(frozen=True)
@@ -308,11 +323,12 @@ class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs n
         class WarmUp(Phase[WarmUpConfig]):
             def loss(self, learner, batch, generator):
                 latents = learner.latents(batch)                  # encodes; from the cache while the encoder is frozen
-                predicted = learner.predictor(latents).next_states
+                predicted = learner.prediction(batch).next_states
                 return {"prediction": masked_l1(predicted[:, :-1], latents.states[:, 1:], latents.mask[:, 1:])}
 
-    What a learner offers: `latents(batch)`, `target_states(batch)` and `target_latents(batch)` (no gradient),
-    `predictor`, `update_target(tau)`, `sync_target()`.
+    What a learner offers: `latents(batch)`, `prediction(batch)` (what the predictor makes of them),
+    `observations(batch)`, `target_states(batch)` and `target_latents(batch)` (no gradient), `predictor`,
+    `update_target(tau)`, `sync_target()`.
     """
 
     module: nn.Module | None = None
@@ -353,16 +369,52 @@ class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs n
         """Take up what `state_dict` gave."""
 
 
-class Regularizer(ABC):
-    """A loss term on latents that a recipe can add to any phase, because nothing in a prediction loss forbids
-    collapse."""
+class Objective(ABC, Generic[ObjectiveC]):
+    """A loss term that a recipe adds to any phase (`objectives:`): against collapse, or to tie beliefs to the data.
 
-    def __init__(self, config: Any) -> None:
+        class Spread(Objective[SpreadConfig]):
+            def terms(self, learner, batch, generator):
+                states = learner.latents(batch).states[batch.mask]
+                return {"spread": (1 - states.std(0)).relu().mean()}
+
+    `learner.latents(batch)` and `learner.prediction(batch)` are those that the phase made, if it made them.
+    """
+
+    module: nn.Module | None = None
+    """What `build_module` made, while a phase runs."""
+
+    def __init__(self, config: ObjectiveC) -> None:
         self.config = config
 
+    def build_module(self, shape: LearnerShape) -> nn.Module | None:
+        """A module that is trained with the objective, such as heads that read beliefs; none by default.
+
+        It is made where the curriculum first takes an objective of that name, with torch seeded from (seed, name), and
+        goes on training in every later phase that takes one of the same name, with the settings of the predictor.
+        Checkpoints hold its state. After its last phase the model keeps it as `learner.modules[name]`, or it is dropped
+        (`keep` in the config). The config's `module_size` counts its parameters.
+        """
+        return None
+
     @abstractmethod
-    def terms(self, latents: Latents) -> dict[str, Tensor]:
-        """Terms to add to the loss, each a scalar, before the config's `weight` is applied."""
+    def terms(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Terms to add to the loss, each a scalar, before the config's `weight` is applied.
+
+        `generator` and torch are seeded from (seed, phase name, objective's name, step), so that no draw depends on
+        what else is in the loss.
+        """
+
+
+class Decoder(nn.Module, ABC):
+    """A module of an objective that reads beliefs, real or imagined, in terms of the data. Kept with the model."""
+
+    @abstractmethod
+    def forward(self, belief: Tensor) -> Tensor:
+        """All that is read from beliefs (..., W), the same numbers in the same order for any: (..., F)."""
+
+    @abstractmethod
+    def next_values(self, belief: Tensor) -> Tensor:
+        """Values of the next step that are expected in beliefs (..., W): (..., C), scaled as `Observations` are."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ Layout (the contiguous ragged arrays of the CF conventions, section 9.3.3: count
     channel        channel_name, channel_unit, channel_group, channel_label (string), channel_order (int32)
     text           text_content (string): the vocabulary that <role>_text points into
 
-Nothing is padded, and a cohort of any size is these few dozen arrays. `xarray.open_zarr(path, consolidated=False)`
+Nothing is padded, and a cohort of any size is these few dozen arrays. `Store.to_xarray`
 reads it all. A store is written beside its place and renamed when whole, so a half-written one is never taken for a
 store.
 """

@@ -1,9 +1,12 @@
-"""Predictions on disk, in the schema of meds-evaluation, so that anybody can recompute every figure.
+"""Predictions on disk, so that anybody can recompute every figure, and so that meds-evaluation takes them as they are.
 
 A file holds subject_id (int64), prediction_time (timestamp[us]), boolean_value, predicted_boolean_value,
 predicted_boolean_probability; for a value float_value and predicted_float_value in place of the last three; then
 trajectory and step (int64) and whatever else the evaluator adds. The time is counted from the trajectory's own origin,
 which is put at 1970-01-01: no time of a record is told.
+
+Beside each file of what is true or not lies the same without our own columns, in the folder `meds`: the schema of
+meds-evaluation 0.0.6 refuses a file with any column but its own.
 
 A method that was fitted anew for each of several drawings of who has labels says `labelling` (int64), and has every row
 once a labelling: what is measured of it is the mean over labellings.
@@ -32,6 +35,8 @@ KINDS: dict[Literal["boolean", "float"], tuple[str, str]] = {
 """Columns of truth and score."""
 ROW = ("labelling", "subject_id", "trajectory", "step")
 """Columns that name a row of a file; labelling is 0 where there is but one."""
+MEDS = "meds"
+"""Folder within that of the predictions: those that meds-evaluation takes."""
 DECIDED = 0.5
 """Probability from which `predicted_boolean_value` is true."""
 
@@ -39,14 +44,33 @@ DECIDED = 0.5
 def write_predictions(folder: Path, evaluator: str, predictions: Sequence[Predictions]) -> None:
     """Write each as FOLDER/<evaluator>.<task>.<method>.parquet, in place of all that the evaluator wrote before;
     readable by its owner alone, as it names subjects."""
-    for old in folder.glob(f"{evaluator}.*.parquet"):
-        old.unlink()
-    if predictions:
-        folder.mkdir(exist_ok=True, mode=0o700)
+    for within in (folder, folder / MEDS):
+        for old in within.glob(f"{evaluator}.*.parquet"):
+            old.unlink()
     for one in predictions:
-        held = io.BytesIO()
-        parquet.write_table(_table(one), held, compression="zstd")
-        write_atomically(predictions_path(folder, evaluator, one.task, one.method), held.getvalue())
+        table = _table(one)
+        _write(table, predictions_path(folder, evaluator, one.task, one.method))
+        if one.kind == "boolean" and "labelling" not in one.extra:
+            _write(meds_table(table), predictions_path(folder / MEDS, evaluator, one.task, one.method))
+
+
+def meds_table(table: pa.Table) -> pa.Table:
+    """Predictions of what is true or not with the columns of meds-evaluation alone, in its types."""
+    schema = pa.schema([
+        ("subject_id", pa.int64()),
+        ("prediction_time", pa.timestamp("us")),
+        ("boolean_value", pa.bool_()),
+        ("predicted_boolean_value", pa.bool_()),
+        ("predicted_boolean_probability", pa.float32()),
+    ])  # fmt: skip
+    return table.select(schema.names).cast(schema)
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True, mode=0o700, parents=True)
+    held = io.BytesIO()
+    parquet.write_table(table, held, compression="zstd")
+    write_atomically(path, held.getvalue())
 
 
 def predictions_path(folder: Path, evaluator: str, task: str, method: str) -> Path:

@@ -9,6 +9,7 @@ from safetensors.torch import save
 
 from jepa_core.contracts import Source
 from jepa_core.io.files import write_atomically
+from jepa_core.io.tensor_files import savable
 from jepa_core.model.folder import RECORD, WEIGHTS, write_record
 from jepa_core.recipe import Use
 from jepa_core.runs.run import Run, versions
@@ -16,10 +17,9 @@ from jepa_core.training.learner import Learner
 
 
 def save_model(run: Run, learner: Learner) -> None:
-    """Write the trained weights (encoder, target, predictor) as `model.safetensors`, what loading them takes as
-    `model.json`, and the encoder's own form of its weights into `encoder/`."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in learner.weights()}
-    write_atomically(run.folder / WEIGHTS, save(tensors))
+    """Write the trained weights (encoder, target, predictor, modules that objectives keep) as `model.safetensors`, what
+    loading them takes as `model.json`, and the encoder's own form of its weights into `encoder/`."""
+    write_atomically(run.folder / WEIGHTS, save(savable(learner.weights())))
     keep_record(run, learner)
     learner.encoder.export(run.folder / "encoder")
 

@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 
-from jepa_core.config import SourceConfig
+from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
 from jepa_core.data.dataset import Dataset, refuse_empty_splits
+from jepa_core.data.observations import Observer
 from jepa_core.data.preparation import describe, facts, open_dataset, prepare_data
 from jepa_core.data.rendering import ChannelRendering
 from jepa_core.data.windows import Windows
@@ -38,7 +39,7 @@ from jepa_core.runs.process import device_of, process_state
 from jepa_core.runs.run import Run, command, now
 from jepa_core.runs.sharing import control_name, shared_folder
 from jepa_core.training.checkpoint import restore_checkpoint
-from jepa_core.training.curriculum import Progress, Stage, run_curriculum
+from jepa_core.training.curriculum import Progress, Stage, build_modules, run_curriculum
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
 from jepa_core.training.target import EncoderUnder
@@ -98,9 +99,12 @@ def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
     with memory_errors("building the models"):
         encoder = recipe.encoder.build(recipe.item_shape())
         _fit(encoder, dataset, run.folder / "fitted.json")
-        learner = _learner(run, encoder, dataset, device, run.scratch)
+        learner = _learner(run, encoder, dataset, device, run.scratch, _observer(run, dataset))
     untrained = EncoderUnder(encoder, learner.trainable)
     learner.share(_shared(run, learner, untrained))
+    if any(one.config.observes for use in recipe.curriculum for one in use.objectives):
+        assert learner.observer is not None, "validation refuses such an objective without numbers"
+        learner.observer.prepare()
     return learner, untrained
 
 
@@ -108,13 +112,31 @@ def _shared(run: Run, learner: Learner, untrained: EncoderUnder) -> TensorFolder
     return shared_folder(run, learner.encoder, untrained.weights(), learner.dataset, learner.device)
 
 
-def _learner(run: Run, encoder: torch.nn.Module, dataset: Dataset, device: torch.device, scratch: Path) -> Learner:
+def _observer(run: Run, dataset: Dataset) -> Observer | None:
+    """What reads states as numbers, or None where the source renders none."""
+    opens, config = _channels_opener(run, dataset), run.recipe.source.config
+    assert isinstance(config, SourceConfig)
+    return Observer(opens, config.observations(), run.folder / "observations.json") if opens else None
+
+
+def _learner(
+    run: Run,
+    encoder: torch.nn.Module,
+    dataset: Dataset,
+    device: torch.device,
+    scratch: Path,
+    observer: Observer | None,
+    belief_gradient: bool = True,
+) -> Learner:
     """A learner of an encoder and a new predictor, whose weights depend on the seed alone."""
     torch.manual_seed(run.recipe.seed + 1)
     runtime = run.recipe.runtime
     predictor = run.recipe.predictor.build(encoder.latent_dim)
     cache_bytes = int(runtime.latent_cache_gib * 2**30)
-    return Learner(encoder, predictor, dataset, device, scratch, cache_bytes, autocast=runtime.precision == "bf16")
+    autocast = runtime.precision == "bf16"
+    return Learner(
+        encoder, predictor, dataset, device, scratch, cache_bytes, autocast, observer, belief_gradient=belief_gradient
+    )
 
 
 def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
@@ -158,8 +180,8 @@ def _drop_metrics_after(path: Path, progress: Progress) -> None:
 
 
 def stage_of(use: PhaseUse) -> Stage:
-    """A phase of the recipe as the curriculum runs it, its regularizers with it."""
-    return Stage(use.name, use.build(), [(one.build(), one.config.weight) for one in use.regularizers])
+    """A phase of the recipe as the curriculum runs it, its objectives with it."""
+    return Stage(use.name, use.build(), {one.name: one.build() for one in use.objectives})
 
 
 def _training_windows(run: Run, dataset: Dataset) -> Windows:
@@ -240,17 +262,24 @@ def _channels_opener(run: Run, dataset: Dataset) -> Callable[[], Dataset] | None
 
 
 def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Callable[[], Learner] | None:
-    """How to make the untrained control, or None where no phase trains the predictor alone."""
+    """How to make the untrained control, or None where no phase trains the predictor alone.
+
+    Its predictor is trained by the last such phase. The modules of that phase's objectives that are kept learn to read
+    its beliefs, and change none of them: so what they read of the control is what anybody could.
+    """
     chosen = [use for use in run.recipe.curriculum if use.config.trains == {"predictor"} and use.config.steps]
     if not chosen:
         return None
     steps = sum(use.config.steps for use in run.recipe.curriculum if "predictor" in use.config.trains)
-
-    use = replace(chosen[-1], config=chosen[-1].config.model_copy(update={"steps": steps}))
+    kept = tuple(one for one in chosen[-1].objectives if one.config.keep and _has_module(one))
+    use = replace(chosen[-1], config=chosen[-1].config.model_copy(update={"steps": steps}), objectives=kept)
 
     @cache
     def make() -> Learner:
-        control = _learner(run, untrained, learner.dataset, learner.device, run.scratch / "control")
+        scratch = run.scratch / "control"
+        control = _learner(
+            run, untrained, learner.dataset, learner.device, scratch, learner.observer, belief_gradient=False
+        )
         shared = _shared(run, learner, untrained)
         control.share(shared)
         _take_up_or_train(run, control, use, shared)
@@ -260,21 +289,28 @@ def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Calla
     return make
 
 
+def _has_module(use: Use) -> bool:
+    config = use.config
+    assert isinstance(config, ObjectiveConfig)
+    return config.module_size(LearnerShape(1, 1, 1)) is not None
+
+
 def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorFolder | None) -> None:
-    """Give the control the predictor that this run trained for it before, or else another run, or else train it."""
-    own, name, drawn = run.folder / "control.safetensors", control_name(run, use), control.predictor.state_dict()
+    """Give the control what this run trained for it before, or else another run, or else train it."""
+    stage = replace(stage_of(use), name="untrained_control")
+    build_modules([stage], control, run.recipe.seed, stage.objectives)
+    own, name, drawn = run.folder / "control.safetensors", control_name(run, use), dict(control.weights())
     kept = read_tensors(own)
     if kept is not None and same_layout(kept, drawn):
-        control.predictor.load_state_dict(kept)
+        control.load_weights(kept)
         return
     found = shared.read(name) if shared else None
     if found is not None and same_layout(found, drawn):
         log.info("control: taking the predictor that another run trained on the same untrained encoder")
-        control.predictor.load_state_dict(found)
+        control.load_weights(found)
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
-        windows = _training_windows(run, control.dataset)
-        run_curriculum([Stage("untrained_control", use.build())], control, windows, run.recipe.seed)
+        run_curriculum([stage], control, _training_windows(run, control.dataset), run.recipe.seed)
         if shared:
-            shared.write(name, control.predictor.state_dict())
-    write_tensors(own, control.predictor.state_dict())
+            shared.write(name, dict(control.weights()))
+    write_tensors(own, dict(control.weights()))

@@ -24,7 +24,9 @@ from torch import Tensor, nn
 from jepa_core.config import Config, ItemShape
 from jepa_core.contracts import Batch, Channels, Encoder, Latents, Predictor
 from jepa_core.data.dataset import Dataset
+from jepa_core.data.observations import Observer
 from jepa_core.data.preparation import open_store
+from jepa_core.data.rendering import ChannelRendering
 from jepa_core.plugin import Component
 from jepa_core.testing.oscillator_parts import Oscillators, TinyChannels, TinyRecurrent, TinyText
 from jepa_core.testing.oscillators import OscillatorsConfig, TinyChannelsConfig, TinyRecurrentConfig, TinyTextConfig
@@ -119,7 +121,10 @@ def tiny_learner(dataset: Dataset, seed: int = 0, autocast: bool = False, encode
     """A learner of tiny parts on the CPU, its weights drawn from the seed; `encoder` takes the tiny encoder's place."""
     torch.manual_seed(seed)
     encoder = encoder or tiny_encoder(dataset)
-    return Learner(encoder, tiny_predictor(), dataset, torch.device("cpu"), scratch() / "latents", autocast=autocast)
+    numbers = isinstance(dataset.rendering, ChannelRendering)
+    observer = Observer(lambda: dataset, OscillatorsConfig().observations()) if numbers else None
+    place, device = scratch() / "latents", torch.device("cpu")
+    return Learner(encoder, tiny_predictor(), dataset, device, place, autocast=autocast, observer=observer)
 
 
 def random_latents(seed: int = 0, windows: int = 3, steps: int = 7) -> Latents:
@@ -134,14 +139,15 @@ def random_latents(seed: int = 0, windows: int = 3, steps: int = 7) -> Latents:
 
 
 def other_padding(batch: Batch) -> Batch:
-    """The batch with other items where its mask is false."""
+    """The batch with other items and steps where its mask is false."""
     generator = torch.Generator().manual_seed(1)
 
     def changed(places: Tensor) -> Tensor:
         drawn = torch.randint(len(batch.items), places.shape, generator=generator)
         return torch.where(batch.mask, places, drawn)
 
-    return replace(batch, states=changed(batch.states), actions=changed(batch.actions))
+    steps = torch.where(batch.mask, batch.steps, batch.steps.flatten().roll(1).view(batch.steps.shape).flip(0, 1))
+    return replace(batch, states=changed(batch.states), actions=changed(batch.actions), steps=steps)
 
 
 def other_latents_in_padding(latents: Latents) -> Latents:

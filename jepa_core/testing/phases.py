@@ -18,6 +18,7 @@ from jepa_core.config import PhaseConfig
 from jepa_core.contracts import Batch, Listener, Phase
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.windows import Windows
+from jepa_core.io.tensor_files import savable
 from jepa_core.testing import bench as base
 from jepa_core.testing.bench import (
     NotApplicable,
@@ -220,7 +221,7 @@ def check_state_roundtrip_bitwise(bench: Bench) -> None:
     state = bench.run(bench.learner()).state_dict()
     if not state:
         raise NotApplicable("the phase keeps no tensors of its own")
-    stored = load(save({name: value.detach().contiguous() for name, value in state.items()}))
+    stored = load(save(savable(state.items())))
     fresh: Phase = bench.component.load()(bench.config)
     fresh.load_state_dict(stored)
     lost = differing(stored, fresh.state_dict())

@@ -183,6 +183,19 @@ def check_items_as_declared(bench: Bench) -> None:
                 )
 
 
+def check_observations_as_declared(bench: Bench) -> None:
+    """The places that the config's `observations` names are channels that states show: objectives and decoders read
+    them."""
+    if "channels" not in bench.source_config.modalities:
+        raise NotApplicable("the source renders no numbers")
+    places, shape = list(bench.source_config.observations().values()), bench.source_config.item_shape()
+    require(places, "observations() names no channel; name those that states show, or leave the default")
+    inside = all(0 <= place < shape.channels for place in places) and len(set(places)) == len(places)
+    require(inside, f"observations() names the places {places} of {shape.channels} channels; each must be one of them")
+    states = dict(bench.render(bench.some))["channels"].state
+    require(np.isfinite(states[:, places]).any(), "no state shows any of the channels that observations() names")
+
+
 def check_undeclared_modality_refused(bench: Bench) -> None:
     """A modality that the config does not name is refused in one sentence, not rendered in some way."""
     others = [one for one in get_args(Modality) if one not in bench.source_config.modalities]

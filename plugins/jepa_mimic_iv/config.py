@@ -106,6 +106,13 @@ class MimicIVConfig(SourceConfig):
 
         return ItemShape(channels=len(GRID))
 
+    def observations(self) -> dict[str, int]:
+        """Numeric observations and scores of an hour; their ages are not among them."""
+        from jepa_mimic_iv.numeric_grid import COLUMNS as GRID
+        from jepa_mimic_iv.numeric_grid import OBSERVED
+
+        return {name: GRID.index(name) for name in OBSERVED}
+
     def missing(self) -> list[str]:
         """One sentence for each table that is not there, or one for the folder."""
         if self.is_synthetic:

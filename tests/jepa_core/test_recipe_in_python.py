@@ -18,9 +18,9 @@ from jepa_core.config import (
     EvaluatorConfig,
     ItemShape,
     ModelSize,
+    ObjectiveConfig,
     PhaseConfig,
     PredictorConfig,
-    RegularizerConfig,
     SourceConfig,
 )
 from jepa_core.errors import DataError, RecipeError
@@ -95,7 +95,7 @@ class ReadingConfig(PhaseConfig):
     needs: ClassVar = frozenset({"next_token_loss"})
 
 
-class SpreadConfig(RegularizerConfig):
+class SpreadConfig(ObjectiveConfig):
     margins: tuple[float, ...] = (1.0,)
 
 
@@ -116,7 +116,7 @@ COMPONENTS = (
     Component("predictor", "forward", ForwardConfig, "nowhere:Forward"),
     Component("phase", "align", AlignConfig, "nowhere:Align"),
     Component("phase", "reading", ReadingConfig, "nowhere:Reading"),
-    Component("regularizer", "spread", SpreadConfig, "nowhere:Spread"),
+    Component("objective", "spread", SpreadConfig, "nowhere:Spread"),
     Component("evaluator", "drift", DriftConfig, "nowhere:Drift"),
     Component("evaluator", "once", TwiceConfig, "nowhere:Once"),
     Component("evaluator", "again", TwiceConfig, "nowhere:Again"),
@@ -136,7 +136,7 @@ curriculum:
   - use: align
     name: late
     decay: 0.5
-    regularizers: [{use: spread, margins: [1, 2]}, {use: spread, name: other, weight: 0.5}]
+    objectives: [{use: spread, margins: [1, 2]}, {use: spread, name: other, weight: 0.5}]
 evaluators:
   - {use: drift, columns: {hr: 2}}
   - {use: drift, name: train_drift, split: train}
@@ -159,7 +159,7 @@ def twin(**changes: Any) -> Recipe:
             PhaseUse(
                 AlignConfig(decay=0.5),
                 name="late",
-                regularizers=[SpreadConfig(margins=(1, 2)), Use(SpreadConfig(weight=0.5), name="other")],
+                objectives=[SpreadConfig(margins=(1, 2)), Use(SpreadConfig(weight=0.5), name="other")],
             ),
         ],
         "evaluators": [DriftConfig(columns={"hr": 2}), Use(DriftConfig(split="train"), name="train_drift")],
@@ -221,7 +221,7 @@ def text_parts() -> dict[str, Any]:
 def test_what_python_gave_a_value_is_told_from_defaults() -> None:
     origins = twin().origins()
     for key in ("seed", "source.channels", "windows.length", "curriculum.late.decay", "evaluators.drift.columns.hr",
-                "curriculum.align.optimizer.encoder_lr", "curriculum.late.regularizers.other.use"):  # fmt: skip
+                "curriculum.align.optimizer.encoder_lr", "curriculum.late.objectives.other.use"):  # fmt: skip
         assert origins[key] == "python", key
     assert origins["encoder.width"] == "match"
     assert origins["curriculum.align.decay"] == origins["windows.stride"] == "default"
@@ -314,8 +314,8 @@ def test_two_items_of_one_name_are_told_apart_by_their_numbers(tmp_path: Path) -
     hint = "the first is in curriculum.0.use; give one of them a `name` of its own"
     assert told(curriculum=[AlignConfig(), AlignConfig()]) == [("curriculum.1.use", message, hint)]
     spreads = [SpreadConfig(), Use(SpreadConfig(), name="spread")]
-    ((key, *_),) = told(curriculum=[PhaseUse(AlignConfig(), name="late", regularizers=spreads)])
-    assert key == "curriculum.late.regularizers.1.name"
+    ((key, *_),) = told(curriculum=[PhaseUse(AlignConfig(), name="late", objectives=spreads)])
+    assert key == "curriculum.late.objectives.1.name"
 
 
 @pytest.mark.parametrize("key", ["curriculum", "evaluators"])

@@ -93,6 +93,7 @@ class Dataset:
             static=torch.from_numpy(2 * self.total + windows.trajectory[index]),
             states=torch.from_numpy(states),
             actions=torch.from_numpy(states + self.total),
+            steps=torch.from_numpy(states),
             mask=torch.from_numpy(mask),
         )
 

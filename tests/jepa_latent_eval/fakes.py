@@ -65,6 +65,7 @@ class Dataset:
             static=torch.zeros(len(index), dtype=torch.int64),
             states=torch.from_numpy(states),
             actions=torch.from_numpy(states + self.total),
+            steps=torch.from_numpy(states),
             mask=torch.from_numpy(mask),
         )
 

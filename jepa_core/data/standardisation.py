@@ -98,7 +98,7 @@ class NormalScores(Scaling):
     """Puts each channel on the normal scores of its ranks, linear between quantiles; 0 where nothing was observed.
 
     Skewed laboratory values and slipped decimal points set no scale this way (the quantile transformation of Gorishniy
-    et al., arXiv 2106.11959). Equal values have their middle rank. Beyond the outer quantiles the score stays.
+    et al., arXiv 2106.11959). Equal values have their middle rank. Beyond the outer quantiles the score is theirs.
     """
 
     knots: Tensor
