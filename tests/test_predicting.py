@@ -20,6 +20,7 @@ import jepa_core
 from jepa_core.data.store import Store
 from jepa_core.errors import DataError, JepaError, RecipeError
 from jepa_core.model.model import Model
+from jepa_core.results.predictions import predictions_path
 
 READINGS = "readings.csv"
 SENSORS = """\
@@ -101,15 +102,15 @@ def sensors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "made" / "run").rename(folder / "run")  # away from its stores
     header, *rows = csv.reader((folder / READINGS).read_text().splitlines())
     names = sorted({row[0] for row in rows})
-    held_out = {names[number] for number in predicted(folder, "bad_after_3", "train_mean")["subject_id"].to_pylist()}
-    held_out |= {names[number] for number in predicted(folder, "hot_within_3", "train_mean")["subject_id"].to_pylist()}
-    held_out |= {names[number] for number in predicted(folder, "hot", "train_mean")["subject_id"].to_pylist()}
+    held_out = {names[number] for number in predicted(folder, "bad_after_3", "train mean")["subject_id"].to_pylist()}
+    held_out |= {names[number] for number in predicted(folder, "hot_within_3", "train mean")["subject_id"].to_pylist()}
+    held_out |= {names[number] for number in predicted(folder, "hot", "train mean")["subject_id"].to_pylist()}
     write_rows(folder / "new.csv", header, [row for row in rows if row[0] in held_out])
     return folder
 
 
 def predicted(folder: Path, task: str, method: str) -> pa.Table:
-    return pq.read_table(folder / "run" / "predictions" / f"tasks.{task}.{method}.parquet")
+    return pq.read_table(predictions_path(folder / "run" / "predictions", "tasks", task, method))
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +139,9 @@ def test_held_out_subjects_given_alone_score_as_the_run_said_to_the_bit(
     sensors: Path, model: Model, task: str, method: str
 ) -> None:
     """The run and the new data number their subjects in one order; the run has more of them."""
-    file = method.replace(" / ", "_").replace(" ", "_")
-    before = predicted(sensors, task, file)
+    before = predicted(sensors, task, method)
     subjects = sorted(
-        set().union(*(predicted(sensors, one, file)["subject_id"].to_pylist() for one in ("bad_after_3", "hot")))
+        set().union(*(predicted(sensors, one, method)["subject_id"].to_pylist() for one in ("bad_after_3", "hot")))
     )
     wanted = told(before, subjects.index)
     found = model.score(model.read(sensors / "new.csv"), task, method=method)
@@ -328,8 +328,7 @@ def test_tables_of_held_out_subjects_alone_score_as_the_run_said_to_the_bit(reco
     before, place = Store(path).identifier, {name: at for at, name in enumerate(data.dataset.store.identifier.tolist())}
     compared = 0
     for head in (one for one in model.heads if one.evaluator == evaluator and "untrained" not in one.method):
-        file = f"{evaluator}.{head.task}.{head.method.replace(' / ', '_').replace(' ', '_')}.parquet"
-        table = pq.read_table(records / "run" / "predictions" / file)
+        table = pq.read_table(predictions_path(records / "run" / "predictions", evaluator, head.task, head.method))
         trajectory = [place[int(before[one])] for one in table["trajectory"].to_pylist()]
         found = model.score(data, head.task, method=head.method, evaluator=evaluator)
         rows = zip(found.trajectory.tolist(), found.step.tolist(), strict=True)

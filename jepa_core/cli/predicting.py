@@ -54,6 +54,5 @@ def _write(path: Path, data: Data, found: Scored) -> None:
     seconds = (found.step + 1) * length.value * SECONDS.get(length.unit, 1.0)
     subject = data.dataset.store.subject[found.trajectory]
     with disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_scores(path, found.kept.kind, subject, found.trajectory, found.step, seconds, found.score)
     print(path)

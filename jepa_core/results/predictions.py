@@ -83,10 +83,7 @@ def write_scores(
     score: np.ndarray,
 ) -> None:  # fmt: skip
     """Write scores (R,) of rows whose truth nobody knows yet, in the same schema without it."""
-    columns = _whose(subject, seconds) | _scored(kind, score) | _places(trajectory, step)
-    held = io.BytesIO()
-    parquet.write_table(pa.table(columns), held, compression="zstd")
-    write_atomically(path, held.getvalue())
+    _write(pa.table(_whose(subject, seconds) | _scored(kind, score) | _places(trajectory, step)), path)
 
 
 def _table(one: Predictions) -> pa.Table:
