@@ -468,7 +468,7 @@ class Head(ABC):
         """
 
 
-class Decoder(ABC):
+class Readout(ABC):
     """Reads values off states, latent by latent; made by `Evaluator.head` of what it kept.
 
     channels: what the values are, with their units.
@@ -500,7 +500,7 @@ class Evaluator(ABC, Generic[EvaluatorC]):
         fitted on the way is among them (`Findings.heads`), in a form that `head` takes.
         """
 
-    def head(self, kept: KeptHead) -> Head | Decoder:
+    def head(self, kept: KeptHead) -> Head | Readout:
         """What `evaluate` kept, ready for data that it was not fitted on."""
         raise NotImplementedError(f"{type(self).__name__} keeps no heads")
 

@@ -187,8 +187,8 @@ def test_a_forecast_is_decoded_in_the_units_of_the_data(sensors: Path, model: Mo
     made = model.forecast(model.read(sensors / "new.csv"), at=4, horizon=2)
     assert made["decoded"].dims == ("trajectory", "horizon", "channel")
     assert made["channel"].values.tolist() == ["event_hot", "hot"]
-    decoder = model.decoders[0]
-    assert np.allclose(made["decoded"], decoder.decode(made["state"].values.astype(float)))
+    readout = model.readouts[0]
+    assert np.allclose(made["decoded"], readout.decode(made["state"].values.astype(float)))
 
 
 def changed(sensors: Path, folder: Path, change: Callable[[list[str], list[list[str]]], object]) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 import xarray
 
 if TYPE_CHECKING:
-    from jepa_core.contracts import Decoder
+    from jepa_core.contracts import Readout
     from jepa_core.model.data import Data
 
 
@@ -40,19 +40,19 @@ def with_steps(
 
 
 def decoded_arrays(
-    decoders: Sequence[Decoder], dimensions: Sequence[str], states: np.ndarray
+    readouts: Sequence[Readout], dimensions: Sequence[str], states: np.ndarray
 ) -> dict[str, tuple[Sequence[str], np.ndarray]]:
-    """`decoded` (..., channel): what decoders read off states (..., D), all channels beside one another; nothing where
-    there is no decoder."""
-    if not decoders:
+    """`decoded` (..., channel): what readouts read off states (..., D), all channels beside one another; nothing where
+    there is no readout."""
+    if not readouts:
         return {}
-    values = np.concatenate([one.decode(states.astype(np.float64)) for one in decoders], axis=-1)
+    values = np.concatenate([one.decode(states.astype(np.float64)) for one in readouts], axis=-1)
     return {"decoded": ((*dimensions, "channel"), values)}
 
 
-def with_channels(made: xarray.Dataset, decoders: Sequence[Decoder]) -> xarray.Dataset:
+def with_channels(made: xarray.Dataset, readouts: Sequence[Readout]) -> xarray.Dataset:
     """With name and unit of each channel that was decoded."""
-    channels = [channel for one in decoders for channel in one.channels]
+    channels = [channel for one in readouts for channel in one.channels]
     if not channels:
         return made
     units = ("channel", [one.unit for one in channels])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from jepa_core.contracts import Decoder, Evaluator, Head
+from jepa_core.contracts import Evaluator, Head, Readout
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.model.recorded import recorded_component
 from jepa_core.plugin import Registry
@@ -54,17 +54,17 @@ def kept_tasks(folder: Path, registry: Registry) -> Iterator[KeptTask]:
     """Every head of a run that scores trajectories, evaluator by evaluator, in the order of its tables."""
     for name, maker, heads in _kept(folder, registry):
         for kept in heads:
-            if kept.kind != "decoder":
+            if kept.kind != "readout":
                 yield KeptTask(name, kept.task, kept.method, kept.target, kept.kind, kept, maker)
 
 
-def kept_decoders(folder: Path, registry: Registry) -> Iterator[Decoder]:
-    """Every decoder of a run."""
+def kept_readouts(folder: Path, registry: Registry) -> Iterator[Readout]:
+    """Every readout of a run."""
     for _, maker, heads in _kept(folder, registry):
         for kept in heads:
-            if kept.kind == "decoder":
+            if kept.kind == "readout":
                 made = maker.head(kept)
-                assert isinstance(made, Decoder)
+                assert isinstance(made, Readout)
                 yield made
 
 

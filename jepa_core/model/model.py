@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jepa_core.config import Modality, SourceConfig
-from jepa_core.contracts import Act, Decoder
+from jepa_core.contracts import Act, Readout
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import RecipeError
 from jepa_core.model import forecasting
@@ -20,7 +20,7 @@ from jepa_core.model.data import Data, read
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
 from jepa_core.model.imagining import CAUTION, origins_under
-from jepa_core.model.kept import KeptTask, Scored, find_task, kept_decoders, kept_tasks, rows_of
+from jepa_core.model.kept import KeptTask, Scored, find_task, kept_readouts, kept_tasks, rows_of
 from jepa_core.model.view import View
 from jepa_core.plugin import Component, Registry
 
@@ -91,9 +91,9 @@ class Model:
         return list(kept_tasks(self.folder, self.registry))
 
     @cached_property
-    def decoders(self) -> list[Decoder]:
+    def readouts(self) -> list[Readout]:
         """What evaluators of the run fitted to read values off states; see `heads`."""
-        return list(kept_decoders(self.folder, self.registry))
+        return list(kept_readouts(self.folder, self.registry))
 
     def predict(
         self, data: Data, task: str, at: int | None = None, method: str | None = None, evaluator: str | None = None
@@ -136,7 +136,7 @@ class Model:
     def forecast(self, data: Data, at: int, horizon: int) -> xarray.Dataset:
         """What is foreseen after the first `at` steps of every trajectory that has so many: `state` (trajectory,
         horizon, latent), where horizon h is the step at + h - 1, counted from 0; `decoded` (trajectory, horizon,
-        channel) what the run's decoders read off it, in the units that `unit` (channel) tells.
+        channel) what the run's readouts read off it, in the units that `unit` (channel) tells.
 
         The actions are those that the data record, future ones included, and where a trajectory ends the last of them
         is held: `action_recorded` (trajectory, horizon) says which it is for the action that leads to each step.
@@ -185,14 +185,14 @@ class Model:
         arrays = {
             "state": (("trajectory", "horizon", "latent"), state),
             "action_recorded": (("trajectory", "horizon"), recorded),
-            **decoded_arrays(self.decoders, ("trajectory", "horizon"), state),
+            **decoded_arrays(self.readouts, ("trajectory", "horizon"), state),
         }
         made = of_trajectories(
             data, chosen, arrays, model=self.record["name"], at=at, context=context,
             too_short=len(data) - len(chosen), actions=_told(recorded),
         )  # fmt: skip
         ahead = np.arange(1, horizon + 1)
-        made = with_channels(made, self.decoders)
+        made = with_channels(made, self.readouts)
         return with_steps(made, data, "horizon", ahead, (at + ahead).astype(float))
 
 

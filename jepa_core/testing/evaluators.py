@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.config import EvaluatorConfig
-from jepa_core.contracts import Channels, Decoder, Encoder, Evaluation, Evaluator, Head
+from jepa_core.contracts import Channels, Encoder, Evaluation, Evaluator, Head, Readout
 from jepa_core.data.dataset import Dataset
 from jepa_core.errors import DataError
 from jepa_core.results.findings import Findings, Predictions
@@ -135,7 +135,7 @@ def check_json_serialisable(bench: Bench) -> None:
 
 def check_kept_heads(bench: Bench) -> None:
     """What it kept (`Findings.heads`) comes back from files as what it was: a head scores the rows of its predictions
-    as they say, to the bit, whatever other rows are asked for; a decoder gives a value a channel."""
+    as they say, to the bit, whatever other rows are asked for; a readout gives a value a channel."""
     evaluation = bench.evaluation()
     with quietly():
         findings = bench.evaluator.evaluate(evaluation)
@@ -145,10 +145,10 @@ def check_kept_heads(bench: Bench) -> None:
     write_heads(folder, findings.heads, {})
     for kept in read_heads(folder)[1]:
         made = bench.evaluator.head(kept)
-        if isinstance(made, Decoder):
+        if isinstance(made, Readout):
             read = made.decode(np.zeros((2, 3, LATENT), dtype=np.float32))
             wanted = (2, 3, len(made.channels))
-            require(read.shape == wanted, f"the decoder '{kept.name}' gave {read.shape} for {wanted}")
+            require(read.shape == wanted, f"the readout '{kept.name}' gave {read.shape} for {wanted}")
             continue
         for told in findings.predictions:
             if (told.task, told.method) == (kept.task, kept.method):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.linear_model import Ridge
 
-from jepa_core.contracts import Decoder
+from jepa_core.contracts import Readout
 from jepa_core.data.trajectories import Channel
 from jepa_core.results.findings import KeptHead
 from jepa_core.results.statistics import bootstrap_subjects
@@ -75,7 +75,7 @@ def _labelled(name: str, dataset: Dataset, states: States) -> tuple[np.ndarray, 
 
 
 @dataclass(frozen=True)
-class Probes(Decoder):
+class Probes(Readout):
     """Probes at work together. channels: their L labels. weights: (D, L), bias: (L,) float64."""
 
     channels: list[Channel]
@@ -97,7 +97,7 @@ class Probes(Decoder):
         """In the form that files hold."""
         channels = [asdict(one) for one in self.channels]
         state = {"channels": channels, "weights": self.weights, "bias": self.bias}
-        return KeptHead("labels", "decoder", target="labels of a state", state=state)
+        return KeptHead("labels", "readout", target="labels of a state", state=state)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Probes:

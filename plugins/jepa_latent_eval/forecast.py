@@ -49,8 +49,8 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         probes, reasons = self._probes(evaluation, names)
         if not probes:
             return unmeasured("; ".join(reasons) or "the store has no label to decode")
-        decoder = Probes.of(probes, evaluation.dataset.store.channels)
-        decoded = self._decoded(evaluation, cohort, decoder, horizons)
+        readout = Probes.of(probes, evaluation.dataset.store.channels)
+        decoded = self._decoded(evaluation, cohort, readout, horizons)
         scores, all_errors = [], []
         for place, probe in enumerate(probes):
             said = {name: values[:, :, place] for name, values in decoded.items()}
@@ -61,7 +61,7 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         numbers = subject_numbers(cohort.subjects, everyone)
         redrawn = list(redrawn_errors(all_errors, numbers, horizons, ROLLOUTS))
         found = describe(probes, scores, horizons, reasons, cohort, self.config)
-        return replace(found, redrawn=redrawn, heads=[decoder.kept()])
+        return replace(found, redrawn=redrawn, heads=[readout.kept()])
 
     def head(self, kept: KeptHead) -> Probes:
         return Probes.from_state(kept.state)
@@ -93,7 +93,7 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         return all_states_of(evaluation.learner, evaluation.dataset, part, self.config.batch_size)
 
     def _decoded(
-        self, evaluation: Evaluation, cohort: Cohort, decoder: Probes, horizons: list[int]
+        self, evaluation: Evaluation, cohort: Cohort, readout: Probes, horizons: list[int]
     ) -> dict[str, np.ndarray]:
         """What each forecast of states decodes to: (N, H, L) float64, or (N, 1, L) for one that stands still.
 
@@ -110,7 +110,7 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
                     DECODED_PERSISTENCE: latents.states[:, context - 1 : context],
                     ENCODED: latents.states[:, context + places],
                 }
-            parts.append({name: decoder.decode(one.double().cpu().numpy()) for name, one in states.items()})
+            parts.append({name: readout.decode(one.double().cpu().numpy()) for name, one in states.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
