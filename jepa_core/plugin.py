@@ -32,6 +32,7 @@ from jepa_core import config
 from jepa_core.config import Config
 from jepa_core.errors import PluginError
 from jepa_core.kinds import KINDS, Kind
+from jepa_core.libraries import advice, culprit
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Listener
@@ -86,14 +87,18 @@ class Component:
     def load(self) -> type[Any]:
         """Import the implementation.
 
-        Raises PluginError if it cannot be imported.
+        Raises PluginError if it cannot be imported, naming the library that is to blame and what installs it.
         """
         module_name, _, attribute = self.implementation.partition(":")
         try:
             return getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # a library that is broken may fail in any way
+            name = culprit(error, own=module_name.partition(".")[0])
+            if name is None and not isinstance(error, (ImportError, AttributeError)):
+                raise
+            reason = str(error) if name is None else advice(name, error)
             raise PluginError(
-                f"{self.kind} '{self.name}' cannot be imported from {self.implementation}: {error}"
+                f"{self.kind} '{self.name}' cannot be imported from {self.implementation}: {reason}"
             ) from error
 
 

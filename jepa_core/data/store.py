@@ -24,10 +24,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import xarray
 import zarr
 from zarr.codecs import ZstdCodec
 
@@ -35,6 +34,9 @@ from jepa_core.data.trajectories import ROLES, Channel, Events, Role, Trajectori
 from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_core.io.files import sync_folder
 from jepa_core.io.ticker import Ticker
+
+if TYPE_CHECKING:
+    import xarray
 
 FORMAT = "jepa-trajectories"
 FORMAT_VERSION = 1
@@ -362,6 +364,8 @@ class Store:
 
     def to_xarray(self) -> xarray.Dataset:
         """The store as an xarray Dataset; arrays are read when they are used."""
+        import xarray  # brings pandas, which takes a second; nothing else here reads a store that way
+
         return xarray.open_zarr(self.path, consolidated=False, chunks=None)
 
 

@@ -150,8 +150,11 @@ def next_folder(runs: Path, name: str) -> Path:
 
 
 def command() -> list[str]:
-    """The command line of this process."""
-    return ["jepa", *sys.argv[1:]]
+    """The command line of this process, shortened to `jepa` where that is what was started."""
+    started = Path(sys.argv[0])
+    if started.stem == "jepa" or started.parent.name == "jepa_core":
+        return ["jepa", *sys.argv[1:]]
+    return ["python", *filter(None, [started.name]), *sys.argv[1:]]
 
 
 def now() -> str:

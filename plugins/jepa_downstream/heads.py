@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from jepa_core.libraries import library
 from jepa_downstream.methods import CannotFit
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ Candidates = Iterator[tuple[Head, dict[str, Any]]]
 
 def _logistic(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, seed: int) -> Candidates:
     """From the strongest penalty to the weakest, each begun where the last one ended."""
-    from sklearn.linear_model import LogisticRegression
+    with library("sklearn"):
+        from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(warm_start=True, max_iter=config.iterations)
     for strength in sorted(config.strengths):
@@ -184,7 +186,8 @@ def _ridge(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, se
 
 
 def _boosted(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, seed: int) -> Candidates:
-    import lightgbm
+    with library("lightgbm"):
+        import lightgbm
 
     settings = {
         "objective": "binary" if kind == "binary" else "regression",

@@ -21,7 +21,7 @@ from jepa_latent_eval.decoding import (
     Probe,
     Probes,
     absolute_errors,
-    fit_probe,
+    fit_probes,
     score,
 )
 from jepa_latent_eval.forecast_draws import redrawn_errors
@@ -82,11 +82,9 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         if empty:
             return [], [f"the split {empty[0]} is empty, and a probe is fitted on train and chosen on tuning"]
         splits = {name: self._states(evaluation, name) for name in ("train", "tuning")}
-        probes, reasons = [], []
-        for name in names:
-            fitted = fit_probe(name, evaluation.dataset, splits["train"], splits["tuning"], self.config.strengths)
-            (probes if isinstance(fitted, Probe) else reasons).append(fitted)
-        return probes, reasons
+        fitted = list(fit_probes(names, evaluation.dataset, *splits.values(), self.config.strengths))
+        probes = [one for one in fitted if isinstance(one, Probe)]
+        return probes, [one for one in fitted if isinstance(one, str)]
 
     def _states(self, evaluation: Evaluation, split: str) -> States:
         part = cover(evaluation.dataset, split, evaluation.window_length, self.config.probe_steps, evaluation.seed)

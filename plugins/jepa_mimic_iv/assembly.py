@@ -24,6 +24,7 @@ _DERIVED = {
     "observed": "observations",
     "shown": "shown",
     "ventilation": "ventilation",
+    "drip": "drip",
     "vasoactive_agent": "vasoactive_agent",
     "norepinephrine_equivalent_dose": "norepinephrine_equivalent_dose",
     "neuroblock": "neuroblock",
@@ -67,6 +68,11 @@ SELECT stay, least(step_of(hour, $step_hours), steps - 1)::INTEGER AS step,
 FROM urine_output_rate JOIN member USING (stay) WHERE weight > 0 GROUP BY ALL ORDER BY ALL
 """
 """mL/kg/h of a step; a charting covers an hour at least."""
+
+_VENTILATED = """
+SELECT DISTINCT stay, unnest(range(greatest(step_of(start, $step_hours), 0), steps_until(stop, $step_hours))) AS step
+FROM ventilation WHERE supported OR status = 'NonInvasiveVent' ORDER BY ALL
+"""
 
 
 def assemble(work: Workspace, cohort: Cohort, numbers: dict[str, int], step_hours: float) -> Iterator[Trajectories]:
@@ -137,13 +143,19 @@ class _Block:
         since = np.full(len(self._stays), np.inf)
         since[self._trajectory(onset)] = onset["onset"].to_numpy()
         septic = (np.round(begins + self._step_hours - np.repeat(since, self._steps), 6) > 0).astype(np.float32)
-        return labels.targets(shown) | labels.events(shown, grid, self._urine_rate(), to_end, died, septic)
+        course = labels.Course(self._urine_rate(), self._ventilated(), to_end, died, septic)
+        return labels.targets(shown) | labels.events(shown, grid, course)
 
     def _urine_rate(self) -> np.ndarray:
         table = self.read(_URINE_RATE)
         rate = np.full(self._total, np.nan)
         rate[self._step(table)] = table["value"].to_numpy(zero_copy_only=False)
         return rate
+
+    def _ventilated(self) -> np.ndarray:
+        ventilated = np.zeros(self._total, dtype=bool)
+        ventilated[self._step(self.read(_VENTILATED))] = True
+        return ventilated
 
     def _outcomes(self) -> dict[str, np.ndarray]:
         table = self.read(_sql("outcomes")).drop_columns(["stay"])

@@ -136,8 +136,8 @@ VASOACTIVE_ITEMS: dict[int, str] = {
 """Items of icu/inputevents. The published queries read one item a drug; those from 229617 on are later names of same
 drugs."""
 
-NEUROMUSCULAR_ITEMS = (222062, 221555)
-"""Vecuronium and cisatracurium in icu/inputevents."""
+BLOCKER_ITEMS: dict[int, str] = {222062: "vecuronium", 221555: "cisatracurium"}
+"""Neuromuscular blockers in icu/inputevents."""
 
 DIALYSIS_ACTIVE_ITEMS = (
     226499, 224154, 225183, 227438, 224191, 225806, 225807, 228004, 228005, 228006, 224144, 224145, 224153, 226457,
@@ -204,7 +204,8 @@ NOT_SYSTEMIC_DRUGS = ("cream", "desensitization", "ophth oint", "gel")
 """Routes and parts of names of what is put on skin, eye or ear, or given to desensitise."""
 
 DEVICE, MODE, HAMILTON_MODE = 226732, 223849, 229314
-TRACHEOSTOMY_DEVICES = ("Tracheostomy tube", "Trach mask")
+TRACHEOSTOMY_TUBE, ENDOTRACHEAL_TUBE = "Tracheostomy tube", "Endotracheal tube"
+TRACHEOSTOMY_DEVICES = (TRACHEOSTOMY_TUBE, "Trach mask")
 MASK_DEVICES = ("Bipap mask", "CPAP mask")
 OXYGEN_DEVICES = (
     "Non-rebreather", "Face tent", "Aerosol-cool", "Venti mask", "Medium conc mask", "Ultrasonic neb", "Vapomist",

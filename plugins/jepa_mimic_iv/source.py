@@ -23,7 +23,7 @@ from jepa_mimic_iv.synthetic import write_tables
 from jepa_mimic_iv.tables import Tables, Workspace
 from jepa_mimic_iv.templates import TEMPLATES, Template
 
-EXTRACTION_VERSION = 6
+EXTRACTION_VERSION = 8
 """Raised when the same tables and options give another store."""
 
 PARTITION = 8 * BLOCK
