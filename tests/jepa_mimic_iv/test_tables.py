@@ -160,7 +160,8 @@ def test_times_with_a_zone_are_read_alike_wherever_the_machine_stands(three_stay
         "import sys; from pathlib import Path; "
         "from jepa_mimic_iv.config import MimicIVConfig; from jepa_mimic_iv.source import MimicIVSource; "
         "from jepa_core.data.store import Store, StoreWriter; folder = Path(sys.argv[1]); "
-        "source = MimicIVSource(MimicIVConfig(tables=str(folder / 'zoned'))); scratch = folder / 'work'; scratch.mkdir()\n"
+        "source = MimicIVSource(MimicIVConfig(tables=str(folder / 'zoned'))); "
+        "scratch = folder / 'work'; scratch.mkdir()\n"
         "with StoreWriter(folder / 'other', 'mimic_iv', 'x') as writer: source.build(writer, scratch)\n"
         "print(Store(folder / 'other').content)"
     )
