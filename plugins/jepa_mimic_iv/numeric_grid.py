@@ -10,8 +10,8 @@ Columns, the same for static facts, states and actions (each fills its own and l
              where another is; antibiotic orders begun; mL of fluid and units of insulin that went in
 
 The value is the mean of the hour's readings, weighted by time for rates of drugs, the sum for volumes and pieces, the
-last for scores; what was charted before admission counts in hour 0 only where the hour has no reading of its own. Drugs by name are not columns: there
-are thousands, and which ones depends on the data.
+last for scores; what was charted before admission counts in hour 0 only where the hour has no reading of its own. Drugs
+by name are not columns: there are thousands, and which ones depends on the data.
 """
 
 from __future__ import annotations
