@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -218,9 +218,24 @@ def schedule_factor(config: ScheduleConfig, step: int, steps: int) -> float:
     return config.final + (1.0 - config.final) * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
+def matrices(module: nn.Module) -> Iterator[nn.Parameter]:
+    """Parameters that map one vector onto another, which weight decay is for: of two dimensions or more, those of
+    recurrent cells with those of linear and convolution layers. Biases, norms, and tables that are looked up (of tokens
+    or positions) have none."""
+    for layer in module.modules():
+        if not isinstance(layer, _NOT_MATRICES):
+            own = layer.named_parameters(recurse=False)
+            yield from (one for name, one in own if one.dim() >= 2 and not name.startswith("bias"))
+
+
+_NOT_MATRICES = (
+    nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase
+)  # fmt: skip
+
+
 def make_optimizer(learner: Learner, stage: Stage) -> torch.optim.Optimizer:
     """AdamW over the modules that the phase trains, its own and those of its objectives with them; weight decay falls
-    on the weights of linear and convolution layers alone."""
+    on matrices alone."""
     config = stage.config
     settings = config.optimizer
     modules: list[tuple[nn.Module, list[nn.Parameter], float]] = []
@@ -231,7 +246,7 @@ def make_optimizer(learner: Learner, stage: Stage) -> torch.optim.Optimizer:
     modules += [(own, list(own.parameters()), settings.predictor_lr) for own in _own_modules(stage)]
     groups = []
     for module, parameters, rate in modules:
-        decayed = {id(layer.weight) for layer in module.modules() if isinstance(layer, (nn.Linear, nn.Conv1d))}
+        decayed = {id(matrix) for matrix in matrices(module)}
         for decays in (True, False):
             chosen = [parameter for parameter in parameters if (id(parameter) in decayed) is decays]
             if chosen:
