@@ -313,6 +313,14 @@ class Predictor(nn.Module, ABC):
         `memory` is left as it is.
         """
 
+    def extend(self, step: Latents, memory: Any) -> Prediction:
+        """Take one more real step (T = 1) behind those of a memory, at the cost of that step: the prediction at it,
+        next_states (B, 1, D) and belief (B, 1, W), as `forward` on all steps would give it, with the memory of all.
+
+        memory: of `forward` or `extend` on windows without padding; it is left as it is.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no steps one at a time; it has no `extend`")
+
 
 class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs no loss
     """One stage of the curriculum.

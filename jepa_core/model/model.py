@@ -14,13 +14,14 @@ from jepa_core.config import Modality, SourceConfig
 from jepa_core.contracts import Act, Readout
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import RecipeError
-from jepa_core.model import forecasting
+from jepa_core.model import forecasting, streaming
 from jepa_core.model.acts import Otherwise, Plan, acts_of, known_acts
 from jepa_core.model.data import Data, read
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
 from jepa_core.model.imagining import CAUTION, origins_under
 from jepa_core.model.kept import KeptTask, Scored, find_task, kept_readouts, kept_tasks, rows_of
+from jepa_core.model.streaming import Item, Stream
 from jepa_core.model.view import View
 from jepa_core.plugin import Component, Registry
 
@@ -147,6 +148,16 @@ class Model:
         view = self.view(data)
         origins = (forecasting.origin_of(view, one, at, context, horizon) for one in chosen.tolist())
         return self._foreseen(data, chosen, origins, at, horizon, context)
+
+    def begin(self, static: Item) -> Stream:
+        """A trajectory before its first step, to be followed step by step. static: an item as the encoder reads them, a
+        text or values (C, P)."""
+        return streaming.begin(self.frozen, static)
+
+    def step(self, state: Stream, observation: Item, action: Item) -> Stream:
+        """The trajectory after one more step, which costs one step and not the history; equal to the batch answer but
+        for rounding. `next_state` is what is foreseen. Raises RunError beyond the predictor's last position."""
+        return streaming.step(self.frozen, state, observation, action)
 
     def imagine(
         self,

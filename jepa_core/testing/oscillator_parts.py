@@ -224,6 +224,10 @@ class TinyRecurrent(Predictor):
         hidden, _ = self.cell(torch.cat([latents.states, actions], -1))
         return Prediction(hidden, hidden, hidden)
 
+    def extend(self, step: Latents, memory: Tensor) -> Prediction:
+        hidden, _ = self.cell(torch.cat([step.states, step.actions], -1), memory[None, :, -1].contiguous())
+        return Prediction(hidden, hidden, torch.cat([memory, hidden], dim=1))
+
     def rollout(self, latents: Latents, memory: Tensor, origins: Tensor, horizon: int) -> Rollout:
         rows = torch.arange(len(origins), device=memory.device)
         rolled = []

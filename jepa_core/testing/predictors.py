@@ -178,6 +178,33 @@ def check_rollout_beyond_the_window(bench: Bench) -> None:
 
 
 @torch.no_grad()
+def check_extend_equals_forward(bench: Bench) -> None:
+    """Steps taken one at a time by `extend` give what `forward` gives of all of them at once: next states and beliefs,
+    and the memory from which a rollout goes on."""
+    latents = bench.latents()
+    whole = replace(latents, mask=torch.ones_like(latents.mask))
+    wanted = bench.predictor(whole)
+    made = bench.predictor(_part(whole, slice(0, 1)))
+    if type(bench.predictor).extend is Predictor.extend:
+        raise NotApplicable("it has no `extend`")
+    for step in range(1, whole.states.shape[1]):
+        made = bench.predictor.extend(_part(whole, slice(step, step + 1)), made.memory)
+        for name in ("next_states", "belief"):
+            require(
+                close(getattr(made, name)[:, 0], getattr(wanted, name)[:, step], 1e-5),
+                f"extend gave another {name} at step {step} than forward; positions, and what is seen, go on from the "
+                "memory",
+            )
+    origins = torch.zeros((len(whole.states), 1), dtype=torch.int64)
+    one, other = (bench.predictor.rollout(whole, part.memory, origins, 2).states for part in (wanted, made))
+    require(close(one, other, 1e-5), "a rollout from the memory of extend is another than from that of forward")
+
+
+def _part(latents: Latents, steps: slice) -> Latents:
+    return Latents(latents.static, latents.states[:, steps], latents.actions[:, steps], latents.mask[:, steps])
+
+
+@torch.no_grad()
 def check_memory_untouched(bench: Bench) -> None:
     """A rollout leaves the memory as it was: another one starts from it, with the same result to the bit."""
     latents = bench.latents()
