@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from jepa_core.contracts import Items, Latents, Predictor
+from jepa_core.contracts import Encoder, Items, Latents, Predictor
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
@@ -30,7 +30,7 @@ def computing_in(precision: str, device: torch.device) -> AbstractContextManager
 class Frozen:
     """What encodes and predicts, in evaluation mode. precision: makes the context in which it computes."""
 
-    encoder: nn.Module
+    encoder: Encoder
     predictor: Predictor
     device: torch.device
     precision: Callable[[], AbstractContextManager[object]]

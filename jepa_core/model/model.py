@@ -73,7 +73,11 @@ class Model:
             state[trajectory, :steps] = latents.states[0].cpu()
             action[trajectory, :steps] = latents.actions[0].cpu()
         by_step = ("trajectory", "step", "latent")
-        arrays = {"static": (("trajectory", "latent"), static), "state": (by_step, state), "action": (by_step, action)}
+        arrays: dict[str, tuple[Sequence[str], np.ndarray]] = {
+            "static": (("trajectory", "latent"), static),
+            "state": (by_step, state),
+            "action": (by_step, action),
+        }
         made = of_trajectories(data, np.arange(count), arrays, model=self.record["name"])
         return with_steps(made, data, "step", np.arange(longest), np.arange(longest) + 1.0)
 
