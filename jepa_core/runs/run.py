@@ -6,6 +6,7 @@ manifest.json           versions, seed, data      checkpoints/     to resume fro
 plan.json, data.json    phases; cohort, splits    findings/        one JSON an evaluator
 fitted.json             what the encoder fitted   samples/         values by subject, to compare runs
 model.safetensors       trained weights           tables/          CSV and LaTeX of every table of report.html
+model.json              what loading them takes   heads/           what evaluators fitted, to score new data
 control.safetensors     predictor of the untrained control, if an evaluator asked for it
 """
 
@@ -34,6 +35,7 @@ from jepa_core.plugin import Component, Registry
 from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.runs.process import owner_only
 
+RECIPE = "recipe.yaml"
 LIBRARIES = ("jepa-core", "torch", "transformers", "peft", "numpy", "zarr", "xarray", "duckdb", "pydantic", "pluggy")
 
 
@@ -73,20 +75,14 @@ class Run:
     def create(cls, folder: Path, recipe: Recipe, registry: Registry, source_text: str) -> Run:
         """Make the folder of a new run, readable by its owner alone.
 
-        Raises RecipeError if the folder is taken, RunError if it cannot be written.
+        Of two processes that ask for one folder, one gets it. Raises FolderTaken if the folder is taken, RunError if it
+        cannot be written.
         """
-        if folder.exists() and any(folder.iterdir()):
-            raise RecipeError(
-                f"{folder} is not empty; name another folder with --out, or go on with: jepa resume {folder}"
-            )
         with disk_errors(folder):
-            try:
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            except PermissionError as error:
-                raise RunError(f"{folder} cannot be made: permission denied; name another folder with --out") from error
+            _claim(folder)
             run = cls(folder, recipe, registry)
             resolved = dump_yaml(recipe.resolved())
-            write_atomically(folder / "recipe.yaml", source_text.encode())
+            write_atomically(folder / RECIPE, source_text.encode())
             write_atomically(folder / "recipe.resolved.yaml", resolved)
             write_json(folder / "manifest.json", _manifest(run, resolved))
         return run
@@ -136,6 +132,25 @@ class Run:
             self.folder / ".lock", f"another jepa command is at work on {self.folder}; wait for it, or stop it first"
         ):
             yield
+
+
+class FolderTaken(RecipeError):
+    """The folder of a new run holds something already."""
+
+
+def _claim(folder: Path) -> None:
+    """Make a folder of a new run's own: the file that will hold the recipe is there for one process alone."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        taken = any(folder.iterdir())
+        if not taken:
+            (folder / RECIPE).open("x").close()
+    except (FileExistsError, NotADirectoryError):
+        taken = True
+    except PermissionError as error:
+        raise RunError(f"{folder} cannot be made: permission denied; name another folder with --out") from error
+    if taken:
+        raise FolderTaken(f"{folder} is not empty; name another folder with --out, or go on with: jepa resume {folder}")
 
 
 def shared_folder_beside(runs: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from jepa_core.errors import DataError, RecipeError
 from jepa_core.recipe import Recipe, find_recipe, load_recipe
 from jepa_core.runs.plan import make_plan
 from jepa_core.runs.process import environment
-from jepa_core.runs.run import Run, dump_yaml, next_folder
+from jepa_core.runs.run import FolderTaken, Run, dump_yaml, next_folder
 
 if TYPE_CHECKING:
     from jepa_core.plugin import Registry
@@ -55,8 +56,11 @@ def create_run(recipe: Recipe, text: str, folder: str | Path | None, runs: str |
     missing = make_plan(recipe).missing
     if missing:
         raise DataError("the run cannot start here:\n" + "\n".join(f"  {one}" for one in missing))
-    place = next_folder(Path(runs), recipe.name) if folder is None else Path(folder)
-    return Run.create(place, recipe, recipe.registry, text)
+    if folder is not None:
+        return Run.create(Path(folder), recipe, recipe.registry, text)
+    while True:
+        with suppress(FolderTaken):  # by a run that began at this moment
+            return Run.create(next_folder(Path(runs), recipe.name), recipe, recipe.registry, text)
 
 
 def carry_out(run: Run, display: Display | None = None) -> None:
