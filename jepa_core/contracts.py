@@ -28,11 +28,12 @@ from torch import Tensor, nn
 
 from jepa_core.config import EvaluatorConfig, LearnerShape, ObjectiveConfig, PhaseConfig
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
-from jepa_core.results.findings import Findings
+from jepa_core.results.findings import Findings, KeptHead
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
     from jepa_core.data.store import Store, StoreWriter
+    from jepa_core.model.view import View
     from jepa_core.training.curriculum import Progress
     from jepa_core.training.learner import Learner
 
@@ -440,6 +441,46 @@ class Evaluation:
         """All splits, as the learner encodes them."""
         return self.learner.dataset
 
+    def view(self, learner: Learner | None = None) -> View:
+        """Trajectory by trajectory what a learner (the trained one if None) makes of the dataset: what a kept head is
+        given of new data."""
+        from jepa_core.model.view import View
+
+        return View.of(learner or self.learner, self)
+
+
+class Head(ABC):
+    """Something that an evaluator fitted, at work again on any data that the run's source reads: made by
+    `Evaluator.head` of what it kept."""
+
+    @abstractmethod
+    def steps(self, length: int) -> np.ndarray:
+        """Numbers from 0 of the steps at which a trajectory of so many steps is scored as it was in the run (or would
+        have been, if its truth were known): (r,) int64."""
+
+    @abstractmethod
+    def scores(self, view: View, trajectory: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Scores (R,) float64 of rows ordered by (trajectory, step), both (R,) int64: what the run's `Predictions` say
+        of them, to the bit, whatever other rows and trajectories are there. Nothing is read that comes after a row's
+        step, beyond rounding.
+
+        Raises DataError if the data lack what the head reads.
+        """
+
+
+class Readout(ABC):
+    """Reads values off states, latent by latent; made by `Evaluator.head` of what it kept.
+
+    channels: what the values are, with their units.
+    """
+
+    channels: list[Channel]
+
+    @abstractmethod
+    def decode(self, states: np.ndarray) -> np.ndarray:
+        """States (..., D) to values (..., C), in the units of the channels."""
+
+
 
 class Evaluator(ABC, Generic[EvaluatorC]):
     """Measures a learner on a split."""
@@ -455,8 +496,13 @@ class Evaluator(ABC, Generic[EvaluatorC]):
         """Findings, a function of the learner, the data and the seed alone. Intervals resample subjects; n stands
         beside every figure.
 
-        What cannot be measured (one class, no window long enough) is null with the reason, never dropped.
+        What cannot be measured (one class, no window long enough) is null with the reason, never dropped. What was
+        fitted on the way is among them (`Findings.heads`), in a form that `head` takes.
         """
+
+    def head(self, kept: KeptHead) -> Head | Readout:
+        """What `evaluate` kept, ready for data that it was not fitted on."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no heads")
 
 
 # --- who is told how a run goes on ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import Items, Latents, Predictor
+from jepa_core.contracts import Items, Latents, Predictor, Rollout
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
@@ -24,6 +24,17 @@ AT_ONCE = 512
 def computing_in(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """Context in which everything is computed: bf16 autocast where the precision is `bf16`."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def roll_out(predictor: Predictor, seen: Latents, actions: Tensor, origins: Tensor, horizon: int) -> Rollout:
+    """Roll out from origins (B, M) within the steps that are seen, under actions (B, T, D) that go on behind them."""
+    memory = predictor(seen).memory
+    behind = actions.shape[1] - seen.states.shape[1]
+    blank = seen.states.new_zeros(len(seen.states), behind, seen.states.shape[2])
+    longer = Latents(
+        seen.static, torch.cat([seen.states, blank], dim=1), actions, seen.mask.new_ones(actions.shape[:2])
+    )
+    return predictor.rollout(longer, memory, origins, horizon)
 
 
 @dataclass(frozen=True)
