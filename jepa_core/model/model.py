@@ -81,7 +81,11 @@ class Model:
             state[trajectory, :steps] = latents.states[0].cpu()
             action[trajectory, :steps] = latents.actions[0].cpu()
         by_step = ("trajectory", "step", "latent")
-        arrays = {"static": (("trajectory", "latent"), static), "state": (by_step, state), "action": (by_step, action)}
+        arrays: dict[str, tuple[Sequence[str], np.ndarray]] = {
+            "static": (("trajectory", "latent"), static),
+            "state": (by_step, state),
+            "action": (by_step, action),
+        }
         made = of_trajectories(data, np.arange(count), arrays, model=self.record["name"])
         return with_steps(made, data, "step", np.arange(longest), np.arange(longest) + 1.0)
 
@@ -173,7 +177,7 @@ class Model:
         actions: `jepa_core.Act`s, or plain values such as `{"channel": "push", "value": 1.5, "unit": "N", "from": 24,
         "to": 30}`, in the units of the data; the source turns them into what its data would record. `state`
         (trajectory, horizon, latent); the attributes say what was done, and that logged actions do not identify what an
-        intervention does. The action of step `at` - 1 is in the past and stays: horizon 1 is as forecast.
+        intervention does. The action of step `at` - 1 is in the past and is kept: horizon 1 is as forecast.
 
         Raises RecipeError for an act on an unknown channel, in another unit or outside the steps imagined, DataError if
         no trajectory is long enough or one lacks what an act needs.

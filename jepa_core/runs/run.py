@@ -178,7 +178,7 @@ def now() -> str:
 
 def dump_yaml(content: dict[str, Any]) -> bytes:
     stream = BytesIO()
-    yaml = YAML(typ="safe", pure=True)
+    yaml: Any = YAML(typ="safe", pure=True)  # its settings are declared as None
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False
     yaml.dump(content, stream)

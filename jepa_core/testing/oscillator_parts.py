@@ -155,8 +155,10 @@ def _sentence(item: np.ndarray) -> str:
     return "; ".join(parts)
 
 
-class TinyChannels(Encoder):
+class TinyChannels(Encoder[Channels]):
     """See its config. `fit` finds the mean of every channel and sample; what was not observed counts as the mean."""
+
+    mean: Tensor
 
     def __init__(self, config: TinyChannelsConfig, shape: ItemShape) -> None:
         super().__init__()
@@ -239,5 +241,5 @@ class TinyRecurrent(Predictor):
                 hidden = self.cell(seen[:, None], hidden[None].contiguous())[1][0]
                 states.append(hidden)
             rolled.append(torch.stack(states, 1))
-        states = torch.stack(rolled, 1)
-        return Rollout(states, states)
+        everything = torch.stack(rolled, 1)
+        return Rollout(everything, everything)

@@ -146,8 +146,9 @@ def check_rollout_equals_recomputing(bench: Bench) -> None:
 
 def _recomputed(predictor: Predictor, latents: Latents, window: int, origin: int) -> tuple[Tensor, Tensor]:
     """States (H, D) and beliefs (H, W) of the rollout of one origin, by `forward` alone."""
-    one = Latents(*(part[window : window + 1] for part in (latents.static, latents.states, latents.actions)),
-                  torch.ones_like(latents.mask[window : window + 1]))  # fmt: skip
+    part = slice(window, window + 1)
+    mask = torch.ones_like(latents.mask[part])
+    one = Latents(latents.static[part], latents.states[part], latents.actions[part], mask)
     states, beliefs = one.states[:, : origin + 1], []
     for _ in range(HORIZON):
         steps = states.shape[1]
