@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jepa_core.errors import DataError
+from jepa_core.model.view import View
 from jepa_downstream.decoded import Readings
 from jepa_downstream.encoded import Alone, Encoded, Projections, Summaries
 from jepa_downstream.heads import Examples, Head, Scaling, head_of, select_head
@@ -165,5 +166,5 @@ class LatentMethods:
         """The latents of the control, which scores no new data, all come from its cache."""
         one, config = self._evaluation, self._config
         measured = one.dataset.trajectories(config.split) if learner is one.learner else np.empty(0, dtype=np.int64)
-        view = one.view(learner)
+        view = View.of(learner, one)
         return Encoded(view, learner, measured, config.components, config.batch_size, one.seed, one.scratch)
