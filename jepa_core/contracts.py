@@ -64,6 +64,9 @@ Items: TypeAlias = Sequence[str] | Channels
 """What an encoder encodes: texts (modality `text`) or channel values (modality `channels`). A state, an action and the
 static facts of a trajectory are one item each."""
 
+ItemsT = TypeVar("ItemsT", Sequence[str], Channels)
+"""Which of the two an encoder reads: `class Mine(Encoder[Channels])`."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -248,7 +251,7 @@ class PartitionedSource(Source):
             writer.record(name, rows)
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(nn.Module, ABC, Generic[ItemsT]):
     """Makes a latent of an item. Time belongs to the predictor: no item sees another.
 
     Parameters that require a gradient after construction are the trainable ones; only these are optimized, averaged
@@ -257,7 +260,7 @@ class Encoder(nn.Module, ABC):
 
     latent_dim: int
 
-    def fit(self, items: Iterable[Items]) -> None:  # noqa: B027 - most encoders have nothing to fit
+    def fit(self, items: Iterable[ItemsT]) -> None:  # noqa: B027 - most encoders have nothing to fit
         """See the distinct items of the train split once, in order, before training (to make a tokenizer, to find a
         mean)."""
 
@@ -273,12 +276,12 @@ class Encoder(nn.Module, ABC):
         called once, at the end of a run. `model.safetensors` of the run holds every weight already."""
 
     @abstractmethod
-    def forward(self, items: Items) -> Tensor:
+    def forward(self, items: ItemsT) -> Tensor:
         """Encode items: (N, D) float32. An item's latent must not depend on the items beside it by more than
         rounding."""
 
 
-class LanguageEncoder(Encoder):
+class LanguageEncoder(Encoder[Sequence[str]]):
     """An encoder of texts that can also train as a language model. Its config says so: `next_token_loss` in `offers`.
 
     A phase reaches it by `learner.next_token_loss(batch)` and has `next_token_loss` in its config's `needs`; a recipe
@@ -312,6 +315,14 @@ class Predictor(nn.Module, ABC):
         windows of that `forward`; states beyond an origin are the predictor's own. Gradients flow through them.
         `memory` is left as it is.
         """
+
+    def extend(self, step: Latents, memory: Any) -> Prediction:
+        """Take one more real step (T = 1) behind those of a memory, at the cost of that step: the prediction at it,
+        next_states (B, 1, D) and belief (B, 1, W), as `forward` on all steps would give it, with the memory of all.
+
+        memory: of `forward` or `extend` on windows without padding; it is left as it is.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no steps one at a time; it has no `extend`")
 
 
 class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs no loss

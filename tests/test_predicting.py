@@ -4,10 +4,12 @@ bit; what cannot be read or scored is refused in one sentence."""
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -277,6 +279,16 @@ def test_data_that_another_model_read_are_refused(sensors: Path, model: Model) -
     data = jepa_core.load(sensors / "run", "cpu").read(sensors / "new.csv")
     with pytest.raises(RecipeError, match="these data were read by Model"):
         model.encode(data)
+
+
+def test_the_example_of_the_documentation_runs(sensors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "model.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(sensors)
+    made: dict[str, Any] = {}
+    exec(compile(example, "docs/model.md", "exec"), made)
+    assert made["latents"]["state"].dims == ("trajectory", "step", "latent")
+    assert "decoded" in made["future"] and made["scores"].dims == ("trajectory", "step")
 
 
 # --- tables of records ------------------------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from jepa_core.contracts import Items, Latents, Predictor, Rollout
+from jepa_core.contracts import Encoder, Items, Latents, Predictor, Rollout
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
@@ -41,7 +41,7 @@ def roll_out(predictor: Predictor, seen: Latents, actions: Tensor, origins: Tens
 class Frozen:
     """What encodes and predicts, in evaluation mode. precision: makes the context in which it computes."""
 
-    encoder: nn.Module
+    encoder: Encoder
     predictor: Predictor
     device: torch.device
     precision: Callable[[], AbstractContextManager[object]]

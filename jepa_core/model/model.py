@@ -14,13 +14,14 @@ from jepa_core.config import Modality, SourceConfig
 from jepa_core.contracts import Act, Readout
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import RecipeError
-from jepa_core.model import forecasting
+from jepa_core.model import forecasting, streaming
 from jepa_core.model.acts import Otherwise, Plan, acts_of, known_acts
 from jepa_core.model.data import Data, read
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
 from jepa_core.model.imagining import CAUTION, origins_under
 from jepa_core.model.kept import KeptTask, Scored, find_task, kept_readouts, kept_tasks, rows_of
+from jepa_core.model.streaming import Item, Stream
 from jepa_core.model.view import View
 from jepa_core.plugin import Component, Registry
 
@@ -80,7 +81,11 @@ class Model:
             state[trajectory, :steps] = latents.states[0].cpu()
             action[trajectory, :steps] = latents.actions[0].cpu()
         by_step = ("trajectory", "step", "latent")
-        arrays = {"static": (("trajectory", "latent"), static), "state": (by_step, state), "action": (by_step, action)}
+        arrays: dict[str, tuple[Sequence[str], np.ndarray]] = {
+            "static": (("trajectory", "latent"), static),
+            "state": (by_step, state),
+            "action": (by_step, action),
+        }
         made = of_trajectories(data, np.arange(count), arrays, model=self.record["name"])
         return with_steps(made, data, "step", np.arange(longest), np.arange(longest) + 1.0)
 
@@ -148,6 +153,16 @@ class Model:
         origins = (forecasting.origin_of(view, one, at, context, horizon) for one in chosen.tolist())
         return self._foreseen(data, chosen, origins, at, horizon, context)
 
+    def begin(self, static: Item) -> Stream:
+        """A trajectory before its first step, to be followed step by step. static: an item as the encoder reads them, a
+        text or values (C, P)."""
+        return streaming.begin(self.frozen, static)
+
+    def step(self, state: Stream, observation: Item, action: Item) -> Stream:
+        """The trajectory after one more step, which costs one step and not the history; equal to the batch answer but
+        for rounding. `next_state` is what is foreseen. Raises RunError beyond the predictor's last position."""
+        return streaming.step(self.frozen, state, observation, action)
+
     def imagine(
         self,
         data: Data,
@@ -162,7 +177,7 @@ class Model:
         actions: `jepa_core.Act`s, or plain values such as `{"channel": "push", "value": 1.5, "unit": "N", "from": 24,
         "to": 30}`, in the units of the data; the source turns them into what its data would record. `state`
         (trajectory, horizon, latent); the attributes say what was done, and that logged actions do not identify what an
-        intervention does. The action of step `at` - 1 is in the past and stays: horizon 1 is as forecast.
+        intervention does. The action of step `at` - 1 is in the past and is kept: horizon 1 is as forecast.
 
         Raises RecipeError for an act on an unknown channel, in another unit or outside the steps imagined, DataError if
         no trajectory is long enough or one lacks what an act needs.

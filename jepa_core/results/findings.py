@@ -6,7 +6,7 @@ same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,10 +46,10 @@ class Series:
     """One line or cloud of a figure. low and high: bounds of the 95 % interval, or empty."""
 
     label: str
-    x: list[float]
-    y: list[float | None]
-    low: list[float | None] = field(default_factory=list)
-    high: list[float | None] = field(default_factory=list)
+    x: Sequence[float]
+    y: Sequence[float | None]
+    low: Sequence[float | None] = field(default_factory=list)
+    high: Sequence[float | None] = field(default_factory=list)
     control: bool = False
     """Drawn as a reference (grey, dashed) rather than as a result."""
 

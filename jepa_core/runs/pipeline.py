@@ -121,7 +121,7 @@ def _observer(run: Run, dataset: Dataset) -> Observer | None:
 
 def _learner(
     run: Run,
-    encoder: torch.nn.Module,
+    encoder: Encoder,
     dataset: Dataset,
     device: torch.device,
     scratch: Path,

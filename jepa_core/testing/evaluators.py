@@ -90,7 +90,7 @@ def _frozen(learner: Learner) -> Learner:
     return learner
 
 
-class _Constant(Encoder):
+class _Constant(Encoder[Channels]):
     """One latent for all items: a learner that has collapsed."""
 
     def __init__(self) -> None:
