@@ -121,6 +121,7 @@ class Hooks:
     @hookspec
     def jepa_components(self) -> Iterable[Component]:
         """The components that this plugin brings."""
+        raise NotImplementedError
 
     @hookspec(firstresult=True)
     def jepa_describe_file(self, path: Path) -> FileDescription | None:
@@ -133,6 +134,7 @@ class Hooks:
     def jepa_listeners(self, run: Run) -> Iterable[Listener]:
         """What is to be told how a run goes on (jepa_core.contracts.Listener), made for this run alone; called once
         whenever a run begins, goes on or is evaluated again."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

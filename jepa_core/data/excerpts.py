@@ -35,5 +35,5 @@ def _with_own_texts(trajectories: Trajectories) -> Trajectories:
     def renumbered(events: Events) -> Events:
         return replace(events, text=np.where(events.text < 0, -1, np.searchsorted(used, events.text)))
 
-    parts = {role: renumbered(trajectories.events(role)) for role in ROLES}
-    return replace(trajectories, texts=trajectories.texts[used], **parts)
+    static, state, action = (renumbered(trajectories.events(role)) for role in ROLES)
+    return replace(trajectories, texts=trajectories.texts[used], static=static, state=state, action=action)

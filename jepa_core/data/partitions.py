@@ -154,6 +154,7 @@ def _follow_parent() -> None:
     """Leave Ctrl-C to the parent, and end when it does: a killed parent would leave its workers waiting for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker is started by a process"
 
     def watch() -> None:
         parent.join()

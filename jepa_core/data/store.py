@@ -317,7 +317,7 @@ class Store:
 
     def event_column(self, role: Role, field: Literal["channel", "value", "text", "time"], part: slice) -> np.ndarray:
         """Part of one column of a role's events; see `Events`."""
-        return self._group[f"{role}_{field}"][part]
+        return self._rows(f"{role}_{field}", part)
 
     def texts(self) -> np.ndarray:
         """(vocabulary,) object: the texts that the column `text` of an event points into."""
@@ -341,22 +341,28 @@ class Store:
         span = {"static": (start, stop), "state": (first, last), "action": (first, last)}
         events = {role: self._events(role, *span[role]) for role in ROLES}
         part = slice(start, stop)
-        labels = {name: self._group[f"label_{name}"][first:last] for name in self.label_names}
-        outcomes = {name: self._group[f"outcome_{name}"][part] for name in self.outcome_names}
+        labels = {name: self._rows(f"label_{name}", slice(first, last)) for name in self.label_names}
+        outcomes = {name: self._rows(f"outcome_{name}", part) for name in self.outcome_names}
         return Trajectories(
             self.identifier[part], self.subject[part], self.split[part], self.steps[part],
             texts=texts, labels=labels, outcomes=outcomes, **events,
         )  # fmt: skip
 
-    def _events(self, role: str, start: int, stop: int) -> Events:
+    def _events(self, role: Role, start: int, stop: int) -> Events:
         offsets = self._offsets[role][start : stop + 1]
         low, high = int(offsets[0]), int(offsets[-1])
-        columns = {field: self._group[f"{role}_{field}"][low:high] for field in ("channel", "value", "text", "time")}
+        span = slice(low, high)
+        columns = {field: self._rows(f"{role}_{field}", span) for field in ("channel", "value", "text", "time")}
         return Events(offsets=offsets - low, **columns)
+
+    def _rows(self, name: str, part: slice) -> np.ndarray:
+        """Part of an array of the store."""
+        array: Any = self._group[name]
+        return array[part]
 
     def _read(self, name: str) -> np.ndarray:
         try:
-            return self._group[name][:]
+            return self._rows(name, slice(None))
         except (KeyError, ValueError, RuntimeError, OSError) as error:
             raise DataError(
                 f"{self.path}: array '{name}' of the store cannot be read; delete the store and run again"

@@ -290,7 +290,9 @@ def new_drawing(size: tuple[float, float]) -> Iterator[Drawing]:
         import matplotlib
         from matplotlib.figure import Figure as Drawing
 
-    fixed = {"svg.fonttype": "none", "svg.hashsalt": "report", "font.family": "sans-serif", "path.simplify": True}
+    fixed: dict[Any, Any] = {
+        "svg.fonttype": "none", "svg.hashsalt": "report", "font.family": "sans-serif", "path.simplify": True
+    }  # fmt: skip
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(fixed)

@@ -78,21 +78,34 @@ def predictions_path(folder: Path, evaluator: str, task: str, method: str) -> Pa
     return folder / f"{'.'.join(map(plain_name, (evaluator, task, method)))}.parquet"
 
 
+def write_scores(
+    path: Path, kind: str, subject: np.ndarray, trajectory: np.ndarray, step: np.ndarray, seconds: np.ndarray,
+    score: np.ndarray,
+) -> None:  # fmt: skip
+    """Write scores (R,) of rows whose truth nobody knows yet, in the same schema without it."""
+    _write(pa.table(_whose(subject, seconds) | _scored(kind, score) | _places(trajectory, step)), path)
+
+
 def _table(one: Predictions) -> pa.Table:
-    time = pa.array(np.round(one.seconds * 1e6).astype(np.int64)).cast(pa.timestamp("us"))
-    columns = {"subject_id": pa.array(one.subject, pa.int64()), "prediction_time": time, **_said(one)}
-    columns |= {name: pa.array(getattr(one, name), pa.int64()) for name in ("trajectory", "step")}
+    truth = pa.array(one.truth if one.kind == "float" else one.truth == 1)
+    columns = _whose(one.subject, one.seconds) | {f"{one.kind}_value": truth} | _scored(one.kind, one.score)
+    columns |= _places(one.trajectory, one.step)
     return pa.table(columns | {name: pa.array(values) for name, values in one.extra.items()})
 
 
-def _said(one: Predictions) -> dict[str, pa.Array]:
-    if one.kind == "float":
-        return {"float_value": pa.array(one.truth), "predicted_float_value": pa.array(one.score)}
-    return {
-        "boolean_value": pa.array(one.truth == 1),
-        "predicted_boolean_value": pa.array(one.score >= DECIDED),
-        "predicted_boolean_probability": pa.array(one.score),
-    }
+def _whose(subject: np.ndarray, seconds: np.ndarray) -> dict[str, pa.Array]:
+    time = pa.array(np.round(seconds * 1e6).astype(np.int64)).cast(pa.timestamp("us"))
+    return {"subject_id": pa.array(subject, pa.int64()), "prediction_time": time}
+
+
+def _scored(kind: str, score: np.ndarray) -> dict[str, pa.Array]:
+    if kind == "float":
+        return {"predicted_float_value": pa.array(score)}
+    return {"predicted_boolean_value": pa.array(score >= DECIDED), "predicted_boolean_probability": pa.array(score)}
+
+
+def _places(trajectory: np.ndarray, step: np.ndarray) -> dict[str, pa.Array]:
+    return {"trajectory": pa.array(trajectory, pa.int64()), "step": pa.array(step, pa.int64())}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ manifest.json           versions, seed, data      checkpoints/     to resume fro
 plan.json, data.json    phases; cohort, splits    findings/        one JSON an evaluator
 fitted.json             what the encoder fitted   samples/         values by subject, to compare runs
 model.safetensors       trained weights           tables/          CSV and LaTeX of every table of report.html
+model.json              what loading them takes   heads/           what evaluators fitted, to score new data
 control.safetensors     predictor of the untrained control, if an evaluator asked for it
 """
 
@@ -177,7 +178,7 @@ def now() -> str:
 
 def dump_yaml(content: dict[str, Any]) -> bytes:
     stream = BytesIO()
-    yaml = YAML(typ="safe", pure=True)
+    yaml: Any = YAML(typ="safe", pure=True)  # its settings are declared as None
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False
     yaml.dump(content, stream)

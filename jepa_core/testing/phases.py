@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -57,7 +57,7 @@ class Bench(base.Bench):
 
     @cached_property
     def config(self) -> PhaseConfig:
-        config = super().config
+        config = cast(PhaseConfig, super().config)
         keys = self.keys | {"batch_size": 8}
         try:
             return type(config).model_validate(keys | {"steps": STEPS})
@@ -98,7 +98,7 @@ class Bench(base.Bench):
         windows: Windows | None = None,
         look: Look | None = None,
         listeners: Sequence[Listener] = (),
-        restore: Callable[[Progress], None] = lambda progress: None,
+        restore: Callable[[Progress], object] = lambda progress: None,
     ) -> Phase:
         """Run the phase on a learner, and return it."""
         phase: Phase = self.component.load()(self.config)

@@ -120,6 +120,7 @@ def _load(progress: Progress, tensors: dict[str, Tensor], position: dict[str, in
             phase.load_state_dict(_part(tensors, "phase"))
             if phase.module is not None:
                 phase.module.load_state_dict(_part(tensors, "module"))
+            assert progress.optimizer is not None  # `begin_stage` has just made it
             _load_optimizer(progress.optimizer, _part(tensors, "optimizer"))
     except (KeyError, RuntimeError) as error:
         raise DataError(

@@ -83,7 +83,7 @@ def run_curriculum(
     windows: Windows,
     seed: int,
     listeners: Sequence[Listener] = (),
-    restore: Callable[[Progress], None] = lambda progress: None,
+    restore: Callable[[Progress], object] = lambda progress: None,
 ) -> None:
     """Run the stages in order. `restore` may set the progress to where an earlier run stopped, its optimizer
     included."""
@@ -101,21 +101,23 @@ def _run_stage(progress: Progress, windows: Windows, listeners: Sequence[Listene
     config = stage.config
     if progress.optimizer is None:
         begin_stage(progress)
+    optimizer = progress.optimizer
     progress.first_bad_step = torch.tensor(-1, device=learner.device)
     for listener in listeners:
         listener.phase_started(progress)
     order = WindowOrder(len(windows), config.batch_size, seed, stage.name)
     while progress.step < config.steps:
+        assert optimizer is not None and progress.first_bad_step is not None
         batch = learner.dataset.batch(windows, order.batch(progress.step))
         generator = _seed_step(seed, stage.name, progress.step)
-        _set_rates(progress.optimizer, schedule_factor(config.schedule, progress.step, config.steps))
+        _set_rates(optimizer, schedule_factor(config.schedule, progress.step, config.steps))
         with learner.precision():
             terms = stage.phase.loss(learner, batch, generator) | _objectives(progress, batch)
             loss = torch.stack([term.float() for term in terms.values()]).sum()
         loss.backward()
         _clip(learner, stage)
-        progress.optimizer.step()
-        progress.optimizer.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         stage.phase.after_step(learner)
         progress.first_bad_step = _first_bad(progress.first_bad_step, loss.detach(), progress.step)
         progress.terms = {name: term.detach() for name, term in terms.items()}
@@ -200,7 +202,8 @@ def _clip(learner: Learner, stage: Stage) -> None:
 
 def _own_modules(stage: Stage) -> list[nn.Module]:
     """The module of the phase and those of its objectives."""
-    return [one.module for one in (stage.phase, *stage.objectives.values()) if one.module is not None]
+    modules = [stage.phase.module, *(objective.module for objective in stage.objectives.values())]
+    return [module for module in modules if module is not None]
 
 
 def _set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:

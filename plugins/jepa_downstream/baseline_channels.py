@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from jepa_downstream.methods import CannotFit
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
     from jepa_core.data.dataset import Dataset
+    from jepa_core.model.view import View
     from jepa_downstream.rows import Rows
 
 PROFILED = 2000
@@ -27,16 +29,20 @@ class Histories:
     """Reads what was observed of a trajectory. Symbols: T steps, C channels, P samples of a channel in a step."""
 
     @classmethod
-    def of(cls, evaluation: Evaluation) -> Histories:
-        """Of the trajectories of an evaluation. Raises CannotFit where the source renders no channels."""
-        if evaluation.channels is None:
+    def of(cls, given: Evaluation | View) -> Histories:
+        """Of the trajectories of an evaluation or a view. Raises CannotFit where the source renders no channels."""
+        if given.channels is None:
             raise CannotFit("the source does not render its steps as numbers, which this method reads")
-        return cls(evaluation.channels())
+        return cls(given.channels())
 
     def __init__(self, dataset: Dataset) -> None:
         """dataset: rendered for the modality `channels`."""
         self._dataset = dataset
         self.samples: int = dataset.items(torch.zeros(1, dtype=torch.int64)).values.shape[2]
+
+    def steps(self, trajectory: int) -> int:
+        """How many steps a trajectory has."""
+        return int(self._dataset.store.steps[trajectory])
 
     def read(self, trajectory: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
         """Static facts (C,), and the samples of states and actions (T * P, 2 C) in their order, of the first T steps.
@@ -129,6 +135,14 @@ class Profile:
 
     static: Columns
     dynamic: Columns
+
+    def to_state(self) -> dict[str, Any]:
+        """As a kept head holds it."""
+        return {name: dict(vars(columns)) for name, columns in vars(self).items()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Profile:
+        return cls(Columns(**state["static"]), Columns(**state["dynamic"]))
 
     @classmethod
     def of(cls, histories: Histories, train: Rows, seed: int) -> Profile:

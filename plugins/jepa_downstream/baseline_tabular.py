@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
 import torch
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import MissingIndicator, SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from jepa_downstream.baseline_channels import Histories, Observed
 from jepa_downstream.baseline_search import INFORMATION, LOSSES, best, refuse_unfit
 from jepa_downstream.baseline_summaries import Summaries
 from jepa_downstream.config import HeadsConfig, Kind
-from jepa_downstream.heads import Examples, Head, select_head
+from jepa_downstream.heads import Examples, Head, Mean, Trees, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
+from jepa_downstream.preparation import Preparation, Prepared
 from jepa_downstream.rows import Rows, blocks
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
+    from jepa_core.model.view import View
     from jepa_downstream.baseline_config import LightGBMConfig
     from jepa_downstream.config import TasksConfig
     from jepa_downstream.rows import Task
@@ -44,6 +41,24 @@ class FittedTabular:
     def scores(self, rows: Rows) -> np.ndarray:
         scores = [self.head(self.inputs(part)[:, self.columns]) for part in blocks(rows)]
         return np.concatenate(scores or [np.empty(0)])
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "kind": "tabular", "chosen": self.chosen, "inputs": self.inputs.to_state(), "columns": self.columns,
+            "head": self.head.to_state(),
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], view: View) -> FittedTabular:
+        """Raises CannotFit where the source renders no channels."""
+        inputs = Summaries(Histories.of(view), Observed(**state["inputs"]["observed"]))
+        return cls(state["chosen"], inputs, state["columns"], _head_of(state["head"]))
+
+
+def _head_of(state: Mapping[str, Any]) -> Head:
+    if state["kind"] == "prepared":
+        return Prepared(Preparation(**state["preparation"]), head_of(state["head"]))
+    return head_of(state)
 
 
 class Tabular(ABC):
@@ -87,11 +102,11 @@ class Linear(Tabular):
         self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
     ) -> tuple[Head, dict[str, Any]]:
         config = self._config.linear
-        prepared = _preparation(may_miss, config.clip).fit(train.inputs)
-        examples = (Examples(prepared.transform(one.inputs), one.truth) for one in (train, tuning))
+        preparation = Preparation.of(train.inputs, may_miss, config.clip)
+        examples = (Examples(preparation(one.inputs), one.truth) for one in (train, tuning))
         heads = HeadsConfig(families=("linear",), strengths=config.strengths, iterations=config.iterations)
         head, chosen = select_head(kind, *examples, heads, seed)
-        return lambda inputs: head(prepared.transform(inputs)), chosen
+        return Prepared(preparation, head), chosen
 
 
 class LightGBM(Tabular):
@@ -110,7 +125,7 @@ class LightGBM(Tabular):
         chosen, first = best(boosting.candidates(seed))
         settings = {name: chosen[name] for name in SETTINGS}
         grown = [first, *(boosting.grow(settings, seed + number) for number in range(1, config.models))]
-        head = partial(_mean_score, grown)
+        head = Mean(tuple(Trees(one.model_to_string(num_iteration=one.best_iteration)) for one in grown))
         trees = float(np.mean([model.best_iteration for model in grown]))
         return head, settings | {"trees": trees, "tuning_loss": LOSSES[kind](tuning.truth, head(tuning.inputs))}
 
@@ -146,17 +161,3 @@ class _Boosting:
         given = self._fixed | settings | {"seed": seed}
         stop = lightgbm.early_stopping(self._config.patience, verbose=False)
         return lightgbm.train(given, self._data, self._config.rounds, [self._watched], callbacks=[stop])
-
-
-def _mean_score(models: Sequence[lightgbm.Booster], inputs: np.ndarray) -> np.ndarray:
-    return np.mean([model.predict(inputs) for model in models], axis=0)
-
-
-def _preparation(may_miss: np.ndarray, clip: float) -> ColumnTransformer:
-    clipped = FunctionTransformer(partial(np.clip, a_min=-clip, a_max=clip))
-    values = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), clipped)
-    as_numbers = FunctionTransformer(partial(np.asarray, dtype=np.float32))  # else the whole would become float64
-    absent = make_pipeline(MissingIndicator(features="all"), as_numbers, StandardScaler())
-    return ColumnTransformer(
-        [("values", values, np.arange(len(may_miss))), ("absent", absent, np.flatnonzero(may_miss))]
-    )

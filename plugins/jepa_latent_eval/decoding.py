@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from jepa_core.contracts import Readout
+from jepa_core.data.trajectories import Channel
+from jepa_core.results.findings import KeptHead
 from jepa_core.results.statistics import bootstrap_subjects
 from jepa_latent_eval.rollout import Cohort
 from jepa_latent_eval.states import States
@@ -106,10 +109,34 @@ class _Ridge:
         return weights, offset - float(self._mean @ weights)
 
 
-def decode(probes: list[Probe], states: np.ndarray) -> np.ndarray:
-    """What the probes read off states (..., D): (..., L)."""
-    weights = np.stack([probe.weights for probe in probes], axis=1)
-    return states @ weights + np.array([probe.bias for probe in probes])
+@dataclass(frozen=True)
+class Probes(Readout):
+    """Probes at work together. channels: their L labels. weights: (D, L), bias: (L,) float64."""
+
+    channels: list[Channel]
+    weights: np.ndarray
+    bias: np.ndarray
+
+    @classmethod
+    def of(cls, probes: list[Probe], known: Sequence[Channel]) -> Probes:
+        """known: channels of the store, which tell the unit of a label that is called as one of them is."""
+        units = {name: one.unit for one in known for name in (one.name.rpartition("/")[2], one.name)}
+        channels = [Channel(probe.label, units.get(probe.label, "")) for probe in probes]
+        weights = np.stack([probe.weights for probe in probes], axis=1)
+        return cls(channels, weights, np.array([probe.bias for probe in probes]))
+
+    def decode(self, states: np.ndarray) -> np.ndarray:
+        return states @ self.weights + self.bias
+
+    def kept(self) -> KeptHead:
+        """In the form that files hold."""
+        channels = [asdict(one) for one in self.channels]
+        state = {"channels": channels, "weights": self.weights, "bias": self.bias}
+        return KeptHead("labels", "readout", target="labels of a state", state=state)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Probes:
+        return cls([Channel(**one) for one in state["channels"]], state["weights"], state["bias"])
 
 
 def absolute_errors(

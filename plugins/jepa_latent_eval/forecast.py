@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from jepa_core.contracts import Evaluation, Evaluator, Latents
-from jepa_core.results.findings import Findings
+from jepa_core.results.findings import Findings, KeptHead
 from jepa_core.results.samples import subject_numbers
 from jepa_latent_eval.config import DecodedForecastConfig
 from jepa_latent_eval.decoding import (
@@ -19,8 +19,8 @@ from jepa_latent_eval.decoding import (
     HELD,
     RECORDED,
     Probe,
+    Probes,
     absolute_errors,
-    decode,
     fit_probes,
     score,
 )
@@ -49,7 +49,8 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         probes, reasons = self._probes(evaluation, names)
         if not probes:
             return unmeasured("; ".join(reasons) or "the store has no label to decode")
-        decoded = self._decoded(evaluation, cohort, probes, horizons)
+        readout = Probes.of(probes, evaluation.dataset.store.channels)
+        decoded = self._decoded(evaluation, cohort, readout, horizons)
         scores, all_errors = [], []
         for place, probe in enumerate(probes):
             said = {name: values[:, :, place] for name, values in decoded.items()}
@@ -59,7 +60,11 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         everyone = evaluation.dataset.subject[evaluation.dataset.trajectories(self.config.split)]
         numbers = subject_numbers(cohort.subjects, everyone)
         redrawn = list(redrawn_errors(all_errors, numbers, horizons, ROLLOUTS))
-        return replace(describe(probes, scores, horizons, reasons, cohort, self.config), redrawn=redrawn)
+        found = describe(probes, scores, horizons, reasons, cohort, self.config)
+        return replace(found, redrawn=redrawn, heads=[readout.kept()])
+
+    def head(self, kept: KeptHead) -> Probes:
+        return Probes.from_state(kept.state)
 
     def _labels(self, dataset: Dataset) -> list[str]:
         names = self.config.labels or dataset.store.label_names
@@ -86,7 +91,7 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         return all_states_of(evaluation.learner, evaluation.dataset, part, self.config.batch_size)
 
     def _decoded(
-        self, evaluation: Evaluation, cohort: Cohort, probes: list[Probe], horizons: list[int]
+        self, evaluation: Evaluation, cohort: Cohort, readout: Probes, horizons: list[int]
     ) -> dict[str, np.ndarray]:
         """What each forecast of states decodes to: (N, H, L) float64, or (N, 1, L) for one that stands still.
 
@@ -103,7 +108,7 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
                     DECODED_PERSISTENCE: latents.states[:, context - 1 : context],
                     ENCODED: latents.states[:, context + places],
                 }
-            parts.append({name: decode(probes, one.double().cpu().numpy()) for name, one in states.items()})
+            parts.append({name: readout.decode(one.double().cpu().numpy()) for name, one in states.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -76,7 +76,7 @@ KDIGO = (  # kdigo_stages.sql
 )
 SCORES = SOFA + URINE_RATES + KDIGO
 
-_KG_MIN = "mcg/kg/min"
+_KG_MIN, _EQUIVALENT = "mcg/kg/min", "norepinephrine_equivalent_dose"
 VASOACTIVE = (  # vasoactive_agent.sql
     *_action(
         "vasoactive_agent",
@@ -93,9 +93,9 @@ VASOACTIVE = (  # vasoactive_agent.sql
 TREATMENTS = (
     *VASOACTIVE,
     *_action(  # norepinephrine_equivalent_dose.sql
-        "norepinephrine_equivalent_dose",
+        _EQUIVALENT,
         _KG_MIN,
-        (710, "norepinephrine_equivalent_dose", "Norepinephrine equivalent dose"),
+        (710, _EQUIVALENT, "Norepinephrine equivalent dose"),
     ),
     *_action("ventilation", "", (750, "ventilation_status", "Ventilation status"), text=True),  # ventilation.sql
     *_action("rrt", "", (800, "dialysis_present", "Dialysis present"), (801, "dialysis_active", "Dialysis active")),
@@ -111,6 +111,11 @@ TREATMENTS = (
     *_action("antibiotic", "", (850, "antibiotic", "Antibiotic"), (851, "route", "Antibiotic route"), text=True),
     *_action("neuroblock", _KG_MIN, (900, "drug_rate", "Neuromuscular blocker rate")),  # neuroblock.sql
     *_action("neuroblock", "mg", (901, "drug_amount", "Neuromuscular blocker amount")),
+    *(  # treatments.sql
+        Variable("mean_rate", one.name, f"{one.label}, mean rate", one.unit, 910, role="action") for one in VASOACTIVE
+    ),
+    Variable("mean_rate", _EQUIVALENT, "Norepinephrine equivalent dose, mean", _KG_MIN, 911, role="action"),
+    Variable("mean_rate", "drug_rate", "Neuromuscular blocker, mean rate", _KG_MIN, 912, role="action"),
     *_action(  # invasive_line.sql
         "invasive_line", "", (950, "line_type", "Invasive line type"), (951, "line_site", "Invasive line site"),
         text=True,

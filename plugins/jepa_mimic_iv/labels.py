@@ -114,10 +114,10 @@ class Shown:
 
 
 def targets(shown: Shown) -> dict[str, np.ndarray]:
-    """The 27 hourly targets: (S,) float32 each."""
+    """The 27 hourly targets: (S,) float32 each. A sum below 0, of irrigant that has not come back yet, is 0."""
     return {
-        name: (shown.total if name in SUMMED else shown.mean)(*channels).astype(np.float32)
-        for name, channels in TARGETS.items()
+        name: (np.maximum(shown.total(*names), 0) if name in SUMMED else shown.mean(*names)).astype(np.float32)
+        for name, names in TARGETS.items()
     }
 
 
@@ -125,12 +125,14 @@ def targets(shown: Shown) -> dict[str, np.ndarray]:
 class Course:
     """What the event series are made of beside what the steps show.
 
-    urine_rate: (S,) mL/kg/h. ventilated: (S,) bool, by a mask or a tube. hours_to_end: (S,), see
+    urine_rate: (S,) mL/kg/h. ventilated: (S,) bool, by a mask or a tube. saturation: (S,) arterial, in %, where it
+    stands in for a missing PaO2/FiO2, else NaN. hours_to_end: (S,), see
     `event_series.decompensation`. died: (N,) in intensive care. septic: (S,) 1 from the onset of sepsis on, else 0.
     """
 
     urine_rate: np.ndarray
     ventilated: np.ndarray
+    saturation: np.ndarray
     hours_to_end: np.ndarray
     died: np.ndarray
     septic: np.ndarray
@@ -150,7 +152,7 @@ def events(shown: Shown, grid: Grid, course: Course) -> dict[str, np.ndarray]:
             grid,
             shown.mean("bg/po2"),
             shown.mean("bg/fio2", "ventilator_setting/fio2"),
-            shown.mean("bg/so2"),
+            course.saturation,
             course.ventilated,
         ),
         "kidney_failure": event_series.kidney(grid, creatinine, course.urine_rate, dialysed),

@@ -117,7 +117,7 @@ def test_the_untrained_encoder_stands_beside_and_a_rank_is_told_and_not_praised(
     assert cells(found)["effective_rank"] == pytest.approx(4, abs=0.1)
     assert cells(found, 1)["effective_rank"] == pytest.approx(16, abs=0.3)
     (verdict,) = found.verdicts
-    assert "4" in verdict.text and "16 before training" in verdict.text and "says nothing" in verdict.text
+    assert "3.99 of" in verdict.text and "15.9 before training" in verdict.text and "says nothing" in verdict.text
 
 
 def test_a_curriculum_that_can_train_no_control_is_said_to_have_none():

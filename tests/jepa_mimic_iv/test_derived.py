@@ -442,6 +442,17 @@ def test_a_culture_of_which_only_the_day_is_known_counts_by_days(three_stays, bu
     assert [built.outcome(number, "sepsis") for number in range(3)] == [0, 1, 0]
 
 
+def test_of_one_day_a_culture_known_to_the_minute_goes_before_one_known_by_the_day(three_stays, build):
+    three_stays.stay(3, hours=100)
+    three_stays.chart(3, 0.1, 220045, 80)
+    three_stays.order(3, 60, "Cefepime", route="IV")
+    three_stays.culture(3, 58)
+    three_stays.culture(3, 58, charttime=None)
+    three_stays.lab(3, 79.5, 50885, 7)
+
+    assert build(three_stays).label(3, "event_sepsis")[79] == 1, "24 h after the culture at 58 h, not after midnight"
+
+
 def test_neuromuscular_blockers_show_rate_and_the_amount_of_each_hour(three_stays, build):
     three_stays.pump(0, 1.5, 3.0, 221555, rate=2.0, rateuom="mcg/kg/min", amount=14.4, amountuom="mg")
 
