@@ -73,5 +73,8 @@ class FittedAverage:
             f"{key} of {number}": value for number, one in enumerate(self.fits, 1) for key, value in one.chosen.items()
         }
 
+    def to_state(self) -> dict[str, Any]:
+        return {"kind": "average", "fits": {str(number): one.to_state() for number, one in enumerate(self.fits)}}
+
     def scores(self, rows: Rows) -> np.ndarray:
         return np.mean([one.scores(rows) for one in self.fits], axis=0, dtype=np.float64)

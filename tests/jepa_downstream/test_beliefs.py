@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from jepa_core.contracts import Decoder
+from jepa_core.model.view import View
 from jepa_downstream.averaged import Averaged, FittedOnce
-from jepa_downstream.beliefs import Beliefs
+from jepa_downstream.beliefs import AllBeliefs
 from jepa_downstream.config import PredictionTasksConfig
 from jepa_downstream.latent_methods import LatentMethods
 from jepa_downstream.methods import CannotFit
@@ -76,17 +77,18 @@ def test_a_row_is_told_its_belief_and_the_mean_of_those_before(made, telling) ->
 
 def test_a_belief_has_seen_every_step_before_it_or_half_a_window(made, telling) -> None:
     assert int(made.steps.max()) > LENGTH
-    learner = fakes.evaluation(made, telling).learner
-    array = Beliefs(learner, made, LENGTH, 7, None).array
-    for trajectory in np.flatnonzero(made.steps > LENGTH)[:5]:
+    evaluation, measured = fakes.evaluation(made, telling), made.trajectories("held_out")
+    beliefs = AllBeliefs(View.of(evaluation.learner, evaluation), evaluation.learner, measured, 7, None)
+    for trajectory in np.flatnonzero(made.steps > LENGTH)[:20]:
         first = int(made.store.first_step[trajectory])
         whole = np.cumsum(telling[first : first + LENGTH], axis=0) / np.arange(1, LENGTH + 1)[:, None]
-        np.testing.assert_allclose(array[first : first + LENGTH], whole, atol=1e-5)
+        np.testing.assert_allclose(beliefs.of(trajectory)[:LENGTH], whole, atol=1e-5)
+        np.testing.assert_allclose(beliefs.of(trajectory), expected_beliefs(made, telling, trajectory), atol=1e-5)
 
 
 def test_what_decoders_read_is_told_as_beliefs_are(made, telling) -> None:
     evaluation = fakes.evaluation(made, telling)
-    evaluation.learner.modules = {"one": Squares(), "no decoder": nn.Linear(2, 2), "other": Squares()}
+    evaluation.learner.modules = {"one": Squares(), "other": Squares()}
     rows = every_step(made)
     found = LatentMethods(evaluation, config()).decoded_belief().inputs(rows)
     read = 2 * (telling.shape[1] + 1)
