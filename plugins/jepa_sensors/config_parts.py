@@ -10,6 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from jepa_core.config import Config, Role, SubjectSplitConfig
 from jepa_sensors.time_formats import pattern_of
 
+ROW = "@row"
+"""A column that every table has in which time runs across: which of the rows."""
+HEADER = "@header"
+"""The time of such a table where the names of its columns are the times."""
+
 
 def _several(value: object) -> object:
     # Recipes are validated strictly, where a list that has passed through here would be no tuple.

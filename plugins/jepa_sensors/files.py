@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from jepa_core.errors import DataError
+from jepa_sensors.arrays import Axis, array_columns
 from jepa_sensors.series_files import ts_columns
 
-Format = Literal["csv", "blanks", "parquet", "ts"]
+Format = Literal["csv", "blanks", "parquet", "ts", "npy"]
 
 PACKAGE = "package:"
 """What a place begins with that lies in an installed package, as in package:NAME/FOLDER/FILE."""
@@ -32,6 +33,7 @@ _FORMATS: dict[str, Format] = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".ts": "ts",
+    ".npy": "npy",
 }
 _SEPARATORS = {".tsv": "\t", ".psv": "|"}
 
@@ -136,8 +138,10 @@ UNREADABLE = (OSError, EOFError, zlib.error, UnicodeError, csv.Error)
 """What reading a damaged file raises."""
 
 
-def header(path: Path, kind: Format, separator: str, columns: Sequence[str], encoding: str = "utf-8") -> Header:
-    """A file's columns: those given, else those that its first record or its schema tells.
+def header(
+    path: Path, kind: Format, separator: str, columns: Sequence[str], encoding: str = "utf-8", axes: Sequence[Axis] = ()
+) -> Header:
+    """A file's columns: those given, else what its first record, its schema or its shape tells. axes: of an array.
 
     Raises DataError if the file is empty or cannot be read.
     """
@@ -146,6 +150,8 @@ def header(path: Path, kind: Format, separator: str, columns: Sequence[str], enc
             return _named(path, _parquet_names(path))
         if columns:
             return Header(list(columns))
+        if kind == "npy":
+            return Header(array_columns(path, axes))
         with open_bytes(path, encoding) as file:
             # What is no text is told when its row is read, for a wrapper reads ahead of the lines that it gives.
             lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")

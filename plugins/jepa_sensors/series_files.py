@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-SERIES, SAMPLE = "series", "sample"
-"""The first two columns: number of the series and of the sample in it, both from 0."""
+from jepa_sensors.arrays import SAMPLE, SERIES
 
 _COUNTS = ("@dimensions", "@dimension")
 """What the archive and aeon call the number of dimensions."""
