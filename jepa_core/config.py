@@ -228,7 +228,8 @@ class PredictorConfig(Config):
 class OptimizerConfig(Config):
     """AdamW (Loshchilov & Hutter, arXiv 1711.05101), with a learning rate for each of the two modules.
 
-    Weight decay is applied to matrices only, never to biases, norms or position tables.
+    Weight decay is applied to matrices only, those of recurrent cells included, never to biases, norms or tables of
+    tokens or positions.
     """
 
     encoder_lr: float = Field(1e-4, ge=0, description="peak learning rate of the encoder's trainable parameters")

@@ -28,11 +28,12 @@ from torch import Tensor, nn
 
 from jepa_core.config import EvaluatorConfig, LearnerShape, ObjectiveConfig, PhaseConfig
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
-from jepa_core.results.findings import Findings
+from jepa_core.results.findings import Findings, KeptHead
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
     from jepa_core.data.store import Store, StoreWriter
+    from jepa_core.model.view import View
     from jepa_core.training.curriculum import Progress
     from jepa_core.training.learner import Learner
 
@@ -62,6 +63,9 @@ class Channels:
 Items: TypeAlias = Sequence[str] | Channels
 """What an encoder encodes: texts (modality `text`) or channel values (modality `channels`). A state, an action and the
 static facts of a trajectory are one item each."""
+
+ItemsT = TypeVar("ItemsT", Sequence[str], Channels)
+"""Which of the two an encoder reads: `class Mine(Encoder[Channels])`."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +251,7 @@ class PartitionedSource(Source):
             writer.record(name, rows)
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(nn.Module, ABC, Generic[ItemsT]):
     """Makes a latent of an item. Time belongs to the predictor: no item sees another.
 
     Parameters that require a gradient after construction are the trainable ones; only these are optimized, averaged
@@ -256,7 +260,7 @@ class Encoder(nn.Module, ABC):
 
     latent_dim: int
 
-    def fit(self, items: Iterable[Items]) -> None:  # noqa: B027 - most encoders have nothing to fit
+    def fit(self, items: Iterable[ItemsT]) -> None:  # noqa: B027 - most encoders have nothing to fit
         """See the distinct items of the train split once, in order, before training (to make a tokenizer, to find a
         mean)."""
 
@@ -272,12 +276,12 @@ class Encoder(nn.Module, ABC):
         called once, at the end of a run. `model.safetensors` of the run holds every weight already."""
 
     @abstractmethod
-    def forward(self, items: Items) -> Tensor:
+    def forward(self, items: ItemsT) -> Tensor:
         """Encode items: (N, D) float32. An item's latent must not depend on the items beside it by more than
         rounding."""
 
 
-class LanguageEncoder(Encoder):
+class LanguageEncoder(Encoder[Sequence[str]]):
     """An encoder of texts that can also train as a language model. Its config says so: `next_token_loss` in `offers`.
 
     A phase reaches it by `learner.next_token_loss(batch)` and has `next_token_loss` in its config's `needs`; a recipe
@@ -311,6 +315,14 @@ class Predictor(nn.Module, ABC):
         windows of that `forward`; states beyond an origin are the predictor's own. Gradients flow through them.
         `memory` is left as it is.
         """
+
+    def extend(self, step: Latents, memory: Any) -> Prediction:
+        """Take one more real step (T = 1) behind those of a memory, at the cost of that step: the prediction at it,
+        next_states (B, 1, D) and belief (B, 1, W), as `forward` on all steps would give it, with the memory of all.
+
+        memory: of `forward` or `extend` on windows without padding; it is left as it is.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no steps one at a time; it has no `extend`")
 
 
 class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs no loss
@@ -440,6 +452,46 @@ class Evaluation:
         """All splits, as the learner encodes them."""
         return self.learner.dataset
 
+    def view(self, learner: Learner | None = None) -> View:
+        """Trajectory by trajectory what a learner (the trained one if None) makes of the dataset: what a kept head is
+        given of new data."""
+        from jepa_core.model.view import View
+
+        return View.of(learner or self.learner, self)
+
+
+class Head(ABC):
+    """Something that an evaluator fitted, at work again on any data that the run's source reads: made by
+    `Evaluator.head` of what it kept."""
+
+    @abstractmethod
+    def steps(self, length: int) -> np.ndarray:
+        """Numbers from 0 of the steps at which a trajectory of so many steps is scored as it was in the run (or would
+        have been, if its truth were known): (r,) int64."""
+
+    @abstractmethod
+    def scores(self, view: View, trajectory: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Scores (R,) float64 of rows ordered by (trajectory, step), both (R,) int64: what the run's `Predictions` say
+        of them, to the bit, whatever other rows and trajectories are there. Nothing is read that comes after a row's
+        step, beyond rounding.
+
+        Raises DataError if the data lack what the head reads.
+        """
+
+
+class Readout(ABC):
+    """Reads values off states, latent by latent; made by `Evaluator.head` of what it kept.
+
+    channels: what the values are, with their units.
+    """
+
+    channels: list[Channel]
+
+    @abstractmethod
+    def decode(self, states: np.ndarray) -> np.ndarray:
+        """States (..., D) to values (..., C), in the units of the channels."""
+
+
 
 class Evaluator(ABC, Generic[EvaluatorC]):
     """Measures a learner on a split."""
@@ -455,8 +507,13 @@ class Evaluator(ABC, Generic[EvaluatorC]):
         """Findings, a function of the learner, the data and the seed alone. Intervals resample subjects; n stands
         beside every figure.
 
-        What cannot be measured (one class, no window long enough) is null with the reason, never dropped.
+        What cannot be measured (one class, no window long enough) is null with the reason, never dropped. What was
+        fitted on the way is among them (`Findings.heads`), in a form that `head` takes.
         """
+
+    def head(self, kept: KeptHead) -> Head | Readout:
+        """What `evaluate` kept, ready for data that it was not fitted on."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no heads")
 
 
 # --- who is told how a run goes on ------------------------------------------------------------------------------------

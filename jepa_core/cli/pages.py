@@ -22,8 +22,10 @@ def list_text(listing: dict[str, list[dict[str, str]]]) -> str:
 
 def component_text(page: dict[str, Any]) -> str:
     """What a component is, and its keys."""
+    module, _, config = page["config"].partition(":")
     lines = [
         f"{page['kind']} {page['name']}  ({page['package']}, {page['implementation']})",
+        f"in Python: from {module} import {config}",
         "",
         page["description"],
         "",

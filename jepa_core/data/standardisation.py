@@ -186,8 +186,8 @@ def _knots_of(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def _of_channels(fitted: dict[str, Any], names: tuple[str, ...], channels: int) -> list[list[Any]]:
     """Lists of one entry a channel out of what was fitted. Raises DataError if they are not there."""
-    found = [fitted.get(name) for name in names]
-    if any(not isinstance(one, list) or len(one) != channels for one in found):
+    found = [kept for name in names if isinstance(kept := fitted.get(name), list) and len(kept) == channels]
+    if len(found) < len(names):
         raise DataError(f"what was fitted has no {' and '.join(names)} of {channels} channels; it is another encoder's")
     return found
 

@@ -11,7 +11,7 @@ Layout (the contiguous ragged arrays of the CF conventions, section 9.3.3: count
     channel        channel_name, channel_unit, channel_group, channel_label (string), channel_order (int32)
     text           text_content (string): the vocabulary that <role>_text points into
 
-Nothing is padded, and a cohort of any size is these few dozen arrays. `xarray.open_zarr(path, consolidated=False)`
+Nothing is padded, and a cohort of any size is these few dozen arrays. `Store.to_xarray`
 reads it all. A store is written beside its place and renamed when whole, so a half-written one is never taken for a
 store.
 """
@@ -24,10 +24,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import xarray
 import zarr
 from zarr.codecs import ZstdCodec
 
@@ -35,6 +34,9 @@ from jepa_core.data.trajectories import ROLES, Channel, Events, Role, Trajectori
 from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_core.io.files import sync_folder
 from jepa_core.io.ticker import Ticker
+
+if TYPE_CHECKING:
+    import xarray
 
 FORMAT = "jepa-trajectories"
 FORMAT_VERSION = 1
@@ -315,7 +317,7 @@ class Store:
 
     def event_column(self, role: Role, field: Literal["channel", "value", "text", "time"], part: slice) -> np.ndarray:
         """Part of one column of a role's events; see `Events`."""
-        return self._group[f"{role}_{field}"][part]
+        return self._rows(f"{role}_{field}", part)
 
     def texts(self) -> np.ndarray:
         """(vocabulary,) object: the texts that the column `text` of an event points into."""
@@ -339,22 +341,28 @@ class Store:
         span = {"static": (start, stop), "state": (first, last), "action": (first, last)}
         events = {role: self._events(role, *span[role]) for role in ROLES}
         part = slice(start, stop)
-        labels = {name: self._group[f"label_{name}"][first:last] for name in self.label_names}
-        outcomes = {name: self._group[f"outcome_{name}"][part] for name in self.outcome_names}
+        labels = {name: self._rows(f"label_{name}", slice(first, last)) for name in self.label_names}
+        outcomes = {name: self._rows(f"outcome_{name}", part) for name in self.outcome_names}
         return Trajectories(
             self.identifier[part], self.subject[part], self.split[part], self.steps[part],
             texts=texts, labels=labels, outcomes=outcomes, **events,
         )  # fmt: skip
 
-    def _events(self, role: str, start: int, stop: int) -> Events:
+    def _events(self, role: Role, start: int, stop: int) -> Events:
         offsets = self._offsets[role][start : stop + 1]
         low, high = int(offsets[0]), int(offsets[-1])
-        columns = {field: self._group[f"{role}_{field}"][low:high] for field in ("channel", "value", "text", "time")}
+        span = slice(low, high)
+        columns = {field: self._rows(f"{role}_{field}", span) for field in ("channel", "value", "text", "time")}
         return Events(offsets=offsets - low, **columns)
+
+    def _rows(self, name: str, part: slice) -> np.ndarray:
+        """Part of an array of the store."""
+        array: Any = self._group[name]
+        return array[part]
 
     def _read(self, name: str) -> np.ndarray:
         try:
-            return self._group[name][:]
+            return self._rows(name, slice(None))
         except (KeyError, ValueError, RuntimeError, OSError) as error:
             raise DataError(
                 f"{self.path}: array '{name}' of the store cannot be read; delete the store and run again"
@@ -362,6 +370,8 @@ class Store:
 
     def to_xarray(self) -> xarray.Dataset:
         """The store as an xarray Dataset; arrays are read when they are used."""
+        import xarray  # brings pandas, which takes a second; nothing else here reads a store that way
+
         return xarray.open_zarr(self.path, consolidated=False, chunks=None)
 
 

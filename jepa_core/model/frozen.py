@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from jepa_core.contracts import Items, Latents, Predictor
+from jepa_core.contracts import Encoder, Items, Latents, Predictor, Rollout
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
@@ -26,11 +26,22 @@ def computing_in(precision: str, device: torch.device) -> AbstractContextManager
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
+def roll_out(predictor: Predictor, seen: Latents, actions: Tensor, origins: Tensor, horizon: int) -> Rollout:
+    """Roll out from origins (B, M) within the steps that are seen, under actions (B, T, D) that go on behind them."""
+    memory = predictor(seen).memory
+    behind = actions.shape[1] - seen.states.shape[1]
+    blank = seen.states.new_zeros(len(seen.states), behind, seen.states.shape[2])
+    longer = Latents(
+        seen.static, torch.cat([seen.states, blank], dim=1), actions, seen.mask.new_ones(actions.shape[:2])
+    )
+    return predictor.rollout(longer, memory, origins, horizon)
+
+
 @dataclass(frozen=True)
 class Frozen:
     """What encodes and predicts, in evaluation mode. precision: makes the context in which it computes."""
 
-    encoder: nn.Module
+    encoder: Encoder
     predictor: Predictor
     device: torch.device
     precision: Callable[[], AbstractContextManager[object]]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from jepa_core.config import Config, EncoderConfig, ItemShape, PredictorConfig, SourceConfig
+from jepa_core.config import EncoderConfig, ItemShape, PredictorConfig, SourceConfig
 from jepa_core.contracts import Encoder, Predictor
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import DataError, RunError
@@ -22,7 +20,8 @@ from jepa_core.model.folder import FITTED, WEIGHTS, read_json, read_record
 from jepa_core.model.forecasting import Reach
 from jepa_core.model.frozen import Frozen, computing_in
 from jepa_core.model.model import Model
-from jepa_core.plugin import Component, Kind, Registry, shared_registry
+from jepa_core.model.recorded import Recorded, recorded_component
+from jepa_core.plugin import Kind, Registry, shared_registry
 
 
 def load(folder: str | Path, device: str = "auto", registry: Registry | None = None) -> Model:
@@ -35,7 +34,8 @@ def load(folder: str | Path, device: str = "auto", registry: Registry | None = N
     """
     folder = Path(folder)
     record = read_record(folder)
-    parts = _parts(folder, record, registry or shared_registry())
+    registry = registry or shared_registry()
+    parts = _parts(folder, record, registry)
     chosen = _device(device)
     frozen = _frozen(folder, record, parts, chosen)
     source = parts["source"]
@@ -47,42 +47,24 @@ def load(folder: str | Path, device: str = "auto", registry: Registry | None = N
         modality=cast(EncoderConfig, parts["encoder"].config).modality,
         reach=Reach(record["window_length"], cast(PredictorConfig, parts["predictor"].config).longest_window),
         record=record,
+        registry=registry,
         channels=[Channel(**one) for one in record["channels"]],
     )
 
 
-@dataclass(frozen=True)
-class _Part:
-    component: Component
-    config: Config
-
-
-def _parts(folder: Path, record: Mapping[str, Any], registry: Registry) -> dict[str, _Part]:
-    """Source, encoder and predictor, of the versions that made the run."""
-    parts = {}
-    for kind, told in record["components"].items():
-        component = registry.component(cast(Kind, kind), told["use"])
-        owner = registry.owner(component)
-        if owner.version.split(".")[:2] != told["version"].split(".")[:2]:
-            raise RunError(
-                f"{folder}: the {kind} '{told['use']}' is of {told['package']} {told['version']}, and "
-                f"{owner.package} {owner.version} is installed; install the former, or run the recipe again"
-            )
-        try:
-            parts[kind] = _Part(component, component.config.model_validate(told["config"]))
-        except ValidationError as error:
-            where = ".".join(map(str, error.errors()[0]["loc"]))
-            raise RunError(
-                f"{folder}: the {kind} '{told['use']}' of this version knows no such {where or 'config'}; install the "
-                "version that made the run, or run the recipe again"
-            ) from error
+def _parts(folder: Path, record: Mapping[str, Any], registry: Registry) -> dict[str, Recorded]:
+    """Source, encoder and predictor."""
+    parts = {
+        kind: recorded_component(folder, cast(Kind, kind), told, registry)
+        for kind, told in record["components"].items()
+    }
     missing = [sentence for kind in ("encoder", "predictor") for sentence in parts[kind].config.missing()]
     if missing:
         raise DataError(f"{folder}: {missing[0]}")
     return parts
 
 
-def _frozen(folder: Path, record: Mapping[str, Any], parts: Mapping[str, _Part], device: torch.device) -> Frozen:
+def _frozen(folder: Path, record: Mapping[str, Any], parts: Mapping[str, Recorded], device: torch.device) -> Frozen:
     """Encoder and predictor with their trained weights, in evaluation mode."""
     shape = record["item_shape"]
     with torch.random.fork_rng(devices=[]):

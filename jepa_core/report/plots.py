@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jepa_core.io.files import plain_name
+from jepa_core.libraries import library
 from jepa_core.report.html import Markup, element, start
 from jepa_core.results.findings import Figure, Series
 
@@ -285,10 +286,13 @@ def _dress_log(axes: Axes, figure: Figure) -> None:
 @contextmanager
 def new_drawing(size: tuple[float, float]) -> Iterator[Drawing]:
     """An empty drawing, under settings that give the same bytes each time and do not depend on the user's own."""
-    import matplotlib
-    from matplotlib.figure import Figure as Drawing
+    with library("matplotlib"):
+        import matplotlib
+        from matplotlib.figure import Figure as Drawing
 
-    fixed = {"svg.fonttype": "none", "svg.hashsalt": "report", "font.family": "sans-serif", "path.simplify": True}
+    fixed: dict[Any, Any] = {
+        "svg.fonttype": "none", "svg.hashsalt": "report", "font.family": "sans-serif", "path.simplify": True
+    }  # fmt: skip
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(fixed)

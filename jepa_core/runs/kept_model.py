@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 
 from safetensors.torch import save
 
-from jepa_core.config import SourceConfig
 from jepa_core.contracts import Source
 from jepa_core.io.files import write_atomically
+from jepa_core.io.tensor_files import savable
 from jepa_core.model.folder import RECORD, WEIGHTS, write_record
 from jepa_core.recipe import Use
 from jepa_core.runs.run import Run, versions
@@ -19,8 +19,7 @@ from jepa_core.training.learner import Learner
 def save_model(run: Run, learner: Learner) -> None:
     """Write the trained weights (encoder, target, predictor, modules that objectives keep) as `model.safetensors`, what
     loading them takes as `model.json`, and the encoder's own form of its weights into `encoder/`."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in learner.weights()}
-    write_atomically(run.folder / WEIGHTS, save(tensors))
+    write_atomically(run.folder / WEIGHTS, save(savable(learner.weights())))
     keep_record(run, learner)
     learner.encoder.export(run.folder / "encoder")
 
@@ -35,7 +34,7 @@ def keep_record(run: Run, learner: Learner) -> None:
         "name": recipe.name,
         "description": recipe.description,
         "seed": recipe.seed,
-        "components": {kind: _told(run, use) for kind, use in uses.items()},
+        "components": {kind: component_record(run, use) for kind, use in uses.items()},
         "item_shape": None if shape is None else asdict(shape),
         "window_length": recipe.windows.length,
         "precision": recipe.runtime.precision,
@@ -52,8 +51,8 @@ def has_record(run: Run) -> bool:
     return (run.folder / RECORD).is_file()
 
 
-def _told(run: Run, use: Use) -> dict[str, Any]:
+def component_record(run: Run, use: Use) -> dict[str, Any]:
     """A component with its package and every key of its config."""
     owner = run.registry.owner(use.component)
-    config = cast(SourceConfig, use.config).model_dump(mode="json", by_alias=True, round_trip=True)
+    config = use.config.model_dump(mode="json", by_alias=True, round_trip=True)
     return {"use": use.component.name, "package": owner.package, "version": owner.version, "config": config}

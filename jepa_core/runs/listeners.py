@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,6 +78,7 @@ class Metrics(Listener):
         write_json(path, costs)
 
     def _record(self, progress: Progress) -> dict[str, Any]:
+        assert progress.optimizer is not None, "a step was taken"
         terms = {name: float(value) for name, value in progress.terms.items()}
         seconds = self._cost.seconds
         done = progress.step - self._began_at
@@ -172,9 +174,11 @@ class Bars(Display):
         self._task = self._bar.add_task(name, total=progress.stage.config.steps, completed=progress.step, now="")
 
     def step_ended(self, progress: Progress) -> None:
+        assert self._bar is not None, "a phase with steps has a bar"
         self._bar.update(self._task, completed=progress.step)
 
     def logged(self, record: dict[str, Any]) -> None:
+        assert self._bar is not None, "a phase with steps has a bar"
         self._bar.update(self._task, now=f"{describe(record)}  {record['steps_per_second']:.2f} steps/s")
 
     def phase_ended(self, progress: Progress) -> None:
@@ -212,7 +216,10 @@ class Interrupt:
 
     @contextmanager
     def listening(self) -> Iterator[Interrupt]:
-        """Handle the two signals while the block runs."""
+        """Handle the two signals while the block runs; outside the main thread, where none arrive, nothing is done."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
         before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield self

@@ -6,10 +6,12 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -26,10 +28,11 @@ from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, w
 from jepa_core.recipe import PhaseUse, Use
 from jepa_core.report.page import write_report
 from jepa_core.results.findings import Findings
+from jepa_core.results.heads import heads_folder, write_heads
 from jepa_core.results.predictions import write_predictions
 from jepa_core.results.samples import write_kept
 from jepa_core.runs.cost import Stopwatch
-from jepa_core.runs.kept_model import save_model
+from jepa_core.runs.kept_model import component_record, save_model
 from jepa_core.runs.memory import check_memory
 from jepa_core.runs.plan import make_plan
 from jepa_core.runs.process import device_of, process_state
@@ -118,7 +121,7 @@ def _observer(run: Run, dataset: Dataset) -> Observer | None:
 
 def _learner(
     run: Run,
-    encoder: torch.nn.Module,
+    encoder: Encoder,
     dataset: Dataset,
     device: torch.device,
     scratch: Path,
@@ -224,15 +227,17 @@ def measure(run: Run, evaluation: Evaluation, use: Use) -> Findings:
     cost = Stopwatch()
     with memory_errors(f"the evaluation '{use.name}'"):
         findings = use.build().evaluate(evaluation)
-    write_findings(run.folder, use.name, findings)
+    write_findings(run.folder, use.name, findings, component_record(run, use))
     made = {"settings": use.resolved(), "ended": now(), "command": command(), **cost.read()}
     run.note(evaluated=run.manifest().get("evaluated", {}) | {use.name: made})
     return findings
 
 
-def write_findings(folder: Path, name: str, findings: Findings) -> None:
-    """Write what an evaluator found: predictions, samples, then its findings as JSON. When the JSON is there,
-    everything is.
+def write_findings(
+    folder: Path, name: str, findings: Findings, evaluator: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Write what an evaluator found: predictions, samples, heads, then its findings as JSON. When the JSON is there,
+    everything is. evaluator: its component with its config, which heads are of no use without.
 
     Earlier findings are withdrawn first, so that no JSON ever stands beside the predictions of another evaluation.
     """
@@ -241,6 +246,7 @@ def write_findings(folder: Path, name: str, findings: Findings) -> None:
     path.unlink(missing_ok=True)
     write_predictions(folder / "predictions", name, findings.predictions)
     write_kept(folder, name, findings.samples, findings.redrawn)
+    write_heads(heads_folder(folder, name), findings.heads, evaluator)
     write_json(path, findings.to_dict())
 
 

@@ -117,7 +117,7 @@ def _cells(row: Compared) -> list[Cell]:
     measured = list(row.seeds.values())
     values = np.array([one.value for one in measured])
     spread = float(values.std(ddof=1)) if len(values) > 1 else None
-    draws = stable_draws(np.mean([one.draws for one in measured], axis=0))
+    draws = stable_draws(np.mean(np.array([one.draws for one in measured]), axis=0))
     bounds: list[Cell] = [None, None] if draws is None else [float(one) for one in percentile_interval(draws)]
     return [*_head(row), float(values.mean()), spread, *bounds, len(values), measured[0].subjects]
 

@@ -22,7 +22,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jepa_core.errors import Busy, PluginError, Preempted
+from jepa_core.errors import Busy, Preempted
+from jepa_core.libraries import library
 from jepa_core.study.definition import Cell, Study
 from jepa_core.study.display import Display
 from jepa_core.study.folder import StudyFolder
@@ -179,11 +180,9 @@ def _here(
 
 
 def _on_cluster(cells: Sequence[Cell], folder: StudyFolder, address: str, display: Display) -> None:
-    try:
+    with library("distributed"):
         from distributed import Client
         from distributed import as_completed as completed
-    except ImportError as error:
-        raise PluginError("--cluster needs the package distributed: pip install 'jepa-core[cluster]'") from error
     with Client(address) as client:
         futures = {client.submit(_in_worker, command_of(cell, folder), pure=False, retries=2): cell for cell in cells}
         _collect(futures, completed, folder, display)

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 
 from jepa_core.config import Config, ItemShape
 from jepa_core.contracts import Batch, Channels, Encoder, Latents, Predictor
@@ -117,7 +117,7 @@ def tiny_predictor() -> Predictor:
     return TinyRecurrent(TinyRecurrentConfig(), LATENT)
 
 
-def tiny_learner(dataset: Dataset, seed: int = 0, autocast: bool = False, encoder: nn.Module | None = None) -> Learner:
+def tiny_learner(dataset: Dataset, seed: int = 0, autocast: bool = False, encoder: Encoder | None = None) -> Learner:
     """A learner of tiny parts on the CPU, its weights drawn from the seed; `encoder` takes the tiny encoder's place."""
     torch.manual_seed(seed)
     encoder = encoder or tiny_encoder(dataset)
@@ -223,8 +223,8 @@ def require_no_global_draws(action: Callable[[], object]) -> None:
 
 
 def _numpy_state() -> tuple[Any, ...]:
-    name, keys, *rest = np.random.get_state()
-    return (name, keys.tobytes(), *rest)
+    name, keys, *rest = np.random.get_state(legacy=True)
+    return (name, np.asarray(keys).tobytes(), *rest)
 
 
 def scramble_global_states(seed: int) -> None:
@@ -235,8 +235,8 @@ def scramble_global_states(seed: int) -> None:
 
 def require_terms(terms: object) -> None:
     """Require terms of a loss: a dictionary of named scalars, all finite."""
-    require(isinstance(terms, dict) and terms, "it must return its terms by name, such as {'prediction': loss}")
-    for name, value in terms.items():
+    require(isinstance(terms, dict) and bool(terms), "it must return its terms by name, such as {'prediction': loss}")
+    for name, value in cast(dict[str, Any], terms).items():
         require(isinstance(name, str) and name, f"a term is called {name!r}; name it by a word, metrics go by it")
         require(isinstance(value, Tensor) and value.shape == (), f"the term '{name}' is no scalar tensor; reduce it")
         require(

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from jepa_core.errors import DataError, RunError, UnsafeArtefactError
 from jepa_core.io.files import disk_errors, sync_folder, write_json
+from jepa_core.io.tensor_files import savable
 from jepa_core.training.curriculum import Progress, Stage, begin_stage, build_modules
 from jepa_core.training.learner import Learner
 
@@ -46,8 +47,7 @@ def save_checkpoint(folder: Path, progress: Progress, stage_done: bool) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
-            tensors = {name: value.detach().contiguous() for name, value in _tensors(progress, stage_done)}
-            save_file(tensors, partial / "state.safetensors")
+            save_file(savable(_tensors(progress, stage_done)), partial / "state.safetensors")
         except SafetensorError as error:
             raise RunError(f"checkpoint {final} could not be written ({error}); the one before it is kept") from error
         position = {
@@ -120,6 +120,7 @@ def _load(progress: Progress, tensors: dict[str, Tensor], position: dict[str, in
             phase.load_state_dict(_part(tensors, "phase"))
             if phase.module is not None:
                 phase.module.load_state_dict(_part(tensors, "module"))
+            assert progress.optimizer is not None  # `begin_stage` has just made it
             _load_optimizer(progress.optimizer, _part(tensors, "optimizer"))
     except (KeyError, RuntimeError) as error:
         raise DataError(

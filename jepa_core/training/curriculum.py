@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,7 +83,7 @@ def run_curriculum(
     windows: Windows,
     seed: int,
     listeners: Sequence[Listener] = (),
-    restore: Callable[[Progress], None] = lambda progress: None,
+    restore: Callable[[Progress], object] = lambda progress: None,
 ) -> None:
     """Run the stages in order. `restore` may set the progress to where an earlier run stopped, its optimizer
     included."""
@@ -101,21 +101,23 @@ def _run_stage(progress: Progress, windows: Windows, listeners: Sequence[Listene
     config = stage.config
     if progress.optimizer is None:
         begin_stage(progress)
+    optimizer = progress.optimizer
     progress.first_bad_step = torch.tensor(-1, device=learner.device)
     for listener in listeners:
         listener.phase_started(progress)
     order = WindowOrder(len(windows), config.batch_size, seed, stage.name)
     while progress.step < config.steps:
+        assert optimizer is not None and progress.first_bad_step is not None
         batch = learner.dataset.batch(windows, order.batch(progress.step))
         generator = _seed_step(seed, stage.name, progress.step)
-        _set_rates(progress.optimizer, schedule_factor(config.schedule, progress.step, config.steps))
+        _set_rates(optimizer, schedule_factor(config.schedule, progress.step, config.steps))
         with learner.precision():
             terms = stage.phase.loss(learner, batch, generator) | _objectives(progress, batch)
             loss = torch.stack([term.float() for term in terms.values()]).sum()
         loss.backward()
         _clip(learner, stage)
-        progress.optimizer.step()
-        progress.optimizer.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         stage.phase.after_step(learner)
         progress.first_bad_step = _first_bad(progress.first_bad_step, loss.detach(), progress.step)
         progress.terms = {name: term.detach() for name, term in terms.items()}
@@ -200,7 +202,8 @@ def _clip(learner: Learner, stage: Stage) -> None:
 
 def _own_modules(stage: Stage) -> list[nn.Module]:
     """The module of the phase and those of its objectives."""
-    return [one.module for one in (stage.phase, *stage.objectives.values()) if one.module is not None]
+    modules = [stage.phase.module, *(objective.module for objective in stage.objectives.values())]
+    return [module for module in modules if module is not None]
 
 
 def _set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
@@ -218,9 +221,24 @@ def schedule_factor(config: ScheduleConfig, step: int, steps: int) -> float:
     return config.final + (1.0 - config.final) * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
+def matrices(module: nn.Module) -> Iterator[nn.Parameter]:
+    """Parameters that map one vector onto another, which weight decay is for: of two dimensions or more, those of
+    recurrent cells with those of linear and convolution layers. Biases, norms, and tables that are looked up (of tokens
+    or positions) have none."""
+    for layer in module.modules():
+        if not isinstance(layer, _NOT_MATRICES):
+            own = layer.named_parameters(recurse=False)
+            yield from (one for name, one in own if one.dim() >= 2 and not name.startswith("bias"))
+
+
+_NOT_MATRICES = (
+    nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase
+)  # fmt: skip
+
+
 def make_optimizer(learner: Learner, stage: Stage) -> torch.optim.Optimizer:
     """AdamW over the modules that the phase trains, its own and those of its objectives with them; weight decay falls
-    on the weights of linear and convolution layers alone."""
+    on matrices alone."""
     config = stage.config
     settings = config.optimizer
     modules: list[tuple[nn.Module, list[nn.Parameter], float]] = []
@@ -231,7 +249,7 @@ def make_optimizer(learner: Learner, stage: Stage) -> torch.optim.Optimizer:
     modules += [(own, list(own.parameters()), settings.predictor_lr) for own in _own_modules(stage)]
     groups = []
     for module, parameters, rate in modules:
-        decayed = {id(layer.weight) for layer in module.modules() if isinstance(layer, (nn.Linear, nn.Conv1d))}
+        decayed = {id(matrix) for matrix in matrices(module)}
         for decays in (True, False):
             chosen = [parameter for parameter in parameters if (id(parameter) in decayed) is decays]
             if chosen:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from jepa_core.config import LearnerShape, Module
-from jepa_core.contracts import Batch, Latents, Observations, Prediction
+from jepa_core.contracts import Batch, Encoder, LanguageEncoder, Latents, Observations, Prediction, Predictor
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.observations import Observer
 from jepa_core.errors import RunError
@@ -43,8 +44,8 @@ class Learner:
 
     def __init__(
         self,
-        encoder: nn.Module,
-        predictor: nn.Module,
+        encoder: Encoder,
+        predictor: Predictor,
         dataset: Dataset,
         device: torch.device,
         scratch: Path,
@@ -157,7 +158,8 @@ class Learner:
 
     def next_token_loss(self, batch: Batch) -> Tensor:
         """Next-token loss of the distinct texts of a batch, a scalar; of a LanguageEncoder alone."""
-        return self.encoder.next_token_loss(self.dataset.items(batch.items))
+        texts = cast(Sequence[str], self.dataset.items(batch.items))
+        return cast(LanguageEncoder, self.encoder).next_token_loss(texts)
 
     def update_target(self, tau: float) -> None:
         """target <- tau * target + (1 - tau) * online."""

@@ -37,6 +37,13 @@ class Gru(Predictor):
         next_states = self._read(belief, states)
         return Prediction(next_states, belief, memory=(next_states, belief))
 
+    def extend(self, step: Latents, memory: tuple[Tensor, Tensor]) -> Prediction:
+        """One more step, from the hidden state after the last."""
+        belief, _ = self.cell(torch.cat((step.states, step.actions), dim=-1), memory[1][None, :, -1].contiguous())
+        made = self._read(belief, step.states), belief
+        joined = tuple(torch.cat(pair, dim=1) for pair in zip(memory, made, strict=True))
+        return Prediction(*made, memory=joined)
+
     def rollout(self, latents: Latents, memory: tuple[Tensor, Tensor], origins: Tensor, horizon: int) -> Rollout:
         """Roll out H steps from each of M origins a window: states (B, M, H, D) and their beliefs (B, M, H, W)."""
         origins = origins.to(latents.states.device)

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
 import torch
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import MissingIndicator, SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from jepa_downstream.baseline_channels import Histories, Observed
 from jepa_downstream.baseline_search import INFORMATION, LOSSES, best, refuse_unfit
 from jepa_downstream.baseline_summaries import Summaries
 from jepa_downstream.config import HeadsConfig, Kind
-from jepa_downstream.heads import Examples, Head, select_head
+from jepa_downstream.heads import Examples, Head, Trees, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
+from jepa_downstream.preparation import Preparation, Prepared
 from jepa_downstream.rows import Rows, blocks
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
+    from jepa_core.model.view import View
     from jepa_downstream.config import TasksConfig
     from jepa_downstream.rows import Task
 
@@ -43,6 +40,24 @@ class FittedTabular:
     def scores(self, rows: Rows) -> np.ndarray:
         scores = [self.head(self.inputs(part)[:, self.columns]) for part in blocks(rows)]
         return np.concatenate(scores or [np.empty(0)])
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "kind": "tabular", "chosen": self.chosen, "inputs": self.inputs.to_state(), "columns": self.columns,
+            "head": self.head.to_state(),
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], view: View) -> FittedTabular:
+        """Raises CannotFit where the source renders no channels."""
+        inputs = Summaries(Histories.of(view), Observed(**state["inputs"]["observed"]))
+        return cls(state["chosen"], inputs, state["columns"], _head_of(state["head"]))
+
+
+def _head_of(state: Mapping[str, Any]) -> Head:
+    if state["kind"] == "prepared":
+        return Prepared(Preparation(**state["preparation"]), head_of(state["head"]))
+    return head_of(state)
 
 
 class Tabular(ABC):
@@ -86,11 +101,11 @@ class Linear(Tabular):
         self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
     ) -> tuple[Head, dict[str, Any]]:
         config = self._config.linear
-        prepared = _preparation(may_miss, config.clip).fit(train.inputs)
-        examples = (Examples(prepared.transform(one.inputs), one.truth) for one in (train, tuning))
+        preparation = Preparation.of(train.inputs, may_miss, config.clip)
+        examples = (Examples(preparation(one.inputs), one.truth) for one in (train, tuning))
         heads = HeadsConfig(families=("linear",), strengths=config.strengths, iterations=config.iterations)
         head, chosen = select_head(kind, *examples, heads, seed)
-        return lambda inputs: head(prepared.transform(inputs)), chosen
+        return Prepared(preparation, head), chosen
 
 
 class LightGBM(Tabular):
@@ -102,7 +117,7 @@ class LightGBM(Tabular):
         self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
     ) -> tuple[Head, dict[str, Any]]:
         chosen, model = best(self._candidates(kind, train, tuning, seed))
-        return model.predict, chosen
+        return Trees(model.model_to_string(num_iteration=model.best_iteration)), chosen
 
     def _candidates(
         self, kind: Kind, train: Examples, tuning: Examples, seed: int
@@ -123,13 +138,3 @@ class LightGBM(Tabular):
             model = lightgbm.train(fixed | settings, data, config.rounds, [watched], callbacks=[stop])
             loss = LOSSES[kind](tuning.truth, model.predict(tuning.inputs))
             yield loss, settings | {"trees": model.best_iteration}, model
-
-
-def _preparation(may_miss: np.ndarray, clip: float) -> ColumnTransformer:
-    clipped = FunctionTransformer(partial(np.clip, a_min=-clip, a_max=clip))
-    values = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), clipped)
-    as_numbers = FunctionTransformer(partial(np.asarray, dtype=np.float32))  # else the whole would become float64
-    absent = make_pipeline(MissingIndicator(features="all"), as_numbers, StandardScaler())
-    return ColumnTransformer(
-        [("values", values, np.arange(len(may_miss))), ("absent", absent, np.flatnonzero(may_miss))]
-    )

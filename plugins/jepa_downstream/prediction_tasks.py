@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
-from jepa_core.results.findings import Findings
+from jepa_core.results.findings import Findings, KeptHead
 from jepa_core.results.samples import subject_numbers
 from jepa_downstream.alarms import Events, choose_threshold, event_estimates, raise_alarms
 from jepa_downstream.baselines import BASELINES
@@ -23,6 +24,7 @@ from jepa_downstream.results import Announced, GroupResult, Measured, Result, Sc
 from jepa_downstream.rows import Rows
 from jepa_downstream.subgroups import FEWEST, Subgroups, subgroups
 from jepa_downstream.task_findings import describe
+from jepa_downstream.task_heads import TaskHead, kept_head
 from jepa_downstream.tasks import TaskRows, rows_of, subsample
 
 if TYPE_CHECKING:
@@ -50,7 +52,11 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
         draws = Draws(np.concatenate(subjects or [np.empty(0, dtype=np.int64)]), config.bootstrap)
         results = [one if isinstance(one, Result) else self._measure(one, draws, groups) for one in scored]
         numbers = subject_numbers(draws.subjects, dataset.subject[dataset.trajectories(config.split)])
-        return describe(tasks, results, groups, config, numbers)
+        heads = [one.kept for one in scored if isinstance(one, Scored)]
+        return replace(describe(tasks, results, groups, config, numbers), heads=heads)
+
+    def head(self, kept: KeptHead) -> TaskHead:
+        return TaskHead(kept)
 
     def _score(self, task: TaskRows, method: Method | Unmeasured, seed: int) -> Scored | Result:
         """A result, at once, of what cannot be fitted."""
@@ -69,7 +75,8 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
         except CannotFit as reason:
             return Result(task, rows, method.name, method.information, Unmeasured(method.name, str(reason)))
         threshold = self._threshold(task, fitted)
-        return Scored(task, rows, method.name, method.information, fitted.chosen, score, threshold)
+        kept = kept_head(task.config, method.name, fitted, threshold)
+        return Scored(task, rows, method.name, method.information, fitted.chosen, score, threshold, kept)
 
     def _threshold(self, task: TaskRows, fitted: Fitted) -> float | None:
         """The threshold of alarms that all rows of tuning choose; None where there are no events, or none will do."""

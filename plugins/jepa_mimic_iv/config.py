@@ -47,6 +47,18 @@ class MimicIVConfig(SourceConfig):
         description="when a laboratory result is seen: `stored` is when it became available, "
         "`charted` is when the specimen was drawn (as in the published reference, which shows results too early)",
     )
+    saturation_fallback: bool = Field(
+        False,
+        description="whether respiratory failure is told by an arterial saturation of 90 % at most where there is no "
+        "PaO2/FiO2; the cited definition does so only for data without any",
+    )
+    reversed_stays: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="share of stays whose outtime lies before their intime, above which the tables are refused; "
+        "fewer are left out and counted",
+    )
     template: Literal["default", "reference"] = Field(
         "default",
         description="how an hour is put into words: `reference` as in the published reference, `default` where ours is "

@@ -18,6 +18,7 @@ from transformers.utils import logging
 
 from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_core.io.files import write_atomically
+from jepa_core.libraries import library
 from jepa_text.architecture import Architecture
 from jepa_text.config import LoraConfig
 from jepa_text.folder import ARCHITECTURE_KEYS, CONFIG, COPY_AGAIN, SAFE_LOADING, read_config, shard_paths
@@ -92,8 +93,9 @@ def adapt(backbone: nn.Module, lora: LoraConfig | BackboneLoraConfig | None, mod
     if lora is None:
         return backbone
     # peft takes seconds to import, and a random model has no use for it.
-    from peft import LoraConfig as AdapterConfig
-    from peft import inject_adapter_in_model
+    with library("peft"):
+        from peft import LoraConfig as AdapterConfig
+        from peft import inject_adapter_in_model
 
     adapter = AdapterConfig(
         r=lora.rank,
@@ -118,7 +120,8 @@ def export_adapter(backbone: nn.Module, folder: Path) -> None:
     has it under a head, and an adapter of the one loads onto the other without an error and does nothing (peft 0.21.2).
     So it is written twice, with a note which is whose.
     """
-    from peft import get_peft_model_state_dict
+    with library("peft"):
+        from peft import get_peft_model_state_dict
 
     state = get_peft_model_state_dict(backbone, adapter_name=ADAPTER)
     _write_adapter(backbone, folder, {f"base_model.model.{name}": value for name, value in state.items()})

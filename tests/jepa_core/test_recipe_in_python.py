@@ -17,6 +17,7 @@ from jepa_core.config import (
     EncoderConfig,
     EvaluatorConfig,
     ItemShape,
+    LearnerShape,
     ModelSize,
     ObjectiveConfig,
     PhaseConfig,
@@ -99,6 +100,14 @@ class SpreadConfig(ObjectiveConfig):
     margins: tuple[float, ...] = (1.0,)
 
 
+class DecodeConfig(ObjectiveConfig):
+    observes: ClassVar = True
+    width: int = 4
+
+    def module_size(self, shape: LearnerShape) -> ModelSize:
+        return ModelSize(self.width, self.width)
+
+
 class DriftConfig(EvaluatorConfig):
     scale: float = 1.0
     columns: dict[str, float] = {}
@@ -117,6 +126,7 @@ COMPONENTS = (
     Component("phase", "align", AlignConfig, "nowhere:Align"),
     Component("phase", "reading", ReadingConfig, "nowhere:Reading"),
     Component("objective", "spread", SpreadConfig, "nowhere:Spread"),
+    Component("objective", "decode", DecodeConfig, "nowhere:Decode"),
     Component("evaluator", "drift", DriftConfig, "nowhere:Drift"),
     Component("evaluator", "once", TwiceConfig, "nowhere:Once"),
     Component("evaluator", "again", TwiceConfig, "nowhere:Again"),
@@ -238,10 +248,10 @@ def test_defaults_are_those_of_a_file() -> None:
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake in both forms. text: what is changed in the file, and the line it is told at."""
+    """One mistake in both forms. text: what is changed in the file, pair by pair. line: where it is told there."""
 
     changes: dict[str, Any]
-    text: tuple[str, str]
+    text: tuple[str, ...]
     line: int
     key: str
     message: str
@@ -249,6 +259,7 @@ class Mistake:
 
 
 SIZED = "{use: numbers, match: {encoder: {use: words, trainable: 6000}}}"
+OBJECTIVES = "[{use: spread, margins: [1, 2]}, {use: spread, name: other, weight: 0.5}]"
 ACROSS = {
     "window": Mistake(
         {"windows": WindowsConfig(length=200, min_length=4)}, ("length: 24", "length: 200"), 5, "windows.length",
@@ -263,6 +274,22 @@ ACROSS = {
         {"curriculum": [AlignConfig(), Use(ReadingConfig(), name="late")]},
         ("use: align\n    name: late\n    decay: 0.5", "use: reading\n    name: late"), 10, "curriculum.late.use",
         "phase 'late' needs an encoder that offers next_token_loss, and 'numbers' does not", "encoders that do: words",
+    ),
+    "numbers": Mistake(
+        {"source": TextsConfig(), "encoder": WordsConfig(),
+         "curriculum": [PhaseUse(AlignConfig(), name="late", objectives=[DecodeConfig()])]},
+        ("gauges, channels: 5", "texts", SIZED, "{use: words}", OBJECTIVES, "[{use: decode}]"), 13,
+        "curriculum.late.objectives.decode.use",
+        "objective 'decode' reads the states as numbers, and the source 'texts' renders none",
+        "take a source that renders channels, or leave the objective out",
+    ),
+    "one module": Mistake(
+        {"curriculum": [PhaseUse(AlignConfig(), objectives=[DecodeConfig(weight=0.5)]),
+                        PhaseUse(AlignConfig(), name="late", objectives=[DecodeConfig(width=5)])]},
+        ("steps: 10,", "steps: 10, objectives: [{use: decode}],", OBJECTIVES, "[{use: decode, width: 5}]"), 13,
+        "curriculum.late.objectives.decode.use",
+        "two objectives are called 'decode' and would train one module, but are not alike",
+        "give them the same keys (only the weight may differ), or other names",
     ),
     "latents": Mistake(
         {"encoder": EncoderUse(NumbersConfig(latent=9), match=Match(WordsConfig()))}, (SIZED, SIZED.replace("numbers",
@@ -302,9 +329,12 @@ def test_a_mistake_is_told_in_the_same_words_with_its_key_path_and_at_its_place(
     mistake: Mistake, tmp_path: Path
 ) -> None:
     assert told(**mistake.changes) == [(mistake.key, mistake.message, mistake.hint)]
-    assert mistake.text[0] in TWIN
+    text = TWIN
+    for old, new in zip(mistake.text[::2], mistake.text[1::2], strict=True):
+        assert old in text
+        text = text.replace(old, new)
     with pytest.raises(InvalidRecipe) as caught:
-        from_file(tmp_path, TWIN.replace(*mistake.text))
+        from_file(tmp_path, text)
     (found,) = caught.value.to_list()
     assert (found["line"], found["message"], found["hint"]) == (mistake.line, mistake.message, mistake.hint)
 

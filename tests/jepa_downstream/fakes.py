@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,13 @@ class Dataset:
         self.total = int(self.steps.sum())
         self.trajectory = np.repeat(np.arange(len(self.steps)), self.steps)
         self.step = np.arange(self.total) - store.first_step[self.trajectory]
+        state = np.arange(self.total)
+        self.rendering = SimpleNamespace(
+            static=2 * self.total + np.arange(len(self.steps)), state=state, action=self.total + state
+        )
+
+    def items(self, ids: Tensor) -> Tensor:
+        return ids
 
     def trajectories(self, split: str) -> np.ndarray:
         return np.flatnonzero(self.split == SPLITS.index(split))
@@ -105,20 +114,27 @@ class Drifts(nn.Module):
         return Rollout(states, states)
 
 
-@dataclass
-class Encoder:
-    latent_dim: int
+class Encoder(nn.Module):
+    """A latent by the number of its item."""
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.table, self.latent_dim = table, table.shape[1]
+
+    def forward(self, items: Tensor) -> Tensor:
+        return self.table[items]
 
 
 class Learner:
     """Latents by table, a row an item."""
 
+    precision = nullcontext
     dataset: Dataset
 
     def __init__(self, table: np.ndarray) -> None:
         self.table = torch.from_numpy(table.astype(np.float32))
         self.predictor = Drifts()
-        self.encoder = Encoder(table.shape[1])
+        self.encoder = Encoder(self.table)
         self.device = torch.device("cpu")
 
     def latents(self, batch: Batch) -> Latents:
@@ -160,7 +176,11 @@ def table(made: Dataset, states: np.ndarray | None = None, seed: int = 0, dimens
 def evaluation(
     made: Any, latents: np.ndarray, untrained: np.ndarray | None = None, window_length: int = 12
 ) -> Evaluation:
-    control = None if untrained is None else lambda: Learner(untrained)
+    control = None if untrained is None else lambda: learner_of(made, untrained)
+    return Evaluation(learner_of(made, latents), window_length, 0, control)
+
+
+def learner_of(made: Any, latents: np.ndarray) -> Any:
     learner = Learner(latents)
     learner.dataset = made
-    return Evaluation(learner, window_length, 0, control)
+    return learner
