@@ -492,7 +492,6 @@ class Readout(ABC):
         """States (..., D) to values (..., C), in the units of the channels."""
 
 
-
 class Evaluator(ABC, Generic[EvaluatorC]):
     """Measures a learner on a split."""
 

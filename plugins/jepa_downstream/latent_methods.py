@@ -151,9 +151,7 @@ class LatentMethods:
     def _read(self, learner: Learner) -> Kept:
         if self._evaluation.channels is None:
             raise CannotFit("the source does not render its steps as numbers, which are read off the latents")
-        return self._keep(
-            Readings.fit(self._encoded(learner), self._evaluation.channels(), self._evaluation.seed)
-        )
+        return self._keep(Readings.fit(self._encoded(learner), self._evaluation.channels(), self._evaluation.seed))
 
     def _keep(self, inputs: Inputs) -> Kept:
         return Kept(inputs, self._evaluation.dataset.store, self._evaluation.scratch)

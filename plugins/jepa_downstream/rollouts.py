@@ -141,6 +141,4 @@ class BatchedRollouts:
         held = seen.actions[:, -1:].expand(-1, self.horizons[-1], -1)
         actions = torch.cat([seen.actions, held], dim=1)
         origins = torch.full((len(part),), seen.states.shape[1] - 1, dtype=torch.int64, device=held.device)
-        return self._alone.changes(
-            seen.states[:, -1], self._alone.rolled(learner.predictor, seen, actions, origins)
-        )
+        return self._alone.changes(seen.states[:, -1], self._alone.rolled(learner.predictor, seen, actions, origins))

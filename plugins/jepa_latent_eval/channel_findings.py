@@ -98,9 +98,7 @@ def _ratio(
     return Estimate(float(above.sum() / below.sum()), float(low), float(high))
 
 
-def _horizon(
-    measured: Measured, place: int, kept: np.ndarray, config: ChannelForecastConfig, seed: int
-) -> Horizon:
+def _horizon(measured: Measured, place: int, kept: np.ndarray, config: ChannelForecastConfig, seed: int) -> Horizon:
     errors = {name: one[:, place, kept] for name, one in measured.held_out.errors.items()}
     there = np.isfinite(errors["rollout"])
     seen = np.isfinite(measured.held_out.errors["rollout"][:, place]).any(axis=1)

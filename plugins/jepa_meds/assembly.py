@@ -49,9 +49,7 @@ class Assembly:
             for one in due.values():
                 wanted = np.minimum(reach(one, self._episodes, self._step), self._config.max_steps)
                 self._steps = np.maximum(self._steps, wanted)
-        self.labels = {
-            name: place_labels(one, self._episodes, self._steps, self._step) for name, one in due.items()
-        }
+        self.labels = {name: place_labels(one, self._episodes, self._steps, self._step) for name, one in due.items()}
         for name, placed in self.labels.items():
             refuse_one_sided(name, placed)
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from jepa_core.errors import DataError
-
-Axis = Literal["series", "sample", "channel"]
-SERIES, SAMPLE = "series", "sample"
-"""The columns that tell where in an array a row stands, both counted from 0."""
+from jepa_sensors.series_files import SAMPLE, SERIES, Axis
 
 USUAL: dict[int, tuple[Axis, ...]] = {
     1: ("sample",), 2: ("sample", "channel"), 3: ("series", "sample", "channel")

@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 
 from jepa_core.config import Input, ItemShape, Role, SourceConfig, StepLength
 from jepa_core.errors import DataError, RecipeError
-from jepa_sensors.arrays import Axis
 from jepa_sensors.config_checks import broken_rules
 from jepa_sensors.config_parts import (
     HEADER,
@@ -22,6 +21,7 @@ from jepa_sensors.config_parts import (
     FileTarget,
     Group,
     Names,
+    Places,
     RemainingTarget,
     SplitConfig,
     StepConfig,
@@ -29,6 +29,7 @@ from jepa_sensors.config_parts import (
     TimeFormat,
 )
 from jepa_sensors.files import Format, Header, find, format_of, header, is_table, not_found, separator_of
+from jepa_sensors.series_files import Axis
 from jepa_sensors.target_names import one_hot_names
 
 FILE = "@file"
@@ -49,7 +50,7 @@ CALENDAR_CHANNELS = {part: (f"{part}_sin", f"{part}_cos") for part in ("hour_of_
 class TableConfig(SourceConfig):
     """Sensor readings in CSV, Parquet or blank-separated files, wide (a column a channel) or long (a row a reading)."""
 
-    files: Names = Field(
+    files: Places = Field(
         min_length=1, description="files or wildcards; package:NAME/PATH is a file of an installed package"
     )
     format: Literal["auto"] | Format = Field("auto", description="auto goes by the ending of the name")

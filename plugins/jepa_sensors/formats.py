@@ -17,9 +17,9 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from jepa_core.errors import DataError
-from jepa_sensors.arrays import SAMPLE, SERIES, Axis, series_of
+from jepa_sensors.arrays import series_of
 from jepa_sensors.files import Format, Header, not_this_encoding, open_bytes
-from jepa_sensors.series_files import Series, ts_series
+from jepa_sensors.series_files import SAMPLE, SERIES, Axis, Series, ts_series
 from jepa_sensors.text_blocks import EndlessRecord, TextBlock, text_blocks
 
 BLOCK_ROWS = 1 << 17

@@ -10,31 +10,17 @@ from typing import Any
 import numpy as np
 
 from jepa_core.errors import DataError
+from jepa_sensors import column_names as names
+from jepa_sensors.column_names import is_label
 from jepa_sensors.config import FILE
 from jepa_sensors.config_parts import HEADER, ROW
 from jepa_sensors.looks import SAID, digits_format
 from jepa_sensors.scanning import MOST_DISTINCT, Scan, Scanned, scan_channels
 from jepa_sensors.shapes import Across, across
-from jepa_sensors.suspects import is_label
 
 MOST_WORDS = 20
 """Distinct values up to which a column of words is taken for categories."""
 
-_ID = re.compile(
-    r"(.*[_. ])?(id|unit|machine|device|engine|series|subject|recording|trajectory|episode|asset|run|trial|session|"
-    r"serial|simulation_?run|station|bearing|vehicle)([_. ]?(id|no|nr|number|name))?",
-    re.I,
-)
-_CAMEL_ID = re.compile(r"[A-Za-z]+(ID|Id)")
-_TIME = re.compile(
-    r"(.*[_. ])?(time|timestamp|stamp|date|datetime)([_. (].*)?|"
-    r"(ts|t|days?|cycles?|samples?|ticks?|epoch|minutes?|seconds?|hours?)([_. (].*)?",
-    re.I,
-)
-_CHANNEL = re.compile(r"channel|variable|parameter|sensor|signal|tag|metric|measure|name|item|event|code", re.I)
-_VALUE = re.compile(r"value|val|reading|measurement|result", re.I)
-_ACTION = re.compile(r"(op_?)?(setting|action|control|command|set_?point).*", re.I)
-_ROW_NUMBER = re.compile(r"index|row([_. ]?(no|nr|number|id))?|(no|nr|obs|#)\.?", re.I)
 _EPOCHS = {"s": 1e9, "ms": 1e12, "us": 1e15, "ns": 1e18}
 """The order of a count since 1970 by its unit."""
 
@@ -62,7 +48,8 @@ def guess(files: str | list[str], reading: Mapping[str, Any], scanned: Scanned) 
     Raises DataError if no column holds readings.
     """
     found = Guess({"files": files, **reading}, reading)
-    scans = [scan for scan in scanned.scans.values() if _is_readable(scan, found)]
+    value = _long(list(scanned.scans.values()))[1]  # which holds the cells of many channels, of words too
+    scans = [scan for scan in scanned.scans.values() if scan is value or _is_readable(scan, found)]
     labels = [scan for scan in scans if scan.name in scanned.indexes]
     scans = [scan for scan in scans if scan not in labels]
     side = across(scans)
@@ -129,8 +116,8 @@ def _guess_down(found: Guess, scanned: Scanned, scans: list[Scan], labels: list[
 
 
 def _guess_wide(found: Guess, scanned: Scanned, scans: list[Scan]) -> None:
-    seen = [scan for scan in scans if not _leave_out(found, scan, scanned)]
-    actions = [scan.name for scan in seen if _ACTION.fullmatch(scan.name)]
+    seen = [scan for scan in scans if _is_readable(scan, found) and not _leave_out(found, scan, scanned)]
+    actions = [scan.name for scan in seen if names.ACTION.fullmatch(scan.name)]
     found.source["states"] = [scan.name for scan in seen if scan.name not in actions] or actions
     found.source["actions"] = [name for name in actions if name not in found.source["states"]]
     found.source["categories"] = {scan.name: sorted(scan.words) for scan in seen if scan.kind == "word"}
@@ -157,15 +144,17 @@ def _counts_rows(scan: Scan, scanned: Scanned) -> bool:
     if not scan.whole or len(values) < 3 or np.isnan(values).any():
         return False
     if np.all(np.diff(values) == 1):
-        return len(np.unique(scanned.file)) == 1 or bool(_ROW_NUMBER.fullmatch(scan.name))
-    return bool(_ROW_NUMBER.fullmatch(scan.name)) and len(np.unique(values)) == len(values)
+        return len(np.unique(scanned.file)) == 1 or bool(names.ROW_NUMBER.fullmatch(scan.name))
+    return bool(names.ROW_NUMBER.fullmatch(scan.name)) and len(np.unique(values)) == len(values)
 
 
 def _time(scans: Sequence[Scan], labels: Sequence[Scan]) -> Scan | None:
     """The column of times: timestamps, else numbers under such a name, else row labels that are timestamps."""
     stamps = [scan for scan in scans if scan.kind == "time"]
-    named = [scan for scan in scans if scan.kind == "number" and _TIME.fullmatch(scan.name) and not is_label(scan.name)]
-    timely = [scan for scan in stamps if _TIME.fullmatch(scan.name)]
+    named = [
+        scan for scan in scans if scan.kind == "number" and names.TIME.fullmatch(scan.name) and not is_label(scan.name)
+    ]
+    timely = [scan for scan in stamps if names.TIME.fullmatch(scan.name)]
     return next(iter([*timely, *stamps, *named, *(scan for scan in labels if scan.kind == "time")]), None)
 
 
@@ -177,8 +166,9 @@ def _spelled(time: Scan) -> dict[str, str]:
     form = digits_format(np.unique(values[:1000]).astype(np.int64).tolist()) if time.whole and len(values) else ""
     if form:
         return {"time_format": form}
-    named = (("min", r"min(ute)?s?"), ("h", r"hours?"), ("d", r"days?"), ("ms", r"ms|milliseconds?"))
-    unit = next((unit for unit, name in named if re.fullmatch(rf"(.*[_. ])?({name})([_. (].*)?", time.name, re.I)), "")
+    unit = next(
+        (unit for unit, name in names.UNITS if re.fullmatch(rf"(.*[_. ])?({name})([_. (].*)?", time.name, re.I)), ""
+    )
     middle = float(np.median(values)) if len(values) else 0.0
     counted = next((one for one, order in _EPOCHS.items() if order <= middle < 10 * order), "")
     return {"time_unit": counted or unit} if (counted or unit) not in ("", "s") else {}
@@ -187,8 +177,8 @@ def _spelled(time: Scan) -> dict[str, str]:
 def _long(scans: Sequence[Scan]) -> tuple[Scan | None, Scan | None]:
     """Columns of a long table that name the channel and hold the value; none if it is wide."""
     words = [scan for scan in scans if scan.kind == "word" and 1 < len(scan.words) <= MOST_DISTINCT]
-    channel = next((scan for scan in words if _CHANNEL.fullmatch(scan.name)), None)
-    value = next((scan for scan in scans if _VALUE.fullmatch(scan.name)), None)
+    channel = next((scan for scan in words if names.CHANNEL.fullmatch(scan.name)), None)
+    value = next((scan for scan in scans if names.VALUE.fullmatch(scan.name)), None)
     return (channel, value) if channel and value else (None, None)
 
 
@@ -208,20 +198,18 @@ def _key(scanned: Scanned, scans: Sequence[Scan], time: Scan | None, channel: Sc
     """The columns that name the trajectory: by their names, or the first whose whole numbers come in runs; several
     where only together they tell two rows of one time apart."""
     whole = [scan for scan in scans if scan.kind == "word" or scan.kind == "number" and scan.whole]
-    named = [scan for scan in whole if (_ID.fullmatch(scan.name) or _CAMEL_ID.fullmatch(scan.name))]
+    named = [scan for scan in whole if (names.ID.fullmatch(scan.name) or names.CAMEL_ID.fullmatch(scan.name))]
     single = time is None and len(scanned.paths) == 1
     runs = [scan for scan in whole[:1] if single and not is_label(scan.name) and _comes_in_runs(scan)]
     key = next(([scan] for scan in [*named, *runs] if _repeats(scan)), [])
-    names = [scan.name for scan in key]
-    if not names and len(scanned.paths) > 1:
-        names = [FILE]
-    if time is None or channel is not None or not _clashes(scanned, names, time):
-        return names
-    extra = [scan.name for scan in whole if scan.name not in names and _may_be_part(scan)]
-    for name in [*([FILE] if len(scanned.paths) > 1 and FILE not in names else []), *extra]:
-        if not _clashes(scanned, [*names, name], time):
-            return [name, *names] if name == FILE else [one for one in scanned.scans if one in (*names, name)]
-    return names
+    parts = [scan.name for scan in key] or ([FILE] if len(scanned.paths) > 1 else [])
+    if time is None or channel is not None or not _clashes(scanned, parts, time):
+        return parts
+    extra = [scan.name for scan in whole if scan.name not in parts and _may_be_part(scan)]
+    for name in [*([FILE] if len(scanned.paths) > 1 and FILE not in parts else []), *extra]:
+        if not _clashes(scanned, [*parts, name], time):
+            return [name, *parts] if name == FILE else [one for one in scanned.scans if one in (*parts, name)]
+    return parts
 
 
 def _may_be_part(scan: Scan) -> bool:

@@ -128,8 +128,8 @@ def _of_our_time(micros: np.ndarray) -> bool:
 
 
 def _fitting(distinct: pa.Array, cells: np.ndarray, form: str) -> int:
-    """How many cells have a spelling, be there such a day or not. cells: of each distinct one."""
+    """How many cells have a spelling and name a day that there is. cells: of each distinct one."""
     pattern = pattern_of(form)
     if np.all(read_stamps(distinct[:_FIRST], pattern).wrong == 1):
         return 0
-    return int(cells[read_stamps(distinct, pattern).wrong != 1].sum())
+    return int(cells[read_stamps(distinct, pattern).wrong == 0].sum())

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
-from jepa_sensors.arrays import SAMPLE, SERIES
+Axis = Literal["series", "sample", "channel"]
+"""What an axis of an array counts."""
+SERIES, SAMPLE = "series", "sample"
+"""The columns that tell where a row stands in files of series and in arrays, both counted from 0."""
 
 _COUNTS = ("@dimensions", "@dimension")
 """What the archive and aeon call the number of dimensions."""

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from jepa_sensors.arrays import Axis, series_of
+from jepa_sensors import column_names as names
+from jepa_sensors.arrays import series_of
 from jepa_sensors.scanning import Scan
+from jepa_sensors.series_files import Axis
 from jepa_sensors.stamps import read_stamps
 from jepa_sensors.time_formats import ISO
 
@@ -21,8 +23,6 @@ _BESIDE = 3
 """Columns beside the samples that there may be: ids, a channel, a class."""
 _SMOOTH = 0.5
 """Correlation of neighbours from which on a row is a course in time."""
-_TIMELY = re.compile(r"(t|time|ts|sample|step|day|hour|minute|second|h|d|m|s|week|month|year|y|at)?[_. -]?", re.I)
-_CHANNEL = re.compile(r"(.*[_. ])?(channel|variable|parameter|sensor|signal|tag|metric|measure|feature|name)s?", re.I)
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,17 @@ def across(scans: Sequence[Scan]) -> Across | None:
     leading = _leading(scans, samples)
     samples = [name for name in samples if name != leading]
     beside = [scan for scan in scans if scan.name not in samples]
-    if len(samples) < _FEWEST or len(beside) > _BESIDE or any(scan.kind == "time" for scan in beside):
+    timely = [
+        scan for scan in beside if scan.kind == "time" or scan.kind == "number" and names.TIME.fullmatch(scan.name)
+    ]
+    if len(samples) < _FEWEST or len(beside) > _BESIDE or timely:
         return None
     rows = np.stack([next(scan for scan in scans if scan.name == name).sample for name in samples], axis=1)
     if len(rows) < 2 or not plain and not _is_course(rows):
         return None
     unlike = _spreads_differ(rows)
     named = [scan.name for scan in beside if scan.kind == "word" and len(scan.words) == len(rows)]
-    channel = next((name for name in named if unlike or _CHANNEL.fullmatch(name)), "")
+    channel = next((name for name in named if unlike or names.CHANNEL.fullmatch(name)), "")
     return Across(samples, timed, [scan.name for scan in beside], channel, leading)
 
 
@@ -81,7 +84,7 @@ def _side_by_side(scans: Sequence[Scan]) -> tuple[list[str], bool, bool]:
     named = [(name, int(match[2])) for name, match in found if match[1] == prefix]
     if any(later != before + 1 for (_, before), (_, later) in zip(named, named[1:], strict=False)):
         return [], False, False
-    return [name for name, _ in named], False, bool(_TIMELY.fullmatch(prefix))
+    return [name for name, _ in named], False, bool(names.SAMPLE.fullmatch(prefix))
 
 
 def _is_course(rows: np.ndarray) -> bool:

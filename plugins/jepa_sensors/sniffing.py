@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import glob
 import io
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import DataError
-from jepa_sensors.files import UNREADABLE, format_of, is_table, open_bytes
+from jepa_sensors.files import UNREADABLE, find, format_of, is_table, open_bytes
 
 _BYTE_ORDER = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _PIECE = 1 << 20
@@ -28,7 +27,7 @@ def tables_at(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
         if path.is_dir():
             found += sorted(one for one in path.iterdir() if one.is_file() and not one.name.startswith("."))
         else:
-            found += [path] if path.is_file() else sorted(map(Path, glob.glob(str(path), recursive=True)))
+            found += find([str(path)])
     kinds = Counter(format_of(path) for path in found if is_table(path))
     if not kinds:
         return [], []

@@ -4,22 +4,12 @@ later, and what tells a label by itself. Whether one of them may be an input is 
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-_LABEL = re.compile(
-    r"(.*[_. -])?(labels?|targets?|class(es)?|outcomes?|anomal(y|ies|ous)|is_?anomaly|change_?points?|attacks?|"
-    r"fault(s|y|_?(no|number|type|code|id|label))?|fail(s|ed|ures?)?([_. -]?(type|mode|code|within.*|in_?\d+.*))?|"
-    r"(machine|health|fault|failure)_?(status|state)|rul|ttf|tte|remaining.*|"
-    r"(time|cycles?|hours?|days?|steps?|minutes?|seconds?)_?(to|till|until|before)_?.*|defect(s|ive)?|broken|breakdown|"
-    r"ground_?truth|gt|annotations?|diagnos[ie]s|churn(ed)?)([_. -]?\d+)?|[a-z0-9]*label",
-    re.I,
-)
-_LATER = re.compile(r"(.*[_. -])?(next|future|ahead|lead|t\+\d+|plus_?\d+)([_. -]?\d+.*)?|(next|future)[_. -].*", re.I)
-_EARLIER = re.compile(r"(.*[_. -])?(lag(ged)?|prev(ious)?|last|past|t-\d+|minus_?\d+)([_. -]?\d+.*)?", re.I)
+from jepa_sensors.column_names import EARLIER, is_label
 
 _AHEAD = 24
 """Rows ahead at which a column is looked for in another."""
@@ -67,11 +57,6 @@ def suspects(readings: Readings, wordy: Collection[str]) -> dict[str, str]:
             if name not in found and _tells(readings, label, name, wordy):
                 found[name] = f"it tells {label} by itself"
     return found
-
-
-def is_label(name: str) -> bool:
-    """Whether a column's name says that it holds an answer."""
-    return bool(_LABEL.fullmatch(name) or _LATER.fullmatch(name))
 
 
 # --- what remains -----------------------------------------------------------------------------------------------------
@@ -129,7 +114,7 @@ def _twins(readings: Readings, names: Sequence[str]) -> Iterator[tuple[str, str]
 def _is_derived(name: str, other: str, names: Sequence[str], ahead: int) -> bool:
     """Whether, of two columns that tell the same, the first is made of the other: as its name tells, else the one that
     stands behind. What tells the past is made of the present, and no answer."""
-    if name == other or _EARLIER.fullmatch(other) and ahead:
+    if name == other or EARLIER.fullmatch(other) and ahead:
         return False
     contained = (other in name) - (name in other)
     return contained > 0 or contained == 0 and names.index(name) > names.index(other)

@@ -42,9 +42,7 @@ def test_what_shares_nothing_is_not_copied() -> None:
     assert kept["one"].data_ptr() == one.data_ptr() and kept["other"].data_ptr() == other.data_ptr()
 
 
-def test_a_predictor_with_tied_weights_is_checkpointed_and_restored(
-    dataset: Dataset, registry, tmp_path: Path
-) -> None:
+def test_a_predictor_with_tied_weights_is_checkpointed_and_restored(dataset: Dataset, registry, tmp_path: Path) -> None:
     def progress(seed: int) -> Progress:
         torch.manual_seed(seed)
         configs = {kind: registry.component(kind, "toy").config() for kind in ("encoder", "predictor")}
