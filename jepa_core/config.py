@@ -30,7 +30,8 @@ class Config(BaseModel):
 
 @dataclass(frozen=True)
 class PathText:
-    """Marks a text of a config as the path of files or of a folder: `Annotated[str, PathText()]`.
+    """Marks a text of a config as the path of files or of a folder: `Annotated[str, PathText()]`. A key of the type
+    Path needs no mark.
 
     A relative one in a recipe file goes by the folder of that file, any other by where the command runs. other: an
     expression that matches texts which are no path, such as a word that means something else.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, get_args
 
 from jepa_core.config import Config, PathText
@@ -44,6 +44,8 @@ def _mark(model: type[Config], steps: tuple[Step, ...]) -> PathText | None:
 
 def _marks(annotation: Any, metadata: Any = ()) -> Iterator[PathText]:
     yield from (one for one in metadata if isinstance(one, PathText))
+    if isinstance(annotation, type) and issubclass(annotation, PurePath):
+        yield PathText()
     for inner in get_args(annotation):
         yield from [inner] if isinstance(inner, PathText) else _marks(inner)
 

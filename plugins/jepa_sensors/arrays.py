@@ -54,7 +54,7 @@ def _mapped(path: Path) -> np.ndarray:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         rule = (
-            "holds Python objects, which are not loaded" if "Object arrays" in str(error) else "cannot be read as .npy"
+            "holds Python objects, which are not loaded" if "Python objects" in str(error) else "cannot be read as .npy"
         )
         raise DataError(f"{path} {rule}; save an array of numbers by numpy.save") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
