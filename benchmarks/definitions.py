@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import published as plain
+import published_labels as labels
 
 from jepa_core.data.store import Store
 from jepa_mimic_iv.derived import ANTIBIOTICS, NOT_SYSTEMIC_DRUGS, NOT_SYSTEMIC_ROUTES
@@ -47,8 +48,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.tables or tables_of(store, recipe, Path(scratch))
         kept = store.identifier[: options.stays].tolist()
-        stays = read_stays(folder, set(kept), recipe)
-    found = recomputed(stays)
+        frame = read_stays(folder, set(kept), recipe)
+    found = recomputed(frame)
     rows = [agreement(name, found[name], cells, set(kept)) for name, cells in shown(store, found).items()]
     print(json.dumps(rows) if options.json else table(rows))
     return 0 if all(row["n"] == row["equal"] for row in rows) else 1
@@ -88,13 +89,15 @@ class Frame:
     def __init__(self, folder: Path, wanted: set[int], recipe: dict[str, Any]) -> None:
         self.stays: dict[int, plain.Stay] = {}
         self.begins: dict[int, datetime] = {}
+        self.ends: dict[int, labels.End] = {}
         self.admission: dict[str, int] = {}
         self.subject: dict[str, list[tuple[int, str]]] = defaultdict(list)
         for row in rows(folder, "icu/icustays"):
             if (stay := int(row["stay_id"])) in wanted:
                 begins, ends = time(row["intime"]), time(row["outtime"])
-                hours = min((ends - begins).total_seconds() / 3600, recipe["max_steps"])
-                self.stays[stay], self.begins[stay] = plain.Stay(hours), begins
+                hours = (ends - begins).total_seconds() / 3600
+                self.stays[stay], self.begins[stay] = plain.Stay(min(hours, recipe["max_steps"])), begins
+                self.ends[stay] = labels.End(hours, False, None, None, False)
                 self.admission[row["hadm_id"]] = stay
                 self.subject[row["subject_id"]].append((stay, row["hadm_id"]))
 
@@ -102,8 +105,10 @@ class Frame:
         return (time(text) - self.begins[stay]).total_seconds() / 3600
 
 
-def read_stays(folder: Path, wanted: set[int], recipe: dict[str, Any]) -> dict[int, plain.Stay]:
+def read_stays(folder: Path, wanted: set[int], recipe: dict[str, Any]) -> Frame:
     frame = Frame(folder, wanted, recipe)
+    read_ends(folder, frame)
+    read_dialysis(folder, frame)
     read_charts(folder, frame)
     read_labs(folder, frame, recipe["lab_visibility"] == "stored")
     read_drips(folder, frame)
@@ -114,36 +119,50 @@ def read_stays(folder: Path, wanted: set[int], recipe: dict[str, Any]) -> dict[i
             if hour < frame.stays[stay].hours:
                 frame.stays[stay].urine.append((hour, int(row["itemid"]), float(row["value"])))
     read_cultures(folder, frame)
-    return frame.stays
+    return frame
+
+
+def read_ends(folder: Path, frame: Frame) -> None:
+    for row in rows(folder, "hosp/admissions"):
+        if (stay := frame.admission.get(row["hadm_id"])) is not None:
+            end = frame.ends[stay]
+            end.died, end.discharged = row["hospital_expire_flag"] == "1", bool(row["dischtime"])
+            end.death = frame.hour(stay, row["deathtime"]) if row["deathtime"] else None
+    for row in rows(folder, "hosp/patients"):
+        for stay, _ in frame.subject.get(row["subject_id"], ()):
+            frame.ends[stay].day = frame.hour(stay, row["dod"]) if row["dod"] else None
+
+
+def read_dialysis(folder: Path, frame: Frame) -> None:
+    """Procedures of continuous dialysis and what is given through its circuit; chartings are read with the others."""
+    tables = {"icu/procedureevents": {225802, 225803, 225809, 225955}, "icu/inputevents": {227536, 227525}}
+    for name, items in tables.items():
+        for row in rows(folder, name):
+            stay, said = int(row["stay_id"]), row["value" if name == "icu/procedureevents" else "amount"]
+            told = int(row["itemid"]) in items and row["statusdescription"] != "Rewritten" and said
+            if told and stay in frame.stays and (name == "icu/procedureevents" or float(said) > 0):
+                start, stop = frame.hour(stay, row["starttime"]), frame.hour(stay, row["endtime"] or row["starttime"])
+                if stop >= 0 and start < frame.stays[stay].hours:
+                    frame.stays[stay].dialysis.append((max(start, 0), stop))
 
 
 def read_charts(folder: Path, frame: Frame) -> None:
     items = {
-        220052,
-        220181,
-        225312,
-        224639,
-        226512,
-        223900,
-        223901,
-        220739,
-        223835,
-        226732,
-        223849,
-        229314,
-        220045,
-        227290,
-    }
+        220052, 220181, 225312, 224639, 226512, 223900, 223901, 220739, 223835, 226732, 223849, 229314, 220045, 227290,
+        226457,
+    }  # fmt: skip
     for row in rows(folder, "icu/chartevents"):
         item, stay = int(row["itemid"]), int(row["stay_id"] or 0)
         if item in items and stay in frame.stays:
             hour = frame.hour(stay, row["charttime"])
             if -720 <= hour < frame.stays[stay].hours and (hour >= -48 or item in (224639, 226512)):
                 frame.stays[stay].charted.append((hour, item, number(row["valuenum"]), row["value"]))
+                if hour >= 0 and (item == 227290 and row["value"] or item == 226457 and row["valuenum"]):
+                    frame.stays[stay].dialysis.append((hour, hour))
 
 
 def read_labs(folder: Path, frame: Frame, stored: bool) -> None:
-    items = {52033, 50821, 50816, 50912, 50885, 51265}
+    items = {52033, 50821, 50816, 50912, 50885, 51265, 50813}
     for row in rows(folder, "hosp/labevents"):
         if int(row["itemid"]) not in items:
             continue
@@ -209,10 +228,12 @@ def read_cultures(folder: Path, frame: Frame) -> None:
 # --- what is made of them, and the comparison -------------------------------------------------------------------------
 
 
-def recomputed(stays: dict[int, plain.Stay]) -> dict[str, Cells]:
-    """Cells of every column that is recomputed: channels of the store by name, and labels with `label_` before it."""
+def recomputed(frame: Frame) -> dict[str, Cells]:
+    """Cells of every column that is recomputed: channels of the store by name, labels and outcomes with `label_` and
+    `outcome_` before it."""
     found: dict[str, Cells] = defaultdict(dict)
-    for identifier, stay in stays.items():
+    for identifier, stay in frame.stays.items():
+        add_labels(found, identifier, stay, frame.ends[identifier])
         last = math.ceil(plain.plain(stay.hours)) - 1
         series = {f"urine_output_rate/{name}": values for name, values in plain.urine_rates(stay).items()}
         series |= {f"kdigo_stages/{name}": values for name, values in plain.kidney_stages(stay).items()}
@@ -228,6 +249,19 @@ def recomputed(stays: dict[int, plain.Stay]) -> dict[str, Cells]:
         add_treatments(found, identifier, stay)
         add_scores(found, identifier, stay)
     return found
+
+
+def add_labels(found: dict[str, Cells], identifier: int, stay: plain.Stay, end: labels.End) -> None:
+    series = {
+        "circulatory_failure": labels.circulatory(stay),
+        "kidney_failure": labels.kidney(stay),
+        "decompensation": labels.decompensation(stay, end),
+    }
+    for name, told in series.items():
+        cells: Cells = {(identifier, hour): [math.nan if one is None else one] for hour, one in enumerate(told)}
+        found[f"label_event_{name}"] |= cells
+    for name, one in labels.outcomes(end).items():
+        found[f"outcome_{name}"][identifier, 0] = [math.nan if one is None else one]
 
 
 def carried(values: plain.Series) -> plain.Series:
@@ -288,6 +322,9 @@ def shown(store: Store, found: dict[str, Cells]) -> dict[str, Cells]:
         for name in (name for name in cells if name.startswith("label_")):
             values = block.labels[name.removeprefix("label_")].tolist()
             cells[name] |= {key: [value] for key, value in zip(zip(owner, step, strict=True), values, strict=True)}
+        for name in (name for name in cells if name.startswith("outcome_")):
+            values = block.outcomes[name.removeprefix("outcome_")].tolist()
+            cells[name] |= {(stay, 0): [value] for stay, value in zip(block.identifier.tolist(), values, strict=True)}
     return cells
 
 
@@ -309,6 +346,8 @@ def agreement(name: str, ours: Cells, theirs: Cells, kept: set[int]) -> dict[str
 def difference(one: float | str, other: float | str) -> float:
     if isinstance(one, str) or isinstance(other, str):
         return 0.0 if one == other else math.inf
+    if math.isnan(one) or math.isnan(other):
+        return 0.0 if math.isnan(one) and math.isnan(other) else math.inf
     apart = abs(one - other)
     return 0.0 if apart <= TOLERANCE * max(1.0, abs(one)) else apart
 

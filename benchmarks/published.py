@@ -52,7 +52,8 @@ class Lab:
 @dataclass
 class Stay:
     """The raw rows of one stay. charted: (hour, item, value, text). urine: (hour, item, mL). drips: (began, stop, drug,
-    rate, whether the order is new). antibiotics: (hour, day). cultures: (hour, day, known to the minute)."""
+    rate, whether the order is new). dialysis: signs of a
+    continuous one, from when to when. antibiotics: (hour, day). cultures: (hour, day, known to the minute)."""
 
     hours: float
     age: int = 0
@@ -60,6 +61,7 @@ class Stay:
     labs: list[Lab] = field(default_factory=list)
     urine: list[tuple[float, int, float]] = field(default_factory=list)
     drips: list[tuple[float, float, str, float, bool]] = field(default_factory=list)
+    dialysis: list[tuple[float, float]] = field(default_factory=list)
     antibiotics: set[tuple[float, int]] = field(default_factory=set)
     cultures: list[tuple[float, int, bool]] = field(default_factory=list)
 

@@ -452,13 +452,6 @@ class Evaluation:
         """All splits, as the learner encodes them."""
         return self.learner.dataset
 
-    def view(self, learner: Learner | None = None) -> View:
-        """Trajectory by trajectory what a learner (the trained one if None) makes of the dataset: what a kept head is
-        given of new data."""
-        from jepa_core.model.view import View
-
-        return View.of(learner or self.learner, self)
-
 
 class Head(ABC):
     """Something that an evaluator fitted, at work again on any data that the run's source reads: made by

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -12,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from jepa_core.config import EncoderConfig, ItemShape, PredictorConfig, SourceConfig
-from jepa_core.contracts import Encoder, Predictor
+from jepa_core.config import EncoderConfig, ItemShape, LearnerShape, PredictorConfig, SourceConfig
+from jepa_core.contracts import Decoder, Encoder, Predictor
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import DataError, RunError
 from jepa_core.model.folder import FITTED, WEIGHTS, read_json, read_record
@@ -37,7 +38,7 @@ def load(folder: str | Path, device: str = "auto", registry: Registry | None = N
     registry = registry or shared_registry()
     parts = _parts(folder, record, registry)
     chosen = _device(device)
-    frozen = _frozen(folder, record, parts, chosen)
+    frozen = _frozen(folder, record, parts, registry, chosen)
     source = parts["source"]
     return Model(
         folder=folder,
@@ -64,8 +65,10 @@ def _parts(folder: Path, record: Mapping[str, Any], registry: Registry) -> dict[
     return parts
 
 
-def _frozen(folder: Path, record: Mapping[str, Any], parts: Mapping[str, Recorded], device: torch.device) -> Frozen:
-    """Encoder and predictor with their trained weights, in evaluation mode."""
+def _frozen(
+    folder: Path, record: Mapping[str, Any], parts: Mapping[str, Recorded], registry: Registry, device: torch.device
+) -> Frozen:
+    """Encoder, predictor and decoders with their trained weights, in evaluation mode."""
     shape = record["item_shape"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(record["seed"])  # what is frozen and random is drawn as it was in the run
@@ -75,20 +78,40 @@ def _frozen(folder: Path, record: Mapping[str, Any], parts: Mapping[str, Recorde
         predictor: Predictor = parts["predictor"].component.load()(parts["predictor"].config, encoder.latent_dim)
     encoder.load_fitted(read_json(folder / FITTED))
     _take_weights(folder / WEIGHTS, encoder, predictor)
-    for module in (encoder, predictor):
+    decoders = _decoders(folder, record, registry)
+    for module in (encoder, predictor, *decoders.values()):
         module.requires_grad_(False).eval().to(device)
-    return Frozen(encoder, predictor, device, partial(computing_in, record["precision"], device))
+    return Frozen(encoder, predictor, device, partial(computing_in, record["precision"], device), decoders)
+
+
+def _decoders(folder: Path, record: Mapping[str, Any], registry: Registry) -> dict[str, Decoder]:
+    """The modules of objectives that read beliefs, with their trained weights."""
+    found = {}
+    for name, told in record.get("decoders", {}).items():
+        part = recorded_component(folder, "objective", told, registry)
+        module = part.component.load()(part.config).build_module(LearnerShape(**told["shape"]))
+        assert isinstance(module, Decoder)
+        with _weights(folder / WEIGHTS) as weights:
+            module.load_state_dict(_below(f"objective.{name}.", weights))
+        found[name] = module
+    return found
 
 
 @torch.no_grad()
 def _take_weights(path: Path, encoder: Encoder, predictor: Predictor) -> None:
     """Set the trained parameters. Raises DataError if the file is damaged, or another model's."""
-    try:
-        weights = load_file(path)
+    with _weights(path) as weights:
         for name, parameter in encoder.named_parameters():
             if parameter.requires_grad:
                 parameter.copy_(weights[f"encoder.{name}"])
         predictor.load_state_dict(_below("predictor.", weights))
+
+
+@contextmanager
+def _weights(path: Path) -> Iterator[dict[str, Tensor]]:
+    """What the file holds, to be taken in the block. Raises DataError if it is damaged, or another model's."""
+    try:
+        yield load_file(path)
     except (SafetensorError, KeyError, RuntimeError) as error:
         raise DataError(f"{path} is damaged or is another model's ({error}); copy the run again") from error
 

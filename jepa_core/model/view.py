@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from jepa_core.contracts import Latents
 from jepa_core.model.frozen import Frozen
 
@@ -36,6 +38,10 @@ class View:
     def of(cls, learner: Learner, evaluation: Evaluation) -> View:
         """Of a learner that was frozen, before the data of an evaluation."""
         return cls(Frozen.of(learner), learner.dataset, evaluation.window_length, evaluation.channels)
+
+    def beliefs(self, trajectory: int) -> Tensor:
+        """Beliefs at every step of a trajectory: (T, W); see `Frozen.beliefs`."""
+        return self.frozen.beliefs(self.latents(trajectory), self.window_length)
 
     def latents(self, trajectory: int) -> Latents:
         """Latents of every step of a trajectory; see `Frozen.latents`. As many as KEPT_BYTES hold are kept, for every

@@ -35,6 +35,7 @@ def keep_record(run: Run, learner: Learner) -> None:
         "description": recipe.description,
         "seed": recipe.seed,
         "components": {kind: component_record(run, use) for kind, use in uses.items()},
+        "decoders": _decoder_records(run, learner),
         "item_shape": None if shape is None else asdict(shape),
         "window_length": recipe.windows.length,
         "precision": recipe.runtime.precision,
@@ -44,6 +45,13 @@ def keep_record(run: Run, learner: Learner) -> None:
         "data": store.content,
         "versions": versions(),
     })  # fmt: skip
+
+
+def _decoder_records(run: Run, learner: Learner) -> dict[str, dict[str, Any]]:
+    """The objectives whose modules read beliefs, by name."""
+    uses = {use.name: use for _, use in run.recipe.objectives()}
+    shape = {"shape": asdict(learner.shape)}
+    return {name: component_record(run, uses[name]) | shape for name in learner.decoders()}
 
 
 def has_record(run: Run) -> bool:

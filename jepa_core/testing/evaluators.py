@@ -17,6 +17,7 @@ from jepa_core.config import EvaluatorConfig
 from jepa_core.contracts import Channels, Encoder, Evaluation, Evaluator, Head, Readout
 from jepa_core.data.dataset import Dataset
 from jepa_core.errors import DataError
+from jepa_core.model.view import View
 from jepa_core.results.findings import Findings, Predictions
 from jepa_core.results.heads import read_heads, write_heads
 from jepa_core.testing import bench as base
@@ -161,7 +162,7 @@ def _require_same_scores(head: Head, evaluation: Evaluation, told: Predictions) 
     for part in (slice(None), last):
         trajectory, step = told.trajectory[part], told.step[part]
         try:
-            scores = head.scores(evaluation.view(), trajectory, step)
+            scores = head.scores(View.of(evaluation.learner, evaluation), trajectory, step)
         except DataError:
             return  # what it read is not kept, such as an untrained control
         require(

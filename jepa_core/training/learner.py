@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.config import LearnerShape, Module
-from jepa_core.contracts import Batch, Encoder, LanguageEncoder, Latents, Observations, Prediction, Predictor
+from jepa_core.contracts import Batch, Decoder, Encoder, LanguageEncoder, Latents, Observations, Prediction, Predictor
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.observations import Observer
 from jepa_core.errors import RunError
@@ -135,6 +135,10 @@ class Learner:
         """Sizes of what objectives read."""
         channels = len(self.observer.names) if self.observer else 0
         return LearnerShape(self.encoder.latent_dim, self.predictor.belief_dim, channels)
+
+    def decoders(self) -> dict[str, Decoder]:
+        """The modules of objectives that read beliefs, by the objective's name."""
+        return {name: module for name, module in self.modules.items() if isinstance(module, Decoder)}
 
     def latest_latents(self) -> Latents | None:
         """Latents of the batch asked for last, for whoever watches."""

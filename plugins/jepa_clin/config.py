@@ -275,8 +275,8 @@ class GroundingConfig(ObjectiveConfig):
         return windows
 
     def rows(self) -> int:
-        """Numbers that are read of a channel: value and presence of each window, and three of what was so far."""
-        return 2 * len(self.windows) + 3
+        """Numbers that are read of a channel: value and presence of each window, and five of what was so far."""
+        return 2 * len(self.windows) + 5
 
     def module_size(self, shape: LearnerShape) -> ModelSize:
         count = 2 * shape.belief + (shape.belief + 1) * self.rows() * shape.channels

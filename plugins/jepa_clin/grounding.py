@@ -20,8 +20,8 @@ from jepa_core.contracts import Batch, Decoder, Objective, Observations
 if TYPE_CHECKING:
     from jepa_core.training.learner import Learner
 
-SO_FAR = 3
-"""What is read of the past: mean, least and largest value."""
+SO_FAR = 4
+"""What is read of the values of the past: mean, least, largest and last."""
 
 
 class Grounding(Objective[GroundingConfig]):
@@ -29,7 +29,8 @@ class Grounding(Objective[GroundingConfig]):
 
         ahead      for windows (a, b]: the mean of the channel's observed values at the steps t + a + 1 ... t + b
         presence   for the same windows: whether the channel is observed in them at all
-        so far     mean, least and largest of its observed values at the steps <= t
+        so far     mean, least, largest and last of its observed values at the steps <= t
+        shown      the share of the steps <= t at which it was observed
 
     Values are normal scores (`learner.observations`), so no channel's unit or outlier weighs more than another's. Loss:
     smooth l1 over the values that there are, plus `presence_weight` times the cross-entropy of the presences. A window
@@ -47,7 +48,7 @@ class Grounding(Objective[GroundingConfig]):
         return GroundingHeads(self.config, shape)
 
     def terms(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Terms `ahead`, `presence` and `so_far`; 0 where the batch shows nothing."""
+        """Terms `ahead`, `presence`, `so_far` and `shown`; the values' are 0 where the batch shows nothing."""
         belief = learner.prediction(batch).belief
         read = self.module.read(belief.detach() if self.config.detached else belief)
         mask = learner.latents(batch).mask
@@ -56,17 +57,20 @@ class Grounding(Objective[GroundingConfig]):
         return {
             "ahead": _smooth_l1(read.ahead, wanted.ahead, wanted.present > 0, mask),
             "presence": self.config.presence_weight * masked_mean(presence, wanted.known),
-            "so_far": _smooth_l1(read.so_far, wanted.so_far, wanted.shown, mask),
+            "so_far": _smooth_l1(read.so_far, wanted.so_far, wanted.shown > 0, mask),
+            "shown": _smooth_l1(read.shown, wanted.shown, torch.ones_like(wanted.shown, dtype=torch.bool), mask),
         }
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What heads read of beliefs. ahead, presence (logits): (..., K, C). so_far: (..., SO_FAR, C)."""
+    """What heads read of beliefs. ahead, presence (logits): (..., K, C). so_far: (..., SO_FAR, C). shown: (..., 1,
+    C)."""
 
     ahead: Tensor
     presence: Tensor
     so_far: Tensor
+    shown: Tensor
 
 
 class GroundingHeads(Decoder):
@@ -79,14 +83,14 @@ class GroundingHeads(Decoder):
         self.output = nn.Linear(shape.belief, config.rows() * shape.channels)
 
     def forward(self, belief: Tensor) -> Tensor:
-        """Normal scores ahead, logits of presence, normal scores so far: (..., (2 K + 3) C)."""
+        """Normal scores ahead, logits of presence, normal scores so far, shares: (..., (2 K + 5) C)."""
         return self.output(self.norm(belief))
 
     def read(self, belief: Tensor) -> Reading:
         """The same by kind, from beliefs (..., W)."""
         rows = self(belief).unflatten(-1, (-1, self._channels))
         count = len(self._windows)
-        return Reading(*rows.split((count, count, SO_FAR), dim=-2))
+        return Reading(*rows.split((count, count, SO_FAR, 1), dim=-2))
 
     def next_values(self, belief: Tensor) -> Tensor:
         return self.read(belief).ahead[..., self._windows.index((0, 1)), :]
@@ -97,7 +101,7 @@ class Targets:
     """What heads should read at each step.
 
     ahead: (B, T, K, C), where present (same shape, 1 or 0). known: (B, T, K, C) bool, whether the presence is known.
-    so_far: (B, T, SO_FAR, C), where shown (B, T, 1, C) bool.
+    so_far: (B, T, SO_FAR, C), where shown (B, T, 1, C), the share of steps, is above 0.
     """
 
     ahead: Tensor
@@ -126,14 +130,21 @@ def targets(seen: Observations, mask: Tensor, windows: tuple[tuple[int, int], ..
         sums[:, 1:] / counts[:, 1:].clamp(min=1),
         torch.where(observed, values, torch.inf).cummin(1).values,
         torch.where(observed, values, -torch.inf).cummax(1).values,
+        values.gather(1, _last(observed)),
     )
     return Targets(
         ahead=total / count.clamp(min=1),
         present=(count > 0).to(values.dtype),
         known=known[..., None].expand_as(count),
         so_far=torch.stack(so_far, dim=2),
-        shown=counts[:, 1:, None] > 0,
+        shown=(counts[:, 1:] / torch.arange(1, steps + 1, device=mask.device)[:, None])[:, :, None],
     )
+
+
+def _last(observed: Tensor) -> Tensor:
+    """The last step (B, T, C) up to each at which a channel was observed, the first where it never was."""
+    steps = torch.arange(observed.shape[1], device=observed.device)[:, None]
+    return torch.where(observed, steps, 0).cummax(1).values
 
 
 def _smooth_l1(read: Tensor, wanted: Tensor, there: Tensor, mask: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from jepa_downstream.baseline_channels import Histories, Observed
 from jepa_downstream.baseline_search import INFORMATION, LOSSES, best, refuse_unfit
 from jepa_downstream.baseline_summaries import Summaries
 from jepa_downstream.config import HeadsConfig, Kind
-from jepa_downstream.heads import Examples, Head, Trees, head_of, select_head
+from jepa_downstream.heads import Examples, Head, Mean, Trees, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
 from jepa_downstream.preparation import Preparation, Prepared
 from jepa_downstream.rows import Rows, blocks
@@ -24,6 +24,7 @@ from jepa_downstream.rows import Rows, blocks
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
     from jepa_core.model.view import View
+    from jepa_downstream.baseline_config import LightGBMConfig
     from jepa_downstream.config import TasksConfig
     from jepa_downstream.rows import Task
 
@@ -109,32 +110,54 @@ class Linear(Tabular):
 
 
 class LightGBM(Tabular):
-    """Gradient-boosted trees with native missing values, stopped early on tuning."""
+    """Gradient-boosted trees with native missing values, stopped early on tuning.
+
+    Of the settings that are chosen several models are grown, each under a seed of its own, and their mean score counts.
+    """
 
     name = "LightGBM"
 
     def _select(
         self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
     ) -> tuple[Head, dict[str, Any]]:
-        chosen, model = best(self._candidates(kind, train, tuning, seed))
-        return Trees(model.model_to_string(num_iteration=model.best_iteration)), chosen
-
-    def _candidates(
-        self, kind: Kind, train: Examples, tuning: Examples, seed: int
-    ) -> Iterator[tuple[float, dict[str, Any], lightgbm.Booster]]:
-        """Loss on tuning, settings and trees of every setting."""
         config = self._config.lightgbm
-        fixed = {
-            "objective": kind, "verbosity": -1, "seed": seed, "deterministic": True, "force_row_wise": True,
+        boosting = _Boosting(kind, train, tuning, config)
+        chosen, first = best(boosting.candidates(seed))
+        settings = {name: chosen[name] for name in SETTINGS}
+        grown = [first, *(boosting.grow(settings, seed + number) for number in range(1, config.models))]
+        head = Mean(tuple(Trees(one.model_to_string(num_iteration=one.best_iteration)) for one in grown))
+        trees = float(np.mean([model.best_iteration for model in grown]))
+        return head, settings | {"trees": trees, "tuning_loss": LOSSES[kind](tuning.truth, head(tuning.inputs))}
+
+
+SETTINGS = ("learning_rate", "num_leaves", "min_data_in_leaf")
+"""What is searched, as LightGBM calls it."""
+
+
+class _Boosting:
+    """Grows models on the same examples under any settings and seed."""
+
+    def __init__(self, kind: Kind, train: Examples, tuning: Examples, config: LightGBMConfig) -> None:
+        self._config, self._loss, self._tuning = config, LOSSES[kind], tuning
+        self._fixed = {
+            "objective": kind, "verbosity": -1, "deterministic": True, "force_row_wise": True,
             "num_threads": torch.get_num_threads(), "feature_fraction": config.feature_share,
             "bagging_fraction": config.row_share, "bagging_freq": 1, "lambda_l2": config.l2,
             "feature_pre_filter": False,
         }  # fmt: skip
-        data = lightgbm.Dataset(train.inputs, train.truth, params=fixed)
-        watched = data.create_valid(tuning.inputs, tuning.truth, params=fixed)
-        for rate, leaves, rows in product(config.learning_rates, config.leaves, config.leaf_rows):
-            settings = {"learning_rate": rate, "num_leaves": leaves, "min_data_in_leaf": rows}
-            stop = lightgbm.early_stopping(config.patience, verbose=False)
-            model = lightgbm.train(fixed | settings, data, config.rounds, [watched], callbacks=[stop])
-            loss = LOSSES[kind](tuning.truth, model.predict(tuning.inputs))
-            yield loss, settings | {"trees": model.best_iteration}, model
+        self._data = lightgbm.Dataset(train.inputs, train.truth, params=self._fixed)
+        self._watched = self._data.create_valid(tuning.inputs, tuning.truth, params=self._fixed)
+
+    def candidates(self, seed: int) -> Iterator[tuple[float, dict[str, Any], lightgbm.Booster]]:
+        """Loss on tuning, settings and model of every setting."""
+        config = self._config
+        for values in product(config.learning_rates, config.leaves, config.leaf_rows):
+            settings = dict(zip(SETTINGS, values, strict=True))
+            model = self.grow(settings, seed)
+            yield self._loss(self._tuning.truth, model.predict(self._tuning.inputs)), settings, model
+
+    def grow(self, settings: dict[str, Any], seed: int) -> lightgbm.Booster:
+        """A model, stopped early on tuning."""
+        given = self._fixed | settings | {"seed": seed}
+        stop = lightgbm.early_stopping(self._config.patience, verbose=False)
+        return lightgbm.train(given, self._data, self._config.rounds, [self._watched], callbacks=[stop])

@@ -75,11 +75,27 @@ class Trees:
         return {"kind": "trees", "trees": self._text}
 
 
+@dataclass(frozen=True)
+class Mean:
+    """The mean score of several heads."""
+
+    heads: tuple[Head, ...]
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        return np.mean([head(inputs) for head in self.heads], axis=0)
+
+    def to_state(self) -> dict[str, Any]:
+        return {"kind": "mean", "heads": {str(place): head.to_state() for place, head in enumerate(self.heads)}}
+
+
 def head_of(state: Mapping[str, Any]) -> Head:
     """The head that gave a state."""
     kinds = {
         "linear": lambda: Linear(state["weights"], state["bias"], state["logistic"]),
         "trees": lambda: Trees(state["trees"]),
+        "mean": lambda: Mean(
+            tuple(head_of(one) for _, one in sorted(state["heads"].items(), key=lambda one: int(one[0])))
+        ),
     }
     return kinds[state["kind"]]()
 

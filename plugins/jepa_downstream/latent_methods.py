@@ -1,4 +1,4 @@
-"""Methods that read frozen latents alone."""
+"""Methods that read frozen latents and beliefs alone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jepa_core.errors import DataError
+from jepa_core.model.view import View
+from jepa_downstream.beliefs import AllBeliefs, AloneBeliefs, BeliefSummaries, DecodedBeliefs
 from jepa_downstream.decoded import Readings
 from jepa_downstream.encoded import Alone, Encoded, Projections, Summaries
 from jepa_downstream.heads import Examples, Head, Scaling, head_of, select_head
@@ -29,7 +31,7 @@ _READ = "from which a linear map reads the channels, summarised"
 
 @dataclass(frozen=True)
 class LatentMethod:
-    """A head on inputs that are made of latents. control: whether they are those of the untrained encoder."""
+    """A head on inputs that are made of latents or beliefs. control: whether they are of the untrained encoder."""
 
     name: str
     information: str
@@ -82,13 +84,21 @@ def inputs_of(state: Mapping[str, Any], view: View) -> Inputs:
     """Inputs of the trajectories of a view, made as those that gave the state."""
     if state["kind"] == "beside":
         return Beside(*(inputs_of(state[number], view) for number in ("0", "1")))
-    latent = Alone(view, Projections.from_state(state["projections"]))
-    kinds: dict[str, Callable[[], Inputs]] = {
-        "summaries": lambda: Summaries(latent),
-        "rollouts": lambda: Rollouts(latent, state["horizons"], state["context"]),
-        "readings": lambda: Readings(latent, state["weights"], state["bias"]),
-    }
-    return kinds[state["kind"]]()
+    return _INPUTS[state["kind"]](state, view)
+
+
+def _latent(state: Mapping[str, Any], view: View) -> Alone:
+    return Alone(view, Projections.from_state(state["projections"]))
+
+
+_INPUTS: dict[str, Callable[[Mapping[str, Any], View], Inputs]] = {
+    "summaries": lambda state, view: Summaries(_latent(state, view)),
+    "rollouts": lambda state, view: Rollouts(_latent(state, view), state["horizons"], state["context"]),
+    "readings": lambda state, view: Readings(_latent(state, view), state["weights"], state["bias"]),
+    "beliefs": lambda state, view: BeliefSummaries(AloneBeliefs(view)),
+    "decoded_beliefs": lambda state, view: DecodedBeliefs(AloneBeliefs(view), state["decoders"]),
+}
+"""What makes inputs of a view, by the `kind` in their state."""
 
 
 class Beside:
@@ -110,8 +120,10 @@ class LatentMethods:
     def __init__(self, evaluation: Evaluation, config: TasksConfig) -> None:
         self._evaluation, self._config = evaluation, config
         self._encoded = cache(self._encode)
+        self._views = cache(lambda learner: View.of(learner, evaluation))
         self._summaries = cache(self._summarise)
         self._readings = cache(self._read)
+        self._beliefs = cache(self._believe)
 
     def latents(self) -> LatentMethod:
         inputs = self._summaries(self._evaluation.learner)
@@ -140,6 +152,24 @@ class LatentMethods:
         information = f"latents of the encoder as it was before training, {_READ}"
         return self._method("decoded untrained latents", information, readings, True)
 
+    def belief(self) -> LatentMethod:
+        inputs = self._keep(BeliefSummaries(self._beliefs(self._evaluation.learner)))
+        return self._method("belief", "the predictor's belief, last and mean", inputs)
+
+    def decoded_belief(self) -> LatentMethod:
+        inputs = self._decoded_beliefs(self._evaluation.learner)
+        return self._method("decoded belief", "what decoders read of the belief, last and mean", inputs)
+
+    def untrained_belief(self) -> LatentMethod:
+        inputs = self._keep(BeliefSummaries(self._beliefs(self._untrained())))
+        information = "the belief, last and mean, of a predictor trained on the encoder as it was before training"
+        return self._method("untrained belief", information, inputs, True)
+
+    def decoded_untrained_belief(self) -> LatentMethod:
+        inputs = self._decoded_beliefs(self._untrained())
+        information = "what decoders that were trained for it read of that belief, last and mean"
+        return self._method("decoded untrained belief", information, inputs, True)
+
     def _untrained(self) -> Learner:
         if self._evaluation.untrained is None:
             raise CannotFit("no phase of the curriculum could train a predictor for an untrained encoder")
@@ -153,6 +183,13 @@ class LatentMethods:
             raise CannotFit("the source does not render its steps as numbers, which are read off the latents")
         return self._keep(Readings.fit(self._encoded(learner), self._evaluation.channels(), self._evaluation.seed))
 
+    def _decoded_beliefs(self, learner: Learner) -> Kept:
+        beliefs = self._beliefs(learner)
+        names = list(beliefs.view.frozen.decoders)
+        if not names:
+            raise CannotFit("no objective of the curriculum keeps a decoder of beliefs")
+        return self._keep(DecodedBeliefs(beliefs, names))
+
     def _keep(self, inputs: Inputs) -> Kept:
         return Kept(inputs, self._evaluation.dataset.store, self._evaluation.scratch)
 
@@ -160,8 +197,17 @@ class LatentMethods:
         return LatentMethod(name, information, inputs, self._config.heads, control)
 
     def _encode(self, learner: Learner) -> Encoded:
-        """The latents of the control, which scores no new data, all come from its cache."""
         one, config = self._evaluation, self._config
-        measured = one.dataset.trajectories(config.split) if learner is one.learner else np.empty(0, dtype=np.int64)
-        view = one.view(learner)
+        view, measured = self._seen(learner)
         return Encoded(view, learner, measured, config.components, config.batch_size, one.seed, one.scratch)
+
+    def _believe(self, learner: Learner) -> AllBeliefs:
+        view, measured = self._seen(learner)
+        return AllBeliefs(view, learner, measured, self._config.batch_size, self._evaluation.scratch)
+
+    def _seen(self, learner: Learner) -> tuple[View, np.ndarray]:
+        """The data as a learner sees them, and the trajectories that are seen one by one: none for the control, which
+        scores no new data."""
+        one = self._evaluation
+        measured = one.dataset.trajectories(self._config.split) if learner is one.learner else np.empty(0, np.int64)
+        return self._views(learner), measured

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.results.findings import Findings, KeptHead
 from jepa_core.results.samples import subject_numbers
 from jepa_downstream.alarms import Events, choose_threshold, event_estimates, raise_alarms
+from jepa_downstream.averaged import Averaged, FittedOnce
 from jepa_downstream.baselines import BASELINES
 from jepa_downstream.config import PredictionTasksConfig, TasksConfig
 from jepa_downstream.floors import LastValue, TrainMean
@@ -116,13 +117,25 @@ def makers(evaluation: Evaluation, config: TasksConfig) -> dict[str, Callable[[]
         "latents": latent.latents,
         "latents_and_rollout": latent.with_rollout,
         "decoded_latents": latent.decoded,
+        "belief": latent.belief,
+        "decoded_belief": latent.decoded_belief,
         "untrained_latents": latent.untrained,
         "decoded_untrained_latents": latent.decoded_untrained,
+        "untrained_belief": latent.untrained_belief,
+        "decoded_untrained_belief": latent.decoded_untrained_belief,
         "train_mean": TrainMean,
         "last_value": partial(LastValue, evaluation.dataset.store),
     }
     known |= {name: partial(maker, evaluation, config) for name, maker in BASELINES.items()}
+    members = ("decoded_belief", "lightgbm")
+    for member in members:
+        known[member] = cache(partial(_once, known[member]))
+    known["decoded_belief_and_lightgbm"] = lambda: Averaged([known[member]() for member in members])
     return {name: known[name] for name in (*config.methods, *config.baselines)}
+
+
+def _once(maker: Callable[[], Method]) -> Method:
+    return FittedOnce(maker())
 
 
 def made_methods(wanted: dict[str, Callable[[], Method]]) -> dict[str, Method | Unmeasured]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from jepa_core.contracts import Head
 from jepa_core.errors import DataError
 from jepa_core.results.findings import KeptHead
+from jepa_downstream.averaged import FittedAverage
 from jepa_downstream.baseline_tabular import FittedTabular
 from jepa_downstream.config import TaskConfig
 from jepa_downstream.floors import Means
@@ -22,7 +24,14 @@ if TYPE_CHECKING:
 
 
 class _Kind(Protocol):
-    def from_state(self, state: dict[str, Any], view: View) -> Fitted: ...
+    def from_state(self, state: Mapping[str, Any], view: View) -> Fitted: ...
+
+
+class _Averages:
+    """Means of what other kinds score."""
+
+    def from_state(self, state: Mapping[str, Any], view: View) -> FittedAverage:
+        return FittedAverage([fitted_of(one, view) for one in state["fits"].values()])
 
 
 KINDS: dict[str, _Kind] = {
@@ -30,8 +39,14 @@ KINDS: dict[str, _Kind] = {
     "tabular": FittedTabular,
     "sequence": FittedSequence,
     "means": Means,
+    "average": _Averages(),
 }
 """What reads the state of a fitted method, by the `kind` in it."""
+
+
+def fitted_of(state: Mapping[str, Any], view: View) -> Fitted:
+    """A fitted method out of its state, to score the trajectories of a view."""
+    return KINDS[state["kind"]].from_state(state, view)
 
 
 def kept_head(task: TaskConfig, method: str, fitted: Fitted, threshold: float | None) -> KeptHead:
@@ -68,6 +83,6 @@ class TaskHead(Head):
         state = self._kept.state["fitted"]
         rows = Rows(trajectory, step, np.full(len(step), np.nan), trajectory)
         try:
-            return np.asarray(KINDS[state["kind"]].from_state(state, view).scores(rows), dtype=np.float64)
+            return np.asarray(fitted_of(state, view).scores(rows), dtype=np.float64)
         except CannotFit as reason:
             raise DataError(f"the head '{self._kept.name}' cannot score these data: {reason}") from reason

@@ -49,10 +49,10 @@ def test_targets_are_those_of_their_definition() -> None:
                     if ahead:
                         assert made.ahead[cell].item() == pytest.approx(sum(ahead) / len(ahead), abs=1e-5)
                 past = shown(seen, window, channel, range(step + 1))
-                assert bool(made.shown[window, step, 0, channel]) is bool(past)
+                assert made.shown[window, step, 0, channel].item() == pytest.approx(len(past) / (step + 1))
                 if past:
                     found = made.so_far[window, step, :, channel].tolist()
-                    assert found == pytest.approx([sum(past) / len(past), min(past), max(past)], abs=1e-5)
+                    assert found == pytest.approx([sum(past) / len(past), min(past), max(past), past[-1]], abs=1e-5)
 
 
 class Learner:
@@ -88,7 +88,7 @@ def terms_of(objective: Grounding, learner: Learner) -> dict[str, Tensor]:
 def test_the_loss_is_zero_for_heads_that_read_rightly_and_counts_only_what_is_there() -> None:
     learner, objective = Learner(*make_observations()), make_objective()
     made = targets(learner.seen, learner.mask, WINDOWS)
-    rightly = torch.cat([made.ahead, 40 * (2 * made.present - 1), made.so_far], dim=2).nan_to_num(0, 0, 0)
+    rightly = torch.cat([made.ahead, 40 * (2 * made.present - 1), made.so_far, made.shown], dim=2).nan_to_num(0, 0, 0)
 
     class Right(GroundingHeads):
         def forward(self, belief: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ def test_the_loss_is_zero_for_heads_that_read_rightly_and_counts_only_what_is_th
     assert all(term.item() == pytest.approx(0, abs=1e-6) for term in terms_of(objective, learner).values())
     rightly = rightly + 1  # smooth l1 of an error of 1 is 1/2, and a logit of 41 costs nothing where it is right
     found = terms_of(objective, learner)
-    assert found["ahead"].item() == pytest.approx(0.5) and found["so_far"].item() == pytest.approx(0.5)
+    assert all(found[name].item() == pytest.approx(0.5) for name in ("ahead", "so_far", "shown"))
 
 
 def test_an_unsure_head_costs_the_entropy_of_a_coin_times_its_weight() -> None:
@@ -130,8 +130,8 @@ def test_heads_say_what_the_next_step_will_show() -> None:
     belief = torch.randn(2, 4, BELIEF)
     read = heads.read(belief)
     assert torch.equal(heads.next_values(belief), read.ahead[..., 0, :])
-    assert heads(belief).shape == (2, 4, CHANNELS * (2 * len(WINDOWS) + 3))
-    parts = torch.cat([read.ahead, read.presence, read.so_far], dim=-2)
+    assert heads(belief).shape == (2, 4, CHANNELS * (2 * len(WINDOWS) + 5))
+    parts = torch.cat([read.ahead, read.presence, read.so_far, read.shown], dim=-2)
     assert torch.equal(heads(belief), parts.flatten(-2))
 
 

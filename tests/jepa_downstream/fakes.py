@@ -101,8 +101,14 @@ class Dataset:
 class Drifts(nn.Module):
     """Foresees that each step adds the action to the state."""
 
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.belief_dim = latent_dim
+
     def forward(self, latents: Latents) -> Prediction:
-        return Prediction(latents.states + latents.actions, latents.states, memory=latents.states)
+        counted = torch.arange(1, latents.states.shape[1] + 1)[:, None]
+        so_far = latents.states.cumsum(1) / counted  # the belief at a step is the mean of the states up to it
+        return Prediction(latents.states + latents.actions, so_far, memory=latents.states)
 
     def rollout(self, latents: Latents, memory: Tensor, origins: Tensor, horizon: int) -> Rollout:
         rows = torch.arange(len(origins))
@@ -133,13 +139,20 @@ class Learner:
 
     def __init__(self, table: np.ndarray) -> None:
         self.table = torch.from_numpy(table.astype(np.float32))
-        self.predictor = Drifts()
+        self.predictor = Drifts(table.shape[1])
         self.encoder = Encoder(self.table)
+        self.modules: dict[str, nn.Module] = {}
         self.device = torch.device("cpu")
 
     def latents(self, batch: Batch) -> Latents:
         encoded = self.table[batch.items]
         return Latents(encoded[batch.static], encoded[batch.states], encoded[batch.actions], batch.mask)
+
+    def prediction(self, batch: Batch) -> Prediction:
+        return self.predictor(self.latents(batch))
+
+    def decoders(self) -> dict[str, nn.Module]:
+        return self.modules
 
 
 def dataset(trajectories: int = 120, seed: int = 0) -> Dataset:
