@@ -7,17 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from jepa_core.contracts import Act, Source
+from jepa_core.contracts import Act, Otherwise, Source
 from jepa_core.data.trajectories import Channel, Events, Trajectories
 from jepa_core.errors import DataError, RecipeError
-
-Otherwise: TypeAlias = Literal["none", "recorded"]
-"""What is done besides the acts of a what-if: nothing, or what the data record."""
 
 
 class _Written(BaseModel):

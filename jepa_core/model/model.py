@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jepa_core.config import Modality, SourceConfig
-from jepa_core.contracts import Act, Readout
+from jepa_core.contracts import Act, Otherwise, Readout
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import RecipeError
 from jepa_core.model import forecasting, streaming
-from jepa_core.model.acts import Otherwise, Plan, acts_of, known_acts
+from jepa_core.model.acts import Plan, acts_of, known_acts
 from jepa_core.model.data import Data, read
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
