@@ -134,7 +134,7 @@ def _sizes(recipe: Recipe) -> tuple[ModelSize, ModelSize] | None:
     """Sizes of encoder and predictor; None while the files that tell them are not there."""
     encoder, predictor = recipe.encoder.config, recipe.predictor.config
     try:
-        return encoder.size(recipe.item_shape()), predictor.size(encoder.latent_dim)
+        return encoder.size(recipe.item_shape()), predictor.ensemble_size(encoder.latent_dim)
     except DataError:
         return None
 
@@ -153,9 +153,16 @@ def _encoder(recipe: Recipe, use: Use) -> ModelPlan:
 
 def _predictor(recipe: Recipe) -> ModelPlan:
     config, latent_dim = recipe.predictor.config, recipe.encoder.config.latent_dim
-    size = config.size(latent_dim)
-    flops = config.flops(_step_windows(recipe), recipe.windows.length, latent_dim, True)
+    size = config.ensemble_size(latent_dim)
+    flops = _predictor_flops(recipe, _step_windows(recipe))
     return ModelPlan(recipe.predictor.component.name, size.parameters, size.trainable, flops)
+
+
+def _predictor_flops(recipe: Recipe, windows: int) -> int | None:
+    """Operations of a pass of all members; None if the predictor makes no estimate."""
+    config = recipe.predictor.config
+    one = config.flops(windows, recipe.windows.length, recipe.encoder.config.latent_dim, True)
+    return None if one is None else config.members * one
 
 
 def _step_windows(recipe: Recipe) -> int:
@@ -207,7 +214,7 @@ def _flops(recipe: Recipe, use: PhaseUse, encoder_trains: bool) -> int | None:
     config, encoder = use.config, recipe.encoder.config
     if not config.steps:
         return 0
-    parts = [recipe.predictor.config.flops(config.batch_size, recipe.windows.length, encoder.latent_dim, True)]
+    parts = [_predictor_flops(recipe, config.batch_size)]
     if encoder_trains:
         parts.append(encoder.flops(_items(recipe, config.batch_size), True, recipe.item_shape()))
     known = [part for part in parts if part is not None]
@@ -221,7 +228,8 @@ def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelS
     if config.steps:
         items = _items(recipe, config.batch_size)
         activations = recipe.encoder.config.activation_bytes(items, "encoder" in config.trains, recipe.item_shape())
-        activations += recipe.predictor.config.activation_bytes(
+        predicting = recipe.predictor.config
+        activations += predicting.members * predicting.activation_bytes(
             config.batch_size, steps, recipe.encoder.config.latent_dim
         )
     return _weight_bytes(encoder, predictor) + (GRADIENT_BYTES + ADAM_BYTES) * trained + activations
