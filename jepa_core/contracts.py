@@ -115,8 +115,8 @@ class Prediction:
     next_states: (B, T, D); position t holds the prediction of the state at t + 1, from static, states <= t and actions
     <= t. belief: (B, T, W); what the predictor knows at t, of the same: its hidden state, which that prediction is read
     from. memory: whatever the predictor keeps of the real steps so that a rollout computes none of them again (keys and
-    values, say). terms: of a predictor that has a loss of its own (a divergence, say), each a scalar, weighted; the loop
-    adds them to the loss of a phase that trains the predictor.
+    values, say). terms: of a predictor that has a loss of its own (a divergence, say), each a scalar, weighted; the
+    loop adds them to the loss of a phase that trains the predictor.
     """
 
     next_states: Tensor

@@ -259,7 +259,9 @@ def check_terms_finite_and_named(bench: Bench) -> None:
     require_terms(found[0])
     changed = [name for name in found[0] if not close(found[0][name].detach(), found[1][name].detach())]
     require(not changed, f"the terms {', '.join(changed)} change with what stands in the padding; use latents.mask")
-    require(all(term.requires_grad for term in found[0].values()), "a term carries no gradient; do not detach all of it")
+    require(
+        all(term.requires_grad for term in found[0].values()), "a term carries no gradient; do not detach all of it"
+    )
 
 
 def check_size_reported(bench: Bench) -> None:

@@ -118,7 +118,7 @@ class Learner:
         return made.prediction
 
     def prediction_terms(self) -> Mapping[str, Tensor]:
-        """Loss terms of the predictor's own, of the batch asked for last; none where nobody asked for its prediction."""
+        """Loss terms of the predictor's own, of the batch asked for last; none if nobody asked for its prediction."""
         made = self._latest
         return {} if made is None or made.prediction is None else made.prediction.terms
 

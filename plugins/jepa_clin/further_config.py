@@ -16,7 +16,9 @@ class StateSpaceConfig(PredictorConfig):
 
     width: int = Field(128, gt=0, description="size of a step inside the model, which is that of a belief")
     layers: int = Field(3, gt=0, description="blocks")
-    heads: int = Field(8, gt=0, description="parts of a block's hidden state, each with a rate of forgetting of its own")
+    heads: int = Field(
+        8, gt=0, description="parts of a block's hidden state, each with a rate of forgetting of its own"
+    )
     head_size: int = Field(32, gt=0, description="size of a head")
     state_size: int = Field(16, gt=0, description="numbers that a block remembers of each of a head's")
     chunk: int = Field(32, gt=0, description="steps that are computed at once; changes speed and memory only")

@@ -32,7 +32,9 @@ class PooledFuture(Objective[PooledFutureConfig]):
     module: nn.Module
 
     def build_module(self, shape: LearnerShape) -> nn.Module:
-        return nn.Sequential(nn.LayerNorm(shape.belief), nn.Linear(shape.belief, len(self.config.windows) * shape.latent))
+        return nn.Sequential(
+            nn.LayerNorm(shape.belief), nn.Linear(shape.belief, len(self.config.windows) * shape.latent)
+        )
 
     def terms(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Term `pooled`; 0 where no step has one after it."""

@@ -90,7 +90,9 @@ def test_hidden_channels_train_the_belief_before_the_step() -> None:
     assert not learner.belief.grad[2].any(), "a window of one step has no step after it"
 
 
-@pytest.mark.parametrize(("windows", "message"), [([[2, 2]], r"the window \[2, 2\]"), ([[0, 1], [0, 1]], "must differ")])
+@pytest.mark.parametrize(
+    ("windows", "message"), [([[2, 2]], r"the window \[2, 2\]"), ([[0, 1], [0, 1]], "must differ")]
+)
 def test_windows_that_are_none_are_refused(windows: list[list[int]], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         PooledFutureConfig(windows=windows)
