@@ -269,15 +269,12 @@ WITH_ROWS = Registry(
         )
     ]
 )
-SIZED_PREDICTOR = RECIPE.replace(
-    "predictor: {use: next}", "predictor: {use: rows, match: {predictor: {use: rows, rows: 700}}}"
-)
 
 
-def read_sized(tmp_path: Path, *overrides: str) -> Recipe:
+def read_sized(tmp_path: Path, predictor: str = "rows", match: str = "predictor: {use: rows, rows: 700}") -> Recipe:
     path = tmp_path / "matched.yaml"
-    path.write_text(SIZED_PREDICTOR)
-    return load_recipe(path, overrides, WITH_ROWS)
+    path.write_text(RECIPE.replace("{use: next}", f"{{use: {predictor}, match: {{{match}}}}}"))
+    return load_recipe(path, (), WITH_ROWS)
 
 
 def test_a_predictor_gets_the_parameters_of_another_for_the_latents_that_both_read(tmp_path: Path) -> None:
@@ -299,9 +296,9 @@ def test_a_sized_predictor_is_a_recipe_that_reads_back_as_the_same(tmp_path: Pat
 
 def test_a_predictor_without_size_keys_cannot_be_matched(tmp_path: Path) -> None:
     with pytest.raises(InvalidRecipe, match="'next' cannot be sized.*has no key that sets its size"):
-        read_sized(tmp_path, "predictor={use: next, match: {predictor: {use: rows, rows: 700}}}")
+        read_sized(tmp_path, predictor="next")
 
 
 def test_what_a_predictor_is_sized_to_must_be_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidRecipe, match="'match' needs the key 'predictor'"):
-        read_sized(tmp_path, "predictor={use: rows, match: {parameters: total}}")
+        read_sized(tmp_path, match="parameters: total")
