@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jepa_core.config import Modality, SourceConfig
-from jepa_core.contracts import Act, Readout
+from jepa_core.contracts import Act, Otherwise, Readout
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import RecipeError
 from jepa_core.model import forecasting, streaming
-from jepa_core.model.acts import Otherwise, Plan, acts_of, known_acts
+from jepa_core.model.acts import PlannedActs, acts_of, known_acts
 from jepa_core.model.data import Data, read
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
 from jepa_core.model.imagining import CAUTION, origins_under
-from jepa_core.model.kept import KeptTask, Scored, find_task, kept_readouts, kept_tasks, rows_of
+from jepa_core.model.kept import KeptTask, Scored, find_task, kept_readouts, kept_tasks, rows_to_score
 from jepa_core.model.streaming import Item, Stream
 from jepa_core.model.view import View
 from jepa_core.plugin import Component, Registry
@@ -128,7 +128,7 @@ class Model:
     ) -> Scored:
         """What `predict` gives, row by row."""
         kept = find_task(self.heads, task, method, evaluator, at)
-        trajectory, step = rows_of(kept, data.dataset, at)
+        trajectory, step = rows_to_score(kept, data.dataset, at)
         return Scored(kept, trajectory, step, kept.head.scores(self.view(data), trajectory, step))
 
     def view(self, data: Data) -> View:
@@ -182,7 +182,7 @@ class Model:
         Raises RecipeError for an act on an unknown channel, in another unit or outside the steps imagined, DataError if
         no trajectory is long enough or one lacks what an act needs.
         """
-        plan = Plan(known_acts(acts_of(actions), data.dataset.store.channels), at, horizon, otherwise)
+        plan = PlannedActs(known_acts(acts_of(actions), data.dataset.store.channels), at, horizon, otherwise)
         context = self.reach.context(at, horizon)
         chosen = forecasting.long_enough(data.dataset, at)
         origins = origins_under(self.view(data), data, chosen, plan, context)

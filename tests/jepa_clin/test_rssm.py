@@ -13,7 +13,7 @@ from jepa_clin.phases import PredictorFinalization
 from jepa_clin.rssm import Rssm
 from jepa_core.contracts import Latents, Listener
 from jepa_core.testing.bench import oscillators, scratch, tiny_encoder
-from jepa_core.training.curriculum import Progress, Stage, run_curriculum
+from jepa_core.training.curriculum import BuiltPhase, Progress, run_curriculum
 from jepa_core.training.learner import Learner
 
 LATENT_DIM = 8
@@ -82,5 +82,5 @@ def test_its_divergence_joins_the_loss_of_whatever_phase_trains_it() -> None:
     learner = Learner(tiny_encoder(data), make(), data, torch.device("cpu"), scratch() / "rssm")
     phase = PredictorFinalization(PredictorFinalizationConfig(steps=2, batch_size=4, rollout_horizon=2))
     terms = Terms()
-    run_curriculum([Stage("last", phase)], learner, data.windows("train", 12, 4, 3), 0, [terms])
+    run_curriculum([BuiltPhase("last", phase)], learner, data.windows("train", 12, 4, 3), 0, [terms])
     assert terms.names == {"teacher_forcing", "rollout", "predictor.kl"}
