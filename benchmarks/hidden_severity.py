@@ -31,7 +31,7 @@ from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.results.findings import Findings
 from jepa_core.results.statistics import effective_rank
-from jepa_core.runs.pipeline import stage_of
+from jepa_core.runs.pipeline import built_phase
 from jepa_core.training.curriculum import run_curriculum
 from jepa_core.training.learner import Learner
 from jepa_mimic_iv.synthetic import write_tables
@@ -54,7 +54,7 @@ def main() -> None:
         }
         cut = recipe.windows
         windows = dataset.windows("train", cut.length, cut.stride, cut.min_length)
-        run_curriculum([stage_of(use) for use in recipe.curriculum], learner, windows, recipe.seed)
+        run_curriculum([built_phase(use) for use in recipe.curriculum], learner, windows, recipe.seed)
         result |= {"trained": probe(learner, dataset, severity), "rollout": rollout(recipe, learner)}
     print(json.dumps(result, indent=None if options.json else 1))
 

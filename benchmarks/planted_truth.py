@@ -45,7 +45,7 @@ from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
 from jepa_core.runs.pipeline import build_learner
 from jepa_core.runs.reevaluation import load_model
 from jepa_core.runs.run import Run
-from jepa_downstream.measures import UNSTABLE, Draws, Estimate, binary
+from jepa_downstream.measures import UNSTABLE, DrawnEstimate, Draws, binary
 
 DRAWS = 1000
 HIGH = 0.2
@@ -72,7 +72,7 @@ class Measured:
     """AUROC of every scorer on the rows of a task."""
 
     rows: Rows
-    auroc: dict[str, Estimate]
+    auroc: dict[str, DrawnEstimate]
 
 
 def main() -> int:
@@ -206,17 +206,17 @@ def mean_result(measured: list[Measured]) -> dict[str, Any]:
     }
 
 
-def gain_of(auroc: dict[str, Estimate]) -> Estimate | None:
+def gain_of(auroc: dict[str, DrawnEstimate]) -> DrawnEstimate | None:
     """Latents minus untrained latents, paired."""
     return auroc[MAIN].minus(auroc[UNTRAINED]) if MAIN in auroc and UNTRAINED in auroc else None
 
 
-def mean(estimates: list[Estimate]) -> Estimate:
+def mean(estimates: list[DrawnEstimate]) -> DrawnEstimate:
     values = [one.value for one in estimates if one.value is not None]
-    return Estimate(float(np.mean(values)), np.mean([one.draws for one in estimates], axis=0))
+    return DrawnEstimate(float(np.mean(values)), np.mean([one.draws for one in estimates], axis=0))
 
 
-def with_bounds(found: Estimate, most_skipped: float = UNSTABLE) -> dict[str, float | None]:
+def with_bounds(found: DrawnEstimate, most_skipped: float = UNSTABLE) -> dict[str, float | None]:
     known = found.draws[~np.isnan(found.draws)]
     if found.value is None or found.skipped > most_skipped or len(known) == 0:
         return {"value": found.value, "low": None, "high": None}
@@ -265,12 +265,12 @@ def ranking(readings: dict[str, Reading]) -> dict[str, Any]:
     }
 
 
-def r2_of(reading: Reading) -> Estimate:
+def r2_of(reading: Reading) -> DrawnEstimate:
     """With draws of subjects; draw i is of the same subjects for every reading of the same steps."""
     about = reading.wanted - reading.wanted.mean()
     terms = np.column_stack([about, about**2, (reading.wanted - reading.read) ** 2])
     first, second, error = bootstrap_subjects(terms, reading.subject, DRAWS, seed=0).T
-    return Estimate(reading.r2, 1 - error / (second - first**2))
+    return DrawnEstimate(reading.r2, 1 - error / (second - first**2))
 
 
 # --- text -------------------------------------------------------------------------------------------------------------

@@ -326,7 +326,7 @@ class Predictor(nn.Module, ABC):
 
 
 class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs no loss
-    """One stage of the curriculum.
+    """One part of the curriculum.
 
     Its config (a `PhaseConfig`) says which modules it trains, for how many steps, with which optimizer and schedule;
     the loop reads it. A phase of zero steps acts only in `finish`. To write one, `loss` is enough:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jepa_core.cli.arguments import parse
+from jepa_core.cli.arguments import parse_command_line
 from jepa_core.errors import JepaError, PluginError
 from jepa_core.libraries import advice, culprit
 
@@ -18,7 +18,7 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = parse(argv)
+    arguments = parse_command_line(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("jepa").setLevel(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
     logging.getLogger().setLevel(logging.WARNING)

@@ -22,7 +22,7 @@ exit codes: 0 ok, 1 the run failed, 2 recipe or usage, 3 the data break their co
 """
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line; `key=value` may stand before, between and after the options."""
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)

@@ -22,7 +22,7 @@ def installed_registry() -> Registry:
     return shared_registry()
 
 
-def load(arguments: argparse.Namespace) -> Recipe:
+def recipe_of(arguments: argparse.Namespace) -> Recipe:
     """The recipe that the command line names, with its overrides."""
     from jepa_core.recipe import load_recipe
 

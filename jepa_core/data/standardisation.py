@@ -22,7 +22,7 @@ SAMPLE = 1 << 16
 """Values of a channel, about, that its quantiles are found on; of more, every second, fourth, ... is kept."""
 
 
-class Scaling(nn.Module):
+class ChannelScaling(nn.Module):
     """Puts each channel on one scale; what was not observed becomes 0."""
 
     def fit(self, groups: Iterable[Channels]) -> None:
@@ -42,7 +42,7 @@ class Scaling(nn.Module):
         raise NotImplementedError
 
 
-class Standardisation(Scaling):
+class Standardisation(ChannelScaling):
     """Puts each channel on mean 0 and standard deviation 1, clips it, and sets what was not observed to 0.
 
     The moments are those of the observed samples, merged group by group (Chan, Golub & LeVeque 1983), in fp64. A
@@ -95,7 +95,7 @@ class Standardisation(Scaling):
         return centred.clamp(-self.clip, self.clip) * observed
 
 
-class NormalScores(Scaling):
+class NormalScores(ChannelScaling):
     """Puts each channel on the normal scores of its ranks, linear between quantiles; 0 where nothing was observed.
 
     Skewed laboratory values and slipped decimal points set no scale this way (the quantile transformation of Gorishniy

@@ -53,7 +53,7 @@ def acts_of(written: Sequence[Act] | Sequence[Mapping[str, Any]]) -> list[Act]:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedActs:
     """What is done from step `at` on, against the channels of a store. otherwise: what besides."""
 
     acts: list[Act]
@@ -106,7 +106,7 @@ def known_acts(acts: Sequence[Act], channels: Sequence[Channel]) -> list[Act]:
     return found
 
 
-def acted(source: Source, trajectory: Trajectories, channels: Sequence[Channel], plan: Plan) -> Trajectories:
+def acted(source: Source, trajectory: Trajectories, channels: Sequence[Channel], plan: PlannedActs) -> Trajectories:
     """A trajectory as the plan has it: its own events before step `at`, those of the acts from there on, and no state
     after. It has a step for every action that leads to a step imagined.
 
@@ -159,7 +159,7 @@ def _made(rows: list[tuple[int, int, float, str | None]], source: Source, texts:
     )
 
 
-def _recorded(events: Events, plan: Plan, steps: int, acted_on: set[tuple[int, int]]) -> np.ndarray:
+def _recorded(events: Events, plan: PlannedActs, steps: int, acted_on: set[tuple[int, int]]) -> np.ndarray:
     """Which of a trajectory's action events are kept: those before the plan, and those that it leaves as recorded."""
     step = np.repeat(np.arange(len(events.offsets) - 1), np.diff(events.offsets))
     kept = step < plan.at

@@ -115,7 +115,7 @@ def _places(heads: Sequence[KeptTask]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((one.evaluator, one.task) for one in heads))
 
 
-def rows_of(kept: KeptTask, dataset: Dataset, at: int | None) -> tuple[np.ndarray, np.ndarray]:
+def rows_to_score(kept: KeptTask, dataset: Dataset, at: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Trajectory and step of every row, ordered by both: (R,) int64 each. at: steps that a trajectory has had, None for
     those that the task is about.
 

@@ -17,14 +17,14 @@ from jepa_core.data.standardisation import NormalScores
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import RecipeError
 from jepa_core.model import forecasting, streaming
-from jepa_core.model.acts import Otherwise, Plan, acts_of, known_acts
+from jepa_core.model.acts import Otherwise, PlannedActs, acts_of, known_acts
 from jepa_core.model.data import Data, read
 from jepa_core.model.decoding import ChannelDecoder, decoded
 from jepa_core.model.folder import OBSERVATIONS, read_json
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
 from jepa_core.model.imagining import CAUTION, origins_under
-from jepa_core.model.kept import KeptTask, Scored, find_task, kept_intervals, kept_readouts, kept_tasks, rows_of
+from jepa_core.model.kept import KeptTask, Scored, find_task, kept_intervals, kept_readouts, kept_tasks, rows_to_score
 from jepa_core.model.streaming import Item, Stream
 from jepa_core.model.view import View
 from jepa_core.plugin import Component, Registry
@@ -149,7 +149,7 @@ class Model:
     ) -> Scored:
         """What `predict` gives, row by row."""
         kept = find_task(self.heads, task, method, evaluator, at)
-        trajectory, step = rows_of(kept, data.dataset, at)
+        trajectory, step = rows_to_score(kept, data.dataset, at)
         return Scored(kept, trajectory, step, kept.head.scores(self.view(data), trajectory, step))
 
     def view(self, data: Data) -> View:
@@ -204,7 +204,7 @@ class Model:
         Raises RecipeError for an act on an unknown channel, in another unit or outside the steps imagined, DataError if
         no trajectory is long enough or one lacks what an act needs.
         """
-        plan = Plan(known_acts(acts_of(actions), data.dataset.store.channels), at, horizon, otherwise)
+        plan = PlannedActs(known_acts(acts_of(actions), data.dataset.store.channels), at, horizon, otherwise)
         context = self.reach.context(at, horizon)
         chosen = forecasting.long_enough(data.dataset, at)
         origins = origins_under(self.view(data), data, chosen, plan, context)

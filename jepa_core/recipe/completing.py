@@ -12,7 +12,7 @@ from jepa_core.config import Config
 from jepa_core.plugin import Kind, Registry
 from jepa_core.recipe.checks import ROOT, check_curriculum, check_names, check_parts
 from jepa_core.recipe.choosing import choose
-from jepa_core.recipe.explain import Section, shown, validate
+from jepa_core.recipe.explain import Section, section_config, shown
 from jepa_core.recipe.matching import find_match
 from jepa_core.recipe.paths import made_whole
 from jepa_core.recipe.problems import InvalidRecipe, KeyPath, Problem
@@ -122,7 +122,7 @@ class _Completer:
         self._check_values(Section(path, title, type(config), values))
 
     def _check_values(self, section: Section[Any]) -> None:
-        validate(section, [section], self.problems)
+        section_config(section, [section], self.problems)
 
 
 def _not_finite(path: KeyPath, values: Any) -> Iterator[tuple[KeyPath, float]]:

@@ -11,7 +11,7 @@ from jepa_core.config import Config
 from jepa_core.kinds import Kind
 from jepa_core.plugin import Component, Registry
 from jepa_core.recipe.checks import ROOT, check_curriculum, check_names
-from jepa_core.recipe.explain import ConfigT, Section, Texts, Unreadable, has_unreadable, shown, validate
+from jepa_core.recipe.explain import ConfigT, Section, Texts, Unreadable, has_unreadable, section_config, shown
 from jepa_core.recipe.paths import from_their_files
 from jepa_core.recipe.problems import InvalidRecipe, KeyPath, Problem
 from jepa_core.recipe.schema import Recipe
@@ -176,7 +176,7 @@ class _Reader:
         sections = [piece.section for piece in self.pieces]
         for piece in self.pieces:
             section = replace(piece.section, values=from_their_files(piece.section, self.folders))
-            piece.config = validate(section, sections, self.problems)
+            piece.config = section_config(section, sections, self.problems)
 
     def _item(self, item: Any, kind: Kind, path: KeyPath, number: int) -> _Part:
         """An item of a list. It goes by its `name`, else by what it uses."""

@@ -22,7 +22,7 @@ from jepa_core.plugin import Registry, shared_registry
 from jepa_core.recipe.completing import complete
 from jepa_core.recipe.problems import KeyPath
 from jepa_core.recipe.settings import RuntimeConfig, WindowsConfig
-from jepa_core.recipe.uses import Parts, Use, as_encoder, as_phase, as_use, item_shape, listed, plain
+from jepa_core.recipe.uses import Parts, Use, as_encoder, as_phase, as_use, component_list, item_shape, plain
 
 PYTHON = "python"
 """Where a value came from that no file says."""
@@ -81,8 +81,8 @@ class Recipe(Parts):
             windows=WindowsConfig() if windows is None else windows,
             encoder=as_encoder(encoder),
             predictor=as_use(predictor),
-            curriculum=tuple(as_phase(one) for one in listed("curriculum", curriculum)),
-            evaluators=tuple(as_use(one) for one in listed("evaluators", evaluators)),
+            curriculum=tuple(as_phase(one) for one in component_list("curriculum", curriculum)),
+            evaluators=tuple(as_use(one) for one in component_list("evaluators", evaluators)),
             runtime=RuntimeConfig() if runtime is None else runtime,
         )
         parts, found = complete(parts, registry)

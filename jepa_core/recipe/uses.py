@@ -75,7 +75,7 @@ class PhaseUse(Use[PhaseConfig]):
         objectives: Sequence[ObjectiveConfig | Use[ObjectiveConfig]] = (),
     ) -> None:
         super().__init__(config, name, chosen)
-        object.__setattr__(self, "objectives", tuple(as_use(one) for one in listed("objectives", objectives)))
+        object.__setattr__(self, "objectives", tuple(as_use(one) for one in component_list("objectives", objectives)))
 
     def resolved(self) -> dict[str, Any]:
         """Plain values, defaults included."""
@@ -161,7 +161,7 @@ def as_use(given: ConfigT | Use[ConfigT]) -> Use[ConfigT]:
     return given if isinstance(given, Use) else Use(given)
 
 
-def listed(key: str, given: Sequence[GivenT]) -> Sequence[GivenT]:
+def component_list(key: str, given: Sequence[GivenT]) -> Sequence[GivenT]:
     """What a list of components holds. Raises RecipeError for anything but a list, which would be taken apart."""
     if not isinstance(given, list | tuple):
         raise RecipeError(f"{key}: expected a list, found {type(given).__name__}; put what it holds in [...]")

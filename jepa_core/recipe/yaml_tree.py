@@ -92,7 +92,7 @@ class _Fatal(Exception):
     """The rest of the text cannot be read."""
 
 
-def parse(
+def parse_yaml(
     name: str, content: str, environment: Mapping[str, str], problems: Problems, folder: Path | None = None
 ) -> SectionNode | None:
     """The tree of a recipe's text; None if it cannot be read, after saying why in `problems`. folder: of its file."""

@@ -18,7 +18,7 @@ from jepa_core.contracts import Channels, Encoder, LanguageEncoder, Latents, Pre
 from jepa_core.data.splits import divide
 from jepa_core.data.store import StoreWriter
 from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
-from jepa_core.data.words import number
+from jepa_core.data.words import plain_number
 from jepa_core.errors import RecipeError
 from jepa_core.testing.oscillators import (
     HIDDEN,
@@ -149,7 +149,7 @@ def _sentence(item: np.ndarray) -> str:
     """Text of one item, (C, P)."""
     parts = []
     for channel, samples in zip(CHANNELS, item, strict=True):
-        observed = [number(float(value)) for value in samples if not np.isnan(value)]
+        observed = [plain_number(float(value)) for value in samples if not np.isnan(value)]
         if observed:
             parts.append(" ".join([channel.name, *observed, channel.unit]).rstrip())
     return "; ".join(parts)

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from jepa_core.model.frozen import belief_windows
-from jepa_downstream.encoded import by_trajectory, numbers, on_disk
+from jepa_downstream.encoded import on_disk, on_host
+from jepa_downstream.rows import Rows, by_trajectory
 
 if TYPE_CHECKING:
     from jepa_core.data.windows import Windows
     from jepa_core.model.view import View
     from jepa_core.training.learner import Learner
-    from jepa_downstream.rows import Rows
 
 
 class Belief(Protocol):
@@ -41,7 +41,7 @@ class AloneBeliefs:
     def of(self, trajectory: int) -> np.ndarray:
         """Of every step; asked again for the same trajectory, they are not made again."""
         if self._latest is None or self._latest[0] != trajectory:
-            self._latest = (trajectory, numbers(self.view.beliefs(trajectory)))
+            self._latest = (trajectory, on_host(self.view.beliefs(trajectory)))
         return self._latest[1]
 
 
@@ -79,7 +79,7 @@ class AllBeliefs:
     def _write(self, windows: Windows, part: np.ndarray, done: np.ndarray) -> None:
         """Those steps of some windows that are not there yet. done: (N,) steps that each trajectory has."""
         with torch.no_grad():
-            made = numbers(self._learner.prediction(self.view.dataset.batch(windows, part)).belief)
+            made = on_host(self._learner.prediction(self.view.dataset.batch(windows, part)).belief)
         for row, window in enumerate(part):
             trajectory, start = windows.trajectory[window], int(windows.start[window])
             begin, end = int(done[trajectory]), start + int(windows.length[window])
@@ -126,7 +126,7 @@ class DecodedBeliefs(BeliefSummaries):
     def read(self, beliefs: np.ndarray) -> np.ndarray:
         """What the decoders read of beliefs (T, W): (T, F)."""
         given = torch.from_numpy(np.asarray(beliefs)).to(self._belief.view.frozen.device)
-        return numbers(torch.cat([decoder(given) for decoder in self._decoders], dim=-1))
+        return on_host(torch.cat([decoder(given) for decoder in self._decoders], dim=-1))
 
     def to_state(self) -> dict[str, Any]:
         return {"kind": "decoded_beliefs", "decoders": self._names}

@@ -14,7 +14,7 @@ import torch
 
 from jepa_core.contracts import Decoder, Evaluation, Evaluator, Intervals
 from jepa_core.results.findings import Findings, KeptHead
-from jepa_latent_eval.channel_findings import describe, unmeasured
+from jepa_latent_eval.channel_findings import channel_findings, no_channels
 from jepa_latent_eval.config import ChannelForecastConfig
 from jepa_latent_eval.intervals import conformal_widths
 from jepa_latent_eval.rollout import Cohort, find_cohort, imagine
@@ -37,7 +37,7 @@ class Forecasts:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredForecasts:
     """What is known of forecasts. held_out: their errors on the measured split. widths: half-widths (H, C) of intervals
     for each forecast, from tuning. names: (C,) of channels."""
 
@@ -57,11 +57,11 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
         learner = evaluation.learner
         decoders = [module for module in learner.modules.values() if isinstance(module, Decoder)]
         if not decoders or learner.observer is None:
-            return unmeasured("no objective of the curriculum keeps a decoder of channels")
+            return no_channels("no objective of the curriculum keeps a decoder of channels")
         cohorts = {split: self._cohort(evaluation, split) for split in ("tuning", self.config.split)}
         for cohort in cohorts.values():
             if isinstance(cohort, str):
-                return unmeasured(cohort)
+                return no_channels(cohort)
         found = {
             split: self._forecasts(learner, cohort, decoders[0])
             for split, cohort in cohorts.items()
@@ -70,10 +70,10 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
         level = self.config.level
         widths = {name: conformal_widths(errors, level) for name, errors in found["tuning"].errors.items()}
         names = list(learner.observer.names)
-        measured = Measured(found[self.config.split], widths, names)
+        measured = MeasuredForecasts(found[self.config.split], widths, names)
         state = {"level": level, "names": names, "widths": widths[ROLLOUT]}
         kept = KeptHead("intervals", "intervals", target="channels", state=state)
-        return replace(describe(measured, self.config, evaluation.seed), heads=[kept])
+        return replace(channel_findings(measured, self.config, evaluation.seed), heads=[kept])
 
     def head(self, kept: KeptHead) -> Intervals:
         """The intervals around forecasts."""

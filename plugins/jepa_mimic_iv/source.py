@@ -67,7 +67,7 @@ class MimicIVSource(PartitionedSource):
         """Read every table once, and sort by stay what belongs to the cohort, in a database in `scratch`."""
         tables = Tables(self._folder(scratch))
         with Workspace.staging(tables, scratch, self.config.memory_limit, self.config.threads) as work:
-            definitions.prepare(work, len(staging.STATIC_CHANNELS), staging.GIVEN)
+            definitions.make_definitions(work, len(staging.STATIC_CHANNELS), staging.GIVEN)
             attrition = cohort.select_candidates(work, self.config)
             staging.stage_vital_signs(work, self.config)
             attrition = cohort.select_members(work, self.config, attrition)

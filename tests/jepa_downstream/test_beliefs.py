@@ -18,7 +18,7 @@ from jepa_downstream.latent_methods import LatentMethods
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.prediction_tasks import PredictionTasks, makers
 from jepa_downstream.rows import Rows, Task
-from jepa_downstream.tasks import rows_of
+from jepa_downstream.tasks import task_rows
 from tests.jepa_downstream import fakes
 
 LENGTH = 12
@@ -51,7 +51,7 @@ def telling(made) -> np.ndarray:
 
 
 def every_step(made: fakes.Dataset) -> Rows:
-    return rows_of(made, config().tasks[1]).splits["held_out"]
+    return task_rows(made, config().tasks[1]).splits["held_out"]
 
 
 def expected_beliefs(made: fakes.Dataset, table: np.ndarray, trajectory: int) -> np.ndarray:
@@ -151,7 +151,7 @@ def test_an_average_is_the_mean_of_its_members_which_are_fitted_once(made) -> No
     members = Counts("one", 0.2), Counts("other", 0.8)
     once = [FittedOnce(one) for one in members]
     average = Averaged(once)
-    found = rows_of(made, config().tasks[0])
+    found = task_rows(made, config().tasks[0])
     train, tuning, held_out = (found.splits[name] for name in ("train", "tuning", "held_out"))
     for method in (*once, average):
         method.fit(found.task, train, tuning, 0)
