@@ -5,17 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from jepa_core.contracts import Act, Source
+from jepa_core.contracts import Act, Otherwise, Source
 from jepa_core.data.trajectories import Channel, Events, Trajectories
 from jepa_core.errors import RecipeError
-
-Otherwise: TypeAlias = Literal["none", "recorded"]
-"""What is done besides the acts of a what-if: nothing, or what the data record."""
 
 
 class Written(BaseModel):

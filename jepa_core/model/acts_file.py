@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from jepa_core.contracts import Act
+from jepa_core.contracts import Act, Otherwise
 from jepa_core.errors import RecipeError
-from jepa_core.model.acts import Otherwise, Written
+from jepa_core.model.acts import Written
 
 if TYPE_CHECKING:
     from jepa_core.recipe.places import Place
@@ -34,7 +34,7 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     acts: list[Written]
-    otherwise: Literal["none", "recorded"] = "none"
+    otherwise: Otherwise = "none"
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jepa_core.config import Modality, SourceConfig
-from jepa_core.contracts import Act, Intervals, Readout
+from jepa_core.contracts import Act, Intervals, Otherwise, Readout
 from jepa_core.data.observations import CLIP, Observer
 from jepa_core.data.standardisation import NormalScores
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import RecipeError
 from jepa_core.model import forecasting, streaming
-from jepa_core.model.acts import Otherwise, PlannedActs, acts_of, known_acts
+from jepa_core.model.acts import PlannedActs, acts_of, known_acts
 from jepa_core.model.data import Data, read
 from jepa_core.model.decoding import ChannelDecoder, decoded
 from jepa_core.model.folder import OBSERVATIONS, read_json
