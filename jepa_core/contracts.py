@@ -522,6 +522,30 @@ class Readout(ABC):
         """States (..., D) to values (..., C), in the units of the channels."""
 
 
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals around what a kept decoder reads of a forecast, fitted where nothing else was; made by `Evaluator.head`
+    of what it kept.
+
+    level: share of the values that they are to cover. names: (C,) of the channels. widths: (H, C) half-widths in normal
+    scores, infinite where too few values were seen to tell.
+    """
+
+    level: float
+    names: list[str]
+    widths: np.ndarray
+
+    def at(self, names: Sequence[str], horizon: int) -> np.ndarray:
+        """Half-widths (horizon, len(names)); NaN beyond the horizon and the channels that they were fitted for, and
+        where they are infinite."""
+        found = np.full((horizon, len(names)), np.nan)
+        steps = min(horizon, len(self.widths))
+        for place, name in enumerate(names):
+            if name in self.names:
+                found[:steps, place] = self.widths[:steps, self.names.index(name)]
+        return np.where(np.isfinite(found), found, np.nan)
+
+
 class Evaluator(ABC, Generic[EvaluatorC]):
     """Measures a learner on a split."""
 
@@ -540,7 +564,7 @@ class Evaluator(ABC, Generic[EvaluatorC]):
         fitted on the way is among them (`Findings.heads`), in a form that `head` takes.
         """
 
-    def head(self, kept: KeptHead) -> Head | Readout:
+    def head(self, kept: KeptHead) -> Head | Readout | Intervals:
         """What `evaluate` kept, ready for data that it was not fitted on."""
         raise NotImplementedError(f"{type(self).__name__} keeps no heads")
 
