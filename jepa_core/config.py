@@ -222,6 +222,9 @@ class EncoderConfig(Config):
 class PredictorConfig(Config):
     """Config of a Predictor."""
 
+    size_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that `match` may set to reach a number of parameters, as those of an encoder."""
+
     @property
     def longest_window(self) -> int | None:
         """Most steps of a window that the predictor can take; None for no limit."""

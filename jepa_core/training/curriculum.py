@@ -112,7 +112,7 @@ def _run_phase(progress: Progress, windows: Windows, listeners: Sequence[Listene
         generator = _seed_step(seed, built.name, progress.step)
         _set_rates(optimizer, schedule_factor(config.schedule, progress.step, config.steps))
         with learner.precision():
-            terms = built.phase.loss(learner, batch, generator) | _objectives(progress, batch)
+            terms = built.phase.loss(learner, batch, generator) | _objectives(progress, batch) | _predictors(progress)
             loss = torch.stack([term.float() for term in terms.values()]).sum()
         loss.backward()
         _clip(learner, built)
@@ -179,6 +179,13 @@ def _objectives(progress: Progress, batch: Batch) -> dict[str, Tensor]:
         terms = objective.terms(progress.learner, batch, generator)
         found |= {f"{name}.{term}": objective.config.weight * value for term, value in terms.items()}
     return found
+
+
+def _predictors(progress: Progress) -> dict[str, Tensor]:
+    """Terms of the predictor's own, where it trains and the phase or an objective asked for its prediction."""
+    if "predictor" not in progress.current.config.trains:
+        return {}
+    return {f"predictor.{name}": term for name, term in progress.learner.prediction_terms().items()}
 
 
 def _seed_step(seed: int, phase: str, step: int) -> torch.Generator:
