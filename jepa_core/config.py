@@ -229,6 +229,9 @@ class PredictorConfig(Config):
         "what the data leave open",
     )
 
+    size_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that `match` may set to reach a number of parameters, as those of an encoder."""
+
     @property
     def longest_window(self) -> int | None:
         """Most steps of a window that the predictor can take; None for no limit."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from rich.progress import Progress as Bar
 from jepa_core.contracts import Listener
 from jepa_core.errors import Preempted
 from jepa_core.io.files import disk_errors, write_json
+from jepa_core.io.terminal import ErrorOutput
 from jepa_core.results.findings import Findings
 from jepa_core.results.statistics import effective_rank
 from jepa_core.runs.cost import Stopwatch
@@ -121,6 +121,7 @@ class RunLines(RunDisplay):
     LINES = 5
 
     def __init__(self) -> None:
+        self._output = ErrorOutput()
         self._due = 0.0
 
     def phase_started(self, progress: Progress) -> None:
@@ -144,7 +145,7 @@ class RunLines(RunDisplay):
             self._print(f"  {name}: {verdict.level}: {verdict.text}")
 
     def _print(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        print(line, file=self._output, flush=True)
 
 
 class RunBars(RunDisplay):
@@ -153,7 +154,7 @@ class RunBars(RunDisplay):
     COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(file=ErrorOutput())
         self._bar: Bar | None = None
         self._task = TaskID(0)
 
@@ -234,7 +235,7 @@ class Interrupt:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._training and not self.requested:
             self.requested = True
-            print("stopping after this step; once more stops at once", file=sys.stderr, flush=True)
+            print("stopping after this step; once more stops at once", file=ErrorOutput(), flush=True)
             return
         raise Preempted("interrupted")
 

@@ -26,6 +26,7 @@ from jepa_core.ensemble import ensemble_of
 from jepa_core.errors import DataError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
+from jepa_core.model.folder import OBSERVATIONS
 from jepa_core.recipe import PhaseUse, Use
 from jepa_core.report.page import write_report
 from jepa_core.results.findings import Findings
@@ -117,7 +118,7 @@ def _observer(run: Run, dataset: Dataset) -> Observer | None:
     """What reads states as numbers, or None where the source renders none."""
     opens, config = _channels_opener(run, dataset), run.recipe.source.config
     assert isinstance(config, SourceConfig)
-    return Observer(opens, config.observations(), run.folder / "observations.json") if opens else None
+    return Observer(opens, config.observations(), run.folder / OBSERVATIONS) if opens else None
 
 
 def _learner(

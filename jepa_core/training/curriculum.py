@@ -178,7 +178,8 @@ def _terms(progress: Progress, batch: Batch) -> dict[str, Tensor]:
     for member in progress.learner.each_member():
         name = f"{built.name}.member_{member}" if member else built.name
         generator = _seed_step(progress.seed, name, progress.step)
-        made.append(built.phase.loss(progress.learner, batch, generator) | _objectives(progress, batch))
+        terms = built.phase.loss(progress.learner, batch, generator) | _objectives(progress, batch)
+        made.append(terms | _predictors(progress))
     if len(made) == 1:
         return made[0]
     return {name: torch.stack([one[name] for one in made]).mean(dim=0) for name in made[0]}
@@ -192,6 +193,13 @@ def _objectives(progress: Progress, batch: Batch) -> dict[str, Tensor]:
         terms = objective.terms(progress.learner, batch, generator)
         found |= {f"{name}.{term}": objective.config.weight * value for term, value in terms.items()}
     return found
+
+
+def _predictors(progress: Progress) -> dict[str, Tensor]:
+    """Terms of the predictor's own, where it trains and the phase or an objective asked for its prediction."""
+    if "predictor" not in progress.current.config.trains:
+        return {}
+    return {f"predictor.{name}": term for name, term in progress.learner.prediction_terms().items()}
 
 
 def _seed_step(seed: int, phase: str, step: int) -> torch.Generator:

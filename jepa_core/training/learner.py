@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -137,6 +137,11 @@ class Learner:
                 prediction = replace(prediction, belief=prediction.belief.detach())
             made.prediction = prediction
         return made.prediction
+
+    def prediction_terms(self) -> Mapping[str, Tensor]:
+        """Loss terms of the predictor's own, of the batch asked for last; none if nobody asked for its prediction."""
+        made = self._latest
+        return {} if made is None or made.prediction is None else made.prediction.terms
 
     def observations(self, batch: Batch) -> Observations:
         """What the states of a batch show in numbers, whatever the encoder reads.

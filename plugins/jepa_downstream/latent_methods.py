@@ -13,7 +13,7 @@ from jepa_core.errors import DataError
 from jepa_core.model.view import View
 from jepa_downstream.beliefs import AllBeliefs, AloneBeliefs, BeliefSummaries, DecodedBeliefs
 from jepa_downstream.decoded import LinearReadings
-from jepa_downstream.encoded import Alone, Encoded, LatentSummaries, Projections
+from jepa_downstream.encoded import Alone, Encoded, LatentSummaries, Projection, Projections
 from jepa_downstream.heads import ColumnScaling, Examples, Scorer, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
 from jepa_downstream.methods import CannotFit
@@ -91,12 +91,17 @@ def _latent(state: Mapping[str, Any], view: View) -> Alone:
     return Alone(view, Projections.from_state(state["projections"]))
 
 
+def _decoded_beliefs(state: Mapping[str, Any], view: View) -> DecodedBeliefs:
+    projection = Projection(**state["projection"]) if "projection" in state else None
+    return DecodedBeliefs(AloneBeliefs(view), state["decoders"], projection)
+
+
 _INPUTS: dict[str, Callable[[Mapping[str, Any], View], Inputs]] = {
     "summaries": lambda state, view: LatentSummaries(_latent(state, view)),
     "rollouts": lambda state, view: Rollouts(_latent(state, view), state["horizons"], state["context"]),
     "readings": lambda state, view: LinearReadings(_latent(state, view), state["weights"], state["bias"]),
     "beliefs": lambda state, view: BeliefSummaries(AloneBeliefs(view)),
-    "decoded_beliefs": lambda state, view: DecodedBeliefs(AloneBeliefs(view), state["decoders"]),
+    "decoded_beliefs": _decoded_beliefs,
 }
 """What makes inputs of a view, by the `kind` in their state."""
 
@@ -190,7 +195,8 @@ class LatentMethods:
         names = list(beliefs.view.frozen.decoders)
         if not names:
             raise CannotFit("no objective of the curriculum keeps a decoder of beliefs")
-        return self._keep(DecodedBeliefs(beliefs, names))
+        components = self._config.decoded_components
+        return self._keep(DecodedBeliefs.fit(beliefs, names, components, self._evaluation.seed))
 
     def _keep(self, inputs: Inputs) -> Kept:
         return Kept(inputs, self._evaluation.dataset.store, self._evaluation.scratch)
