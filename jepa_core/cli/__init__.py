@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from jepa_core.cli.arguments import parse_command_line
-from jepa_core.errors import JepaError, PluginError
+from jepa_core.errors import JepaError, PluginError, RunError
 from jepa_core.libraries import advice, culprit
 
 __all__ = ["main"]
@@ -34,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _report_error(RunError(f"{error.filename}: {error.strerror}; give another path"), arguments)
 
 
 def _report_error(error: JepaError, arguments: argparse.Namespace) -> int:
