@@ -151,7 +151,10 @@ def by_group(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         group = row["column"].split("/")[0]
         groups[group if group in NAMED_BY_DATA else row["column"]].append(row)
     return [
-        {"column": f"{name} ({len(rows)} channels)" if name in NAMED_BY_DATA else name, "worst": max(r["worst"] for r in rows)}
+        {
+            "column": f"{name} ({len(rows)} channels)" if name in NAMED_BY_DATA else name,
+            "worst": max(r["worst"] for r in rows),
+        }
         | {key: sum(row[key] for row in rows) for key in ("n", "equal", "other_count")}
         for name, rows in groups.items()
     ]

@@ -166,12 +166,12 @@ class Columns:
         stay, hours = self.stay, range(self.stay.steps)
         fraction = self.means("bg/fio2", "ventilator_setting/fio2")
         saturation = self.means("bg/so2") if self._by_saturation else {}
-        parts = (self.means("enzyme/bilirubin_total"), self.means("coagulation/inr"), self.means("chemistry/creatinine"))
+        meld = ("enzyme/bilirubin_total", "coagulation/inr", "chemistry/creatinine")
         events = {
             "circulatory_failure": labels.circulatory(stay),
             "respiratory_failure": labels.respiratory(stay, self.means("bg/po2"), fraction, saturation),
             "kidney_failure": labels.kidney(stay),
-            "liver_failure": labels.liver(stay, *parts),
+            "liver_failure": labels.liver(stay, *map(self.means, meld)),
             "decompensation": labels.decompensation(stay, self.end),
             "hyperglycaemia": labels.hyperglycaemia(stay, self.means(*TARGETS["glucose"])),
             "sepsis": [float(self._onset is not None and hour >= self._onset) for hour in hours],

@@ -1,4 +1,5 @@
-"""Dialysis, hour by hour. MIMIC Code Repository, concepts/treatment/rrt; a row for each hour, as docs/mimic-iv.md says."""
+"""Dialysis, hour by hour. MIMIC Code Repository, concepts/treatment/rrt; an hour has one row, as docs/mimic-iv.md
+says."""
 
 from __future__ import annotations
 

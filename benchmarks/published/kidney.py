@@ -7,7 +7,7 @@ import math
 from collections import defaultdict
 
 from published.bedside import weights
-from published.stay import LOOK_BACK, Series, Stay, plain
+from published.stay import LOOK_BACK, Lab, Series, Stay, plain
 
 URINE = {226559, 226560, 226561, 226584, 226563, 226564, 226565, 226567, 226557, 226558, 227488, 227489}
 IRRIGANT = 227488
@@ -67,7 +67,7 @@ def creatinine_stages(stay: Stay) -> list[tuple[float, float, float | None, floa
 
 
 def urine_stages(stay: Stay) -> dict[str, Series]:
-    """Rates over 6, 12 and 24 h, and the stage; a charting stands for the time since the one before, the first for 1 h."""
+    """Rates over 6, 12 and 24 h, and the stage; a charting covers the time since the one before, the first an hour."""
     charted, scales, found = urine(stay), weights(stay), defaultdict(list)
     length = {at: at - charted[place - 1][0] if place else 1.0 for place, (at, _) in enumerate(charted)}
     for at, _ in charted:

@@ -135,7 +135,8 @@ def first_tension(specimen: list[Lab]) -> tuple[float, float, float] | None:
 
 def arterial(specimen: list[Lab]) -> float | None:
     """From when on a specimen is known to be arterial with a PaO2, None if it is not."""
-    kinds, tension = sorted((r.seen, r.text) for r in specimen if r.item == SPECIMEN and r.text), first_tension(specimen)
+    kinds = sorted((r.seen, r.text) for r in specimen if r.item == SPECIMEN and r.text)
+    tension = first_tension(specimen)
     return max(kinds[0][0], tension[0]) if kinds and kinds[0][1] == "ART." and tension else None
 
 
@@ -164,7 +165,7 @@ def differential(stay: Stay) -> dict[str, Series]:
             name, scale = absolute[one.item]
             found[name].add((one.seen, one.value * scale))
     for specimen in specimens(stay).values():
-        cells = sorted((one.seen, one.value) for one in specimen if one.item in WHITE_CELLS and one.value and one.value > 0)
+        cells = sorted((one.seen, one.value) for one in specimen if one.item in WHITE_CELLS and (one.value or 0) > 0)
         if not cells:
             continue
         seen, white = cells[0]

@@ -7,7 +7,7 @@ import math
 
 from published.stay import Entry, Order, Stay
 
-NAMES = """
+WORDS = """
 adoxa ala-tet alodox amikacin amikin amoxicill amphotericin anidulafungin ancef clavulanate ampicillin augmentin avelox
 avidoxy azactam azithromycin aztreonam axetil bactocill bactrim bactroban bethkis biaxin cayston cefazolin cedax
 cefoxitin ceftazidime cefaclor cefadroxil cefdinir cefditoren cefepime cefotan cefotetan cefotaxime ceftaroline
@@ -21,7 +21,8 @@ pediazole penicillin periostat pfizerpen piperacillin tazobactam primsol proquin
 smz-tmp septra solodyn spectracef streptomycin sulfadiazine sulfamethoxazole trimethoprim sulfatrim sulfisoxazole suprax
 synercid tazicef tetracycline timentin tobramycin unasyn vancocin vancomycin vantin vibativ vibra-tabs vibramycin
 zinacef zithromax zosyn zyvox
-""".split() + ["bicillin l-a", "nicazel doxy 30", "pc pen vk", "pce dispertab"]
+"""
+NAMES = (*WORDS.split(), "bicillin l-a", "nicazel doxy 30", "pc pen vk", "pce dispertab")
 ON_THE_SURFACE = {"OU", "OS", "OD", "AU", "AS", "AD", "TP"}
 NOT_SYSTEMIC = ("cream", "desensitization", "ophth oint", "gel")
 
