@@ -126,8 +126,8 @@ class PredictorMatch:
         object.__setattr__(self, "parameters", parameters)
 
     def count(self, predictor: PredictorConfig, latent_dim: int) -> int:
-        """Parameters of a predictor of latents of size D."""
-        size = predictor.size(latent_dim)
+        """Parameters of a predictor of latents of size D, all its members together."""
+        size = predictor.ensemble_size(latent_dim)
         return size.trainable if self.parameters == "trainable" else size.parameters
 
     def resolved(self) -> dict[str, Any]:

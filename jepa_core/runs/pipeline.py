@@ -22,6 +22,7 @@ from jepa_core.data.observations import Observer
 from jepa_core.data.preparation import describe_store, facts, open_dataset, prepare_data
 from jepa_core.data.rendering import ChannelRendering
 from jepa_core.data.windows import Windows
+from jepa_core.ensemble import ensemble_of
 from jepa_core.errors import DataError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
@@ -132,7 +133,8 @@ def _learner(
     """A learner of an encoder and a new predictor, whose weights depend on the seed alone."""
     torch.manual_seed(run.recipe.seed + 1)
     runtime = run.recipe.runtime
-    predictor = run.recipe.predictor.build(encoder.latent_dim)
+    use = run.recipe.predictor
+    predictor = ensemble_of(lambda: use.build(encoder.latent_dim), use.config.members)
     cache_bytes = int(runtime.latent_cache_gib * 2**30)
     autocast = runtime.precision == "bf16"
     return Learner(

@@ -137,7 +137,7 @@ def _sizes(recipe: Recipe) -> tuple[ModelSize, ModelSize] | None:
     """Sizes of encoder and predictor; None while the files that tell them are not there."""
     encoder, predictor = recipe.encoder.config, recipe.predictor.config
     try:
-        return encoder.size(recipe.item_shape()), predictor.size(encoder.latent_dim)
+        return encoder.size(recipe.item_shape()), predictor.ensemble_size(encoder.latent_dim)
     except DataError:
         return None
 
@@ -159,14 +159,20 @@ def _predictor(recipe: Recipe, use: Use[PredictorConfig], known: bool) -> ModelP
     if not known:
         return ModelPlan(use.component.name)
     latent_dim = recipe.encoder.config.latent_dim
-    size = use.config.size(latent_dim)
-    flops = use.config.flops(_step_windows(recipe), recipe.windows.length, latent_dim, True)
+    size = use.config.ensemble_size(latent_dim)
+    flops = _predictor_flops(recipe, use.config, _step_windows(recipe))
     return ModelPlan(use.component.name, size.parameters, size.trainable, flops)
 
 
 def _matched_predictor(recipe: Recipe, known: bool) -> ModelPlan | None:
     match = recipe.predictor.match
     return None if match is None else _predictor(recipe, match.predictor, known)
+
+
+def _predictor_flops(recipe: Recipe, config: PredictorConfig, windows: int) -> int | None:
+    """Operations of a pass of all members; None if the predictor makes no estimate."""
+    one = config.flops(windows, recipe.windows.length, recipe.encoder.config.latent_dim, True)
+    return None if one is None else config.members * one
 
 
 def _step_windows(recipe: Recipe) -> int:
@@ -218,7 +224,7 @@ def _flops(recipe: Recipe, use: PhaseUse, encoder_trains: bool) -> int | None:
     config, encoder = use.config, recipe.encoder.config
     if not config.steps:
         return 0
-    parts = [recipe.predictor.config.flops(config.batch_size, recipe.windows.length, encoder.latent_dim, True)]
+    parts = [_predictor_flops(recipe, recipe.predictor.config, config.batch_size)]
     if encoder_trains:
         parts.append(encoder.flops(_items(recipe, config.batch_size), True, recipe.item_shape()))
     known = [part for part in parts if part is not None]
@@ -232,7 +238,8 @@ def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelS
     if config.steps:
         items = _items(recipe, config.batch_size)
         activations = recipe.encoder.config.activation_bytes(items, "encoder" in config.trains, recipe.item_shape())
-        activations += recipe.predictor.config.activation_bytes(
+        predicting = recipe.predictor.config
+        activations += predicting.members * predicting.activation_bytes(
             config.batch_size, steps, recipe.encoder.config.latent_dim
         )
     return _weight_bytes(encoder, predictor) + (GRADIENT_BYTES + ADAM_BYTES) * trained + activations
