@@ -1,6 +1,7 @@
 """Beliefs of trajectories, and what may be made of them up to a row's step.
 
-Symbols: S steps, T steps of one trajectory, W belief size, F numbers that decoders read of a belief.
+Symbols: S steps, T steps of one trajectory, N trajectories, D latent size, W belief size, F numbers that decoders read
+of a belief.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ class Belief(Protocol):
     def of(self, trajectory: int) -> np.ndarray:
         """Of every step: (T, W) float32."""
 
+    def static(self, trajectory: int) -> np.ndarray:
+        """The latent of the static facts: (D,) float32."""
+
 
 class AloneBeliefs:
     """Beliefs of any trajectory, made when they are asked for: a function of the trajectory alone, to the bit."""
@@ -44,9 +48,13 @@ class AloneBeliefs:
             self._latest = (trajectory, numbers(self.view.beliefs(trajectory)))
         return self._latest[1]
 
+    def static(self, trajectory: int) -> np.ndarray:
+        return numbers(self.view.latents(trajectory).static[0])
+
 
 class AllBeliefs:
-    """Beliefs of every step of an evaluation, (S, W) float32, in a file without a name in `scratch`.
+    """Beliefs of every step of an evaluation, (S, W) float32, in a file without a name in `scratch`, and the latents of
+    the static facts, (N, D) float32.
 
     Those of the trajectories that are measured are made one by one, as those of new data will be; the others in batches
     of the same windows, out of the learner's cache.
@@ -60,6 +68,7 @@ class AllBeliefs:
         dataset = view.dataset
         self._first, self._steps = np.asarray(dataset.store.first_step), np.asarray(dataset.steps)
         self._array = on_disk((int(self._steps.sum()), learner.predictor.belief_dim), scratch)
+        self._static = np.zeros((len(self._steps), learner.encoder.latent_dim), dtype=np.float32)
         others = np.setdiff1d(np.arange(len(self._steps)), measured)
         windows = belief_windows(others, self._steps[others], view.window_length)
         done = np.zeros(len(self._steps), dtype=np.int64)
@@ -68,18 +77,24 @@ class AllBeliefs:
         alone = AloneBeliefs(view)
         for trajectory in measured.tolist():
             self._array[self._part(trajectory)] = alone.of(trajectory)
+            self._static[trajectory] = alone.static(trajectory)
 
     def of(self, trajectory: int) -> np.ndarray:
         """Of every step."""
         return self._array[self._part(trajectory)]
+
+    def static(self, trajectory: int) -> np.ndarray:
+        return self._static[trajectory]
 
     def _part(self, trajectory: int) -> slice:
         return slice(int(self._first[trajectory]), int(self._first[trajectory]) + int(self._steps[trajectory]))
 
     def _write(self, windows: Windows, part: np.ndarray, done: np.ndarray) -> None:
         """Those steps of some windows that are not there yet. done: (N,) steps that each trajectory has."""
+        batch = self.view.dataset.batch(windows, part)
         with torch.no_grad():
-            made = numbers(self._learner.prediction(self.view.dataset.batch(windows, part)).belief)
+            made = numbers(self._learner.prediction(batch).belief)
+            self._static[windows.trajectory[part]] = numbers(self._learner.latents(batch).static)
         for row, window in enumerate(part):
             trajectory, start = windows.trajectory[window], int(windows.start[window])
             begin, end = int(done[trajectory]), start + int(windows.length[window])
@@ -89,7 +104,11 @@ class AllBeliefs:
 
 
 class BeliefSummaries:
-    """The last belief and the mean of those so far: (R, 2 W) float32."""
+    """The latent of the static facts, the last belief and the mean of those so far: (R, D + 2 W) float32.
+
+    A recurrent belief may have forgotten after many steps what the static facts were; heads are told them beside it, as
+    summaries of latents and of channels do.
+    """
 
     def __init__(self, belief: Belief) -> None:
         self._belief = belief
@@ -98,7 +117,9 @@ class BeliefSummaries:
         made: list[np.ndarray] = []
         order: list[np.ndarray] = []
         for trajectory, index in by_trajectory(rows):
-            made.append(last_and_mean(self.read(self._belief.of(trajectory)), rows.step[index]))
+            told = last_and_mean(self.read(self._belief.of(trajectory)), rows.step[index])
+            facts = self._belief.static(trajectory)
+            made.append(np.concatenate([np.broadcast_to(facts, (len(index), len(facts))), told], axis=1))
             order.append(index)
         if not made:
             return np.zeros((0, 1), dtype=np.float32)
@@ -114,7 +135,7 @@ class BeliefSummaries:
 
 
 class DecodedBeliefs(BeliefSummaries):
-    """The same of all that decoders read of a belief, side by side: (R, 2 F) float32."""
+    """The same of all that decoders read of a belief, side by side: (R, D + 2 F) float32."""
 
     def __init__(self, belief: Belief, names: Sequence[str]) -> None:
         """names: of the decoders, which the view's model has."""

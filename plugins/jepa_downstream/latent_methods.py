@@ -154,20 +154,20 @@ class LatentMethods:
 
     def belief(self) -> LatentMethod:
         inputs = self._keep(BeliefSummaries(self._beliefs(self._evaluation.learner)))
-        return self._method("belief", "the predictor's belief, last and mean", inputs)
+        return self._method("belief", "static latents, and the predictor's belief, last and mean", inputs)
 
     def decoded_belief(self) -> LatentMethod:
         inputs = self._decoded_beliefs(self._evaluation.learner)
-        return self._method("decoded belief", "what decoders read of the belief, last and mean", inputs)
+        return self._method("decoded belief", "static latents, and what decoders read of the belief, last and mean", inputs)
 
     def untrained_belief(self) -> LatentMethod:
         inputs = self._keep(BeliefSummaries(self._beliefs(self._untrained())))
-        information = "the belief, last and mean, of a predictor trained on the encoder as it was before training"
+        information = "the same, of a predictor trained on the encoder as it was before training"
         return self._method("untrained belief", information, inputs, True)
 
     def decoded_untrained_belief(self) -> LatentMethod:
         inputs = self._decoded_beliefs(self._untrained())
-        information = "what decoders that were trained for it read of that belief, last and mean"
+        information = "the same of that predictor, and of decoders that were trained to read it"
         return self._method("decoded untrained belief", information, inputs, True)
 
     def _untrained(self) -> Learner:

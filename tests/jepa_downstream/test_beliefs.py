@@ -65,10 +65,16 @@ def expected_beliefs(made: fakes.Dataset, table: np.ndarray, trajectory: int) ->
     return np.stack([found[step] for step in range(steps)])
 
 
-def test_a_row_is_told_its_belief_and_the_mean_of_those_before(made, telling) -> None:
+def static_latents(made: fakes.Dataset, table: np.ndarray, rows: Rows) -> np.ndarray:
+    return table[2 * made.total + rows.trajectory].astype(np.float32)
+
+
+def test_a_row_is_told_its_static_latent_its_belief_and_the_mean_of_those_before(made, telling) -> None:
     rows = every_step(made)
     found = LatentMethods(fakes.evaluation(made, telling), config()).belief().inputs(rows)
     size = telling.shape[1]
+    assert np.array_equal(found[:, :size], static_latents(made, telling, rows))
+    found = found[:, size:]
     for number in range(0, len(rows), 17):
         beliefs = expected_beliefs(made, telling, int(rows.trajectory[number]))[: rows.step[number] + 1]
         np.testing.assert_allclose(found[number, :size], beliefs[-1], atol=1e-5)
@@ -92,6 +98,8 @@ def test_what_decoders_read_is_told_as_beliefs_are(made, telling) -> None:
     rows = every_step(made)
     found = LatentMethods(evaluation, config()).decoded_belief().inputs(rows)
     read = 2 * (telling.shape[1] + 1)
+    assert np.array_equal(found[:, : telling.shape[1]], static_latents(made, telling, rows))
+    found = found[:, telling.shape[1] :]
     assert found.shape == (len(rows), 2 * read)
     for number in range(0, len(rows), 29):
         beliefs = expected_beliefs(made, telling, int(rows.trajectory[number]))[: rows.step[number] + 1]
