@@ -104,20 +104,22 @@ class AllBeliefs:
 
 
 class BeliefSummaries:
-    """The latent of the static facts, the last belief and the mean of those so far: (R, D + 2 W) float32.
+    """The latent of the static facts, the last belief, the means of the last few and of all so far: (R, D + (2 + P) W)
+    float32, where P is the number of `recent`.
 
     A recurrent belief may have forgotten after many steps what the static facts were; heads are told them beside it, as
     summaries of latents and of channels do.
     """
 
-    def __init__(self, belief: Belief) -> None:
-        self._belief = belief
+    def __init__(self, belief: Belief, recent: Sequence[int] = ()) -> None:
+        """recent: over how many of the last beliefs means are taken."""
+        self._belief, self._recent = belief, list(recent)
 
     def __call__(self, rows: Rows) -> np.ndarray:
         made: list[np.ndarray] = []
         order: list[np.ndarray] = []
         for trajectory, index in by_trajectory(rows):
-            told = last_and_mean(self.read(self._belief.of(trajectory)), rows.step[index])
+            told = last_and_means(self.read(self._belief.of(trajectory)), rows.step[index], self._recent)
             facts = self._belief.static(trajectory)
             made.append(np.concatenate([np.broadcast_to(facts, (len(index), len(facts))), told], axis=1))
             order.append(index)
@@ -131,15 +133,15 @@ class BeliefSummaries:
 
     def to_state(self) -> dict[str, Any]:
         """As a kept head holds it."""
-        return {"kind": "beliefs"}
+        return {"kind": "beliefs", "recent": self._recent}
 
 
 class DecodedBeliefs(BeliefSummaries):
-    """The same of all that decoders read of a belief, side by side: (R, D + 2 F) float32."""
+    """The same of all that decoders read of a belief, side by side: (R, D + (2 + P) F) float32."""
 
-    def __init__(self, belief: Belief, names: Sequence[str]) -> None:
+    def __init__(self, belief: Belief, names: Sequence[str], recent: Sequence[int] = ()) -> None:
         """names: of the decoders, which the view's model has."""
-        super().__init__(belief)
+        super().__init__(belief, recent)
         self._names = list(names)
         self._decoders = [belief.view.frozen.decoders[name] for name in self._names]
 
@@ -150,13 +152,16 @@ class DecodedBeliefs(BeliefSummaries):
         return numbers(torch.cat([decoder(given) for decoder in self._decoders], dim=-1))
 
     def to_state(self) -> dict[str, Any]:
-        return {"kind": "decoded_beliefs", "decoders": self._names}
+        return {"kind": "decoded_beliefs", "decoders": self._names, "recent": self._recent}
 
 
-def last_and_mean(values: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Of values (T, K) the one at each of `steps` (r,) and the mean up to it: (r, 2 K) float32.
+def last_and_means(values: np.ndarray, steps: np.ndarray, recent: Sequence[int]) -> np.ndarray:
+    """Of values (T, K) the one at each of `steps` (r,), the means of the last `recent` (P) up to it, of fewer where it
+    comes early, and the mean of all up to it: (r, (2 + P) K) float32.
 
-    Running sums from the first step on: what comes after a step cannot change a bit of its mean.
+    Running sums from the first step on: what comes after a step cannot change a bit of its means.
     """
-    mean = np.cumsum(values, axis=0, dtype=np.float64)[steps] / (steps + 1)[:, None]
-    return np.concatenate([values[steps], mean.astype(np.float32)], axis=1)
+    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
+    counts = [np.minimum(count, steps + 1) for count in recent] + [steps + 1]
+    means = [(sums[steps + 1] - sums[steps + 1 - count]) / count[:, None] for count in counts]
+    return np.concatenate([values[steps], *means], axis=1).astype(np.float32)

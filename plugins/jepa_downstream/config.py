@@ -131,6 +131,9 @@ class TasksConfig(EvaluatorConfig):
     components: int = Field(
         128, gt=0, description="principal directions that larger latents are projected on before they are summarised"
     )
+    recent_beliefs: tuple[Positive, ...] = Field(
+        (), description="steps over which the last beliefs are averaged, beside the last one and the mean of all"
+    )
     rollout_horizons: tuple[Positive, ...] = Field(
         (1, 6, 12), min_length=1, description="steps ahead at which the rollout is read"
     )

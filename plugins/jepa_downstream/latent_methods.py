@@ -95,8 +95,8 @@ _INPUTS: dict[str, Callable[[Mapping[str, Any], View], Inputs]] = {
     "summaries": lambda state, view: Summaries(_latent(state, view)),
     "rollouts": lambda state, view: Rollouts(_latent(state, view), state["horizons"], state["context"]),
     "readings": lambda state, view: Readings(_latent(state, view), state["weights"], state["bias"]),
-    "beliefs": lambda state, view: BeliefSummaries(AloneBeliefs(view)),
-    "decoded_beliefs": lambda state, view: DecodedBeliefs(AloneBeliefs(view), state["decoders"]),
+    "beliefs": lambda state, view: BeliefSummaries(AloneBeliefs(view), state["recent"]),
+    "decoded_beliefs": lambda state, view: DecodedBeliefs(AloneBeliefs(view), state["decoders"], state["recent"]),
 }
 """What makes inputs of a view, by the `kind` in their state."""
 
@@ -153,15 +153,17 @@ class LatentMethods:
         return self._method("decoded untrained latents", information, readings, True)
 
     def belief(self) -> LatentMethod:
-        inputs = self._keep(BeliefSummaries(self._beliefs(self._evaluation.learner)))
-        return self._method("belief", "static latents, and the predictor's belief, last and mean", inputs)
+        inputs = self._belief_summaries(self._evaluation.learner)
+        return self._method("belief", "static latents, and the predictor's belief, last and means", inputs)
 
     def decoded_belief(self) -> LatentMethod:
         inputs = self._decoded_beliefs(self._evaluation.learner)
-        return self._method("decoded belief", "static latents, and what decoders read of the belief, last and mean", inputs)
+        return self._method(
+            "decoded belief", "static latents, and what decoders read of the belief, last and means", inputs
+        )
 
     def untrained_belief(self) -> LatentMethod:
-        inputs = self._keep(BeliefSummaries(self._beliefs(self._untrained())))
+        inputs = self._belief_summaries(self._untrained())
         information = "the same, of a predictor trained on the encoder as it was before training"
         return self._method("untrained belief", information, inputs, True)
 
@@ -183,12 +185,15 @@ class LatentMethods:
             raise CannotFit("the source does not render its steps as numbers, which are read off the latents")
         return self._keep(Readings.fit(self._encoded(learner), self._evaluation.channels(), self._evaluation.seed))
 
+    def _belief_summaries(self, learner: Learner) -> Kept:
+        return self._keep(BeliefSummaries(self._beliefs(learner), self._config.recent_beliefs))
+
     def _decoded_beliefs(self, learner: Learner) -> Kept:
         beliefs = self._beliefs(learner)
         names = list(beliefs.view.frozen.decoders)
         if not names:
             raise CannotFit("no objective of the curriculum keeps a decoder of beliefs")
-        return self._keep(DecodedBeliefs(beliefs, names))
+        return self._keep(DecodedBeliefs(beliefs, names, self._config.recent_beliefs))
 
     def _keep(self, inputs: Inputs) -> Kept:
         return Kept(inputs, self._evaluation.dataset.store, self._evaluation.scratch)

@@ -81,6 +81,17 @@ def test_a_row_is_told_its_static_latent_its_belief_and_the_mean_of_those_before
         np.testing.assert_allclose(found[number, size:], beliefs.mean(axis=0), atol=1e-5)
 
 
+def test_means_of_the_last_beliefs_stand_between_the_last_and_the_mean_of_all(made, telling) -> None:
+    rows = every_step(made)
+    evaluation, size = fakes.evaluation(made, telling), telling.shape[1]
+    found = LatentMethods(evaluation, config(recent_beliefs=[4])).belief().inputs(rows)
+    without = LatentMethods(evaluation, config()).belief().inputs(rows)
+    assert np.array_equal(np.delete(found, np.s_[2 * size : 3 * size], axis=1), without)
+    for number in range(0, len(rows), 17):
+        beliefs = expected_beliefs(made, telling, int(rows.trajectory[number]))[: rows.step[number] + 1]
+        np.testing.assert_allclose(found[number, 2 * size : 3 * size], beliefs[-4:].mean(axis=0), atol=1e-5)
+
+
 def test_a_belief_has_seen_every_step_before_it_or_half_a_window(made, telling) -> None:
     assert int(made.steps.max()) > LENGTH
     evaluation, measured = fakes.evaluation(made, telling), made.trajectories("held_out")
