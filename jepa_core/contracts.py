@@ -17,10 +17,10 @@ shape is the `ItemShape` of what it encodes (None for texts), and a predictor as
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -115,12 +115,14 @@ class Prediction:
     next_states: (B, T, D); position t holds the prediction of the state at t + 1, from static, states <= t and actions
     <= t. belief: (B, T, W); what the predictor knows at t, of the same: its hidden state, which that prediction is read
     from. memory: whatever the predictor keeps of the real steps so that a rollout computes none of them again (keys and
-    values, say).
+    values, say). terms: of a predictor that has a loss of its own (a divergence, say), each a scalar, weighted; the
+    loop adds them to the loss of a phase that trains the predictor.
     """
 
     next_states: Tensor
     belief: Tensor
     memory: Any
+    terms: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,10 @@ class Act:
     begin: int
     end: int
     text: str | None = None
+
+
+Otherwise: TypeAlias = Literal["none", "recorded"]
+"""What is done besides the acts of a what-if: nothing, or what the data record."""
 
 
 # --- components -------------------------------------------------------------------------------------------------------
@@ -193,6 +199,10 @@ class Source(ABC):
         """
         return [act]
 
+    def simulator(self) -> Simulator | None:
+        """What made the data, to be run on under chosen acts; None where they were recorded."""
+        return None
+
     def rendering_fingerprint(self, modality: str) -> str:
         """Digest of everything besides the store that `render` depends on; a change makes the dataset render again."""
         return modality
@@ -207,6 +217,33 @@ class Source(ABC):
 
         `build` then raises DataError for data that the fitted encoder cannot read: a channel that is missing, other
         units, a category that it does not know.
+        """
+
+
+class Simulator(ABC):
+    """What made the data of a source, run on from a trajectory's own past under acts that were chosen: the truth of a
+    what-if. A source of made data hands one out by `Source.simulator`."""
+
+    @abstractmethod
+    def simulate(
+        self,
+        identifiers: np.ndarray,
+        acts: Sequence[Sequence[Act]],
+        at: int,
+        horizon: int,
+        otherwise: Otherwise = "none",
+        turn: int = 0,
+    ) -> dict[str, np.ndarray]:
+        """True values at the steps at ... at + H - 1, free of errors of measurement: (R, H) float64 in the data's
+        units, by the names of the config's `observations`, of which it may know some.
+
+        identifiers: (R,) of trajectories of the store, each as often as is asked. acts: those of each row, from step
+        `at` on; the action of step at - 1 is in the past, so that acts change nothing of the first step. otherwise:
+        what is done besides. turn: 0 lets chance take the turns that it took in the data, another number lets it take
+        others after step at - 1; they are the same whatever is done, so that the difference of two rows is the effect
+        of their acts.
+
+        Raises DataError for a trajectory that it did not make, or an act whose effect it does not know.
         """
 
 
@@ -326,7 +363,7 @@ class Predictor(nn.Module, ABC):
 
 
 class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs no loss
-    """One stage of the curriculum.
+    """One part of the curriculum.
 
     Its config (a `PhaseConfig`) says which modules it trains, for how many steps, with which optimizer and schedule;
     the loop reads it. A phase of zero steps acts only in `finish`. To write one, `loss` is enough:
@@ -485,6 +522,30 @@ class Readout(ABC):
         """States (..., D) to values (..., C), in the units of the channels."""
 
 
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals around what a kept decoder reads of a forecast, fitted where nothing else was; made by `Evaluator.head`
+    of what it kept.
+
+    level: share of the values that they are to cover. names: (C,) of the channels. widths: (H, C) half-widths in normal
+    scores, infinite where too few values were seen to tell.
+    """
+
+    level: float
+    names: list[str]
+    widths: np.ndarray
+
+    def at(self, names: Sequence[str], horizon: int) -> np.ndarray:
+        """Half-widths (horizon, len(names)); NaN beyond the horizon and the channels that they were fitted for, and
+        where they are infinite."""
+        found = np.full((horizon, len(names)), np.nan)
+        steps = min(horizon, len(self.widths))
+        for place, name in enumerate(names):
+            if name in self.names:
+                found[:steps, place] = self.widths[:steps, self.names.index(name)]
+        return np.where(np.isfinite(found), found, np.nan)
+
+
 class Evaluator(ABC, Generic[EvaluatorC]):
     """Measures a learner on a split."""
 
@@ -503,7 +564,7 @@ class Evaluator(ABC, Generic[EvaluatorC]):
         fitted on the way is among them (`Findings.heads`), in a form that `head` takes.
         """
 
-    def head(self, kept: KeptHead) -> Head | Readout:
+    def head(self, kept: KeptHead) -> Head | Readout | Intervals:
         """What `evaluate` kept, ready for data that it was not fitted on."""
         raise NotImplementedError(f"{type(self).__name__} keeps no heads")
 

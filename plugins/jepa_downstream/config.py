@@ -134,6 +134,11 @@ class TasksConfig(EvaluatorConfig):
     recent_beliefs: tuple[Positive, ...] = Field(
         (), description="steps over which the last beliefs are averaged, beside the last one and the mean of all"
     )
+    decoded_components: Positive | None = Field(
+        None,
+        description="principal directions that what decoders read of a belief is projected on; all of it counts if "
+        "null, which is many numbers where there are many channels",
+    )
     rollout_horizons: tuple[Positive, ...] = Field(
         (1, 6, 12), min_length=1, description="steps ahead at which the rollout is read"
     )
