@@ -160,7 +160,7 @@ def rollout(recipe: Recipe, learner: Learner) -> dict[str, dict[str, float]]:
     config = use.config.model_copy(
         update={"split": "tuning", "contexts": (CONTEXT,), "untrained": False, "bootstrap": 100}
     )
-    evaluation = Evaluation(learner, learner.dataset, recipe.windows.length, recipe.seed, untrained=None)
+    evaluation = Evaluation(learner, recipe.windows.length, recipe.seed, untrained=None)
     return at_horizons(replace(use, config=config).build().evaluate(evaluation), (1, 48))
 
 

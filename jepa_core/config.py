@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from jepa_core.errors import RecipeError
 
@@ -55,6 +55,9 @@ Role = Literal["static", "state", "action"]
 Modality = Literal["text", "channels"]
 """The form in which an encoder wants items."""
 
+Split = Literal["train", "tuning", "held_out"]
+"""What a trajectory is for: training, choosing settings, or measuring."""
+
 
 @dataclass(frozen=True)
 class ItemShape:
@@ -63,6 +66,30 @@ class ItemShape:
 
     channels: int
     samples: int = 1
+
+
+class SubjectSplitConfig(Config):
+    """How subjects are divided into train, tuning and held_out (`jepa_core.data.splits.divide`)."""
+
+    fractions: tuple[float, float, float] = Field(
+        (0.70, 0.15, 0.15), description="shares of the subjects in train, tuning and held_out; they add up to 1"
+    )
+    seed: int = Field(42, ge=0, description="seed that shuffles the subjects")
+    folds: int | None = Field(
+        None,
+        ge=2,
+        description="equal parts of the subjects, one of which is held out; train and tuning share the others as they "
+        "do in `fractions`",
+    )
+    fold: int = Field(0, ge=0, description="which of the folds is held out, from 0")
+
+    @model_validator(mode="after")
+    def _fold_is_there(self) -> Self:
+        if self.folds is None and self.fold:
+            raise ValueError("fold says which of the folds is held out; set folds too")
+        if self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"the folds are counted from 0 to {self.folds - 1}, and fold is {self.fold}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -76,7 +103,7 @@ class StepLength:
 class SourceConfig(Config):
     """Config of a Source."""
 
-    modalities: ClassVar[tuple[Modality, ...]] = ("text", "channels")
+    modalities: ClassVar[tuple[Modality, ...]] = get_args(Modality)
     """What the source can render."""
 
     @property
@@ -231,4 +258,4 @@ class PhaseConfig(Config):
 class EvaluatorConfig(Config):
     """Config of an Evaluator."""
 
-    split: Literal["train", "tuning", "held_out"] = Field("held_out", description="split that is measured")
+    split: Split = Field("held_out", description="split that is measured")

@@ -20,11 +20,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from jepa_core.config import EvaluatorConfig, PhaseConfig
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.results.findings import Findings
 
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
     from jepa_core.data.store import Store, StoreWriter
     from jepa_core.training.curriculum import Progress
     from jepa_core.training.learner import Learner
+
+
+PhaseC = TypeVar("PhaseC", bound=PhaseConfig, covariant=True)
+EvaluatorC = TypeVar("EvaluatorC", bound=EvaluatorConfig, covariant=True)
+"""The config of a component: a phase says `class Mine(Phase[MineConfig])`, and `self.config` is one."""
 
 
 # --- data that the components exchange --------------------------------------------------------------------------------
@@ -109,6 +116,22 @@ class Rollout:
     belief: Tensor
 
 
+@dataclass(frozen=True)
+class Act:
+    """Something that is done in a what-if, in the steps begin to end - 1 of a trajectory, counted from 0.
+
+    channel: name of a channel of the store. value: in the channel's unit; None where the action has none. unit: that
+    unit, or None for whichever it is. text: what a recorded event of the kind says in words, if anything.
+    """
+
+    channel: str
+    value: float | None
+    unit: str | None
+    begin: int
+    end: int
+    text: str | None = None
+
+
 # --- components -------------------------------------------------------------------------------------------------------
 
 
@@ -131,13 +154,25 @@ class Source(ABC):
         Raises DataError if the data break their contract.
         """
 
-    def declare(self, channels: Sequence[Channel]) -> None:  # noqa: B027 - a source may know its channels by itself
-        """Take up the store's channels, which the events of `render` point into; called before the first `render`."""
-
     @abstractmethod
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
-        """Render some of the store's trajectories for encoders of a modality. A step shows nothing that came after
-        it."""
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
+        """Render some of the store's trajectories for encoders of a modality. A step shows nothing that came after it.
+
+        channels: of the store, which the events point into. They are given, not remembered: a source that has built no
+        store renders all the same.
+        """
+
+    def begins(self, steps: np.ndarray) -> np.ndarray:
+        """When steps begin, in the unit in which the store's events have their times. steps: (S,) counted from 0."""
+        return steps.astype(np.float64)
+
+    def acting(self, act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> list[Act]:
+        """What an act leaves in the data, as recorded ones do: by default an event of its channel in each of its steps.
+
+        trajectory: of one, up to where the act begins, for a source that needs a fact of it (a weight, for a dose by
+        weight). Raises DataError if that is not there. No act at all is what a step without an action is rendered as.
+        """
+        return [act]
 
     def rendering_fingerprint(self, modality: str) -> str:
         """Digest of everything besides the store that `render` depends on; a change makes the dataset render again."""
@@ -181,18 +216,17 @@ class PartitionedSource(Source):
         """
 
     @abstractmethod
-    def partition(self, scratch: Path, number: int) -> Iterator[Trajectories]:
+    def partition(self, scratch: Path, number: int, channels: Sequence[Channel]) -> Iterator[Trajectories]:
         """Blocks of one partition, from what was staged, in memory that does not grow with the number of partitions.
 
-        `declare` is called before. `scratch` is only read: other processes read it at the same time.
+        channels: of the store, as they were staged. `scratch` is only read: other processes read it at the same time.
         """
 
     def build(self, writer: StoreWriter, scratch: Path) -> None:
         staged = self.stage(scratch)
         writer.channels(staged.channels)
-        self.declare(staged.channels)
         for number in range(staged.partitions):
-            for block in self.partition(scratch, number):
+            for block in self.partition(scratch, number, staged.channels):
                 writer.append(block)
         for name, rows in staged.records.items():
             writer.record(name, rows)
@@ -264,13 +298,13 @@ class Predictor(nn.Module, ABC):
         """
 
 
-class Phase(ABC):  # noqa: B024 - a phase without steps needs no loss
+class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs no loss
     """One stage of the curriculum.
 
     Its config (a `PhaseConfig`) says which modules it trains, for how many steps, with which optimizer and schedule;
     the loop reads it. A phase of zero steps acts only in `finish`. To write one, `loss` is enough:
 
-        class WarmUp(Phase):
+        class WarmUp(Phase[WarmUpConfig]):
             def loss(self, learner, batch, generator):
                 latents = learner.latents(batch)                  # encodes; from the cache while the encoder is frozen
                 predicted = learner.predictor(latents).next_states
@@ -283,7 +317,7 @@ class Phase(ABC):  # noqa: B024 - a phase without steps needs no loss
     module: nn.Module | None = None
     """What `build_module` made, while the phase runs."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: PhaseC) -> None:
         self.config = config
 
     def build_module(self, latent_dim: int) -> nn.Module | None:
@@ -334,27 +368,31 @@ class Regularizer(ABC):
 class Evaluation:
     """What an evaluator may use.
 
-    learner: frozen, in evaluation mode. dataset: all splits. window_length: steps of a window in training. seed: for
-    every draw. untrained: makes (once) the control learner: the encoder as it was before training, with a predictor
-    trained on its latents for as many steps as the curriculum trained the predictor; None where the curriculum has no
-    phase that could train it. channels: opens (once) the same trajectories as numbers, whatever the encoder reads:
-    the modality `channels`, fitted on nothing; None where the source cannot render it. scratch: a folder for temporary
-    files on the run's disk; None for the system's own.
+    learner: frozen, in evaluation mode, with the data that it encodes. window_length: steps of a window in training.
+    seed: for every draw. untrained: makes (once) the control learner: the encoder as it was before training, with a
+    predictor trained on its latents for as many steps as the curriculum trained the predictor; None where the
+    curriculum has no phase that could train it. channels: opens (once) the same trajectories as numbers, whatever the
+    encoder reads: the modality `channels`, fitted on nothing; None where the source cannot render it. scratch: a folder
+    for temporary files on the run's disk; None for the system's own.
     """
 
     learner: Learner
-    dataset: Dataset
     window_length: int
     seed: int
     untrained: Callable[[], Learner] | None
     channels: Callable[[], Dataset] | None = None
     scratch: Path | None = None
 
+    @property
+    def dataset(self) -> Dataset:
+        """All splits, as the learner encodes them."""
+        return self.learner.dataset
 
-class Evaluator(ABC):
+
+class Evaluator(ABC, Generic[EvaluatorC]):
     """Measures a learner on a split."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: EvaluatorC) -> None:
         self.config = config
 
     def check(self, dataset: Dataset) -> None:  # noqa: B027 - most evaluators read nothing that may be missing

@@ -24,20 +24,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
 
-from jepa_core.config import (
-    Config,
-    EncoderConfig,
-    EvaluatorConfig,
-    PhaseConfig,
-    PredictorConfig,
-    RegularizerConfig,
-    SourceConfig,
-)
+from jepa_core import config
+from jepa_core.config import Config
 from jepa_core.errors import PluginError
+from jepa_core.kinds import KINDS, Kind
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Listener
@@ -46,16 +40,7 @@ if TYPE_CHECKING:
 PROJECT = "jepa"
 ENTRY_POINT_GROUP = "jepa"
 
-Kind = Literal["source", "encoder", "predictor", "phase", "regularizer", "evaluator"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-CONFIG_BASES: dict[Kind, type[Config]] = {
-    "source": SourceConfig,
-    "encoder": EncoderConfig,
-    "predictor": PredictorConfig,
-    "phase": PhaseConfig,
-    "regularizer": RegularizerConfig,
-    "evaluator": EvaluatorConfig,
-}
+CONFIG_BASES: dict[Kind, type[Config]] = {kind: getattr(config, f"{kind.capitalize()}Config") for kind in KINDS}
 """What the config of a component of each kind derives from; recipes and plans rely on it."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)

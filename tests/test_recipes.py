@@ -8,7 +8,7 @@ from jepa_core.plugin import discover
 from jepa_core.recipe import Recipe, load_recipe, shipped_recipes
 from jepa_core.recipe.locate import shipped_studies
 from jepa_core.runs.run import dump_yaml
-from jepa_core.study.definition import load_study
+from jepa_core.study.reading import load_study
 
 REGISTRY = discover()
 
@@ -29,6 +29,6 @@ def test_a_resolved_recipe_is_a_recipe_that_means_the_same(path, tmp_path) -> No
 @pytest.mark.parametrize("path", shipped_studies(), ids=lambda path: path.stem)
 def test_every_variant_of_a_shipped_study_is_a_valid_recipe(path, tmp_path) -> None:
     study = load_study(path, [], REGISTRY, {})
-    assert len(study.variants) > 1
+    assert len(study.variants) > 1 or study.against, "variants are compared, or methods within one"
     for cell in study.cells:
         assert again(cell.recipe, tmp_path) == cell.recipe

@@ -10,9 +10,9 @@ from jepa_core.plugin import discover
 from jepa_core.results.findings import Findings
 from jepa_core.runs.pipeline import execute
 from jepa_core.runs.run import Run
-from jepa_core.study.definition import load_study
 from jepa_core.study.findings import study_findings
 from jepa_core.study.folder import StudyFolder
+from jepa_core.study.reading import load_study
 
 RECIPE = """\
 source: {use: oscillators, trajectories: 200, shortest: 24, longest: 32}

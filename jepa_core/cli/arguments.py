@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jepa_core.cli import comparing, reading, studying, writing
+from jepa_core.kinds import KINDS
 
 EPILOG = """\
 start here:
@@ -32,8 +33,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-KINDS = ["source", "encoder", "predictor", "phase", "regularizer", "evaluator"]
-"""Kinds of components, as the command line names them."""
 Command = Callable[[argparse.Namespace], int | None]
 Add = Callable[[str, Command, str], argparse.ArgumentParser]
 """Adds a command: name, function, one line of help."""
@@ -125,6 +124,9 @@ def _looking(add: Add) -> None:
     cp = add("cp", writing.cp, "copy a shipped recipe or study to edit it")
     cp.add_argument("recipe", metavar="RECIPE")
     cp.add_argument("destination", type=Path, metavar="FILE")
+    export = add("export", writing.export, "write a run's model as a folder to take along: programs, weights, a card")
+    export.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    export.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="new folder of the export")
     report = add("report", writing.report, "write a run's report again")
     report.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
 

@@ -31,8 +31,8 @@ def load(arguments: argparse.Namespace) -> Recipe:
 
 def load_study_and_folder(arguments: argparse.Namespace, reference: str) -> tuple[Study, StudyFolder]:
     """The study that the command line names, with its overrides, and where its results lie."""
-    from jepa_core.study.definition import load_study
     from jepa_core.study.folder import StudyFolder
+    from jepa_core.study.reading import load_study
 
     study = load_study(reference, arguments.overrides, installed_registry())
     return study, StudyFolder(arguments.out or Path("studies") / study.name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jepa_core.runs.plan import Plan
     from jepa_core.study.planning import StudyPlan
 
@@ -111,7 +113,7 @@ def study_plan_text(plan: StudyPlan) -> str:
         for name, steps, flops, memory, seeds in rows
     ]
     lines += ["", *_total_lines(plan)]
-    lines += [f"failed: {row['variant']}-{row['seed']}, {row['why']}" for row in plan.runs if row["why"]]
+    lines += [f"failed: {row['variant']}-{_seed_of(row)}, {row['why']}" for row in plan.runs if row["why"]]
     missing = ["missing here:", *(f"  {one}" for one in plan.missing)] if plan.missing else ["nothing is missing here"]
     return "\n".join([*lines, "", *missing])
 
@@ -129,12 +131,17 @@ def _total_lines(plan: StudyPlan) -> list[str]:
     return lines
 
 
+def _seed_of(row: Mapping[str, Any]) -> str:
+    """A run's seed, and its fold where there are folds."""
+    return str(row["seed"]) if row["fold"] is None else f"{row['seed']}-{row['fold']}"
+
+
 def _seeds_text(plan: StudyPlan, variant: str) -> str:
     """How far each seed of a variant has come; one word where that is the same for all."""
     seeds: dict[str, list[str]] = {}
     for row in plan.runs:
         if row["variant"] == variant:
-            seeds.setdefault(row["state"], []).append(str(row["seed"]))
+            seeds.setdefault(row["state"], []).append(_seed_of(row))
     if len(seeds) == 1:
         return next(iter(seeds))
     return "; ".join(f"{state}: {', '.join(some)}" for state, some in seeds.items())

@@ -88,7 +88,7 @@ def _key(name: str, field: Any) -> dict[str, str]:
 
 def validate(arguments: argparse.Namespace) -> None:
     """Check a recipe or a study; an invalid one is reported with every mistake at once."""
-    from jepa_core.study.definition import is_study, load_study
+    from jepa_core.study.reading import is_study, load_study
 
     if is_study(arguments.recipe):
         study = load_study(arguments.recipe, arguments.overrides, installed_registry())
@@ -102,7 +102,7 @@ def validate(arguments: argparse.Namespace) -> None:
 def plan(arguments: argparse.Namespace) -> None:
     """Print what a recipe, or every run of a study, would do here."""
     from jepa_core.errors import RecipeError
-    from jepa_core.study.definition import is_study
+    from jepa_core.study.reading import is_study
 
     if is_study(arguments.recipe):
         from jepa_core.study.planning import plan_study

@@ -140,6 +140,15 @@ def report(arguments: argparse.Namespace) -> None:
     print(write_report(arguments.run))
 
 
+def export(arguments: argparse.Namespace) -> None:
+    """Write a run's model as a folder to take along."""
+    from jepa_core.model.export import export_model
+    from jepa_core.model.loading import load
+
+    export_model(load(arguments.run, "cpu", installed_registry()), arguments.to)
+    print(arguments.to / "README.md")
+
+
 def new(arguments: argparse.Namespace) -> None:
     """Write a package with a component to begin with."""
     from jepa_core.scaffold import next_steps, write_package

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -85,6 +85,19 @@ class Dataset:
     def _of_trajectory(self, ids: np.ndarray, trajectory: int) -> np.ndarray:
         first = int(self.store.first_step[trajectory])
         return ids[first : first + int(self.steps[trajectory])]
+
+
+def refuse_empty_splits(dataset: Dataset, splits: Iterable[str]) -> None:
+    """Refuse data without a trajectory in one of some splits, before anything is trained for it.
+
+    Raises DataError naming the splits.
+    """
+    empty = [split for split in dict.fromkeys(splits) if len(dataset.trajectories(split)) == 0]
+    if empty:
+        raise DataError(
+            f"{dataset.store.path} has no trajectory in {' and '.join(empty)}, which the recipe trains or measures on; "
+            "give the source more subjects, or the split a share of them (source.split)"
+        )
 
 
 def _refuse_shared_subjects(store: Store) -> None:

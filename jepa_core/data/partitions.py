@@ -81,11 +81,10 @@ def make_partition(source: PartitionedSource, channels: Sequence[Channel], folde
     """Write one partition, wherever this process runs."""
     if not (folder / "staged.json").is_file():
         raise RunError(f"a worker does not see {folder}; every worker must share the file system of the stores")
-    source.declare(channels)
     # A name of its own, because a process that was given up for lost may still be writing the same partition.
     mine = folder / f"{number:05d}.{uuid.uuid4().hex}"
     with StoreWriter(mine, "partition", "") as writer:
-        for block in source.partition(folder / "staged", number):
+        for block in source.partition(folder / "staged", number, channels):
             writer.append(block)
     place = _place(folder, number)
     if not place.exists():

@@ -100,7 +100,6 @@ def _write(store: Store, source: Source, modality: str, folder: Path) -> None:
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    source.declare(store.channels)
     blocks = _rendered(store, source, modality)
     count = {"text": _write_texts, "channels": _write_channels}[modality](blocks, partial)
     write_json(partial / "rendering.json", {"items": count, "modality": modality})
@@ -114,7 +113,7 @@ def _rendered(store: Store, source: Source, modality: str) -> Iterator[tuple[Tra
     log.info("rendering %d trajectories for the modality %s", len(store), modality)
     ticker = Ticker("rendered")
     for block in store.blocks():
-        yield block, source.render(block, modality)
+        yield block, source.render(block, store.channels, modality)
         ticker.add(trajectories=len(block.steps), steps=int(block.steps.sum()))
 
 

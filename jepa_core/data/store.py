@@ -327,6 +327,12 @@ class Store:
         for start in range(0, len(self), size):
             yield self._block(start, min(start + size, len(self)), texts)
 
+    def each(self, chosen: np.ndarray) -> Iterator[tuple[int, Trajectories]]:
+        """The trajectories at the positions `chosen`, each alone, with its position."""
+        texts = self.texts()
+        for position in chosen.tolist():
+            yield position, self._block(position, position + 1, texts)
+
     def _block(self, start: int, stop: int, texts: np.ndarray) -> Trajectories:
         first = int(self.first_step[start])
         last = int(self.first_step[stop - 1] + self.steps[stop - 1])

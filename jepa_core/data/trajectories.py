@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 
-from jepa_core.config import Role
+from jepa_core.config import Role, Split
 
-ROLES: tuple[Role, ...] = ("static", "state", "action")
+ROLES: tuple[Role, ...] = get_args(Role)
 
-SPLITS: tuple[str, ...] = ("train", "tuning", "held_out")
+SPLITS: tuple[Split, ...] = get_args(Split)
 """Names of the splits; a trajectory's `split` is an index into them."""
 
 

@@ -16,7 +16,7 @@ from jepa_core.contracts import Source
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import build_store, open_dataset
 from jepa_core.data.store import Store
-from jepa_core.data.trajectories import Channel
+from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError
 
 NAMED = 5
@@ -28,13 +28,13 @@ log = logging.getLogger("jepa")
 class Data:
     """Trajectories of new raw data; see `Model.read`.
 
-    dataset: what the encoder reads. step_length: of a step. They lie in a temporary folder, readable by its owner
-    alone, which goes with this object.
+    source: that read them. dataset: what the encoder reads. step_length: of a step. They lie in a temporary folder,
+    readable by its owner alone, which goes with this object.
     """
 
     def __init__(self, source: Source, config: SourceConfig, name: str, modality: Modality) -> None:
         """Read everything. Raises DataError if the data break their contract, or hold no trajectory."""
-        self._source, self._modalities = source, config.modalities
+        self.source, self._modality, self._modalities = source, modality, config.modalities
         self._folder = tempfile.TemporaryDirectory(prefix="jepa-data-")
         self.step_length: StepLength = config.step_length
         store = build_store(source, name, Path(self._folder.name))
@@ -54,12 +54,16 @@ class Data:
         """How many trajectories each rule of the source left, where it tells."""
         return self.dataset.store.record("attrition")
 
+    def rendered(self, trajectories: Trajectories) -> Rendered:
+        """The items of trajectories that are made of these, as the encoder reads them."""
+        return self.source.render(trajectories, self.dataset.store.channels, self._modality)
+
     @cached_property
     def channels(self) -> Dataset | None:
         """The same trajectories as numbers, whatever the encoder reads; None where the source cannot render them."""
         if "channels" not in self._modalities:
             return None
-        return open_dataset(self.dataset.store, self._source, "channels")
+        return open_dataset(self.dataset.store, self.source, "channels")
 
 
 def read(source: Source, config: SourceConfig, name: str, modality: Modality, fitted: Sequence[Channel]) -> Data:

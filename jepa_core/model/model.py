@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jepa_core.config import Modality, SourceConfig
+from jepa_core.contracts import Act
 from jepa_core.data.trajectories import Channel
 from jepa_core.model import forecasting
+from jepa_core.model.acts import Otherwise, Plan, acts_of, known_acts
 from jepa_core.model.data import Data, read
-from jepa_core.model.forecasting import Reach
+from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
+from jepa_core.model.imagining import CAUTION, origins_under
 from jepa_core.plugin import Component
 
 if TYPE_CHECKING:
@@ -82,13 +85,44 @@ class Model:
         is held: `action_recorded` (trajectory, horizon) says which it is for the action that leads to each step.
         Raises DataError if no trajectory is long enough, RecipeError if the predictor does not reach so far.
         """
-        from jepa_core.model.arrays import of_trajectories, with_steps
-
         context = self.reach.context(at, horizon)
         chosen = forecasting.long_enough(data.dataset, at)
         origins = (
             forecasting.origin_of(self.frozen, data.dataset, one, at, context, horizon) for one in chosen.tolist()
         )
+        return self._foreseen(data, chosen, origins, at, horizon, context)
+
+    def imagine(
+        self,
+        data: Data,
+        at: int,
+        horizon: int,
+        actions: Sequence[Act] | Sequence[Mapping[str, Any]] = (),
+        otherwise: Otherwise = "none",
+    ) -> xarray.Dataset:
+        """What the model associates with other actions: as `forecast`, but from step `at` on those of `actions` are
+        done, and otherwise nothing, or what the data record.
+
+        actions: `jepa_core.Act`s, or plain values such as `{"channel": "push", "value": 1.5, "unit": "N", "from": 24,
+        "to": 30}`, in the units of the data; the source turns them into what its data would record. `state`
+        (trajectory, horizon, latent); the attributes say what was done, and that logged actions do not identify what an
+        intervention does. The action of step `at` - 1 is in the past and stays: horizon 1 is as forecast.
+
+        Raises RecipeError for an act on an unknown channel, in another unit or outside the steps imagined, DataError if
+        no trajectory is long enough or one lacks what an act needs.
+        """
+        plan = Plan(known_acts(acts_of(actions), data.dataset.store.channels), at, horizon, otherwise)
+        context = self.reach.context(at, horizon)
+        chosen = forecasting.long_enough(data.dataset, at)
+        origins = origins_under(self.frozen, data, chosen, plan, context)
+        made = self._foreseen(data, chosen, origins, at, horizon, context)
+        return made.drop_vars("action_recorded").assign_attrs(actions=plan.told(), caution=CAUTION)
+
+    def _foreseen(
+        self, data: Data, chosen: np.ndarray, origins: Iterator[Origin], at: int, horizon: int, context: int
+    ) -> xarray.Dataset:
+        from jepa_core.model.arrays import of_trajectories, with_steps
+
         parts = list(forecasting.roll_out(self.frozen, origins, horizon))
         state = np.concatenate([states.cpu().numpy() for states, _ in parts])
         recorded = np.concatenate([known for _, known in parts])

@@ -1,20 +1,19 @@
-"""Pydantic's errors as problems of a recipe: at the place of the value, in plain words."""
+"""Pydantic's errors as problems of a recipe: by key path, in plain words."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
 from jepa_core.config import Config
-from jepa_core.recipe.keys import Step, describe, describe_field, key_names, model_at, models_below, type_at
-from jepa_core.recipe.problems import Place, Problems
+from jepa_core.recipe.keys import as_yaml, describe, describe_field, key_names, model_at, models_below, type_at
+from jepa_core.recipe.problems import KeyPath, Problem, Step
 from jepa_core.recipe.scalars import BadScalar, resolve
-from jepa_core.recipe.yaml_tree import ListNode, Node, ScalarNode, SectionNode, UnusableNode
 
 _LONGEST_SHOWN = 40
 _LOOK_ALIKE = 0.6
@@ -28,110 +27,141 @@ _RANGES_AND_CHOICES = {
     "enum",
     "int_from_float",
 }
+_KEY_OF_A_SECTION = "[key]"
+"""Last step of pydantic's location where a key of a section, not its value, is the mistake."""
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+class Unreadable:
+    """Stands for a value that could not be read, which has been told already."""
+
+
+Texts = Mapping[KeyPath, str]
+"""How scalars were written, by path, where that is known: messages show them so."""
 
 
 @dataclass(frozen=True)
-class Section:
+class Section(Generic[ConfigT]):
     """A part of a recipe that one config class describes.
 
-    path: its dotted key. title: what messages call it. frame: keys that the recipe itself reads there, such as `use`.
+    path: where it stands. title: what messages call it. values: what it holds. frame: keys that the recipe itself reads
+    there, such as `use`. texts: of its scalars.
     """
 
-    path: str
+    path: KeyPath
     title: str
-    model: type[Config]
-    node: SectionNode
+    model: type[ConfigT]
+    values: Mapping[str, Any]
     frame: tuple[str, ...] = ()
+    texts: Texts = field(default_factory=dict)
 
     def keys(self) -> list[str]:
         """Every key that may stand here."""
         return [*self.frame, *key_names(self.model)]
 
+    def shown(self, spot: _Spot) -> str:
+        """The value at a spot as a message names it."""
+        return shown(spot.value, self.texts.get(spot.path))
+
 
 @dataclass(frozen=True)
 class _Spot:
-    """Where in a section an error points: the steps that exist in the text, the value there and its key."""
+    """Where in a section an error points: the steps that there are among its values, and the value there."""
 
-    path: tuple[Step, ...]
-    node: Node
-    key: Place
+    path: KeyPath
+    steps: tuple[Step, ...]
+    value: Any
 
 
-def validate(section: Section, sections: Sequence[Section], problems: Problems) -> Config | None:
+def validate(section: Section[ConfigT], sections: Sequence[Section[Any]], problems: list[Problem]) -> ConfigT | None:
     """The section's config; None after noting every problem it has. `sections` are where a stray key may belong."""
-    values = {key: plain(entry.node) for key, entry in section.node.entries.items() if key not in section.frame}
+    values = {key: value for key, value in section.values.items() if key not in section.frame}
     try:
         # Strict: text is no number and `no` no truth value. As JSON: lists still become tuples and text paths.
-        return section.model.model_validate_json(json.dumps(values), strict=True)
+        return section.model.model_validate_json(json.dumps(values, default=lambda _: None), strict=True)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            _explain(detail, section, sections, problems)
+        problems += [found for one in error.errors(include_url=False) if (found := _explain(one, section, sections))]
     except Exception as error:  # a config class is a plugin's code: its fault must not look like the recipe's
         message = f"the config class of {section.title} failed: {type(error).__name__}: {error}"
         hint = f"a fault of the plugin, in {section.model.__module__}"
-        problems.add(section.node.place, message, hint, broken_plugin=True)
+        problems.append(Problem(section.path, message, hint, broken_plugin=True))
     return None
 
 
-def plain(node: Node) -> Any:
-    """The values of a tree."""
-    if isinstance(node, SectionNode):
-        return {key: plain(entry.node) for key, entry in node.entries.items()}
-    if isinstance(node, ListNode):
-        return [plain(item) for item in node.items]
-    return node.value if isinstance(node, ScalarNode) else None
+def validate_in_part(section: Section[ConfigT], sections: Sequence[Section[Any]], problems: list[Problem]) -> ConfigT:
+    """The section's config, with the default of every key whose value has a problem, after noting it. Each key has a
+    default."""
+    found: list[Problem] = []
+    config = validate(section, sections, found)
+    problems += found
+    if config is not None:
+        return config
+    depth = len(section.path.steps)
+    wrong = {one.path.steps[depth] for one in found if len(one.path.steps) > depth}
+    kept = {key: value for key, value in section.values.items() if key not in wrong and not has_unreadable(value)}
+    return validate(replace(section, values=kept), [], []) or section.model()
 
 
-def shown(node: Node) -> str:
-    """A value as a message names it."""
-    if isinstance(node, SectionNode):
+def has_unreadable(value: Any) -> bool:
+    """Whether something below a value could not be read."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return isinstance(value, Unreadable) or any(has_unreadable(one) for one in inner)
+
+
+def shown(value: Any, text: str | None = None) -> str:
+    """A value as a message names it. text: as it was written, where that is known."""
+    if isinstance(value, Mapping):
         return "a section of keys"
-    if isinstance(node, ListNode):
+    if isinstance(value, list | tuple):
         return "a list"
-    if isinstance(node, UnusableNode) or node.value is None:
+    if isinstance(value, Unreadable) or value is None:
         return "nothing"
-    text = node.text if len(node.text) <= _LONGEST_SHOWN else f"{node.text[:_LONGEST_SHOWN]}..."
-    return f"'{text}'" if isinstance(node.value, str) else text
+    written = text if text is not None else value if isinstance(value, str) else as_yaml(value)
+    cut = written if len(written) <= _LONGEST_SHOWN else f"{written[:_LONGEST_SHOWN]}..."
+    return f"'{cut}'" if isinstance(value, str) else cut
 
 
-def _explain(detail: Any, section: Section, sections: Sequence[Section], problems: Problems) -> None:
-    spot = _spot(section.node, detail["loc"])
+def _explain(detail: Any, section: Section[Any], sections: Sequence[Section[Any]]) -> Problem | None:
+    spot = _spot(section, detail["loc"])
     if detail["type"] == "extra_forbidden":
-        _unknown_key(section, spot, sections, problems)
-    elif isinstance(spot.node, UnusableNode):
-        return
-    elif detail["type"] == "missing":
-        _missing_key(section, spot, str(detail["loc"][-1]), problems)
-    elif _is_about_type_or_range(detail["type"]) and (found := type_at(section.model, spot.path)):
+        return _unknown_key(section, spot, sections)
+    if isinstance(spot.value, Unreadable):
+        return None
+    if detail["type"] == "missing":
+        return _missing_key(section, spot, str(detail["loc"][-1]))
+    if detail["loc"][-1:] == (_KEY_OF_A_SECTION,):
+        return Problem(spot.path, _own_words(detail), at_key=True)
+    if _is_about_type_or_range(detail["type"]) and (found := type_at(section.model, spot.steps)):
         # Every member of a union that refuses a value gives an error of its own; they become one problem here.
-        expected, node = describe(*found), spot.node
-        problems.add(node.place, f"expected {expected}, found {shown(node)}", _value_hint(expected, node))
-    else:
-        problems.add(spot.node.place, _own_words(detail))
+        expected, text = describe(*found), section.texts.get(spot.path)
+        hint = _value_hint(expected, spot.value, text)
+        return Problem(spot.path, f"expected {expected}, found {section.shown(spot)}", hint)
+    return Problem(spot.path, _own_words(detail))
 
 
-def _spot(node: Node, loc: Sequence[Step]) -> _Spot:
-    """Follow a pydantic location. Steps that the text does not have name members of unions, or the missing key."""
-    path: list[Step] = []
-    key = node.place
+def _spot(section: Section[Any], loc: Sequence[Step]) -> _Spot:
+    """Follow a pydantic location. Steps that the values do not have name members of unions, or the missing key."""
+    path, value = section.path, section.values
+    steps: list[Step] = []
     for step in loc:
-        if isinstance(node, SectionNode) and step in node.entries:
-            key, node = node.entries[str(step)].key, node.entries[str(step)].node
-        elif isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
-            node = node.items[step]
-            key = node.place
+        if isinstance(value, Mapping) and step in value:
+            value = value[str(step)]
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
         else:
             continue
-        path.append(step)
-    return _Spot(tuple(path), node, key)
+        path /= step
+        steps.append(step)
+    return _Spot(path, tuple(steps), value)
 
 
-def _title(section: Section, path: Sequence[Step]) -> str:
-    return f"'{'.'.join(map(str, path))}' of {section.title}" if path else section.title
+def _title(section: Section[Any], steps: Sequence[Step]) -> str:
+    return f"'{'.'.join(map(str, steps))}' of {section.title}" if steps else section.title
 
 
-def _unknown_key(section: Section, spot: _Spot, sections: Sequence[Section], problems: Problems) -> None:
-    *parents, last = spot.path
+def _unknown_key(section: Section[Any], spot: _Spot, sections: Sequence[Section[Any]]) -> Problem:
+    *parents, last = spot.steps
     key = str(last)
     model = model_at(section.model, parents)
     fields = key_names(model) if model else {}
@@ -140,20 +170,21 @@ def _unknown_key(section: Section, spot: _Spot, sections: Sequence[Section], pro
     alike = difflib.SequenceMatcher(None, key, near[0]).ratio() if near else 0
     homes = _homes(key, section, sections)
     if homes and alike < _LOOK_SAME:
-        hint = "it belongs at the top of the recipe" if "" in homes else f"it belongs under {' or '.join(homes[:3])}"
+        top = next((one.title for one in sections if not one.path.steps), "")
+        hint = f"it belongs at the top of {top}" if "" in homes else f"it belongs under {' or '.join(homes[:3])}"
     elif near:
         described = f" ({describe_field(fields[near[0]])})" if near[0] in fields else ""
         hint = f"did you mean '{near[0]}'?{described}"
     else:
         hint = f"keys here: {', '.join(known)}"
-    problems.add(spot.key, f"unknown key '{key}' in {_title(section, parents)}", hint)
+    return Problem(spot.path, f"unknown key '{key}' in {_title(section, parents)}", hint, at_key=True)
 
 
-def _homes(key: str, section: Section, sections: Sequence[Section]) -> list[str]:
+def _homes(key: str, section: Section[Any], sections: Sequence[Section[Any]]) -> list[str]:
     """Dotted sections that have a key of that name: in the same section if there are any, else in the others."""
     for candidates in ([section], sections):
         homes = [
-            ".".join([candidate.path, *path] if candidate.path else path)
+            ".".join([candidate.path.dotted, *path] if candidate.path.dotted else path)
             for candidate in candidates
             for path, model in models_below(candidate.model)
             if key in (candidate.keys() if not path else key_names(model))
@@ -163,33 +194,33 @@ def _homes(key: str, section: Section, sections: Sequence[Section]) -> list[str]
     return []
 
 
-def _missing_key(section: Section, spot: _Spot, key: str, problems: Problems) -> None:
-    model = model_at(section.model, spot.path)
+def _missing_key(section: Section[Any], spot: _Spot, key: str) -> Problem:
+    model = model_at(section.model, spot.steps)
     field = key_names(model).get(key) if model else None
     hint = f"{key}: {describe_field(field)}" if field else ""
     if field and field.description:
         hint += f" ({field.description})"
-    problems.add(spot.node.place, f"{_title(section, spot.path)} needs the key '{key}'", hint)
+    return Problem(spot.path, f"{_title(section, spot.steps)} needs the key '{key}'", hint)
 
 
 def _is_about_type_or_range(kind: str) -> bool:
     return kind in _RANGES_AND_CHOICES or kind.endswith(("_type", "_parsing"))
 
 
-def _value_hint(expected: str, node: Node) -> str:
+def _value_hint(expected: str, value: Any, text: str | None) -> str:
     """What to write instead, where the mistake is a common one."""
-    if not isinstance(node, ScalarNode):
+    if isinstance(value, Mapping | list) or value is None:
         return ""
-    if not isinstance(node.value, str):
-        if isinstance(node.value, float) and node.value.is_integer() and "whole number" in expected:
-            return f"write {int(node.value)}"
-        return f'put it in quotes: "{node.text}"' if node.value is not None and expected in ("text", "a path") else ""
+    if not isinstance(value, str):
+        if isinstance(value, float) and value.is_integer() and "whole number" in expected:
+            return f"write {int(value)}"
+        return f'put it in quotes: "{text or as_yaml(value)}"' if expected in ("text", "a path") else ""
     options = expected.split("'")[1::2]
-    if near := difflib.get_close_matches(node.value, options, n=1, cutoff=_LOOK_SAME):
+    if near := difflib.get_close_matches(value, options, n=1, cutoff=_LOOK_SAME):
         return f"did you mean '{near[0]}'?"
-    if "true or false" in expected and node.value.lower() in ("no", "off", "n", "yes", "on", "y", "true", "false"):
-        return f"write {'true' if node.value.lower() in ('yes', 'on', 'y', 'true') else 'false'}"
-    return _number_hint(node.value) if "number" in expected else ""
+    if "true or false" in expected and value.lower() in ("no", "off", "n", "yes", "on", "y", "true", "false"):
+        return f"write {'true' if value.lower() in ('yes', 'on', 'y', 'true') else 'false'}"
+    return _number_hint(value) if "number" in expected else ""
 
 
 def _number_hint(text: str) -> str:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-Step = str | int
+from jepa_core.recipe.problems import Step
 
 
 def key_names(model: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -27,7 +27,7 @@ def describe_field(field: FieldInfo) -> str:
     default = field.default
     if default is PydanticUndefined or isinstance(default, BaseModel):
         return words
-    return f"{words}; default {_as_yaml(default)}"
+    return f"{words}; default {as_yaml(default)}"
 
 
 def describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
@@ -137,9 +137,10 @@ def _either(words: list[str]) -> str:
     return " or ".join([", ".join(distinct[:-1]), distinct[-1]]) if len(distinct) > 1 else distinct[0]
 
 
-def _as_yaml(value: Any) -> str:
+def as_yaml(value: Any) -> str:
+    """A plain value as a recipe would write it in one line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_as_yaml, value))}]"
+        return f"[{', '.join(map(as_yaml, value))}]"
     return f"'{value}'" if isinstance(value, str) else str(value)

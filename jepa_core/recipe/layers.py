@@ -9,7 +9,9 @@ from pathlib import Path
 
 from jepa_core.errors import RecipeError
 from jepa_core.recipe.locate import find_recipe
-from jepa_core.recipe.problems import COMMAND_LINE, Place, Problems, Text
+from jepa_core.recipe.places import COMMAND_LINE, Place, Problems, Text
+from jepa_core.recipe.plain import name_of
+from jepa_core.recipe.uses import NAMED_LISTS
 from jepa_core.recipe.yaml_tree import (
     LARGEST_FILE,
     Entry,
@@ -18,14 +20,12 @@ from jepa_core.recipe.yaml_tree import (
     ScalarNode,
     SectionNode,
     UnusableNode,
+    is_null,
     parse,
     parse_value,
+    plain_values,
     report_unusable,
 )
-
-NAMED_LISTS = {"curriculum": "phase", "evaluators": "evaluator", "regularizers": "regularizer"}
-"""Lists whose items go by name: a section in their place changes items of the layer below, and null removes one."""
-
 
 Find = Callable[[str, Path], Path]
 """The file that a path, from a folder, or a shipped name stands for; raises RecipeError if there is none."""
@@ -47,7 +47,7 @@ def read_layers(
             return layers, False
         extends = layer.entries.pop("extends", None)
         layers.insert(0, layer)
-        if extends is None or (isinstance(extends.node, ScalarNode) and extends.node.value is None):
+        if extends is None or is_null(extends.node):
             return layers, True
         parent = _parent(extends.node, path, seen, problems, find)
         if parent is None:
@@ -76,6 +76,7 @@ def read_overrides(overrides: Sequence[str], environment: Mapping[str, str], pro
 def merge(below: SectionNode, above: SectionNode, problems: Problems) -> SectionNode:
     """`below` as `above` changes it: sections merge key by key, anything else is replaced.
 
+    Where a list goes by name, a section in its place changes items of the layer below, and null removes one.
     Another `use` drops what the layer below said about that component, for its keys are not the new component's.
     """
     another = _uses_another(below, above)
@@ -90,17 +91,6 @@ def merge(below: SectionNode, above: SectionNode, problems: Problems) -> Section
             node = entry.node
         entries[key] = Entry(entry.key, node)
     return SectionNode(entries, above.place if another else below.place)
-
-
-def name_of(item: Node) -> str | None:
-    """The name that an item of a named list goes by: its `name`, else what it uses."""
-    if not isinstance(item, SectionNode):
-        return None
-    for key in ("name", "use"):
-        node = item.get(key)
-        if isinstance(node, ScalarNode) and isinstance(node.value, str):
-            return node.value
-    return None
 
 
 def display_name(path: Path) -> str:
@@ -160,9 +150,9 @@ def _override(text: Text, environment: Mapping[str, str], problems: Problems) ->
     for key in reversed(keys):
         column -= len(key)
         place = Place(text, text.first_line, column, len(key))
-        node = SectionNode({key: Entry(place, node)}, place)
+        section = node = SectionNode({key: Entry(place, node)}, place)
         column -= 1
-    return node
+    return section
 
 
 def _joined(first: SectionNode, second: SectionNode) -> SectionNode:
@@ -193,7 +183,7 @@ def _change_named(key: str, lower: Node | None, changes: Entry, problems: Proble
         return UnusableNode(changes.key)
     items = list(lower.items)
     for name, entry in section.entries.items():
-        names = [name_of(item) for item in items]
+        names = [name_of(plain_values(item)) for item in items]
         if name not in names:
             problems.add(entry.key, f"unknown {kind} '{name}'", nearest(name, [known for known in names if known]))
             continue
@@ -204,7 +194,7 @@ def _change_named(key: str, lower: Node | None, changes: Entry, problems: Proble
 
 def _changed_item(name: str, item: Node, change: Entry, kind: str, problems: Problems) -> list[Node]:
     """What stands in the item's stead: nothing after null, else the item with the change merged in."""
-    if isinstance(change.node, ScalarNode) and change.node.value is None:
+    if is_null(change.node):
         return []
     if isinstance(change.node, SectionNode) and isinstance(item, SectionNode):
         merged = merge(item, change.node, problems)

@@ -8,13 +8,46 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from jepa_core.config import EncoderConfig
+from jepa_core.config import EncoderConfig, SourceConfig
+from jepa_core.errors import JepaError
+from jepa_core.recipe.problems import KeyPath, Problem
+from jepa_core.recipe.uses import EncoderUse, Match, Use
 
 TOLERANCE = 0.02
 """Share of the wanted parameters by which the size found may differ."""
 _LARGEST_VALUE = 1 << 20
 
 Count = Callable[[EncoderConfig], int]
+
+
+def find_match(source: Use[SourceConfig], encoder: EncoderUse) -> dict[str, int] | Problem:
+    """Values of the encoder's keys that give it latents and parameters as many as those of the encoder that it is
+    sized to; none where it is sized to none. Keys that somebody gave a value are kept."""
+    match = encoder.match
+    return {} if match is None else _find(source.config, encoder, match)
+
+
+def _find(source: SourceConfig, encoder: EncoderUse, match: Match) -> dict[str, int] | Problem:
+    config, other, path = encoder.config, match.encoder.config, KeyPath() / "encoder"
+    given = config.model_fields_set
+    found: dict[str, int] = {}
+    try:
+        if config.latent_key and config.latent_key not in given:
+            found[config.latent_key] = other.latent_dim
+        config = config.model_copy(update=found)
+        if config.latent_dim != other.latent_dim:
+            name = match.encoder.name
+            message = f"latents of size {config.latent_dim}, and those of '{name}' have {other.latent_dim}"
+            hint = "one predictor reads both, so they must be equal"
+            return Problem(path / (config.latent_key or "match"), message, hint)
+        return found | match_size(config, given, match.count(other, source), lambda one: match.count(one, source))
+    except NoMatch as error:
+        return Problem(path / "match", f"'{encoder.name}' cannot be sized: {error}", error.hint)
+    except JepaError as error:
+        # A resolved recipe holds what was found: it is valid where the files that told are gone.
+        if given.issuperset(config.size_keys) and config.size_keys:
+            return {}
+        return Problem(path / "match", f"the size to match is unknown: {error}")
 
 
 class NoMatch(Exception):

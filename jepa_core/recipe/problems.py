@@ -1,174 +1,107 @@
-"""What is wrong with a recipe, and where: places in texts, problems, and the one exception that reports them all."""
+"""What is wrong with a recipe: problems by key path, and the one exception that reports them all."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from jepa_core.errors import PluginError, RecipeError
 
-COMMAND_LINE = "command line"
-_WIDEST_LINE = 110
-_LONGEST_MESSAGE = 300
+Step = str | int
+LONGEST_MESSAGE = 300
 _MOST_SHOWN = 50
 
 
-@dataclass(frozen=True, eq=False)
-class Text:
-    """A text that places point into: a recipe file, or one `key=value` of the command line.
+@dataclass(frozen=True)
+class KeyPath:
+    """Where a value stands in a recipe, file or not.
 
-    first_line: number of its first line; for an override, its number among the overrides.
+    steps: keys, and the numbers of items of lists. dotted: the same as overrides address it, components in lists by
+    name.
     """
 
-    name: str
-    lines: tuple[str, ...]
-    first_line: int = 1
+    steps: tuple[Step, ...] = ()
+    dotted: str = field(default="", compare=False)
 
+    def __truediv__(self, key: Step) -> KeyPath:
+        """The path of a key below, or of an item that has no name."""
+        return self.item(key, str(key))
 
-@dataclass(frozen=True)
-class Place:
-    """A stretch of one line of a text. column counts from 1, line from the text's first."""
-
-    text: Text
-    line: int
-    column: int
-    width: int
-
-    @property
-    def origin(self) -> str:
-        """`file:line`, or `command line`."""
-        return COMMAND_LINE if self.text.name == COMMAND_LINE else f"{self.text.name}:{self.line}"
-
-
-@dataclass(frozen=True)
-class RecipeProblem:
-    """One mistake. source_lines: the line it stands on, after the line before it where there is one.
-
-    Of an override, the file is `command line` and the line its number among the overrides.
-    """
-
-    file: str
-    line: int
-    column: int
-    message: str
-    source_lines: tuple[str, ...] = ()
-    width: int = 1
-    hint: str = ""
-    broken_plugin: bool = False
-    """Whether a plugin that cannot be loaded is the cause, rather than the recipe."""
+    def item(self, number: Step, name: str) -> KeyPath:
+        """The path of an item that goes by name."""
+        return KeyPath((*self.steps, number), f"{self.dotted}.{name}" if self.dotted else name)
 
     def __str__(self) -> str:
-        """The problem, its lines, carets under the mistake and the hint."""
-        message = _printable(self.message, _LONGEST_MESSAGE)
-        hint = _printable(self.hint, _LONGEST_MESSAGE)
-        if self.file == COMMAND_LINE:
-            return self._on_command_line(message, hint)
-        head = f"  {self.file}:{self.line}:{self.column}  {message}"
-        if not self.source_lines:
-            return f"{head}\n     {hint}" if hint else head
-        return "\n".join([head, *self._numbered_lines(), f"     {self._margin()}{self._carets(hint)}"])
+        return self.dotted or "the recipe"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a recipe.
+
+    at_key: whether the key itself is the mistake, rather than its value. other: a second path that the hint names, as
+    `{other}`. broken_plugin: whether a plugin that cannot be loaded is the cause, rather than the recipe.
+    """
+
+    path: KeyPath
+    message: str
+    hint: str = ""
+    at_key: bool = False
+    other: KeyPath | None = None
+    broken_plugin: bool = False
+
+    def __str__(self) -> str:
+        """The key path, what is wrong there, and the hint below."""
+        told = self.to_dict()
+        return f"  {self.path}  {told['message']}" + (f"\n     {told['hint']}" if told["hint"] else "")
+
+    def hint_with(self, other: str) -> str:
+        """The hint, where `other` says how its second path is to be called."""
+        return self.hint.replace("{other}", other) if self.other is not None else self.hint
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for `--json`."""
+        """Plain values, for `--json`."""
+        hint = self.hint_with(str(self.other))
         return {
-            "file": self.file,
-            "line": self.line,
-            "column": self.column,
-            "width": self.width,
-            "message": _printable(self.message, _LONGEST_MESSAGE),
-            "hint": _printable(self.hint, _LONGEST_MESSAGE),
-            "source_lines": [_printable(line, _WIDEST_LINE) for line in self.source_lines],
+            "key": self.path.dotted,
+            "message": printable(self.message, LONGEST_MESSAGE),
+            "hint": printable(hint, LONGEST_MESSAGE),
         }
 
-    def _on_command_line(self, message: str, hint: str) -> str:
-        head = f"  {COMMAND_LINE}: "
-        shown, _ = self._cut()
-        return f"{head}{shown}  {message}\n{' ' * len(head)}{self._carets(hint)}"
 
-    def _numbered_lines(self) -> list[str]:
-        shown, start = self._cut()
-        before = [_printable(line[start : start + _WIDEST_LINE]) for line in self.source_lines[:-1]]
-        digits = len(str(self.line))
-        first = self.line - len(before)
-        return [f"     {first + i:>{digits}} | {line}".rstrip() for i, line in enumerate([*before, shown])]
+class Reported(Protocol):
+    """A problem as it is shown: by key path, or at its place in a file."""
 
-    def _margin(self) -> str:
-        return " " * (len(str(self.line)) + len(" | "))
+    @property
+    def broken_plugin(self) -> bool: ...
 
-    def _cut(self) -> tuple[str, int]:
-        """The part of a long line that holds the mistake, and the index it starts at."""
-        line = self.source_lines[-1]
-        start = 0 if self.column <= _WIDEST_LINE - 30 else self.column - _WIDEST_LINE // 2
-        return _printable(line[start : start + _WIDEST_LINE]), start
-
-    def _carets(self, hint: str) -> str:
-        shown, start = self._cut()
-        left = self.column - 1 - start
-        marked = shown[left : left + max(self.width, 1)]
-        return f"{' ' * _cells(shown[:left])}{'^' * max(_cells(marked), 1)} {hint}".rstrip()
+    def to_dict(self) -> dict[str, Any]: ...
 
 
 class InvalidRecipe(RecipeError):
-    """Every problem of a recipe and its overrides, in the order of the text.
+    """Every problem of a recipe, in its order. where: what they are in, after their number, such as `in mine.yaml`.
 
     exit_code is 2, or that of PluginError where plugins that cannot be loaded are the only cause.
     """
 
-    def __init__(self, problems: Sequence[RecipeProblem]) -> None:
+    def __init__(self, problems: Sequence[Reported], where: str) -> None:
         self.problems = tuple(problems)
         self.exit_code = (
             PluginError.exit_code if all(problem.broken_plugin for problem in problems) else RecipeError.exit_code
         )
-        super().__init__(self._text())
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
+        more = len(self.problems) - _MOST_SHOWN
+        last = [f"  ... and {more} more"] if more > 0 else []
+        super().__init__("\n".join([f"{count} {where}", *map(str, self.problems[:_MOST_SHOWN]), *last]))
 
     def to_list(self) -> list[dict[str, Any]]:
         """The problems as plain values, for `--json`."""
         return [problem.to_dict() for problem in self.problems]
 
-    def _text(self) -> str:
-        count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
-        files = list(dict.fromkeys(problem.file for problem in self.problems))
-        places = [f"on the {file}" if file == COMMAND_LINE else f"in {file}" for file in files]
-        more = len(self.problems) - _MOST_SHOWN
-        last = [f"  ... and {more} more"] if more > 0 else []
-        return "\n".join([f"{count} {' and '.join(places)}", *map(str, self.problems[:_MOST_SHOWN]), *last])
 
-
-@dataclass
-class Problems:
-    """Collects problems, so that one pass reports them all."""
-
-    found: dict[RecipeProblem, None] = field(default_factory=dict)
-
-    def add(self, place: Place, message: str, hint: str = "", broken_plugin: bool = False) -> None:
-        """Note a problem; the same one twice counts once."""
-        last = place.line - place.text.first_line
-        lines = place.text.lines[max(last - 1, 0) : last + 1]
-        problem = RecipeProblem(
-            place.text.name, place.line, place.column, message, lines, place.width, hint, broken_plugin
-        )
-        self.found.setdefault(problem)
-
-    def refuse(self, main_file: str) -> None:
-        """Raise InvalidRecipe if there is any problem: those of the main file first, those of the command line last."""
-        if not self.found:
-            return
-        others = dict.fromkeys(problem.file for problem in self.found)
-        files = [main_file, *(file for file in others if file not in (main_file, COMMAND_LINE)), COMMAND_LINE]
-        order = {file: number for number, file in enumerate(files)}
-        raise InvalidRecipe(sorted(self.found, key=lambda found: (order[found.file], found.line, found.column)))
-
-
-def _printable(text: str, longest: int | None = None) -> str:
+def printable(text: str, longest: int | None = None) -> str:
     """The text without what would move a terminal's cursor, cut to `longest` characters."""
     if longest is not None and len(text) > longest:
         text = text[: longest - 3] + "..."
     return "".join(character if character.isprintable() else "\ufffd" for character in text.replace("\t", " "))
-
-
-def _cells(text: str) -> int:
-    """Columns that a text takes on a terminal: East Asian wide characters take two, combining marks none."""
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)

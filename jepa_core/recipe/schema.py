@@ -1,165 +1,101 @@
-"""What a recipe is once it is valid: typed, complete, and able to say where each of its values came from."""
+"""What a recipe is: typed, complete, valid, and able to say where each of its values came from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BaseModel
 
-from jepa_core.config import Config, EncoderConfig, ItemShape, SourceConfig
-from jepa_core.plugin import Component
+from jepa_core.config import (
+    Config,
+    EncoderConfig,
+    EvaluatorConfig,
+    ItemShape,
+    PhaseConfig,
+    PredictorConfig,
+    SourceConfig,
+)
+from jepa_core.plugin import Registry, shared_registry
+from jepa_core.recipe.completing import complete
+from jepa_core.recipe.problems import KeyPath
+from jepa_core.recipe.settings import RuntimeConfig, WindowsConfig
+from jepa_core.recipe.uses import Parts, Use, as_encoder, as_phase, as_use, item_shape, listed, plain
 
-
-class HeaderConfig(Config):
-    """The keys of a recipe that belong to no section."""
-
-    name: str = Field(min_length=1, description="name of the runs made with this recipe; the file's name if not given")
-    description: str = Field("", description="one line about the recipe")
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="start of every random draw")
-
-    @field_validator("name")
-    @classmethod
-    def _can_name_a_folder(cls, name: str) -> str:
-        if name.startswith(".") or not name.isprintable() or set(name) & set("/\\:"):
-            raise ValueError("a name must not begin with '.' nor hold '/', '\\' or ':'")
-        return name
-
-
-class WindowsConfig(Config):
-    """The windows that phases train on."""
-
-    length: int = Field(72, ge=2, description="steps of a window")
-    stride: int = Field(12, ge=1, description="steps from the start of one window to the start of the next")
-    min_length: int = Field(6, ge=2, validate_default=True, description="steps below which a window is not used")
-
-    @field_validator("min_length")
-    @classmethod
-    def _fits_into_a_window(cls, min_length: int, info: ValidationInfo) -> int:
-        length = info.data.get("length", min_length)
-        if min_length > length:
-            raise ValueError(f"min_length ({min_length}) must not be more than length ({length})")
-        return min_length
+PYTHON = "python"
+"""Where a value came from that no file says."""
 
 
-class RuntimeConfig(Config):
-    """How a run uses the machine. None of it changes what is learned, beyond rounding."""
+@dataclass(frozen=True, init=False)
+class Recipe(Parts):
+    """A valid recipe. Read from a file or made in Python, it is the same thing:
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU if there is one")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="type of activations")
-    threads: Literal["auto"] | Annotated[int, Field(ge=1)] = Field("auto", description="CPU threads")
-    checkpoint_every: int = Field(200, ge=1, description="optimizer steps between checkpoints")
-    latent_cache_gib: float = Field(4.0, ge=0, description="memory for the latents of a frozen encoder, in GiB")
+        Recipe(
+            source=OscillatorsConfig(trajectories=24),
+            encoder=TinyChannelsConfig(width=8),
+            predictor=TinyRecurrentConfig(),
+            curriculum=[
+                PredictorWarmupConfig(steps=100),
+                PhaseUse(JointRefinementConfig(steps=400), name="joint", regularizers=[SigregConfig(weight=0.1)]),
+            ],
+            evaluators=[LatentCollapseConfig()],
+        )
 
-
-@dataclass(frozen=True)
-class Use:
-    """A component that a recipe uses, under a name, with its config."""
-
-    component: Component
-    config: Config
-    name: str
-
-    def build(self, *arguments: Any) -> Any:
-        """The component itself, imported now. arguments: what its contract adds to the config.
-
-        Raises PluginError if it cannot be imported.
-        """
-        return self.component.load()(self.config, *arguments)
-
-    def resolved(self) -> dict[str, Any]:
-        """Plain values, defaults included."""
-        named = {} if self.name == self.component.name else {"name": self.name}
-        return {"use": self.component.name, **named, **_plain(self.config)}
-
-
-@dataclass(frozen=True)
-class PhaseUse(Use):
-    """A phase that a recipe uses, and the regularizers added to its loss."""
-
-    regularizers: tuple[Use, ...] = ()
-
-    def resolved(self) -> dict[str, Any]:
-        """Plain values, defaults included."""
-        return {**super().resolved(), "regularizers": [use.resolved() for use in self.regularizers]}
-
-
-class MatchConfig(Config):
-    """Which parameters of another encoder this one is sized to."""
-
-    parameters: Literal["trainable", "total"] = Field("trainable", description="which parameters are counted")
-
-    def count(self, encoder: EncoderConfig, source: SourceConfig) -> int:
-        """Parameters of an encoder, for items of a source. Raises DataError if a file that would tell is not there."""
-        size = encoder.size(item_shape(source, encoder))
-        return size.trainable if self.parameters == "trainable" else size.parameters
-
-
-@dataclass(frozen=True)
-class Match:
-    """The encoder that another one is sized to."""
-
-    encoder: Use
-    config: MatchConfig
-
-    def resolved(self) -> dict[str, Any]:
-        """Plain values, defaults included."""
-        return {"encoder": self.encoder.resolved(), **_plain(self.config)}
-
-
-@dataclass(frozen=True)
-class EncoderUse(Use):
-    """The encoder that a recipe uses, and what it is sized to, if anything."""
-
-    match: Match | None = None
-
-    def resolved(self) -> dict[str, Any]:
-        """Plain values, defaults included."""
-        return super().resolved() | ({"match": self.match.resolved()} if self.match else {})
-
-
-def item_shape(source: SourceConfig, encoder: EncoderConfig) -> ItemShape | None:
-    """Shape of a source's items as an encoder wants them; None for texts.
-
-    Raises DataError if the file that would tell is not there.
+    Each component is found by its config's class; `Use`, `PhaseUse` and `EncoderUse` add what a file says beside a
+    config's own keys: a name, regularizers, `match`. `dataclasses.replace` gives a changed recipe, checked again.
     """
-    return source.item_shape() if encoder.modality == "channels" else None
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """A valid recipe."""
-
-    name: str
-    description: str
-    seed: int
-    source: Use
-    windows: WindowsConfig
-    encoder: EncoderUse
-    predictor: Use
-    curriculum: tuple[PhaseUse, ...]
-    evaluators: tuple[Use, ...]
-    runtime: RuntimeConfig
-    written: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    registry: Registry = field(repr=False, compare=False)
+    written: Mapping[str, str] = field(repr=False, compare=False)
     """Where each key that somebody wrote stands, by dotted key."""
 
-    def uses(self) -> Iterator[Use]:
-        """Every component that the recipe names, in its order."""
-        yield from (self.source, self.encoder)
-        if self.encoder.match is not None:
-            yield self.encoder.match.encoder
-        yield self.predictor
-        for phase in self.curriculum:
-            yield from (phase, *phase.regularizers)
-        yield from self.evaluators
+    def __init__(
+        self,
+        *,
+        source: SourceConfig | Use[SourceConfig],
+        encoder: EncoderConfig | Use[EncoderConfig],
+        predictor: PredictorConfig | Use[PredictorConfig],
+        curriculum: Sequence[PhaseConfig | Use[PhaseConfig]],
+        evaluators: Sequence[EvaluatorConfig | Use[EvaluatorConfig]] = (),
+        name: str = "recipe",
+        description: str = "",
+        seed: int = 0,
+        windows: WindowsConfig | None = None,
+        runtime: RuntimeConfig | None = None,
+        registry: Registry | None = None,
+        written: Mapping[str, str] | None = None,
+    ) -> None:
+        """registry: where the components are found; that of the installed plugins, if not given. written: see above;
+        every key that Python gave a value, if not given.
+
+        Raises InvalidRecipe with every problem and its key path.
+        """
+        registry = registry or shared_registry()
+        parts = Parts(
+            name=name,
+            description=description,
+            seed=seed,
+            source=as_use(source),
+            windows=WindowsConfig() if windows is None else windows,
+            encoder=as_encoder(encoder),
+            predictor=as_use(predictor),
+            curriculum=tuple(as_phase(one) for one in listed("curriculum", curriculum)),
+            evaluators=tuple(as_use(one) for one in listed("evaluators", evaluators)),
+            runtime=RuntimeConfig() if runtime is None else runtime,
+        )
+        parts, found = complete(parts, registry)
+        for part in fields(parts):
+            object.__setattr__(self, part.name, getattr(parts, part.name))
+        object.__setattr__(self, "registry", registry)
+        stated = dict.fromkeys(_stated(parts), PYTHON) if written is None else written
+        object.__setattr__(self, "written", {**stated, **{f"encoder.{key}": "match" for key in found}})
 
     def item_shape(self) -> ItemShape | None:
         """Shape of the items that the encoder will encode; None for texts.
 
         Raises DataError if the file that would tell is not there.
         """
-        assert isinstance(self.source.config, SourceConfig) and isinstance(self.encoder.config, EncoderConfig)
         return item_shape(self.source.config, self.encoder.config)
 
     def resolved(self) -> dict[str, Any]:
@@ -169,21 +105,42 @@ class Recipe:
             "description": self.description,
             "seed": self.seed,
             "source": self.source.resolved(),
-            "windows": _plain(self.windows),
+            "windows": plain(self.windows),
             "encoder": self.encoder.resolved(),
             "predictor": self.predictor.resolved(),
             "curriculum": [use.resolved() for use in self.curriculum],
             "evaluators": [use.resolved() for use in self.evaluators],
-            "runtime": _plain(self.runtime),
+            "runtime": plain(self.runtime),
         }
 
     def origins(self) -> dict[str, str]:
-        """For each dotted key of the resolved recipe: `default`, `file:line` or `command line`. Phases go by name."""
+        """For each dotted key of the resolved recipe: `default`, `file:line`, `command line`, `python` or `match`.
+        Phases go by name."""
         return {key: self.written.get(key, "default") for key in _leaves(self.resolved())}
 
 
-def _plain(config: Config) -> dict[str, Any]:
-    return config.model_dump(mode="json", by_alias=True, round_trip=True)
+def _stated(parts: Parts) -> Iterator[str]:
+    """Dotted keys that Python gave a value."""
+    root = KeyPath()
+    yield from ("name", "description", "seed")
+    sections: list[tuple[KeyPath, Config]] = [(root / "windows", parts.windows), (root / "runtime", parts.runtime)]
+    for path, use in parts.placed():
+        yield (path / "use").dotted
+        sections.append((path, use.config))
+    for path, config in sections:
+        yield from _given(path, config)
+
+
+def _given(path: KeyPath, value: Any) -> Iterator[str]:
+    """Dotted keys below a value; of a config, of what it was given."""
+    if isinstance(value, BaseModel):
+        given = [name for name in type(value).model_fields if name in value.model_fields_set]
+        value = {type(value).model_fields[name].alias or name: getattr(value, name) for name in given}
+    if not isinstance(value, dict) or not value:
+        yield path.dotted
+        return
+    for key, inner in value.items():
+        yield from _given(path / key, inner)
 
 
 def _leaves(value: Any, dotted: str = "") -> Iterator[str]:

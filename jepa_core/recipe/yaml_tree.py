@@ -24,7 +24,8 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from jepa_core.recipe.problems import Place, Problems, Text
+from jepa_core.recipe.explain import Unreadable
+from jepa_core.recipe.places import Place, Problems, Text
 from jepa_core.recipe.scalars import BadScalar, Value, expand, resolve
 
 LARGEST_FILE = 1024 * 1024
@@ -105,6 +106,20 @@ def parse(name: str, content: str, environment: Mapping[str, str], problems: Pro
     elif not isinstance(node, UnusableNode):
         problems.add(node.place, "a recipe is a section of keys, such as `seed: 0`", "")
     return None
+
+
+def plain_values(node: Node) -> Any:
+    """The values of a tree."""
+    if isinstance(node, SectionNode):
+        return {key: plain_values(entry.node) for key, entry in node.entries.items()}
+    if isinstance(node, ListNode):
+        return [plain_values(item) for item in node.items]
+    return node.value if isinstance(node, ScalarNode) else Unreadable()
+
+
+def is_null(node: Node) -> bool:
+    """Whether nothing stands there, or `null`."""
+    return isinstance(node, ScalarNode) and node.value is None
 
 
 def report_unusable(node: Node, problems: Problems) -> None:

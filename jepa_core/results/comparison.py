@@ -11,24 +11,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.results.findings import Headline, Redrawn, Samples
-from jepa_core.results.paired import PairedDifference, metric_difference, probability_differences, value_differences
+from jepa_core.results.paired import PairedDifference, metric_difference, score_differences
+from jepa_core.results.predictions import read_predictions
 from jepa_core.results.record import RunRecord, read_run
 from jepa_core.results.samples import read_kept
 from jepa_core.results.text import number
 
 TOLERANCE = 0.05
 """Part by which the budgets of two runs may differ without a warning."""
-ROW = ("subject_id", "trajectory", "step")
-"""Columns that name a row of predictions."""
-KINDS = {
-    ("boolean_value", "predicted_boolean_probability"): probability_differences,
-    ("float_value", "predicted_float_value"): value_differences,
-}
-"""Columns of truth and of what was predicted, and what is compared of them."""
 
 
 @dataclass(frozen=True)
@@ -255,28 +247,5 @@ def _of_predictions(first: Compared, other: Compared) -> Iterator[Difference]:
             continue
         evaluator, task, method = path.name.removesuffix(".parquet").split(".", 2)
         row = {"run": other.name, "evaluator": evaluator}
-        for score, found in _prediction_differences(path, counterpart).items():
+        for score, found in score_differences(read_predictions([path]), read_predictions([counterpart])).items():
             yield _paired(row | {"metric": f"{score} of {task}, {method}", "unit": ""}, found)
-
-
-def _prediction_differences(first: Path, other: Path) -> dict[str, PairedDifference | str]:
-    (kind, mine), (its_kind, its) = read_predictions(first), read_predictions(other)
-    truth, predicted = kind
-    if kind != its_kind or any(not np.array_equal(mine[name], its[name]) for name in (*ROW, truth)):
-        return {"scores": "predicted for other rows, or with other truths"}
-    return KINDS[kind](mine[truth], mine[predicted], its[predicted], mine["subject_id"])
-
-
-def read_predictions(path: Path) -> tuple[tuple[str, str], dict[str, np.ndarray]]:
-    """Which of KINDS a file of predictions is, and its columns with the rows in one order."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-        kind = next(kind for kind in KINDS if set(kind) <= set(table.column_names))
-        columns = {name: table[name].to_numpy() for name in (*ROW, *kind)}
-    except (pa.ArrowInvalid, OSError, KeyError, StopIteration) as error:
-        raise RunError(f"{path} does not hold predictions; run the evaluation again") from error
-    order = np.lexsort([columns[name] for name in reversed(ROW)])
-    return kind, {name: column[order] for name, column in columns.items()}

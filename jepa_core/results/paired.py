@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from jepa_core.results.findings import Redrawn, Samples
+from jepa_core.results.predictions import Predicted
 from jepa_core.results.ranking import BLOCK, Ranking
 from jepa_core.results.statistics import bootstrap_subjects, percentile_interval, redrawn_weights
 
 DRAWS = 1000
 SEED = 0
+LABELLING_SEED = 1
 UNSTABLE = 0.05
 """Share of draws without a value above which there is no interval."""
 
@@ -61,11 +63,26 @@ def _sample_draws(samples: Samples) -> Drawn | None:
         return Drawn(float(above / below), redrawn[:, 0] / redrawn[:, 1])
 
 
-def probability_draws(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> dict[str, Drawn]:
-    """Brier score, AUROC and average precision of probabilities; the last two only where the rows are of two classes.
+def score_draws(predicted: Predicted) -> dict[str, Drawn]:
+    """What is measured of predictions: Brier score, AUROC and average precision of probabilities, the last two only
+    where the rows are of two classes; RMSE and MAE of values. The mean over labellings, where there are several."""
+    measure = _of_probabilities if predicted.kind == "boolean" else _of_values
+    parts = [
+        measure(predicted.truth[mine], predicted.score[mine], predicted.subject[mine])
+        for mine in (predicted.labelling == one for one in np.unique(predicted.labelling))
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return {
+        name: Drawn(
+            float(np.mean([part[name].value for part in parts])),
+            over_labellings(np.stack([part[name].draws for part in parts], axis=1)),
+        )
+        for name in parts[0]
+    }
 
-    truth: (N,) bool. score, subjects: (N,).
-    """
+
+def _of_probabilities(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> dict[str, Drawn]:
     errors = (score - truth) ** 2
     found = {"Brier score": Drawn(float(errors.mean()), redraw(errors, subjects))}
     if truth.all() or not truth.any():
@@ -75,15 +92,27 @@ def probability_draws(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray
     return {name: Drawn(float(areas[at]), redrawn[:, at]) for at, name in enumerate(names)} | found
 
 
-def value_draws(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> dict[str, Drawn]:
-    """RMSE and MAE of values. Arguments as above, truth of values."""
+def _of_values(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> dict[str, Drawn]:
     errors = score - truth
-    squares = redraw(errors**2, subjects)
-    sizes = redraw(np.abs(errors), subjects)
+    squares, sizes = redraw(np.stack([errors**2, np.abs(errors)], axis=1), subjects).T
     return {
         "RMSE": Drawn(float(np.sqrt((errors**2).mean())), np.sqrt(squares)),
         "MAE": Drawn(float(np.abs(errors).mean()), sizes),
     }
+
+
+def over_labellings(draws: np.ndarray) -> np.ndarray:
+    """Draws of a mean over K labellings, from those of each over subjects: (B, K) -> (B,).
+
+    Draw b takes the subjects of draw b, and K of the labellings with replacement. Few labellings drawn from themselves
+    spread too little, by (K - 1) / K in variance: their deviations from the mean are widened by that (Rao & Wu, JASA
+    83, 1988). The labellings of a draw are the same for every method and run, so that differences are paired.
+    """
+    length, count = draws.shape
+    if count == 1:
+        return draws[:, 0]
+    times = np.random.default_rng(LABELLING_SEED).multinomial(count, np.full(count, 1 / count), size=length)
+    return ((1 + np.sqrt(count / (count - 1)) * (times - 1)) * draws).mean(axis=1)
 
 
 def metric_difference(reference: Samples | Redrawn, other: Samples | Redrawn) -> PairedDifference | str:
@@ -96,24 +125,14 @@ def metric_difference(reference: Samples | Redrawn, other: Samples | Redrawn) ->
     return _difference(first, second, reference.subjects)
 
 
-def probability_differences(
-    truth: np.ndarray, reference: np.ndarray, other: np.ndarray, subjects: np.ndarray
-) -> dict[str, PairedDifference | str]:
-    """Differences of AUROC, average precision and Brier score between two sets of probabilities for the same rows.
-
-    truth: (N,) bool. reference, other: (N,) probabilities. subjects: (N,).
-    """
-    first, second = (probability_draws(truth, one, subjects) for one in (reference, other))
-    reason = dict.fromkeys(("AUROC", "average precision"), "the rows are of one class")
-    return reason | {name: _difference(first[name], second[name], subjects) for name in first}
-
-
-def value_differences(
-    truth: np.ndarray, reference: np.ndarray, other: np.ndarray, subjects: np.ndarray
-) -> dict[str, PairedDifference | str]:
-    """Differences of RMSE and MAE between two sets of values for the same rows. Arguments as above, truth of values."""
-    first, second = (value_draws(truth, one, subjects) for one in (reference, other))
-    return {name: _difference(first[name], second[name], subjects) for name in first}
+def score_differences(first: Predicted, other: Predicted) -> dict[str, PairedDifference | str]:
+    """Differences of everything that `score_draws` measures, or why there are none."""
+    if not first.of_same_rows(other):
+        return {"scores": "predicted for other rows, or with other truths"}
+    mine, its = score_draws(first), score_draws(other)
+    areas = dict.fromkeys(("AUROC", "average precision"), "the rows are of one class")
+    reasons = areas if first.kind == "boolean" else {}
+    return reasons | {name: _difference(mine[name], its[name], first.subject) for name in mine}
 
 
 def _areas(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ import torch
 
 from jepa_core.config import SourceConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
-from jepa_core.data.dataset import Dataset
+from jepa_core.data.dataset import Dataset, refuse_empty_splits
 from jepa_core.data.preparation import describe, facts, open_dataset, prepare_data
 from jepa_core.data.rendering import ChannelRendering
 from jepa_core.data.windows import Windows
@@ -50,6 +50,7 @@ def execute(run: Run, listeners: Sequence[Listener] = ()) -> None:
     """
     with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
         dataset = prepare(run)
+        refuse_empty_splits(dataset, ["train", *(use.config.split for use in run.recipe.evaluators)])
         for use in run.recipe.evaluators:
             use.build().check(dataset)
         learner, untrained = build_learner(run, dataset)
@@ -187,7 +188,6 @@ def evaluation_of(run: Run, learner: Learner, untrained: EncoderUnder) -> Evalua
     learner.freeze()
     return Evaluation(
         learner=learner,
-        dataset=learner.dataset,
         window_length=run.recipe.windows.length,
         seed=run.recipe.seed,
         untrained=_control_maker(run, learner, untrained),

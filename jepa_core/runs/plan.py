@@ -11,16 +11,16 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from jepa_core.config import EncoderConfig, ModelSize, PredictorConfig, SourceConfig
+from jepa_core.config import EncoderConfig, ModelSize, Module, PredictorConfig, SourceConfig
 from jepa_core.errors import DataError
 from jepa_core.recipe import PhaseUse, Recipe, Use, item_shape
 
 ADAM_BYTES = 8
 """Bytes of optimizer state a trained parameter: two fp32 moments."""
 GRADIENT_BYTES = 4
-MODULES = ("encoder", "predictor")
+MODULES: tuple[Module, ...] = get_args(Module)
 OWN_MODULE = "a module of its own"
 
 

@@ -17,7 +17,7 @@ from jepa_core.errors import RunError
 if TYPE_CHECKING:
     import torch
 
-    from jepa_core.recipe.schema import RuntimeConfig
+    from jepa_core.recipe import RuntimeConfig
 
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 DEFAULTS = {

@@ -19,6 +19,7 @@ from jepa_core.study.definition import Study
 from jepa_core.study.differences import LEVEL, Difference, difference, with_holm
 from jepa_core.study.folder import StudyFolder
 from jepa_core.study.forests import forests
+from jepa_core.study.methods import compare_methods, method_forests, method_tables, method_verdicts
 from jepa_core.study.metrics import Measured, Name, run_metrics
 
 Runs = dict[str, dict[int, dict[Name, Measured]]]
@@ -32,7 +33,8 @@ NOTE = (
     "reference, mean over the seeds that both have. Intervals are 95 %: over redrawn subjects (percentiles, the same "
     "subjects in all runs), and over seeds (Student's t). p: two-sided, with the variance over subjects and over seeds "
     "added; p_holm: corrected over the variants of the study, metric by metric. There is no difference where the runs "
-    "measured other subjects."
+    "measured other subjects. With folds, a seed's runs are one: scores of tasks are of the predictions for all "
+    "subjects, each by the run that held it out; so are means over subjects; all else is the mean over folds."
 )
 
 
@@ -52,16 +54,18 @@ class Row:
 
 @dataclass(frozen=True)
 class StudyFindings(Findings):
-    """What a study found. forests: differences from the reference, a panel a metric. standing: by evaluator, the figure
-    that stands for the reference, mean over its seeds."""
+    """What a study found. forests: differences from the reference, a panel a metric. method_forests: differences of
+    methods within runs. standing: by evaluator, the figure that stands for the reference, mean over its runs."""
 
     forests: list[Forest] = field(default_factory=list)
+    method_forests: list[Forest] = field(default_factory=list)
     standing: list[tuple[str, Figure]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         others = Findings(self.headlines, self.verdicts, self.tables, self.figures).to_dict()
         standing = [{"evaluator": evaluator} | asdict(figure) for evaluator, figure in self.standing]
-        return others | {"forests": [asdict(one) for one in self.forests], "standing": standing}
+        drawn = {name: [asdict(one) for one in getattr(self, name)] for name in ("forests", "method_forests")}
+        return others | drawn | {"standing": standing}
 
 
 def study_findings(study: Study, folder: StudyFolder) -> StudyFindings:
@@ -71,31 +75,45 @@ def study_findings(study: Study, folder: StudyFolder) -> StudyFindings:
     """
     done = [cell for cell in study.cells if folder.state(cell) == "done"]
     unlike = _other_data(done, folder, study.reference)
+    whole = _whole(study, done)
     runs: Runs = {}
-    for cell in done:
-        runs.setdefault(cell.variant, {})[cell.seed] = run_metrics(folder.run(cell))
+    for (variant, seed), cells in whole.items():
+        runs.setdefault(variant, {})[seed] = run_metrics([folder.run(cell) for cell in cells])
     rows = _rows(study, runs, unlike)
+    methods = compare_methods(study, {key: [folder.run(cell) for cell in cells] for key, cells in whole.items()})
     of_reference = [read_run(folder.run(cell)).findings for cell in done if cell.variant == study.reference]
     return StudyFindings(
-        verdicts=[*_missing(study, folder), *_sentences(study, rows, unlike)],
-        tables=[_headline_table(rows), _said(done, folder), _table(rows), _seed_table(rows)],
+        verdicts=[*_missing(study, folder), *_sentences(study, rows, unlike), *method_verdicts(methods, study.against)],
+        tables=[_headline_table(rows), *method_tables(methods), _said(done, folder), _table(rows), _seed_table(rows)],
         figures=_figures(study, rows),
         forests=forests(rows, study.reference),
+        method_forests=method_forests(methods),
         standing=headline_figures(of_reference),
     )
 
 
+def _whole(study: Study, done: Sequence[StudyCell]) -> dict[tuple[str, int], list[StudyCell]]:
+    """The runs of each variant and seed: one, or those on all folds; what lacks a fold is left out."""
+    found: dict[tuple[str, int], list[StudyCell]] = {}
+    for cell in study.cells:
+        found.setdefault((cell.variant, cell.seed), []).append(cell)
+    return {key: cells for key, cells in found.items() if all(cell in done for cell in cells)}
+
+
 def _other_data(done: Sequence[StudyCell], folder: StudyFolder, reference: str) -> set[str]:
-    """Variants on other data than the reference, which no subject pairs. Raises DataError if the seeds of one
-    variant differ in their data."""
-    contents: dict[str, set[str]] = {}
+    """Variants on other data than the reference, which no subject pairs. Raises DataError if the runs of one variant
+    differ in their data by more than the fold."""
+    contents: dict[str, dict[int | None, str]] = {}
     for cell in done:
-        manifest = read_run(folder.run(cell)).manifest
-        contents.setdefault(cell.variant, set()).add(manifest["dataset"]["content"])
-    for variant, found in contents.items():
-        if len(found) > 1:
-            raise DataError(f"runs of the variant '{variant}' are on different data; the data changed under the study")
-    return {variant for variant, found in contents.items() if found != contents.get(reference, found)}
+        content = read_run(folder.run(cell)).manifest["dataset"]["content"]
+        if contents.setdefault(cell.variant, {}).setdefault(cell.fold, content) != content:
+            raise DataError(
+                f"runs of the variant '{cell.variant}' are on different data; the data changed under the study"
+            )
+    base = contents.get(reference, {})
+    return {
+        variant for variant, found in contents.items() if any(found[fold] != base[fold] for fold in found.keys() & base)
+    }
 
 
 def _rows(study: Study, runs: Runs, unlike: set[str]) -> list[Row]:
@@ -130,11 +148,11 @@ def _row(name: Name, variant: str, seeds: dict[int, Measured], found: Difference
 def _missing(study: Study, folder: StudyFolder) -> list[Verdict]:
     states = [folder.state(cell) for cell in study.cells]
     told = [f"{states.count(state)} {state}" for state in ("failed", "begun", "waiting") if state in states]
-    return (
-        [Verdict("warning", f"Of {len(states)} runs, {', '.join(told)}: what follows is of the others.")]
-        if told
-        else []
-    )
+    if not told:
+        return []
+    folds = len({cell.fold for cell in study.cells}) > 1
+    others = "the seeds of which all folds are done" if folds else "the others"
+    return [Verdict("warning", f"Of {len(states)} runs, {', '.join(told)}: what follows is of {others}.")]
 
 
 def _sentences(study: Study, rows: Sequence[Row], unlike: set[str]) -> list[Verdict]:
@@ -152,14 +170,16 @@ def _said(done: Sequence[StudyCell], folder: StudyFolder) -> Table:
 
     A figure can be better because the latents hold less, so the differences are not to be read without these.
     """
+    folds = any(cell.fold is not None for cell in done)
     rows: list[list[Cell]] = [
-        [cell.variant, cell.seed, evaluator, verdict.level, verdict.text]
+        [cell.variant, cell.seed, *([cell.fold] if folds else []), evaluator, verdict.level, verdict.text]
         for cell in done
         for evaluator, found in read_run(folder.run(cell)).findings.items()
         for verdict in found.verdicts
         if verdict.level != "good"
     ]
-    columns = [Column("variant"), Column("seed", digits=6), Column("evaluator"), Column("level"), Column("verdict")]
+    names = ("variant", "seed", *(("fold",) if folds else ()), "evaluator", "level", "verdict")
+    columns = [Column(name, digits=6) for name in names]
     return Table("verdicts", "What the runs themselves warn of: read this beside every difference", columns, rows)
 
 

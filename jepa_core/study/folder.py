@@ -1,6 +1,7 @@
 """A study's folder, and how far its runs have come.
 
-study.yaml            as given                  runs/<variant>-<seed>/   one run each, as `jepa run` makes them
+study.yaml            as given                  runs/<variant>-<seed>/   one run each, as `jepa run` makes them; with
+                                                                         folds runs/<variant>-<seed>-<fold>/
 recipes/              the recipe of each run    runs/stores/             the data, prepared once
 logs/                 what each run said        runs/shared/             what runs share until all are done
 findings/, tables/    what was compared         report.html
@@ -100,11 +101,12 @@ class StudyFolder:
 
 
 def grid(study: Study, folder: StudyFolder) -> list[dict[str, Any]]:
-    """One row a run: variant, seed, steps, state, and why it failed."""
+    """One row a run: variant, seed, fold (None without folds), steps, state, and why it failed."""
     return [
         {
             "variant": cell.variant,
             "seed": cell.seed,
+            "fold": cell.fold,
             "steps": steps_of(cell.recipe),
             "state": folder.state(cell),
             "why": _why(folder, cell),

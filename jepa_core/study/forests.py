@@ -9,7 +9,7 @@ import numpy as np
 
 from jepa_core.report.forest import Forest, ForestRow, Judged
 from jepa_core.results.text import number, with_unit, words
-from jepa_core.study.differences import LEVEL
+from jepa_core.study.differences import LEVEL, Difference
 
 if TYPE_CHECKING:
     from jepa_core.study.findings import Row
@@ -42,30 +42,30 @@ def _forest(title: str, rows: Sequence[Row], reference: str) -> Forest:
         title=words(title),
         about=f"less that of {reference}, {with_unit(mean, first.name.unit)}",
         x_label=f"difference{unit}{direction}",
-        rows=[_row(row) for row in rows if row.found is not None],
+        rows=[forest_row(row.variant, row.found, row.better) for row in rows if row.found is not None],
     )
 
 
-def _row(row: Row) -> ForestRow:
-    found = row.found
+def forest_row(label: str, found: Difference, better: str) -> ForestRow:
+    """A difference as a row of a panel. better: which way is better, empty where neither is."""
     points = [value for _, value in found.by_seed]
     return ForestRow(
-        label=row.variant,
+        label=label,
         value=found.value,
         inner=_bounds(found.subjects_low, found.subjects_high),
         outer=_bounds(found.seeds_low, found.seeds_high),
         points=points if len(points) > 1 else [],
-        judged=judged(row),
+        judged=judged(found, better),
     )
 
 
-def judged(row: Row) -> Judged:
-    """What the difference of a variant is, by its corrected test."""
-    if row.found is None or row.found.p_holm is None or row.found.p_holm >= LEVEL:
+def judged(found: Difference | None, better: str) -> Judged:
+    """What a difference is, by its corrected test."""
+    if found is None or found.p_holm is None or found.p_holm >= LEVEL:
         return ""
-    if not row.better:
+    if not better:
         return "other"
-    return "worse" if (row.found.value < 0) == (row.better == "higher") else "better"
+    return "worse" if (found.value < 0) == (better == "higher") else "better"
 
 
 def _bounds(low: float | None, high: float | None) -> tuple[float, float] | None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from jepa_core.results.comparison import ROW, read_predictions
 from jepa_core.results.findings import Findings, Redrawn, Samples
-from jepa_core.results.paired import Drawn, metric_draws, probability_draws, value_draws
+from jepa_core.results.paired import metric_draws, score_draws
+from jepa_core.results.pooling import pooled_kept
+from jepa_core.results.predictions import Predicted, read_predictions
 from jepa_core.results.samples import read_kept
 
 OWN_METHOD = "latents"
 """The method of a file of predictions that a run's curriculum has made; the others do not change with it."""
-KINDS = {"predicted_boolean_probability": probability_draws, "predicted_float_value": value_draws}
 HIGHER = ("AUROC", "average precision")
 
 
@@ -50,25 +50,38 @@ class Measured:
     rows: str | None = None
 
 
-def run_metrics(folder: Path) -> dict[Name, Measured]:
-    """Every metric of a finished run: headlines, what evaluators kept by subject, and scores of the predictions."""
+def run_metrics(folders: Sequence[Path]) -> dict[Name, Measured]:
+    """Every metric of a finished run, or of the runs on all folds of a split as one: headlines, what evaluators kept by
+    subject, and scores of the predictions."""
     found: dict[Name, Measured] = {}
-    for path in sorted((folder / "findings").glob("*.json")):
-        evaluator = path.name.removesuffix(".json")
-        kept = {key: (one, _measured(one)) for key, one in read_kept(folder, evaluator).items()}
+    for evaluator in _in_all(folders, "findings/*.json"):
+        evaluator = evaluator.removesuffix(".json")
+        pooled = pooled_kept([read_kept(folder, evaluator) for folder in folders])
+        kept = {key: (one, _measured(one)) for key, one in pooled.items()}
         found |= {_name(evaluator, one): measured for one, measured in kept.values() if measured is not None}
         by_subject = {key: measured for key, (_, measured) in kept.items() if measured is not None}
-        found |= dict(_headlines(evaluator, Findings.from_dict(json.loads(path.read_text())), by_subject))
-    return found | dict(_of_predictions(folder))
+        told = [json.loads((folder / "findings" / f"{evaluator}.json").read_text()) for folder in folders]
+        found |= dict(_headlines(evaluator, [Findings.from_dict(one) for one in told], by_subject))
+    return found | dict(_of_predictions(folders))
+
+
+def _in_all(folders: Sequence[Path], pattern: str) -> list[str]:
+    """Names of the files that all folders have, in order."""
+    return sorted(set.intersection(*({path.name for path in folder.glob(pattern)} for folder in folders)))
 
 
 def _headlines(
-    evaluator: str, findings: Findings, by_subject: Mapping[str, Measured]
+    evaluator: str, folds: Sequence[Findings], by_subject: Mapping[str, Measured]
 ) -> Iterator[tuple[Name, Measured]]:
-    for one in findings.headlines:
-        if one.value is not None:
-            kept = by_subject.get(one.metric, Measured(one.value, None, None))
-            found = replace(kept, value=one.value, subjects=one.n, better=one.better, headline=True)
+    """Those of all folds; without values by subject, the mean over them."""
+    others = [{(one.label, one.unit): one for one in found.headlines} for found in folds]
+    for one in folds[0].headlines:
+        alike = [named[one.label, one.unit] for named in others if (one.label, one.unit) in named]
+        values = [same.value for same in alike if same.value is not None]
+        if len(values) == len(folds):
+            kept = by_subject.get(one.metric) or Measured(float(np.mean(values)), None, None)
+            subjects = sum(same.n or 0 for same in alike) or None
+            found = replace(kept, subjects=subjects, better=one.better, headline=True)
             yield Name(evaluator, one.label, one.unit), found
 
 
@@ -81,16 +94,51 @@ def _measured(one: Samples | Redrawn) -> Measured | None:
     return drawn and Measured(drawn.value, drawn.draws, len(one.subjects), rows=_digest(one.subjects))
 
 
-def _of_predictions(folder: Path) -> Iterator[tuple[Name, Measured]]:
-    for path in sorted((folder / "predictions").glob(f"*.*.{OWN_METHOD}.parquet")):
-        evaluator, task, _ = path.name.removesuffix(".parquet").split(".", 2)
-        (truth, predicted), columns = read_predictions(path)
-        subjects, rows = columns["subject_id"], _digest(*(columns[name] for name in (*ROW, truth)))
-        scores: dict[str, Drawn] = KINDS[predicted](columns[truth], columns[predicted], subjects)
-        for score, drawn in scores.items():
+def _of_predictions(folders: Sequence[Path]) -> Iterator[tuple[Name, Measured]]:
+    for file in prediction_files(folders):
+        if file.method == OWN_METHOD:
+            for score, measured in file.scores():
+                yield Name(file.evaluator, f"{score} of {file.task}"), measured
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """What a method said of a task: a file of one run, or those of the runs on all folds."""
+
+    paths: Sequence[Path]
+
+    @property
+    def _parts(self) -> list[str]:
+        return self.paths[0].name.removesuffix(".parquet").split(".", 2)
+
+    @property
+    def evaluator(self) -> str:
+        return self._parts[0]
+
+    @property
+    def task(self) -> str:
+        return self._parts[1]
+
+    @property
+    def method(self) -> str:
+        return self._parts[2]
+
+    def read(self) -> Predicted:
+        return read_predictions(self.paths)
+
+    def scores(self) -> Iterator[tuple[str, Measured]]:
+        """What is measured of it, by name."""
+        predicted = self.read()
+        rows, subjects = _digest(*predicted.rows), len(np.unique(predicted.subject))
+        for score, drawn in score_draws(predicted).items():
             better: Literal["lower", "higher"] = "higher" if score in HIGHER else "lower"
-            name = Name(evaluator, f"{score} of {task}")
-            yield name, Measured(drawn.value, drawn.draws, len(np.unique(subjects)), better, rows=rows)
+            yield score, Measured(drawn.value, drawn.draws, subjects, better, rows=rows)
+
+
+def prediction_files(folders: Sequence[Path]) -> list[PredictionFile]:
+    """The files of predictions of a run, or of the runs on all folds, those that each of them has."""
+    names = _in_all(folders, "predictions/*.*.*.parquet")
+    return [PredictionFile([folder / "predictions" / name for folder in folders]) for name in names]
 
 
 def _digest(*columns: np.ndarray) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jepa_core.io.files import disk_errors, write_atomically, write_json
@@ -19,6 +19,7 @@ from jepa_core.study.definition import Study
 from jepa_core.study.findings import StudyFindings, study_findings
 from jepa_core.study.folder import StudyFolder, grid
 from jepa_core.study.forests import NOTE
+from jepa_core.study.methods import METHOD_NOTE, METHOD_TABLES
 
 
 def write_study(study: Study, folder: StudyFolder) -> Path:
@@ -37,15 +38,18 @@ def write_study(study: Study, folder: StudyFolder) -> Path:
 
 
 def _page(study: Study, folder: StudyFolder, found: StudyFindings) -> str:
-    headlines, said, *others = found.tables
+    tables = {table.name: table for table in found.tables}
+    headlines, said = tables.pop("headlines"), tables.pop("verdicts")
+    methods = [tables.pop(name) for name in METHOD_TABLES if name in tables]
     standing = [headline_figure(one, f"{evaluator}-{one.name}") for evaluator, one in found.standing]
     sections: list[Section] = [
         *([("reference", f"The reference: {study.reference}", join(standing))] if standing else []),
         *([("differences", "Differences", _differences(found))] if found.forests else []),
+        *([("methods", "Methods", _methods(found, methods))] if methods else []),
         ("headlines", "Headlines", findings_table(headlines, headlines.name)),
         ("warnings", "Warnings", findings_table(said, said.name)),
         ("figures", "Figures", element("div", *_figures(found), class_="panels")),
-        ("metrics", "Every metric", join(findings_table(table, table.name) for table in others)),
+        ("metrics", "Every metric", join(findings_table(table, table.name) for table in tables.values())),
         ("runs", "Runs", findings_table(_runs(study, folder), "runs")),
     ]
     return document(f"Study {study.name}", _first_screen(study, found), sections)
@@ -53,6 +57,8 @@ def _page(study: Study, folder: StudyFolder, found: StudyFindings) -> str:
 
 def _first_screen(study: Study, found: Findings) -> Iterator[Markup | None]:
     facts = [counted(len(study.variants), "variant"), f"seeds {', '.join(map(str, study.seeds))}"]
+    folds = len({cell.fold for cell in study.cells})
+    facts += [f"{folds} folds"] if folds > 1 else []
     yield element("p", "Study", class_="kicker")
     yield element("h1", sentence_case(study.name))
     yield element("p", study.description, class_="facts") if study.description else None
@@ -60,6 +66,11 @@ def _first_screen(study: Study, found: Findings) -> Iterator[Markup | None]:
     yield element("ul", *(judgement(one.level, one.text) for one in found.verdicts), class_="verdicts")
     told = [f"{name}: {text}" for name, text in study.texts.items() if text]
     yield element("ul", *(element("li", one) for one in told)) if told else None
+
+
+def _methods(found: StudyFindings, tables: Sequence[Table]) -> Markup:
+    drawn = [*forest_plots(found.method_forests), element("p", METHOD_NOTE, class_="note")]
+    return join([*drawn, *(findings_table(table, table.name) for table in tables)])
 
 
 def _differences(found: StudyFindings) -> Markup:
@@ -81,5 +92,6 @@ def _figures(found: Findings) -> Iterator[Markup]:
 
 def _runs(study: Study, folder: StudyFolder) -> Table:
     rows = grid(study, folder)
-    columns = [Column(name, digits=6) for name in rows[0]]
-    return Table("runs", "Runs", columns, [list(row.values()) for row in rows])
+    names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    columns = [Column(name, digits=6) for name in names]
+    return Table("runs", "Runs", columns, [[row[name] for name in names] for row in rows])

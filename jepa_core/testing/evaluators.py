@@ -63,7 +63,6 @@ class Bench(base.Bench):
         learner.freeze()
         evaluation = Evaluation(
             learner=learner,
-            dataset=dataset,
             window_length=WINDOW,
             seed=0,
             untrained=(lambda: _frozen(tiny_learner(dataset, seed=1))) if control else None,

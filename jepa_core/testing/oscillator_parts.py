@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from jepa_core.config import ItemShape
 from jepa_core.contracts import Channels, Encoder, LanguageEncoder, Latents, Prediction, Predictor, Rollout, Source
-from jepa_core.data.splits import HELD_OUT, split_by_subject
+from jepa_core.data.splits import divide
 from jepa_core.data.store import StoreWriter
 from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
 from jepa_core.data.words import number
@@ -65,9 +65,7 @@ class Oscillators(Source):
         )
         observed = self._observed(angle, random)
         subject = FIRST_IDENTIFIER + np.arange(count) // 2
-        split = np.full(count, HELD_OUT, dtype=np.int8)
-        if self.config.divided:
-            split = split_by_subject(subject, np.zeros(count, dtype=int), (0.6, 0.2, 0.2), self.config.seed)
+        split = divide(subject, np.zeros(count, dtype=int), self.config.split)
         block = Trajectories(
             identifier=FIRST_IDENTIFIER + np.arange(count),
             subject=subject,
@@ -86,7 +84,7 @@ class Oscillators(Source):
         for _ in range(self.config.repeats):
             writer.append(block)
 
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
         """Channel values as they are, or texts such as `position 0.31 m; speed -0.95 m/s`."""
         grids = [self._spread(trajectories.events(role)) for role in ("static", "state", "action")]
         if modality == "channels":

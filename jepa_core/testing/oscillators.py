@@ -13,7 +13,15 @@ from typing import ClassVar, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from jepa_core.config import EncoderConfig, ItemShape, Modality, ModelSize, PredictorConfig, SourceConfig
+from jepa_core.config import (
+    EncoderConfig,
+    ItemShape,
+    Modality,
+    ModelSize,
+    PredictorConfig,
+    SourceConfig,
+    SubjectSplitConfig,
+)
 from jepa_core.errors import RecipeError
 from jepa_core.plugin import Component, hookimpl
 
@@ -31,15 +39,17 @@ class OscillatorsConfig(SourceConfig):
     repeats: int = Field(1, ge=1, description="times that every trajectory stands in the store, under its one subject")
     noise: float = Field(0.05, ge=0, description="standard deviation of the noise on what is observed")
     gaps: float = Field(0.1, ge=0, lt=1, description="share of the samples of states that are not observed")
-    seed: int = Field(0, ge=0, description="seed of the oscillators, and of the split")
+    seed: int = Field(0, ge=0, description="seed of the oscillators")
+    split: SubjectSplitConfig | None = Field(
+        SubjectSplitConfig(fractions=(0.6, 0.2, 0.2), seed=0),
+        description="how subjects are divided; null: all are held_out",
+    )
 
     @model_validator(mode="after")
     def _shortest_is_not_longer(self) -> Self:
         if self.shortest > self.longest:
             raise ValueError(f"shortest ({self.shortest}) must not be more than longest ({self.longest})")
         return self
-
-    divided: bool = Field(True, description="whether subjects are divided into splits; false: all are held_out")
 
     def item_shape(self) -> ItemShape:
         return ItemShape(channels=4, samples=self.samples)
@@ -49,7 +59,7 @@ class OscillatorsConfig(SourceConfig):
         try:
             (path,) = paths
             keys = json.loads(path.read_bytes())
-            return type(self).model_validate(self.model_dump() | keys | {"divided": False})
+            return type(self).model_validate(self.model_dump() | keys | {"split": None})
         except (ValueError, TypeError, OSError, ValidationError) as error:
             raise RecipeError(
                 "oscillators are made, not read: give one JSON file with the keys of the source that differ, such as "

@@ -46,10 +46,8 @@ class Bench(base.Bench):
 
     @cached_property
     def source(self) -> Source:
-        """The source, ready to render."""
-        source = self.component.load()(self.config)
-        source.declare(self.store.channels)
-        return source
+        """The source. It has not built the store that it renders."""
+        return self.component.load()(self.config)
 
     @cached_property
     def store(self) -> Store:
@@ -73,7 +71,7 @@ class Bench(base.Bench):
     def render(self, trajectories: Trajectories) -> Iterator[tuple[Modality, Rendered]]:
         """Trajectories in every modality that the config names."""
         for modality in self.source_config.modalities:
-            yield modality, self.source.render(trajectories, modality)
+            yield modality, self.source.render(trajectories, self.store.channels, modality)
 
 
 def check_splits_by_subject(bench: Bench) -> None:
@@ -135,8 +133,10 @@ def _fingerprints(bench: Bench, config: SourceConfig) -> list[str]:
 
 def _renders_alike(bench: Bench, config: SourceConfig, store: Store) -> bool:
     source: Source = bench.component.load()(config)
-    source.declare(store.channels)
-    return all(_equal(rendered, source.render(bench.some, modality)) for modality, rendered in bench.render(bench.some))
+    return all(
+        _equal(rendered, source.render(bench.some, store.channels, modality))
+        for modality, rendered in bench.render(bench.some)
+    )
 
 
 def _variants(config: BaseModel) -> Iterator[tuple[str, Any]]:
@@ -190,7 +190,7 @@ def check_undeclared_modality_refused(bench: Bench) -> None:
         raise NotApplicable("the config names every modality")
     for modality in others:
         try:
-            bench.source.render(bench.some, modality)
+            bench.source.render(bench.some, bench.store.channels, modality)
         except JepaError:
             continue
         except Exception as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from jepa_clin.config import CotrainingConfig, NextTokenConfig
 from jepa_clin.phases import NextStatePrediction
 from jepa_core.contracts import Batch, Latents, Phase
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from jepa_core.training.learner import Learner
 
 
-class NextToken(Phase):
+class NextToken(Phase[NextTokenConfig]):
     """Trains the encoder to predict the next token of the texts: the supervised fine-tuning that the paper starts from.
 
     Loss: mean cross-entropy over the tokens of the batch's distinct texts. Its end makes the EMA target equal to the
@@ -32,7 +33,7 @@ class NextToken(Phase):
         learner.sync_target()
 
 
-class Cotraining(NextStatePrediction):
+class Cotraining(NextStatePrediction[CotrainingConfig]):
     """Naive co-training: encoder and predictor on one loss, in one phase, against the encoder's own states.
 
     Context and targets: the online encoder. The gradient flows through both, so nothing but a regularizer forbids

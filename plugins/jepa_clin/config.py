@@ -101,7 +101,7 @@ class ActionTransformerConfig(TransformerConfig, PredictorConfig):
         return 2 * windows * multiply_adds * (3 if training else 1)
 
 
-class _RolloutConfig(PhaseConfig):
+class RolloutConfig(PhaseConfig):
     """Keys of the phases that train the predictor on a rollout beside teacher forcing."""
 
     rollout_horizon: int = Field(10, ge=0, description="steps of the rollout in the loss (2 in the paper); 0 for none")
@@ -109,19 +109,19 @@ class _RolloutConfig(PhaseConfig):
     rollout_weight: float = Field(1.0, gt=0, description="factor of the rollout term; teacher forcing has 1")
 
 
-class PredictorWarmupConfig(_RolloutConfig):
+class PredictorWarmupConfig(RolloutConfig):
     """Trains the predictor on the latents of the frozen encoder, by teacher forcing and rollout."""
 
     trains: ClassVar[frozenset[Module]] = frozenset({"predictor"})
 
 
-class PredictorFinalizationConfig(_RolloutConfig):
+class PredictorFinalizationConfig(RolloutConfig):
     """Trains the predictor on the latents of the final, frozen encoder, by teacher forcing and rollout."""
 
     trains: ClassVar[frozenset[Module]] = frozenset({"predictor"})
 
 
-class _MovingTargetConfig(_RolloutConfig):
+class MovingTargetConfig(RolloutConfig):
     """Keys of the phases that predict the states of the EMA target."""
 
     updates: ClassVar[str] = "target"
@@ -130,13 +130,13 @@ class _MovingTargetConfig(_RolloutConfig):
     tau: float = Field(0.996, ge=0, le=1, description="share of itself that the target keeps at each step")
 
 
-class JointRefinementConfig(_MovingTargetConfig):
+class JointRefinementConfig(MovingTargetConfig):
     """Trains encoder and predictor together against the states of the EMA target."""
 
     trains: ClassVar[frozenset[Module]] = frozenset({"encoder", "predictor"})
 
 
-class EmaAlignmentConfig(_MovingTargetConfig):
+class EmaAlignmentConfig(MovingTargetConfig):
     """Trains the predictor while the EMA target moves on to the frozen encoder."""
 
     trains: ClassVar[frozenset[Module]] = frozenset({"predictor"})
@@ -158,7 +158,7 @@ class NextTokenConfig(PhaseConfig):
     needs: ClassVar[frozenset[str]] = frozenset({"next_token_loss"})
 
 
-class CotrainingConfig(_RolloutConfig):
+class CotrainingConfig(RolloutConfig):
     """Trains encoder and predictor together on their own latents: no EMA target, no stop-gradient."""
 
     trains: ClassVar[frozenset[Module]] = frozenset({"encoder", "predictor"})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from jepa_clin.config import MaskedPredictionConfig
 from jepa_clin.masked_predictor import MaskedPredictor
 from jepa_clin.steps import batch_at, marked_steps, masked_mean
 from jepa_core.contracts import Batch, Phase
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 VISIBLE_AT_LEAST = 2
 
 
-class MaskedPrediction(Phase):
+class MaskedPrediction(Phase[MaskedPredictionConfig]):
     """Hides steps of each window, state and action together, and predicts their latents from those of the others.
 
     Context: the online encoder on the static facts and the visible steps; only these are encoded with a gradient.
@@ -35,7 +36,7 @@ class MaskedPrediction(Phase):
     stopping, so that budgets stay comparable.
     """
 
-    def __init__(self, config: object) -> None:
+    def __init__(self, config: MaskedPredictionConfig) -> None:
         super().__init__(config)
         self._done = 0
 

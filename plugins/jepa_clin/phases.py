@@ -19,19 +19,22 @@ Departures from the reference in every phase:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
+from jepa_clin.config import HardSyncConfig, MovingTargetConfig, RolloutConfig
 from jepa_clin.steps import at_steps, masked_mean
 from jepa_core.contracts import Batch, Latents, Phase
 
 if TYPE_CHECKING:
     from jepa_core.training.learner import Learner
 
+RolloutC = TypeVar("RolloutC", bound=RolloutConfig, covariant=True)
 
-class NextStatePrediction(Phase):
+
+class NextStatePrediction(Phase[RolloutC]):
     """Predicts the next states of windows, by teacher forcing and (with a horizon above 0) by rollout."""
 
     def targets(self, learner: Learner, batch: Batch, latents: Latents) -> Tensor:
@@ -54,14 +57,14 @@ class NextStatePrediction(Phase):
         return terms
 
 
-class _OnlineTargets(NextStatePrediction):
+class _OnlineTargets(NextStatePrediction[RolloutConfig]):
     """Predicts the states of the online encoder, which is frozen."""
 
     def targets(self, learner: Learner, batch: Batch, latents: Latents) -> Tensor:
         return latents.states
 
 
-class _MovingTargets(NextStatePrediction):
+class _MovingTargets(NextStatePrediction[MovingTargetConfig]):
     """Predicts the states of the EMA target, which moves towards the online encoder after each step."""
 
     def targets(self, learner: Learner, batch: Batch, latents: Latents) -> Tensor:
@@ -100,7 +103,7 @@ class EmaAlignment(_MovingTargets):
     """
 
 
-class HardSync(Phase):
+class HardSync(Phase[HardSyncConfig]):
     """Phase 4: makes the EMA target equal to the online encoder. Takes no step.
 
     The later phases of the curriculum read the online encoder, so this changes only what a further phase with an EMA

@@ -135,9 +135,10 @@ class ActionTransformer(Predictor):
 
     def _embed(self, latents: Latents) -> Tensor:
         """All tokens of the windows: (B, 1 + K T, W)."""
-        steps = torch.arange(latents.states.shape[1], device=latents.states.device)
+        count = latents.states.shape[1]  # no len(): it would fix the number of steps of an exported program
+        steps = torch.arange(count, device=latents.states.device)
         static = self.static_in(latents.static) + self.positions.weight[0]
-        tokens = self._step_tokens(latents.states, latents.actions[:, : len(steps)], steps)
+        tokens = self._step_tokens(latents.states, latents.actions[:, :count], steps)
         return torch.cat((static[:, None], tokens), dim=1)
 
     def _step_tokens(self, states: Tensor, actions: Tensor, steps: Tensor) -> Tensor:

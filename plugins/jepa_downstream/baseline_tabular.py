@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from jepa_downstream.baseline_channels import Histories, Observed
 from jepa_downstream.baseline_search import INFORMATION, LOSSES, best, refuse_unfit
 from jepa_downstream.baseline_summaries import Summaries
-from jepa_downstream.config import HeadsConfig
+from jepa_downstream.config import HeadsConfig, Kind
 from jepa_downstream.heads import Examples, Head, select_head
 from jepa_downstream.kept import Inputs, Kept
 from jepa_downstream.rows import Rows, blocks
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
     from jepa_downstream.config import TasksConfig
     from jepa_downstream.rows import Task
-
-Kind = Literal["binary", "regression"]
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jepa_downstream.methods import CannotFit
 
 if TYPE_CHECKING:
-    from jepa_downstream.config import HeadsConfig
+    from jepa_downstream.config import HeadsConfig, Kind
 
 CLIP = 10.0
 """Standardised inputs are clipped here, in standard deviations."""
@@ -54,7 +54,7 @@ class Examples:
 
 
 def select_head(
-    kind: Literal["binary", "regression"], train: Examples, tuning: Examples, config: HeadsConfig, seed: int
+    kind: Kind, train: Examples, tuning: Examples, config: HeadsConfig, seed: int
 ) -> tuple[Head, dict[str, Any]]:
     """The head with the least loss on tuning (log loss, or mean squared error) and what it is. It is not fitted again.
 

@@ -11,7 +11,9 @@ import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.results.findings import Findings
+from jepa_core.results.paired import over_labellings
 from jepa_core.results.samples import subject_numbers
+from jepa_downstream.config import LabelEfficiencyConfig
 from jepa_downstream.label_findings import Curve, Point, describe
 from jepa_downstream.labelling import cross_fit, labelling, strata
 from jepa_downstream.measures import Draws, Estimate, Estimates
@@ -23,12 +25,8 @@ from jepa_downstream.tasks import TaskRows, rows_of
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
-    from jepa_downstream.config import LabelEfficiencyConfig
 
 log = logging.getLogger("jepa")
-
-PICKS = 1
-"""Seed of the draws of labellings, beside those of subjects."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,8 @@ class Labels:
     lacking: str = ""
 
 
-class LabelEfficiency(Evaluator):
+class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
     """What each method reaches with the labels of few subjects, and of all."""
-
-    config: LabelEfficiencyConfig
 
     def check(self, dataset: Dataset) -> None:
         for task in self.config.tasks:
@@ -104,7 +100,7 @@ class LabelEfficiency(Evaluator):
         rows = task.splits[self.config.split]
         found = [measures(task, rows, score, draws, np.ones(len(rows))) for score in point.scores]
         spread = {name: _spread([one[name] for one in found]) for name in found[0]}
-        return replace(point, estimates=over_labellings(found), spread=spread)
+        return replace(point, estimates=mean_estimates(found), spread=spread)
 
 
 def labels_of(task: TaskRows, sizes: Sequence[int], labellings: int) -> Iterator[Labels]:
@@ -134,23 +130,11 @@ def _spread(estimates: Sequence[Estimate]) -> float | None:
     return float(np.std(values, ddof=1)) if 1 < len(values) == len(estimates) else None
 
 
-def over_labellings(found: Sequence[Estimates]) -> Estimates:
-    """The mean of each measure over the labellings, with draws of subjects and of labellings at once.
-
-    Draw b takes the subjects of draw b, and as many labellings with replacement. Few labellings drawn from themselves
-    spread too little, by (K - 1) / K in variance: their deviations from the mean are widened by that (Rao & Wu, JASA
-    83, 1988). The same labellings are drawn for every method, so differences of the results are paired.
-    """
-    count = len(found)
-    if count == 1:
-        return found[0]
-    length = len(next(iter(found[0].values())).draws)
-    times = np.random.default_rng(PICKS).multinomial(count, np.full(count, 1 / count), size=length)
-    weights = 1 / count + np.sqrt(count / (count - 1)) * (times - 1) / count
+def mean_estimates(found: Sequence[Estimates]) -> Estimates:
+    """The mean of each measure over the labellings, with draws of subjects and of labellings at once."""
     made = {}
     for name in found[0]:
         values = [one[name].value for one in found]
-        mean = None if None in values else float(np.mean(values))
-        draws = np.stack([one[name].draws for one in found], axis=1)
-        made[name] = Estimate(mean, (weights * draws).sum(axis=1))
+        mean = None if None in values else float(np.mean(values, dtype=np.float64))
+        made[name] = Estimate(mean, over_labellings(np.stack([one[name].draws for one in found], axis=1)))
     return made

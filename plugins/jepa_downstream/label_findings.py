@@ -282,7 +282,7 @@ def _series(curve: Curve, name: str) -> Series:
 
 
 def _predictions(curve: Curve, config: LabelEfficiencyConfig) -> Iterator[Predictions]:
-    """The measured rows once a labelling."""
+    """The measured rows once a labelling; each number of labels is a task of its own to those who compare methods."""
     rows = curve.rows
     for point in curve.points:
         if point.scores is None:
@@ -290,8 +290,8 @@ def _predictions(curve: Curve, config: LabelEfficiencyConfig) -> Iterator[Predic
         count = len(point.scores)
         step = np.tile(rows.step, count)
         yield Predictions(
-            task=curve.task.name,
-            method=f"{curve.name}, {point.label} labelled",
+            task=f"{curve.task.name}, {point.label} labelled",
+            method=curve.name,
             kind="boolean" if curve.task.kind == "binary" else "float",
             subject=np.tile(rows.subject, count),
             trajectory=np.tile(rows.trajectory, count),

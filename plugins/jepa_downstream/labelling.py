@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from jepa_core.data.splits import split_by_subject
+from jepa_downstream.config import Kind
 from jepa_downstream.methods import CannotFit, Fitted, Method
 from jepa_downstream.rows import Rows, Task
 from jepa_downstream.tasks import subsample
@@ -25,7 +25,7 @@ SEED = 0
 """Labellings depend on the data alone, so that runs of any seed can be paired."""
 
 
-def strata(rows: Rows, kind: Literal["binary", "regression"]) -> np.ndarray:
+def strata(rows: Rows, kind: Kind) -> np.ndarray:
     """(R,) int64 stratum of each row's subject: whether it has a positive row, or the fifth its mean value is in."""
     _, owner = np.unique(rows.subject, return_inverse=True)
     if kind == "binary":

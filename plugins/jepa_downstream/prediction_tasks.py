@@ -14,6 +14,7 @@ from jepa_core.results.findings import Findings
 from jepa_core.results.samples import subject_numbers
 from jepa_downstream.alarms import Events, choose_threshold, event_estimates, raise_alarms
 from jepa_downstream.baselines import BASELINES
+from jepa_downstream.config import PredictionTasksConfig, TasksConfig
 from jepa_downstream.floors import LastValue, TrainMean
 from jepa_downstream.latent_methods import LatentMethods
 from jepa_downstream.measures import Draws, Estimates, asymmetric_score, binary, regression, subject_weights
@@ -26,15 +27,12 @@ from jepa_downstream.tasks import TaskRows, rows_of, subsample
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
-    from jepa_downstream.config import PredictionTasksConfig, TasksConfig
 
 log = logging.getLogger("jepa")
 
 
-class PredictionTasks(Evaluator):
+class PredictionTasks(Evaluator[PredictionTasksConfig]):
     """Heads on frozen latents beside floors and whatever else the recipe compares them with."""
-
-    config: PredictionTasksConfig
 
     def check(self, dataset: Dataset) -> None:
         for task in self.config.tasks:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
+
+from jepa_downstream.config import Kind
 
 BLOCK = 8192
 """Rows whose inputs are held at once."""
@@ -23,7 +24,7 @@ class Task:
     """
 
     name: str
-    kind: Literal["binary", "regression"]
+    kind: Kind
     horizon: int | None = None
     known: str | None = None
 

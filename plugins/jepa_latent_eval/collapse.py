@@ -11,21 +11,19 @@ from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.results.findings import Findings, Headline, Verdict
 from jepa_core.results.samples import subject_numbers
 from jepa_latent_eval.collapse_findings import describe
+from jepa_latent_eval.config import LatentCollapseConfig
 from jepa_latent_eval.geometry import Geometry, geometry, redrawn_geometry
 from jepa_latent_eval.states import Cover, States, all_states_of, cover
 
 if TYPE_CHECKING:
     from jepa_core.training.learner import Learner
-    from jepa_latent_eval.config import LatentCollapseConfig
 
 
-class LatentCollapse(Evaluator):
+class LatentCollapse(Evaluator[LatentCollapseConfig]):
     """Effective rank and spread of the states of a split, one latent a step.
 
     Low error alone rewards latents that hold little, so this stands beside every error in latent units.
     """
-
-    config: LatentCollapseConfig
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         length, steps, seed = evaluation.window_length, self.config.steps, evaluation.seed

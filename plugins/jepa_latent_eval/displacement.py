@@ -15,6 +15,7 @@ from jepa_core.results.paired import redraw
 from jepa_core.results.samples import subject_numbers
 from jepa_core.results.statistics import bootstrap_subjects
 from jepa_latent_eval.cohorts import Course, Matched, event_course, match, outcome_course
+from jepa_latent_eval.config import LatentDisplacementConfig
 from jepa_latent_eval.displacement_findings import describe, ratio_name
 from jepa_latent_eval.geometry import ROUNDING
 from jepa_latent_eval.states import encoded
@@ -22,7 +23,6 @@ from jepa_latent_eval.states import encoded
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
     from jepa_core.training.learner import Learner
-    from jepa_latent_eval.config import LatentDisplacementConfig
 
 DRAWN_SETS = 200
 """Sets whose paths stand behind the picture."""
@@ -78,13 +78,11 @@ class Comparison:
     paths: list[Paths]
 
 
-class LatentDisplacement(Evaluator):
+class LatentDisplacement(Evaluator[LatentDisplacementConfig]):
     """Displacement of cases over that of matched stable controls, in the encoder's own space.
 
     With controls of its own: the encoder before training, on the same rows, and shuffled labels.
     """
-
-    config: LatentDisplacementConfig
 
     def check(self, dataset: Dataset) -> None:
         for name in self.config.events:

@@ -11,6 +11,7 @@ import torch
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.results.findings import Findings
 from jepa_core.results.samples import subject_numbers
+from jepa_latent_eval.config import RolloutDriftConfig
 from jepa_latent_eval.curves import Measured, Unmeasured, summarise
 from jepa_latent_eval.drift_findings import describe
 from jepa_latent_eval.drift_samples import drift_samples, redrawn_skill
@@ -19,13 +20,10 @@ from jepa_latent_eval.states import cover, mean_state
 
 if TYPE_CHECKING:
     from jepa_core.training.learner import Learner
-    from jepa_latent_eval.config import RolloutDriftConfig
 
 
-class RolloutDrift(Evaluator):
+class RolloutDrift(Evaluator[RolloutDriftConfig]):
     """Rolls out from several contexts on fixed cohorts, with controls and intervals over subjects."""
-
-    config: RolloutDriftConfig
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         learners = {"trained": evaluation.learner}

@@ -12,6 +12,7 @@ import torch
 from jepa_core.contracts import Evaluation, Evaluator, Latents
 from jepa_core.results.findings import Findings
 from jepa_core.results.samples import subject_numbers
+from jepa_latent_eval.config import DecodedForecastConfig
 from jepa_latent_eval.decoding import (
     DECODED_PERSISTENCE,
     ENCODED,
@@ -30,13 +31,10 @@ from jepa_latent_eval.states import States, all_states_of, cover, encoded
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
-    from jepa_latent_eval.config import DecodedForecastConfig
 
 
-class DecodedForecast(Evaluator):
+class DecodedForecast(Evaluator[DecodedForecastConfig]):
     """Fits a probe a label on train, chooses its penalty on tuning, and applies it to rollouts of a split."""
-
-    config: DecodedForecastConfig
 
     def check(self, dataset: Dataset) -> None:
         for name in self.config.labels:

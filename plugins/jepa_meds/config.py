@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from jepa_core.config import Config, Input, Modality, SourceConfig, StepLength
+from jepa_core.config import Config, Input, Modality, SourceConfig, StepLength, SubjectSplitConfig
 from jepa_core.errors import RecipeError
 from jepa_meds.layout import CODES, DATASET, SPLITS, label_files, shards
 
@@ -33,16 +33,18 @@ class EpisodeConfig(Config):
     end: Pattern = Field(description="codes that end it, such as ICU_DISCHARGE//.*")
 
 
-class SplitConfig(Config):
-    """How subjects are divided."""
+class SplitConfig(SubjectSplitConfig):
+    """How subjects are divided. All but `from` is read only where that says `seed`."""
 
     origin: Literal["file", "seed"] = Field(
         "file", alias="from", description="`file` is metadata/subject_splits.parquet; `seed` deals the subjects anew"
     )
-    seed: int = Field(42, ge=0, description="seed that shuffles the subjects; read only where `from` says `seed`")
-    fractions: tuple[float, float, float] = Field(
-        (0.70, 0.15, 0.15), description="shares of train, tuning and held_out; read only where `from` says `seed`"
-    )
+
+    @model_validator(mode="after")
+    def _folds_are_dealt(self) -> SplitConfig:
+        if self.origin == "file" and self.folds is not None:
+            raise ValueError("folds deal the subjects anew; write `from: seed`")
+        return self
 
 
 class MedsConfig(SourceConfig):

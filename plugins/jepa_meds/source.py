@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jepa_core.contracts import Source
-from jepa_core.data.splits import HELD_OUT, split_by_subject
+from jepa_core.data.splits import divide
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
@@ -44,7 +44,6 @@ class MedsSource(Source):
 
     def __init__(self, config: MedsConfig) -> None:
         self.config = config
-        self._channels: Sequence[Channel] = ()
         self._fitted: dict[str, Any] = {}
 
     def fingerprint(self) -> str:
@@ -88,11 +87,7 @@ class MedsSource(Source):
         writer.record("dataset", [dataset])
         writer.record("labels", list(placements(assembly.labels)))
 
-    def declare(self, channels: Sequence[Channel]) -> None:
-        """Take up the channels of the store, which depend on the data."""
-        self._channels = channels
-
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
         """Texts of the trajectories and their steps.
 
         Raises RecipeError for any modality but `text`.
@@ -101,8 +96,12 @@ class MedsSource(Source):
             raise RecipeError(
                 f"the source meds renders the modality text, not {modality}; choose an encoder that reads texts"
             )
-        names = [channel.label if self.config.names == "description" else channel.name for channel in self._channels]
-        return render.render_text(trajectories, self._channels, names, self.config.step_hours)
+        names = [channel.label if self.config.names == "description" else channel.name for channel in channels]
+        return render.render_text(trajectories, channels, names, self.config.step_hours)
+
+    def begins(self, steps: np.ndarray) -> np.ndarray:
+        """Hours since the trajectory began."""
+        return steps * float(self.config.step_hours)
 
     def rendering_fingerprint(self, modality: str) -> str:
         return f"meds {modality} {render.VERSION} {self.config.names}"
@@ -117,11 +116,9 @@ class MedsSource(Source):
 
     def _split(self, episodes: Episodes) -> np.ndarray:
         split = self.config.split
-        if split is None:
-            return np.full(len(episodes), HELD_OUT, dtype=np.int8)
-        if split.origin == "file":
+        if split is not None and split.origin == "file":
             return split_of(episodes.subject, self.config.folder)
-        return split_by_subject(episodes.subject, np.zeros(len(episodes)), split.fractions, split.seed)
+        return divide(episodes.subject, np.zeros(len(episodes)), split)
 
     def _refuse_missing(self) -> None:
         missing = self.config.missing()

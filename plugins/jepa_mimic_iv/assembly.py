@@ -22,6 +22,7 @@ _SQL = Path(__file__).parent / "sql"
 
 _DERIVED = {
     "observed": "observations",
+    "shown": "shown",
     "ventilation": "ventilation",
     "vasoactive_agent": "vasoactive_agent",
     "norepinephrine_equivalent_dose": "norepinephrine_equivalent_dose",
@@ -41,8 +42,8 @@ _DERIVED = {
 
 _STEPS = """
 SELECT
-    stay, least(floor(round(hour, 6) / $step_hours)::INTEGER, steps - 1) AS step, channel, value::FLOAT AS value,
-    text, hour::FLOAT AS time
+    stay, greatest(least(step_of(hour, $step_hours), steps - 1), 0)::INTEGER AS step, channel, value, text,
+    hour::FLOAT AS time
 FROM ({events}) AS event JOIN member USING (stay)
 ORDER BY stay, step, hour, {ties}
 """
@@ -61,7 +62,7 @@ SELECT stay, channel, value::FLOAT AS value, text FROM (
 """
 
 _URINE_RATE = """
-SELECT stay, least(floor(round(hour, 6) / $step_hours)::INTEGER, steps - 1) AS step,
+SELECT stay, least(step_of(hour, $step_hours), steps - 1)::INTEGER AS step,
     sum(uo ORDER BY hour) / greatest(sum(urine_output_rate.hours ORDER BY hour), 1) / arg_max(weight, hour) AS value
 FROM urine_output_rate JOIN member USING (stay) WHERE weight > 0 GROUP BY ALL ORDER BY ALL
 """
@@ -130,12 +131,12 @@ class _Block:
         grid = Grid(np.append(self._first, self._total), self._step_hours)
         begins = (np.arange(self._total) - np.repeat(self._first, self._steps)) * self._step_hours
         hours = self._column("SELECT hours FROM member WHERE stay BETWEEN $low AND $high ORDER BY stay")
-        whole = np.ceil(hours / self._step_hours) * self._step_hours
+        whole = np.ceil(np.round(hours / self._step_hours, 6)) * self._step_hours
         to_end = np.repeat(whole, self._steps) - begins
         onset = self.read("SELECT stay, onset FROM sepsis3 ORDER BY stay")
         since = np.full(len(self._stays), np.inf)
         since[self._trajectory(onset)] = onset["onset"].to_numpy()
-        septic = (begins + self._step_hours > np.repeat(since, self._steps)).astype(np.float32)
+        septic = (np.round(begins + self._step_hours - np.repeat(since, self._steps), 6) > 0).astype(np.float32)
         return labels.targets(shown) | labels.events(shown, grid, self._urine_rate(), to_end, died, septic)
 
     def _urine_rate(self) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jepa_core.data.splits import HELD_OUT, split_by_subject
+from jepa_core.data.splits import divide
 from jepa_core.errors import DataError
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.tables import Workspace
@@ -32,7 +32,7 @@ _CANDIDATES = """
 CREATE TABLE stay AS
 SELECT
     (row_number() OVER (ORDER BY stay_id) - 1)::INTEGER AS stay, stay_id, subject_id, hadm_id, intime, outtime, hours,
-    least($max_steps, greatest(1, ceil(hours / $step_hours)))::INTEGER AS steps,
+    least($max_steps, greatest(1, steps_until(hours, $step_hours)))::INTEGER AS steps,
     least(hours, $max_steps * $step_hours) AS horizon,
     age, gender, race, coalesce(died, 0) AS died, admittime, dischtime, deathtime, dod
 FROM every_stay WHERE {rules}
@@ -89,18 +89,14 @@ def select_members(
     """
     work.execute(
         "CREATE TABLE member AS SELECT * FROM stay WHERE stay IN "
-        "(SELECT DISTINCT stay FROM charted JOIN measure USING (item) WHERE is_vital AND value BETWEEN low AND high)"
+        "(SELECT DISTINCT stay FROM charted JOIN measure USING (item) "
+        "WHERE is_vital AND hour >= 0 AND value BETWEEN low AND high)"
     )
     attrition = [*attrition, _count(work, "has vital signs", "member")]
     columns = work.execute("SELECT stay, subject_id, died FROM member ORDER BY stay").fetchnumpy()
-    work.give("division", {"stay": columns["stay"], "split": _split(columns["subject_id"], columns["died"], config)})
+    split = divide(columns["subject_id"], columns["died"], config.split)
+    work.give("division", {"stay": columns["stay"], "split": split})
     return attrition
-
-
-def _split(subject: np.ndarray, died: np.ndarray, config: MimicIVConfig) -> np.ndarray:
-    if config.split is None:
-        return np.full(len(subject), HELD_OUT, dtype=np.int8)
-    return split_by_subject(subject, died, config.split.fractions, config.split.seed)
 
 
 def read_members(work: Workspace, first: int, count: int) -> Cohort:

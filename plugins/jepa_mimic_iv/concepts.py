@@ -38,6 +38,13 @@ GCS_MOTOR, GCS_VERBAL, GCS_EYES = 223901, 223900, 220739
 FIO2_CHARTED = 223835
 CREATININE = 50912
 
+LOOK_BACK = 48.0
+"""Hours before admission from which chartings are read: the 24 that SOFA looks back, and what was in force as they
+began."""
+A_DAY, A_MONTH = 24.0, 720.0
+"""How long what was charted before admission lasts: the state of the patient and of the machines, and the build of the
+body, which is charted for the hospital stay."""
+
 LAB_COPIES = (220621, 226537)
 """Charted items that repeat a laboratory result under the time of its specimen (glucose in serum and in whole
 blood)."""
@@ -57,7 +64,8 @@ class Item:
 @dataclass(frozen=True)
 class Variable:
     """A variable of a concept. items: what it is read from; none if it is derived. text: its values are words. role:
-    whether it says how the patient is or what is done."""
+    whether it says how the patient is or what is done. lasts: hours in which a charting from before admission is still
+    known at hour 0; none for what was true at its moment only."""
 
     group: str
     name: str
@@ -68,6 +76,7 @@ class Variable:
     reduction: Reduction = "each"
     text: bool = False
     role: Role = "state"
+    lasts: float = 0.0
 
     @property
     def channel(self) -> str:
@@ -116,7 +125,7 @@ VITAL_SIGNS = (
 
 
 def _words(group: str, order: int, name: str, label: str, *ids: int) -> Variable:
-    return Variable(group, name, label, "", order, tuple(Item(one) for one in ids), text=True)
+    return Variable(group, name, label, "", order, tuple(Item(one) for one in ids), text=True, lasts=A_DAY)
 
 
 _HEIGHT = _between(120, 230, 226730) + _between(120 / 2.54, 230 / 2.54, 226707, scale=2.54)
@@ -124,7 +133,10 @@ _HEIGHT = _between(120, 230, 226730) + _between(120 / 2.54, 230 / 2.54, 226707, 
 
 def _flow(order: int, name: str, label: str, *ids: int) -> Variable:
     high = 100  # ours
-    return Variable("oxygen_delivery", name, label, "L/min", order, _positive(*ids, high=high), "max")
+    return Variable("oxygen_delivery", name, label, "L/min", order, _positive(*ids, high=high), "max", lasts=A_DAY)
+
+
+_WEIGHT = _between(0, 600, 224639, 226512)  # upper bound ours
 
 
 BEDSIDE = (
@@ -134,9 +146,9 @@ BEDSIDE = (
     _flow(114, "o2_flow", "O2 flow", 223834, 227582),
     _flow(115, "o2_flow_additional", "O2 flow (additional)", 227287),
     _words("oxygen_delivery", 116, "o2_delivery_device", "O2 delivery device", 226732),
-    Variable("height", "height", "Height", "cm", 117, _HEIGHT, "first"),
-    Variable("weight", "weight", "Weight", "kg", 118, _between(0, 600, 224639, 226512), "first"),  # upper bound ours
-    Variable("weight", "weight_type", "Weight type", "", 119, text=True),
+    Variable("height", "height", "Height", "cm", 117, _HEIGHT, "first", lasts=A_MONTH),
+    Variable("weight", "weight", "Weight", "kg", 118, _WEIGHT, "first", lasts=A_MONTH),
+    Variable("weight", "weight_type", "Weight type", "", 119, text=True, lasts=A_MONTH),
 )
 
 
@@ -259,11 +271,11 @@ PERCENTAGES: dict[str, tuple[int, ...]] = {
 """Lab items of the percentages, by the count that each stands in for where none was reported."""
 
 COMA_SCALE = (
-    Variable("gcs", "gcs", "GCS total", "", 400),
-    Variable("gcs", "gcs_motor", "GCS motor", "", 401),
-    Variable("gcs", "gcs_verbal", "GCS verbal", "", 402),
-    Variable("gcs", "gcs_eyes", "GCS eyes", "", 403),
-    Variable("gcs", "gcs_unable", "GCS unable", "", 404),
+    Variable("gcs", "gcs", "GCS total", "", 400, lasts=A_DAY),
+    Variable("gcs", "gcs_motor", "GCS motor", "", 401, lasts=A_DAY),
+    Variable("gcs", "gcs_verbal", "GCS verbal", "", 402, lasts=A_DAY),
+    Variable("gcs", "gcs_eyes", "GCS eyes", "", 403, lasts=A_DAY),
+    Variable("gcs", "gcs_unable", "GCS unable", "", 404, lasts=A_DAY),
 )
 """Derived from three charted items; 15 while an endotracheal tube forbids a verbal answer, with `unable` 1, as
 published."""
@@ -278,11 +290,13 @@ URINE = (Variable("urine_output", "urineoutput", "Urine output", "mL", 500, _URI
 
 
 def _ventilator(order: int, name: str, label: str, unit: str, items: tuple[Item, ...], role: Role) -> Variable:
-    return Variable("ventilator_setting", name, label, unit, order, items, "max", role=role)
+    lasts = A_DAY if role == "action" else 0.0  # what is set holds until it is set anew, what is measured was then
+    return Variable("ventilator_setting", name, label, unit, order, items, "max", role=role, lasts=lasts)
 
 
 def _mode(order: int, name: str, label: str, item: int) -> Variable:
-    return Variable("ventilator_setting", name, label, "", order, (Item(item),), text=True, role="action")
+    items = (Item(item),)
+    return Variable("ventilator_setting", name, label, "", order, items, text=True, role="action", lasts=A_DAY)
 
 
 def _volume(order: int, kind: str, item: int, role: Role) -> Variable:

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator
 
-from jepa_core.config import Config, Input, ItemShape, SourceConfig, StepLength
+from jepa_core.config import Config, Input, ItemShape, SourceConfig, StepLength, SubjectSplitConfig
 from jepa_core.errors import RecipeError
 from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
 
@@ -22,13 +22,8 @@ class SyntheticConfig(Config):
     seed: int = Field(0, ge=0, description="seed of the generator; the same seed makes the same tables")
 
 
-class SplitConfig(Config):
+class SplitConfig(SubjectSplitConfig):
     """Split by subject, stratified by death in hospital."""
-
-    fractions: tuple[float, float, float] = Field(
-        (0.70, 0.15, 0.15), description="shares of the subjects in train, tuning and held_out; they add up to 1"
-    )
-    seed: int = Field(42, ge=0, description="seed that shuffles the subjects")
 
 
 class MimicIVConfig(SourceConfig):

@@ -12,6 +12,9 @@ from jepa_mimic_iv.tables import Workspace
 
 _MACROS = """
 CREATE MACRO hours(later, sooner) AS (epoch(later) - epoch(sooner)) / 3600;
+CREATE MACRO as_charted(number) AS round(number, 6);
+CREATE MACRO step_of(hour, step_hours) AS floor(as_charted(hour / step_hours))::BIGINT;
+CREATE MACRO steps_until(hour, step_hours) AS ceil(as_charted(hour / step_hours))::BIGINT;
 CREATE MACRO dead_within(days, death, intime, died, dischtime) AS (
     CASE WHEN death IS NOT NULL THEN (epoch(death) - epoch(intime) <= days * 86400)::INTEGER
         WHEN died = 0 AND dischtime IS NOT NULL THEN 0 END)::FLOAT;
@@ -35,17 +38,28 @@ def prepare(work: Workspace, first: int, given: tuple[str, ...]) -> None:
             "name": list(number),
             "channel": list(number.values()),
             "is_action": [variable.role == "action" for variable in VARIABLES],
+            "lasts": [variable.lasts for variable in VARIABLES],
         },
     )
     _give_derivations(work)
     work.give("given_text", {"text": list(given)})
     coma = [concepts.GCS_MOTOR, concepts.GCS_VERBAL, concepts.GCS_EYES]
     dialysis = {*derived.DIALYSIS_ACTIVE_ITEMS, *derived.DIALYSIS_ITEMS, *derived.PERITONEAL_ITEMS}
-    charted = sorted({*_items(concepts.CHARTED), *coma, *dialysis})
-    work.give("charted_item", {"item": charted, "repeats_lab": [item in concepts.LAB_COPIES for item in charted]})
+    _give_charted_items(work, sorted({*_items(concepts.CHARTED), *coma, *dialysis}))
     percentages = [item for items in concepts.PERCENTAGES.values() for item in items]
     labs = {*_items(concepts.LABS + concepts.BLOOD_GAS + concepts.BLOOD_DIFFERENTIAL), *percentages}
     work.give("lab_item", {"item": sorted({*labs, *concepts.WHITE_CELLS, concepts.SPECIMEN_TYPE})})
+
+
+def _give_charted_items(work: Workspace, items: list[int]) -> None:
+    """The items that are read of chartevents, and from how many hours before admission on."""
+    lasts = {item.id: variable.lasts for variable in concepts.CHARTED for item in variable.items}
+    columns = {
+        "item": items,
+        "repeats_lab": [item in concepts.LAB_COPIES for item in items],
+        "look_back": [max(concepts.LOOK_BACK, lasts.get(item, 0.0)) for item in items],
+    }
+    work.give("charted_item", columns)
 
 
 def _give_derivations(work: Workspace) -> None:

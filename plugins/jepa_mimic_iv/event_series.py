@@ -15,10 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import ge, gt, le, lt
 
 import numpy as np
 
 Values = np.ndarray
+Relation = Callable[[Values, float], Values]
 
 LOW_PRESSURE, HIGH_LACTATE = 65.0, 2.0
 """mmHg, at or below; mmol/L, at or above."""
@@ -28,6 +30,9 @@ ROOM_AIR = 21.0
 HIGH_GLUCOSE = 180.0
 """mg/dL, above."""
 SEVERE_MELD = 30.0
+DECIMALS = 4
+"""Decimals in which values, and what is reckoned of them, are compared: more than any is charted in, and fewer than
+single precision holds, in which 4.1 - 3.8 is less than 0.3."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,11 @@ def both(first: Values, second: Values) -> Values:
     return 1 - either(1 - first, 1 - second)
 
 
-def known(holds: np.ndarray, *measured: Values) -> Values:
-    """1 or 0 for what holds, NaN where one of the values that it was decided by is missing."""
-    return np.where(np.isnan(np.stack(measured)).any(axis=0), np.nan, holds.astype(np.float64))
+def holds(values: Values, relation: Relation, bound: float) -> Values:
+    """1 where the values stand in a relation (such as `operator.ge`) to a bound, else 0, NaN where they are missing;
+    compared in decimals."""
+    related = relation(np.round(values.astype(np.float64), DECIMALS), bound)
+    return np.where(np.isnan(values), np.nan, related.astype(np.float64))
 
 
 def shifted(grid: Values, steps: int) -> Values:
@@ -96,8 +103,8 @@ def rolling(reduce: Callable[[Values, Values], Values], grid: Values, window: in
 def circulatory(pressure: Values, lactate: Values, supported: np.ndarray) -> Values:
     """Low mean pressure (or a drug that raises it) with high lactate is 1, neither is 0; NaN where the two disagree or
     one is not known."""
-    low = np.where(supported, 1.0, known(pressure <= LOW_PRESSURE, pressure))
-    high = known(lactate >= HIGH_LACTATE, lactate)
+    low = np.where(supported, 1.0, holds(pressure, le, LOW_PRESSURE))
+    high = holds(lactate, ge, HIGH_LACTATE)
     return np.where(low == high, low, np.nan)
 
 
@@ -107,8 +114,8 @@ def respiratory(grid: Grid, tension: Values, fraction: Values, saturation: Value
     helped = grid.rectangle(ventilated.astype(float))
     helped = grid.flat(np.fmax(helped, shifted(helped, -1))) == 1
     fraction = np.where(np.isnan(fraction) & ~helped, ROOM_AIR, fraction)
-    ratio = 100 * tension / fraction
-    by_ratio, by_saturation = known(ratio < LOW_OXYGENATION, ratio), known(saturation <= LOW_SATURATION, saturation)
+    by_ratio = holds(100 * tension / fraction, lt, LOW_OXYGENATION)
+    by_saturation = holds(saturation, le, LOW_SATURATION)
     return np.where(np.isnan(by_ratio), by_saturation, by_ratio)
 
 
@@ -118,23 +125,23 @@ def kidney(grid: Grid, creatinine: Values, urine_rate: Values, dialysed: np.ndar
     lowest = rolling(np.fmin, shifted(value, 1), grid.steps(168))
     rise = value - rolling(np.fmin, value, grid.steps(48))
     ratio = value / lowest
-    injured = either(known(rise >= 0.3, rise), known(ratio >= 1.5, ratio))
+    injured = either(holds(rise, ge, 0.3), holds(ratio, ge, 1.5))
     ever = rolling(np.fmax, grid.rectangle(dialysed.astype(float)), value.shape[1])
     failing = either(
         (ever == 1).astype(float),
-        known(ratio >= 3.0, ratio),
-        both(injured, known(value > 4.0, value)),
-        _little_urine(grid, rate, 24, lambda most: most < 0.3),
-        _little_urine(grid, rate, 12, lambda most: most <= 0.0),
+        holds(ratio, ge, 3.0),
+        both(injured, holds(value, gt, 4.0)),
+        _little_urine(grid, rate, 24, lt, 0.3),
+        _little_urine(grid, rate, 12, le, 0.0),
     )
     return grid.flat(failing)
 
 
-def _little_urine(grid: Grid, rate: Values, hours: int, is_little: Callable[[Values], np.ndarray]) -> Values:
+def _little_urine(grid: Grid, rate: Values, hours: int, relation: Relation, bound: float) -> Values:
     """Whether the largest rate of so many hours is little; 0 where none was measured or the stay is not so long yet."""
     steps = grid.steps(hours)
     long_enough = np.arange(rate.shape[1])[None, :] >= steps - 1
-    return (is_little(rolling(np.fmax, rate, steps)) & long_enough).astype(float)
+    return ((holds(rolling(np.fmax, rate, steps), relation, bound) == 1) & long_enough).astype(float)
 
 
 def liver(grid: Grid, bilirubin: Values, inr: Values, creatinine: Values, dialysed: np.ndarray) -> Values:
@@ -146,7 +153,7 @@ def liver(grid: Grid, bilirubin: Values, inr: Values, creatinine: Values, dialys
     three = np.where(recently, 4.0, three)
     logs = [np.log(np.fmax(values, 1.0) + 0 * values) for values in (one, two, three)]
     meld = 3.78 * logs[0] + 11.2 * logs[1] + 9.57 * logs[2] + 6.43
-    return grid.flat(known(meld >= SEVERE_MELD, meld))
+    return grid.flat(holds(meld, ge, SEVERE_MELD))
 
 
 def _carried_back(grid: Values, steps: int) -> Values:
@@ -159,9 +166,9 @@ def decompensation(grid: Grid, hours_to_end: Values, died: Values) -> Values:
     """1 in the last 24 hourly steps of a stay that ended with death, else 0. hours_to_end: (S,) from the beginning of
     the step to the end of the last one. died: (N,) 1, 0 or NaN."""
     ended = np.repeat(died, np.diff(grid.offsets))
-    return np.where(hours_to_end <= 24, ended, np.where(np.isnan(ended), np.nan, 0.0))
+    return np.where(np.round(hours_to_end, DECIMALS) <= 24, ended, np.where(np.isnan(ended), np.nan, 0.0))
 
 
 def hyperglycaemia(glucose: Values) -> Values:
     """Glucose above 180 mg/dL."""
-    return known(glucose > HIGH_GLUCOSE, glucose)
+    return holds(glucose, gt, HIGH_GLUCOSE)

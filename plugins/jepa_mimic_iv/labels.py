@@ -59,14 +59,16 @@ CONTINUOUS_DIALYSIS = ("CRRT", "CVVH", "CVVHD", "CVVHDF", "SCUF")
 
 @dataclass(frozen=True)
 class Shown:
-    """Events of a block of stays that the steps show. number: of each channel. step, channel: (E,) int; value: (E,);
-    text: (E,) object. steps: how many there are in all."""
+    """Events of a block of stays that the steps show. number: of each channel. step, channel: (E,) int; value: (E,)
+    float64, as charted: the store keeps single precision; text: (E,) object. carried: (E,) bool, charted before
+    admission and still known in hour 0. steps: how many there are in all."""
 
     number: dict[str, int]
     step: np.ndarray
     channel: np.ndarray
     value: np.ndarray
     text: np.ndarray
+    carried: np.ndarray
     steps: int
 
     @classmethod
@@ -75,9 +77,10 @@ class Shown:
         kept = list(tables)
         columns = {
             name: np.concatenate([table[name].to_numpy(zero_copy_only=False) for table, _ in kept])
-            for name in ("channel", "value", "text")
+            for name in ("channel", "value", "text", "time")
         }
-        return cls(number, np.concatenate([step for _, step in kept]), steps=steps, **columns)
+        carried = columns.pop("time") < 0
+        return cls(number, np.concatenate([step for _, step in kept]), carried=carried, steps=steps, **columns)
 
     def mean(self, *names: str) -> np.ndarray:
         """(S,) mean of the values of some channels, NaN where a step shows none."""
@@ -103,7 +106,9 @@ class Shown:
         return self._any(chosen)
 
     def _of(self, names: tuple[str, ...]) -> np.ndarray:
-        return np.isin(self.channel, [self.number[name] for name in names])
+        """Events of some channels; what is carried counts only where hour 0 has nothing of its own."""
+        chosen = np.isin(self.channel, [self.number[name] for name in names])
+        return chosen & ~(self.carried & self._any(chosen & ~self.carried)[self.step])
 
     def _any(self, chosen: np.ndarray) -> np.ndarray:
         return np.bincount(self.step[chosen], minlength=self.steps) > 0

@@ -76,6 +76,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "hosp/prescriptions": {
         "hadm_id": "BIGINT",
+        "pharmacy_id": "BIGINT",
         "starttime": "TIMESTAMP",
         "stoptime": "TIMESTAMP",
         "drug_type": "VARCHAR",
@@ -88,6 +89,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "hosp/emar": {
         "subject_id": "BIGINT",
         "hadm_id": "BIGINT",
+        "pharmacy_id": "BIGINT",
         "charttime": "TIMESTAMP",
         "medication": "VARCHAR",
         "event_txt": "VARCHAR",

@@ -4,13 +4,14 @@ Columns, the same for static facts, states and actions (each fills its own and l
 
     static   age (years), male (1 or 0), Charlson index of earlier admissions
     state    for every numeric observation and score its value in the hour, and `<channel>:age`, the hours since it was
-             last observed (0 in an hour that shows it, NaN before the first)
+             last observed (0 in the hour of it, more in hour 0 for what is known from before, NaN before the first)
     action   for every numeric treatment its value in the hour: vasoactive rates, equivalent dose, what the ventilator
              is set to, dialysis, neuromuscular blockers; for each status of ventilation 1 while it is in force, else 0
              where another is; antibiotic orders begun; mL of fluid and units of insulin that went in
 
-The value is the mean of the hour's readings, the sum for volumes and pieces, the last for scores. Drugs by name are not
-columns: there are thousands, and which ones depends on the data.
+The value is the mean of the hour's readings, the sum for volumes and pieces, the last for scores; what was charted
+before admission counts in hour 0 only where the hour has no reading of its own. Drugs by name are not columns: there
+are thousands, and which ones depends on the data.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
 from jepa_mimic_iv.derived import SCORES, TREATMENTS, VARIABLES
 
-VERSION = 1
+VERSION = 2
 """Raised when a value changes, so that datasets render again."""
 
 STATIC = ("demographics/age", "male", "demographics/charlson")
@@ -50,7 +51,7 @@ _LAST = frozenset(one.channel for one in SCORES) | {one.channel for one in TREAT
 def render_grid(trajectories: Trajectories, channels: Sequence[Channel], step_hours: float) -> Rendered:
     """(owners, C, 1) float32 for static facts, states and actions, C = len(COLUMNS)."""
     state, action = (_values(trajectories.events(role), channels) for role in ("state", "action"))
-    _add_ages(state, trajectories, step_hours)
+    _add_ages(state, trajectories, channels, step_hours)
     _add_statuses(action, trajectories, channels)
     _add_given(action, trajectories, channels)
     grids = (_static(trajectories, channels), state, action)
@@ -63,11 +64,8 @@ def _owner(events: Events) -> np.ndarray:
 
 def _values(events: Events, channels: Sequence[Channel]) -> np.ndarray:
     """Means, sums or last values of the numeric channels that are columns."""
-    column = np.array([_PLACE.get(channel.name, -1) for channel in channels])[events.channel]
-    kept = (column >= 0) & ~np.isnan(events.value)
+    cell, value, _ = _readings(events, channels)
     owners = len(events.offsets) - 1
-    cell = _owner(events)[kept] * len(COLUMNS) + column[kept]
-    value = events.value[kept].astype(np.float64)
     cells, place = np.unique(cell, return_inverse=True)
     total, count = np.bincount(place, value, len(cells)), np.bincount(place, minlength=len(cells))
     last = np.zeros(len(cells))
@@ -78,15 +76,35 @@ def _values(events: Events, channels: Sequence[Channel]) -> np.ndarray:
     return grid.reshape(owners, len(COLUMNS))
 
 
-def _add_ages(state: np.ndarray, trajectories: Trajectories, step_hours: float) -> None:
+def _readings(events: Events, channels: Sequence[Channel]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cell, value and time of the R events that count in a cell of the grid, (R,) each; what was charted before
+    admission does only where nothing else does."""
+    column = np.array([_PLACE.get(channel.name, -1) for channel in channels])[events.channel]
+    kept = (column >= 0) & ~np.isnan(events.value)
+    cell, time = _owner(events)[kept] * len(COLUMNS) + column[kept], events.time[kept]
+    counts = ~(time < 0) | ~np.isin(cell, cell[~(time < 0)])  # a static fact has no time
+    return cell[counts], events.value[kept][counts].astype(np.float64), time[counts]
+
+
+def _add_ages(state: np.ndarray, trajectories: Trajectories, channels: Sequence[Channel], step_hours: float) -> None:
     """Fill in the hours since each observed channel was last seen in its trajectory."""
     first, age = _PLACE[OBSERVED[0]], _PLACE[OBSERVED[0] + AGE]
     seen = ~np.isnan(state[:, first : first + len(OBSERVED)])
     step = np.arange(len(state))[:, None]
     begins = (np.arange(len(state)) - trajectories.step_numbers())[:, None]
     last = np.maximum.accumulate(np.where(seen, step, -1), axis=0)
-    since = np.where(last >= begins, (step - last) * step_hours, np.nan)
-    state[:, age : age + len(OBSERVED)] = since
+    earlier = _steps_before(trajectories.state, channels, step_hours)[:, first : first + len(OBSERVED)]
+    since = step - last + np.take_along_axis(earlier, np.maximum(last, 0), axis=0)
+    state[:, age : age + len(OBSERVED)] = np.where(last >= begins, since * step_hours, np.nan)
+
+
+def _steps_before(events: Events, channels: Sequence[Channel], step_hours: float) -> np.ndarray:
+    """(owners, C) float32: how many steps before its own the reading of a cell was charted; 0 but for what is carried
+    into hour 0."""
+    cell, _, time = _readings(events, channels)
+    found = np.zeros((len(events.offsets) - 1, len(COLUMNS)), dtype=np.float32)
+    found.flat[cell[time < 0]] = np.ceil(np.round(-time[time < 0] / step_hours, 4))
+    return found
 
 
 def _add_statuses(action: np.ndarray, trajectories: Trajectories, channels: Sequence[Channel]) -> None:

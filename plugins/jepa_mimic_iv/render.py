@@ -6,7 +6,7 @@
 
 Observations stand in the order of `Channel.order` and keep their order in time among equals; every reading is shown.
 Where the two templates differ, see `templates`; where both depart from the reference, because it shows the future, see
-`sql/actions.sql`.
+`sql/actions.sql`, and because it forgets what was charted just before admission, `sql/shown.sql`.
 """
 
 from __future__ import annotations

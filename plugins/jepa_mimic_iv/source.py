@@ -11,18 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from jepa_core.contracts import PartitionedSource, Staged
+from jepa_core.contracts import Act, PartitionedSource, Staged
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import RecipeError
 from jepa_core.io.files import digest_pieces
 from jepa_mimic_iv import cohort, definitions, numeric_grid, render, staging
+from jepa_mimic_iv.acting import recorded_as
 from jepa_mimic_iv.assembly import BLOCK, assemble
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.synthetic import write_tables
 from jepa_mimic_iv.tables import Tables, Workspace
 from jepa_mimic_iv.templates import TEMPLATES, Template
 
-EXTRACTION_VERSION = 3
+EXTRACTION_VERSION = 6
 """Raised when the same tables and options give another store."""
 
 PARTITION = 8 * BLOCK
@@ -40,7 +41,6 @@ class MimicIVSource(PartitionedSource):
 
     def __init__(self, config: MimicIVConfig) -> None:
         self.config = config
-        self._channels: Sequence[Channel] = ()
 
     def fingerprint(self) -> str:
         """Digest of the table files, of the options that change the store, and of the extraction's version.
@@ -73,33 +73,39 @@ class MimicIVSource(PartitionedSource):
             attrition = cohort.select_members(work, self.config, attrition)
             staging.stage_the_rest(work, self.config)
             channels = staging.declare_channels(work)
+            members = attrition[-1]
+            told = [*attrition, {**members, "step": staging.tell_orders(work)}]
             work.commit()
-        return Staged(math.ceil(int(attrition[-1]["trajectories"]) / PARTITION), channels, {"attrition": attrition})
+        return Staged(math.ceil(int(members["trajectories"]) / PARTITION), channels, {"attrition": told})
 
-    def partition(self, scratch: Path, number: int) -> Iterator[Trajectories]:
-        """Stays number * PARTITION and on."""
-        numbers = {channel.name: number for number, channel in enumerate(self._channels)}
+    def partition(self, scratch: Path, number: int, channels: Sequence[Channel]) -> Iterator[Trajectories]:
+        """Stays number * PARTITION and on. channels: drugs and fluids among them depend on the data."""
+        numbers = {channel.name: position for position, channel in enumerate(channels)}
         with Workspace.staged(scratch) as work:
             members = cohort.read_members(work, number * PARTITION, PARTITION)
             yield from assemble(work, members, numbers, self.config.step_hours)
 
-    def declare(self, channels: Sequence[Channel]) -> None:
-        """Take up the channels of the store; drugs and fluids among them depend on the data."""
-        self._channels = channels
-
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
         """Texts of the trajectories and their hours, or their values on a grid (modality `channels`).
 
         Raises RecipeError for any other modality.
         """
         if modality == "text":
-            template = self._template()
-            return render.render_text(trajectories, self._channels, self.config.step_hours, template)
+            template = self._template(channels)
+            return render.render_text(trajectories, channels, self.config.step_hours, template)
         if modality == "channels":
-            return numeric_grid.render_grid(trajectories, self._channels, self.config.step_hours)
+            return numeric_grid.render_grid(trajectories, channels, self.config.step_hours)
         raise RecipeError(
             f"the source mimic_iv renders the modalities text and channels, not {modality}; choose an encoder of these"
         )
+
+    def begins(self, steps: np.ndarray) -> np.ndarray:
+        """Hours since admission to intensive care."""
+        return steps * float(self.config.step_hours)
+
+    def acting(self, act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> list[Act]:
+        """An act as it is charted; see `recorded_as`."""
+        return recorded_as(act, trajectory, channels, self.config.step_hours)
 
     def rendering_fingerprint(self, modality: str) -> str:
         if modality == "channels":
@@ -107,19 +113,19 @@ class MimicIVSource(PartitionedSource):
         hidden = ",".join(sorted(self.config.hidden_groups))
         return f"mimic_iv {modality} {self.config.template} hidden {hidden} {render.VERSION}"
 
-    def _template(self) -> Template:
+    def _template(self, channels: Sequence[Channel]) -> Template:
         """The template with the recipe's hidden groups left out.
 
         Raises RecipeError if the store has no such group.
         """
-        groups = {channel.group for channel in self._channels}
+        groups = {channel.group for channel in channels}
         unknown = sorted(set(self.config.hidden_groups) - groups)
         if unknown:
             raise RecipeError(
                 f"source.hidden_groups names {', '.join(unknown)}, and the store has no such group; "
                 f"it has {', '.join(sorted(groups))}"
             )
-        hidden = {channel.name for channel in self._channels if channel.group in self.config.hidden_groups}
+        hidden = {channel.name for channel in channels if channel.group in self.config.hidden_groups}
         template = TEMPLATES[self.config.template]
         return replace(template, hidden=template.hidden | hidden)
 

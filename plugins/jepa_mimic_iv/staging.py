@@ -32,12 +32,14 @@ _CHARTED = """
 CREATE TABLE charted AS
 SELECT stay, hour, item, value, text FROM (
     SELECT
-        stay, horizon, hours(CASE WHEN repeats_lab THEN {seen} ELSE charttime END, intime) AS hour, item,
+        stay, horizon, look_back, hours(CASE WHEN repeats_lab THEN {seen} ELSE charttime END, intime) AS hour, item,
         valuenum AS value, tidy(value) AS text
     FROM {table} AS event JOIN stay USING (stay_id) JOIN charted_item ON itemid = item
-) WHERE hour >= 0 AND hour < horizon
+) WHERE hour >= -look_back AND hour < horizon
 ORDER BY stay
 """
+"""With those from before admission, at negative hours: the admission weight, say, is charted at the whole minute, and
+the admission has seconds."""
 
 _OUTPUTS = """
 CREATE TABLE output AS
@@ -79,10 +81,11 @@ WHERE statusdescription IS DISTINCT FROM 'Rewritten' AND (amount > 0 OR rate > 0
 ORDER BY stay
 """
 
-_PRESCRIPTIONS = """
-CREATE TABLE prescription AS
+_ORDERS = """
+CREATE TABLE drug_order AS
 SELECT
-    stay, hours(starttime, intime) AS hour, tidy(drug) AS drug, coalesce(tidy(dose_unit_rx), '') AS unit,
+    stay, horizon, pharmacy_id AS pharmacy, hours(starttime, intime) AS begins,
+    coalesce(stoptime < starttime, false) AS withdrawn, tidy(drug) AS drug, coalesce(tidy(dose_unit_rx), '') AS unit,
     tidy(dose_val_rx) AS dose, try_cast(replace(tidy(dose_val_rx), ',', '') AS DOUBLE) AS value,
     tidy(prod_strength) AS strength, tidy(route) AS route, starttime::DATE - DATE '1970-01-01' AS day,
     coalesce(drug_type <> 'BASE' AND route NOT IN (SELECT route FROM local_route)
@@ -90,7 +93,6 @@ SELECT
         AND regexp_matches(lower(drug), {antibiotic}), false) AS is_antibiotic
 FROM {table} AS event JOIN member USING (hadm_id)
 WHERE tidy(drug) IS NOT NULL AND hours(starttime, intime) >= 0 AND hours(starttime, intime) < horizon
-    AND (stoptime IS NULL OR starttime <= stoptime)
 ORDER BY stay
 """
 
@@ -157,15 +159,30 @@ GIVEN = (
 """Events of the administration record in which a drug reached the patient; refusals, checks, flushes and stops are
 left out. The reference keeps two of them, Administered and Applied. A record that names no drug is left out too."""
 
+_GIVEN = """
+CREATE TABLE given_drug AS
+SELECT
+    stay, hours(charttime, intime) AS hour, tidy(medication) AS drug, tidy(event_txt) AS text, pharmacy_id AS pharmacy
+FROM {table} AS event JOIN member ON event.subject_id = member.subject_id
+WHERE tidy(event_txt) IN (SELECT text FROM given_text) AND hours(charttime, intime) < horizon
+    AND (event.hadm_id IS NULL OR event.hadm_id = member.hadm_id)
+    AND (hours(charttime, intime) >= 0 OR pharmacy_id IN (SELECT pharmacy FROM drug_order WHERE withdrawn))
+"""
 _ADMINISTRATIONS = """
 CREATE TABLE administration AS
-SELECT stay, hours(charttime, intime) AS hour, tidy(medication) AS drug, tidy(event_txt) AS text
-FROM {table} AS event JOIN member ON event.subject_id = member.subject_id
-WHERE tidy(event_txt) IN (SELECT text FROM given_text) AND tidy(medication) IS NOT NULL
-    AND (event.hadm_id IS NULL OR event.hadm_id = member.hadm_id)
-    AND hours(charttime, intime) >= 0 AND hours(charttime, intime) < horizon
-ORDER BY stay
+SELECT stay, hour, drug, text FROM given_drug WHERE drug IS NOT NULL AND hour >= 0 ORDER BY stay
 """
+_PRESCRIPTIONS = """
+CREATE TABLE prescription AS
+WITH given AS (SELECT stay, pharmacy, min(hour) AS first FROM given_drug GROUP BY stay, pharmacy)
+SELECT
+    drug_order.* EXCLUDE (pharmacy, horizon), CASE WHEN withdrawn THEN greatest(begins, first) ELSE begins END AS hour
+FROM drug_order LEFT JOIN given ON withdrawn AND drug_order.stay = given.stay AND drug_order.pharmacy = given.pharmacy
+WHERE NOT withdrawn OR first IS NOT NULL
+ORDER BY drug_order.stay
+"""
+"""An order whose stop lies before its start was withdrawn before it began. One that was given all the same stands from
+its first dose on; before, nobody could know."""
 
 
 def stage_vital_signs(work: Workspace, config: MimicIVConfig) -> None:
@@ -182,12 +199,24 @@ def stage_the_rest(work: Workspace, config: MimicIVConfig) -> None:
     )
     work.execute(_INPUTS, reads="icu/inputevents")
     work.execute(_PROCEDURES, reads="icu/procedureevents")
-    work.execute(_PRESCRIPTIONS.format_map(_PATTERNS), reads="hosp/prescriptions")
+    work.execute(_ORDERS.format_map(_PATTERNS), reads="hosp/prescriptions")
+    work.execute(_GIVEN, reads="hosp/emar")
+    work.execute(_ADMINISTRATIONS)
+    work.execute(_PRESCRIPTIONS)
     work.execute(_CULTURES, reads="hosp/microbiologyevents")
     work.execute(_EARLIER_ADMISSIONS)
     work.execute(_EARLIER_CODES, reads="hosp/diagnoses_icd")
-    work.execute(_ADMINISTRATIONS, reads="hosp/emar")
     _give_factors(work)
+
+
+def tell_orders(work: Workspace) -> str:
+    """What became of the drug orders that begin in the stays, for the table `attrition`."""
+    ((orders, withdrawn),) = work.rows("SELECT count(*), count(*) FILTER (withdrawn) FROM drug_order")
+    ((given,),) = work.rows("SELECT count(*) FROM prescription WHERE withdrawn")
+    return (
+        f"drug orders of these stays: {orders}, of which {withdrawn} stop before they start; "
+        f"{given} of these were given and are kept, {withdrawn - given} are left out"
+    )
 
 
 def declare_channels(work: Workspace) -> list[Channel]:

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jepa_core.data.trajectories import Channel, Events, Role, Trajectories
-from jepa_core.errors import DataError
-from jepa_sensors.config import CALENDAR_CHANNELS, Column, TableConfig
+from jepa_core.errors import DataError, RecipeError
+from jepa_sensors.config import CALENDAR_CHANNELS, TableConfig
+from jepa_sensors.config_parts import Column
 from jepa_sensors.cutting import Cuts, seconds_of, slots_of
 from jepa_sensors.staging import Staged
 from jepa_sensors.targets import Targets
@@ -208,13 +209,20 @@ class _Samples:
 
 
 def channels_of(columns: Sequence[Column]) -> list[Channel]:
-    """The channels of a store. Those of one column of words share a group, which is its name."""
+    """The channels of a store. Those of one column of words share a group, which is its name.
+
+    Raises RecipeError if two have one name.
+    """
     found: list[Channel] = []
     for one in columns:
         words = [
             Channel(f"{one.name}={word}", "", one.name, word, len(found) + at) for at, word in enumerate(one.categories)
         ]
         found += words or [Channel(one.name, one.unit, "", one.name, len(found))]
+    names = [one.name for one in found]
+    again = sorted({name for name in names if names.count(name) > 1})
+    if again:
+        raise RecipeError(f"source: two channels are called {again[0]}, of a column or of its words; rename a column")
     return found
 
 

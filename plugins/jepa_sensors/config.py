@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from jepa_core.config import Config, Input, ItemShape, Role, SourceConfig, StepLength
+from jepa_core.config import Input, ItemShape, Role, SourceConfig, StepLength
 from jepa_core.errors import DataError, RecipeError
-from jepa_sensors.files import Format, find, format_of, header, is_table, not_found, separator_of
+from jepa_sensors.config_parts import (
+    Column,
+    ColumnTarget,
+    Encoding,
+    FileTarget,
+    Group,
+    Names,
+    RemainingTarget,
+    SplitConfig,
+    StepConfig,
+    TargetName,
+    TimeFormat,
+)
+from jepa_sensors.files import Format, Header, find, format_of, header, is_table, not_found, separator_of
+from jepa_sensors.target_names import one_hot_names
 
 FILE = "@file"
 """A column that every table has: which of the recipe's files a row stands in."""
@@ -20,92 +33,10 @@ FILE = "@file"
 HISTORY = {"last": ":last", "age": ":age"}
 """What is added to the name of a state for each channel that is made of its past."""
 
+SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+"""Seconds of a `time_unit`."""
+
 CALENDAR_CHANNELS = {part: (f"{part}_sin", f"{part}_cos") for part in ("hour_of_day", "day_of_week", "day_of_year")}
-
-
-def _several(value: object) -> object:
-    # Recipes are validated strictly, where a list that has passed through here would be no tuple.
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
-
-
-def _identifier(name: str) -> str:
-    if not name.isidentifier():
-        raise ValueError(f"the name {name} must be a plain identifier, such as remaining_life")
-    return name
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
-"""One name, or a list of them."""
-TargetName = Annotated[str, AfterValidator(_identifier)]
-
-
-class StepConfig(Config):
-    """What a step is: so many rows, or so long a time."""
-
-    samples: int = Field(1, ge=1, description="samples of every channel in one step")
-    seconds: float | None = Field(
-        None,
-        gt=0,
-        description="length of a step; each of its samples is the mean of the readings in its share of that time. "
-        "Without it every row is a sample, whatever its time",
-    )
-    begin: float | None = Field(
-        None, description="time at which every trajectory begins, earlier rows left out; at its first row if not given"
-    )
-    count: int | None = Field(
-        None, ge=1, description="steps of every trajectory, later rows left out; up to its last row if not given"
-    )
-
-
-class ColumnTarget(Config):
-    """A column that is predicted: its last value in a step (labels) or in a trajectory (outcomes)."""
-
-    column: str = Field(min_length=1, description="column of the table")
-
-
-class RemainingTarget(Config):
-    """What remains at the end of a step until the trajectory's last row, in the unit of `time` (rows without one)."""
-
-    remaining: Literal[True] = Field(description="true")
-    cap: float | None = Field(None, gt=0, description="largest value; what is more counts as this")
-    ends_at: str = Field("", description="outcome that says what remains at the last row; 0 where it says nothing")
-
-
-class FileTarget(Config):
-    """A number for each trajectory out of a file of its own."""
-
-    file: str = Field(min_length=1, description="a number for each trajectory")
-    column: str = Field("", description="column of that number; the file's only one if not given")
-    id: Names = Field((), description="columns that name the trajectory; without them the rows are in order of the ids")
-    of: Literal["files", "tuning", "held_out"] = Field(
-        "files", description="which trajectories the file is about: those of `files`, `split.tuning`, `split.held_out`"
-    )
-
-
-class SplitConfig(Config):
-    """How subjects, or the pieces of one series, are divided."""
-
-    seed: int = Field(42, ge=0, description="seed that shuffles the subjects")
-    fractions: tuple[float, float, float] = Field((0.70, 0.15, 0.15), description="shares of train, tuning, held_out")
-    tuning: Names = Field((), description="files of the tuning split, which then takes no share of `files`")
-    held_out: Names = Field((), description="files of the held_out split, which then takes no share of `files`")
-    pieces: int = Field(24, ge=3, description="equal pieces that one series (no `id`) is cut into, in order of time")
-    gap: int = Field(1, ge=0, description="steps of one series left out between two splits")
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column that encoders see. categories: its values, if they are words; each is a channel then."""
-
-    name: str
-    role: Role
-    unit: str = ""
-    categories: tuple[str, ...] = ()
-
-    @property
-    def width(self) -> int:
-        """Channels that the column makes."""
-        return len(self.categories) or 1
 
 
 class TableConfig(SourceConfig):
@@ -117,6 +48,8 @@ class TableConfig(SourceConfig):
     format: Literal["auto"] | Format = Field("auto", description="auto goes by the ending of the name")
     separator: str = Field("", max_length=1, description="between the cells of CSV; by the name if not given")
     columns: tuple[str, ...] = Field((), description="names of the columns, for files without a header")
+    encoding: Encoding = Field("utf-8", description="of text files, such as latin-1, cp1252 or utf-16")
+    decimal: Literal[".", ","] = Field(".", description="sign before the decimals of numbers in text")
     empty_values: tuple[str, ...] = Field(
         ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"), description="cells that hold no value"
     )
@@ -126,8 +59,10 @@ class TableConfig(SourceConfig):
     id: Names = Field((), description=f"columns that name the trajectory ({FILE}: each file is one); none: one series")
     subject: str = Field("", description="column of what a split must not tear apart; the id if not given")
     time: str = Field("", description="column of numbers or timestamps; the rows stand in order if not given")
-    time_format: str = Field("", description="of timestamps that are not ISO 8601, such as %d.%m.%Y %H:%M")
-    time_unit: Literal["us", "ms", "s", "min", "h", "d"] = Field("s", description="unit of a `time` of numbers")
+    time_format: TimeFormat = Field(
+        "", description="of times in text or digits that are not ISO 8601, such as %d.%m.%Y %H:%M or %Y%m%d"
+    )
+    time_unit: Literal["ns", "us", "ms", "s", "min", "h", "d"] = Field("s", description="unit of a `time` of numbers")
     repeats: Literal["refuse", "mean"] = Field(
         "refuse", description="several values of a channel at one id and time: an error, or their mean is taken"
     )
@@ -144,6 +79,12 @@ class TableConfig(SourceConfig):
     ranges: dict[str, tuple[float | None, float | None]] = Field(
         {}, description="least and largest value of a column (null: no limit); a value outside counts as not recorded"
     )
+    offsets: dict[str, float] = Field(
+        {},
+        description="number that is subtracted from a column in double precision, where its values are too large for "
+        "the single precision of the store to tell their changes",
+    )
+    lower: Names = Field((), description="columns whose words are read in lower case, so that Up and UP are one")
     history: tuple[Literal["last", "age"], ...] = Field(
         (),
         description="channels made of each state that is a number: <name>:last, its last known value, and <name>:age, "
@@ -169,6 +110,8 @@ class TableConfig(SourceConfig):
             raise ValueError("states: at least one channel")
         if self.subject and not self.id:
             raise ValueError("subject: one series (no `id`) has no subjects; name the `id` too")
+        if not self.id and self.split and self.split.folds is not None:
+            raise ValueError("split: without an `id` there is one series, cut in order of time; leave out folds")
         if not self.id and self.split and (self.split.tuning or self.split.held_out):
             raise ValueError("split: without an `id` all files are one series, so a split cannot have files of its own")
         needs_time = [key for key, given in (("calendar", self.calendar), ("step.seconds", self.step.seconds)) if given]
@@ -184,8 +127,40 @@ class TableConfig(SourceConfig):
         for name, target in self.labels.items():
             self._check_remaining(name, target)
         self._check_ranges()
+        self._check_offsets()
         self._check_span()
+        self._check_words()
         return self
+
+    def _check_words(self) -> None:
+        """Refuse words that would be one channel, and labels or outcomes that would have one name."""
+        for name in self.lower:
+            if name not in self.categories:
+                raise ValueError(f"lower: {name} is no column of words; name it in categories")
+        for name, given in self.categories.items():
+            words = [word.lower() for word in given] if name in self.lower else list(given)
+            again = sorted({word for word in words if words.count(word) > 1})
+            if again:
+                raise ValueError(f"categories.{name}: the word {again[0]} stands there twice")
+        for key, targets in (("labels", self.labels), ("outcomes", self.outcomes)):
+            owner: dict[str, str] = {}
+            for target, one in targets.items():
+                column = one.column if isinstance(one, ColumnTarget) else ""
+                for name in self.target_names(target, column):
+                    if name in owner:
+                        other = "two words of " if owner[name] == target else f"{owner[name]} and "
+                        raise ValueError(f"{key}: {other}{target} make one called {name}; rename one of them")
+                    owner[name] = target
+
+    def words(self, column: str) -> tuple[str, ...]:
+        """The values of a column of words, as they are read; none for a column of numbers."""
+        given = self.categories.get(column, ())
+        return tuple(word.lower() for word in given) if column in self.lower else given
+
+    def target_names(self, target: str, column: str) -> list[str]:
+        """Names of the labels or outcomes that a target makes of a column: one, or one for each of its words."""
+        words = self.words(column)
+        return one_hot_names(target, words) if words else [target]
 
     def _check_ranges(self) -> None:
         for name, (low, high) in self.ranges.items():
@@ -195,8 +170,13 @@ class TableConfig(SourceConfig):
                 raise ValueError(f"ranges.{name}: the least value, {low:g}, is above the largest, {high:g}")
             known = (*(self.states or ()), *self.actions, *self.statics, *self.target_columns())
             if self.states is not None and name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-                raise ValueError(f"ranges.{name}: no such column{f'; did you mean {near[0]}?' if near else ''}")
+                raise ValueError(f"ranges.{name}: {_no_column_of_numbers(name, known)}")
+
+    def _check_offsets(self) -> None:
+        known = (*(self.states or ()), *self.actions, *self.statics, *self.target_columns())
+        for name in self.offsets:
+            if name in self.categories or self.states is not None and name not in known:
+                raise ValueError(f"offsets.{name}: {_no_column_of_numbers(name, known)}")
 
     def _check_span(self) -> None:
         for key in ("begin", "count"):
@@ -236,7 +216,9 @@ class TableConfig(SourceConfig):
         absent = moved.missing()
         if absent:
             raise DataError(absent[0])
-        known = None if self.layout == "long" else set.intersection(*(set(moved.header(Path(one))) for one in files))
+        known = (
+            None if self.layout == "long" else set.intersection(*(set(moved.header(Path(one)).names) for one in files))
+        )
         labels, outcomes = (
             {name: one for name, one in targets.items()
              if isinstance(one, ColumnTarget) and (known is None or one.column in known)}
@@ -244,9 +226,11 @@ class TableConfig(SourceConfig):
         )  # fmt: skip
         return moved.model_copy(update={"labels": labels, "outcomes": outcomes})
 
-    def groups(self) -> dict[str, tuple[str, ...]]:
+    def groups(self) -> dict[Group, tuple[str, ...]]:
         """The places of `files` and of the splits that have files of their own."""
-        own = {"tuning": self.split.tuning, "held_out": self.split.held_out} if self.split else {}
+        own: dict[Group, tuple[str, ...]] = (
+            {"tuning": self.split.tuning, "held_out": self.split.held_out} if self.split else {}
+        )
         return {"files": self.files, **own}
 
     def table_files(self) -> list[tuple[str, Path]]:
@@ -275,9 +259,9 @@ class TableConfig(SourceConfig):
     def separator_of(self, path: Path) -> str:
         return self.separator or separator_of(path)
 
-    def header(self, path: Path) -> list[str]:
-        """Names of a file's columns. Raises DataError if it cannot be read."""
-        return header(path, self.format_of(path), self.separator_of(path), self.columns)
+    def header(self, path: Path) -> Header:
+        """A file's columns. Raises DataError if it cannot be read."""
+        return header(path, self.format_of(path), self.separator_of(path), self.columns, self.encoding)
 
     def seen_columns(self) -> list[Column]:
         """What encoders see: the statics, the states, the actions. Reads the first file's header where `states` are all
@@ -291,7 +275,7 @@ class TableConfig(SourceConfig):
             ("static", self.statics), ("state", states), ("action", (*self.actions, *calendar))
         ]  # fmt: skip
         return [
-            Column(name, role, self.units.get(name, ""), self.categories.get(name, ()))
+            Column(name, role, self.units.get(name, ""), self.words(name), name in self.lower)
             for role, names in roles
             for name in names
         ]
@@ -322,18 +306,29 @@ class TableConfig(SourceConfig):
             place += column.width
         return places
 
+    def named_columns(self) -> list[str]:
+        """Columns that something else than `states` names."""
+        named = [*self.id, self.subject, self.time, *self.actions, *self.statics, *self.ignore]
+        return [*named, *self.target_columns()]
+
     def _left_over(self) -> list[str]:
         missing = self.missing()
         if missing:
             raise DataError(missing[0])
         path = find(self.files)[0]
-        names = self.header(path)
+        found = self.header(path)
+        names = found.names
         refuse_unknown([*self.id, self.subject, self.time, *self.actions, *self.statics, *self.ignore], names, path)
-        taken = {*self.id, self.subject, self.time, *self.actions, *self.statics, *self.ignore, *self.target_columns()}
-        left = [name for name in names if name not in taken]
+        taken = self.named_columns()
+        left = [name for name in names if name not in taken and name not in found.indexes]
         if not left:
             raise RecipeError(f"source.states: no column of {path.name} is left over to be a state")
         return left
+
+
+def _no_column_of_numbers(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"no such column of numbers{f'; did you mean {near[0]}?' if near else ''}"
 
 
 def refuse_unknown(wanted: Iterable[str], names: Sequence[str], path: Path) -> None:

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.parquet as pq
 
-from jepa_core.data.splits import HELD_OUT, split_by_subject
+from jepa_core.data.splits import divide, split_by_subject
 from jepa_core.data.trajectories import SPLITS
 from jepa_core.errors import DataError, RecipeError
-from jepa_sensors.config import TableConfig
+from jepa_sensors.config import SECONDS, TableConfig
 from jepa_sensors.staging import GROUPS, Database, Staged, quoted
 
 _LARGEST = 1 << 24
 """Samples of a trajectory up to which float32 counts them exactly."""
-SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,8 @@ def _spans(staged: Staged, config: TableConfig, database: Database) -> Iterator[
 def _split(group: np.ndarray, subject: np.ndarray, config: TableConfig) -> np.ndarray:
     """Splits that have files of their own take those; the others share the subjects of `files`."""
     given = config.split
-    if given is None:
-        return np.full(len(group), HELD_OUT, dtype=np.int8)
+    if given is None or given.folds is not None:
+        return divide(subject, np.zeros(len(subject)), given)
     split = np.zeros(len(group), dtype=np.int8)
     own = {"tuning": bool(given.tuning), "held_out": bool(given.held_out)}
     shared = [number for number, name in enumerate(SPLITS) if not own.get(name)]

@@ -21,7 +21,8 @@ from jepa_sensors.cells import ZONE
 from jepa_sensors.config import TableConfig
 from jepa_sensors.cutting import seconds_of
 from jepa_sensors.files import UNREADABLE, format_of, open_bytes
-from jepa_sensors.reading import TableFile, is_text
+from jepa_sensors.kinds import is_text
+from jepa_sensors.reading import TableFile
 from jepa_sensors.staging import Database, RepeatedReading, Staged, Staging, quoted
 from jepa_sensors.starter import starter
 

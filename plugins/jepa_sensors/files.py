@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import glob
 import gzip
 import importlib.util
 import io
+import re
 import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal, cast
 
 from jepa_core.errors import DataError
+from jepa_sensors.series_files import ts_columns
 
 Format = Literal["csv", "blanks", "parquet", "ts"]
 
@@ -22,14 +26,30 @@ PACKAGE = "package:"
 _FORMATS: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "csv",
+    ".psv": "csv",
     ".txt": "blanks",
     ".dat": "blanks",
     ".parquet": "parquet",
     ".pq": "parquet",
     ".ts": "ts",
 }
-TS_COLUMNS = ("series", "sample")
-"""The columns that the format `ts` begins with: number of the series and of the sample in it, both from 0."""
+_SEPARATORS = {".tsv": "\t", ".psv": "|"}
+
+_PIECE = 1 << 20
+
+_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+")
+"""What pandas calls the row labels that it writes beside the columns, and those that it reads back."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Names of a file's columns, all different. indexes: those that are row labels of who wrote the file: its author
+    gave them no name, so nothing but a recipe that asks for them by name makes them a channel. first: line of the first
+    row."""
+
+    names: list[str]
+    indexes: frozenset[str] = frozenset()
+    first: int = 1
 
 
 def find(places: Sequence[str]) -> list[Path]:
@@ -73,59 +93,101 @@ def format_of(path: Path) -> Format:
 
 def separator_of(path: Path) -> str:
     """The separator that the name of a CSV file tells."""
-    return "\t" if _ending(path) == ".tsv" else ","
+    return _SEPARATORS.get(_ending(path), ",")
 
 
 def _ending(path: Path) -> str:
-    return Path(path.name.removesuffix(".gz")).suffix.lower()
+    return Path(path.stem if _is_packed(path) else path.name).suffix.lower()
 
 
-def open_bytes(path: Path) -> IO[bytes]:
-    """A file's content, unpacked if it is packed."""
-    return gzip.open(path) if path.name.endswith(".gz") else path.open("rb")
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
 
 
-UNREADABLE = (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error)
+def open_bytes(path: Path, encoding: str = "utf-8") -> IO[bytes]:
+    """A file's content in UTF-8, unpacked if it is packed."""
+    raw = cast(IO[bytes], gzip.open(path)) if _is_packed(path) else path.open("rb")  # noqa: SIM115 - the caller's
+    return raw if codecs.lookup(encoding).name == "utf-8" else io.BufferedReader(_Recoded(raw, encoding))
+
+
+class _Recoded(io.RawIOBase):
+    """A text in another encoding, as UTF-8."""
+
+    def __init__(self, raw: IO[bytes], encoding: str) -> None:
+        super().__init__()
+        self._text = io.TextIOWrapper(raw, encoding, newline="")
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._rest = self._rest or self._text.read(_PIECE).encode()
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
+
+    def close(self) -> None:
+        self._text.close()
+        super().close()
+
+
+UNREADABLE = (OSError, EOFError, zlib.error, UnicodeError, csv.Error)
 """What reading a damaged file raises."""
 
 
-def header(path: Path, kind: Format, separator: str, columns: Sequence[str]) -> list[str]:
-    """Names of a file's columns: those given, else those that its first line or its schema tells.
+def header(path: Path, kind: Format, separator: str, columns: Sequence[str], encoding: str = "utf-8") -> Header:
+    """A file's columns: those given, else those that its first record or its schema tells.
 
     Raises DataError if the file is empty or cannot be read.
     """
     try:
         if kind == "parquet":
-            return _parquet_names(path)
+            return _named(path, _parquet_names(path))
         if columns:
-            return list(columns)
-        with open_bytes(path) as file:
-            lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-            names = _ts_names(lines) if kind == "ts" else _first_row(lines, kind, separator)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text; save it as UTF-8") from error
+            return Header(list(columns))
+        with open_bytes(path, encoding) as file:
+            # What is no text is told when its row is read, for a wrapper reads ahead of the lines that it gives.
+            lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+            if kind == "ts":
+                return Header(ts_columns(lines))
+            names, first = _first_record(lines, kind, separator)
+            " ".join(names).encode()
+    except UnicodeError as error:
+        raise DataError(not_this_encoding(f"{path}, line 1", encoding)) from error
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read ({type(error).__name__}); copy the file again") from error
     if not names:
         raise DataError(f"{path} is empty; there is not even a header in its first line")
-    repeated = {name for name in names if names.count(name) > 1}
+    return _named(path, names, first)
+
+
+def not_this_encoding(place: str, encoding: str) -> str:
+    """That the text at a place is in another encoding than it should be in."""
+    told = "UTF-8" if codecs.lookup(encoding).name == "utf-8" else encoding
+    return (
+        f"{place}: not {told} text; save it as UTF-8, or set source.encoding to what it is (latin-1 and cp1252 are "
+        "usual in older files)"
+    )
+
+
+def _named(path: Path, names: Sequence[str], first: int = 1) -> Header:
+    """A header with a name for every column, a column without one being called by its place."""
+    named = [name or f"column_{place}" for place, name in enumerate(names, start=1)]
+    repeated = {name for name in named if named.count(name) > 1}
     if repeated:
         raise DataError(f"{path}, line 1: the column {min(repeated)} stands there twice; rename one of them")
-    return names
+    indexes = (name for name, given in zip(named, names, strict=True) if not given or _INDEX.fullmatch(given))
+    return Header(named, frozenset(indexes), first)
 
 
-def _first_row(lines: Iterable[str], kind: Format, separator: str) -> list[str]:
-    first = next(iter(lines), "")
-    row = first.split() if kind == "blanks" else next(csv.reader([first], delimiter=separator), [])
-    return [name.strip() for name in row]
-
-
-def _ts_names(lines: Iterable[str]) -> list[str]:
-    for line in lines:
-        words = line.split()
-        if words and words[0].lower() == "@dimensions":
-            return [*TS_COLUMNS, *(f"dim_{number}" for number in range(int(words[1]))), "class"]
-    return [*TS_COLUMNS, "dim_0", "class"]
+def _first_record(lines: Iterable[str], kind: Format, separator: str) -> tuple[list[str], int]:
+    """The first record, and the line that the second begins in."""
+    if kind == "blanks":
+        return next(iter(lines), "").split(), 2
+    reader = csv.reader(lines, delimiter=separator)
+    row = [re.sub(r"\s*[\r\n]\s*", " ", name.strip()) for name in next(reader, [])]
+    return row, reader.line_num + 1
 
 
 def _parquet_names(path: Path) -> list[str]:

@@ -10,19 +10,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jepa_core.contracts import Source
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.io.files import digest_pieces
-from jepa_sensors import render
+from jepa_sensors import precision, render
 from jepa_sensors.assembly import Assembly, channels_of
 from jepa_sensors.config import TableConfig
 from jepa_sensors.cutting import Cuts, cut
-from jepa_sensors.staging import Database, Staged, Staging, quoted
+from jepa_sensors.staging import Database, Staged, Staging
 from jepa_sensors.targets import Targets
 
-EXTRACTION_VERSION = 1
+EXTRACTION_VERSION = 2
 """Raised when the same files and options give another store."""
 
 _NOT_STORED = {"files": True, "split": {"tuning", "held_out"}, "history": True}
@@ -41,7 +43,6 @@ class TableSource(Source):
 
     def __init__(self, config: TableConfig) -> None:
         self.config = config
-        self._channels: Sequence[Channel] = ()
 
     def fingerprint(self) -> str:
         """Digest of the files, of the options that change the store, and of the extraction's version."""
@@ -77,36 +78,46 @@ class TableSource(Source):
     def load_fitted(self, fitted: dict[str, Any]) -> None:
         self.config = self.config.model_copy(update={"states": tuple(fitted["states"])})
 
-    def declare(self, channels: Sequence[Channel]) -> None:
-        """Take up the channels of the store."""
-        self._channels = channels
-
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
         """Items of the trajectories and their steps. Raises RecipeError for another modality than the config's."""
         samples = self.config.step.samples
         if modality == "text":
-            return render.render_text(trajectories, self._channels, samples)
+            return render.render_text(trajectories, channels, samples)
         if modality != "channels":
             raise RecipeError(f"the source table renders channels and text, not {modality}; choose another encoder")
-        rendered = render.render_channels(trajectories, self._channels, samples)
+        rendered = render.render_channels(trajectories, channels, samples)
         return render.with_history(rendered, trajectories, self.config.remembered(), self.config.history)
+
+    def begins(self, steps: np.ndarray) -> np.ndarray:
+        """The number of each step's first sample."""
+        return steps * float(self.config.step.samples)
 
     def rendering_fingerprint(self, modality: str) -> str:
         history = self.config.history if modality == "channels" else ()
         return " ".join([f"table {modality} {render.VERSION}", *history])
 
     def _judge_columns(self, database: Database, staged: Staged) -> None:
-        """Refuse a channel without any value, and tell of one that never changes."""
-        wanted = ", ".join(f"count(v{number}), min(v{number}), max(v{number})" for number in range(len(staged.columns)))
-        (found,) = database.rows(f"SELECT {wanted} FROM read_parquet({quoted(staged.path)})")
+        """Refuse a channel without any value, and tell of one that never changes, or whose changes are lost."""
         for number, column in enumerate(staged.columns):
-            count, low, high = found[3 * number : 3 * number + 3]
-            if count == 0:
+            held = precision.held(database, staged.path, number)
+            if held.count == 0:
                 self._judge_empty(column.name, staged.skipped)
-            elif low == high and self.config.split is not None:
+            elif held.low == held.high and self.config.split is not None:
                 log.warning("the column %s never changes; it tells an encoder nothing", column.name)
+            elif held.lost and not column.categories:
+                log.warning("%s", precision.told(column.name, held))
         if staged.skipped:
             log.info("%d channels that the recipe does not name were left out", len(staged.skipped))
+        self._tell_left_out()
+
+    def _tell_left_out(self) -> None:
+        """Name the row labels that are no channel because `states` are all columns left over."""
+        if self.config.states is None:
+            left_out = self.config.header(self.config.table_files()[0][1]).indexes - set(self.config.named_columns())
+            for name in sorted(left_out):
+                log.info(
+                    "%s was left out: row labels of whoever wrote the file; name it in source.states to keep it", name
+                )
 
     def _judge_empty(self, name: str, skipped: list[str]) -> None:
         """Where nothing is fitted on the rows, a few of them may well lack a channel."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import numpy as np
@@ -23,11 +23,12 @@ from jepa_core.errors import DataError, RunError
 from jepa_core.io.ticker import Ticker
 from jepa_sensors import cells
 from jepa_sensors.cells import Clock
-from jepa_sensors.config import Column, TableConfig, refuse_unknown
+from jepa_sensors.config import TableConfig, refuse_unknown
+from jepa_sensors.config_parts import Column, Group
 from jepa_sensors.reading import Block, Files, TableFile
 
 MEMORY = "2GB"
-GROUPS = ("files", "tuning", "held_out")
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 log = logging.getLogger("jepa")
 
@@ -109,7 +110,7 @@ class Staging:
         seen = [column for column in config.seen_columns() if column.name not in calendar]
         names = {column.name for column in seen}
         extra = [name for name in config.target_columns() if name not in names]
-        self.columns = (*seen, *(Column(name, "state", "", config.categories.get(name, ())) for name in extra))
+        self.columns = (*seen, *(Column(name, "state", "", config.words(name), name in config.lower) for name in extra))
         self.files = Files()
         self._clock: Clock | None = None
         self._keys: dict[str, int] = {}
@@ -123,13 +124,15 @@ class Staging:
     def run(self, database: Database) -> Staged:
         """Stage every row. Raises DataError naming file and line of the first that cannot be, RecipeError for the range
         of a column that is not read."""
-        refuse_unknown(self._config.ranges, [one.name for one in self.columns], self._config.table_files()[0][1])
+        limited = {**self._config.ranges, **self._config.offsets}
+        refuse_unknown(limited, [one.name for one in self.columns], self._config.table_files()[0][1])
         raw = self._scratch / "rows.parquet"
         count = self._write(raw)
         if count == 0:
             raise DataError(f"{', '.join(self._config.files)}: there is a header and no row")
         for name, left_out in sorted(self._outside.items()):
             log.info("%s: %s values outside of its range count as not recorded", name, f"{left_out:,}")
+        self._refuse_respelled(database, raw)
         rank, names = self._ranks()
         self._refuse_changing_statics(database, raw)
         if self._config.layout == "long" or not self._ordered or names != list(self._keys):
@@ -176,7 +179,7 @@ class Staging:
         row = block.rows + first
         time = row
         if config.time:
-            time, self._clock = cells.times(block, config.time, config.time_format, self._clock)
+            time, self._clock = cells.times(block, config, self._clock)
         self._watch_order(key, time)
         table = {"key": pa.array(key), "time": pa.array(time), "row": pa.array(row)}
         if config.layout == "long":
@@ -188,27 +191,27 @@ class Staging:
     def _values(self, block: Block) -> Iterator[np.ndarray]:
         for column in self.columns:
             if column.categories:
-                yield cells.categories(block, column.name, column.categories)
+                yield cells.categories(block, column.name, column)
             else:
-                yield self._in_range(column.name, cells.numbers(block, column.name))
+                yield self._read(column.name, cells.numbers(block, column.name))
 
-    def _in_range(self, name: str, values: np.ndarray) -> np.ndarray:
-        """The values, NaN in place of those outside of the column's range."""
+    def _read(self, name: str, values: np.ndarray) -> np.ndarray:
+        """The values less the column's offset, NaN in place of those outside of its range."""
         low, high = self._config.ranges.get(name, (None, None))
         outside = (values < (-np.inf if low is None else low)) | (values > (np.inf if high is None else high))
         if outside.any():
             self._outside[name] += int(outside.sum())
-        return np.where(outside, np.float32(np.nan), values)
+        return np.where(outside, np.nan, values - self._config.offsets.get(name, 0.0))
 
     def _readings(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """Number of the channel (-1 for one that the recipe does not name) and value of every row of a long table."""
         config = self._config
-        named = cells.names(block, (config.channel,), 0)
+        named = cells.told(block, config.channel).dictionary_encode()
         found = named.dictionary.to_pylist()
         known = {column.name: number for number, column in enumerate(self.columns)}
         self._skipped |= set(found) - known.keys()
         channel = np.array([known.get(name, -1) for name in found], dtype=np.int32)[named.indices.to_numpy()]
-        value = np.full(len(channel), np.nan, dtype=np.float32)
+        value = np.full(len(channel), np.nan)
         words = np.array([bool(column.categories) for column in self.columns] + [False])
         parts = {number: (channel == number) for number in np.flatnonzero(words[:-1]).tolist()}
         parts[-1] = (channel >= 0) & ~words[channel]
@@ -217,10 +220,10 @@ class Staging:
             if number < 0:
                 value[mask] = cells.numbers(own, config.value)
             else:
-                value[mask] = _coded(own, config.value, self.columns[number])
-        for name in config.ranges:
+                value[mask] = cells.categories(own, config.value, self.columns[number])
+        for name in {**config.ranges, **config.offsets}:
             mask = channel == known[name]
-            value[mask] = self._in_range(name, value[mask])
+            value[mask] = self._read(name, value[mask])
         return channel, value
 
     def _key(self, block: Block, group: int, file: int) -> np.ndarray:
@@ -279,6 +282,20 @@ class Staging:
             )
         return subject
 
+    def _refuse_respelled(self, database: Database, raw: Path) -> None:
+        """Refuse an id, or a subject, that is the same number as another in another spelling: it may be the same one,
+        and then it would stand in two splits."""
+        config = self._config
+        for columns, name_of in ((config.id, list(self._keys)), ((config.subject,), self._subject)):
+            again = cells.respelled(dict.fromkeys(name_of))
+            if again:
+                keys = [str(key) for key, name in enumerate(name_of) if name == next(iter(again))]
+                row = database.one(f"SELECT min(row) FROM read_parquet({quoted(raw)}) WHERE key IN ({', '.join(keys)})")
+                raise DataError(
+                    f"{self.files.place(row)}: {', '.join(columns)} is the same number as another one in another "
+                    f"spelling, as {len(again)} are; write each in one way, for nothing tells whether they are the same"
+                )
+
     def _refuse_changing_statics(self, database: Database, raw: Path) -> None:
         for number, column in enumerate(self.columns):
             if column.role != "static":
@@ -288,7 +305,7 @@ class Staging:
                 WITH own AS (SELECT key, row, {value} AS v FROM read_parquet({quoted(raw)})
                              WHERE {value} IS NOT NULL {only})
                 SELECT min(row) FROM own JOIN (SELECT key, arg_min(v, row) AS first FROM own GROUP BY key)
-                USING (key) WHERE v <> first""")
+                USING (key) WHERE v::FLOAT <> first::FLOAT""")
             if row is not None:
                 raise DataError(
                     f"{self.files.place(row)}: {column.name} is not what it was for this id before, and source.statics "
@@ -313,11 +330,12 @@ class Staging:
         return path
 
     def _gathered(self, ranked: str) -> str:
-        """A row for each time of a long table. What is constant is no reading, so it makes no row of its own."""
+        """A row for each time of a long table: of a channel the mean of its numbers, or the last of its words. What is
+        constant is no reading, so it makes no row of its own."""
         static = [number for number, column in enumerate(self.columns) if column.role == "static"]
         listed = ", ".join(map(str, static)) or "-1"
         readings = [
-            f"{'max' if column.categories else 'avg'}(value) FILTER (channel = {n}) AS v{n}"
+            f"{'arg_max(value, row)' if column.categories else 'avg(value)'} FILTER (channel = {n}) AS v{n}"
             for n, column in enumerate(self.columns)
             if n not in static
         ]
@@ -334,18 +352,13 @@ class Staging:
         static = [str(number) for number, column in enumerate(self.columns) if column.role == "static"]
         row = database.one(f"""
             SELECT min(last) FROM (SELECT max(row) AS last FROM read_parquet({quoted(raw)})
-            WHERE channel NOT IN ({", ".join(static) or "-1"}) GROUP BY key, time, channel HAVING count(*) > 1)""")
+            WHERE value IS NOT NULL AND channel NOT IN ({", ".join(static) or "-1"})
+            GROUP BY key, time, channel HAVING count(*) > 1)""")
         if row is not None:
             raise RepeatedReading(
-                f"{self.files.place(row)}: the channel has another value at the same id and time; keep one row, or "
-                "set source.repeats to mean"
+                f"{self.files.place(row)}: the channel has a value already at the same id and time; keep one row, or "
+                "set source.repeats to mean (of words, the last is taken)"
             )
-
-
-def _coded(block: Block, name: str, column: Column) -> np.ndarray:
-    """Numbers of the categories of one channel of a long table."""
-    renamed = block.table.rename_columns([column.name if one == name else one for one in block.table.column_names])
-    return cells.categories(Block(block.file, block.rows, renamed), column.name, column.categories)
 
 
 def _nullable(values: np.ndarray) -> pa.Array:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jepa_sensors.cutting import SECONDS
+from jepa_sensors.config import SECONDS
 
 _IRREGULAR = 0.05
 """Share of irregular intervals from which on steps are cut by time."""

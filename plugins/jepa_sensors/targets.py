@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jepa_core.errors import DataError, RecipeError
 from jepa_sensors import cells
-from jepa_sensors.config import Column, FileTarget, RemainingTarget, TableConfig
+from jepa_sensors.config import TableConfig
+from jepa_sensors.config_parts import FileTarget, RemainingTarget
 from jepa_sensors.cutting import Cuts, seconds_of
 from jepa_sensors.files import find
 from jepa_sensors.reading import TableFile
@@ -59,26 +58,24 @@ class Targets:
         known = ~np.isnan(values)
         last = np.full(owners, np.nan, dtype=np.float32)
         last[owner[known]] = values[known]  # of several, numpy keeps the last
-        return dict(_spread(name, self._staged.columns[number], last))
+        names = self._config.target_names(name, column)
+        if not self._staged.columns[number].categories:
+            return {names[0]: last}
+        unknown = np.isnan(last)
+        return {
+            one: np.where(unknown, np.nan, last == code).astype(np.float32) for code, one in enumerate(names)
+        }  # fmt: skip
 
     def _remaining(self, rows: Rows, target: RemainingTarget) -> np.ndarray:
         """What remains from the last row of each step to the last row of its trajectory; NaN in a step without rows."""
         ends = np.concatenate([np.flatnonzero(np.diff(rows.owner)), [len(rows.owner) - 1]])
-        time = rows.time * self._unit if self._config.time else rows.slot.astype(np.float64)
-        remaining = time[ends][rows.owner] - time
+        time, unit = (rows.time, self._unit) if self._config.time else (rows.slot, 1.0)
+        remaining = (time[ends][rows.owner] - time) * unit
         if target.ends_at:
             remaining = remaining + np.nan_to_num(self._of_file[target.ends_at])[rows.cuts.key][rows.owner]
         label = np.full(rows.steps, np.nan, dtype=np.float32)
         label[rows.step] = remaining
         return label if target.cap is None else np.minimum(label, np.float32(target.cap))
-
-
-def _spread(name: str, column: Column, values: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    if not column.categories:
-        yield name, values
-    for code, word in enumerate(column.categories):
-        tidy = re.sub(r"\W+", "_", word)
-        yield f"{name}_{tidy}", np.where(np.isnan(values), np.nan, values == code).astype(np.float32)
 
 
 def _from_file(name: str, target: FileTarget, config: TableConfig, staged: Staged, cuts: Cuts) -> np.ndarray:
@@ -107,6 +104,8 @@ def _from_file(name: str, target: FileTarget, config: TableConfig, staged: Stage
         places = [number.get(staged.names[key]) for key in own.tolist()]
         if len(number) < len(ids) or None in places:
             what = "an id twice" if len(number) < len(ids) else f"no row for {places.count(None)} of {len(own)} ids"
+            again = cells.respelled([*(staged.names[key] for key in own.tolist()), *number])
+            what += f" ({len(again)} of them are there in another spelling of the same number)" if again else ""
             raise DataError(f"{path} has {what}; source.outcomes.{name} needs one for each trajectory")
         found = found[np.array(places, dtype=np.int64)]
     if len(found) != len(own):

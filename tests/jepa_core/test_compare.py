@@ -17,7 +17,8 @@ from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.report.comparison_page import comparison_page
 from jepa_core.results.comparison import Difference, compare_runs
 from jepa_core.results.findings import Findings, Headline, Predictions, Redrawn, Samples
-from jepa_core.results.paired import DRAWS, SEED, metric_difference, probability_differences, redraw, value_differences
+from jepa_core.results.paired import DRAWS, SEED, metric_difference, redraw, score_differences
+from jepa_core.results.predictions import Predicted
 from jepa_core.results.samples import ratio_samples, read_kept, read_samples, subject_numbers, write_kept
 from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
 from jepa_core.runs.pipeline import write_findings
@@ -44,6 +45,12 @@ def predictions(score: np.ndarray, truth: np.ndarray = TRUTH, order: np.ndarray 
     columns = {"subject": np.arange(ROWS) // 5, "trajectory": np.arange(ROWS) // 3, "step": np.arange(ROWS) % 3}
     columns |= {"seconds": np.arange(ROWS, dtype=float), "truth": truth.astype(float), "score": score}
     return Predictions("task", "latents", "boolean", **{name: part[order] for name, part in columns.items()})
+
+
+def predicted(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray, kind: str = "boolean") -> Predicted:
+    """Rows of one labelling."""
+    nothing = np.zeros(len(truth), dtype=np.int64)
+    return Predicted(kind, nothing, subjects, np.arange(len(truth)), nothing, truth, score)
 
 
 def make_run(
@@ -149,7 +156,7 @@ def test_scores_of_predictions_are_those_of_scikit_learn(tmp_path: Path) -> None
 
 def test_the_interval_of_auroc_is_that_of_scikit_learn_on_the_redrawn_rows() -> None:
     subjects, other = np.arange(ROWS) // 5, np.clip(SCORE + 0.3 * TRUTH, 0, 1)
-    found = probability_differences(TRUTH, SCORE, other, subjects)["AUROC"]
+    found = score_differences(*(predicted(TRUTH, one, subjects) for one in (SCORE, other)))["AUROC"]
     generator, differences = np.random.default_rng(SEED), []
     for _ in range(DRAWS):
         weight = generator.multinomial(12, np.full(12, 1 / 12))[subjects]
@@ -161,15 +168,28 @@ def test_the_interval_of_auroc_is_that_of_scikit_learn_on_the_redrawn_rows() -> 
 
 
 def test_one_class_has_no_ranking_and_says_so_but_has_a_brier_score() -> None:
-    found = probability_differences(np.ones(ROWS, dtype=bool), SCORE, SCORE, np.arange(ROWS))
+    found = score_differences(*2 * [predicted(np.ones(ROWS, dtype=bool), SCORE, np.arange(ROWS))])
     assert found["AUROC"] == found["average precision"] == "the rows are of one class"
     assert found["Brier score"].difference == 0
 
 
 def test_values_are_compared_by_the_size_of_their_errors() -> None:
     truth = RANDOM.normal(size=ROWS)
-    found = value_differences(truth, truth + 1, truth - 3, np.arange(ROWS) // 5)
+    subjects = np.arange(ROWS) // 5
+    found = score_differences(*(predicted(truth, truth + error, subjects, "float") for error in (1, -3)))
     assert (found["MAE"].difference, found["RMSE"].difference) == pytest.approx((2, 2))
+
+
+def test_a_method_that_was_fitted_on_several_labellings_has_the_mean_of_their_scores(tmp_path: Path) -> None:
+    scores = [np.clip(SCORE + shift * TRUTH, 0, 1) for shift in (0.0, 0.1, 0.4)]
+    labelled = predictions(np.concatenate(scores), np.tile(TRUTH, 3), np.arange(3 * ROWS) % ROWS)
+    labelled = replace(labelled, score=np.concatenate(scores), extra={"labelling": np.repeat(np.arange(3), ROWS)})
+    better = replace(labelled, score=np.clip(labelled.score + 0.3 * labelled.truth, 0, 1))
+    found = compare_runs([make_run(tmp_path / "a", said=labelled), make_run(tmp_path / "b", said=better)]).differences
+    one = only(found, "AUROC of task, latents")
+    areas = [[roc_auc_score(TRUTH, np.clip(score + more * TRUTH, 0, 1)) for score in scores] for more in (0, 0.3)]
+    assert one.reference == pytest.approx(np.mean(areas[0])) and one.value == pytest.approx(np.mean(areas[1]))
+    assert 0 < one.low < one.difference < one.high
 
 
 def test_other_rows_or_other_truths_are_not_compared(tmp_path: Path) -> None:

@@ -37,9 +37,9 @@ class FragileSource(ToySource):
         super().build(writer, scratch)
         self.perhaps_stop("build")
 
-    def render(self, trajectories, modality):
+    def render(self, trajectories, channels, modality):
         self.perhaps_stop("render")
-        return super().render(trajectories, modality)
+        return super().render(trajectories, channels, modality)
 
     def perhaps_stop(self, place):
         where, _, kind = os.environ.get("STOP", "").partition(" ")

@@ -18,8 +18,7 @@ from commands import environment as environment_of
 from jepa_core.contracts import Listener
 from jepa_core.errors import RunError
 from jepa_core.plugin import Registry
-from jepa_core.recipe import load_recipe
-from jepa_core.recipe.schema import RuntimeConfig
+from jepa_core.recipe import RuntimeConfig, load_recipe
 from jepa_core.results.findings import Findings
 from jepa_core.runs.pipeline import execute
 from jepa_core.runs.process import environment, process_state
@@ -129,7 +128,7 @@ def threads(script: str) -> list[list[str]]:
 def test_a_library_that_is_loaded_in_a_run_has_its_threads_and_is_free_of_them_afterwards() -> None:
     (ordinary,) = threads(LOAD + SHOW)
     within, afterwards = threads(
-        "from jepa_core.recipe.schema import RuntimeConfig; from jepa_core.runs.process import process_state\n"
+        "from jepa_core.recipe import RuntimeConfig; from jepa_core.runs.process import process_state\n"
         f"with process_state(RuntimeConfig(threads=1)): {LOAD}{SHOW}\n{SHOW}"
     )
     assert len(within) >= 4, "NumPy, torch, SciPy and scikit-learn have one each"

@@ -28,7 +28,7 @@ def store(source, tmp_path: Path) -> Store:
 def test_every_state_action_and_static_item_is_what_the_source_rendered(source, store: Store, modality: str) -> None:
     rendering = open_rendering(store, source, modality)
     (block,) = store.blocks(len(store))
-    rendered = source.render(block, modality)
+    rendered = source.render(block, store.channels, modality)
     for role in ("static", "state", "action"):
         taken = rendering.take(np.asarray(getattr(rendering, role)))
         if modality == "text":

@@ -19,8 +19,8 @@ from jepa_core.runs.pipeline import build_learner, execute, prepare
 from jepa_core.runs.reevaluation import evaluate_again
 from jepa_core.runs.run import Run
 from jepa_core.runs.sharing import shared_folder
-from jepa_core.study.definition import load_study
 from jepa_core.study.folder import StudyFolder
+from jepa_core.study.reading import load_study
 from toy.parts import ToyEncoder
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]

@@ -27,13 +27,14 @@ from jepa_core.results.findings import Findings, Headline, Redrawn
 from jepa_core.results.paired import DRAWS, redraw
 from jepa_core.runs.pipeline import write_findings
 from jepa_core.runs.plan import make_plan
-from jepa_core.study.definition import Study, is_study, load_study
+from jepa_core.study.definition import Study
 from jepa_core.study.differences import Difference, difference, with_holm
 from jepa_core.study.display import Bars, Lines
 from jepa_core.study.findings import Row, _sentence
 from jepa_core.study.folder import StudyFolder, grid
 from jepa_core.study.metrics import Measured, Name, run_metrics
 from jepa_core.study.planning import plan_study
+from jepa_core.study.reading import is_study, load_study
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -186,8 +187,19 @@ def test_keys_stand_in_for_those_of_the_study_below(other_file: Path, registry: 
         ("extends: ../toy.yaml\n", 1, "unknown key 'source' in a study"),
         ("extends: other_phases.yaml\n", 1, "files extend one another in a circle"),
         ("extends: ../phases.yaml\nvariants: {withuot_joint: null}\n", 2, "unknown variant 'withuot_joint'"),
-        ("extends: ../phases.yaml\nvariants: {same: {change: 3}}\n", 2, "'change' takes a section of keys"),
+        ("extends: ../phases.yaml\nvariants: {same: {change: 3}}\n", 2, "expected a section of keys, found 3"),
         ("extends: ../phases.yaml\nvariants: null\nreference: full\n", 3, "there is no variant 'full'"),
+        ("extends: ../phases.yaml\nseeds: [0, x]\n", 2, "expected a whole number from 0 to 4294967295, found 'x'"),
+        ("extends: ../phases.yaml\nseeds: []\n", 2, "a study takes different seeds, one at least"),
+        ("extends: ../phases.yaml\nvariants: {same: {seeds: [1]}}\n", 2, "unknown key 'seeds' in variant 'same'"),
+        ("extends: ../phases.yaml\nvariants: {same: {steps: all}}\n", 2, "'as_written' or 'as_reference', found 'all'"),
+        ("extends: ../phases.yaml\nvariants: {same: 3}\n", 2, "expected the keys of one variant, found 3"),
+        ("extends: ../phases.yaml\nvariants: {a-b: {}}\n", 2, "'a-b' cannot name a variant"),
+        ("extends: ../phases.yaml\nvariants: [a]\n", 2, "expected a section of variants, found a list"),
+        ("extends: ../phases.yaml\nbase: [a]\n", 2, "expected text, found a list"),
+        ("extends: ../phases.yaml\ncommon: 3\n", 2, "expected a section of keys, found 3"),
+        ("extends: ../phases.yaml\ncommon: {windows: {length: x}}\n", 2, "expected a whole number of at least 2"),
+        ("extends: ../phases.yaml\ndescription: ${NOPE}\n", 2, "the environment variable NOPE is not set"),
     ],
 )
 def test_mistakes_of_a_study_that_extends_another_are_told_where_they_stand(
@@ -457,7 +469,7 @@ def test_a_headline_that_is_no_mean_is_paired_by_what_its_evaluator_drew(tmp_pat
         headline = Headline("best column", best.value, n=20, metric="best", better="higher")
         (tmp_path / name).mkdir()
         write_findings(tmp_path / name, "toy", Findings(headlines=[headline], redrawn=[best]))
-        runs.append(run_metrics(tmp_path / name))
+        runs.append(run_metrics([tmp_path / name]))
     reference, variant = (run[Name("toy", "best column")] for run in runs)
     assert reference.headline and reference.draws.shape == (DRAWS,) and reference.better == "higher"
     found = difference({0: variant}, {0: reference})

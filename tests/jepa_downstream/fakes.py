@@ -112,6 +112,8 @@ class Encoder:
 class Learner:
     """Latents by table, a row an item."""
 
+    dataset: Dataset
+
     def __init__(self, table: np.ndarray) -> None:
         self.table = torch.from_numpy(table.astype(np.float32))
         self.predictor = Drifts()
@@ -158,4 +160,6 @@ def evaluation(
     made: Any, latents: np.ndarray, untrained: np.ndarray | None = None, window_length: int = 12
 ) -> Evaluation:
     control = None if untrained is None else lambda: Learner(untrained)
-    return Evaluation(Learner(latents), made, window_length, 0, control)
+    learner = Learner(latents)
+    learner.dataset = made
+    return Evaluation(learner, window_length, 0, control)

@@ -15,7 +15,7 @@ from jepa_core.results.predictions import predictions_path
 from jepa_core.runs.pipeline import write_findings
 from jepa_downstream.config import LabelEfficiencyConfig
 from jepa_downstream.kept import Kept
-from jepa_downstream.label_efficiency import LabelEfficiency, labels_of, over_labellings
+from jepa_downstream.label_efficiency import LabelEfficiency, labels_of, mean_estimates
 from jepa_downstream.labelling import PARTS, cross_fit, labelling, strata
 from jepa_downstream.measures import Draws, Estimate, binary
 from jepa_downstream.methods import CannotFit
@@ -202,7 +202,7 @@ def test_every_point_can_be_recomputed_from_the_files(found, tmp_path):
     write_findings(tmp_path, "few", found)
     for row in table(found, "scores"):
         labels = "all" if row["remark"] else str(row["labelled"])
-        path = predictions_path(tmp_path / "predictions", "few", row["task"], f"{row['method']}, {labels} labelled")
+        path = predictions_path(tmp_path / "predictions", "few", f"{row['task']}, {labels} labelled", row["method"])
         file = parquet.read_table(path).to_pandas()
         assert set(file["labelling"]) == set(range(row["labellings"]))
         areas = [
@@ -278,7 +278,7 @@ def test_the_interval_has_the_spread_of_labellings_and_that_of_subjects():
     """Means of K labellings whose values differ by a known variance, and no subject: the variance of their mean."""
     values = np.array([0.6, 0.7, 0.75, 0.8])
     alike = [{"auroc": Estimate(value, np.full(20_000, value))} for value in values]
-    both = over_labellings(alike)["auroc"]
+    both = mean_estimates(alike)["auroc"]
     assert both.value == pytest.approx(values.mean())
     assert both.draws.var() == pytest.approx(values.var(ddof=1) / len(values), rel=0.05)
 
@@ -287,7 +287,7 @@ def test_equal_labellings_have_the_interval_over_subjects_alone():
     rng = np.random.default_rng(0)
     truth, score, subject = (rng.random(80) < 0.4).astype(float), rng.random(80), np.arange(80)
     one = binary(truth, score, subject, Draws(subject, 200), np.ones(80))
-    found = over_labellings([one, one, one])
+    found = mean_estimates([one, one, one])
     np.testing.assert_allclose(found["auroc"].draws, one["auroc"].draws, rtol=1e-12)
 
 

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from jepa_core.errors import DataError
 from jepa_core.results.findings import Findings
-from jepa_core.results.paired import DRAWS, probability_draws
-from jepa_core.results.predictions import predictions_path
+from jepa_core.results.paired import DRAWS, score_draws
+from jepa_core.results.predictions import Predicted, predictions_path
 from jepa_core.runs.pipeline import write_findings
 from jepa_downstream.config import PredictionTasksConfig
 from jepa_downstream.latent_methods import FittedHead, LatentMethods
@@ -281,8 +281,10 @@ def test_headlines_are_kept_under_the_draws_that_every_run_shares(made, telling)
     assert auroc.value == one.headlines[0].value and len(auroc.draws) == DRAWS
     np.testing.assert_allclose(np.quantile(gained.draws, [0.025, 0.975]), [one.headlines[1].low, one.headlines[1].high])
     np.testing.assert_array_equal(auroc.subjects, other.redrawn[0].subjects)
-    truth, score, subject = (getattr(one.predictions[0], name) for name in ("truth", "score", "subject"))
-    np.testing.assert_allclose(auroc.draws, probability_draws(truth.astype(bool), score, subject)["AUROC"].draws)
+    said = one.predictions[0]
+    rows = (np.zeros_like(said.subject), said.subject, said.trajectory, said.step)
+    predicted = Predicted("boolean", *rows, said.truth == 1, said.score)
+    np.testing.assert_allclose(auroc.draws, score_draws(predicted)["AUROC"].draws)
     assert auroc.subjects.max() < len(np.unique(made.subject))
     assert not findings(
         fakes.evaluation(made, telling), BAD, methods=["latents"]

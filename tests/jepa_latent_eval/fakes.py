@@ -115,6 +115,8 @@ class Encoder:
 class Learner:
     """Latents by table, a row an item."""
 
+    dataset: Dataset
+
     def __init__(self, table: np.ndarray, predictor: nn.Module) -> None:
         self.table = torch.from_numpy(table.astype(np.float32))
         self.predictor = predictor
@@ -152,4 +154,5 @@ def evaluation(
         assert untrained is not None, "an untrained learner costs a training and was not asked for"
         return untrained
 
-    return Evaluation(learner, dataset, window_length, seed, control)
+    learner.dataset = dataset
+    return Evaluation(learner, window_length, seed, control)

@@ -122,10 +122,9 @@ def build(folder: Path, place: Path, **options: Any) -> Built:
     """The store of a data set, and all its texts."""
     source = MedsSource(MedsConfig(path=str(folder), **options))
     store = open_store(source, "meds", place)
-    source.declare(store.channels)
     texts = []
     for block in store.blocks(2):
-        rendered = source.render(block, "text")
+        rendered = source.render(block, store.channels, "text")
         ends = np.cumsum(block.steps).tolist()
         for number, (end, steps) in enumerate(zip(ends, block.steps.tolist(), strict=True)):
             part = slice(end - steps, end)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
 from jepa_core.errors import RecipeError
 from jepa_meds import reading
@@ -156,6 +157,16 @@ def test_splits_come_from_the_file_or_from_a_seed(folder: Folder, tmp_path: Path
     assert any(other.store.split.tolist() != one for other in others[1:])
 
 
+def test_folds_deal_the_subjects_anew(folder: Folder, tmp_path: Path) -> None:
+    splits = [
+        build(folder.path, tmp_path / "a", **OPTIONS, split={"from": "seed", "folds": 3, "fold": fold}).store.split
+        for fold in range(3)
+    ]
+    assert [int((split == 2).sum()) for split in splits] == [2, 2, 2]
+    with pytest.raises(ValidationError, match="from: seed"):
+        MedsConfig(path="meds", split={"folds": 3})
+
+
 def test_several_columns_of_words_are_written_after_the_number(tmp_path: Path) -> None:
     rows = table(cohort())
     units = pa.array(["mg" if "INFUSION" in code else None for code in rows["code"].to_pylist()], pa.string())
@@ -184,6 +195,7 @@ def test_another_file_or_option_gives_another_fingerprint_and_another_place_does
 
 def test_any_modality_but_text_is_refused(folder: Folder, tmp_path: Path) -> None:
     source = MedsSource(MedsConfig(path=str(folder.path)))
-    (block,) = build(folder.path, tmp_path / "stores").store.blocks(100)
+    store = build(folder.path, tmp_path / "stores").store
+    (block,) = store.blocks(100)
     with pytest.raises(RecipeError, match="text, not channels"):
-        source.render(block, "channels")
+        source.render(block, store.channels, "channels")

@@ -127,7 +127,7 @@ class TableSet:
             **{
                 "hadm_id": 88_000_000 + number,
                 "starttime": at(hour),
-                "stoptime": at(hour + 24),
+                "stoptime": at(hour + more.pop("lasts", 24)),
                 "drug_type": "MAIN",
                 "drug": drug,
                 **more,
@@ -257,7 +257,7 @@ class Built:
         """The rows of a stay in the modality `channels`."""
         for block, place, first in self._places(number):
             rows = slice(place, place + 1) if role == "static" else slice(first, first + int(block.steps[place]))
-            return np.asarray(getattr(self.source.render(block, "channels"), role))[rows, :, 0]
+            return np.asarray(getattr(self.source.render(block, self.kept.declared, "channels"), role))[rows, :, 0]
         raise KeyError(number)
 
     def _places(self, number: int) -> Iterator[tuple[Trajectories, int, int]]:
@@ -269,11 +269,11 @@ class Built:
 Texts = dict[int, tuple[str, list[str], list[str]]]
 
 
-def texts_of(source: MimicIVSource, blocks: list[Trajectories]) -> Texts:
+def texts_of(source: MimicIVSource, blocks: list[Trajectories], channels: list[Channel]) -> Texts:
     """The texts of every stay, by its number."""
     texts = {}
     for block in blocks:
-        rendered = source.render(block, "text")
+        rendered = source.render(block, channels, "text")
         for place, end in enumerate(block.steps.cumsum().tolist()):
             part = slice(end - int(block.steps[place]), end)
             number = int(block.identifier[place]) - 99_000_000
@@ -306,9 +306,9 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Any:
         source = MimicIVSource(MimicIVConfig(tables=str(folder), threads=1, **options))
         kept = Kept()
         source.build(kept, tmp_path_factory.mktemp("scratch"))
-        source.declare(kept.declared)
         plain = [without_derived(block, kept.declared) for block in kept.blocks]
-        return Built(source, kept, texts_of(source, kept.blocks), texts_of(source, plain))
+        shown, readings = (texts_of(source, blocks, kept.declared) for blocks in (kept.blocks, plain))
+        return Built(source, kept, shown, readings)
 
     return run
 

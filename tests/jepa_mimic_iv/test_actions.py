@@ -130,6 +130,30 @@ def test_orders_show_dose_strength_and_route_when_they_start_and_once_per_stay(t
     assert {built.action(0, hour) for hour in (0, 6, 9)} == {"No active interventions."}
 
 
+def test_an_order_that_stops_before_it_starts_is_kept_from_its_first_dose_on_and_else_left_out(three_stays, build):
+    for number, (pharmacy, given) in enumerate(((71, -0.5), (72, 6.5), (73, None))):
+        three_stays.order(number, 4, "Senna", pharmacy_id=pharmacy, lasts=-1, dose_val_rx="1")
+        if given is not None:
+            three_stays.given(number, given, "Senna", pharmacy_id=pharmacy)
+            three_stays.given(number, given + 8, "Senna", pharmacy_id=pharmacy)
+    three_stays.given(2, 5, "Senna", pharmacy_id=74)
+    three_stays.given(2, 5, "Senna", "Not Given", pharmacy_id=73)
+    three_stays.order(2, 8, "Senna", lasts=0, dose_val_rx="2")
+
+    built = build(three_stays)
+
+    shown = [built.values(number, "prescriptions/Senna") for number in range(3)]
+    assert shown == [{4: [1]}, {6: [1]}, {8: [2]}], "a dose given before the start shows the order at its start"
+    assert built.values(0, "emar/Senna") == {7: ["Administered"]}
+    assert built.values(1, "emar/Senna") == {6: ["Administered"], 14: ["Administered"]}
+    assert built.kept.records["attrition"][-1] == {
+        "step": "drug orders of these stays: 4, of which 3 stop before they start; 2 of these were given and are kept, "
+        "1 are left out",
+        "trajectories": 3,
+        "subjects": 3,
+    }
+
+
 def test_administrations_show_what_reached_the_patient(three_stays, build):
     three_stays.given(0, 2, "Metoprolol Tartrate")
     three_stays.given(0, 2, "Metoprolol Tartrate")

@@ -9,7 +9,8 @@ from jepa_core.errors import DataError
 
 
 def counts(built) -> list[tuple[int, int]]:
-    return [(row["trajectories"], row["subjects"]) for row in built.kept.records["attrition"]]
+    """Of the rules; the last row tells about orders."""
+    return [(row["trajectories"], row["subjects"]) for row in built.kept.records["attrition"][:-1]]
 
 
 def test_every_rule_removes_its_stay_and_is_counted(three_stays, build):
@@ -26,7 +27,7 @@ def test_every_rule_removes_its_stay_and_is_counted(three_stays, build):
     built = build(three_stays)
 
     assert counts(built) == [(8, 6), (7, 6), (6, 5), (5, 5), (4, 4), (3, 3)]
-    assert [row["step"] for row in built.kept.records["attrition"]] == [
+    assert [row["step"] for row in built.kept.records["attrition"][:-1]] == [
         "intensive care stays",
         "times of admission and discharge known",
         "at least 18 years old",

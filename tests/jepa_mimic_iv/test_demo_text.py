@@ -126,6 +126,9 @@ class Raw:
     def holds(self, time: str) -> bool:
         return bool(time) and self.begins <= datetime.fromisoformat(time) < self.ends
 
+    def is_of_the_day_before(self, time: str) -> bool:
+        return -24 <= self.hour(time) < 0
+
 
 def stays_of(folder: Path) -> dict[str, Raw]:
     return {
@@ -140,8 +143,11 @@ def stays_of(folder: Path) -> dict[str, Raw]:
 def read_charts(folder: Path, stays: dict[str, Raw]) -> None:
     numbers: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     words: set[tuple[str, str, str, str]] = set()
+    before: set[tuple[str, str, str, str]] = set()
     for row in rows(folder, "icu/chartevents"):
         raw, item = stays.get(row["stay_id"]), int(row["itemid"])
+        if raw and item in CHARTED_WORDS and clean(row["value"]) and raw.is_of_the_day_before(row["charttime"]):
+            before.add((raw.stay, row["charttime"], CHARTED_WORDS[item], clean(row["value"])))
         if raw is None or not raw.holds(row["charttime"]):
             continue
         for name, items, low, high in VITALS:
@@ -152,6 +158,8 @@ def read_charts(folder: Path, stays: dict[str, Raw]) -> None:
     for (stay, time, name), values in numbers.items():
         told = f"{name}: {written(sum(values) / len(values))} {UNITS[name]}"
         stays[stay].states.append((stays[stay].hour(time), told))
+    last = {(stay, name): time for stay, time, name, _ in sorted(before)}
+    words |= {one for one in before if last[one[0], one[2]] == one[1]}  # ours: hour 0 shows what lasts from before
     for stay, time, name, told in words:
         stays[stay].states.append((stays[stay].hour(time), f"{name}: {told}"))
 
@@ -219,9 +227,8 @@ def hours(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Hours:
     folder = real_data / "mimic-iv-demo"
     source = MimicIVSource(MimicIVConfig(tables=str(folder), template="reference", lab_visibility="charted"))
     store = open_store(source, "mimic_iv", tmp_path_factory.mktemp("stores"))
-    source.declare(store.channels)
     (block,) = store.blocks(len(store))
-    rendered = source.render(block, "text")
+    rendered = source.render(block, store.channels, "text")
     found = stays_of(folder)
     chosen = {str(one): found[str(one)] for one in store.identifier[STAYS]}
     for read in (read_charts, read_labs, read_orders, read_pushes):
@@ -242,7 +249,7 @@ def fragments(text: str, hour: int) -> list[str]:
 
 
 def of_hour(told: list[tuple[float, str]], hour: int) -> list[str]:
-    return [one for time, one in sorted(told) if hour <= time < hour + 1]
+    return [one for time, one in sorted(told) if hour <= max(time, 0) < hour + 1]
 
 
 def named(name: str, told: list[str]) -> list[str]:

@@ -188,7 +188,8 @@ def test_a_weight_is_not_carried_back(three_stays, build):
 @pytest.mark.parametrize(
     ("earlier", "now", "stage"),
     [((-30, 1.0), 1.2, 0), ((-30, 1.0), 1.3, 1), ((-60, 1.0), 1.4, 0), ((-60, 1.0), 1.5, 1), ((-60, 1.0), 2.0, 2),
-     ((-160, 1.0), 3.0, 3), ((-30, 3.7), 4.0, 3), ((-30, 3.8), 4.0, 0), ((-60, 3.8), 4.0, 0), ((-170, 1.0), 3.0, 0)],
+     ((-160, 1.0), 3.0, 3), ((-30, 3.7), 4.0, 3), ((-30, 3.8), 4.0, 0), ((-60, 3.8), 4.0, 0), ((-170, 1.0), 3.0, 0),
+     ((-30, 3.8), 4.1, 3), ((-30, 7.1), 7.5, 3), ((-30, 7.1), 7.3, 0), ((-60, 7.1), 7.5, 0), ((-60, 2.8), 4.2, 3)],
 )  # fmt: skip
 def test_kidney_stages_by_creatinine(three_stays, build, earlier, now, stage):
     three_stays.lab(0, earlier[0], 50912, earlier[1])
@@ -200,6 +201,20 @@ def test_kidney_stages_by_creatinine(three_stays, build, earlier, now, stage):
     assert built.values(0, "kdigo_stages/aki_stage_creat") == {4: [stage]}
     assert built.values(0, "kdigo_stages/creat_low_past_48hr") == ({4: [earlier[1]]} if earlier[0] > -43 else {})
     assert built.values(0, "kdigo_stages/creat_low_past_7day") == ({4: [earlier[1]]} if earlier[0] > -163 else {})
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "stage"),
+    [((-30, 1.1), 1.4, 1), ((-30, 1.6), 1.9, 1), ((-30, 0.9), 1.2, 1), ((-60, 0.8), 1.2, 1), ((-60, 2.2), 3.3, 1),
+     ((-60, 1.1), 3.3, 3), ((-60, 2.7), 8.1, 3), ((-43.5, 1.0), 1.3, 1)],
+)  # fmt: skip
+def test_a_rise_and_a_ratio_that_just_reach_a_bound_count_though_they_do_not_in_binary(
+    three_stays, build, earlier, now, stage
+):
+    three_stays.lab(0, earlier[0], 50912, earlier[1])
+    three_stays.lab(0, 4.5, 50912, now)
+
+    assert build(three_stays).values(0, "kdigo_stages/aki_stage_creat") == {4: [stage]}
 
 
 def test_creatinines_are_compared_in_the_order_in_which_they_were_drawn(three_stays, build):
@@ -310,6 +325,19 @@ def test_sepsis_needs_an_antibiotic_begun_in_the_stay_and_two_points(three_stays
     assert [built.outcome(number, "sepsis") for number in range(3)] == [0, 0, 0], "the last is more than 24 h late"
 
 
+def test_a_withdrawn_order_of_an_antibiotic_counts_for_sepsis_where_it_was_given(three_stays, build):
+    for number in range(2):
+        three_stays.order(number, 2, "Cefepime", route="IV", lasts=-1, pharmacy_id=number)
+        three_stays.culture(number, 1)
+        three_stays.lab(number, 5, 50885, 7)
+    three_stays.given(1, 1.2, "Cefepime", pharmacy_id=1)
+
+    built = build(three_stays)
+
+    assert [built.outcome(number, "sepsis") for number in range(2)] == [0, 1]
+    assert [built.values(number, "antibiotic/antibiotic") for number in range(2)] == [{}, {2: ["Cefepime"]}]
+
+
 def test_a_culture_of_which_only_the_day_is_known_counts_by_days(three_stays, build):
     for number, days in ((0, -3), (1, 1), (2, 2)):
         three_stays.order(number, 2, "Cefepime", route="IV")
@@ -362,10 +390,10 @@ def test_charlson_reads_earlier_admissions_only(three_stays, build, clock):
 
     built = build(three_stays)
 
-    assert charlson(built, 0) == [1 + 1 + 2 + 6 + 1], "age 60, infarct, diabetes with complications, metastases, liver"
+    assert charlson(built, 0) == [2 + 1 + 2 + 6 + 1], "age 60, infarct, diabetes with complications, metastases, liver"
     assert charlson(built, 1) == [], "the other admission had not ended when this one began"
     assert charlson(built, 2) == [], "without an earlier admission nothing is known"
-    assert built.texts[0][0].endswith("Race: WHITE. Charlson index of earlier admissions: 11.")
+    assert built.texts[0][0].endswith("Race: WHITE. Charlson index of earlier admissions: 12.")
     assert built.texts[2][0].endswith("Race: WHITE.")
 
 
@@ -382,6 +410,32 @@ def test_the_bounds_of_oxygenation_themselves_count_as_the_better_grade(three_st
     three_stays.lab(0, 2.2, 50821, po2, specimen_id=1)
 
     assert sofa(build(three_stays), 0, "respiration")[2] == points
+
+
+@pytest.mark.parametrize(("po2", "points"), [(28, 3), (56, 2), (84, 1), (112, 0)])
+def test_a_ratio_on_a_bound_counts_as_the_better_grade_though_it_lies_below_in_binary(three_stays, build, po2, points):
+    three_stays.chart(0, 1.0, 223835, 0.28)
+    three_stays.chart(0, 1.0, 226732, None, "Endotracheal tube")
+    three_stays.lab(0, 2.2, 52033, None, specimen_id=1, value="ART.")
+    three_stays.lab(0, 2.2, 50821, po2, specimen_id=1)
+
+    assert sofa(build(three_stays), 0, "respiration")[2] == points
+
+
+def test_a_mean_pressure_of_seventy_by_three_readings_is_not_below_seventy(three_stays, build):
+    for item, value in ((220052, 69.1), (220181, 70.3), (225312, 70.6)):
+        three_stays.chart(0, 2.5, item, value)
+
+    built = build(three_stays)
+
+    assert built.values(0, "vitalsign/mbp") == {2: [70]}
+    assert sofa(built, 0, "cardiovascular")[2] == 0
+
+
+def test_a_dose_of_a_tenth_reckoned_from_the_weight_is_not_above_a_tenth(three_stays, build):
+    three_stays.pump(0, 2.5, 4.5, 221906, rate=4.03, rateuom="mcg/min", patientweight=40.3, **WEIGHED)
+
+    assert sofa(build(three_stays), 0, "cardiovascular")[2] == 3
 
 
 @pytest.mark.parametrize(
@@ -476,8 +530,8 @@ def test_a_score_counts_for_sepsis_from_48_hours_before_the_suspicion_on(three_s
     assert build(three_stays).outcome(3, "sepsis") == septic, "the score is 3 in the hours 5 to 28"
 
 
-@pytest.mark.parametrize(("age", "points"), [(50, 0), (51, 1), (60, 1), (61, 2), (71, 3), (80, 3), (81, 4)])
-def test_age_adds_to_charlson(build, three_stays, clock, age, points):
+@pytest.mark.parametrize(("age", "points"), [(49, 0), (50, 1), (59, 1), (60, 2), (69, 2), (70, 3), (79, 3), (80, 4)])
+def test_age_adds_to_charlson_from_the_first_year_of_a_decade_on(build, three_stays, clock, age, points):
     three_stays.stay(3, age=age)
     three_stays.chart(3, 0.1, 220045, 80)
     three_stays.add(

@@ -153,6 +153,21 @@ def test_kidney_failure_by_a_high_creatinine_needs_a_rise():
     assert kidney(np.array([5.0, 4.5])).tolist()[1:] == [0], "a fall is no rise"
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_value_that_just_reaches_a_bound_counts_in_either_precision(kind):
+    def series(*shown: float) -> np.ndarray:
+        return np.array(shown, kind)
+
+    assert kidney(series(3.8, 4.1)).tolist()[1:] == [1], "a rise of 0.3"
+    assert kidney(series(1.1, 3.3)).tolist()[1:] == [1], "three times the lowest"
+    assert kidney(series(4.1, 4.3)).tolist()[1:] == [0]
+    nobody = np.zeros(1, bool)
+    pressure = series(68.4, 64.2, 62.4).sum(keepdims=True) / 3
+    assert event_series.circulatory(pressure, series(2.0), nobody).tolist() == [1]
+    ratio = event_series.respiratory(grid(1), series(56), series(0.28) * 100, series(NAN), nobody)
+    assert ratio.tolist() == [0], "200 is not below 200"
+
+
 def test_kidney_failure_by_urine_needs_the_whole_span_within_the_stay():
     assert same(kidney(values((1, 30)), 0.2), (NAN, 1), (0, 22), (1, 7))
     assert same(kidney(values((1, 30)), 0.0), (NAN, 1), (0, 10), (1, 19))

@@ -78,7 +78,7 @@ def test_a_modality_that_is_not_rendered_is_refused_naming_those_that_are(three_
     built = build(three_stays)
 
     with pytest.raises(RecipeError, match="text and channels, not images"):
-        built.source.render(built.kept.blocks[0], "images")
+        built.source.render(built.kept.blocks[0], built.kept.declared, "images")
 
 
 def test_the_template_changes_the_rendering_and_not_the_store(three_stays, tmp_path):
@@ -160,13 +160,13 @@ def test_every_table_of_the_reference_has_events_in_the_demo(real_data, tmp_path
 def test_the_real_demo_is_extracted_and_reads_like_intensive_care(real_data, tmp_path):
     source = MimicIVSource(MimicIVConfig(tables=str(real_data / "mimic-iv-demo")))
     store = store_of(source, tmp_path)
-    source.declare(store.channels)
 
     attrition = [(row["trajectories"], row["subjects"]) for row in store.record("attrition")]
     (block,) = store.blocks()
-    rendered = source.render(block, "text")
+    rendered = source.render(block, store.channels, "text")
 
-    assert attrition == [(140, 100), (140, 100), (140, 100), (128, 100), (126, 98), (126, 98)]
+    assert attrition == [(140, 100), (140, 100), (140, 100), (128, 100), (126, 98), (126, 98), (126, 98)]
+    assert "340 stop before they start; 18 of these were given" in store.record("attrition")[-1]["step"]
     assert int(store.steps.sum()) == len(rendered.state) == len(rendered.action) == 10_891
     assert sum("Heart rate: " in text for text in rendered.state) / len(rendered.state) > 0.95
     assert sum("mcg/kg/min" in text for text in rendered.action) > 500
@@ -185,7 +185,7 @@ def test_hidden_groups_leave_the_texts_and_not_the_store(three_stays, tmp_path, 
         len(block.state.channel) for block in hidden.kept.blocks
     ]
     (texts, without) = (
-        built.source.render(built.kept.blocks[0], "text").state for built in (shown, hidden)
+        built.source.render(built.kept.blocks[0], built.kept.declared, "text").state for built in (shown, hidden)
     )  # fmt: skip
     assert any("Heart rate" in text for text in texts)
     assert not any("Heart rate" in text for text in without)

@@ -28,11 +28,10 @@ class Built:
     def __init__(self, store: Store, source: TableSource) -> None:
         self.store = store
         self.source = source
-        source.declare(store.channels)
         (self.all,) = store.blocks(10_000)
 
     def items(self, modality: str = "channels") -> Rendered:
-        return self.source.render(self.all, modality)
+        return self.source.render(self.all, self.store.channels, modality)
 
     def part(self, trajectory: int) -> slice:
         """The steps of a trajectory."""

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from jepa_core.data.store import StoreWriter
 from jepa_core.data.trajectories import Channel, Trajectories
@@ -183,6 +184,26 @@ def test_subjects_are_not_torn_apart_and_files_can_be_a_split(build: Build, writ
     split = {"held_out": str(tmp_path / "test.csv"), "fractions": [0.5, 0.5, 0.0]}
     built = build(id="machine", time="second", states="heat", ignore="site", split=split)
     assert np.bincount(built.store.split).tolist() == [15, 15, 4] and len(np.unique(built.store.subject)) == 34
+
+
+def test_folds_hold_out_every_subject_once(build: Build, write: Write) -> None:
+    write("machine,second,heat,site", [(f"{m}", t, m + t, f"site{m // 3}") for m in range(30) for t in range(2)])
+    keys = {"id": "machine", "time": "second", "states": "heat", "subject": "site"}
+    splits = [build(**keys, split={"folds": 5, "fold": fold}).store.split for fold in range(5)]
+    assert [np.count_nonzero(split == 2) for split in splits] == [6] * 5
+    assert np.array_equal(np.sum([split == 2 for split in splits], axis=0), np.ones(30))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"id": "machine", "split": {"folds": 5, "held_out": "other.csv"}}, "no split has files of its own"),
+        ({"split": {"folds": 5}}, "cut in order of time; leave out folds"),
+    ],
+)
+def test_folds_of_one_series_or_beside_files_of_a_split_are_refused(keys: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TableConfig(files="readings.csv", states="heat", **keys)
 
 
 def test_each_file_can_be_a_trajectory(build: Build, write: Write, tmp_path: Path) -> None:

@@ -46,16 +46,14 @@ class PiecesSource(PartitionedSource):
         (scratch / "first.txt").write_text("100")
         return Staged(PARTITIONS, [Channel("height", "m")], {"attrition": [{"step": "all", "trajectories": 15}]})
 
-    def partition(self, scratch: Path, number: int) -> Iterator[Trajectories]:
+    def partition(self, scratch: Path, number: int, channels: Sequence[Channel]) -> Iterator[Trajectories]:
+        assert [channel.name for channel in channels] == ["height"]
         self._do(number)
         first = int((scratch / "first.txt").read_text())
         for block in range(1 + number % 2):
             yield some_trajectories(first + 10 * number + 3 * block)
 
-    def declare(self, channels: Sequence[Channel]) -> None:
-        assert [channel.name for channel in channels] == ["height"]
-
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
         raise NotImplementedError
 
     def _do(self, number: int) -> None:

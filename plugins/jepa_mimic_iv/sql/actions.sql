@@ -22,7 +22,7 @@ WITH
         WHERE (stop IS NULL OR category IN ('Drug Push', 'Bolus', 'Non Iv Meds')) AND NOT began_before AND amount > 0
     ),
     infusion AS (
-        SELECT *, unnest(range(floor(start / $step_hours)::BIGINT, ceil(stop / $step_hours)::BIGINT)) AS step
+        SELECT *, unnest(range(step_of(start, $step_hours), steps_until(stop, $step_hours))) AS step
         FROM segment WHERE stop > start AND category IS DISTINCT FROM 'Drug Push' AND category IS DISTINCT FROM 'Bolus'
             AND category IS DISTINCT FROM 'Non Iv Meds'
     ),

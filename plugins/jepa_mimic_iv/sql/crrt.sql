@@ -1,7 +1,7 @@
 -- State of the circuit of continuous dialysis, from the words charted under item 224146 (System Integrity): stay, hour, and a column
 -- for each variable, 1 or 0. The settings of the circuit are read as they stand (variables of the group crrt).
 -- Source: MIMIC Code Repository, concepts/treatment/crrt.
-WITH word AS (SELECT stay, hour, text FROM charted WHERE stay BETWEEN $low AND $high AND item = 224146)
+WITH word AS (SELECT stay, hour, text FROM charted WHERE stay BETWEEN $low AND $high AND hour >= 0 AND item = 224146)
 
 SELECT
     stay, hour,

@@ -1,14 +1,16 @@
 -- Stages of acute kidney injury at each creatinine, each charting of urine and each charting of a mode of continuous dialysis: stay, hour,
 -- and a column for each variable (creatinine mg/dL, urine rates mL/kg/h, stages 0 to 3).
 --
--- Creatinine (lab item 50912, 0 to 150 mg/dL): stage 3 from 3 times the lowest of the last 7 days, or from 4 mg/dL with a rise (lowest of
--- the last 48 h at most 3.7, or 1.5 times the lowest of 7 days); 2 from 2 times; 1 from 1.5 times or 0.3 above the lowest of 48 h; else 0.
+-- Creatinine (lab item 50912, 0 to 150 mg/dL): stage 3 from 3 times the lowest of the last 7 days, or from 4 mg/dL with a rise (0.3 above the
+-- lowest of the last 48 h, or 1.5 times the lowest of 7 days); 2 from 2 times; 1 from 1.5 times or 0.3 above the lowest of 48 h; else 0.
+-- Rises and ratios are compared in decimals, as they were charted: in binary, 1.1 + 0.3 is more than 1.4.
 -- Urine: rates over 6 h (6 to 12 h covered), 12 h and 24 h; none in the first 6 h; 3 below 0.3 over 24 h or 0 over 12 h; 2 below 0.5 over
 -- 12 h; 1 below 0.5 over 6 h. Dialysis: 3. The stage is the highest of the three, the smoothed one the highest of the last 6 h.
 -- Source: KDIGO guideline 2012 as in the MIMIC Code Repository, concepts/organfailure/kdigo_{creatinine,uo,stages}.
--- Departures: a creatinine counts from when it was seen (see the option lab_visibility) and is compared with those that were drawn before it
--- and seen by then; of several that are seen at one moment the last one drawn is shown; no weight is carried back; the smoothing does not
--- reach into another stay of the patient.
+-- Departures: from 4 mg/dL on the guideline's rise of 0.3 counts, where the published query wants a lowest of 3.7 at most, so that 7.1 and
+-- then 7.5 is stage 3; a creatinine counts from when it was seen (see the option lab_visibility) and is compared with those that were drawn
+-- before it and seen by then; of several that are seen at one moment the last one drawn is shown; no weight is carried back; the smoothing
+-- does not reach into another stay of the patient.
 WITH
     creatinine AS (
         SELECT stay, drawn, max(hour) AS seen, avg(value ORDER BY value) AS creat FROM lab
@@ -17,26 +19,29 @@ WITH
     creatinine_compared AS (
         SELECT
             now.stay, now.drawn, now.seen, now.creat,
-            min(earlier.creat) FILTER (now.drawn - earlier.drawn <= 48) AS low_48, min(earlier.creat) AS low_7
+            min(earlier.creat) FILTER (as_charted(now.drawn - earlier.drawn) <= 48) AS low_48, min(earlier.creat) AS low_7
         FROM creatinine AS now LEFT JOIN creatinine AS earlier ON earlier.stay = now.stay AND earlier.drawn < now.drawn
-            AND now.drawn - earlier.drawn <= 168 AND earlier.seen <= now.seen
+            AND as_charted(now.drawn - earlier.drawn) <= 168 AND earlier.seen <= now.seen
         GROUP BY ALL
     ),
     creatinine_lowest AS (
         SELECT DISTINCT ON (stay, second) stay, round(seen * 3600)::BIGINT AS second, creat, low_48, low_7
         FROM creatinine_compared ORDER BY stay, second, drawn DESC
     ),
+    creatinine_change AS (
+        SELECT *, as_charted(creat - low_48) AS rise, as_charted(creat / low_7) AS ratio FROM creatinine_lowest
+    ),
     by_creatinine AS (
         SELECT
             stay, second, creat, low_48, low_7,
             CASE
-                WHEN creat >= 3 * low_7 THEN 3
-                WHEN creat >= 4 AND (low_48 <= 3.7 OR creat >= 1.5 * low_7) THEN 3
-                WHEN creat >= 2 * low_7 THEN 2
-                WHEN creat >= low_48 + 0.3 OR creat >= 1.5 * low_7 THEN 1
+                WHEN ratio >= 3 THEN 3
+                WHEN as_charted(creat) >= 4 AND (rise >= 0.3 OR ratio >= 1.5) THEN 3
+                WHEN ratio >= 2 THEN 2
+                WHEN rise >= 0.3 OR ratio >= 1.5 THEN 1
                 ELSE 0
             END AS stage
-        FROM creatinine_lowest
+        FROM creatinine_change
     ),
     charting AS (
         SELECT stay, hour, round(hour * 3600)::BIGINT AS second, uo, weight,

@@ -1,6 +1,7 @@
 -- What was observed in the stays $low to $high: stay, hour, channel, value, text.
 -- An observation is timed at the moment from which everything that it is derived from was known. Laboratory values of the week before
--- admission to intensive care are among them, at negative hours: scores need them, and no text or grid shows them.
+-- admission to intensive care and chartings of the time before it (concepts.py: LOOK_BACK, Variable.lasts) are among them, at negative
+-- hours: scores need them; shown.sql says which of them hour 0 shows.
 WITH
     reading AS (
         SELECT * FROM charted WHERE stay BETWEEN $low AND $high
@@ -49,7 +50,7 @@ WITH
     ),
     coma_before AS (
         SELECT
-            *, lag(hour) OVER charting > hour - 6 AS recent,
+            *, as_charted(hour - lag(hour) OVER charting) < 6 AS recent,
             lag(motor) OVER charting AS motor_before,
             lag(verbal) OVER charting AS verbal_before,
             lag(eyes) OVER charting AS eyes_before
@@ -101,7 +102,7 @@ WITH
     gas_at_bedside AS (
         SELECT
             specimen.stay, known, po2, specimen.specimen,
-            CASE WHEN specimen.drawn - oxygen_charted.hour <= 4 THEN oxygen_charted.value END AS fio2_charted
+            CASE WHEN as_charted(specimen.drawn - oxygen_charted.hour) <= 4 THEN oxygen_charted.value END AS fio2_charted
         FROM specimen ASOF LEFT JOIN oxygen_charted
             ON specimen.stay = oxygen_charted.stay AND specimen.drawn >= oxygen_charted.hour
     ),

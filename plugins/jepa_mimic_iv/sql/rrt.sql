@@ -10,7 +10,7 @@ WITH
         SELECT
             stay, hour AS start, hour AS stop, active OR (item = 225965 AND text = 'In use') AS active,
             CASE WHEN item = 227290 THEN text ELSE kind END AS kind
-        FROM charted JOIN dialysis_item USING (item) WHERE stay BETWEEN $low AND $high AND text IS NOT NULL
+        FROM charted JOIN dialysis_item USING (item) WHERE stay BETWEEN $low AND $high AND hour >= 0 AND text IS NOT NULL
         UNION ALL
         SELECT stay, start, stop, kind IS NOT NULL, kind FROM procedure JOIN dialysis_procedure USING (item)
         WHERE stay BETWEEN $low AND $high AND counted
@@ -18,11 +18,11 @@ WITH
         SELECT stay, start, coalesce(stop, start), true, 'CRRT' FROM input
         WHERE stay BETWEEN $low AND $high AND item IN (227536, 227525) AND amount > 0
     ),
-    shown AS (
+    in_step AS (
         SELECT *, unnest(range(
-            floor(start / $step_hours)::BIGINT, greatest(ceil(stop / $step_hours), floor(start / $step_hours) + 1)::BIGINT
+            step_of(start, $step_hours), greatest(steps_until(stop, $step_hours), step_of(start, $step_hours) + 1)
         )) AS step FROM sign
     )
 
 SELECT stay, step, max(greatest(start, step * $step_hours)) AS hour, 1 AS present, max(active::INTEGER) AS active, kind
-FROM shown GROUP BY stay, step, kind
+FROM in_step GROUP BY stay, step, kind

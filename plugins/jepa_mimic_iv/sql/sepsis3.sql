@@ -6,5 +6,5 @@
 -- Departure: the earliest hour over all suspicions of the stay, where the published table takes the first of the earliest suspicion.
 SELECT stay, min(begins) AS onset
 FROM suspicion_of_infection JOIN sofa USING (stay)
-WHERE sofa_24hours >= 2 AND begins + 1 BETWEEN suspected - 48 AND suspected + 24
+WHERE sofa_24hours >= 2 AND as_charted(begins + 1 - suspected) BETWEEN -48 AND 24
 GROUP BY stay

@@ -5,8 +5,8 @@
 -- 100, 50, 20 K/uL. Liver: total bilirubin from 1.2, 2, 6, 12 mg/dL. Cardiovascular: mean pressure below 70 mmHg (1); dopamine or
 -- dobutamine (2); dopamine above 5 or any norepinephrine or epinephrine (3); dopamine above 15 or the others above 0.1 mcg/kg/min (4);
 -- what runs at the end of the hour counts. Nervous system: coma scale below 15, 13, 10, 6. Kidney: creatinine from 1.2, 2, 3.5, 5 mg/dL,
--- urine of 24 h below 500 (3), 200 mL (4). A part without a measurement in 24 h has 0 points. Laboratory values of the 24 h before
--- admission to intensive care count.
+-- urine of 24 h below 500 (3), 200 mL (4). A part without a measurement in 24 h has 0 points. What was measured and charted in the 24 h
+-- before admission to intensive care counts, but urine, which counts from admission on. Means, ratios and sums are compared in decimals, as their values were charted.
 -- Source: Vincent et al. 1996 as in the MIMIC Code Repository, concepts/score/sofa.
 -- Departures: hours are counted from admission to intensive care, not from the full hour after the first heart rate; results count from when
 -- they were seen; ventilation is as in ventilation.sql.
@@ -16,12 +16,12 @@ WITH
     ),
     measured AS (
         SELECT
-            stay, floor(round(hour, 6))::BIGINT AS begins,
-            min(value) FILTER (name = 'vitalsign/mbp') AS pressure,
+            stay, step_of(hour, 1) AS begins,
+            as_charted(min(value) FILTER (name = 'vitalsign/mbp')) AS pressure,
             min(value) FILTER (name = 'gcs/gcs') AS coma,
-            max(value) FILTER (name = 'enzyme/bilirubin_total') AS bilirubin,
-            max(value) FILTER (name = 'chemistry/creatinine') AS creatinine,
-            min(value) FILTER (name = 'complete_blood_count/platelet') AS platelets
+            as_charted(max(value) FILTER (name = 'enzyme/bilirubin_total')) AS bilirubin,
+            as_charted(max(value) FILTER (name = 'chemistry/creatinine')) AS creatinine,
+            as_charted(min(value) FILTER (name = 'complete_blood_count/platelet')) AS platelets
         FROM observed JOIN variable USING (channel)
         WHERE name IN ('vitalsign/mbp', 'gcs/gcs', 'enzyme/bilirubin_total', 'chemistry/creatinine',
             'complete_blood_count/platelet')
@@ -30,26 +30,27 @@ WITH
     gas AS (
         SELECT stay, hour, value, EXISTS (
             SELECT 1 FROM ventilation WHERE ventilation.stay = observed.stay AND status = 'InvasiveVent'
-                AND observed.hour >= start AND observed.hour < stop) AS ventilated
+                AND as_charted(observed.hour - start) >= 0 AND as_charted(stop - observed.hour) > 0) AS ventilated
         FROM observed WHERE channel = (SELECT channel FROM variable WHERE name = 'bg/pao2fio2ratio')
     ),
     oxygenation AS (
         SELECT
-            stay, floor(round(hour, 6))::BIGINT AS begins,
-            min(value) FILTER (ventilated) AS helped, min(value) FILTER (NOT ventilated) AS unhelped
+            stay, step_of(hour, 1) AS begins,
+            as_charted(min(value) FILTER (ventilated)) AS helped, as_charted(min(value) FILTER (NOT ventilated)) AS unhelped
         FROM gas GROUP BY ALL
     ),
     urine AS (
         SELECT
-            stay, floor(round(hour, 6))::BIGINT AS begins,
-            max(urineoutput_24hr / hours_24hr * 24) FILTER (hours_24hr BETWEEN 22 AND 30) AS urine
+            stay, step_of(hour, 1) AS begins,
+            as_charted(max(urineoutput_24hr / hours_24hr * 24) FILTER (hours_24hr BETWEEN 22 AND 30)) AS urine
         FROM urine_output_rate GROUP BY ALL
     ),
     running AS (
         SELECT
             stay, begins,
-            max(rate) FILTER (drug = 'dopamine') AS dopamine, max(rate) FILTER (drug = 'dobutamine') AS dobutamine,
-            max(rate) FILTER (drug IN ('norepinephrine', 'epinephrine')) AS strong
+            as_charted(max(rate) FILTER (drug = 'dopamine')) AS dopamine,
+            as_charted(max(rate) FILTER (drug = 'dobutamine')) AS dobutamine,
+            as_charted(max(rate) FILTER (drug IN ('norepinephrine', 'epinephrine'))) AS strong
         FROM every_hour JOIN vasoactive_agent USING (stay)
         WHERE start < least(begins + 1, horizon) AND stop >= least(begins + 1, horizon) GROUP BY ALL
     ),

@@ -14,4 +14,4 @@ WITH named AS (
 
 SELECT stay, hour, channel, value, NULL::VARCHAR AS text FROM named JOIN variable USING (name) WHERE hour >= 0
 UNION ALL
-SELECT stay, hour, channel, value, text FROM observed JOIN variable USING (channel) WHERE NOT is_action AND hour >= 0
+SELECT stay, hour, channel, value, text FROM shown WHERE NOT is_action

@@ -5,16 +5,18 @@
 -- 3 days before, or on the day of the order or the day after it, and is timed at the beginning of its day.
 -- Source: Seymour et al., JAMA 2016, as in the MIMIC Code Repository, concepts/sepsis/suspicion_of_infection. Which drugs are antibiotics is
 -- decided as in concepts/medication/antibiotic, by name and route.
+-- Departure: an order that was withdrawn before it began counts only if the administration record shows it given (staging.py); the published
+-- query takes it as any other.
 WITH
     antibiotic AS (
-        SELECT DISTINCT stay, hour, day FROM prescription WHERE stay BETWEEN $low AND $high AND is_antibiotic
+        SELECT DISTINCT stay, begins AS hour, day FROM prescription WHERE stay BETWEEN $low AND $high AND is_antibiotic
     ),
     pair AS (
         SELECT
             a.stay, a.hour, c.culture_hour, c.culture_day,
-            CASE WHEN c.exact THEN c.culture_hour < a.hour AND a.hour - c.culture_hour <= 72
+            CASE WHEN c.exact THEN c.culture_hour < a.hour AND as_charted(a.hour - c.culture_hour) <= 72
                 ELSE a.day - c.culture_day BETWEEN 0 AND 3 END AS before,
-            CASE WHEN c.exact THEN c.culture_hour > a.hour AND c.culture_hour - a.hour <= 24
+            CASE WHEN c.exact THEN c.culture_hour > a.hour AND as_charted(c.culture_hour - a.hour) <= 24
                 ELSE c.culture_day - a.day BETWEEN 0 AND 1 END AS after
         FROM antibiotic AS a JOIN culture AS c USING (stay) WHERE c.stay BETWEEN $low AND $high
     )

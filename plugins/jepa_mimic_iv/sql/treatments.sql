@@ -24,9 +24,9 @@ WITH
         SELECT stay, start, stop, channel, NULL, category, false FROM procedure JOIN procedure_channel USING (label)
         WHERE stay BETWEEN $low AND $high
     ),
-    shown AS (
+    in_step AS (
         SELECT *, unnest(range(
-            floor(start / $step_hours)::BIGINT, greatest(ceil(stop / $step_hours), floor(start / $step_hours) + 1)::BIGINT
+            greatest(step_of(start, $step_hours), 0), greatest(steps_until(stop, $step_hours), step_of(start, $step_hours) + 1)
         )) AS step FROM lasting
     ),
     portion AS (
@@ -34,7 +34,7 @@ WITH
             stay, step, channel, text, greatest(start, step * $step_hours) AS hour,
             value * CASE WHEN by_time THEN least(stop, (step + 1) * $step_hours) - greatest(start, step * $step_hours) ELSE 1 END
                 AS value
-        FROM shown
+        FROM in_step
     ),
     dialysis AS (
         SELECT stay, step, max(hour) AS hour, max(present)::DOUBLE AS "rrt/dialysis_present",
@@ -61,4 +61,4 @@ UNION ALL
 SELECT stay, hour, channel, NULL, route FROM prescription JOIN variable ON name = 'antibiotic/route'
 WHERE stay BETWEEN $low AND $high AND is_antibiotic AND route IS NOT NULL
 UNION ALL
-SELECT stay, hour, channel, value, text FROM observed JOIN variable USING (channel) WHERE is_action AND hour >= 0
+SELECT stay, hour, channel, value, text FROM shown WHERE is_action

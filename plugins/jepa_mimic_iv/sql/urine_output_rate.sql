@@ -5,8 +5,8 @@
 -- stand for the hour before it, so that the sums reach back 5, 11 and 23 h; a rate is given once the time covered is 6, 12 or 24 h.
 -- Urine items and bounds are those of the variable urine_output; weight: 224639 (daily) and 226512 (at admission), kg.
 -- Source: MIMIC Code Repository, concepts/measurement/urine_output_rate.
--- Departure: the weight is the last one charted until then. The published query also carries the first weight back to times before it
--- was charted.
+-- Departures: the weight is the last one charted until then, before admission too (concepts.py says for how long). The published query also
+-- carries the first weight back to times before it was charted. Urine charted before admission is not counted.
 WITH
     charting AS (
         SELECT stay, hour, round(hour * 3600)::BIGINT AS second, value AS uo FROM observed

@@ -6,7 +6,7 @@
 -- Source: MIMIC Code Repository, concepts/treatment/ventilation (statuses and the limit of 14 h).
 -- Departures, because the published episodes are drawn in hindsight: a status lasts until another charting, for 14 h at most, where the
 -- published one ends at its last charting if none follows within 14 h; and an episode of a single charting counts, which only the next
--- charting could rule out. Of several devices charted at one time each is looked at, not the first alone.
+-- charting could rule out. A status charted before admission is in force at hour 0 for as long. Of several devices charted at one time each is looked at, not the first alone.
 WITH charting AS (
     SELECT stay, hour, arg_min(status, rank) AS status
     FROM charted JOIN respiratory_word ON charted.item = respiratory_word.item AND charted.text = word

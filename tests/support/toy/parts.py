@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from jepa_core.config import EvaluatorConfig
 from jepa_core.contracts import Batch, Evaluation, Evaluator, Phase
 from jepa_core.results.findings import Column, Findings, Headline, Table
 from jepa_core.testing.oscillator_parts import Oscillators as ToySource
 from jepa_core.testing.oscillator_parts import TinyChannels as ToyEncoder
 from jepa_core.testing.oscillator_parts import TinyRecurrent as ToyPredictor
+from toy import ToyDisposableConfig, ToyFitConfig, ToyTrainConfig
 
 __all__ = [
     "ToyControl",
@@ -31,7 +33,7 @@ def l1(predicted: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
     return (predicted - wanted).abs().mean(-1)[mask].mean()
 
 
-class ToyTrain(Phase):
+class ToyTrain(Phase[ToyTrainConfig]):
     def loss(self, learner: Any, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         latents = learner.latents(batch)
         noise = 0.01 * torch.randn(latents.static.shape, generator=generator).mean()
@@ -45,7 +47,7 @@ class ToyTrain(Phase):
         learner.update_target(self.config.tau)
 
 
-class ToyFit(Phase):
+class ToyFit(Phase[ToyFitConfig]):
     def loss(self, learner: Any, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         latents = learner.latents(batch)
         loss = l1(learner.predictor(latents).next_states[:, :-1], latents.states[:, 1:], latents.mask[:, 1:])
@@ -55,7 +57,7 @@ class ToyFit(Phase):
         learner.sync_target()
 
 
-class ToyDisposable(Phase):
+class ToyDisposable(Phase[ToyDisposableConfig]):
     def build_module(self, latent_dim: int) -> nn.Module:
         norm = nn.BatchNorm1d(latent_dim, affine=False)  # buffers, besides parameters
         return nn.Sequential(
@@ -68,7 +70,7 @@ class ToyDisposable(Phase):
         return {"decoded": (predicted - wanted.actions[latents.mask]).abs().mean()}
 
 
-class ToyEvaluator(Evaluator):
+class ToyEvaluator(Evaluator[EvaluatorConfig]):
     def evaluate(self, evaluation: Evaluation) -> Findings:
         learner, dataset = evaluation.learner, evaluation.dataset
         windows = dataset.windows(self.config.split, evaluation.window_length, 5, 3)

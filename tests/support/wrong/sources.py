@@ -77,8 +77,8 @@ class RendersAnything(Oscillators):
 
 @fails("check_no_future_in_items", "source", OscillatorsConfig)
 class ShowsTheLength(Oscillators):
-    def render(self, trajectories, modality):
-        made = super().render(trajectories, modality)
+    def render(self, trajectories, channels, modality):
+        made = super().render(trajectories, channels, modality)
         if modality == "text":
             lengths = np.repeat(trajectories.steps, trajectories.steps)
             return replace(made, state=[f"{text} of {count}" for text, count in zip(made.state, lengths, strict=True)])
@@ -87,8 +87,8 @@ class ShowsTheLength(Oscillators):
 
 @fails("check_items_independent_of_block", "source", OscillatorsConfig)
 class CentresTheBlock(Oscillators):
-    def render(self, trajectories, modality):
-        made = super().render(trajectories, modality)
+    def render(self, trajectories, channels, modality):
+        made = super().render(trajectories, channels, modality)
         if modality == "channels":
             return Rendered(made.static, made.state - np.nanmean(made.state, 0), made.action)
         return made
@@ -96,8 +96,8 @@ class CentresTheBlock(Oscillators):
 
 @fails("check_targets_never_rendered", "source", OscillatorsConfig)
 class ShowsTheOutcome(Oscillators):
-    def render(self, trajectories, modality):
-        made = super().render(trajectories, modality)
+    def render(self, trajectories, channels, modality):
+        made = super().render(trajectories, channels, modality)
         if modality == "text":
             return replace(made, static=[f"pushed {one}" for one in trajectories.outcomes["pushed"]])
         return made

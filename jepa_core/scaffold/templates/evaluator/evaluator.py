@@ -15,10 +15,8 @@ FORECASTS = ("predictor", "persistence")
 UNIT = "latent l1"
 
 
-class MyComponent(Evaluator):
+class MyComponent(Evaluator[MyComponentConfig]):
     """One-step error over the windows of a split, each window counting once, with intervals over subjects."""
-
-    config: MyComponentConfig
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         """A headline for the predictor and a row for each forecast; null, with the reason, if there is no window."""

@@ -12,10 +12,8 @@ from jepa_core.training.learner import Learner
 from jepa_my_component.config import MyComponentConfig
 
 
-class MyComponent(Phase):
+class MyComponent(Phase[MyComponentConfig]):
     """Predicts clean next states from noisy ones, by teacher forcing."""
-
-    config: MyComponentConfig
 
     def loss(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Mean absolute error of the next state, over the steps that have one before them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -52,13 +52,13 @@ class MyComponent(Source):
         for subject, (_, hours) in enumerate(self._rooms()):
             writer.append(_trajectory(subject, splits[subject], np.array(list(hours))))
 
-    def render(self, trajectories: Trajectories, modality: str) -> Rendered:
+    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
         """Channel values, or texts such as `temperature 20.5 C`."""
-        grids = [_grid(trajectories.events(role)) for role in ("static", "state", "action")]
+        grids = [_grid(trajectories.events(role), len(channels)) for role in ("static", "state", "action")]
         if modality == "channels":
             return Rendered(*grids)
         if modality == "text":
-            return Rendered(*([_sentence(item[:, 0]) for item in grid] for grid in grids))
+            return Rendered(*([_sentence(item[:, 0], channels) for item in grid] for grid in grids))
         raise RecipeError(f"the source my_component renders text and channels, not {modality}")
 
     def _rooms(self) -> Iterator[tuple[str, Iterator[list[float]]]]:
@@ -110,13 +110,13 @@ def _events(values: np.ndarray, channel: int, times: np.ndarray) -> Events:
     )
 
 
-def _grid(events: Events) -> np.ndarray:
+def _grid(events: Events, channels: int) -> np.ndarray:
     """Events of one role as (owners, C, 1) float32, NaN where nothing was measured."""
-    grid = np.full((len(events.offsets) - 1, len(CHANNELS), 1), np.nan, dtype=np.float32)
+    grid = np.full((len(events.offsets) - 1, channels, 1), np.nan, dtype=np.float32)
     grid[np.repeat(np.arange(len(grid)), np.diff(events.offsets)), events.channel, 0] = events.value
     return grid
 
 
-def _sentence(values: np.ndarray) -> str:
-    told = [(channel, value) for channel, value in zip(CHANNELS, values, strict=True) if not np.isnan(value)]
+def _sentence(values: np.ndarray, channels: Sequence[Channel]) -> str:
+    told = [(channel, value) for channel, value in zip(channels, values, strict=True) if not np.isnan(value)]
     return "; ".join(f"{channel.name} {number(float(value))} {channel.unit}".rstrip() for channel, value in told)

@@ -1,0 +1,8 @@
+"""The kinds of components, listed once. Imports nothing, so that the command line can name them at once."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Kind = Literal["source", "encoder", "predictor", "phase", "regularizer", "evaluator"]
+KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -1,0 +1,89 @@
+"""The card of an exported model: what it was made of, what was measured, what it is not for. It holds counts and
+figures of groups, and nothing of any record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jepa_core.model.folder import read_json
+
+if TYPE_CHECKING:
+    from jepa_core.model.model import Model
+
+_USE = """\
+```python
+import torch
+program = torch.export.load("predictor.pt2").module()   # static (B, D), states, actions (B, T, D), mask (B, T)
+next_states, belief = program(static, states, actions, mask)
+```
+
+```python
+import jepa_core                                        # with the plugins that the run used
+model = jepa_core.load("model")
+forecast = model.forecast(model.read("/path/to/data"), at=24, horizon=24)
+```"""
+
+_LIMITS = """\
+* The figures hold for subjects like those of the held-out split; nothing was measured anywhere else.
+* Recorded actions do not identify what an intervention does: forecasts under other actions are associations, no advice.
+* No figure here is a validation for use on anyone."""
+
+
+def model_card(model: Model, programs: Mapping[str, Mapping[str, Any]]) -> str:
+    """The card as Markdown. programs: what was found when each was tried."""
+    record = model.record
+    data = read_json(model.folder / "data.json") if (model.folder / "data.json").is_file() else {}
+    parts = [
+        f"# {record['name']}",
+        "licence: (to be filled in by the owner; the terms of the training data apply)",
+        "## What it is",
+        "\n".join(_parts(record)),
+        "## Data",
+        _splits(data),
+        "## What was measured",
+        "\n".join(_headlines(model.folder / "findings")) or "No evaluator was run.",
+        "## Use",
+        _USE,
+        "\n".join(_tried(name, found) for name, found in programs.items()),
+        "## Limits",
+        _LIMITS,
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _parts(record: Mapping[str, Any]) -> Iterator[str]:
+    for kind, told in record["components"].items():
+        yield f"* {kind}: `{told['use']}` of {told['package']} {told['version']}"
+    yield f"* windows of {record['window_length']} steps in training"
+
+
+def _tried(name: str, found: Mapping[str, Any]) -> str:
+    fixed = f"; it takes {found['steps']} steps, shorter windows filled up and masked"
+    takes = "" if found["steps"] == "any" else fixed
+    return f"* `{name}` is within {found['largest_difference']:.1e} of the model on made-up inputs{takes}."
+
+
+def _splits(data: Mapping[str, Any]) -> str:
+    """Counts of each split."""
+    rows = ["| split | trajectories | subjects | steps |", "|---|---|---|---|"]
+    for split in data.get("splits", ()):
+        rows.append(f"| {split['split']} | {split['trajectories']:,} | {split['subjects']:,} | {split['steps']:,} |")
+    return "\n".join(rows) if len(rows) > 2 else "No counts were kept."
+
+
+def _headlines(findings: Path) -> Iterator[str]:
+    """The headline figures of every evaluator, with their intervals and n."""
+    for path in sorted(findings.glob("*.json")):
+        content = read_json(path)
+        yield from (_headline(path.stem, one) for one in content.get("headlines", ()))
+        yield from (f"* {path.stem}: {one['text']}" for one in content.get("verdicts", ()))
+
+
+def _headline(evaluator: str, told: Mapping[str, Any]) -> str:
+    if told["value"] is None:
+        return f"* {evaluator}, {told['label']}: not measured ({told['note']})"
+    interval = "" if told["low"] is None else f" ({told['low']:.3g} to {told['high']:.3g})"
+    counted = "" if told["n"] is None else f", n = {told['n']} {told['n_unit']}"
+    return f"* {evaluator}, {told['label']}: {told['value']:.3g} {told['unit']}".rstrip() + interval + counted

@@ -1,0 +1,161 @@
+"""A trained model to take along: a folder that needs neither this machine nor the training data.
+
+README.md          the model card
+model/             what `jepa_core.load` takes
+encoder.pt2        the encoder as a program that torch alone runs; only where it reads numbers
+predictor.pt2      the predictor as such a program
+encoder/           the encoder's weights in the form that other tools read, where it has one
+export.json        how far the programs' answers are from the model's, and how many steps they take
+
+The programs are loaded by `torch.export.load(FILE).module()`. Nothing of a record is in any of these files.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from jepa_core.contracts import Channels, Latents
+from jepa_core.errors import RecipeError, RunError
+from jepa_core.io.files import disk_errors, write_atomically, write_json
+from jepa_core.model.card import model_card
+from jepa_core.model.folder import RECORD, read_json
+
+if TYPE_CHECKING:
+    from jepa_core.model.model import Model
+
+CLOSE = 1e-5
+"""Largest difference between a program's answer and the model's, in units of a latent."""
+_TRACED, _TRIED = 3, 7
+"""Items or windows that a program is traced with, and that it is tried with."""
+
+
+def export_model(model: Model, folder: Path) -> None:
+    """Write the model into a new folder, and try every program on made-up inputs of another size.
+
+    Raises RecipeError if the folder is there, RunError if a program's answers differ from the model's by more than
+    1e-5, or if the disk is full.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RecipeError(f"{folder} is there already; name a new folder with --to")
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _copy_model(model, folder / "model")
+        if (model.folder / "encoder").is_dir():
+            shutil.copytree(model.folder / "encoder", folder / "encoder")
+        window = model.reach.window
+        programs = {one.file: _write_program(one, window, folder / one.file) for one in _programs(model)}
+        write_json(folder / "export.json", {"versions": {"torch": torch.__version__}, "programs": programs})
+        write_atomically(folder / "README.md", model_card(model, programs).encode())
+
+
+def _copy_model(model: Model, into: Path) -> None:
+    """The files that the model's record names, and the record."""
+    into.mkdir(mode=0o700)
+    names = [RECORD, *read_json(model.folder / RECORD)["files"]]
+    for name in names:
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(model.folder / name, into / name)
+
+
+class _Encoding(nn.Module):
+    """An encoder of numbers as a function of tensors: values, observed (N, C, P) to latents (N, D)."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, values: Tensor, observed: Tensor) -> Tensor:
+        return self.encoder(Channels(values, observed))
+
+
+class _Predicting(nn.Module):
+    """A predictor as a function of tensors: static (B, D), states and actions (B, T, D), mask (B, T) to the states at
+    t + 1 (B, T, D) and the beliefs (B, T, W)."""
+
+    def __init__(self, predictor: nn.Module) -> None:
+        super().__init__()
+        self.predictor = predictor
+
+    def forward(self, static: Tensor, states: Tensor, actions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        made = self.predictor(Latents(static, states, actions, mask))
+        return made.next_states, made.belief
+
+
+@dataclass(frozen=True)
+class _Program:
+    """A function of tensors to be written. inputs: made up, for a number of items or windows and, of a predictor, of
+    steps. varying: which dimensions of the inputs may have another size, by name."""
+
+    file: str
+    function: nn.Module
+    inputs: Callable[[int, int], tuple[Tensor, ...]]
+    varying: Mapping[str, Mapping[int, Any]]
+
+
+def _programs(model: Model) -> Iterator[_Program]:
+    frozen, random = model.frozen, torch.Generator().manual_seed(0)
+    dim = frozen.encoder.latent_dim
+    if model.record["item_shape"] is not None:
+        shape = (model.record["item_shape"]["channels"], model.record["item_shape"]["samples"])
+        items = {0: Dim("items", min=1)}
+
+        def channels(count: int, _: int) -> tuple[Tensor, ...]:
+            observed = torch.rand(count, *shape, generator=random) < 0.7
+            return torch.randn(count, *shape, generator=random) * observed, observed
+
+        yield _Program("encoder.pt2", _Encoding(frozen.encoder), channels, {"values": items, "observed": items})
+    windows = Dim("windows", min=1)
+
+    def latents(count: int, length: int) -> tuple[Tensor, ...]:
+        made = (torch.randn(count, *size, dim, generator=random) for size in ((), (length,), (length,)))
+        return *made, torch.ones(count, length, dtype=torch.bool)
+
+    by_step = {0: windows, 1: Dim.AUTO}  # a recurrent network is unrolled over the steps that it was traced with
+    varying = {"static": {0: windows}, "states": by_step, "actions": by_step, "mask": by_step}
+    yield _Program("predictor.pt2", _Predicting(frozen.predictor), latents, varying)
+
+
+def _write_program(program: _Program, window: int, path: Path) -> dict[str, Any]:
+    """Trace a function on a window of training, write the program, load it again and try it: its largest difference,
+    and the numbers of steps that it takes."""
+    function = program.function.cpu().eval()
+    with torch.no_grad():
+        traced = torch.export.export(function, program.inputs(_TRACED, window), dynamic_shapes=dict(program.varying))
+        _forget_places(traced)
+        torch.export.save(traced, path)
+        loaded = torch.export.load(path).module()
+        difference = _largest_difference(function, loaded, program.inputs(_TRIED, window))
+        steps = "any" if _takes(loaded, program.inputs(_TRIED, max(2, window - 1))) else window
+    if difference > CLOSE:
+        raise RunError(f"{path.name} differs from the model by {difference:.1e} on made-up inputs; it was not exported")
+    return {"largest_difference": difference, "steps": steps}
+
+
+def _takes(loaded: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
+    """Whether a program takes inputs of this size: it checks them before it computes."""
+    try:
+        loaded(*inputs)
+    except (AssertionError, RuntimeError):
+        return False
+    return True
+
+
+def _forget_places(program: ExportedProgram) -> None:
+    """Take the paths of source files, which tell about this machine, out of a program."""
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if hasattr(module, "graph") else ():
+            node.meta.pop("stack_trace", None)
+
+
+def _largest_difference(function: nn.Module, loaded: nn.Module, inputs: tuple[Tensor, ...]) -> float:
+    expected, found = function(*inputs), loaded(*inputs)
+    pairs = [(expected, found)] if isinstance(expected, Tensor) else zip(expected, found, strict=True)
+    return max(float((one - other).abs().max()) for one, other in pairs)

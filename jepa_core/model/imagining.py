@@ -1,0 +1,55 @@
+"""States to come under actions that were chosen, not recorded.
+
+What is imagined follows the associations in the recorded data. Why an action was taken is not in them: logged actions
+do not identify what an intervention does, and every answer says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jepa_core.contracts import Channels, Items, Latents
+from jepa_core.data.trajectories import Rendered
+from jepa_core.model.acts import Plan, acted
+from jepa_core.model.forecasting import Origin
+
+if TYPE_CHECKING:
+    from jepa_core.model.data import Data
+    from jepa_core.model.frozen import Frozen
+
+CAUTION = "recorded actions do not identify what an intervention does; this is what the model associates with it"
+
+
+def origins_under(
+    frozen: Frozen, data: Data, chosen: np.ndarray, plan: Plan, context: int
+) -> Iterator[Origin]:
+    """The origin of each chosen trajectory, ascending, with the actions of a plan after it. An origin says of each step
+    imagined whether its action is as recorded: none of them but the first, which leads from the last step seen."""
+    store = data.dataset.store
+    for trajectory, alone in store.each(chosen):
+        rendered = data.rendered(acted(data.source, alone, store.channels, plan))
+        known = frozen.latents(data.dataset, trajectory)
+        part = slice(plan.at - context, plan.at)
+        actions = torch.cat([known.actions[:, part], _encoded_actions(frozen, rendered, plan)], dim=1)
+        seen = Latents(known.static, known.states[:, part], actions, known.mask[:, part])
+        yield Origin(seen, np.arange(plan.horizon) == 0)
+
+
+def _encoded_actions(frozen: Frozen, rendered: Rendered, plan: Plan) -> Tensor:
+    """Latents of the actions of the steps from `at` on: (1, H - 1, D)."""
+    part = slice(plan.at, plan.at + plan.horizon - 1)
+    if plan.horizon == 1:
+        return torch.empty(1, 0, frozen.encoder.latent_dim, device=frozen.device)
+    return frozen.encode(_items(rendered.action, part))[None]
+
+
+def _items(rendered: list[str] | np.ndarray, part: slice) -> Items:
+    if isinstance(rendered, list):
+        return rendered[part]
+    values = torch.from_numpy(np.ascontiguousarray(rendered[part], dtype=np.float32))
+    return Channels(torch.nan_to_num(values, nan=0.0), ~torch.isnan(values))

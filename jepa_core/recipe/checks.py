@@ -1,0 +1,79 @@
+"""What must hold across the components of a recipe, whatever it was written in. Each check returns problems by key
+path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from jepa_core.config import EncoderConfig
+from jepa_core.plugin import Kind, Registry
+from jepa_core.recipe.problems import KeyPath, Problem
+from jepa_core.recipe.uses import Parts
+
+ROOT = KeyPath()
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+
+
+def check_parts(parts: Parts, registry: Registry) -> Iterator[Problem]:
+    """Every problem that valid components have with one another."""
+    yield from check_window(parts)
+    yield from check_modality(parts)
+    yield from check_needs(parts, registry)
+
+
+def check_window(parts: Parts) -> Iterator[Problem]:
+    """Refuse windows that are longer than the predictor can take."""
+    longest = parts.predictor.config.longest_window
+    if longest is not None and parts.windows.length > longest:
+        steps, name = parts.windows.length, parts.predictor.name
+        message = f"windows of {steps} steps are longer than the predictor '{name}' can take"
+        yield Problem(ROOT / "windows" / "length", message, f"at most {longest}, or change the predictor")
+
+
+def check_modality(parts: Parts) -> Iterator[Problem]:
+    """Refuse an encoder of a modality that the source does not render."""
+    rendered, wanted = parts.source.config.modalities, parts.encoder.config.modality
+    if wanted not in rendered:
+        source, encoder = parts.source.name, parts.encoder.name
+        message = f"the encoder '{encoder}' reads {wanted}, and the source '{source}' does not render it"
+        hint = f"{source} renders {' and '.join(rendered)}; choose an encoder of that modality, or another source"
+        yield Problem(ROOT / "encoder", message, hint)
+
+
+def check_needs(parts: Parts, registry: Registry) -> Iterator[Problem]:
+    """Refuse a phase that needs of the encoder what it does not offer."""
+    for number, phase in enumerate(parts.curriculum):
+        for need in sorted(phase.config.needs - parts.encoder.config.offers):
+            able = [
+                name
+                for name, one in registry.components("encoder").items()
+                if need in cast(type[EncoderConfig], one.config).offers
+            ]
+            name = parts.encoder.name
+            message = f"phase '{phase.name}' needs an encoder that offers {need}, and '{name}' does not"
+            path = (ROOT / "curriculum").item(number, phase.name) / "use"
+            yield Problem(path, message, f"encoders that do: {', '.join(able) or 'none is installed'}")
+
+
+def check_curriculum(phases: Sequence[object]) -> Iterator[Problem]:
+    """Refuse a recipe without a phase."""
+    if not phases:
+        hint = "a list of phases: `- use: ...` for each"
+        yield Problem(ROOT / "curriculum", "the recipe needs a 'curriculum'", hint)
+
+
+def check_names(kind: Kind, names: Sequence[tuple[KeyPath, str]]) -> Iterator[Problem]:
+    """Refuse a name that overrides could not address, and two items of a list under one name.
+
+    names: of the items, each with the path of what names it.
+    """
+    first: dict[str, KeyPath] = {}
+    for path, name in names:
+        if not _NAME.fullmatch(name):
+            yield Problem(path, "a name holds letters, digits, '_' and '-', for overrides address it")
+        if name in first:
+            hint = "the first is in {other}; give one of them a `name` of its own"
+            yield Problem(path, f"two {kind}s are called '{name}'", hint, other=first[name])
+        first.setdefault(name, path)

@@ -1,0 +1,190 @@
+"""The formats of a table's files: each gives the rows of a file as tables, in order, and tells where a row stands."""
+
+from __future__ import annotations
+
+import io
+import re
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pv
+import pyarrow.parquet as pq
+
+from jepa_core.errors import DataError
+from jepa_sensors.files import Format, Header, not_this_encoding, open_bytes
+from jepa_sensors.series_files import Series, ts_series
+from jepa_sensors.text_blocks import EndlessRecord, TextBlock, text_blocks
+
+BLOCK_ROWS = 1 << 17
+_TAB = "\t"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the text of a file is laid out. headless: whether its first record is a row."""
+
+    header: Header
+    headless: bool
+    separator: str
+    encoding: str
+
+
+class Rows(ABC):
+    """The rows of a file, numbered from 0."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self.path = path
+        self.layout = layout
+        self.names = layout.header.names
+
+    @abstractmethod
+    def tables(self, wanted: list[str]) -> Iterator[pa.Table]:
+        """Every row in order, some at a time, with the wanted columns. Raises DataError at what is no row."""
+
+    @abstractmethod
+    def place(self, row: int) -> str:
+        """Where a row stands that `tables` has given, such as `line 5`."""
+
+
+class CsvRows(Rows):
+    """Comma-separated text. No file of Python's is handed to Arrow, whose threads would let go of it at any time, at
+    the exit of the process as well, which then aborts: blocks are read here, and copied into Arrow's own memory."""
+
+    quoted = True
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        super().__init__(path, layout)
+        self._blocks: list[tuple[int, TextBlock]] = []
+
+    def tables(self, wanted: list[str]) -> Iterator[pa.Table]:
+        first = 0
+        for block in self._text_blocks():
+            if block.text:
+                table = self._parsed(block, wanted)
+                self._blocks.append((first, replace(block, text=b"")))
+                first += table.num_rows
+                yield table
+
+    def place(self, row: int) -> str:
+        first, block = self._blocks[bisect_right(self._blocks, row, key=lambda one: one[0]) - 1]
+        return f"line {block.line_of(row - first)}"
+
+    def _text_blocks(self) -> Iterator[TextBlock]:
+        separator = self.layout.separator if self.quoted else ""
+        with open_bytes(self.path, self.layout.encoding) as file:
+            try:
+                for number, block in enumerate(text_blocks(file, separator, self.quoted)):
+                    headed = number == 0 and not self.layout.headless
+                    yield block.without_lines(self.layout.header.first - 1) if headed else block
+            except EndlessRecord as error:
+                rule = "the row that begins there does not end; close the quote that opens in it"
+                raise DataError(f"{self.path}, line {error.line}: {rule}") from None
+
+    def _parsed(self, block: TextBlock, wanted: list[str]) -> pa.Table:
+        refused: list[int] = []
+
+        def refuse(row: Any) -> str:
+            refused.append(row.number - 1)
+            return "error"
+
+        text = self._as_csv(block.text)
+        try:
+            return pv.read_csv(
+                pa.BufferReader(_owned(text)),
+                pv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=self.names),
+                pv.ParseOptions(
+                    delimiter=self.layout.separator if self.quoted else _TAB,
+                    quote_char='"' if self.quoted else False,
+                    newlines_in_values=self.quoted,
+                    ignore_empty_lines=False,
+                    invalid_row_handler=refuse,
+                ),
+                pv.ConvertOptions(
+                    include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=False
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            rule = f"not {len(self.names)} cells, as many as there are columns"
+            if refused:
+                raise DataError(f"{self.path}, line {block.line_of(refused[0])}: {rule}") from error
+            raise self._unreadable(block) from error
+
+    def _unreadable(self, block: TextBlock) -> Exception:
+        try:
+            block.text.decode()
+        except UnicodeDecodeError as error:
+            place = f"{self.path}, line {block.line_at(error.start)}"
+            return DataError(not_this_encoding(place, self.layout.encoding))
+        return DataError(f"{self.path}, line {block.line}: the rows that begin there are no CSV; see source.separator")
+
+    def _as_csv(self, text: bytes) -> bytes:
+        return text
+
+
+class BlankRows(CsvRows):
+    """Text whose cells stand between blanks."""
+
+    quoted = False
+
+    def _as_csv(self, text: bytes) -> bytes:
+        bare = re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", text)
+        return re.sub(rb"[ \t]+", _TAB.encode(), bare)
+
+
+class ParquetRows(Rows):
+    """Apache Parquet."""
+
+    def tables(self, wanted: list[str]) -> Iterator[pa.Table]:
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(BLOCK_ROWS, columns=wanted):
+                yield pa.Table.from_batches([batch]).select(wanted)  # `a` brings `a.b` along
+
+    def place(self, row: int) -> str:
+        return f"row {row + 1}"
+
+
+class TsRows(Rows):
+    """Series of the time series classification archive."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        super().__init__(path, layout)
+        self._series: list[tuple[int, int]] = []  # first row and line of each
+
+    def tables(self, wanted: list[str]) -> Iterator[pa.Table]:
+        first = 0
+        with open_bytes(self.path, self.layout.encoding) as file:
+            for number, one in enumerate(ts_series(io.TextIOWrapper(file, "utf-8-sig"))):
+                self._series.append((first, one.line))
+                yield self._table(number, one).select(wanted)
+                first += one.longest
+
+    def place(self, row: int) -> str:
+        return f"line {self._series[bisect_right(self._series, (row, 1 << 62)) - 1][1]}"
+
+    def _table(self, number: int, series: Series) -> pa.Table:
+        longest, target = series.longest, [] if series.target is None else [series.target]
+        wanted = len(self.names) - 2 - len(target)
+        if len(series.dimensions) != wanted or any("(" in cells[0] for cells in series.dimensions):
+            told = " and a class" if target else ""
+            raise DataError(
+                f"{self.path}, line {series.line}: not {wanted} dimensions without timestamps{told}, as the columns say"
+            )
+        columns = [pa.array([str(number)] * longest), pa.array(map(str, range(longest)), pa.string())]
+        columns += [pa.array(cells + [""] * (longest - len(cells)), pa.string()) for cells in series.dimensions]
+        return pa.table([*columns, *(pa.array([word] * longest, pa.string()) for word in target)], names=self.names)
+
+
+ROWS: dict[Format, type[Rows]] = {"csv": CsvRows, "blanks": BlankRows, "parquet": ParquetRows, "ts": TsRows}
+
+
+def _owned(text: bytes) -> pa.Buffer:
+    """A copy in memory that Arrow owns."""
+    buffer = pa.allocate_buffer(len(text))
+    np.frombuffer(buffer, dtype=np.uint8)[:] = np.frombuffer(text, dtype=np.uint8)
+    return buffer

@@ -1,0 +1,84 @@
+"""A model to take along: it answers as the run's, says what was measured, and tells nothing of a record."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from commands import RECIPE, command, environment
+
+Jepa = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def exported(toy_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported")
+    (folder / "toy.yaml").write_text(RECIPE)
+    for arguments in (("run", "toy.yaml", "--out", "run"), ("export", "run", "--to", "taken")):
+        done = subprocess.run(
+            command(*arguments), env=environment(toy_package), cwd=folder, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_programs_run_with_torch_alone_and_answer_as_the_model_does(exported: Path) -> None:
+    script = (
+        "import sys, torch\n"
+        "torch.manual_seed(0)\n"
+        "encode, predict = (torch.export.load(f'{n}.pt2').module() for n in ('encoder', 'predictor'))\n"
+        "values, observed = torch.randn(12, 4, 1), torch.ones(12, 4, 1, dtype=torch.bool)\n"
+        "latents = encode(values, observed)\n"
+        "ones = torch.ones(1, 12, dtype=torch.bool)\n"
+        "states, belief = predict(latents[:1], latents[None], latents[None], ones)\n"
+        "assert states.shape == (1, 12, latents.shape[1]) and not any(n.startswith('jepa') for n in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=exported / "taken", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((exported / "taken/export.json").read_text())["programs"]
+    assert set(told) == {"encoder.pt2", "predictor.pt2"}
+    assert max(one["largest_difference"] for one in told.values()) <= 1e-5
+
+
+def test_the_exported_folder_loads_where_nothing_else_of_the_run_is(exported: Path, toy_package: Path) -> None:
+    elsewhere = exported / "elsewhere"
+    shutil.copytree(exported / "taken/model", elsewhere / "model")
+    script = "import jepa_core; print(jepa_core.load('model', 'cpu'))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=elsewhere, env=environment(toy_package), capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "Model('toy'" in done.stdout, done.stderr
+
+
+def test_the_card_says_what_was_measured_and_how_many_stand_behind_it(exported: Path) -> None:
+    card = (exported / "taken/README.md").read_text()
+    findings = sorted((exported / "run/findings").glob("*.json"))
+    headlines = [one for path in findings for one in json.loads(path.read_text())["headlines"]]
+    assert headlines and all(one["label"] in card for one in headlines)
+    assert "| held_out |" in card and "do not identify" in card and "licence" in card
+
+
+def test_nothing_that_is_exported_tells_an_identifier_or_a_place_on_this_machine(exported: Path) -> None:
+    identifiers = [str(7_300_001 + number).encode() for number in range(24)]
+    for path in (exported / "taken").rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        assert not any(identifier in content for identifier in identifiers)
+        assert str(exported).encode() not in content and str(Path(__file__).parents[2]).encode() not in content
+
+
+def test_a_folder_that_is_there_is_left_as_it_is(exported: Path, toy_package: Path) -> None:
+    kept = exported / "kept"
+    kept.mkdir()
+    (kept / "mine.txt").write_text("mine")
+    done = subprocess.run(
+        command("export", "run", "--to", "kept"), env=environment(toy_package), cwd=exported, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 2 and "there already" in done.stderr
+    assert [path.name for path in kept.iterdir()] == ["mine.txt"]

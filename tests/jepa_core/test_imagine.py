@@ -1,0 +1,134 @@
+"""What-ifs: acts in the data's units, put into trajectories as the source records them."""
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from jepa_core import Act
+from jepa_core.config import ItemShape
+from jepa_core.data.trajectories import Channel
+from jepa_core.errors import DataError, RecipeError
+from jepa_core.model.acts import Plan, acted, acts_of, known_acts, read_acts
+from jepa_core.model.data import Data
+from jepa_core.model.forecasting import Reach
+from jepa_core.model.frozen import Frozen
+from jepa_core.model.model import Model
+from jepa_core.plugin import Component
+from jepa_core.testing.oscillator_parts import CHANNELS, PUSH, Oscillators, TinyChannels, TinyRecurrent
+from jepa_core.testing.oscillators import OscillatorsConfig, TinyChannelsConfig, TinyRecurrentConfig
+
+AT, HORIZON = 4, 5
+CONFIG = OscillatorsConfig(seed=1)
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    return Data(Oscillators(CONFIG), CONFIG, "oscillators", "channels")
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """A model as the weights are drawn."""
+    torch.manual_seed(0)
+    encoder = TinyChannels(TinyChannelsConfig(), ItemShape(4)).eval()
+    predictor = TinyRecurrent(TinyRecurrentConfig(), encoder.latent_dim).eval()
+    return Model(
+        folder=Path("nowhere"),
+        frozen=Frozen(encoder, predictor, torch.device("cpu"), nullcontext),
+        source=Component("source", "oscillators", OscillatorsConfig, "jepa_core.testing.oscillator_parts:Oscillators"),
+        source_config=CONFIG,
+        modality="channels",
+        reach=Reach(20, None),
+        record={"name": "toy"},
+        channels=CHANNELS,
+    )
+
+
+def test_a_what_if_that_repeats_what_was_recorded_is_the_forecast(model, data):
+    foreseen = model.forecast(data, AT, HORIZON)
+    imagined = model.imagine(data, AT, HORIZON, otherwise="recorded")
+    kept = foreseen.action_recorded.values.all(axis=1)
+    assert kept.any() and not kept.all()
+    np.testing.assert_allclose(imagined.state.values[kept], foreseen.state.values[kept], atol=1e-5)
+    assert "all else as recorded" in imagined.attrs["actions"]
+
+
+def test_an_act_changes_what_comes_after_it_and_nothing_before(model, data):
+    nothing = model.imagine(data, AT, HORIZON).state.values
+    pushed = model.imagine(data, AT, HORIZON, [Act("push", 3.0, "N", AT + 1, AT + 3)]).state.values
+    np.testing.assert_array_equal(pushed[:, :2], nothing[:, :2])
+    assert np.abs(pushed[:, 2:] - nothing[:, 2:]).max() > 1e-4
+
+
+def test_a_trajectory_under_acts_is_one_whose_record_says_so(data):
+    """The same items as if the act had been in the data."""
+    store = data.dataset.store
+    (position, alone), *_ = store.each(np.flatnonzero(store.steps >= AT + HORIZON))
+    plan = Plan([Act("push", 2.5, "N", AT, AT + 2)], AT, HORIZON, "recorded")
+    rendered = data.rendered(acted(data.source, alone, CHANNELS, plan))
+    recorded = data.rendered(alone)
+    assert rendered.action[AT][PUSH, 0] == 2.5 and rendered.action[AT + 1][PUSH, 0] == 2.5
+    np.testing.assert_array_equal(rendered.action[AT + 2], recorded.action[AT + 2])
+    np.testing.assert_array_equal(rendered.state[:AT], recorded.state[:AT])
+    assert np.isnan(rendered.state[AT:]).all()
+
+
+def test_no_act_is_what_the_source_makes_of_a_step_without_an_action(data):
+    (_, alone), *_ = data.dataset.store.each(np.flatnonzero(data.steps >= AT))
+    rendered = data.rendered(acted(data.source, alone, CHANNELS, Plan([], AT, HORIZON, "none")))
+    assert np.isnan(rendered.action[AT:]).all() and not np.isnan(rendered.action[:AT]).all()
+
+
+def test_answers_say_what_was_done_and_that_it_identifies_nothing(model, data):
+    made = model.imagine(data, AT, HORIZON, [{"channel": "push", "value": 1, "unit": "N", "from": AT, "to": AT + 2}])
+    assert made.attrs["actions"] == f"push 1 N, steps {AT} to {AT + 1}; nothing else is done"
+    assert "do not identify" in made.attrs["caution"]
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        ({"channel": "pusch", "from": AT, "to": AT + 1}, "did you mean push"),
+        ({"channel": "push", "value": 1, "unit": "kN", "from": AT, "to": AT + 1}, "in N, and the act gives it in kN"),
+        ({"channel": "push", "value": 1, "from": AT - 1, "to": AT + 1}, f"begins at step {AT}"),
+        ({"channel": "push", "value": 1, "from": AT + 20, "to": AT + 21}, "choose a longer horizon"),
+        ({"channel": "push", "value": "much", "from": AT, "to": AT + 1}, "0.value"),
+        ({"channel": "push", "dose": 1, "from": AT, "to": AT + 1}, "0.dose"),
+    ],
+)
+def test_an_act_that_cannot_be_done_is_refused_with_the_reason(model, data, act, told):
+    with pytest.raises(RecipeError, match=told):
+        model.imagine(data, AT, HORIZON, [act])
+
+
+def test_acts_are_read_from_json_and_a_file_that_holds_none_is_named(tmp_path: Path):
+    file = tmp_path / "acts.json"
+    file.write_text(json.dumps([{"channel": "push", "value": 1.5, "from": 4, "to": 6}]))
+    assert read_acts(file) == [Act("push", 1.5, None, 4, 6)]
+    file.write_text("{")
+    with pytest.raises(DataError, match="acts.json"):
+        read_acts(file)
+    file.write_text('{"push": 1}')
+    with pytest.raises(DataError, match="acts.json"):
+        read_acts(file)
+
+
+def test_a_unit_that_is_not_given_is_the_channels():
+    (act,) = known_acts(acts_of([{"channel": "push", "value": 1, "from": 0, "to": 1}]), [Channel("push", "N")])
+    assert act.unit == "N"
+
+
+def test_words_of_an_act_join_the_texts_of_the_trajectory(data):
+    class Speaking(Oscillators):
+        def acting(self, act, trajectory, channels):
+            return [Act(act.channel, act.value, act.unit, act.begin, act.end, text) for text in ("hard", "softly")]
+
+    (_, alone), *_ = data.dataset.store.each(np.flatnonzero(data.steps >= AT))
+    plan = Plan([Act("push", 1.0, "N", AT, AT + 2)], AT, HORIZON, "none")
+    made = acted(Speaking(OscillatorsConfig()), alone, CHANNELS, plan)
+    last = slice(int(made.action.offsets[AT]), None)
+    assert [made.texts[text] for text in made.action.text[last]] == ["hard", "softly", "hard", "softly"]
