@@ -48,7 +48,8 @@ def _execute(run: Run, arguments: argparse.Namespace) -> int:
     """Run the pipeline, with metrics, progress and checkpoints."""
     arguments.run_folder = run.folder
     with environment():  # before torch is imported
-        from jepa_core.runs.listeners import Interrupt, listeners_of
+        from jepa_core.runs.interrupt import Interrupt
+        from jepa_core.runs.listeners import listeners_of
         from jepa_core.runs.pipeline import execute
 
         with _display(run, arguments) as display, Interrupt().listening() as interrupt:
@@ -73,7 +74,7 @@ def _display(run: Run, arguments: argparse.Namespace) -> Iterator[Display]:
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Let Ctrl-C and TERM end the block at once, in order."""
-    from jepa_core.runs.listeners import Interrupt
+    from jepa_core.runs.interrupt import Interrupt
 
     with Interrupt().listening():
         yield

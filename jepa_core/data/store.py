@@ -24,10 +24,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import xarray
 import zarr
 from zarr.codecs import ZstdCodec
 
@@ -35,6 +34,9 @@ from jepa_core.data.trajectories import ROLES, Channel, Events, Role, Trajectori
 from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_core.io.files import sync_folder
 from jepa_core.io.ticker import Ticker
+
+if TYPE_CHECKING:
+    import xarray
 
 FORMAT = "jepa-trajectories"
 FORMAT_VERSION = 1
@@ -158,13 +160,12 @@ class StoreWriter:
 
 
 class _Column:
-    """One growing array: rows are held back until they fill a shard, so that every shard is written once."""
+    """One growing array: rows are held back until they fill a shard, so that every shard is written once. It is made
+    when its first rows are written: most are shorter than a shard, and never grow."""
 
     def __init__(self, group: zarr.Group, name: str, dtype: str, dimension: str, shard: int = SHARD) -> None:
-        self._array = group.create_array(
-            name, shape=(0,), dtype=dtype, chunks=(CHUNK,), shards=(shard,), dimension_names=(dimension,),
-            compressors=ZstdCodec(level=3), fill_value=0,
-        )  # fmt: skip
+        self._group, self._name, self._dimension = group, name, dimension
+        self._array: zarr.Array | None = None
         self._dtype, self._shard = np.dtype(dtype), shard
         self._held: list[np.ndarray] = []
         self._rows_held = 0
@@ -181,14 +182,26 @@ class _Column:
         return self._digest.digest()
 
     def _write(self, rows: int) -> None:
-        if rows == 0:
+        if rows == 0 and self._array is not None:
             return
-        held = np.concatenate(self._held)
-        start = self._array.shape[0]
-        self._array.resize((start + rows,))
-        self._array[start : start + rows] = held[:rows]
+        held = np.concatenate([np.empty(0, self._dtype), *self._held])
+        start = self._grow(rows)
+        if rows:
+            self._array[start : start + rows] = held[:rows]
         self._digest.update(held[:rows].tobytes())
         self._held, self._rows_held = [held[rows:]], len(held) - rows
+
+    def _grow(self, rows: int) -> int:
+        """Make room for so many rows more: where they begin."""
+        if self._array is None:
+            self._array = self._group.create_array(
+                self._name, shape=(rows,), dtype=self._dtype, chunks=(CHUNK,), shards=(self._shard,),
+                dimension_names=(self._dimension,), compressors=ZstdCodec(level=3), fill_value=0,
+            )  # fmt: skip
+            return 0
+        start = self._array.shape[0]
+        self._array.resize((start + rows,))
+        return start
 
 
 _DIMENSION = {"label": "step", "outcome": "trajectory"}
@@ -362,6 +375,8 @@ class Store:
 
     def to_xarray(self) -> xarray.Dataset:
         """The store as an xarray Dataset; arrays are read when they are used."""
+        import xarray  # not above: it brings pandas, which takes longer to import than a small store to build
+
         return xarray.open_zarr(self.path, consolidated=False, chunks=None)
 
 

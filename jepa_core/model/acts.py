@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from jepa_core.contracts import Act, Source
+from jepa_core.data.source import Act, Source
 from jepa_core.data.trajectories import Channel, Events, Trajectories
 from jepa_core.errors import DataError, RecipeError
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from safetensors.torch import save
 
 from jepa_core.config import SourceConfig
-from jepa_core.contracts import Source
+from jepa_core.data.source import Source
 from jepa_core.io.files import write_atomically
 from jepa_core.model.folder import RECORD, WEIGHTS, write_record
 from jepa_core.recipe import Use
