@@ -3,12 +3,12 @@
     python benchmarks/preparation.py MIMIC_IV           # a folder of the tables, such as the demo
     python benchmarks/preparation.py --stays 2000       # synthetic tables of as many stays
 
-The least work is what nobody can leave out: with polars, which must be installed (`pip install polars`), decompress and
-parse every table that is read, with the columns and types that are read of it, and group the events of the four tables of
-measured values by admission, item and hour. It extracts nothing, joins nothing and writes nothing.
+The least work is what nobody can leave out: with polars, which must be installed (`pip install polars`), decompress
+and parse every table that is read, with the columns and types that are read of it, and group the events of the four
+tables of measured values by admission, item and hour. It extracts nothing, joins nothing and writes nothing.
 
-Imports count in both. Both run in turn, and the median counts. Exit code 1 if the ratio is above --most-ratio (5, for the
-demo; 2.5 is wanted of large tables).
+Imports count in both. Both run in turn, and the median counts. Exit code 1 if the ratio is above --most-ratio (5, for
+the demo; 2.5 is wanted of large tables).
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ from jepa_core.runs.run import Run, command, now
 from jepa_core.runs.sharing import control_name, shared_folder
 from jepa_core.training.checkpoint import restore_checkpoint
 from jepa_core.training.curriculum import Progress, Stage, run_curriculum
+from jepa_core.training.latent_cache import TYPES
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
 from jepa_core.training.target import EncoderUnder
@@ -111,7 +112,10 @@ def _learner(run: Run, encoder: torch.nn.Module, dataset: Dataset, device: torch
     runtime = run.recipe.runtime
     predictor = run.recipe.predictor.build(encoder.latent_dim)
     cache_bytes = int(runtime.latent_cache_gib * 2**30)
-    return Learner(encoder, predictor, dataset, device, scratch, cache_bytes, autocast=runtime.precision == "bf16")
+    return Learner(
+        encoder, predictor, dataset, device, scratch, cache_bytes,
+        autocast=runtime.precision == "bf16", cached_as=TYPES[runtime.latent_cache_type],
+    )  # fmt: skip
 
 
 def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:

@@ -21,7 +21,8 @@ class Learner:
     """Online encoder, EMA target, predictor.
 
     encoder: an Encoder, or an EncoderUnder other weights. predictor: a Predictor. cache_bytes: memory for the latents
-    of a frozen encoder, beyond which they go into a file of `scratch`. autocast: compute in bf16.
+    of a frozen encoder, beyond which they go into a file of `scratch`. cached_as: the type in which these are kept.
+    autocast: compute in bf16.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Learner:
         scratch: Path,
         cache_bytes: int = 4 << 30,
         autocast: bool = False,
+        cached_as: torch.dtype = torch.float32,
     ) -> None:
         self.encoder = encoder.to(device)
         self.predictor = predictor.to(device)
@@ -43,6 +45,7 @@ class Learner:
         self._scratch = scratch
         self._cache_bytes = cache_bytes
         self._autocast = autocast
+        self._cached_as = cached_as
         self._cache: LatentCache | None = None
         self._shared: TensorFolder | None = None
         self._encoder_trains = False
@@ -141,7 +144,7 @@ class Learner:
         if self._cache is None:
             size, dim = self.dataset.rendering.count, self.encoder.latent_dim
             self._cache = LatentCache(
-                size, dim, self._encode, self.device, self._cache_bytes, self._scratch, self._shared
+                size, dim, self._encode, self.device, self._cache_bytes, self._scratch, self._shared, self._cached_as
             )
         return self._cache.take(ids)
 
