@@ -234,7 +234,7 @@ def probe(run: Run, dataset: Dataset, severity: np.ndarray) -> dict[str, Any]:
         "numbers": read_numbers(run.recipe, dataset, severity, "held_out"),
         "untrained": read_latents(learner, dataset, severity, "held_out"),
     }
-    load_model(run.folder / "model.safetensors", learner)
+    load_model(run.folder / "model.safetensors", learner, run.recipe)
     readings["trained"] = read_latents(learner, dataset, severity, "held_out")
     r2 = {name: r2_of(reading) for name, reading in readings.items()}
     count = readings["trained"]

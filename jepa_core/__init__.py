@@ -1,4 +1,5 @@
-"""JEPA curricula on time series. `load` gives the trained model of a run; an `Act` is something done in a what-if."""
+"""JEPA curricula on time series, as a library: `Recipe` says what a run is made of, `run` carries it out, `load` gives
+its trained model; an `Act` is something done in a what-if."""
 
 from __future__ import annotations
 
@@ -7,16 +8,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jepa_core.contracts import Act
     from jepa_core.model.loading import load
+    from jepa_core.recipe import EncoderUse, Match, PhaseUse, Recipe, RuntimeConfig, Use, WindowsConfig, load_recipe
+    from jepa_core.runs.starting import run
 
-__all__ = ["Act", "load"]
+__all__ = [
+    "Act", "EncoderUse", "Match", "PhaseUse", "Recipe", "RuntimeConfig", "Use", "WindowsConfig", "load", "load_recipe",
+    "run",
+]  # fmt: skip
 
-_PLACES = {"Act": "jepa_core.contracts", "load": "jepa_core.model.loading"}
-"""Where what is offered here lies. It is imported when it is asked for, so that the command line starts at once."""
+_PLACES = {"Act": "jepa_core.contracts", "load": "jepa_core.model.loading", "run": "jepa_core.runs.starting"}
+"""Where what is offered here lies, if not in `jepa_core.recipe`. It is imported when it is asked for, so that the
+command line starts at once."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_PLACES[name]), name)
+    return getattr(import_module(_PLACES.get(name, "jepa_core.recipe")), name)

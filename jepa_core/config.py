@@ -93,6 +93,16 @@ class SubjectSplitConfig(Config):
 
 
 @dataclass(frozen=True)
+class LearnerShape:
+    """Sizes of what an objective may read: latents, beliefs, and the channels of observations (0 where the source
+    renders no numbers)."""
+
+    latent: int
+    belief: int
+    channels: int
+
+
+@dataclass(frozen=True)
 class StepLength:
     """How long a step is."""
 
@@ -130,6 +140,18 @@ class SourceConfig(Config):
         Raises DataError if the file that would tell is not there.
         """
         raise NotImplementedError
+
+    def observations(self) -> dict[str, int]:
+        """Channels that a state may show of itself, by name: the place of each among the channels of an item.
+
+        Static facts, actions and what is made of earlier steps are not among them. By default every channel is.
+        Raises DataError if the file that would tell is not there.
+        """
+        return {f"channel {place}": place for place in range(self.item_shape().channels)}
+
+    def observed_channels(self) -> dict[str, int]:
+        """`observations`, or nothing where the source renders no numbers."""
+        return self.observations() if "channels" in self.modalities else {}
 
 
 LatentNorm = Annotated[
@@ -206,7 +228,8 @@ class PredictorConfig(Config):
 class OptimizerConfig(Config):
     """AdamW (Loshchilov & Hutter, arXiv 1711.05101), with a learning rate for each of the two modules.
 
-    Weight decay is applied to matrices only, never to biases, norms or position tables.
+    Weight decay is applied to matrices only, those of recurrent cells included, never to biases, norms or tables of
+    tokens or positions.
     """
 
     encoder_lr: float = Field(1e-4, ge=0, description="peak learning rate of the encoder's trainable parameters")
@@ -227,10 +250,20 @@ class ScheduleConfig(Config):
     final: float = Field(0.0, ge=0, le=1, description="factor that the cosine ends at")
 
 
-class RegularizerConfig(Config):
-    """Config of a Regularizer; its terms are multiplied by `weight`."""
+class ObjectiveConfig(Config):
+    """Config of an Objective; its terms are multiplied by `weight`."""
 
-    weight: float = Field(1.0, ge=0, description="factor of every term of this regularizer")
+    observes: ClassVar[bool] = False
+    """Whether it reads `learner.observations`; a recipe whose source renders no numbers is then refused."""
+
+    weight: float = Field(1.0, ge=0, description="factor of every term of this objective")
+    keep: bool = Field(
+        True, description="whether a module that it trains belongs to the model, or is dropped after its last phase"
+    )
+
+    def module_size(self, shape: LearnerShape) -> ModelSize | None:
+        """Parameters of the module that `Objective.build_module` makes; None if it makes none, whatever the shape."""
+        return None
 
 
 Module = Literal["encoder", "predictor"]

@@ -22,20 +22,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jepa_core.config import EvaluatorConfig, PhaseConfig
+from jepa_core.config import EvaluatorConfig, LearnerShape, ObjectiveConfig, PhaseConfig
 from jepa_core.data.source import Act, PartitionedSource, Source, Staged  # noqa: F401 - they belong to this page
-from jepa_core.results.findings import Findings
+from jepa_core.data.trajectories import Channel
+from jepa_core.results.findings import Findings, KeptHead
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
+    from jepa_core.model.view import View
     from jepa_core.training.curriculum import Progress
     from jepa_core.training.learner import Learner
 
 
 PhaseC = TypeVar("PhaseC", bound=PhaseConfig, covariant=True)
+ObjectiveC = TypeVar("ObjectiveC", bound=ObjectiveConfig, covariant=True)
 EvaluatorC = TypeVar("EvaluatorC", bound=EvaluatorConfig, covariant=True)
 """The config of a component: a phase says `class Mine(Phase[MineConfig])`, and `self.config` is one."""
 
@@ -60,20 +64,24 @@ Items: TypeAlias = Sequence[str] | Channels
 """What an encoder encodes: texts (modality `text`) or channel values (modality `channels`). A state, an action and the
 static facts of a trajectory are one item each."""
 
+ItemsT = TypeVar("ItemsT", Sequence[str], Channels)
+"""Which of the two an encoder reads: `class Mine(Encoder[Channels])`."""
+
 
 @dataclass(frozen=True)
 class Batch:
     """B windows of up to T steps. Each distinct item stands once; index arrays place it in the windows.
 
     items: (N,) int64, ascending ids of the distinct items in the dataset. static: (B,), states: (B, T), actions: (B,
-    T), int64 positions in `items`. mask: (B, T) bool, true where the window has a step (beyond its end its first
-    step is repeated, and never read).
+    T), int64 positions in `items`. steps: (B, T) int64, number of each step among all of the store. mask: (B, T) bool,
+    true where the window has a step (beyond its end its first step is repeated, and never read).
     """
 
     items: Tensor
     static: Tensor
     states: Tensor
     actions: Tensor
+    steps: Tensor
     mask: Tensor
 
 
@@ -85,6 +93,19 @@ class Latents:
     states: Tensor
     actions: Tensor
     mask: Tensor
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What the states of a batch show in numbers, whatever the encoder reads.
+
+    values: (B, T, C) float32, normal scores of each channel among the observed values of the train split, 0 where
+    nothing was observed. observed: (B, T, C) bool. C counts the channels that the source's config names in
+    `observations`.
+    """
+
+    values: Tensor
+    observed: Tensor
 
 
 @dataclass(frozen=True)
@@ -117,7 +138,7 @@ class Rollout:
 # --- components -------------------------------------------------------------------------------------------------------
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(nn.Module, ABC, Generic[ItemsT]):
     """Makes a latent of an item. Time belongs to the predictor: no item sees another.
 
     Parameters that require a gradient after construction are the trainable ones; only these are optimized, averaged
@@ -126,7 +147,7 @@ class Encoder(nn.Module, ABC):
 
     latent_dim: int
 
-    def fit(self, items: Iterable[Items]) -> None:  # noqa: B027 - most encoders have nothing to fit
+    def fit(self, items: Iterable[ItemsT]) -> None:  # noqa: B027 - most encoders have nothing to fit
         """See the distinct items of the train split once, in order, before training (to make a tokenizer, to find a
         mean)."""
 
@@ -142,12 +163,12 @@ class Encoder(nn.Module, ABC):
         called once, at the end of a run. `model.safetensors` of the run holds every weight already."""
 
     @abstractmethod
-    def forward(self, items: Items) -> Tensor:
+    def forward(self, items: ItemsT) -> Tensor:
         """Encode items: (N, D) float32. An item's latent must not depend on the items beside it by more than
         rounding."""
 
 
-class LanguageEncoder(Encoder):
+class LanguageEncoder(Encoder[Sequence[str]]):
     """An encoder of texts that can also train as a language model. Its config says so: `next_token_loss` in `offers`.
 
     A phase reaches it by `learner.next_token_loss(batch)` and has `next_token_loss` in its config's `needs`; a recipe
@@ -182,6 +203,14 @@ class Predictor(nn.Module, ABC):
         `memory` is left as it is.
         """
 
+    def extend(self, step: Latents, memory: Any) -> Prediction:
+        """Take one more real step (T = 1) behind those of a memory, at the cost of that step: the prediction at it,
+        next_states (B, 1, D) and belief (B, 1, W), as `forward` on all steps would give it, with the memory of all.
+
+        memory: of `forward` or `extend` on windows without padding; it is left as it is.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no steps one at a time; it has no `extend`")
+
 
 class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs no loss
     """One stage of the curriculum.
@@ -192,11 +221,12 @@ class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs n
         class WarmUp(Phase[WarmUpConfig]):
             def loss(self, learner, batch, generator):
                 latents = learner.latents(batch)                  # encodes; from the cache while the encoder is frozen
-                predicted = learner.predictor(latents).next_states
+                predicted = learner.prediction(batch).next_states
                 return {"prediction": masked_l1(predicted[:, :-1], latents.states[:, 1:], latents.mask[:, 1:])}
 
-    What a learner offers: `latents(batch)`, `target_states(batch)` and `target_latents(batch)` (no gradient),
-    `predictor`, `update_target(tau)`, `sync_target()`.
+    What a learner offers: `latents(batch)`, `prediction(batch)` (what the predictor makes of them),
+    `observations(batch)`, `target_states(batch)` and `target_latents(batch)` (no gradient), `predictor`,
+    `update_target(tau)`, `sync_target()`.
     """
 
     module: nn.Module | None = None
@@ -237,16 +267,52 @@ class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs n
         """Take up what `state_dict` gave."""
 
 
-class Regularizer(ABC):
-    """A loss term on latents that a recipe can add to any phase, because nothing in a prediction loss forbids
-    collapse."""
+class Objective(ABC, Generic[ObjectiveC]):
+    """A loss term that a recipe adds to any phase (`objectives:`): against collapse, or to tie beliefs to the data.
 
-    def __init__(self, config: Any) -> None:
+        class Spread(Objective[SpreadConfig]):
+            def terms(self, learner, batch, generator):
+                states = learner.latents(batch).states[batch.mask]
+                return {"spread": (1 - states.std(0)).relu().mean()}
+
+    `learner.latents(batch)` and `learner.prediction(batch)` are those that the phase made, if it made them.
+    """
+
+    module: nn.Module | None = None
+    """What `build_module` made, while a phase runs."""
+
+    def __init__(self, config: ObjectiveC) -> None:
         self.config = config
 
+    def build_module(self, shape: LearnerShape) -> nn.Module | None:
+        """A module that is trained with the objective, such as heads that read beliefs; none by default.
+
+        It is made where the curriculum first takes an objective of that name, with torch seeded from (seed, name), and
+        goes on training in every later phase that takes one of the same name, with the settings of the predictor.
+        Checkpoints hold its state. After its last phase the model keeps it as `learner.modules[name]`, or it is dropped
+        (`keep` in the config). The config's `module_size` counts its parameters.
+        """
+        return None
+
     @abstractmethod
-    def terms(self, latents: Latents) -> dict[str, Tensor]:
-        """Terms to add to the loss, each a scalar, before the config's `weight` is applied."""
+    def terms(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Terms to add to the loss, each a scalar, before the config's `weight` is applied.
+
+        `generator` and torch are seeded from (seed, phase name, objective's name, step), so that no draw depends on
+        what else is in the loss.
+        """
+
+
+class Decoder(nn.Module, ABC):
+    """A module of an objective that reads beliefs, real or imagined, in terms of the data. Kept with the model."""
+
+    @abstractmethod
+    def forward(self, belief: Tensor) -> Tensor:
+        """All that is read from beliefs (..., W), the same numbers in the same order for any: (..., F)."""
+
+    @abstractmethod
+    def next_values(self, belief: Tensor) -> Tensor:
+        """Values of the next step that are expected in beliefs (..., W): (..., C), scaled as `Observations` are."""
 
 
 @dataclass(frozen=True)
@@ -274,6 +340,38 @@ class Evaluation:
         return self.learner.dataset
 
 
+class Head(ABC):
+    """Something that an evaluator fitted, at work again on any data that the run's source reads: made by
+    `Evaluator.head` of what it kept."""
+
+    @abstractmethod
+    def steps(self, length: int) -> np.ndarray:
+        """Numbers from 0 of the steps at which a trajectory of so many steps is scored as it was in the run (or would
+        have been, if its truth were known): (r,) int64."""
+
+    @abstractmethod
+    def scores(self, view: View, trajectory: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Scores (R,) float64 of rows ordered by (trajectory, step), both (R,) int64: what the run's `Predictions` say
+        of them, to the bit, whatever other rows and trajectories are there. Nothing is read that comes after a row's
+        step, beyond rounding.
+
+        Raises DataError if the data lack what the head reads.
+        """
+
+
+class Readout(ABC):
+    """Reads values off states, latent by latent; made by `Evaluator.head` of what it kept.
+
+    channels: what the values are, with their units.
+    """
+
+    channels: list[Channel]
+
+    @abstractmethod
+    def decode(self, states: np.ndarray) -> np.ndarray:
+        """States (..., D) to values (..., C), in the units of the channels."""
+
+
 class Evaluator(ABC, Generic[EvaluatorC]):
     """Measures a learner on a split."""
 
@@ -288,8 +386,13 @@ class Evaluator(ABC, Generic[EvaluatorC]):
         """Findings, a function of the learner, the data and the seed alone. Intervals resample subjects; n stands
         beside every figure.
 
-        What cannot be measured (one class, no window long enough) is null with the reason, never dropped.
+        What cannot be measured (one class, no window long enough) is null with the reason, never dropped. What was
+        fitted on the way is among them (`Findings.heads`), in a form that `head` takes.
         """
+
+    def head(self, kept: KeptHead) -> Head | Readout:
+        """What `evaluate` kept, ready for data that it was not fitted on."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no heads")
 
 
 # --- who is told how a run goes on ------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from jepa_core import config
 from jepa_core.config import Config
 from jepa_core.errors import PluginError
 from jepa_core.kinds import KINDS, Kind
+from jepa_core.libraries import advice, culprit
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Listener
@@ -86,14 +87,18 @@ class Component:
     def load(self) -> type[Any]:
         """Import the implementation.
 
-        Raises PluginError if it cannot be imported.
+        Raises PluginError if it cannot be imported, naming the library that is to blame and what installs it.
         """
         module_name, _, attribute = self.implementation.partition(":")
         try:
             return getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # a library that is broken may fail in any way
+            name = culprit(error, own=module_name.partition(".")[0])
+            if name is None and not isinstance(error, (ImportError, AttributeError)):
+                raise
+            reason = str(error) if name is None else advice(name, error)
             raise PluginError(
-                f"{self.kind} '{self.name}' cannot be imported from {self.implementation}: {error}"
+                f"{self.kind} '{self.name}' cannot be imported from {self.implementation}: {reason}"
             ) from error
 
 
@@ -116,6 +121,7 @@ class Hooks:
     @hookspec
     def jepa_components(self) -> Iterable[Component]:
         """The components that this plugin brings."""
+        raise NotImplementedError
 
     @hookspec(firstresult=True)
     def jepa_describe_file(self, path: Path) -> FileDescription | None:
@@ -128,6 +134,7 @@ class Hooks:
     def jepa_listeners(self, run: Run) -> Iterable[Listener]:
         """What is to be told how a run goes on (jepa_core.contracts.Listener), made for this run alone; called once
         whenever a run begins, goes on or is evaluated again."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

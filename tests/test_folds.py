@@ -15,6 +15,7 @@ from jepa_core.data.places import store_path
 from jepa_core.data.store import Store
 from jepa_core.plugin import discover
 from jepa_core.results.findings import Findings
+from jepa_core.results.predictions import predictions_path
 from jepa_core.results.record import read_run
 from jepa_core.runs.pipeline import execute
 from jepa_core.runs.run import Run
@@ -52,7 +53,7 @@ runtime: {threads: 1}
 STUDY = """\
 base: recipe.yaml
 folds: 3
-against: [logistic_ridge]
+against: [logistic / ridge]
 variants: {recipe: {}}
 """
 
@@ -68,8 +69,8 @@ class Done:
         rows = [dict(zip([column.name for column in table.columns], row, strict=True)) for row in table.rows]
         return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
 
-    def files(self, name: str) -> list[dict[str, np.ndarray]]:
-        paths = [self.folder.run(cell) / "predictions" / f"{name}.parquet" for cell in self.study.cells]
+    def files(self, *names: str) -> list[dict[str, np.ndarray]]:
+        paths = [predictions_path(self.folder.run(cell) / "predictions", *names) for cell in self.study.cells]
         tables = [parquet.read_table(path) for path in paths]
         return [{name: one[name].to_numpy(zero_copy_only=False) for name in one.column_names} for one in tables]
 
@@ -90,7 +91,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
 
 def test_each_fold_predicts_for_the_subjects_that_its_own_train_and_tuning_do_not_hold(done: Done) -> None:
     everyone = []
-    for cell, file in zip(done.study.cells, done.files("tasks.pushed_after_8.latents"), strict=True):
+    for cell, file in zip(done.study.cells, done.files("tasks", "pushed_after_8", "latents"), strict=True):
         dataset = read_run(done.folder.run(cell)).manifest["dataset"]
         store = Store(store_path(done.folder.stores, dataset["source"], dataset["fingerprint"]))
         fitted_on = set(store.subject[store.split < 2].tolist())
@@ -100,24 +101,24 @@ def test_each_fold_predicts_for_the_subjects_that_its_own_train_and_tuning_do_no
 
 
 def test_the_score_is_that_of_all_subjects_together(done: Done) -> None:
-    for method in ("latents", "untrained_latents", "logistic_ridge"):
-        files = done.files(f"tasks.pushed_after_8.{method}")
+    for method in ("latents", "untrained latents", "logistic / ridge"):
+        files = done.files("tasks", "pushed_after_8", method)
         truth, score = (
             np.concatenate([one[key] for one in files]) for key in ("boolean_value", "predicted_boolean_probability")
         )
-        (row,) = done.rows("methods", evaluator="tasks", method=method, score="AUROC")
+        (row,) = done.rows("methods", evaluator="tasks", method=method.replace(" / ", " "), score="AUROC")
         assert row["mean"] == pytest.approx(roc_auc_score(truth, score), abs=1e-12) and row["subjects"] == 60
 
 
 def test_few_labels_are_pooled_labelling_by_labelling(done: Done) -> None:
-    files = done.files("few.pushed_after_8_20_labelled.latents_logistic_ridge")
+    files = done.files("few", "pushed_after_8, 20 labelled", "latents + logistic / ridge")
     columns = {name: np.concatenate([one[name] for one in files]) for name in files[0]}
     areas = [
         roc_auc_score(columns["boolean_value"][mine], columns["predicted_boolean_probability"][mine])
         for mine in (columns["labelling"] == 0, columns["labelling"] == 1)
     ]
     (row,) = done.rows(
-        "methods", evaluator="few", task="pushed_after_8_20_labelled", score="AUROC", method="latents_logistic_ridge"
+        "methods", evaluator="few", task="pushed after 8 20 labelled", score="AUROC", method="latents logistic ridge"
     )
     assert row["mean"] == pytest.approx(np.mean(areas), abs=1e-12) and row["subjects_low"] < row["subjects_high"]
 
@@ -125,6 +126,6 @@ def test_few_labels_are_pooled_labelling_by_labelling(done: Done) -> None:
 def test_every_method_is_compared_with_the_one_that_is_named(done: Done) -> None:
     rows = done.rows("method_differences", evaluator="tasks", score="AUROC")
     assert [(row["method"], row["against"]) for row in rows] == [
-        ("latents", "logistic_ridge"), ("untrained_latents", "logistic_ridge"),
+        ("latents", "logistic ridge"), ("untrained latents", "logistic ridge"),
     ]  # fmt: skip
     assert all(row["subjects_low"] <= row["difference"] <= row["subjects_high"] for row in rows)

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 
 from jepa_core.cli.arguments import parse
-from jepa_core.errors import JepaError
+from jepa_core.errors import JepaError, PluginError
+from jepa_core.libraries import advice, culprit
 
 __all__ = ["main"]
 
@@ -25,6 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return arguments.command(arguments) or 0
     except JepaError as error:
         return _report_error(error, arguments)
+    except ImportError as error:
+        name = culprit(error, own="")
+        if name is None:
+            raise
+        return _report_error(PluginError(advice(name, error)), arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jepa_core.cli import comparing, reading, studying, writing
+from jepa_core.cli import comparing, predicting, reading, studying, writing
 from jepa_core.kinds import KINDS
 
 EPILOG = """\
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command, json=False)
         return sub
 
-    for group in (_running, _looking, _comparing, _extending):
+    for group in (_running, _using, _looking, _comparing, _extending):
         group(add)
     return parser
 
@@ -93,6 +93,28 @@ def _running(add: Add) -> None:
     )
     evaluate.add_argument("--recipe", metavar="RECIPE", help="evaluators of this recipe instead; nothing else of it")
     evaluate.add_argument("--quiet", action="store_true", help="say only what went wrong")
+
+
+def _using(add: Add) -> None:
+    """Commands that use a trained model."""
+    predict = add("predict", predicting.predict, "score new raw data as a finished run's evaluation scored its own")
+    predict.add_argument("run", type=Path, metavar="RUN", help="folder of the run; nothing else of it is needed")
+    predict.add_argument(
+        "--data", type=Path, nargs="+", required=True, metavar="PATH",
+        help="raw data as the run's source reads its own: a folder of tables, or files",
+    )  # fmt: skip
+    predict.add_argument(
+        "--task", required=True, metavar="TASK", help="a task of the run, or what it is about, such as an outcome"
+    )
+    predict.add_argument(
+        "--at", type=_steps, metavar="N", help="score when N steps have been seen (default: as the task says)"
+    )
+    predict.add_argument("--method", metavar="NAME", help="which method's head (default: the first of the tables)")
+    predict.add_argument("--evaluator", metavar="NAME", help="whose head, where two evaluators have the task")
+    predict.add_argument(
+        "--out", type=Path, metavar="FILE", help="parquet in the schema of predictions (default: print CSV)"
+    )
+    predict.add_argument("--quiet", action="store_true", help="say only what went wrong")
 
 
 def _looking(add: Add) -> None:
@@ -202,6 +224,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is no number of processes; give 1 or more")
+    return number
+
+
+def _steps(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is no number of steps; give 1 or more")
     return number
 
 

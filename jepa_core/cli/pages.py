@@ -22,8 +22,10 @@ def list_text(listing: dict[str, list[dict[str, str]]]) -> str:
 
 def component_text(page: dict[str, Any]) -> str:
     """What a component is, and its keys."""
+    module, _, config = page["config"].partition(":")
     lines = [
         f"{page['kind']} {page['name']}  ({page['package']}, {page['implementation']})",
+        f"in Python: from {module} import {config}",
         "",
         page["description"],
         "",
@@ -62,7 +64,7 @@ def plan_text(plan: Plan) -> str:
     for number, phase in enumerate(plan.phases, 1):
         trains = " and ".join(phase.trains) or "nothing"
         extra = f"; updates {phase.updates}" if phase.updates else ""
-        terms = f"; with {', '.join(phase.regularizers)}" if phase.regularizers else ""
+        terms = f"; with {', '.join(phase.objectives)}" if phase.objectives else ""
         lines.append(
             f"  {number}. {phase.name:<{width}}  {phase.steps:>6} steps of {phase.batch_size} windows  trains {trains} "
             f"({_count(phase.trained_parameters)}){extra}{terms}  memory {_bytes(phase.memory_bytes)}"

@@ -60,6 +60,7 @@ def _component_page(component: Component) -> dict[str, Any]:
         "name": component.name,
         "package": f"{owner.package} {owner.version}",
         "implementation": component.implementation,
+        "config": f"{component.config.__module__}:{component.config.__qualname__}",
         "description": _plain_docstring(component.config.__doc__),
         "keys": [_key(name, field) for name, field in component.config.model_fields.items()],
         "schema": schema,

@@ -16,14 +16,14 @@ log = logging.getLogger("jepa")
 def study(arguments: argparse.Namespace) -> int:
     """Do every run of a study that is not done, and compare them. 1 if one of them failed."""
     from jepa_core.recipe.locate import find_study
-    from jepa_core.study.display import Bars, Lines, tell
+    from jepa_core.study.display import StudyBars, StudyLines, tell
     from jepa_core.study.folder import read_failures, require_done
     from jepa_core.study.running import run_study
 
     found, folder = load_study_and_folder(arguments, arguments.study)
     folder.open(found, find_study(arguments.study).read_text())
     gpus = [one for one in (arguments.gpus or "").split(",") if one]
-    display = Bars() if sys.stderr.isatty() else Lines()
+    display = StudyBars() if sys.stderr.isatty() else StudyLines()
     run_study(found, folder, display, arguments.jobs, gpus, arguments.cluster or "")
     require_done(found, folder)
     from jepa_core.study.report import write_study

@@ -23,18 +23,12 @@ log = logging.getLogger("jepa")
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a recipe, from raw data to a report."""
-    from jepa_core.errors import DataError
     from jepa_core.recipe import find_recipe
-    from jepa_core.runs.plan import make_plan
-    from jepa_core.runs.run import Run, next_folder
+    from jepa_core.runs.starting import create_run
 
     recipe = load(arguments)
-    missing = make_plan(recipe).missing
-    if missing:
-        raise DataError("the run cannot start here:\n" + "\n".join(f"  {one}" for one in missing))
-    folder = arguments.out or next_folder(arguments.runs, recipe.name)
-    run = Run.create(folder, recipe, installed_registry(), find_recipe(arguments.recipe).read_text())
-    return _execute(run, arguments)
+    text = find_recipe(arguments.recipe).read_text()
+    return _execute(create_run(recipe, text, arguments.out, arguments.runs), arguments)
 
 
 def resume(arguments: argparse.Namespace) -> int:
@@ -45,15 +39,12 @@ def resume(arguments: argparse.Namespace) -> int:
 
 
 def _execute(run: Run, arguments: argparse.Namespace) -> int:
-    """Run the pipeline, with metrics, progress and checkpoints."""
-    arguments.run_folder = run.folder
-    with environment():  # before torch is imported
-        from jepa_core.runs.interrupt import Interrupt
-        from jepa_core.runs.listeners import listeners_of
-        from jepa_core.runs.pipeline import execute
+    """Do what a run is to do, and say where its report lies."""
+    from jepa_core.runs.starting import carry_out
 
-        with _display(run, arguments) as display, Interrupt().listening() as interrupt:
-            execute(run, listeners_of(run, display, interrupt))
+    arguments.run_folder = run.folder
+    with environment(), _display(run, arguments) as display:
+        carry_out(run, display)
     print(run.folder / "report.html")
     return 0
 

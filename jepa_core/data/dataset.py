@@ -63,6 +63,7 @@ class Dataset:
             static=places[:size],
             states=places[size : size + steps].view(mask.shape),
             actions=places[size + steps :].view(mask.shape),
+            steps=torch.from_numpy(step),
             mask=torch.from_numpy(mask),
         )
 

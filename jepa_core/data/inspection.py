@@ -10,7 +10,7 @@ they would be the values of a few.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ def _lengths(store: Store) -> list[dict[str, Any]]:
     return rows
 
 
-def _named(quartiles: list[float]) -> dict[str, float]:
+def _named(quartiles: Sequence[float | None]) -> dict[str, float | None]:
     return dict(zip(("q25", "median", "q75"), quartiles, strict=True))
 
 
@@ -118,7 +118,7 @@ def _channels(store: Store, role: Role) -> Iterator[dict[str, Any]]:
     quartiles = _quartiles(store, role, values)
     total = len(store.event_offsets(role)) - 1
     for number in np.flatnonzero(events).tolist():
-        row = {"role": role, "channel": channels[number].name, "unit": channels[number].unit}
+        row: dict[str, Any] = {"role": role, "channel": channels[number].name, "unit": channels[number].unit}
         row |= {"events": int(events[number]), "values": int(values[number])}
         row |= {"missing": round(1 - float(owners[number]) / total, 6)}
         yield row | _named(quartiles.get(number, [None] * 3))

@@ -28,9 +28,10 @@ from typing import TypeAlias
 from jepa_core.data.source import PartitionedSource, Staged
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Trajectories
-from jepa_core.errors import RecipeError, RunError
+from jepa_core.errors import RunError
 from jepa_core.io.files import write_json
 from jepa_core.io.ticker import Ticker
+from jepa_core.libraries import library
 
 Each: TypeAlias = Callable[[Callable[[int], None], Iterable[int]], Iterator[None]]
 """Does something for each of some numbers: the builtin `map`, or one that many processes share."""
@@ -163,6 +164,7 @@ def _follow_parent() -> None:
     """Leave Ctrl-C to the parent, and end when it does: a killed parent would leave its workers waiting for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker is started by a process"
 
     def watch() -> None:
         parent.join()
@@ -175,15 +177,10 @@ def _follow_parent() -> None:
 def cluster_workers(address: str) -> Iterator[Each]:
     """Workers of the dask.distributed scheduler at `address`, which must see the same files and have the same packages.
 
-    Raises RecipeError if the extra is not installed, RunError if no scheduler answers or a worker dies again and again.
+    Raises PluginError if the extra is not installed, RunError if no scheduler answers or a worker dies again and again.
     """
-    try:
+    with library("distributed"):
         from distributed import Client, KilledWorker
-    except ImportError as error:
-        raise RecipeError(
-            "--cluster needs the package distributed, which is not installed; "
-            "install the extra: pip install 'jepa-core[cluster]'"
-        ) from error
     try:
         client = Client(address, timeout=_ANSWER, set_as_default=False)
     except (OSError, ValueError) as error:

@@ -11,7 +11,7 @@ Layout (the contiguous ragged arrays of the CF conventions, section 9.3.3: count
     channel        channel_name, channel_unit, channel_group, channel_label (string), channel_order (int32)
     text           text_content (string): the vocabulary that <role>_text points into
 
-Nothing is padded, and a cohort of any size is these few dozen arrays. `xarray.open_zarr(path, consolidated=False)`
+Nothing is padded, and a cohort of any size is these few dozen arrays. `Store.to_xarray`
 reads it all. A store is written beside its place and renamed when whole, so a half-written one is never taken for a
 store.
 """
@@ -328,7 +328,7 @@ class Store:
 
     def event_column(self, role: Role, field: Literal["channel", "value", "text", "time"], part: slice) -> np.ndarray:
         """Part of one column of a role's events; see `Events`."""
-        return self._group[f"{role}_{field}"][part]
+        return self._rows(f"{role}_{field}", part)
 
     def texts(self) -> np.ndarray:
         """(vocabulary,) object: the texts that the column `text` of an event points into."""
@@ -352,22 +352,28 @@ class Store:
         span = {"static": (start, stop), "state": (first, last), "action": (first, last)}
         events = {role: self._events(role, *span[role]) for role in ROLES}
         part = slice(start, stop)
-        labels = {name: self._group[f"label_{name}"][first:last] for name in self.label_names}
-        outcomes = {name: self._group[f"outcome_{name}"][part] for name in self.outcome_names}
+        labels = {name: self._rows(f"label_{name}", slice(first, last)) for name in self.label_names}
+        outcomes = {name: self._rows(f"outcome_{name}", part) for name in self.outcome_names}
         return Trajectories(
             self.identifier[part], self.subject[part], self.split[part], self.steps[part],
             texts=texts, labels=labels, outcomes=outcomes, **events,
         )  # fmt: skip
 
-    def _events(self, role: str, start: int, stop: int) -> Events:
+    def _events(self, role: Role, start: int, stop: int) -> Events:
         offsets = self._offsets[role][start : stop + 1]
         low, high = int(offsets[0]), int(offsets[-1])
-        columns = {field: self._group[f"{role}_{field}"][low:high] for field in ("channel", "value", "text", "time")}
+        span = slice(low, high)
+        columns = {field: self._rows(f"{role}_{field}", span) for field in ("channel", "value", "text", "time")}
         return Events(offsets=offsets - low, **columns)
+
+    def _rows(self, name: str, part: slice) -> np.ndarray:
+        """Part of an array of the store."""
+        array: Any = self._group[name]
+        return array[part]
 
     def _read(self, name: str) -> np.ndarray:
         try:
-            return self._group[name][:]
+            return self._rows(name, slice(None))
         except (KeyError, ValueError, RuntimeError, OSError) as error:
             raise DataError(
                 f"{self.path}: array '{name}' of the store cannot be read; delete the store and run again"
@@ -375,7 +381,7 @@ class Store:
 
     def to_xarray(self) -> xarray.Dataset:
         """The store as an xarray Dataset; arrays are read when they are used."""
-        import xarray  # not above: it brings pandas, which takes longer to import than a small store to build
+        import xarray  # brings pandas, which takes a second; nothing else here reads a store that way
 
         return xarray.open_zarr(self.path, consolidated=False, chunks=None)
 

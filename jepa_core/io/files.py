@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +54,13 @@ def digest_pieces(path: Path, digest: hashlib._Hash) -> None:
         for piece in range(_PIECES):
             file.seek((size - _PIECE) * piece // (_PIECES - 1))
             digest.update(file.read(_PIECE))
+
+
+def plain_name(name: str) -> str:
+    """A name as a file or an element can have it: letters, digits, `_` and `-`. Where it has other signs, a digest of
+    it stands behind, so that no two names become one."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name)
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def sync_folder(folder: Path) -> None:

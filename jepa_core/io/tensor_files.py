@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -60,12 +60,28 @@ class TensorFolder:
         return self.path / f"{name}.safetensors"
 
 
+def savable(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Tensors as safetensors takes them: on the CPU, laid out row by row, none sharing memory with another.
+
+    Tied weights and buffers that are views of one another are written under each of their names, so that a file is
+    read back by names alone.
+    """
+    plain: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, tensor in tensors:
+        value = tensor.detach().cpu().contiguous()
+        place = value.untyped_storage().data_ptr()
+        plain[name] = value.clone() if place in taken else value
+        taken.add(place)
+    return plain
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Replace `path` by a file of the tensors, at once; of two processes that do so, one wins.
 
     Nothing waits for the disk: what a power loss tears is found by its digest.
     """
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    plain = savable(tensors.items())
     content = save(plain, {"sha256": tensors_digest(plain)})
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     try:
@@ -94,7 +110,7 @@ def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -172,13 +172,13 @@ def _made(rows: list[tuple[int, int, float, str | None]], source: Source, texts:
 
 
 def _recorded(events: Events, plan: Plan, steps: int, acted_on: set[tuple[int, int]]) -> np.ndarray:
-    """Which of a trajectory's action events stay: those before the plan, and those that it leaves as recorded."""
+    """Which of a trajectory's action events are kept: those before the plan, and those that it leaves as recorded."""
     step = np.repeat(np.arange(len(events.offsets) - 1), np.diff(events.offsets))
-    stays = step < plan.at
+    kept = step < plan.at
     if plan.otherwise == "recorded":
         pairs = zip(step.tolist(), events.channel.tolist(), strict=True)
-        stays |= np.array([pair not in acted_on for pair in pairs], dtype=bool) & (step < steps)
-    return stays
+        kept |= np.array([pair not in acted_on for pair in pairs], dtype=bool) & (step < steps)
+    return kept
 
 
 def _joined(events: Events, kept: np.ndarray, new: _Rows, steps: int) -> Events:
@@ -200,9 +200,7 @@ def _first(events: Events, at: int, steps: int) -> Events:
     """The events of the first `at` steps, and none for the others of `steps`."""
     last = int(events.offsets[at])
     offsets = np.concatenate([events.offsets[: at + 1], np.full(steps - at, last)]).astype(np.int64)
-    return Events(
-        offsets, events.channel[:last], events.value[:last], events.text[:last], events.time[:last]
-    )
+    return Events(offsets, events.channel[:last], events.value[:last], events.text[:last], events.time[:last])
 
 
 def _offsets(step: np.ndarray, steps: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 import xarray
 
 if TYPE_CHECKING:
+    from jepa_core.contracts import Readout
     from jepa_core.model.data import Data
 
 
@@ -36,3 +37,36 @@ def with_steps(
     length = data.step_length
     time = xarray.DataArray(ends * length.value, dims=dimension, attrs={"units": length.unit})
     return made.assign_coords({dimension: number, "time": time})
+
+
+def decoded_arrays(
+    readouts: Sequence[Readout], dimensions: Sequence[str], states: np.ndarray
+) -> dict[str, tuple[Sequence[str], np.ndarray]]:
+    """`decoded` (..., channel): what readouts read off states (..., D), all channels beside one another; nothing where
+    there is no readout."""
+    if not readouts:
+        return {}
+    values = np.concatenate([one.decode(states.astype(np.float64)) for one in readouts], axis=-1)
+    return {"decoded": ((*dimensions, "channel"), values)}
+
+
+def with_channels(made: xarray.Dataset, readouts: Sequence[Readout]) -> xarray.Dataset:
+    """With name and unit of each channel that was decoded."""
+    channels = [channel for one in readouts for channel in one.channels]
+    if not channels:
+        return made
+    units = ("channel", [one.unit for one in channels])
+    return made.assign_coords(channel=[one.name for one in channels], unit=units)
+
+
+def of_steps(
+    data: Data, trajectory: np.ndarray, step: np.ndarray, values: np.ndarray, **attributes: Any
+) -> xarray.DataArray:
+    """Values (R,) of rows as (trajectory, step), NaN where there is no row."""
+    trajectories, owner = np.unique(trajectory, return_inverse=True)
+    steps, place = np.unique(step, return_inverse=True)
+    grid = np.full((len(trajectories), len(steps)), np.nan)
+    grid[owner, place] = values
+    made = of_trajectories(data, trajectories, {"score": (("trajectory", "step"), grid)})
+    found = with_steps(made, data, "step", steps, steps + 1.0)["score"]
+    return found.assign_attrs(attributes)

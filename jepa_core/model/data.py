@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jepa_core.config import Modality, SourceConfig, StepLength
+from jepa_core.config import SourceConfig, StepLength
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import build_store, open_dataset
 from jepa_core.data.source import Source
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError
+from jepa_core.model.view import View
+
+if TYPE_CHECKING:
+    from jepa_core.model.model import Model
 
 NAMED = 5
 """Channels or positions that a message names at most."""
@@ -28,18 +32,20 @@ log = logging.getLogger("jepa")
 class Data:
     """Trajectories of new raw data; see `Model.read`.
 
-    source: that read them. dataset: what the encoder reads. step_length: of a step. They lie in a temporary folder,
-    readable by its owner alone, which goes with this object.
+    source: that read them. dataset: what the encoder reads. reader: the model that read them, and the only one that
+    they are for. view: what it makes of them. step_length: of a step. They lie in a temporary folder, readable by its
+    owner alone, which goes with this object.
     """
 
-    def __init__(self, source: Source, config: SourceConfig, name: str, modality: Modality) -> None:
+    def __init__(self, reader: Model, source: Source, config: SourceConfig) -> None:
         """Read everything. Raises DataError if the data break their contract, or hold no trajectory."""
-        self.source, self._modality, self._modalities = source, modality, config.modalities
+        self.reader, self.source, self._modalities = reader, source, config.modalities
         self._folder = tempfile.TemporaryDirectory(prefix="jepa-data-")
         self.step_length: StepLength = config.step_length
-        store = build_store(source, name, Path(self._folder.name))
+        store = build_store(source, reader.source.name, Path(self._folder.name))
         _refuse_empty(store)
-        self.dataset = open_dataset(store, source, modality)
+        self.dataset = open_dataset(store, source, reader.modality)
+        self.view = View(reader.frozen, self.dataset, reader.reach.window, self._opener())
 
     def __len__(self) -> int:
         return len(self.dataset.steps)
@@ -56,20 +62,24 @@ class Data:
 
     def rendered(self, trajectories: Trajectories) -> Rendered:
         """The items of trajectories that are made of these, as the encoder reads them."""
-        return self.source.render(trajectories, self.dataset.store.channels, self._modality)
+        return self.source.render(trajectories, self.dataset.store.channels, self.reader.modality)
 
-    @cached_property
+    @property
     def channels(self) -> Dataset | None:
         """The same trajectories as numbers, whatever the encoder reads; None where the source cannot render them."""
+        return None if self.view.channels is None else self.view.channels()
+
+    def _opener(self) -> Callable[[], Dataset] | None:
         if "channels" not in self._modalities:
             return None
-        return open_dataset(self.dataset.store, self.source, "channels")
+        store, source = self.dataset.store, self.source
+        return cache(lambda: open_dataset(store, source, "channels"))
 
 
-def read(source: Source, config: SourceConfig, name: str, modality: Modality, fitted: Sequence[Channel]) -> Data:
-    """The data that a source reads, for an encoder that was fitted on some channels."""
-    data = Data(source, config, name, modality)
-    compare_channels(data.dataset.store.channels, fitted)
+def read(reader: Model, source: Source, config: SourceConfig) -> Data:
+    """The data that a source reads, for a model whose encoder was fitted on some channels."""
+    data = Data(reader, source, config)
+    compare_channels(data.dataset.store.channels, reader.channels)
     return data
 
 

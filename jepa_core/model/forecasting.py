@@ -15,10 +15,11 @@ from torch import Tensor
 
 from jepa_core.contracts import Latents
 from jepa_core.errors import DataError, RecipeError
+from jepa_core.model.frozen import Frozen, roll_out
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
-    from jepa_core.model.frozen import Frozen
+    from jepa_core.model.view import View
 
 AT_ONCE = 64
 """Trajectories that are rolled out at once."""
@@ -53,11 +54,12 @@ class Reach:
 
 @dataclass(frozen=True)
 class Origin:
-    """A trajectory up to the step from which it is foreseen, and the actions after. latents: a batch of one, whose
-    actions go on for H - 1 steps behind its C states. recorded: (H,) whether the action before each step foreseen is
-    recorded; the last recorded one is held otherwise."""
+    """A trajectory up to the step from which it is foreseen. seen: its C steps, a batch of one. actions: (1, C + H - 1,
+    D), those steps' and the ones after. recorded: (H,) whether the action before each step foreseen is recorded; the
+    last recorded one is held otherwise."""
 
-    latents: Latents
+    seen: Latents
+    actions: Tensor
     recorded: np.ndarray
 
 
@@ -69,18 +71,18 @@ def long_enough(dataset: Dataset, at: int) -> np.ndarray:
     return chosen
 
 
-def origin_of(frozen: Frozen, dataset: Dataset, trajectory: int, at: int, context: int, horizon: int) -> Origin:
+def origin_of(view: View, trajectory: int, at: int, context: int, horizon: int) -> Origin:
     """The origin after the first `at` steps of a trajectory, with the actions that it recorded."""
-    known = frozen.latents(dataset, trajectory)
+    known = view.latents(trajectory)
     steps = known.states.shape[1]
-    seen = slice(at - context, at)
+    part = slice(at - context, at)
     wanted = np.arange(at - context, at + horizon - 1)
-    held = torch.from_numpy(np.minimum(wanted, steps - 1)).to(frozen.device)
-    latents = Latents(known.static, known.states[:, seen], known.actions[:, held], known.mask[:, seen])
-    return Origin(latents, wanted[context - 1 :] < steps)
+    held = torch.from_numpy(np.minimum(wanted, steps - 1)).to(view.frozen.device)
+    seen = Latents(known.static, known.states[:, part], known.actions[:, part], known.mask[:, part])
+    return Origin(seen, known.actions[:, held], wanted[context - 1 :] < steps)
 
 
-def roll_out(frozen: Frozen, origins: Iterator[Origin], horizon: int) -> Iterator[tuple[Tensor, np.ndarray]]:
+def foresee(frozen: Frozen, origins: Iterator[Origin], horizon: int) -> Iterator[tuple[Tensor, np.ndarray]]:
     """States foreseen (n, H, D) float32, and whether their actions are recorded (n, H), AT_ONCE origins at a time; all
     have equally many steps of context."""
     held: list[Origin] = []
@@ -95,15 +97,15 @@ def roll_out(frozen: Frozen, origins: Iterator[Origin], horizon: int) -> Iterato
 
 @torch.no_grad()
 def _rolled(frozen: Frozen, origins: list[Origin], horizon: int) -> tuple[Tensor, np.ndarray]:
-    parts = [one.latents for one in origins]
-    latents = Latents(
+    parts = [one.seen for one in origins]
+    seen = Latents(
         static=torch.cat([one.static for one in parts]),
         states=torch.cat([one.states for one in parts]),
         actions=torch.cat([one.actions for one in parts]),
         mask=torch.cat([one.mask for one in parts]),
     )
-    last = torch.full((len(origins), 1), latents.states.shape[1] - 1)
+    actions = torch.cat([one.actions for one in origins])
+    last = torch.full((len(origins), 1), seen.states.shape[1] - 1)
     with frozen.precision():
-        memory = frozen.predictor(latents).memory
-        rolled = frozen.predictor.rollout(latents, memory, last, horizon).states
-    return rolled[:, 0].float(), np.stack([one.recorded for one in origins])
+        made = roll_out(frozen.predictor, seen, actions, last, horizon).states
+    return made[:, 0].float(), np.stack([one.recorded for one in origins])

@@ -21,23 +21,22 @@ from jepa_core.model.forecasting import Origin
 if TYPE_CHECKING:
     from jepa_core.model.data import Data
     from jepa_core.model.frozen import Frozen
+    from jepa_core.model.view import View
 
 CAUTION = "recorded actions do not identify what an intervention does; this is what the model associates with it"
 
 
-def origins_under(
-    frozen: Frozen, data: Data, chosen: np.ndarray, plan: Plan, context: int
-) -> Iterator[Origin]:
+def origins_under(view: View, data: Data, chosen: np.ndarray, plan: Plan, context: int) -> Iterator[Origin]:
     """The origin of each chosen trajectory, ascending, with the actions of a plan after it. An origin says of each step
     imagined whether its action is as recorded: none of them but the first, which leads from the last step seen."""
     store = data.dataset.store
     for trajectory, alone in store.each(chosen):
         rendered = data.rendered(acted(data.source, alone, store.channels, plan))
-        known = frozen.latents(data.dataset, trajectory)
+        known = view.latents(trajectory)
         part = slice(plan.at - context, plan.at)
-        actions = torch.cat([known.actions[:, part], _encoded_actions(frozen, rendered, plan)], dim=1)
-        seen = Latents(known.static, known.states[:, part], actions, known.mask[:, part])
-        yield Origin(seen, np.arange(plan.horizon) == 0)
+        actions = torch.cat([known.actions[:, part], _encoded_actions(view.frozen, rendered, plan)], dim=1)
+        seen = Latents(known.static, known.states[:, part], known.actions[:, part], known.mask[:, part])
+        yield Origin(seen, actions, np.arange(plan.horizon) == 0)
 
 
 def _encoded_actions(frozen: Frozen, rendered: Rendered, plan: Plan) -> Tensor:

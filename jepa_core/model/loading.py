@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from jepa_core.config import Config, EncoderConfig, ItemShape, PredictorConfig, SourceConfig
-from jepa_core.contracts import Encoder, Predictor
+from jepa_core.config import EncoderConfig, ItemShape, LearnerShape, PredictorConfig, SourceConfig
+from jepa_core.contracts import Decoder, Encoder, Predictor
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import DataError, RunError
 from jepa_core.model.folder import FITTED, WEIGHTS, read_json, read_record
 from jepa_core.model.forecasting import Reach
 from jepa_core.model.frozen import Frozen, computing_in
 from jepa_core.model.model import Model
-from jepa_core.plugin import Component, Kind, Registry, shared_registry
+from jepa_core.model.recorded import Recorded, recorded_component
+from jepa_core.plugin import Kind, Registry, shared_registry
 
 
 def load(folder: str | Path, device: str = "auto", registry: Registry | None = None) -> Model:
@@ -35,9 +35,10 @@ def load(folder: str | Path, device: str = "auto", registry: Registry | None = N
     """
     folder = Path(folder)
     record = read_record(folder)
-    parts = _parts(folder, record, registry or shared_registry())
+    registry = registry or shared_registry()
+    parts = _parts(folder, record, registry)
     chosen = _device(device)
-    frozen = _frozen(folder, record, parts, chosen)
+    frozen = _frozen(folder, record, parts, registry, chosen)
     source = parts["source"]
     return Model(
         folder=folder,
@@ -47,43 +48,27 @@ def load(folder: str | Path, device: str = "auto", registry: Registry | None = N
         modality=cast(EncoderConfig, parts["encoder"].config).modality,
         reach=Reach(record["window_length"], cast(PredictorConfig, parts["predictor"].config).longest_window),
         record=record,
+        registry=registry,
         channels=[Channel(**one) for one in record["channels"]],
     )
 
 
-@dataclass(frozen=True)
-class _Part:
-    component: Component
-    config: Config
-
-
-def _parts(folder: Path, record: Mapping[str, Any], registry: Registry) -> dict[str, _Part]:
-    """Source, encoder and predictor, of the versions that made the run."""
-    parts = {}
-    for kind, told in record["components"].items():
-        component = registry.component(cast(Kind, kind), told["use"])
-        owner = registry.owner(component)
-        if owner.version.split(".")[:2] != told["version"].split(".")[:2]:
-            raise RunError(
-                f"{folder}: the {kind} '{told['use']}' is of {told['package']} {told['version']}, and "
-                f"{owner.package} {owner.version} is installed; install the former, or run the recipe again"
-            )
-        try:
-            parts[kind] = _Part(component, component.config.model_validate(told["config"]))
-        except ValidationError as error:
-            where = ".".join(map(str, error.errors()[0]["loc"]))
-            raise RunError(
-                f"{folder}: the {kind} '{told['use']}' of this version knows no such {where or 'config'}; install the "
-                "version that made the run, or run the recipe again"
-            ) from error
+def _parts(folder: Path, record: Mapping[str, Any], registry: Registry) -> dict[str, Recorded]:
+    """Source, encoder and predictor."""
+    parts = {
+        kind: recorded_component(folder, cast(Kind, kind), told, registry)
+        for kind, told in record["components"].items()
+    }
     missing = [sentence for kind in ("encoder", "predictor") for sentence in parts[kind].config.missing()]
     if missing:
         raise DataError(f"{folder}: {missing[0]}")
     return parts
 
 
-def _frozen(folder: Path, record: Mapping[str, Any], parts: Mapping[str, _Part], device: torch.device) -> Frozen:
-    """Encoder and predictor with their trained weights, in evaluation mode."""
+def _frozen(
+    folder: Path, record: Mapping[str, Any], parts: Mapping[str, Recorded], registry: Registry, device: torch.device
+) -> Frozen:
+    """Encoder, predictor and decoders with their trained weights, in evaluation mode."""
     shape = record["item_shape"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(record["seed"])  # what is frozen and random is drawn as it was in the run
@@ -93,20 +78,40 @@ def _frozen(folder: Path, record: Mapping[str, Any], parts: Mapping[str, _Part],
         predictor: Predictor = parts["predictor"].component.load()(parts["predictor"].config, encoder.latent_dim)
     encoder.load_fitted(read_json(folder / FITTED))
     _take_weights(folder / WEIGHTS, encoder, predictor)
-    for module in (encoder, predictor):
+    decoders = _decoders(folder, record, registry)
+    for module in (encoder, predictor, *decoders.values()):
         module.requires_grad_(False).eval().to(device)
-    return Frozen(encoder, predictor, device, partial(computing_in, record["precision"], device))
+    return Frozen(encoder, predictor, device, partial(computing_in, record["precision"], device), decoders)
+
+
+def _decoders(folder: Path, record: Mapping[str, Any], registry: Registry) -> dict[str, Decoder]:
+    """The modules of objectives that read beliefs, with their trained weights."""
+    found = {}
+    for name, told in record.get("decoders", {}).items():
+        part = recorded_component(folder, "objective", told, registry)
+        module = part.component.load()(part.config).build_module(LearnerShape(**told["shape"]))
+        assert isinstance(module, Decoder)
+        with _weights(folder / WEIGHTS) as weights:
+            module.load_state_dict(_below(f"objective.{name}.", weights))
+        found[name] = module
+    return found
 
 
 @torch.no_grad()
 def _take_weights(path: Path, encoder: Encoder, predictor: Predictor) -> None:
     """Set the trained parameters. Raises DataError if the file is damaged, or another model's."""
-    try:
-        weights = load_file(path)
+    with _weights(path) as weights:
         for name, parameter in encoder.named_parameters():
             if parameter.requires_grad:
                 parameter.copy_(weights[f"encoder.{name}"])
         predictor.load_state_dict(_below("predictor.", weights))
+
+
+@contextmanager
+def _weights(path: Path) -> Iterator[dict[str, Tensor]]:
+    """What the file holds, to be taken in the block. Raises DataError if it is damaged, or another model's."""
+    try:
+        yield load_file(path)
     except (SafetensorError, KeyError, RuntimeError) as error:
         raise DataError(f"{path} is damaged or is another model's ({error}); copy the run again") from error
 

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jepa_core.config import Modality, SourceConfig
-from jepa_core.contracts import Act
+from jepa_core.contracts import Act, Readout
 from jepa_core.data.trajectories import Channel
-from jepa_core.model import forecasting
+from jepa_core.errors import RecipeError
+from jepa_core.model import forecasting, streaming
 from jepa_core.model.acts import Otherwise, Plan, acts_of, known_acts
 from jepa_core.model.data import Data, read
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
 from jepa_core.model.imagining import CAUTION, origins_under
-from jepa_core.plugin import Component
+from jepa_core.model.kept import KeptTask, Scored, find_task, kept_readouts, kept_tasks, rows_of
+from jepa_core.model.streaming import Item, Stream
+from jepa_core.model.view import View
+from jepa_core.plugin import Component, Registry
 
 if TYPE_CHECKING:
     import xarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A trained encoder and predictor with what reading data as the run did takes. Made by `jepa_core.load`.
 
-    folder: of the run. frozen: the networks. record: what `model.json` holds. channels: that the encoder was fitted on.
+    folder: of the run. frozen: the networks. record: what `model.json` holds. registry: of the plugins. channels: that
+    the encoder was fitted on.
     """
 
     folder: Path
@@ -38,6 +44,7 @@ class Model:
     modality: Modality
     reach: Reach
     record: Mapping[str, Any]
+    registry: Registry
     channels: list[Channel]
 
     def __repr__(self) -> str:
@@ -54,7 +61,7 @@ class Model:
         config = self.source_config.at([Path(path).expanduser() for path in paths])
         source = self.source.load()(config)
         source.load_fitted(self.record["source_fitted"])
-        return read(source, config, self.source.name, self.modality, self.channels)
+        return read(self, source, config)
 
     def encode(self, data: Data) -> xarray.Dataset:
         """Latents of every item: `static` (trajectory, latent), `state` and `action` (trajectory, step, latent), NaN
@@ -67,19 +74,74 @@ class Model:
         count, longest, size = len(data), int(data.steps.max()), self.frozen.encoder.latent_dim
         static = np.empty((count, size), dtype=np.float32)
         state, action = (np.full((count, longest, size), np.nan, dtype=np.float32) for _ in range(2))
+        view = self.view(data)
         for trajectory, steps in enumerate(data.steps.tolist()):
-            latents = self.frozen.latents(data.dataset, trajectory)
+            latents = view.latents(trajectory)
             static[trajectory] = latents.static[0].cpu()
             state[trajectory, :steps] = latents.states[0].cpu()
             action[trajectory, :steps] = latents.actions[0].cpu()
         by_step = ("trajectory", "step", "latent")
-        arrays = {"static": (("trajectory", "latent"), static), "state": (by_step, state), "action": (by_step, action)}
+        arrays: dict[str, tuple[Sequence[str], np.ndarray]] = {
+            "static": (("trajectory", "latent"), static),
+            "state": (by_step, state),
+            "action": (by_step, action),
+        }
         made = of_trajectories(data, np.arange(count), arrays, model=self.record["name"])
         return with_steps(made, data, "step", np.arange(longest), np.arange(longest) + 1.0)
 
+    @cached_property
+    def heads(self) -> list[KeptTask]:
+        """What evaluators of the run fitted to score trajectories, by task and method. Raises RunError if they are of
+        another version, DataError if a file is missing or damaged."""
+        return list(kept_tasks(self.folder, self.registry))
+
+    @cached_property
+    def readouts(self) -> list[Readout]:
+        """What evaluators of the run fitted to read values off states; see `heads`."""
+        return list(kept_readouts(self.folder, self.registry))
+
+    def predict(
+        self, data: Data, task: str, at: int | None = None, method: str | None = None, evaluator: str | None = None
+    ) -> xarray.DataArray:
+        """Scores (trajectory, step) of a task: probabilities, or values where the task is about one; NaN where a
+        trajectory is not scored.
+
+        task: the name of a task of the run's evaluators, or what it is about, such as the name of an outcome. at: score
+        every trajectory of so many steps when it has had them; None scores the steps that the task is about. method:
+        which of the evaluator's methods scores; its first if None. Scores of the run's own trajectories, given again
+        as raw data, are those of its predictions to the bit, on the same kind of machine with as many threads.
+
+        Raises RecipeError if no head or more than one is meant, DataError if no trajectory is long enough.
+        """
+        from jepa_core.model.arrays import of_steps
+
+        found = self.score(data, task, at, method, evaluator)
+        kept = found.kept
+        return of_steps(
+            data, found.trajectory, found.step, found.score, model=self.record["name"], task=kept.task,
+            method=kept.method, evaluator=kept.evaluator,
+            meaning="probability" if kept.kind == "boolean" else "value",
+        )  # fmt: skip
+
+    def score(
+        self, data: Data, task: str, at: int | None = None, method: str | None = None, evaluator: str | None = None
+    ) -> Scored:
+        """What `predict` gives, row by row."""
+        kept = find_task(self.heads, task, method, evaluator, at)
+        trajectory, step = rows_of(kept, data.dataset, at)
+        return Scored(kept, trajectory, step, kept.head.scores(self.view(data), trajectory, step))
+
+    def view(self, data: Data) -> View:
+        """What the model makes of data, trajectory by trajectory, as a head reads it. Raises RecipeError for data that
+        another model read."""
+        if data.reader is not self:
+            raise RecipeError(f"these data were read by {data.reader!r}; read them with this model, as its run did")
+        return data.view
+
     def forecast(self, data: Data, at: int, horizon: int) -> xarray.Dataset:
         """What is foreseen after the first `at` steps of every trajectory that has so many: `state` (trajectory,
-        horizon, latent), where horizon h is the step at + h - 1, counted from 0.
+        horizon, latent), where horizon h is the step at + h - 1, counted from 0; `decoded` (trajectory, horizon,
+        channel) what the run's readouts read off it, in the units that `unit` (channel) tells.
 
         The actions are those that the data record, future ones included, and where a trajectory ends the last of them
         is held: `action_recorded` (trajectory, horizon) says which it is for the action that leads to each step.
@@ -87,10 +149,19 @@ class Model:
         """
         context = self.reach.context(at, horizon)
         chosen = forecasting.long_enough(data.dataset, at)
-        origins = (
-            forecasting.origin_of(self.frozen, data.dataset, one, at, context, horizon) for one in chosen.tolist()
-        )
+        view = self.view(data)
+        origins = (forecasting.origin_of(view, one, at, context, horizon) for one in chosen.tolist())
         return self._foreseen(data, chosen, origins, at, horizon, context)
+
+    def begin(self, static: Item) -> Stream:
+        """A trajectory before its first step, to be followed step by step. static: an item as the encoder reads them, a
+        text or values (C, P)."""
+        return streaming.begin(self.frozen, static)
+
+    def step(self, state: Stream, observation: Item, action: Item) -> Stream:
+        """The trajectory after one more step, which costs one step and not the history; equal to the batch answer but
+        for rounding. `next_state` is what is foreseen. Raises RunError beyond the predictor's last position."""
+        return streaming.step(self.frozen, state, observation, action)
 
     def imagine(
         self,
@@ -106,7 +177,7 @@ class Model:
         actions: `jepa_core.Act`s, or plain values such as `{"channel": "push", "value": 1.5, "unit": "N", "from": 24,
         "to": 30}`, in the units of the data; the source turns them into what its data would record. `state`
         (trajectory, horizon, latent); the attributes say what was done, and that logged actions do not identify what an
-        intervention does. The action of step `at` - 1 is in the past and stays: horizon 1 is as forecast.
+        intervention does. The action of step `at` - 1 is in the past and is kept: horizon 1 is as forecast.
 
         Raises RecipeError for an act on an unknown channel, in another unit or outside the steps imagined, DataError if
         no trajectory is long enough or one lacks what an act needs.
@@ -114,27 +185,29 @@ class Model:
         plan = Plan(known_acts(acts_of(actions), data.dataset.store.channels), at, horizon, otherwise)
         context = self.reach.context(at, horizon)
         chosen = forecasting.long_enough(data.dataset, at)
-        origins = origins_under(self.frozen, data, chosen, plan, context)
+        origins = origins_under(self.view(data), data, chosen, plan, context)
         made = self._foreseen(data, chosen, origins, at, horizon, context)
         return made.drop_vars("action_recorded").assign_attrs(actions=plan.told(), caution=CAUTION)
 
     def _foreseen(
         self, data: Data, chosen: np.ndarray, origins: Iterator[Origin], at: int, horizon: int, context: int
     ) -> xarray.Dataset:
-        from jepa_core.model.arrays import of_trajectories, with_steps
+        from jepa_core.model.arrays import decoded_arrays, of_trajectories, with_channels, with_steps
 
-        parts = list(forecasting.roll_out(self.frozen, origins, horizon))
+        parts = list(forecasting.foresee(self.frozen, origins, horizon))
         state = np.concatenate([states.cpu().numpy() for states, _ in parts])
         recorded = np.concatenate([known for _, known in parts])
         arrays = {
             "state": (("trajectory", "horizon", "latent"), state),
             "action_recorded": (("trajectory", "horizon"), recorded),
+            **decoded_arrays(self.readouts, ("trajectory", "horizon"), state),
         }
         made = of_trajectories(
             data, chosen, arrays, model=self.record["name"], at=at, context=context,
             too_short=len(data) - len(chosen), actions=_told(recorded),
         )  # fmt: skip
         ahead = np.arange(1, horizon + 1)
+        made = with_channels(made, self.readouts)
         return with_steps(made, data, "horizon", ahead, (at + ahead).astype(float))
 
 

@@ -85,8 +85,8 @@ class _Completer:
         return whole
 
     def _phase(self, use: PhaseUse, number: int) -> PhaseUse:
-        path = (ROOT / "curriculum").item(number, use.name) / "regularizers"
-        return replace(use, regularizers=self._listed(use.regularizers, "regularizer", path))
+        path = (ROOT / "curriculum").item(number, use.name) / "objectives"
+        return replace(use, objectives=self._listed(use.objectives, "objective", path))
 
     def _whole(self, use: UseT, kind: Kind, path: KeyPath, number: int | None = None) -> UseT:
         """A use with its component and a name, or as it is where it has none, which is noted.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from jepa_core.errors import RecipeError
 from jepa_core.recipe.locate import find_recipe
-from jepa_core.recipe.places import COMMAND_LINE, Place, Problems, Text
+from jepa_core.recipe.places import COMMAND_LINE, OVERRIDES, Place, Problems, Text
 from jepa_core.recipe.plain import name_of
 from jepa_core.recipe.uses import NAMED_LISTS
 from jepa_core.recipe.yaml_tree import (
@@ -63,11 +65,15 @@ def read_file(path: Path, environment: Mapping[str, str], problems: Problems) ->
     return parse(display_name(path), _content(path), environment, problems)
 
 
-def read_overrides(overrides: Sequence[str], environment: Mapping[str, str], problems: Problems) -> SectionNode | None:
-    """The layer that `dotted.key=value` arguments make together; of two for one key the later holds. None for none."""
+Overrides = Sequence[str] | Mapping[str, Any]
+"""What changes a recipe: `dotted.key=value`, as on the command line, or values by dotted key."""
+
+
+def read_overrides(overrides: Overrides, environment: Mapping[str, str], problems: Problems) -> SectionNode | None:
+    """The layer that overrides make together; of two for one key the later holds. None for none."""
     layer: SectionNode | None = None
-    for number, override in enumerate(overrides, start=1):
-        section = _override(Text(COMMAND_LINE, (override,), number), environment, problems)
+    for text in _texts(overrides):
+        section = _override(text, environment, problems)
         if section is not None:
             layer = section if layer is None else _joined(layer, section)
     return layer
@@ -131,6 +137,15 @@ def _parent(node: Node, child: Path, seen: list[Path], problems: Problems, find:
         problems.add(node.place, f"files extend one another in a circle: {' -> '.join(map(display_name, circle))}")
         return None
     return parent
+
+
+def _texts(overrides: Overrides) -> Iterator[Text]:
+    """Each override as it would stand on the command line; JSON is YAML."""
+    if isinstance(overrides, Mapping):
+        written = [f"{key}={json.dumps(value, ensure_ascii=False, default=str)}" for key, value in overrides.items()]
+        yield from (Text(OVERRIDES, (line,), number) for number, line in enumerate(written, start=1))
+    else:
+        yield from (Text(COMMAND_LINE, (line,), number) for number, line in enumerate(overrides, start=1))
 
 
 def _override(text: Text, environment: Mapping[str, str], problems: Problems) -> SectionNode | None:

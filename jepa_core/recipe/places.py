@@ -9,12 +9,15 @@ from typing import Any
 from jepa_core.recipe.problems import LONGEST_MESSAGE, InvalidRecipe, printable
 
 COMMAND_LINE = "command line"
+OVERRIDES = "overrides"
+_LOOSE = {COMMAND_LINE: "on the command line", OVERRIDES: "in the overrides"}
+"""Texts that are no files: overrides, one a text, of a command or given in Python."""
 _WIDEST_LINE = 110
 
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """A text that places point into: a recipe file, or one `key=value` of the command line.
+    """A text that places point into: a recipe file, or one `key=value` override.
 
     first_line: number of its first line; for an override, its number among the overrides.
     """
@@ -35,15 +38,15 @@ class Place:
 
     @property
     def origin(self) -> str:
-        """`file:line`, or `command line`."""
-        return COMMAND_LINE if self.text.name == COMMAND_LINE else f"{self.text.name}:{self.line}"
+        """`file:line`, or `command line`, or `overrides`."""
+        return self.text.name if self.text.name in _LOOSE else f"{self.text.name}:{self.line}"
 
 
 @dataclass(frozen=True)
 class PlacedProblem:
     """One mistake, at its place. source_lines: the line it stands on, after the line before it where there is one.
 
-    Of an override, the file is `command line` and the line its number among the overrides.
+    Of an override, the file is `command line` or `overrides`, and the line its number among the overrides.
     """
 
     file: str
@@ -60,8 +63,8 @@ class PlacedProblem:
         """The problem, its lines, carets under the mistake and the hint."""
         message = printable(self.message, LONGEST_MESSAGE)
         hint = printable(self.hint, LONGEST_MESSAGE)
-        if self.file == COMMAND_LINE:
-            return self._on_command_line(message, hint)
+        if self.file in _LOOSE:
+            return self._override(message, hint)
         head = f"  {self.file}:{self.line}:{self.column}  {message}"
         if not self.source_lines:
             return f"{head}\n     {hint}" if hint else head
@@ -79,8 +82,8 @@ class PlacedProblem:
             "source_lines": [printable(line, _WIDEST_LINE) for line in self.source_lines],
         }
 
-    def _on_command_line(self, message: str, hint: str) -> str:
-        head = f"  {COMMAND_LINE}: "
+    def _override(self, message: str, hint: str) -> str:
+        head = f"  {self.file}: "
         shown, _ = self._cut()
         return f"{head}{shown}  {message}\n{' ' * len(head)}{self._carets(hint)}"
 
@@ -123,14 +126,14 @@ class Problems:
         self.found.setdefault(problem)
 
     def refuse(self, main_file: str) -> None:
-        """Raise InvalidRecipe if there is any problem: those of the main file first, those of the command line last."""
+        """Raise InvalidRecipe if there is any problem: those of the main file first, those of overrides last."""
         if not self.found:
             return
         others = dict.fromkeys(problem.file for problem in self.found)
-        files = [main_file, *(file for file in others if file not in (main_file, COMMAND_LINE)), COMMAND_LINE]
+        files = [main_file, *(file for file in others if file != main_file and file not in _LOOSE), *_LOOSE]
         order = {file: number for number, file in enumerate(files)}
         ordered = sorted(self.found, key=lambda found: (order[found.file], found.line, found.column))
-        where = [f"on the {file}" if file == COMMAND_LINE else f"in {file}" for file in files if file in others]
+        where = [_LOOSE.get(file, f"in {file}") for file in files if file in others]
         raise InvalidRecipe(ordered, " and ".join(where))
 
 

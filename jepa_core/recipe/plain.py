@@ -16,7 +16,7 @@ from jepa_core.recipe.schema import Recipe
 from jepa_core.recipe.settings import HeaderConfig, MatchConfig, RuntimeConfig, WindowsConfig
 from jepa_core.recipe.uses import NAMED_LISTS, EncoderUse, Match, PhaseUse, Use
 
-_BESIDE: dict[Kind, tuple[str, ...]] = {"encoder": ("match",), "phase": ("regularizers",)}
+_BESIDE: dict[Kind, tuple[str, ...]] = {"encoder": ("match",), "phase": ("objectives",)}
 """Keys that the recipe itself reads beside `use` and, in a list, `name`."""
 _TOP_KEYS = ("extends", "source", "windows", "encoder", "predictor", "curriculum", "evaluators", "runtime")
 _LONGEST_NAME = 80
@@ -83,13 +83,13 @@ class _Part(_Piece[Any]):
 
     name: str = ""
     component: Component | None = None
-    regularizers: list[_Part] = field(default_factory=list)
+    objectives: list[_Part] = field(default_factory=list)
 
     def use(self) -> Use[Any]:
         return Use(self.valid(), self.name, self.component)
 
     def phase(self) -> PhaseUse:
-        return PhaseUse(self.valid(), self.name, self.component, [part.use() for part in self.regularizers])
+        return PhaseUse(self.valid(), self.name, self.component, [part.use() for part in self.objectives])
 
 
 @dataclass
@@ -181,8 +181,8 @@ class _Reader:
             self.problems.append(Problem(path / "name", message))
         part = self._part(item, kind, path, ("use", "name", *_BESIDE.get(kind, ())), name or "")
         part.name = name or ""
-        if "regularizers" in _BESIDE.get(kind, ()) and isinstance(item, Mapping):
-            part.regularizers = self.listed(item, "regularizers", path)
+        if "objectives" in _BESIDE.get(kind, ()) and isinstance(item, Mapping):
+            part.objectives = self.listed(item, "objectives", path)
         return part
 
     def _part(self, values: Any, kind: Kind, path: KeyPath, frame: tuple[str, ...], name: str = "") -> _Part:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from jepa_core.plugin import Registry
-from jepa_core.recipe.layers import display_name, merge, read_layers, read_overrides
+from jepa_core.plugin import Registry, shared_registry
+from jepa_core.recipe.layers import Overrides, display_name, merge, read_layers, read_overrides
 from jepa_core.recipe.locate import find_recipe
 from jepa_core.recipe.places import Place, Problems
 from jepa_core.recipe.plain import Given, name_of, read_plain
@@ -20,16 +20,17 @@ from jepa_core.recipe.yaml_tree import ListNode, Node, ScalarNode, SectionNode, 
 
 def load_recipe(
     reference: str | Path,
-    overrides: Sequence[str],
-    registry: Registry,
+    overrides: Overrides = (),
+    registry: Registry | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Recipe:
-    """The recipe in a file, or the shipped one of that name, with `dotted.key=value` overrides on top.
+    """The recipe in a file, or the shipped one of that name, with overrides on top: `["seed=1"]` or `{"seed": 1}`, by
+    dotted key. registry: where the components are found; that of the installed plugins, if not given.
 
     Raises RecipeError if there is no such recipe or it is no text, InvalidRecipe with every mistake in it.
     """
     path, problems = find_recipe(reference), Problems()
-    recipe = read_recipe(path, overrides, registry, environment, problems)
+    recipe = read_recipe(path, overrides, registry or shared_registry(), environment, problems)
     problems.refuse(display_name(path))
     assert recipe is not None
     return recipe
@@ -37,7 +38,7 @@ def load_recipe(
 
 def read_recipe(
     path: Path,
-    overrides: Sequence[str],
+    overrides: Overrides,
     registry: Registry,
     environment: Mapping[str, str],
     problems: Problems,

@@ -13,6 +13,7 @@ from jepa_core.config import (
     EncoderConfig,
     EvaluatorConfig,
     ItemShape,
+    LearnerShape,
     PhaseConfig,
     PredictorConfig,
     SourceConfig,
@@ -37,13 +38,13 @@ class Recipe(Parts):
             predictor=TinyRecurrentConfig(),
             curriculum=[
                 PredictorWarmupConfig(steps=100),
-                PhaseUse(JointRefinementConfig(steps=400), name="joint", regularizers=[SigregConfig(weight=0.1)]),
+                PhaseUse(JointRefinementConfig(steps=400), name="joint", objectives=[SigregConfig(weight=0.1)]),
             ],
             evaluators=[LatentCollapseConfig()],
         )
 
     Each component is found by its config's class; `Use`, `PhaseUse` and `EncoderUse` add what a file says beside a
-    config's own keys: a name, regularizers, `match`. `dataclasses.replace` gives a changed recipe, checked again.
+    config's own keys: a name, objectives, `match`. `dataclasses.replace` gives a changed recipe, checked again.
     """
 
     registry: Registry = field(repr=False, compare=False)
@@ -97,6 +98,15 @@ class Recipe(Parts):
         Raises DataError if the file that would tell is not there.
         """
         return item_shape(self.source.config, self.encoder.config)
+
+    def learner_shape(self) -> LearnerShape:
+        """Sizes of what objectives read.
+
+        Raises DataError if the file that would tell is not there.
+        """
+        latent = self.encoder.config.latent_dim
+        channels = len(self.source.config.observed_channels())
+        return LearnerShape(latent, self.predictor.config.belief_dim(latent), channels)
 
     def resolved(self) -> dict[str, Any]:
         """The whole recipe as plain values, every default filled in. In a file, it is a recipe that means the same."""

@@ -11,9 +11,9 @@ from jepa_core.config import (
     EncoderConfig,
     EvaluatorConfig,
     ItemShape,
+    ObjectiveConfig,
     PhaseConfig,
     PredictorConfig,
-    RegularizerConfig,
     SourceConfig,
 )
 from jepa_core.errors import RecipeError
@@ -22,7 +22,7 @@ from jepa_core.plugin import Component
 from jepa_core.recipe.problems import KeyPath
 from jepa_core.recipe.settings import Counted, RuntimeConfig, WindowsConfig
 
-NAMED_LISTS: dict[str, Kind] = {"curriculum": "phase", "evaluators": "evaluator", "regularizers": "regularizer"}
+NAMED_LISTS: dict[str, Kind] = {"curriculum": "phase", "evaluators": "evaluator", "objectives": "objective"}
 """Lists of a recipe whose items go by name, with the kind of the items."""
 
 ConfigT = TypeVar("ConfigT", bound=Config, covariant=True)
@@ -63,23 +63,23 @@ class Use(Generic[ConfigT]):
 
 @dataclass(frozen=True, init=False)
 class PhaseUse(Use[PhaseConfig]):
-    """A phase that a recipe uses, and the regularizers added to its loss."""
+    """A phase that a recipe uses, and the objectives added to its loss."""
 
-    regularizers: tuple[Use[RegularizerConfig], ...] = ()
+    objectives: tuple[Use[ObjectiveConfig], ...] = ()
 
     def __init__(
         self,
         config: PhaseConfig,
         name: str = "",
         chosen: Component | None = None,
-        regularizers: Sequence[RegularizerConfig | Use[RegularizerConfig]] = (),
+        objectives: Sequence[ObjectiveConfig | Use[ObjectiveConfig]] = (),
     ) -> None:
         super().__init__(config, name, chosen)
-        object.__setattr__(self, "regularizers", tuple(as_use(one) for one in listed("regularizers", regularizers)))
+        object.__setattr__(self, "objectives", tuple(as_use(one) for one in listed("objectives", objectives)))
 
     def resolved(self) -> dict[str, Any]:
         """Plain values, defaults included."""
-        return {**super().resolved(), "regularizers": [use.resolved() for use in self.regularizers]}
+        return {**super().resolved(), "objectives": [use.resolved() for use in self.objectives]}
 
 
 @dataclass(frozen=True, init=False)
@@ -139,8 +139,13 @@ class Parts:
         yield root / "predictor", self.predictor
         for path, phase in _items(root / "curriculum", self.curriculum):
             yield path, phase
-            yield from _items(path / "regularizers", phase.regularizers)
+            yield from _items(path / "objectives", phase.objectives)
         yield from _items(root / "evaluators", self.evaluators)
+
+    def objectives(self) -> Iterator[tuple[KeyPath, Use[ObjectiveConfig]]]:
+        """The objectives of every phase, with where they stand."""
+        for path, phase in _items(KeyPath() / "curriculum", self.curriculum):
+            yield from _items(path / "objectives", phase.objectives)
 
     def uses(self) -> Iterator[Use[Config]]:
         """Every component that the recipe names, in its order."""

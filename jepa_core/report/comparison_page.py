@@ -11,7 +11,7 @@ from jepa_core.report.html import Markup, element, join
 from jepa_core.report.plots import draw_figure, y_limits
 from jepa_core.report.tables import findings_table
 from jepa_core.results.comparison import Comparison, Difference, Row
-from jepa_core.results.findings import Column, Figure, Series, Table
+from jepa_core.results.findings import Cell, Column, Figure, Series, Table
 from jepa_core.results.text import counted, interval, number, sentence_case, value_of, words
 
 PAIRED = (
@@ -105,10 +105,10 @@ def _figure(differences: Sequence[Difference], anchor: str) -> Markup:
     """The difference of one metric by its place on the axis, beside none at all."""
     differences = sorted(differences, key=lambda one: one.at or 0)
     first, places = differences[0], [float(one.at or 0) for one in differences]
-    bounds = [[getattr(one, end) for one in differences] for end in ("low", "high")]
+    low, high = ([getattr(one, end) for one in differences] for end in ("low", "high"))
     unit = f" ({first.unit})" if first.unit else ""
     series = [
-        Series("difference", places, [one.difference for one in differences], *bounds),
+        Series("difference", places, [one.difference for one in differences], low, high),
         Series("no difference", places, [0.0] * len(places), control=True),
     ]
     name = f"{anchor}-{first.evaluator}-{first.metric}"
@@ -148,5 +148,5 @@ def _rows(comparison: Comparison, name: str, title: str, rows: Sequence[Row]) ->
     if not rows:
         return element("p", "No difference.")
     columns = [Column("key"), *map(Column, comparison.runs)]
-    cells = [[row.key, *(value_of("", value) for value in row.values)] for row in rows]
+    cells: list[list[Cell]] = [[row.key, *(value_of("", value) for value in row.values)] for row in rows]
     return findings_table(Table(name, title, columns, cells), name)

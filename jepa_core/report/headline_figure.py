@@ -69,19 +69,18 @@ def _said(mark: Mark) -> str:
 def _name_lines(axes: Axes, figure: Figure, colours: list[str]) -> None:
     """Names to the right of the last points, moved apart where they would lie on each other."""
     low, high = axes.get_ylim()
-    names = []
+    names: list[tuple[float, list[str], str, bool]] = []
     for series, colour in zip(figure.series, colours, strict=True):
         known = [y for y in series.y if y is not None]
         if known:
             lines = textwrap.wrap(series.label, NAME_LETTERS)
-            names.append([(known[-1] - low) / (high - low), lines, colour, series.control])
+            names.append(((known[-1] - low) / (high - low), lines, colour, series.control))
     names.sort(key=lambda one: one[0])
     floor = 0.0
-    for one in names:
-        half = LINE_HEIGHT * len(one[1]) / 2
-        one[0] = max(one[0], floor + half)
-        floor = one[0] + half + 0.01
-    for height, lines, colour, control in names:
+    for wanted, lines, colour, control in names:
+        half = LINE_HEIGHT * len(lines) / 2
+        height = max(wanted, floor + half)
+        floor = height + half + 0.01
         axes.annotate(
             "\n".join(lines), (1.03, height), xycoords="axes fraction", va="center", fontsize=11, color=colour,
             fontweight="normal" if control else "bold", annotation_clip=False,
@@ -97,6 +96,7 @@ def _draw_mark(axes: Axes, mark: Mark) -> None:
 
 def _draw_point(axes: Axes, mark: Mark) -> None:
     """A ring around a point, joined to what it says at the bottom."""
+    assert mark.y is not None, "a mark without y is a border"
     axes.plot([mark.x], [mark.y], marker="o", markersize=9, markerfacecolor="none", markeredgecolor=INK, clip_on=False)
     leader = {"arrowstyle": "-", "color": INK, "linewidth": 0.7, "shrinkB": 5, "relpos": (0.97, 1.0)}
     text = "\n".join(textwrap.wrap(f"{number(mark.y)} {_said(mark)}", LETTERS))

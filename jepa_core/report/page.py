@@ -190,7 +190,7 @@ def _phase(
     record: RunRecord, place: int, phase: str, terms: dict[str, Any], limits: tuple[float, float] | None
 ) -> Markup:
     lines = [line for line in record.metrics if line["phase"] == phase]
-    planned = next((one for one in record.plan.get("phases", []) if one.get("name") == phase), {})
+    planned: dict[str, Any] = next((one for one in record.plan.get("phases", []) if one.get("name") == phase), {})
     about = " · ".join(f"{key} {value_of(key, planned[key])}" for key in ("steps", "trains") if planned.get(key))
     caption = element("figcaption", f"{place}. {sentence_case(phase)} ", element("span", about, class_="about"))
     if not lines:

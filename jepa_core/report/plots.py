@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jepa_core.io.files import plain_name
+from jepa_core.libraries import library
 from jepa_core.report.html import Markup, element, start
 from jepa_core.results.findings import Figure, Series
 
@@ -284,10 +286,13 @@ def _dress_log(axes: Axes, figure: Figure) -> None:
 @contextmanager
 def new_drawing(size: tuple[float, float]) -> Iterator[Drawing]:
     """An empty drawing, under settings that give the same bytes each time and do not depend on the user's own."""
-    import matplotlib
-    from matplotlib.figure import Figure as Drawing
+    with library("matplotlib"):
+        import matplotlib
+        from matplotlib.figure import Figure as Drawing
 
-    fixed = {"svg.fonttype": "none", "svg.hashsalt": "report", "font.family": "sans-serif", "path.simplify": True}
+    fixed: dict[Any, Any] = {
+        "svg.fonttype": "none", "svg.hashsalt": "report", "font.family": "sans-serif", "path.simplify": True
+    }  # fmt: skip
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(fixed)
@@ -304,7 +309,7 @@ def as_svg(drawing: Drawing, name: str, description: str) -> Markup:
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
-    prefix = re.sub(r"\W+", "-", name)
+    prefix = plain_name(name)
     text = re.sub(r'\bid="', f'id="{prefix}-', text)
     text = re.sub(r"url\(#", f"url(#{prefix}-", text)
     text = re.sub(r'xlink:href="#', f'href="#{prefix}-', text)

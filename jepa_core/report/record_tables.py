@@ -62,7 +62,8 @@ def _evaluator_costs(record: RunRecord) -> list[dict[str, Any]]:
 def _attrition(steps: list[dict[str, Any]]) -> Records | None:
     """What each step of the selection left, and how much it took, with a bar of the share."""
     most = max((step.get("trajectories") or 0 for step in steps), default=0) or 1
-    raw, cells, before = [], [], None
+    raw, cells = [], []
+    before: int | None = None
     for step in steps:
         count = step.get("trajectories")
         change = None if before is None or count is None else count - before

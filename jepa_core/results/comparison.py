@@ -214,8 +214,9 @@ def _headline(
 ) -> Difference:
     """Paired where both runs kept the headline by subject; a bare difference where they did not."""
     first, other = pair
-    values = {"reference": first.value, "value": other.value}
-    row = {"run": run, "evaluator": evaluator, "metric": first.label, "unit": first.unit, "headline": True}
+    values: dict[str, Any] = {"reference": first.value, "value": other.value}
+    row: dict[str, Any] = {"run": run, "evaluator": evaluator, "metric": first.label, "unit": first.unit}
+    row["headline"] = True
     if not same_settings and (first.metric != other.metric or not first.metric):
         return Difference(**row, **values, difference=None, note="the evaluator was set otherwise")
     if first.value is None or other.value is None:

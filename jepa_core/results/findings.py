@@ -6,7 +6,7 @@ same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,10 +46,10 @@ class Series:
     """One line or cloud of a figure. low and high: bounds of the 95 % interval, or empty."""
 
     label: str
-    x: list[float]
-    y: list[float | None]
-    low: list[float | None] = field(default_factory=list)
-    high: list[float | None] = field(default_factory=list)
+    x: Sequence[float]
+    y: Sequence[float | None]
+    low: Sequence[float | None] = field(default_factory=list)
+    high: Sequence[float | None] = field(default_factory=list)
     control: bool = False
     """Drawn as a reference (grey, dashed) rather than as a result."""
 
@@ -192,9 +192,34 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class KeptHead:
+    """Something that an evaluator fitted on latents, in a form that files hold; `Evaluator.head` makes it work again.
+
+    name: unique within the evaluator. kind: `boolean` scores are probabilities and `float` ones values, as of
+    Predictions; a `readout` reads values off states. task, method: as of Predictions; empty for a readout. target: what
+    a task is about, such as the name of an outcome. state: plain values that JSON holds, numpy arrays and texts, nested
+    by keys.
+    """
+
+    name: str
+    kind: Literal["boolean", "float", "readout"]
+    task: str = ""
+    method: str = ""
+    target: str = ""
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+    def about(self) -> dict[str, Any]:
+        """Everything but the state."""
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "state"}
+
+
+_BESIDE = ("predictions", "samples", "redrawn", "heads")
+
+
+@dataclass(frozen=True)
 class Findings:
-    """Everything that one evaluator found. predictions, samples, redrawn: written beside, and no part of the plain
-    form."""
+    """Everything that one evaluator found. predictions, samples, redrawn, heads: written beside, and no part of the
+    plain form."""
 
     headlines: list[Headline] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
@@ -203,9 +228,10 @@ class Findings:
     predictions: list[Predictions] = field(default_factory=list)
     samples: list[Samples] = field(default_factory=list)
     redrawn: list[Redrawn] = field(default_factory=list)
+    heads: list[KeptHead] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        parts = [part.name for part in fields(self) if part.name not in ("predictions", "samples", "redrawn")]
+        parts = [part.name for part in fields(self) if part.name not in _BESIDE]
         return {part: [asdict(one) for one in getattr(self, part)] for part in parts}
 
     @classmethod

@@ -30,7 +30,7 @@ def _pooled(parts: Sequence[Samples | Redrawn]) -> Samples | Redrawn:
     subjects = np.concatenate([part.subjects + STRIDE * fold for fold, part in enumerate(parts)])
     first = parts[0]
     if isinstance(first, Samples):
-        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "weights")}
-        return replace(first, subjects=subjects, **columns)
-    value = float(np.mean([part.value for part in parts]))
-    return replace(first, subjects=subjects, value=value, draws=np.mean([part.draws for part in parts], axis=0))
+        values, weights = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "weights"))
+        return replace(first, subjects=subjects, values=values, weights=weights)
+    value, draws = (np.mean([getattr(part, name) for part in parts], axis=0) for name in ("value", "draws"))
+    return replace(first, subjects=subjects, value=float(value), draws=draws)

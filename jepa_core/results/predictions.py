@@ -1,9 +1,12 @@
-"""Predictions on disk, in the schema of meds-evaluation, so that anybody can recompute every figure.
+"""Predictions on disk, so that anybody can recompute every figure, and so that meds-evaluation takes them as they are.
 
 A file holds subject_id (int64), prediction_time (timestamp[us]), boolean_value, predicted_boolean_value,
 predicted_boolean_probability; for a value float_value and predicted_float_value in place of the last three; then
 trajectory and step (int64) and whatever else the evaluator adds. The time is counted from the trajectory's own origin,
 which is put at 1970-01-01: no time of a record is told.
+
+Beside each file of what is true or not lies the same without our own columns, in the folder `meds`: the schema of
+meds-evaluation 0.0.6 refuses a file with any column but its own.
 
 A method that was fitted anew for each of several drawings of who has labels says `labelling` (int64), and has every row
 once a labelling: what is measured of it is the mean over labellings.
@@ -12,7 +15,6 @@ once a labelling: what is measured of it is the mean over labellings.
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from jepa_core.errors import DataError, RunError
-from jepa_core.io.files import write_atomically
+from jepa_core.io.files import plain_name, write_atomically
 from jepa_core.results.findings import Predictions
 
 KINDS: dict[Literal["boolean", "float"], tuple[str, str]] = {
@@ -33,6 +35,8 @@ KINDS: dict[Literal["boolean", "float"], tuple[str, str]] = {
 """Columns of truth and score."""
 ROW = ("labelling", "subject_id", "trajectory", "step")
 """Columns that name a row of a file; labelling is 0 where there is but one."""
+MEDS = "meds"
+"""Folder within that of the predictions: those that meds-evaluation takes."""
 DECIDED = 0.5
 """Probability from which `predicted_boolean_value` is true."""
 
@@ -40,37 +44,68 @@ DECIDED = 0.5
 def write_predictions(folder: Path, evaluator: str, predictions: Sequence[Predictions]) -> None:
     """Write each as FOLDER/<evaluator>.<task>.<method>.parquet, in place of all that the evaluator wrote before;
     readable by its owner alone, as it names subjects."""
-    for old in folder.glob(f"{evaluator}.*.parquet"):
-        old.unlink()
-    if predictions:
-        folder.mkdir(exist_ok=True, mode=0o700)
+    for within in (folder, folder / MEDS):
+        for old in within.glob(f"{evaluator}.*.parquet"):
+            old.unlink()
     for one in predictions:
-        held = io.BytesIO()
-        parquet.write_table(_table(one), held, compression="zstd")
-        write_atomically(predictions_path(folder, evaluator, one.task, one.method), held.getvalue())
+        table = _table(one)
+        _write(table, predictions_path(folder, evaluator, one.task, one.method))
+        if one.kind == "boolean" and "labelling" not in one.extra:
+            _write(meds_table(table), predictions_path(folder / MEDS, evaluator, one.task, one.method))
+
+
+def meds_table(table: pa.Table) -> pa.Table:
+    """Predictions of what is true or not with the columns of meds-evaluation alone, in its types."""
+    schema = pa.schema([
+        ("subject_id", pa.int64()),
+        ("prediction_time", pa.timestamp("us")),
+        ("boolean_value", pa.bool_()),
+        ("predicted_boolean_value", pa.bool_()),
+        ("predicted_boolean_probability", pa.float32()),
+    ])  # fmt: skip
+    return table.select(schema.names).cast(schema)
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True, mode=0o700, parents=True)
+    held = io.BytesIO()
+    parquet.write_table(table, held, compression="zstd")
+    write_atomically(path, held.getvalue())
 
 
 def predictions_path(folder: Path, evaluator: str, task: str, method: str) -> Path:
     """Where those of a method on a task lie."""
-    parts = (re.sub(r"[^A-Za-z0-9_-]+", "_", part) for part in (evaluator, task, method))
-    return folder / f"{'.'.join(parts)}.parquet"
+    return folder / f"{'.'.join(map(plain_name, (evaluator, task, method)))}.parquet"
+
+
+def write_scores(
+    path: Path, kind: str, subject: np.ndarray, trajectory: np.ndarray, step: np.ndarray, seconds: np.ndarray,
+    score: np.ndarray,
+) -> None:  # fmt: skip
+    """Write scores (R,) of rows whose truth nobody knows yet, in the same schema without it."""
+    _write(pa.table(_whose(subject, seconds) | _scored(kind, score) | _places(trajectory, step)), path)
 
 
 def _table(one: Predictions) -> pa.Table:
-    time = pa.array(np.round(one.seconds * 1e6).astype(np.int64)).cast(pa.timestamp("us"))
-    columns = {"subject_id": pa.array(one.subject, pa.int64()), "prediction_time": time, **_said(one)}
-    columns |= {name: pa.array(getattr(one, name), pa.int64()) for name in ("trajectory", "step")}
+    truth = pa.array(one.truth if one.kind == "float" else one.truth == 1)
+    columns = _whose(one.subject, one.seconds) | {f"{one.kind}_value": truth} | _scored(one.kind, one.score)
+    columns |= _places(one.trajectory, one.step)
     return pa.table(columns | {name: pa.array(values) for name, values in one.extra.items()})
 
 
-def _said(one: Predictions) -> dict[str, pa.Array]:
-    if one.kind == "float":
-        return {"float_value": pa.array(one.truth), "predicted_float_value": pa.array(one.score)}
-    return {
-        "boolean_value": pa.array(one.truth == 1),
-        "predicted_boolean_value": pa.array(one.score >= DECIDED),
-        "predicted_boolean_probability": pa.array(one.score),
-    }
+def _whose(subject: np.ndarray, seconds: np.ndarray) -> dict[str, pa.Array]:
+    time = pa.array(np.round(seconds * 1e6).astype(np.int64)).cast(pa.timestamp("us"))
+    return {"subject_id": pa.array(subject, pa.int64()), "prediction_time": time}
+
+
+def _scored(kind: str, score: np.ndarray) -> dict[str, pa.Array]:
+    if kind == "float":
+        return {"predicted_float_value": pa.array(score)}
+    return {"predicted_boolean_value": pa.array(score >= DECIDED), "predicted_boolean_probability": pa.array(score)}
+
+
+def _places(trajectory: np.ndarray, step: np.ndarray) -> dict[str, pa.Array]:
+    return {"trajectory": pa.array(trajectory, pa.int64()), "step": pa.array(step, pa.int64())}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +38,7 @@ def write_kept(folder: Path, evaluator: str, samples: Sequence[Samples], redrawn
 
     Raises ValueError if two of them have one key.
     """
-    keys = [one.key for one in (*samples, *redrawn)]
+    keys = [*(one.key for one in samples), *(one.key for one in redrawn)]
     if len(set(keys)) < len(keys):
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the evaluator '{evaluator}' keeps the metric '{twice}' twice; give each a name of its own")
@@ -112,7 +113,7 @@ def subject_numbers(subjects: np.ndarray, everyone: np.ndarray) -> np.ndarray:
 
 
 def ratio_samples(
-    metric: str, subjects: np.ndarray, numerators: np.ndarray, denominators: np.ndarray, **place: str | float
+    metric: str, subjects: np.ndarray, numerators: np.ndarray, denominators: np.ndarray, **place: Any
 ) -> Samples:
     """Samples of a ratio of sums, from the two sums of each subject: (S,) each. A subject without a denominator weighs
     nothing. place: unit, axis, at."""

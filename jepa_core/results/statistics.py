@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -38,10 +39,21 @@ def bootstrap_subjects(values: np.ndarray, subjects: np.ndarray, draws: int, see
 def redrawn_weights(count: int, draws: int, seed: int, block: int) -> Iterator[np.ndarray]:
     """How often each subject is drawn, in blocks of up to `block` draws: (block, count) float64. The draws are the same
     whatever the size of a block."""
+    if draws * count <= WEIGHTS_IN_MEMORY:
+        drawn = _small_weights(count, draws, seed)
+        yield from (drawn[first : first + block].astype(np.float64) for first in range(0, draws, block))
+        return
     generator = np.random.default_rng(seed)
     chances = np.full(count, 1 / count)
     for first in range(0, draws, block):
         yield generator.multinomial(count, chances, size=min(block, draws - first)).astype(np.float64)
+
+
+@lru_cache(maxsize=8)
+def _small_weights(count: int, draws: int, seed: int) -> np.ndarray:
+    """All weights at once, kept because drawing them costs more than using them, and most metrics ask for the same."""
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
+    return drawn.astype(np.min_scalar_type(int(drawn.max())))
 
 
 def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:

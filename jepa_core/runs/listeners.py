@@ -74,6 +74,7 @@ class Metrics(Listener):
         write_json(path, costs)
 
     def _record(self, progress: Progress) -> dict[str, Any]:
+        assert progress.optimizer is not None, "a step was taken"
         terms = {name: float(value) for name, value in progress.terms.items()}
         seconds = self._cost.seconds
         done = progress.step - self._began_at
@@ -169,9 +170,11 @@ class Bars(Display):
         self._task = self._bar.add_task(name, total=progress.stage.config.steps, completed=progress.step, now="")
 
     def step_ended(self, progress: Progress) -> None:
+        assert self._bar is not None, "a phase with steps has a bar"
         self._bar.update(self._task, completed=progress.step)
 
     def logged(self, record: dict[str, Any]) -> None:
+        assert self._bar is not None, "a phase with steps has a bar"
         self._bar.update(self._task, now=f"{describe(record)}  {record['steps_per_second']:.2f} steps/s")
 
     def phase_ended(self, progress: Progress) -> None:

@@ -6,16 +6,19 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import torch
 
-from jepa_core.config import SourceConfig
+from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
 from jepa_core.data.dataset import Dataset, refuse_empty_splits
+from jepa_core.data.observations import Observer
 from jepa_core.data.preparation import describe, facts, open_dataset, prepare_data
 from jepa_core.data.rendering import ChannelRendering
 from jepa_core.data.windows import Windows
@@ -25,17 +28,18 @@ from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, w
 from jepa_core.recipe import PhaseUse, Use
 from jepa_core.report.page import write_report
 from jepa_core.results.findings import Findings
+from jepa_core.results.heads import heads_folder, write_heads
 from jepa_core.results.predictions import write_predictions
 from jepa_core.results.samples import write_kept
 from jepa_core.runs.cost import Stopwatch
-from jepa_core.runs.kept_model import save_model
+from jepa_core.runs.kept_model import component_record, save_model
 from jepa_core.runs.memory import check_memory
 from jepa_core.runs.plan import make_plan
 from jepa_core.runs.process import device_of, process_state
 from jepa_core.runs.run import Run, command, now
 from jepa_core.runs.sharing import control_name, shared_folder
 from jepa_core.training.checkpoint import restore_checkpoint
-from jepa_core.training.curriculum import Progress, Stage, run_curriculum
+from jepa_core.training.curriculum import Progress, Stage, build_modules, run_curriculum
 from jepa_core.training.latent_cache import TYPES
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
@@ -96,9 +100,12 @@ def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
     with memory_errors("building the models"):
         encoder = recipe.encoder.build(recipe.item_shape())
         _fit(encoder, dataset, run.folder / "fitted.json")
-        learner = _learner(run, encoder, dataset, device, run.scratch)
+        learner = _learner(run, encoder, dataset, device, run.scratch, _observer(run, dataset))
     untrained = EncoderUnder(encoder, learner.trainable)
     learner.share(_shared(run, learner, untrained))
+    if any(one.config.observes for use in recipe.curriculum for one in use.objectives):
+        assert learner.observer is not None, "validation refuses such an objective without numbers"
+        learner.observer.prepare()
     return learner, untrained
 
 
@@ -106,7 +113,22 @@ def _shared(run: Run, learner: Learner, untrained: EncoderUnder) -> TensorFolder
     return shared_folder(run, learner.encoder, untrained.weights(), learner.dataset, learner.device)
 
 
-def _learner(run: Run, encoder: torch.nn.Module, dataset: Dataset, device: torch.device, scratch: Path) -> Learner:
+def _observer(run: Run, dataset: Dataset) -> Observer | None:
+    """What reads states as numbers, or None where the source renders none."""
+    opens, config = _channels_opener(run, dataset), run.recipe.source.config
+    assert isinstance(config, SourceConfig)
+    return Observer(opens, config.observations(), run.folder / "observations.json") if opens else None
+
+
+def _learner(
+    run: Run,
+    encoder: Encoder,
+    dataset: Dataset,
+    device: torch.device,
+    scratch: Path,
+    observer: Observer | None,
+    belief_gradient: bool = True,
+) -> Learner:
     """A learner of an encoder and a new predictor, whose weights depend on the seed alone."""
     torch.manual_seed(run.recipe.seed + 1)
     runtime = run.recipe.runtime
@@ -115,6 +137,7 @@ def _learner(run: Run, encoder: torch.nn.Module, dataset: Dataset, device: torch
     return Learner(
         encoder, predictor, dataset, device, scratch, cache_bytes,
         autocast=runtime.precision == "bf16", cached_as=TYPES[runtime.latent_cache_type],
+        observer=observer, belief_gradient=belief_gradient,
     )  # fmt: skip
 
 
@@ -159,8 +182,8 @@ def _drop_metrics_after(path: Path, progress: Progress) -> None:
 
 
 def stage_of(use: PhaseUse) -> Stage:
-    """A phase of the recipe as the curriculum runs it, its regularizers with it."""
-    return Stage(use.name, use.build(), [(one.build(), one.config.weight) for one in use.regularizers])
+    """A phase of the recipe as the curriculum runs it, its objectives with it."""
+    return Stage(use.name, use.build(), {one.name: one.build() for one in use.objectives})
 
 
 def _training_windows(run: Run, dataset: Dataset) -> Windows:
@@ -206,15 +229,17 @@ def measure(run: Run, evaluation: Evaluation, use: Use) -> Findings:
     cost = Stopwatch()
     with memory_errors(f"the evaluation '{use.name}'"):
         findings = use.build().evaluate(evaluation)
-    write_findings(run.folder, use.name, findings)
+    write_findings(run.folder, use.name, findings, component_record(run, use))
     made = {"settings": use.resolved(), "ended": now(), "command": command(), **cost.read()}
     run.note(evaluated=run.manifest().get("evaluated", {}) | {use.name: made})
     return findings
 
 
-def write_findings(folder: Path, name: str, findings: Findings) -> None:
-    """Write what an evaluator found: predictions, samples, then its findings as JSON. When the JSON is there,
-    everything is.
+def write_findings(
+    folder: Path, name: str, findings: Findings, evaluator: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Write what an evaluator found: predictions, samples, heads, then its findings as JSON. When the JSON is there,
+    everything is. evaluator: its component with its config, which heads are of no use without.
 
     Earlier findings are withdrawn first, so that no JSON ever stands beside the predictions of another evaluation.
     """
@@ -223,6 +248,7 @@ def write_findings(folder: Path, name: str, findings: Findings) -> None:
     path.unlink(missing_ok=True)
     write_predictions(folder / "predictions", name, findings.predictions)
     write_kept(folder, name, findings.samples, findings.redrawn)
+    write_heads(heads_folder(folder, name), findings.heads, evaluator)
     write_json(path, findings.to_dict())
 
 
@@ -238,17 +264,24 @@ def _channels_opener(run: Run, dataset: Dataset) -> Callable[[], Dataset] | None
 
 
 def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Callable[[], Learner] | None:
-    """How to make the untrained control, or None where no phase trains the predictor alone."""
+    """How to make the untrained control, or None where no phase trains the predictor alone.
+
+    Its predictor is trained by the last such phase. The modules of that phase's objectives that are kept learn to read
+    its beliefs, and change none of them: so what they read of the control is what anybody could.
+    """
     chosen = [use for use in run.recipe.curriculum if use.config.trains == {"predictor"} and use.config.steps]
     if not chosen:
         return None
     steps = sum(use.config.steps for use in run.recipe.curriculum if "predictor" in use.config.trains)
-
-    use = replace(chosen[-1], config=chosen[-1].config.model_copy(update={"steps": steps}))
+    kept = tuple(one for one in chosen[-1].objectives if one.config.keep and _has_module(one))
+    use = replace(chosen[-1], config=chosen[-1].config.model_copy(update={"steps": steps}), objectives=kept)
 
     @cache
     def make() -> Learner:
-        control = _learner(run, untrained, learner.dataset, learner.device, run.scratch / "control")
+        scratch = run.scratch / "control"
+        control = _learner(
+            run, untrained, learner.dataset, learner.device, scratch, learner.observer, belief_gradient=False
+        )
         shared = _shared(run, learner, untrained)
         control.share(shared)
         _take_up_or_train(run, control, use, shared)
@@ -258,21 +291,28 @@ def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Calla
     return make
 
 
+def _has_module(use: Use) -> bool:
+    config = use.config
+    assert isinstance(config, ObjectiveConfig)
+    return config.module_size(LearnerShape(1, 1, 1)) is not None
+
+
 def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorFolder | None) -> None:
-    """Give the control the predictor that this run trained for it before, or else another run, or else train it."""
-    own, name, drawn = run.folder / "control.safetensors", control_name(run, use), control.predictor.state_dict()
+    """Give the control what this run trained for it before, or else another run, or else train it."""
+    stage = replace(stage_of(use), name="untrained_control")
+    build_modules([stage], control, run.recipe.seed, stage.objectives)
+    own, name, drawn = run.folder / "control.safetensors", control_name(run, use), dict(control.weights())
     kept = read_tensors(own)
     if kept is not None and same_layout(kept, drawn):
-        control.predictor.load_state_dict(kept)
+        control.load_weights(kept)
         return
     found = shared.read(name) if shared else None
     if found is not None and same_layout(found, drawn):
         log.info("control: taking the predictor that another run trained on the same untrained encoder")
-        control.predictor.load_state_dict(found)
+        control.load_weights(found)
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
-        windows = _training_windows(run, control.dataset)
-        run_curriculum([Stage("untrained_control", use.build())], control, windows, run.recipe.seed)
+        run_curriculum([stage], control, _training_windows(run, control.dataset), run.recipe.seed)
         if shared:
-            shared.write(name, control.predictor.state_dict())
-    write_tensors(own, control.predictor.state_dict())
+            shared.write(name, dict(control.weights()))
+    write_tensors(own, dict(control.weights()))

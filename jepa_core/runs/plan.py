@@ -22,6 +22,7 @@ ADAM_BYTES = 8
 GRADIENT_BYTES = 4
 MODULES: tuple[Module, ...] = get_args(Module)
 OWN_MODULE = "a module of its own"
+HEADS = "the modules of its objectives"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class PhasePlan:
     trains: list[str]
     updates: str
     trained_parameters: int | None
-    regularizers: list[str]
+    objectives: list[str]
     memory_bytes: int | None
     flops: int | None
 
@@ -170,25 +171,35 @@ def _items(recipe: Recipe, windows: int) -> int:
 
 def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | None) -> PhasePlan:
     config = use.config
-    trained = memory = own = flops = None
+    trained = memory = flops = None
+    more: dict[str, ModelSize] = {}
     if sizes:
-        own = config.module_size(recipe.encoder.config.latent_dim)
+        more = _more_modules(recipe, use)
         trained = sum(size.trainable for size, name in zip(sizes, MODULES, strict=True) if name in config.trains)
-        trained += own.trainable if own else 0
-        memory = _memory(recipe, use, *sizes, trained) + (own.weight_bytes if own else 0)
+        trained += sum(size.trainable for size in more.values())
+        memory = _memory(recipe, use, *sizes, trained) + sum(size.weight_bytes for size in more.values())
         flops = _flops(recipe, use, encoder_trains=bool(sizes[0].trainable) and "encoder" in config.trains)
     return PhasePlan(
         name=use.name,
         use=use.component.name,
         steps=config.steps,
         batch_size=config.batch_size,
-        trains=[*sorted(config.trains), *([OWN_MODULE] if own else [])],
+        trains=[*sorted(config.trains), *more],
         updates=config.updates,
         trained_parameters=trained,
-        regularizers=[one.name for one in use.regularizers],
+        objectives=[one.name for one in use.objectives],
         memory_bytes=memory,
         flops=flops,
     )
+
+
+def _more_modules(recipe: Recipe, use: PhaseUse) -> dict[str, ModelSize]:
+    """What a phase trains beside encoder and predictor, in words, and its size."""
+    own = use.config.module_size(recipe.encoder.config.latent_dim)
+    heads = [one.config.module_size(recipe.learner_shape()) for one in use.objectives if use.config.steps]
+    sizes = [one for one in heads if one is not None]
+    total = ModelSize(sum(one.parameters for one in sizes), sum(one.trainable for one in sizes))
+    return ({OWN_MODULE: own} if own else {}) | ({HEADS: total} if sizes else {})
 
 
 def _flops(recipe: Recipe, use: PhaseUse, encoder_trains: bool) -> int | None:
@@ -199,7 +210,8 @@ def _flops(recipe: Recipe, use: PhaseUse, encoder_trains: bool) -> int | None:
     parts = [recipe.predictor.config.flops(config.batch_size, recipe.windows.length, encoder.latent_dim, True)]
     if encoder_trains:
         parts.append(encoder.flops(_items(recipe, config.batch_size), True, recipe.item_shape()))
-    return None if None in parts else sum(parts)
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
 
 
 def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelSize, trained: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jepa_core.errors import RunError
 
@@ -96,7 +96,7 @@ def _deterministic(device: torch.device) -> Iterator[None]:
     """
     import torch
 
-    fill = torch.utils.deterministic
+    fill: Any = torch.utils.deterministic  # a module that makes its one attribute itself
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     filled = fill.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")

@@ -62,7 +62,7 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
         raise RunError(f"{run.folder} has not finished training; go on with: jepa resume {run.folder}")
     with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
         learner, untrained = build_learner(run, recorded_data(run.recipe, run.stores, recorded))
-        load_model(model, learner)
+        load_model(model, learner, run.recipe)
         if not has_record(run):
             keep_record(run, learner)
         evaluation = evaluation_of(run, learner, untrained)
@@ -74,12 +74,18 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
         shutil.rmtree(run.scratch, ignore_errors=True)
 
 
-def load_model(path: Path, learner: Learner) -> None:
-    """Set a learner to trained weights. Raises DataError if they are damaged, or another model's."""
+def load_model(path: Path, learner: Learner, recipe: Recipe) -> None:
+    """Set a learner to the trained weights of a recipe's run.
+
+    Raises DataError if they are damaged, or another model's.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from jepa_core.runs.pipeline import stage_of
+    from jepa_core.training.checkpoint import load_trained
+
     try:
-        learner.load_weights(load_file(path))
+        load_trained(learner, [stage_of(use) for use in recipe.curriculum], recipe.seed, load_file(path))
     except (SafetensorError, KeyError, RuntimeError) as error:
         raise DataError(f"{path} is damaged or does not fit the recipe of its run ({error}); run again") from error

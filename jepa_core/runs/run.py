@@ -6,6 +6,7 @@ manifest.json           versions, seed, data      checkpoints/     to resume fro
 plan.json, data.json    phases; cohort, splits    findings/        one JSON an evaluator
 fitted.json             what the encoder fitted   samples/         values by subject, to compare runs
 model.safetensors       trained weights           tables/          CSV and LaTeX of every table of report.html
+model.json              what loading them takes   heads/           what evaluators fitted, to score new data
 control.safetensors     predictor of the untrained control, if an evaluator asked for it
 """
 
@@ -34,6 +35,7 @@ from jepa_core.plugin import Component, Registry
 from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.runs.process import owner_only
 
+RECIPE = "recipe.yaml"
 LIBRARIES = ("jepa-core", "torch", "transformers", "peft", "numpy", "zarr", "xarray", "duckdb", "pydantic", "pluggy")
 
 
@@ -73,20 +75,14 @@ class Run:
     def create(cls, folder: Path, recipe: Recipe, registry: Registry, source_text: str) -> Run:
         """Make the folder of a new run, readable by its owner alone.
 
-        Raises RecipeError if the folder is taken, RunError if it cannot be written.
+        Of two processes that ask for one folder, one gets it. Raises FolderTaken if the folder is taken, RunError if it
+        cannot be written.
         """
-        if folder.exists() and any(folder.iterdir()):
-            raise RecipeError(
-                f"{folder} is not empty; name another folder with --out, or go on with: jepa resume {folder}"
-            )
         with disk_errors(folder):
-            try:
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            except PermissionError as error:
-                raise RunError(f"{folder} cannot be made: permission denied; name another folder with --out") from error
+            _claim(folder)
             run = cls(folder, recipe, registry)
             resolved = dump_yaml(recipe.resolved())
-            write_atomically(folder / "recipe.yaml", source_text.encode())
+            write_atomically(folder / RECIPE, source_text.encode())
             write_atomically(folder / "recipe.resolved.yaml", resolved)
             write_json(folder / "manifest.json", _manifest(run, resolved))
         return run
@@ -138,6 +134,25 @@ class Run:
             yield
 
 
+class FolderTaken(RecipeError):
+    """The folder of a new run holds something already."""
+
+
+def _claim(folder: Path) -> None:
+    """Make a folder of a new run's own: the file that will hold the recipe is there for one process alone."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        taken = any(folder.iterdir())
+        if not taken:
+            (folder / RECIPE).open("x").close()
+    except (FileExistsError, NotADirectoryError):
+        taken = True
+    except PermissionError as error:
+        raise RunError(f"{folder} cannot be made: permission denied; name another folder with --out") from error
+    if taken:
+        raise FolderTaken(f"{folder} is not empty; name another folder with --out, or go on with: jepa resume {folder}")
+
+
 def shared_folder_beside(runs: Path) -> Path:
     """Where the runs in a folder share work, if it is there; see `jepa_core.runs.sharing`."""
     return runs / "shared"
@@ -150,8 +165,11 @@ def next_folder(runs: Path, name: str) -> Path:
 
 
 def command() -> list[str]:
-    """The command line of this process."""
-    return ["jepa", *sys.argv[1:]]
+    """The command line of this process, shortened to `jepa` where that is what was started."""
+    started = Path(sys.argv[0])
+    if started.stem == "jepa" or started.parent.name == "jepa_core":
+        return ["jepa", *sys.argv[1:]]
+    return ["python", *filter(None, [started.name]), *sys.argv[1:]]
 
 
 def now() -> str:
@@ -160,7 +178,7 @@ def now() -> str:
 
 def dump_yaml(content: dict[str, Any]) -> bytes:
     stream = BytesIO()
-    yaml = YAML(typ="safe", pure=True)
+    yaml: Any = YAML(typ="safe", pure=True)  # its settings are declared as None
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False
     yaml.dump(content, stream)

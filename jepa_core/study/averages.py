@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -56,11 +57,13 @@ def _mean_series(series: Sequence[Series]) -> Series:
 
 
 def _mean_mark(marks: Sequence[Mark]) -> Mark:
-    mean = {key: _mean([getattr(mark, key) for mark in marks]) for key in ("x", "y", "value")}
-    values = [mark.value for mark in marks]
-    spread = (None, None) if None in values else (min(values), max(values))
-    return replace(marks[0], **mean, low=spread[0], high=spread[1])
+    mean: dict[str, Any] = {key: _mean([getattr(mark, key) for mark in marks]) for key in ("x", "y", "value")}
+    values = [mark.value for mark in marks if mark.value is not None]
+    if len(values) < len(marks):
+        return replace(marks[0], **mean, low=None, high=None)
+    return replace(marks[0], **mean, low=min(values), high=max(values))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    return None if None in values else float(np.mean(values))
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None

@@ -40,7 +40,7 @@ class StudyConfig(Config):
     )
     reference: str = Field("", description="the variant that the others are compared with; the first if not given")
     against: tuple[str, ...] = Field(
-        (), description="methods that every other method of a run is compared with, as files of predictions name them"
+        (), description="methods that every other method of a run is compared with, as the tables name them"
     )
     common: dict[str, Any] = Field({}, description="keys of a recipe that every variant changes")
 
@@ -69,7 +69,7 @@ class Cell:
 @dataclass(frozen=True)
 class Study:
     """A valid study. texts: description of each variant, by name. cells: variant after variant, seed after seed, fold
-    after fold. against: methods that the others are compared with, as files of predictions name them."""
+    after fold. against: methods that the others are compared with, as the tables of a run name them."""
 
     name: str
     description: str

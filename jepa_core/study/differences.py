@@ -66,9 +66,8 @@ def _alike(one: Measured, other: Measured) -> bool:
 
 def _mean_draws(pairs: Sequence[tuple[np.ndarray | None, np.ndarray | None]]) -> np.ndarray | None:
     """(draws,) mean over seeds of the difference of each draw; None if a run has none, or too few are finite."""
-    if any(one is None or other is None for one, other in pairs):
-        return None
-    return stable_draws(np.mean([one - other for one, other in pairs], axis=0))
+    both = [one - other for one, other in pairs if one is not None and other is not None]
+    return stable_draws(np.mean(both, axis=0)) if len(both) == len(pairs) else None
 
 
 def _p(value: float, by_seed: np.ndarray, draws: np.ndarray | None, subjects: int) -> float | None:
@@ -88,9 +87,9 @@ def _p(value: float, by_seed: np.ndarray, draws: np.ndarray | None, subjects: in
 
 def with_holm(differences: Sequence[Difference | None]) -> list[Difference | None]:
     """The differences of one metric, with p after Holm's correction over those that have one."""
-    known = [(one.p, place) for place, one in enumerate(differences) if one is not None and one.p is not None]
+    known = [(one.p, place, one) for place, one in enumerate(differences) if one is not None and one.p is not None]
     corrected, largest = list(differences), 0.0
-    for rank, (p, place) in enumerate(sorted(known)):
+    for rank, (p, place, one) in enumerate(sorted(known, key=lambda entry: entry[:2])):
         largest = max(largest, min(1.0, (len(known) - rank) * p))
-        corrected[place] = replace(differences[place], p_holm=largest)
+        corrected[place] = replace(one, p_holm=largest)
     return corrected

@@ -23,7 +23,7 @@ log = logging.getLogger("jepa")
 COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
 
 
-class Display:
+class StudyDisplay:
     """Counts runs as they come along; what shows them is a subclass. `begun` is called from several threads."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Display:
         return ", ".join(parts)
 
 
-class Lines(Display):
+class StudyLines(StudyDisplay):
     """One line when a run begins, and one when it is over."""
 
     def begun(self, cell: Cell) -> None:
@@ -68,7 +68,7 @@ class Lines(Display):
         log.log(level, "%d/%d  %s %s%s", self._over, self._runs, cell.name, how, f"  ({standing})" if standing else "")
 
 
-class Bars(Display):
+class StudyBars(StudyDisplay):
     """A bar for the study and one for each run at work, by its optimizer steps."""
 
     def __init__(self) -> None:

@@ -191,9 +191,9 @@ def _sentence(study: Study, variant: str, rows: Sequence[Row]) -> Verdict:
     """
     tested = [row for row in rows if row.found is not None and row.found.p_holm is not None]
     judged = [row for row in tested if row.better]
-    known = [row for row in judged if row.found.p_holm < LEVEL]
-    changed = [row for row in tested if not row.better and row.found.p_holm < LEVEL]
-    worse = [row for row in known if (row.found.value < 0) == (row.better == "higher")]
+    known = [row for row in judged if _p(row) < LEVEL]
+    changed = [row for row in tested if not row.better and _p(row) < LEVEL]
+    worse = [row for row in known if (_found(row).value < 0) == (row.better == "higher")]
     better = [row for row in known if row not in worse]
     removed = removed_phases(study, variant)
     subject = f"Without {listed(removed)} ({variant})" if removed else variant
@@ -201,7 +201,7 @@ def _sentence(study: Study, variant: str, rows: Sequence[Row]) -> Verdict:
     size = f" ({counted(len(study.seeds), 'seed')}, {counted(least, 'subject')} at least)"
     if not judged:
         return Verdict("warning", f"{subject}: nothing that has a better and a worse could be compared.")
-    if not any(difference for row in judged for _, difference in row.found.by_seed):
+    if not any(difference for row in judged for _, difference in _found(row).by_seed):
         return Verdict("good", f"{subject}: the same to the last digit, in {len(judged)} metrics{size}.")
     if not known:
         text = f"{subject}: no difference seen at this size, in {len(judged)} metrics{size}.{_aside(changed)}"
@@ -231,7 +231,21 @@ def _aside(changed: Sequence[Row]) -> str:
 
 
 def _signed(row: Row) -> str:
-    return f"{'+' if row.found.value > 0 else '-'}{number(abs(row.found.value))} (p = {number(row.found.p_holm, 2)})"
+    value = _found(row).value
+    return f"{'+' if value > 0 else '-'}{number(abs(value))} (p = {number(_p(row), 2)})"
+
+
+def _found(row: Row) -> Difference:
+    """The difference of a row that was compared."""
+    assert row.found is not None
+    return row.found
+
+
+def _p(row: Row) -> float:
+    """p of a row that was tested, after Holm's correction."""
+    p = _found(row).p_holm
+    assert p is not None
+    return p
 
 
 def removed_phases(study: Study, variant: str) -> list[str]:
@@ -242,7 +256,7 @@ def removed_phases(study: Study, variant: str) -> list[str]:
 
 
 def _told(row: Row) -> str:
-    return f"{row.name.evaluator}, {row.name} by {number(abs(row.found.value))} (p = {number(row.found.p_holm, 2)})"
+    return f"{row.name.evaluator}, {row.name} by {number(abs(_found(row).value))} (p = {number(_p(row), 2)})"
 
 
 # --- tables and figures -----------------------------------------------------------------------------------------------
@@ -278,7 +292,9 @@ def _table(rows: Sequence[Row]) -> Table:
 
 def _seed_table(rows: Sequence[Row]) -> Table:
     columns = [Column("evaluator"), Column("metric"), Column("variant"), Column("seed", digits=6), Column("value")]
-    kept = [[row.name.evaluator, str(row.name), row.variant, seed, value] for row in rows for seed, value in row.seeds]
+    kept: list[list[Cell]] = [
+        [row.name.evaluator, str(row.name), row.variant, seed, value] for row in rows for seed, value in row.seeds
+    ]
     return Table("seeds", "Every run", columns, kept)
 
 

@@ -6,6 +6,7 @@ subject, and over seeds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jepa_core.io.files import plain_name
 from jepa_core.report.forest import Forest
 from jepa_core.results.findings import Cell, Column, Table, Verdict
 from jepa_core.results.paired import stable_draws
@@ -46,7 +48,7 @@ class Place:
 
     @property
     def title(self) -> str:
-        return f"{self.variant}, {self.evaluator}: {self.score} of {words(self.task)}"
+        return f"{self.variant}, {self.evaluator}: {self.score} of {_label(self.task)}"
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,9 @@ def compare_methods(study: Study, runs: Mapping[tuple[str, int], Sequence[Path]]
 def _of_place(place: Place, methods: Mapping[str, dict[int, Measured]], against: Sequence[str]) -> Iterator[Compared]:
     for method, seeds in methods.items():
         yield Compared(place, method, "", seeds, None)
-    for base in (one for one in against if one in methods):
-        others = [method for method in methods if method not in against]
+    named = [plain_name(one) for one in against]
+    for base in (one for one in named if one in methods):
+        others = [method for method in methods if method not in named]
         compared = with_holm([difference(methods[method], methods[base]) for method in others])
         for method, found in zip(others, compared, strict=True):
             yield Compared(place, method, base, methods[method], found)
@@ -84,7 +87,7 @@ def _of_place(place: Place, methods: Mapping[str, dict[int, Measured]], against:
 
 def method_verdicts(rows: Sequence[Compared], against: Sequence[str]) -> list[Verdict]:
     """Methods that the study names and no run has."""
-    missing = [name for name in against if not any(row.method == name for row in rows)]
+    missing = [name for name in against if not any(row.method == plain_name(name) for row in rows)]
     text = f"No run has predictions of {listed(missing)}, which the study compares others with."
     return [Verdict("warning", text)] if missing else []
 
@@ -110,14 +113,19 @@ def method_tables(rows: Sequence[Compared]) -> list[Table]:
 
 
 def _head(row: Compared) -> list[Cell]:
-    return [row.place.variant, row.place.evaluator, row.place.task, row.place.score, row.method]
+    return [row.place.variant, row.place.evaluator, _label(row.place.task), row.place.score, _label(row.method)]
+
+
+def _label(name: str) -> str:
+    """A part of a file's name in words, without what tells it from names that are written alike."""
+    return words(re.sub(r"-[0-9a-f]{8}$", "", name))
 
 
 def _cells(row: Compared) -> list[Cell]:
     measured = list(row.seeds.values())
     values = np.array([one.value for one in measured])
     spread = float(values.std(ddof=1)) if len(values) > 1 else None
-    draws = stable_draws(np.mean([one.draws for one in measured], axis=0))
+    draws = stable_draws(np.mean(np.array([one.draws for one in measured]), axis=0))
     bounds: list[Cell] = [None, None] if draws is None else [float(one) for one in percentile_interval(draws)]
     return [*_head(row), float(values.mean()), spread, *bounds, len(values), measured[0].subjects]
 
@@ -125,9 +133,9 @@ def _cells(row: Compared) -> list[Cell]:
 def _difference_cells(row: Compared) -> list[Cell]:
     found, counts = row.found, [len(row.seeds), next(iter(row.seeds.values())).subjects]
     if found is None:
-        return [*_head(row), row.against, *[None] * 7, *counts]
+        return [*_head(row), _label(row.against), *[None] * 7, *counts]
     intervals = [found.subjects_low, found.subjects_high, found.seeds_low, found.seeds_high]
-    return [*_head(row), row.against, found.value, *intervals, found.p, found.p_holm, *counts]
+    return [*_head(row), _label(row.against), found.value, *intervals, found.p, found.p_holm, *counts]
 
 
 def method_forests(rows: Sequence[Compared]) -> list[Forest]:
@@ -143,11 +151,11 @@ def _forest(every: Sequence[Compared], place: Place, against: str, rows: Sequenc
     base = next(row for row in every if row.place == place and row.method == against)
     measured = next(iter(base.seeds.values()))
     mean = number(float(np.mean([one.value for one in base.seeds.values()])))
-    title = f"{place.title}, against {words(against)}"
+    title = f"{place.title}, against {_label(against)}"
     return Forest(
         name="".join(letter if letter.isalnum() else "_" for letter in title),
         title=title,
-        about=f"less that of {words(against)}, {mean} ({counted(measured.subjects or 0, 'subject')})",
+        about=f"less that of {_label(against)}, {mean} ({counted(measured.subjects or 0, 'subject')})",
         x_label=f"difference, {measured.better} is better",
-        rows=[forest_row(words(row.method), row.found, measured.better) for row in rows if row.found is not None],
+        rows=[forest_row(_label(row.method), row.found, measured.better) for row in rows if row.found is not None],
     )

@@ -91,7 +91,7 @@ def _name(evaluator: str, one: Samples | Redrawn) -> Name:
 
 def _measured(one: Samples | Redrawn) -> Measured | None:
     drawn = metric_draws(one)
-    return drawn and Measured(drawn.value, drawn.draws, len(one.subjects), rows=_digest(one.subjects))
+    return None if drawn is None else Measured(drawn.value, drawn.draws, len(one.subjects), rows=_digest(one.subjects))
 
 
 def _of_predictions(folders: Sequence[Path]) -> Iterator[tuple[Name, Measured]]:

@@ -22,9 +22,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jepa_core.errors import Busy, PluginError, Preempted
+from jepa_core.errors import Busy, Preempted
+from jepa_core.libraries import library
 from jepa_core.study.definition import Cell, Study
-from jepa_core.study.display import Display
+from jepa_core.study.display import StudyDisplay
 from jepa_core.study.folder import StudyFolder
 
 log = logging.getLogger("jepa")
@@ -102,7 +103,7 @@ class Processes:
 
 
 def run_study(
-    study: Study, folder: StudyFolder, display: Display, jobs: int, gpus: Sequence[str] = (), cluster: str = ""
+    study: Study, folder: StudyFolder, display: StudyDisplay, jobs: int, gpus: Sequence[str] = (), cluster: str = ""
 ) -> None:
     """Do every run that is not done. Runs that failed before are tried again.
 
@@ -158,7 +159,7 @@ def _here(
     processes: Processes,
     jobs: int,
     gpus: Sequence[str],
-    display: Display,
+    display: StudyDisplay,
 ) -> None:
     places: queue.SimpleQueue[tuple[tuple[str, str], ...]] = queue.SimpleQueue()
     count = len(gpus) or jobs
@@ -178,12 +179,10 @@ def _here(
         _collect({pool.submit(work, cell): cell for cell in cells}, as_completed, folder, display)
 
 
-def _on_cluster(cells: Sequence[Cell], folder: StudyFolder, address: str, display: Display) -> None:
-    try:
+def _on_cluster(cells: Sequence[Cell], folder: StudyFolder, address: str, display: StudyDisplay) -> None:
+    with library("distributed"):
         from distributed import Client
         from distributed import as_completed as completed
-    except ImportError as error:
-        raise PluginError("--cluster needs the package distributed: pip install 'jepa-core[cluster]'") from error
     with Client(address) as client:
         futures = {client.submit(_in_worker, command_of(cell, folder), pure=False, retries=2): cell for cell in cells}
         _collect(futures, completed, folder, display)
@@ -198,7 +197,7 @@ def _collect(
     futures: dict[Future[int], Cell],
     completed: Callable[[dict[Future[int], Cell]], Iterator[Future[int]]],
     folder: StudyFolder,
-    display: Display,
+    display: StudyDisplay,
 ) -> None:
     """Say how each run ended, and write down those that failed."""
     for future in completed(futures):

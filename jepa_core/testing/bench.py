@@ -14,17 +14,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 
 from jepa_core.config import Config, ItemShape
 from jepa_core.contracts import Batch, Channels, Encoder, Latents, Predictor
 from jepa_core.data.dataset import Dataset
+from jepa_core.data.observations import Observer
 from jepa_core.data.preparation import open_store
+from jepa_core.data.rendering import ChannelRendering
 from jepa_core.plugin import Component
 from jepa_core.testing.oscillator_parts import Oscillators, TinyChannels, TinyRecurrent, TinyText
 from jepa_core.testing.oscillators import OscillatorsConfig, TinyChannelsConfig, TinyRecurrentConfig, TinyTextConfig
@@ -115,11 +117,14 @@ def tiny_predictor() -> Predictor:
     return TinyRecurrent(TinyRecurrentConfig(), LATENT)
 
 
-def tiny_learner(dataset: Dataset, seed: int = 0, autocast: bool = False, encoder: nn.Module | None = None) -> Learner:
+def tiny_learner(dataset: Dataset, seed: int = 0, autocast: bool = False, encoder: Encoder | None = None) -> Learner:
     """A learner of tiny parts on the CPU, its weights drawn from the seed; `encoder` takes the tiny encoder's place."""
     torch.manual_seed(seed)
     encoder = encoder or tiny_encoder(dataset)
-    return Learner(encoder, tiny_predictor(), dataset, torch.device("cpu"), scratch() / "latents", autocast=autocast)
+    numbers = isinstance(dataset.rendering, ChannelRendering)
+    observer = Observer(lambda: dataset, OscillatorsConfig().observations()) if numbers else None
+    place, device = scratch() / "latents", torch.device("cpu")
+    return Learner(encoder, tiny_predictor(), dataset, device, place, autocast=autocast, observer=observer)
 
 
 def random_latents(seed: int = 0, windows: int = 3, steps: int = 7) -> Latents:
@@ -134,14 +139,15 @@ def random_latents(seed: int = 0, windows: int = 3, steps: int = 7) -> Latents:
 
 
 def other_padding(batch: Batch) -> Batch:
-    """The batch with other items where its mask is false."""
+    """The batch with other items and steps where its mask is false."""
     generator = torch.Generator().manual_seed(1)
 
     def changed(places: Tensor) -> Tensor:
         drawn = torch.randint(len(batch.items), places.shape, generator=generator)
         return torch.where(batch.mask, places, drawn)
 
-    return replace(batch, states=changed(batch.states), actions=changed(batch.actions))
+    steps = torch.where(batch.mask, batch.steps, batch.steps.flatten().roll(1).view(batch.steps.shape).flip(0, 1))
+    return replace(batch, states=changed(batch.states), actions=changed(batch.actions), steps=steps)
 
 
 def other_latents_in_padding(latents: Latents) -> Latents:
@@ -217,8 +223,8 @@ def require_no_global_draws(action: Callable[[], object]) -> None:
 
 
 def _numpy_state() -> tuple[Any, ...]:
-    name, keys, *rest = np.random.get_state()
-    return (name, keys.tobytes(), *rest)
+    name, keys, *rest = np.random.get_state(legacy=True)
+    return (name, np.asarray(keys).tobytes(), *rest)
 
 
 def scramble_global_states(seed: int) -> None:
@@ -229,8 +235,8 @@ def scramble_global_states(seed: int) -> None:
 
 def require_terms(terms: object) -> None:
     """Require terms of a loss: a dictionary of named scalars, all finite."""
-    require(isinstance(terms, dict) and terms, "it must return its terms by name, such as {'prediction': loss}")
-    for name, value in terms.items():
+    require(isinstance(terms, dict) and bool(terms), "it must return its terms by name, such as {'prediction': loss}")
+    for name, value in cast(dict[str, Any], terms).items():
         require(isinstance(name, str) and name, f"a term is called {name!r}; name it by a word, metrics go by it")
         require(isinstance(value, Tensor) and value.shape == (), f"the term '{name}' is no scalar tensor; reduce it")
         require(

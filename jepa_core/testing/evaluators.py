@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -12,9 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.config import EvaluatorConfig
-from jepa_core.contracts import Channels, Encoder, Evaluation
+from jepa_core.contracts import Channels, Encoder, Evaluation, Evaluator, Head, Readout
 from jepa_core.data.dataset import Dataset
-from jepa_core.results.findings import Findings
+from jepa_core.errors import DataError
+from jepa_core.model.view import View
+from jepa_core.results.findings import Findings, Predictions
+from jepa_core.results.heads import read_heads, write_heads
 from jepa_core.testing import bench as base
 from jepa_core.testing.bench import (
     LATENT,
@@ -27,6 +32,7 @@ from jepa_core.testing.bench import (
     require_no_global_draws,
     require_silent,
     scramble_global_states,
+    scratch,
     snapshot,
     tiny_learner,
 )
@@ -54,21 +60,30 @@ class Bench(base.Bench):
         """Its findings, as plain values."""
         return self.findings().to_dict()
 
-    def findings(
+    @property
+    def evaluator(self) -> Evaluator:
+        return self.component.load()(self.evaluator_config)
+
+    def evaluation(
         self, dataset: Dataset | None = None, learner: Learner | None = None, control: bool = True
-    ) -> Findings:
-        """What it finds with an untrained learner; `control` offers it a learner of other weights as the control."""
+    ) -> Evaluation:
+        """An untrained learner to be measured; `control` offers a learner of other weights as the control."""
         dataset = self.dataset if dataset is None else dataset
         learner = tiny_learner(dataset) if learner is None else learner
         learner.freeze()
-        evaluation = Evaluation(
+        return Evaluation(
             learner=learner,
             window_length=WINDOW,
             seed=0,
             untrained=(lambda: _frozen(tiny_learner(dataset, seed=1))) if control else None,
         )
+
+    def findings(
+        self, dataset: Dataset | None = None, learner: Learner | None = None, control: bool = True
+    ) -> Findings:
+        """What it finds of such an evaluation."""
         with quietly():
-            return self.component.load()(self.evaluator_config).evaluate(evaluation)
+            return self.evaluator.evaluate(self.evaluation(dataset, learner, control))
 
 
 def _frozen(learner: Learner) -> Learner:
@@ -76,7 +91,7 @@ def _frozen(learner: Learner) -> Learner:
     return learner
 
 
-class _Constant(Encoder):
+class _Constant(Encoder[Channels]):
     """One latent for all items: a learner that has collapsed."""
 
     def __init__(self) -> None:
@@ -117,6 +132,50 @@ def check_json_serialisable(bench: Bench) -> None:
             "and None for NaN"
         ) from None
     require(Findings.from_dict(stored).to_dict() == stored, "the findings changed on their way through JSON")
+
+
+def check_kept_heads(bench: Bench) -> None:
+    """What it kept (`Findings.heads`) comes back from files as what it was: a head scores the rows of its predictions
+    as they say, to the bit, whatever other rows are asked for; a readout gives a value a channel."""
+    evaluation = bench.evaluation()
+    with quietly():
+        findings = bench.evaluator.evaluate(evaluation)
+    if not findings.heads:
+        raise NotApplicable("it keeps no heads")
+    folder = Path(tempfile.mkdtemp(dir=scratch())) / "heads"
+    write_heads(folder, findings.heads, {})
+    for kept in read_heads(folder)[1]:
+        made = bench.evaluator.head(kept)
+        if isinstance(made, Readout):
+            read = made.decode(np.zeros((2, 3, LATENT), dtype=np.float32))
+            wanted = (2, 3, len(made.channels))
+            require(read.shape == wanted, f"the readout '{kept.name}' gave {read.shape} for {wanted}")
+            continue
+        for told in findings.predictions:
+            if (told.task, told.method) == (kept.task, kept.method):
+                _require_same_scores(made, evaluation, told)
+
+
+def _require_same_scores(head: Head, evaluation: Evaluation, told: Predictions) -> None:
+    """Refuse a head that scores the rows otherwise, all at once or those of one trajectory by themselves."""
+    last = told.trajectory == told.trajectory[-1]
+    for part in (slice(None), last):
+        trajectory, step = told.trajectory[part], told.step[part]
+        try:
+            scores = head.scores(View.of(evaluation.learner, evaluation), trajectory, step)
+        except DataError:
+            return  # what it read is not kept, such as an untrained control
+        require(
+            np.array_equal(scores, told.score[part]),
+            f"the head of '{told.task}' by '{told.method}' scores rows otherwise than its predictions; keep all that "
+            "it was fitted to, and let no score depend on the rows beside it (matrix products do, by rounding)",
+        )
+    for length in (1, int(told.step.max()) + 1):
+        steps = head.steps(length)
+        require(
+            len(steps) == 0 or (steps.min() >= 0 and steps.max() < length),
+            f"the head of '{told.task}' scores steps that a trajectory of {length} steps has not",
+        )
 
 
 def check_learner_unchanged(bench: Bench) -> None:

@@ -155,8 +155,10 @@ def _sentence(item: np.ndarray) -> str:
     return "; ".join(parts)
 
 
-class TinyChannels(Encoder):
+class TinyChannels(Encoder[Channels]):
     """See its config. `fit` finds the mean of every channel and sample; what was not observed counts as the mean."""
+
+    mean: Tensor
 
     def __init__(self, config: TinyChannelsConfig, shape: ItemShape) -> None:
         super().__init__()
@@ -224,6 +226,10 @@ class TinyRecurrent(Predictor):
         hidden, _ = self.cell(torch.cat([latents.states, actions], -1))
         return Prediction(hidden, hidden, hidden)
 
+    def extend(self, step: Latents, memory: Tensor) -> Prediction:
+        hidden, _ = self.cell(torch.cat([step.states, step.actions], -1), memory[None, :, -1].contiguous())
+        return Prediction(hidden, hidden, torch.cat([memory, hidden], dim=1))
+
     def rollout(self, latents: Latents, memory: Tensor, origins: Tensor, horizon: int) -> Rollout:
         rows = torch.arange(len(origins), device=memory.device)
         rolled = []
@@ -235,5 +241,5 @@ class TinyRecurrent(Predictor):
                 hidden = self.cell(seen[:, None], hidden[None].contiguous())[1][0]
                 states.append(hidden)
             rolled.append(torch.stack(states, 1))
-        states = torch.stack(rolled, 1)
-        return Rollout(states, states)
+        everything = torch.stack(rolled, 1)
+        return Rollout(everything, everything)

@@ -54,6 +54,9 @@ class OscillatorsConfig(SourceConfig):
     def item_shape(self) -> ItemShape:
         return ItemShape(channels=4, samples=self.samples)
 
+    def observations(self) -> dict[str, int]:
+        return {"position": 1, "speed": 2}
+
     def at(self, paths: Sequence[Path]) -> Self:
         """Other oscillators, with the keys that a JSON file holds: they are made, so there is nothing else to read."""
         try:

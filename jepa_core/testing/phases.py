@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from jepa_core.config import PhaseConfig
 from jepa_core.contracts import Batch, Listener, Phase
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.windows import Windows
+from jepa_core.io.tensor_files import savable
 from jepa_core.testing import bench as base
 from jepa_core.testing.bench import (
     NotApplicable,
@@ -56,7 +57,7 @@ class Bench(base.Bench):
 
     @cached_property
     def config(self) -> PhaseConfig:
-        config = super().config
+        config = cast(PhaseConfig, super().config)
         keys = self.keys | {"batch_size": 8}
         try:
             return type(config).model_validate(keys | {"steps": STEPS})
@@ -97,7 +98,7 @@ class Bench(base.Bench):
         windows: Windows | None = None,
         look: Look | None = None,
         listeners: Sequence[Listener] = (),
-        restore: Callable[[Progress], None] = lambda progress: None,
+        restore: Callable[[Progress], object] = lambda progress: None,
     ) -> Phase:
         """Run the phase on a learner, and return it."""
         phase: Phase = self.component.load()(self.config)
@@ -220,7 +221,7 @@ def check_state_roundtrip_bitwise(bench: Bench) -> None:
     state = bench.run(bench.learner()).state_dict()
     if not state:
         raise NotApplicable("the phase keeps no tensors of its own")
-    stored = load(save({name: value.detach().contiguous() for name, value in state.items()}))
+    stored = load(save(savable(state.items())))
     fresh: Phase = bench.component.load()(bench.config)
     fresh.load_state_dict(stored)
     lost = differing(stored, fresh.state_dict())

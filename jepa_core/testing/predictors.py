@@ -146,8 +146,9 @@ def check_rollout_equals_recomputing(bench: Bench) -> None:
 
 def _recomputed(predictor: Predictor, latents: Latents, window: int, origin: int) -> tuple[Tensor, Tensor]:
     """States (H, D) and beliefs (H, W) of the rollout of one origin, by `forward` alone."""
-    one = Latents(*(part[window : window + 1] for part in (latents.static, latents.states, latents.actions)),
-                  torch.ones_like(latents.mask[window : window + 1]))  # fmt: skip
+    part = slice(window, window + 1)
+    mask = torch.ones_like(latents.mask[part])
+    one = Latents(latents.static[part], latents.states[part], latents.actions[part], mask)
     states, beliefs = one.states[:, : origin + 1], []
     for _ in range(HORIZON):
         steps = states.shape[1]
@@ -175,6 +176,33 @@ def check_rollout_beyond_the_window(bench: Bench) -> None:
         "a rollout depends on real steps after its origin, or cannot leave the window; read the memory up to the "
         "origin, and later actions from latents.actions",
     )
+
+
+@torch.no_grad()
+def check_extend_equals_forward(bench: Bench) -> None:
+    """Steps taken one at a time by `extend` give what `forward` gives of all of them at once: next states and beliefs,
+    and the memory from which a rollout goes on."""
+    latents = bench.latents()
+    whole = replace(latents, mask=torch.ones_like(latents.mask))
+    wanted = bench.predictor(whole)
+    made = bench.predictor(_part(whole, slice(0, 1)))
+    if type(bench.predictor).extend is Predictor.extend:
+        raise NotApplicable("it has no `extend`")
+    for step in range(1, whole.states.shape[1]):
+        made = bench.predictor.extend(_part(whole, slice(step, step + 1)), made.memory)
+        for name in ("next_states", "belief"):
+            require(
+                close(getattr(made, name)[:, 0], getattr(wanted, name)[:, step], 1e-5),
+                f"extend gave another {name} at step {step} than forward; positions, and what is seen, go on from the "
+                "memory",
+            )
+    origins = torch.zeros((len(whole.states), 1), dtype=torch.int64)
+    one, other = (bench.predictor.rollout(whole, part.memory, origins, 2).states for part in (wanted, made))
+    require(close(one, other, 1e-5), "a rollout from the memory of extend is another than from that of forward")
+
+
+def _part(latents: Latents, steps: slice) -> Latents:
+    return Latents(latents.static, latents.states[:, steps], latents.actions[:, steps], latents.mask[:, steps])
 
 
 @torch.no_grad()

@@ -183,6 +183,19 @@ def check_items_as_declared(bench: Bench) -> None:
                 )
 
 
+def check_observations_as_declared(bench: Bench) -> None:
+    """The places that the config's `observations` names are channels that states show: objectives and decoders read
+    them."""
+    if "channels" not in bench.source_config.modalities:
+        raise NotApplicable("the source renders no numbers")
+    places, shape = list(bench.source_config.observations().values()), bench.source_config.item_shape()
+    require(places, "observations() names no channel; name those that states show, or leave the default")
+    inside = all(0 <= place < shape.channels for place in places) and len(set(places)) == len(places)
+    require(inside, f"observations() names the places {places} of {shape.channels} channels; each must be one of them")
+    states = np.asarray(dict(bench.render(bench.some))["channels"].state)
+    require(np.isfinite(states[:, places]).any(), "no state shows any of the channels that observations() names")
+
+
 def check_undeclared_modality_refused(bench: Bench) -> None:
     """A modality that the config does not name is refused in one sentence, not rendered in some way."""
     others = [one for one in get_args(Modality) if one not in bench.source_config.modalities]
@@ -220,9 +233,10 @@ def check_no_future_in_items(bench: Bench) -> None:
 def _cut(trajectories: Trajectories, kept: np.ndarray) -> Trajectories:
     """The first `kept` steps of every trajectory."""
     chosen = trajectories.step_numbers() < np.repeat(kept, trajectories.steps)
-    parts = {role: _chosen(trajectories.events(role), chosen) for role in ("state", "action")}
+    state, action = (_chosen(events, chosen) for events in (trajectories.state, trajectories.action))
     labels = {name: values[chosen] for name, values in trajectories.labels.items()}
-    return replace(trajectories, steps=kept.astype(trajectories.steps.dtype), labels=labels, **parts)
+    steps = kept.astype(trajectories.steps.dtype)
+    return replace(trajectories, steps=steps, labels=labels, state=state, action=action)
 
 
 def _chosen(events: Events, owners: np.ndarray) -> Events:

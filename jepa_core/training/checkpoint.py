@@ -1,9 +1,10 @@
 """Checkpoints: everything that lives long, written atomically, safe to load.
 
 A checkpoint is a folder `checkpoints/<total step>-<phase index>` with two files: `state.safetensors` (weights of
-encoder, target and predictor; the optimizer's moments; a phase's own tensors and module) and `position.json` (where in
-the curriculum, and the digest of the tensors). It is written under another name, flushed, and renamed, so it is whole
-or it is not there; the one before it is removed only afterwards. Random states need no place in it: see `Phase.loss`.
+encoder, target, predictor and the modules of objectives; the optimizer's moments; a phase's own tensors and module) and
+`position.json` (where in the curriculum, and the digest of the tensors). It is written under another name, flushed, and
+renamed, so it is whole or it is not there; the one before it is removed only afterwards. Random states need no place in
+it: see `Phase.loss`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -23,7 +24,9 @@ from torch import Tensor
 
 from jepa_core.errors import DataError, RunError, UnsafeArtefactError
 from jepa_core.io.files import disk_errors, sync_folder, write_json
-from jepa_core.training.curriculum import Progress, begin_stage
+from jepa_core.io.tensor_files import savable
+from jepa_core.training.curriculum import Progress, Stage, begin_stage, build_modules
+from jepa_core.training.learner import Learner
 
 FORMAT_VERSION = 1
 KEPT = 2
@@ -44,8 +47,7 @@ def save_checkpoint(folder: Path, progress: Progress, stage_done: bool) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
-            tensors = {name: value.detach().contiguous() for name, value in _tensors(progress, stage_done)}
-            save_file(tensors, partial / "state.safetensors")
+            save_file(savable(_tensors(progress, stage_done)), partial / "state.safetensors")
         except SafetensorError as error:
             raise RunError(f"checkpoint {final} could not be written ({error}); the one before it is kept") from error
         position = {
@@ -111,19 +113,30 @@ def _tensors(progress: Progress, stage_done: bool) -> Iterator[tuple[str, Tensor
 def _load(progress: Progress, tensors: dict[str, Tensor], position: dict[str, int]) -> None:
     progress.index, progress.step = position["index"], position["step"]
     try:
-        progress.learner.load_weights(_part(tensors, "weights"))
+        load_trained(progress.learner, progress.stages, progress.seed, _part(tensors, "weights"))
         if progress.step:
             begin_stage(progress)
             phase = progress.stage.phase
             phase.load_state_dict(_part(tensors, "phase"))
             if phase.module is not None:
                 phase.module.load_state_dict(_part(tensors, "module"))
+            assert progress.optimizer is not None  # `begin_stage` has just made it
             _load_optimizer(progress.optimizer, _part(tensors, "optimizer"))
     except (KeyError, RuntimeError) as error:
         raise DataError(
             f"the checkpoint does not fit the model ({error}); it was written by another recipe or version: "
             "start a new run"
         ) from error
+
+
+def load_trained(learner: Learner, stages: Sequence[Stage], seed: int, weights: dict[str, Tensor]) -> None:
+    """Set a learner to trained weights, the modules of objectives with it, which are built first.
+
+    Raises KeyError if a weight is missing, or is of an objective that no stage has.
+    """
+    names = sorted({name.split(".")[1] for name in weights if name.startswith("objective.")})
+    build_modules(stages, learner, seed, names)
+    learner.load_weights(weights)
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.config import PhaseConfig, ScheduleConfig
-from jepa_core.contracts import Listener, Phase, Regularizer
+from jepa_core.contracts import Batch, Listener, Objective, Phase
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.errors import RunError
 from jepa_core.training.learner import Learner
@@ -25,12 +25,12 @@ from jepa_core.training.memory import memory_errors
 
 @dataclass
 class Stage:
-    """A phase as the curriculum runs it: its name in the recipe, the phase, and the regularizers added to it with their
-    weights."""
+    """A phase as the curriculum runs it: its name in the recipe, the phase, and the objectives added to its loss, by
+    their names."""
 
     name: str
     phase: Phase
-    regularizers: Sequence[tuple[Regularizer, float]] = ()
+    objectives: Mapping[str, Objective] = field(default_factory=dict)
 
     @property
     def config(self) -> PhaseConfig:
@@ -83,7 +83,7 @@ def run_curriculum(
     windows: Windows,
     seed: int,
     listeners: Sequence[Listener] = (),
-    restore: Callable[[Progress], None] = lambda progress: None,
+    restore: Callable[[Progress], object] = lambda progress: None,
 ) -> None:
     """Run the stages in order. `restore` may set the progress to where an earlier run stopped, its optimizer
     included."""
@@ -101,21 +101,23 @@ def _run_stage(progress: Progress, windows: Windows, listeners: Sequence[Listene
     config = stage.config
     if progress.optimizer is None:
         begin_stage(progress)
+    optimizer = progress.optimizer
     progress.first_bad_step = torch.tensor(-1, device=learner.device)
     for listener in listeners:
         listener.phase_started(progress)
     order = WindowOrder(len(windows), config.batch_size, seed, stage.name)
     while progress.step < config.steps:
+        assert optimizer is not None and progress.first_bad_step is not None
         batch = learner.dataset.batch(windows, order.batch(progress.step))
         generator = _seed_step(seed, stage.name, progress.step)
-        _set_rates(progress.optimizer, schedule_factor(config.schedule, progress.step, config.steps))
+        _set_rates(optimizer, schedule_factor(config.schedule, progress.step, config.steps))
         with learner.precision():
-            terms = stage.phase.loss(learner, batch, generator) | _regularization(stage, learner, batch)
+            terms = stage.phase.loss(learner, batch, generator) | _objectives(progress, batch)
             loss = torch.stack([term.float() for term in terms.values()]).sum()
         loss.backward()
         _clip(learner, stage)
-        progress.optimizer.step()
-        progress.optimizer.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         stage.phase.after_step(learner)
         progress.first_bad_step = _first_bad(progress.first_bad_step, loss.detach(), progress.step)
         progress.terms = {name: term.detach() for name, term in terms.items()}
@@ -123,30 +125,60 @@ def _run_stage(progress: Progress, windows: Windows, listeners: Sequence[Listene
         for listener in listeners:
             listener.step_ended(progress)
     stage.phase.finish(learner)
-    stage.phase.module = None
+    _put_away_modules(progress)
     for listener in listeners:
         listener.phase_ended(progress)
 
 
 def begin_stage(progress: Progress) -> None:
-    """Set what trains in the stage, and build its phase's own module and its optimizer."""
+    """Set what trains in the stage, and build its phase's own module, those of its objectives, and its optimizer."""
     stage, learner = progress.stage, progress.learner
-    learner.begin(stage.config.trains)
+    objectives = stage.objectives if stage.config.steps else {}
+    build_modules(progress.stages, learner, progress.seed, objectives)
+    learner.begin(stage.config.trains, objectives)
     if not stage.config.steps:
         return
+    for name, objective in objectives.items():
+        objective.module = learner.modules.get(name)
     _seed_step(progress.seed, f"{stage.name}.module", 0)  # no phase can be called that: names have no dot
     module = stage.phase.build_module(learner.encoder.latent_dim)
     stage.phase.module = None if module is None else module.to(learner.device)
     progress.optimizer = make_optimizer(learner, stage)
 
 
-def _regularization(stage: Stage, learner: Learner, batch: object) -> dict[str, Tensor]:
-    latents = learner.latents(batch) if stage.regularizers else None
-    return {
-        name: weight * term
-        for regularizer, weight in stage.regularizers
-        for name, term in regularizer.terms(latents).items()
-    }
+def build_modules(stages: Sequence[Stage], learner: Learner, seed: int, names: Collection[str]) -> None:
+    """Build the modules of objectives that the learner has not yet; each is that of the first stage which names it.
+
+    Raises KeyError for a name that no stage has.
+    """
+    first = {name: one for stage in reversed(stages) for name, one in stage.objectives.items()}
+    for name in names:
+        if name not in learner.modules:
+            _seed_step(seed, f"objective.{name}", 0)
+            module = first[name].build_module(learner.shape)
+            if module is not None:
+                learner.modules[name] = module.to(learner.device)
+
+
+def _put_away_modules(progress: Progress) -> None:
+    """Drop the phase's own module, and those of objectives that no later stage takes and that are not kept."""
+    stage, learner = progress.stage, progress.learner
+    stage.phase.module = None
+    later = {name for one in progress.stages[progress.index + 1 :] if one.config.steps for name in one.objectives}
+    for name, objective in stage.objectives.items():
+        objective.module = None
+        if name not in later and not objective.config.keep:
+            learner.modules.pop(name, None)
+
+
+def _objectives(progress: Progress, batch: Batch) -> dict[str, Tensor]:
+    """Terms of the stage's objectives, weighted, each under the name of its objective."""
+    found: dict[str, Tensor] = {}
+    for name, objective in progress.stage.objectives.items():
+        generator = _seed_step(progress.seed, f"{progress.stage.name}.{name}", progress.step)
+        terms = objective.terms(progress.learner, batch, generator)
+        found |= {f"{name}.{term}": objective.config.weight * value for term, value in terms.items()}
+    return found
 
 
 def _seed_step(seed: int, phase: str, step: int) -> torch.Generator:
@@ -161,11 +193,17 @@ def _first_bad(first_bad: Tensor, loss: Tensor, step: int) -> Tensor:
 
 
 def _clip(learner: Learner, stage: Stage) -> None:
-    config, module = stage.config.optimizer, stage.phase.module
+    config = stage.config.optimizer
     nn.utils.clip_grad_norm_(learner.encoder_parameters().values(), config.encoder_clip)
     nn.utils.clip_grad_norm_(learner.predictor.parameters(), config.predictor_clip)
-    if module is not None:
+    for module in _own_modules(stage):
         nn.utils.clip_grad_norm_(module.parameters(), config.predictor_clip)
+
+
+def _own_modules(stage: Stage) -> list[nn.Module]:
+    """The module of the phase and those of its objectives."""
+    modules = [stage.phase.module, *(objective.module for objective in stage.objectives.values())]
+    return [module for module in modules if module is not None]
 
 
 def _set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
@@ -183,21 +221,35 @@ def schedule_factor(config: ScheduleConfig, step: int, steps: int) -> float:
     return config.final + (1.0 - config.final) * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
+def matrices(module: nn.Module) -> Iterator[nn.Parameter]:
+    """Parameters that map one vector onto another, which weight decay is for: of two dimensions or more, those of
+    recurrent cells with those of linear and convolution layers. Biases, norms, and tables that are looked up (of tokens
+    or positions) have none."""
+    for layer in module.modules():
+        if not isinstance(layer, _NOT_MATRICES):
+            own = layer.named_parameters(recurse=False)
+            yield from (one for name, one in own if one.dim() >= 2 and not name.startswith("bias"))
+
+
+_NOT_MATRICES = (
+    nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase
+)  # fmt: skip
+
+
 def make_optimizer(learner: Learner, stage: Stage) -> torch.optim.Optimizer:
-    """AdamW over the modules that the phase trains, its own with them; weight decay falls on the weights of linear and
-    convolution layers alone."""
-    config, own = stage.config, stage.phase.module
+    """AdamW over the modules that the phase trains, its own and those of its objectives with them; weight decay falls
+    on matrices alone."""
+    config = stage.config
     settings = config.optimizer
     modules: list[tuple[nn.Module, list[nn.Parameter], float]] = []
     if "encoder" in config.trains:
         modules.append((learner.encoder, list(learner.encoder_parameters().values()), settings.encoder_lr))
     if "predictor" in config.trains:
         modules.append((learner.predictor, list(learner.predictor.parameters()), settings.predictor_lr))
-    if own is not None:
-        modules.append((own, list(own.parameters()), settings.predictor_lr))
+    modules += [(own, list(own.parameters()), settings.predictor_lr) for own in _own_modules(stage)]
     groups = []
     for module, parameters, rate in modules:
-        decayed = {id(layer.weight) for layer in module.modules() if isinstance(layer, (nn.Linear, nn.Conv1d))}
+        decayed = {id(matrix) for matrix in matrices(module)}
         for decays in (True, False):
             chosen = [parameter for parameter in parameters if (id(parameter) in decayed) is decays]
             if chosen:

@@ -1,39 +1,59 @@
-"""The learner: online encoder, EMA target and predictor, and what phases ask of them."""
+"""The learner: online encoder, EMA target and predictor, and what phases and objectives ask of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from jepa_core.config import Module
-from jepa_core.contracts import Batch, Latents
+from jepa_core.config import LearnerShape, Module
+from jepa_core.contracts import Batch, Decoder, Encoder, LanguageEncoder, Latents, Observations, Prediction, Predictor
 from jepa_core.data.dataset import Dataset
+from jepa_core.data.observations import Observer
+from jepa_core.errors import RunError
 from jepa_core.io.tensor_files import TensorFolder
 from jepa_core.training.latent_cache import LatentCache
 from jepa_core.training.target import EncoderUnder
 
 
+@dataclass
+class _Made:
+    """What was made of a batch; None for what nobody asked for."""
+
+    batch: Batch
+    latents: Latents | None = None
+    prediction: Prediction | None = None
+    observations: Observations | None = None
+
+
 class Learner:
-    """Online encoder, EMA target, predictor.
+    """Online encoder, EMA target, predictor, and the modules that objectives train.
 
     encoder: an Encoder, or an EncoderUnder other weights. predictor: a Predictor. cache_bytes: memory for the latents
     of a frozen encoder, beyond which they go into a file of `scratch`. cached_as: the type in which these are kept.
-    autocast: compute in bf16.
+    autocast: compute in bf16. observer: reads states as numbers; None where the source renders none. belief_gradient:
+    whether what is done with a belief may train the predictor; without it objectives learn to read beliefs and change
+    none.
+
+    modules: those of objectives, by the objective's name: of the phase that runs, and those that are kept.
     """
 
     def __init__(
         self,
-        encoder: nn.Module,
-        predictor: nn.Module,
+        encoder: Encoder,
+        predictor: Predictor,
         dataset: Dataset,
         device: torch.device,
         scratch: Path,
         cache_bytes: int = 4 << 30,
         autocast: bool = False,
+        observer: Observer | None = None,
+        belief_gradient: bool = True,
         cached_as: torch.dtype = torch.float32,
     ) -> None:
         self.encoder = encoder.to(device)
@@ -42,6 +62,9 @@ class Learner:
         self.device = device
         self.trainable = [name for name, parameter in encoder.named_parameters() if parameter.requires_grad]
         self.target = EncoderUnder(encoder, self.trainable)
+        self.modules: dict[str, nn.Module] = {}
+        self.observer = observer
+        self._belief_gradient = belief_gradient
         self._scratch = scratch
         self._cache_bytes = cache_bytes
         self._autocast = autocast
@@ -49,14 +72,15 @@ class Learner:
         self._cache: LatentCache | None = None
         self._shared: TensorFolder | None = None
         self._encoder_trains = False
-        self._latest: tuple[Batch, Latents] | None = None
+        self._latest: _Made | None = None
 
     def share(self, folder: TensorFolder | None) -> None:
         """Take latents from a folder, and add to it, for as long as the encoder has the weights that it has now."""
         self._shared = folder
 
-    def begin(self, trains: frozenset[Module]) -> None:
-        """Set what trains from here on: gradients, dropout, and whether the encoder's latents may be kept."""
+    def begin(self, trains: frozenset[Module], objectives: Collection[str] = ()) -> None:
+        """Set what trains from here on, the modules of these objectives with it: gradients, dropout, and whether the
+        encoder's latents may be kept."""
         self._encoder_trains = "encoder" in trains and bool(self.trainable)
         for parameter in self.encoder_parameters().values():
             parameter.requires_grad_(self._encoder_trains)
@@ -64,6 +88,8 @@ class Learner:
             parameter.requires_grad_("predictor" in trains)
         self.encoder.train(self._encoder_trains)
         self.predictor.train("predictor" in trains)
+        for name, module in self.modules.items():
+            module.requires_grad_(name in objectives).train(name in objectives)
         self._latest = None
         if self._encoder_trains:
             self._cache = self._shared = None
@@ -77,14 +103,54 @@ class Learner:
 
         While the encoder is frozen the latents come from the cache and carry no gradient.
         """
-        if self._latest is None or self._latest[0] is not batch:
+        made = self._made_of(batch)
+        if made.latents is None:
             encoded = self._encode(batch.items) if self._encoder_trains else self._cached(batch.items)
-            self._latest = (batch, self._place(encoded, batch))
-        return self._latest[1]
+            made.latents = self._place(encoded, batch)
+        return made.latents
+
+    def prediction(self, batch: Batch) -> Prediction:
+        """What the predictor makes of a batch's latents; asked again for the same batch, the same is returned. So
+        objectives read the beliefs of the very pass that a phase predicts with."""
+        made = self._made_of(batch)
+        if made.prediction is None:
+            prediction = self.predictor(self.latents(batch))
+            if not self._belief_gradient:
+                prediction = replace(prediction, belief=prediction.belief.detach())
+            made.prediction = prediction
+        return made.prediction
+
+    def observations(self, batch: Batch) -> Observations:
+        """What the states of a batch show in numbers, whatever the encoder reads.
+
+        Raises RunError if the source renders no numbers.
+        """
+        if self.observer is None:
+            raise RunError("the source does not render its steps as numbers, which an objective asks for")
+        made = self._made_of(batch)
+        if made.observations is None:
+            found = self.observer.of(batch.steps)
+            made.observations = Observations(found.values.to(self.device), found.observed.to(self.device))
+        return made.observations
+
+    @property
+    def shape(self) -> LearnerShape:
+        """Sizes of what objectives read."""
+        channels = len(self.observer.names) if self.observer else 0
+        return LearnerShape(self.encoder.latent_dim, self.predictor.belief_dim, channels)
+
+    def decoders(self) -> dict[str, Decoder]:
+        """The modules of objectives that read beliefs, by the objective's name."""
+        return {name: module for name, module in self.modules.items() if isinstance(module, Decoder)}
 
     def latest_latents(self) -> Latents | None:
         """Latents of the batch asked for last, for whoever watches."""
-        return self._latest[1] if self._latest else None
+        return self._latest.latents if self._latest else None
+
+    def _made_of(self, batch: Batch) -> _Made:
+        if self._latest is None or self._latest.batch is not batch:
+            self._latest = _Made(batch)
+        return self._latest
 
     def target_states(self, batch: Batch) -> Tensor:
         """States of a batch as the EMA target encodes them: (B, T, D) fp32, no gradient. Only the states are
@@ -99,7 +165,8 @@ class Learner:
 
     def next_token_loss(self, batch: Batch) -> Tensor:
         """Next-token loss of the distinct texts of a batch, a scalar; of a LanguageEncoder alone."""
-        return self.encoder.next_token_loss(self.dataset.items(batch.items))
+        texts = cast(Sequence[str], self.dataset.items(batch.items))
+        return cast(LanguageEncoder, self.encoder).next_token_loss(texts)
 
     def update_target(self, tau: float) -> None:
         """target <- tau * target + (1 - tau) * online."""
@@ -115,14 +182,16 @@ class Learner:
         return {name: parameters[name] for name in self.trainable}
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Everything that training changes: encoder, target and predictor, by name."""
+        """Everything that training changes: encoder, target, predictor and the modules of objectives, by name."""
         yield from ((f"encoder.{name}", value) for name, value in self.encoder_parameters().items())
         yield from ((f"target.{name}", value) for name, value in self.target.weights().items())
         yield from ((f"predictor.{name}", value) for name, value in self.predictor.state_dict().items())
+        for objective, module in self.modules.items():
+            yield from ((f"objective.{objective}.{name}", value) for name, value in module.state_dict().items())
 
     @torch.no_grad()
     def load_weights(self, weights: dict[str, Tensor]) -> None:
-        """Take up what `weights` gave. Raises KeyError if one is missing."""
+        """Take up what `weights` gave; the modules of objectives must be there. Raises KeyError if one is missing."""
         if any(
             not torch.equal(value, weights[f"encoder.{name}"].to(value))
             for name, value in self.encoder_parameters().items()

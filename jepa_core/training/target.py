@@ -7,25 +7,27 @@ megabytes; it works for any encoder.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
-from jepa_core.contracts import Items
+from jepa_core.contracts import Encoder, Items
 
 
-class EncoderUnder(nn.Module):
+class EncoderUnder(Encoder[Any]):
     """The encoder with its own copy of the trainable parameters, as they are when this is built. Never trained by
     gradient."""
 
-    def __init__(self, encoder: nn.Module, names: list[str]) -> None:
+    def __init__(self, encoder: Encoder, names: list[str]) -> None:
         super().__init__()
         parameters = dict(encoder.named_parameters())
         self._encoder = [encoder]  # in a list, so that the encoder's parameters are not counted as this module's
         self.names = names
         self.online = [parameters[name] for name in names]
         self.copies = [parameter.detach().to(torch.float32, copy=True) for parameter in self.online]
-        self.latent_dim: int = encoder.latent_dim
+        self.latent_dim = encoder.latent_dim
 
     @torch.no_grad()
     def forward(self, items: Items) -> Tensor:

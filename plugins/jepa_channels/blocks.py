@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from jepa_channels.config import ChannelEncoderConfig
-from jepa_channels.standardisation import NormalScores, Standardisation
 from jepa_core.config import ItemShape
 from jepa_core.contracts import Channels, Encoder
+from jepa_core.data.standardisation import NormalScores, Standardisation
 from jepa_core.errors import DataError, RunError
 from jepa_core.training.latent_norm import normalise_latents
 

@@ -10,6 +10,8 @@ from jepa_clin.config import (
     ActionTransformerConfig,
     CotrainingConfig,
     EmaAlignmentConfig,
+    GroundingConfig,
+    GruConfig,
     HardSyncConfig,
     JointRefinementConfig,
     MaskedPredictionConfig,
@@ -29,6 +31,7 @@ def jepa_components() -> Iterator[Component]:
     yield Component(
         "predictor", "action_transformer", ActionTransformerConfig, "jepa_clin.predictor:ActionTransformer", small
     )
+    yield Component("predictor", "gru", GruConfig, "jepa_clin.gru:Gru", {"width": 16})
     yield Component("phase", "predictor_warmup", PredictorWarmupConfig, "jepa_clin.phases:PredictorWarmup")
     yield Component("phase", "joint_refinement", JointRefinementConfig, "jepa_clin.phases:JointRefinement")
     yield Component("phase", "ema_alignment", EmaAlignmentConfig, "jepa_clin.phases:EmaAlignment")
@@ -46,6 +49,7 @@ def jepa_components() -> Iterator[Component]:
         example={"predictor": {"width": 32, "layers": 1, "heads": 2, "feedforward": 64}},
     )
     yield Component(
-        "regularizer", "variance_covariance", VarianceCovarianceConfig, "jepa_clin.regularizers:VarianceCovariance"
+        "objective", "variance_covariance", VarianceCovarianceConfig, "jepa_clin.regularizers:VarianceCovariance"
     )
-    yield Component("regularizer", "sigreg", SigregConfig, "jepa_clin.regularizers:Sigreg")
+    yield Component("objective", "grounding", GroundingConfig, "jepa_clin.grounding:Grounding")
+    yield Component("objective", "sigreg", SigregConfig, "jepa_clin.regularizers:Sigreg")

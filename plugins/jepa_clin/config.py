@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from jepa_core.config import Config, ModelSize, Module, PhaseConfig, PredictorConfig, RegularizerConfig
+from jepa_core.config import Config, LearnerShape, ModelSize, Module, ObjectiveConfig, PhaseConfig, PredictorConfig
 
 
 class TransformerConfig(Config):
@@ -99,6 +99,33 @@ class ActionTransformerConfig(TransformerConfig, PredictorConfig):
         layers = ((self.layers - 1) * tokens + steps) * carried + self.layers * tokens * 2 * width * width
         multiply_adds = (2 * steps + 1) * latent_dim * width + layers + steps * width * latent_dim
         return 2 * windows * multiply_adds * (3 if training else 1)
+
+
+class GruConfig(PredictorConfig):
+    """A GRU over states and actions, begun by the static facts."""
+
+    width: int = Field(128, gt=0, description="size of the hidden state, which is the belief")
+    output: Literal["absolute", "residual"] = Field(
+        "absolute", description="predict the next state itself, or what to add to the present one"
+    )
+
+    def belief_dim(self, latent_dim: int) -> int:
+        return self.width
+
+    def size(self, latent_dim: int) -> ModelSize:
+        """Parameters of the predictor for latents of size D; all are trainable."""
+        cell = 3 * self.width * (2 * latent_dim + self.width + 2)
+        maps = (latent_dim + 1) * self.width + (self.width + 1) * latent_dim
+        return ModelSize(parameters=cell + maps, trainable=cell + maps)
+
+    def activation_bytes(self, windows: int, steps: int, latent_dim: int) -> int:
+        """Estimated peak bytes of activations: inputs, gates, hidden state and prediction of each step."""
+        return 4 * windows * steps * (3 * latent_dim + 8 * self.width)
+
+    def flops(self, windows: int, steps: int, latent_dim: int, training: bool) -> int:
+        """Twice the multiply-adds of a teacher-forced pass, and three times that with the backward pass."""
+        step = 3 * self.width * (2 * latent_dim + self.width) + self.width * latent_dim
+        return 2 * windows * (steps * step + latent_dim * self.width) * (3 if training else 1)
 
 
 class RolloutConfig(PhaseConfig):
@@ -206,7 +233,7 @@ class MaskedPredictionConfig(PhaseConfig):
         return self.predictor.size(latent_dim)
 
 
-class VarianceCovarianceConfig(RegularizerConfig):
+class VarianceCovarianceConfig(ObjectiveConfig):
     """Keeps latent dimensions spread out and uncorrelated (VICReg, arXiv 2105.04906)."""
 
     target_std: float = Field(1.0, gt=0, description="standard deviation below which a dimension is penalised")
@@ -215,9 +242,42 @@ class VarianceCovarianceConfig(RegularizerConfig):
     )
 
 
-class SigregConfig(RegularizerConfig):
+class SigregConfig(ObjectiveConfig):
     """Makes the latents an isotropic Gaussian (SIGReg of LeJEPA, arXiv 2511.08544)."""
 
     projections: int = Field(256, gt=0, description="random directions that are tested at each step")
     knots: int = Field(9, ge=3, description="points of the integral from 0 to `reach`; with their mirror images, 17")
     reach: float = Field(5.0, gt=0, description="largest frequency at which characteristic functions are compared")
+
+
+class GroundingConfig(ObjectiveConfig):
+    """Reads off beliefs what every channel will show in windows ahead, and what it has shown so far."""
+
+    observes: ClassVar[bool] = True
+
+    windows: tuple[tuple[int, int], ...] = Field(
+        ((0, 1), (0, 6), (6, 12), (12, 24)),
+        description="windows ahead: [a, b] is the steps after the a-th up to the b-th; [0, 1] is the next step",
+    )
+    presence_weight: float = Field(0.5, ge=0, description="factor of the cross-entropy of what is observed")
+    detached: bool = Field(
+        False, description="stop the gradient at the belief: heads learn to read it, and it learns nothing from them"
+    )
+
+    @field_validator("windows")
+    @classmethod
+    def _ahead(cls, windows: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        wrong = [list(one) for one in windows if not 0 <= one[0] < one[1]]
+        if wrong:
+            raise ValueError(f"the window {wrong[0]} must go from 0 or more to a later step")
+        if (0, 1) not in windows or len(set(windows)) < len(windows):
+            raise ValueError("the windows must differ, and [0, 1] must be among them: forecasts are read from it")
+        return windows
+
+    def rows(self) -> int:
+        """Numbers that are read of a channel: value and presence of each window, and five of what was so far."""
+        return 2 * len(self.windows) + 5
+
+    def module_size(self, shape: LearnerShape) -> ModelSize:
+        count = 2 * shape.belief + (shape.belief + 1) * self.rows() * shape.channels
+        return ModelSize(count, count)

@@ -45,7 +45,7 @@ class NextStatePrediction(Phase[RolloutC]):
         """Terms `teacher_forcing` and, if there is a rollout, `rollout`."""
         latents = learner.latents(batch)
         targets = self.targets(learner, batch, latents)
-        prediction = learner.predictor(latents)
+        prediction = learner.prediction(batch)
         terms = {"teacher_forcing": teacher_forced_l1(prediction.next_states, targets, latents.mask)}
         # A longer rollout has no step to be compared with, in no window.
         horizon = min(self.config.rollout_horizon, latents.states.shape[1] - 1)

@@ -96,6 +96,26 @@ class ActionTransformer(Predictor):
         next_states = self._read(belief, latents.states)
         return Prediction(next_states, belief, Memory(next_states, belief, tuple(layers), visible))
 
+    def extend(self, step: Latents, memory: Memory) -> Prediction:
+        """One more step: its tokens alone are computed, and see those that the memory holds.
+
+        Raises OutOfReach if the position table ends before it.
+        """
+        number, per_step = memory.next_states.shape[1], self.config.tokens_per_step
+        if number >= self.config.reach:
+            raise OutOfReach(f"step {number + 1} is beyond the predictor's positions for {self.config.reach} steps")
+        place = torch.tensor([number], device=step.states.device)
+        hidden, layers = self._step_tokens(step.states, step.actions, place), []
+        visible = torch.cat((memory.visible, step.mask.repeat_interleave(per_step, dim=1)), dim=1)
+        seen = visible[:, None, None].expand(-1, 1, per_step, -1)
+        for layer, past, asking in zip(self.layers, memory.layers, self._asking(first_state=0), strict=True):
+            queries, new = layer.project(hidden, asking)
+            layers.append(past.append(new.keys, new.values))
+            hidden = layer.attend(hidden[:, asking], queries, layers[-1], seen[:, :, asking])
+        next_states = self._read(hidden, step.states)
+        everything = (torch.cat(pair, dim=1) for pair in ((memory.next_states, next_states), (memory.belief, hidden)))
+        return Prediction(next_states, hidden, Memory(*everything, tuple(layers), visible))
+
     def rollout(self, latents: Latents, memory: Memory, origins: Tensor, horizon: int) -> Rollout:
         """Roll out H steps from each of M origins a window: states (B, M, H, D) and their beliefs (B, M, H, W).
 

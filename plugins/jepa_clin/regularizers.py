@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Latents, Regularizer
+from jepa_clin.config import SigregConfig, VarianceCovarianceConfig
+from jepa_core.contracts import Batch, Objective
+
+if TYPE_CHECKING:
+    from jepa_core.training.learner import Learner
 
 # Keeps the gradient of the square root finite where a dimension does not vary at all.
 EPSILON = 1e-4
 
 
-class VarianceCovariance(Regularizer):
+class VarianceCovariance(Objective[VarianceCovarianceConfig]):
     """Variance and covariance terms of VICReg (Bardes, Ponce & LeCun, arXiv 2105.04906).
 
         variance   = mean over dimensions of max(0, target_std - sqrt(var + epsilon))
@@ -22,8 +28,9 @@ class VarianceCovariance(Regularizer):
     fp32.
     """
 
-    def terms(self, latents: Latents) -> dict[str, Tensor]:
+    def terms(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Terms `variance` and `covariance`. With fewer than two states neither has a gradient."""
+        latents = learner.latents(batch)
         with torch.autocast(latents.states.device.type, enabled=False):
             covariance = _covariance(latents.states.float().flatten(0, 1), latents.mask.flatten())
             variances = covariance.diagonal()
@@ -32,7 +39,7 @@ class VarianceCovariance(Regularizer):
         return {"variance": deficit.mean(), "covariance": self.config.covariance_factor * redundancy}
 
 
-class Sigreg(Regularizer):
+class Sigreg(Objective[SigregConfig]):
     """Sketched isotropic Gaussian regularization (SIGReg of LeJEPA, Balestriero & LeCun, arXiv 2511.08544).
 
     The latents are projected on random directions a of length 1, drawn anew at each step; the distribution of each
@@ -44,15 +51,16 @@ class Sigreg(Regularizer):
     windows and steps of the batch together, padding left out. For N(0, 1) samples the expected value is 1.06 whatever N
     is; for others it grows with N, so that a weight belongs to a batch size.
 
-    Time and memory are linear in N. Computed in fp32. Directions come from torch's global random state on the CPU,
-    which the loop seeds before every step.
+    Time and memory are linear in N. Computed in fp32. Directions are drawn on the CPU.
     """
 
-    def terms(self, latents: Latents) -> dict[str, Tensor]:
+    def terms(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Term `sigreg`; 0 if the batch has no state."""
+        latents = learner.latents(batch)
         states = latents.states
         with torch.autocast(states.device.type, enabled=False):
-            directions = torch.randn(states.shape[-1], self.config.projections).to(states.device)
+            drawn = torch.randn(states.shape[-1], self.config.projections, generator=generator)
+            directions = drawn.to(states.device)
             projected = states.float().flatten(0, 1) @ (directions / directions.norm(dim=0))
             statistic = epps_pulley(projected, latents.mask.flatten(), self.config.knots, self.config.reach)
         return {"sigreg": statistic.mean()}

@@ -33,4 +33,4 @@ def batch_at(batch: Batch, steps: Tensor, exists: Tensor) -> Batch:
     states, actions = at_steps(batch.states, steps), at_steps(batch.actions, steps)
     used = torch.unique(torch.cat((batch.static, states.flatten(), actions.flatten())))
     static, states, actions = (torch.searchsorted(used, places) for places in (batch.static, states, actions))
-    return Batch(batch.items[used], static, states, actions, exists)
+    return Batch(batch.items[used], static, states, actions, at_steps(batch.steps, steps), exists)

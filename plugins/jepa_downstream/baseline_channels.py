@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from jepa_downstream.methods import CannotFit
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
     from jepa_core.data.dataset import Dataset
+    from jepa_core.model.view import View
     from jepa_downstream.rows import Rows
 
 PROFILED = 2000
@@ -27,16 +29,20 @@ class Histories:
     """Reads what was observed of a trajectory. Symbols: T steps, C channels, P samples of a channel in a step."""
 
     @classmethod
-    def of(cls, evaluation: Evaluation) -> Histories:
-        """Of the trajectories of an evaluation. Raises CannotFit where the source renders no channels."""
-        if evaluation.channels is None:
+    def of(cls, given: Evaluation | View) -> Histories:
+        """Of the trajectories of an evaluation or a view. Raises CannotFit where the source renders no channels."""
+        if given.channels is None:
             raise CannotFit("the source does not render its steps as numbers, which this method reads")
-        return cls(evaluation.channels())
+        return cls(given.channels())
 
     def __init__(self, dataset: Dataset) -> None:
         """dataset: rendered for the modality `channels`."""
         self._dataset = dataset
         self.samples: int = dataset.items(torch.zeros(1, dtype=torch.int64)).values.shape[2]
+
+    def steps(self, trajectory: int) -> int:
+        """How many steps a trajectory has."""
+        return int(self._dataset.store.steps[trajectory])
 
     def read(self, trajectory: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
         """Static facts (C,), and the samples of states and actions (T * P, 2 C) in their order, of the first T steps.
@@ -64,15 +70,42 @@ class Observed:
 
     @classmethod
     def of(cls, histories: Histories, dataset: Dataset, seed: int) -> Observed:
-        """Of whole trajectories, drawn from the train split: no label is read, and no value."""
+        """Of whole trajectories, drawn from the train split. No label is read.
+
+        A column that only carries on what another last showed (a source may add such for an encoder that sees one step)
+        tells nothing more, hides when that was seen, and is left out.
+        """
         drawn = np.random.default_rng(seed).permutation(dataset.trajectories("train"))[:PROFILED]
-        read = [histories.read(int(one), int(dataset.steps[one])) for one in np.sort(drawn)]
-        seen = [np.array([~np.isnan(static) for static, _ in read]), np.array([_any(samples) for _, samples in read])]
-        return cls(*(np.flatnonzero(one.any(axis=0)) for one in seen))
+        static, seen, carried = [], [], []
+        for one in np.sort(drawn):
+            facts, samples = histories.read(int(one), int(dataset.steps[one]))
+            static.append(~np.isnan(facts))
+            seen.append(np.count_nonzero(~np.isnan(samples), axis=0))
+            carried.append(_digest(carry_on(samples)))
+        counts = np.sum(seen, axis=0)
+        return cls(np.flatnonzero(np.any(static, axis=0)), _distinct(np.array(carried), counts))
 
 
-def _any(samples: np.ndarray) -> np.ndarray:
-    return ~np.isnan(samples).all(axis=0)
+def carry_on(samples: np.ndarray) -> np.ndarray:
+    """(T, K) what was last seen of each column, NaN before the first."""
+    place = np.where(np.isnan(samples), -1, np.arange(len(samples))[:, None])
+    last = np.maximum.accumulate(place, axis=0)
+    return np.where(last >= 0, np.take_along_axis(samples, np.maximum(last, 0), axis=0), np.nan)
+
+
+def _digest(samples: np.ndarray) -> np.ndarray:
+    """(K,) uint64: equal for equal columns of (T, K) float32, and for others by chance in 2 ** 64."""
+    bits = np.where(np.isnan(samples), np.float32(np.nan), samples).astype(np.float32).view(np.uint32).astype(np.uint64)
+    odd = np.random.default_rng(len(bits)).integers(0, 2**64, size=len(bits), dtype=np.uint64) | np.uint64(1)
+    return (bits * odd[:, None]).sum(axis=0, dtype=np.uint64)
+
+
+def _distinct(digests: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Of the columns (N, K) that agree in every trajectory, the one that is observed least, and at all, in order."""
+    order = np.argsort(counts, kind="stable")
+    _, first = np.unique(digests[:, order], axis=1, return_index=True)
+    chosen = np.sort(order[first])
+    return chosen[counts[chosen] > 0]
 
 
 @dataclass(frozen=True)
@@ -102,6 +135,14 @@ class Profile:
 
     static: Columns
     dynamic: Columns
+
+    def to_state(self) -> dict[str, Any]:
+        """As a kept head holds it."""
+        return {name: dict(vars(columns)) for name, columns in vars(self).items()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Profile:
+        return cls(Columns(**state["static"]), Columns(**state["dynamic"]))
 
     @classmethod
     def of(cls, histories: Histories, train: Rows, seed: int) -> Profile:

@@ -42,6 +42,9 @@ class LightGBMConfig(Config):
     feature_share: float = Field(0.3, gt=0, le=1, description="share of the inputs that a tree may use")
     row_share: float = Field(0.8, gt=0, le=1, description="share of the rows that a tree sees")
     l2: float = Field(5.0, ge=0, description="penalty on the values of leaves")
+    models: int = Field(
+        5, gt=0, description="models of the settings that are chosen, each under its own seed; their mean score counts"
+    )
 
 
 class SequenceConfig(Config):

@@ -6,7 +6,7 @@ task with one row a trajectory. A step of P samples is P steps of the cumulative
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,6 +43,10 @@ class Summaries:
         for part in by_trajectory(rows):
             inputs[part] = self._of_trajectory(int(rows.trajectory[part[0]]), rows.step[part])
         return inputs
+
+    def to_state(self) -> dict[str, Any]:
+        """As a kept head holds it."""
+        return {"kind": "statistics", "observed": dict(vars(self._observed))}
 
     def known(self, inputs: np.ndarray) -> np.ndarray:
         """Columns of static facts and of channels that any row of the inputs (R, F) observes."""

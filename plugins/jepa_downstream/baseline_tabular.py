@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
 import torch
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import MissingIndicator, SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from jepa_downstream.baseline_channels import Histories, Observed
 from jepa_downstream.baseline_search import INFORMATION, LOSSES, best, refuse_unfit
 from jepa_downstream.baseline_summaries import Summaries
 from jepa_downstream.config import HeadsConfig, Kind
-from jepa_downstream.heads import Examples, Head, select_head
+from jepa_downstream.heads import Examples, Head, Mean, Trees, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
+from jepa_downstream.preparation import Preparation, Prepared
 from jepa_downstream.rows import Rows, blocks
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
+    from jepa_core.model.view import View
+    from jepa_downstream.baseline_config import LightGBMConfig
     from jepa_downstream.config import TasksConfig
     from jepa_downstream.rows import Task
 
@@ -43,6 +41,24 @@ class FittedTabular:
     def scores(self, rows: Rows) -> np.ndarray:
         scores = [self.head(self.inputs(part)[:, self.columns]) for part in blocks(rows)]
         return np.concatenate(scores or [np.empty(0)])
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "kind": "tabular", "chosen": self.chosen, "inputs": self.inputs.to_state(), "columns": self.columns,
+            "head": self.head.to_state(),
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], view: View) -> FittedTabular:
+        """Raises CannotFit where the source renders no channels."""
+        inputs = Summaries(Histories.of(view), Observed(**state["inputs"]["observed"]))
+        return cls(state["chosen"], inputs, state["columns"], _head_of(state["head"]))
+
+
+def _head_of(state: Mapping[str, Any]) -> Head:
+    if state["kind"] == "prepared":
+        return Prepared(Preparation(**state["preparation"]), head_of(state["head"]))
+    return head_of(state)
 
 
 class Tabular(ABC):
@@ -86,50 +102,62 @@ class Linear(Tabular):
         self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
     ) -> tuple[Head, dict[str, Any]]:
         config = self._config.linear
-        prepared = _preparation(may_miss, config.clip).fit(train.inputs)
-        examples = (Examples(prepared.transform(one.inputs), one.truth) for one in (train, tuning))
+        preparation = Preparation.of(train.inputs, may_miss, config.clip)
+        examples = (Examples(preparation(one.inputs), one.truth) for one in (train, tuning))
         heads = HeadsConfig(families=("linear",), strengths=config.strengths, iterations=config.iterations)
         head, chosen = select_head(kind, *examples, heads, seed)
-        return lambda inputs: head(prepared.transform(inputs)), chosen
+        return Prepared(preparation, head), chosen
 
 
 class LightGBM(Tabular):
-    """Gradient-boosted trees with native missing values, stopped early on tuning."""
+    """Gradient-boosted trees with native missing values, stopped early on tuning.
+
+    Of the settings that are chosen several models are grown, each under a seed of its own, and their mean score counts.
+    """
 
     name = "LightGBM"
 
     def _select(
         self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
     ) -> tuple[Head, dict[str, Any]]:
-        chosen, model = best(self._candidates(kind, train, tuning, seed))
-        return model.predict, chosen
-
-    def _candidates(
-        self, kind: Kind, train: Examples, tuning: Examples, seed: int
-    ) -> Iterator[tuple[float, dict[str, Any], lightgbm.Booster]]:
-        """Loss on tuning, settings and trees of every setting."""
         config = self._config.lightgbm
-        fixed = {
-            "objective": kind, "verbosity": -1, "seed": seed, "deterministic": True, "force_row_wise": True,
+        boosting = _Boosting(kind, train, tuning, config)
+        chosen, first = best(boosting.candidates(seed))
+        settings = {name: chosen[name] for name in SETTINGS}
+        grown = [first, *(boosting.grow(settings, seed + number) for number in range(1, config.models))]
+        head = Mean(tuple(Trees(one.model_to_string(num_iteration=one.best_iteration)) for one in grown))
+        trees = float(np.mean([model.best_iteration for model in grown]))
+        return head, settings | {"trees": trees, "tuning_loss": LOSSES[kind](tuning.truth, head(tuning.inputs))}
+
+
+SETTINGS = ("learning_rate", "num_leaves", "min_data_in_leaf")
+"""What is searched, as LightGBM calls it."""
+
+
+class _Boosting:
+    """Grows models on the same examples under any settings and seed."""
+
+    def __init__(self, kind: Kind, train: Examples, tuning: Examples, config: LightGBMConfig) -> None:
+        self._config, self._loss, self._tuning = config, LOSSES[kind], tuning
+        self._fixed = {
+            "objective": kind, "verbosity": -1, "deterministic": True, "force_row_wise": True,
             "num_threads": torch.get_num_threads(), "feature_fraction": config.feature_share,
             "bagging_fraction": config.row_share, "bagging_freq": 1, "lambda_l2": config.l2,
             "feature_pre_filter": False,
         }  # fmt: skip
-        data = lightgbm.Dataset(train.inputs, train.truth, params=fixed)
-        watched = data.create_valid(tuning.inputs, tuning.truth, params=fixed)
-        for rate, leaves, rows in product(config.learning_rates, config.leaves, config.leaf_rows):
-            settings = {"learning_rate": rate, "num_leaves": leaves, "min_data_in_leaf": rows}
-            stop = lightgbm.early_stopping(config.patience, verbose=False)
-            model = lightgbm.train(fixed | settings, data, config.rounds, [watched], callbacks=[stop])
-            loss = LOSSES[kind](tuning.truth, model.predict(tuning.inputs))
-            yield loss, settings | {"trees": model.best_iteration}, model
+        self._data = lightgbm.Dataset(train.inputs, train.truth, params=self._fixed)
+        self._watched = self._data.create_valid(tuning.inputs, tuning.truth, params=self._fixed)
 
+    def candidates(self, seed: int) -> Iterator[tuple[float, dict[str, Any], lightgbm.Booster]]:
+        """Loss on tuning, settings and model of every setting."""
+        config = self._config
+        for values in product(config.learning_rates, config.leaves, config.leaf_rows):
+            settings = dict(zip(SETTINGS, values, strict=True))
+            model = self.grow(settings, seed)
+            yield self._loss(self._tuning.truth, model.predict(self._tuning.inputs)), settings, model
 
-def _preparation(may_miss: np.ndarray, clip: float) -> ColumnTransformer:
-    clipped = FunctionTransformer(partial(np.clip, a_min=-clip, a_max=clip))
-    values = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), clipped)
-    as_numbers = FunctionTransformer(partial(np.asarray, dtype=np.float32))  # else the whole would become float64
-    absent = make_pipeline(MissingIndicator(features="all"), as_numbers, StandardScaler())
-    return ColumnTransformer(
-        [("values", values, np.arange(len(may_miss))), ("absent", absent, np.flatnonzero(may_miss))]
-    )
+    def grow(self, settings: dict[str, Any], seed: int) -> lightgbm.Booster:
+        """A model, stopped early on tuning."""
+        given = self._fixed | settings | {"seed": seed}
+        stop = lightgbm.early_stopping(self._config.patience, verbose=False)
+        return lightgbm.train(given, self._data, self._config.rounds, [self._watched], callbacks=[stop])

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from jepa_core.config import Config, EvaluatorConfig
-from jepa_downstream.baseline_config import BaselineName, BaselineSearchConfig
+from jepa_downstream.baseline_config import BaselineName, BaselineSearchConfig, LightGBMConfig
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -80,7 +80,8 @@ class TaskConfig(Config):
 Family = Literal["linear", "boosted"]
 Strength = Annotated[float, Field(gt=0)]
 MethodName = Literal[
-    "latents", "latents_and_rollout", "decoded_latents", "untrained_latents", "decoded_untrained_latents", "train_mean",
+    "latents", "latents_and_rollout", "decoded_latents", "belief", "decoded_belief", "decoded_belief_and_lightgbm",
+    "untrained_latents", "decoded_untrained_latents", "untrained_belief", "decoded_untrained_belief", "train_mean",
     "last_value",
 ]  # fmt: skip
 
@@ -153,7 +154,8 @@ class TasksConfig(EvaluatorConfig):
         names = [task.title for task in self.tasks]
         if not names:
             raise ValueError("tasks is empty; name at least one outcome, event or label")
-        twice = sorted({name for name in names if names.count(name) > 1})
+        alike = [name.casefold() for name in names]  # files are called by them
+        twice = sorted({name for name in names if alike.count(name.casefold()) > 1})
         if twice:
             raise ValueError(f"two tasks are called {', '.join(twice)}; give one of them a `name`")
         return self
@@ -175,6 +177,10 @@ class LabelEfficiencyConfig(TasksConfig):
         ("latents", "decoded_latents", "untrained_latents", "decoded_untrained_latents"),
         min_length=1,
         description="what is measured beside the baselines, in the order of the tables",
+    )
+    baseline_search: BaselineSearchConfig = Field(
+        BaselineSearchConfig(lightgbm=LightGBMConfig(models=1)),
+        description="as of prediction_tasks, with one model of boosted trees: the mean of five fits counts anyway",
     )
     subjects: tuple[Annotated[int, Field(ge=10)], ...] = Field(
         (100, 300, 1000), description="labelled subjects; all of train comes after them"

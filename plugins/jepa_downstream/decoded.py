@@ -8,14 +8,14 @@ Symbols: S steps, C channels that vary, K size of a latent.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import QuantileTransformer
 
-from jepa_downstream.encoded import Encoded, by_trajectory, summarise
+from jepa_downstream.encoded import Encoded, Latent, by_trajectory, summarise
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
@@ -30,35 +30,44 @@ LARGEST = 3.0
 
 
 class Readings:
-    """Reads channels off the state latents of a step, by ridge regression on steps of the train split.
+    """Reads channels off the state latents of a step, by a linear map: the static latent, six causal summaries of what
+    is read at each step (see `summarise`), and the mean of the last action latents, (R, F) float32.
 
-    The targets are the normal scores of every channel of a state (0 where nothing was observed) and whether it was
-    observed. No label and no outcome is read.
+    weights: (K, targets); bias: (targets,).
     """
 
-    def __init__(self, encoded: Encoded, channels: Dataset, seed: int) -> None:
-        """channels: the same trajectories, rendered as numbers."""
-        self._encoded = encoded
+    def __init__(self, latent: Latent, weights: np.ndarray, bias: np.ndarray) -> None:
+        self._latent, self.weights, self.bias = latent, weights, bias
+
+    @classmethod
+    def fit(cls, encoded: Encoded, channels: Dataset, seed: int) -> Readings:
+        """By ridge regression on steps of the train split. channels: the same trajectories, rendered as numbers.
+
+        The targets are the normal scores of every channel of a state (0 where nothing was observed) and whether it was
+        observed. No label and no outcome is read.
+        """
         drawn = _drawn(channels, seed)
         values = np.concatenate([_values(channels, part) for part in drawn])
         latents = np.concatenate([encoded.arrays["states"][part] for part in drawn])
-        self.model = Ridge(alpha=PENALTY).fit(latents, _targets(values, seed))
+        model = Ridge(alpha=PENALTY).fit(latents, _targets(values, seed))
+        return cls(encoded, model.coef_.T.copy(), model.intercept_)
 
-    def summaries(self, rows: Rows) -> np.ndarray:
-        """The static latent, six causal summaries of what is read at each step (see `summarise`), and the mean of the
-        last action latents: (R, F) float32."""
-        arrays, made = self._encoded.arrays, []
-        order = []
+    def __call__(self, rows: Rows) -> np.ndarray:
+        size = self._latent.projections.size
+        made = np.empty((len(rows), 2 * size + 6 * len(self.bias)), dtype=np.float32)
         for trajectory, index in by_trajectory(rows):
-            steps, first = rows.step[index], self._encoded.first[trajectory]
-            part = slice(first, first + int(steps.max()) + 1)
-            read = self.model.predict(arrays["states"][part]).astype(np.float32)
-            static = np.broadcast_to(arrays["static"][trajectory], (len(steps), self._encoded.size))
-            made.append(np.concatenate([static, summarise(read, arrays["actions"][part], steps)], axis=1))
-            order.append(index)
-        if not made:
-            return np.zeros((0, 2 * self._encoded.size + 6 * len(self.model.coef_)), dtype=np.float32)
-        return np.concatenate(made)[np.argsort(np.concatenate(order))]
+            steps = rows.step[index]
+            static, states, actions = self._latent.of(trajectory)
+            # Of all steps, so that no bit depends on which of them are asked for.
+            read = (states @ self.weights + self.bias).astype(np.float32)
+            facts = np.broadcast_to(static, (len(steps), size))
+            made[index] = np.concatenate([facts, summarise(read, actions, steps)], axis=1)
+        return made
+
+    def to_state(self) -> dict[str, Any]:
+        """As a kept head holds it."""
+        projections = self._latent.projections.to_state()
+        return {"kind": "readings", "projections": projections, "weights": self.weights, "bias": self.bias}
 
 
 def _drawn(dataset: Dataset, seed: int) -> list[slice]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from jepa_core.contracts import Latents
 from jepa_core.data.windows import Windows
 
 if TYPE_CHECKING:
-    from jepa_core.data.dataset import Dataset
+    from jepa_core.model.view import View
     from jepa_core.training.learner import Learner
     from jepa_downstream.rows import Rows
 
@@ -47,47 +47,119 @@ class Projection:
         return (latents - self.mean) @ self.directions
 
 
+@dataclass(frozen=True)
+class Projections:
+    """A projection for each role; None where latents stay as they are. size: K."""
+
+    size: int
+    of: Mapping[str, Projection | None]
+
+    def __call__(self, role: str, latents: np.ndarray) -> np.ndarray:
+        """(..., D) -> (..., K)"""
+        projection = self.of[role]
+        return latents if projection is None else projection(latents)
+
+    def to_state(self) -> dict[str, Any]:
+        """As a kept head holds it."""
+        return {"size": self.size} | {role: vars(one) for role, one in self.of.items() if one is not None}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Projections:
+        return cls(state["size"], {role: Projection(**state[role]) if role in state else None for role in ROLES})
+
+
+class Projected(NamedTuple):
+    """Latents of a trajectory of T steps, K numbers each: static (K,), states and actions (T, K) float32."""
+
+    static: np.ndarray
+    states: np.ndarray
+    actions: np.ndarray
+
+
+class Latent(Protocol):
+    """Projected latents by trajectory. view: of the model that they are of."""
+
+    view: View
+    projections: Projections
+
+    def of(self, trajectory: int) -> Projected:
+        """Of a whole trajectory."""
+
+
+class Alone:
+    """Latents of any trajectory, made when they are asked for: a function of the trajectory alone, to the bit."""
+
+    def __init__(self, view: View, projections: Projections) -> None:
+        self.view, self.projections = view, projections
+        self._latest: tuple[int, Projected] | None = None
+
+    def of(self, trajectory: int) -> Projected:
+        """Of a whole trajectory; asked again for the same one, it is not encoded again."""
+        if self._latest is None or self._latest[0] != trajectory:
+            latents = self.view.latents(trajectory)
+            made = (self.projections(role, numbers(getattr(latents, role))[0]) for role in ROLES)
+            self._latest = (trajectory, Projected(*made))
+        return self._latest[1]
+
+
 class Encoded:
     """Latents of N trajectories with S steps, K numbers each: static (N, K), states and actions (S, K) float32.
 
     K is D, or `components` if that is less: then each role is projected on its principal directions in the train split.
-    They lie in files without a name in `scratch`, so memory does not grow with the number of steps.
+    They lie in files without a name in `scratch`, so memory does not grow with the number of steps. Those of the
+    trajectories that are measured are encoded one by one, as those of new data will be; the others come from the
+    learner's cache.
     """
 
     def __init__(
-        self, learner: Learner, dataset: Dataset, window_length: int, components: int, batch_size: int, seed: int,
+        self, view: View, learner: Learner, measured: np.ndarray, components: int, batch_size: int, seed: int,
         scratch: Path | None,
     ) -> None:  # fmt: skip
-        self.learner, self.dataset, self.batch_size, self.scratch = learner, dataset, batch_size, scratch
-        self.first = np.asarray(dataset.store.first_step)
-        everything = dataset.windows_of(np.arange(len(dataset.steps)), window_length, window_length, 1)
-        self.projections = self._projections(everything, components, seed)
-        self.size = min(learner.encoder.latent_dim, components)
-        count, steps = len(dataset.steps), int(dataset.steps.sum())
+        """measured: (M,) trajectories."""
+        self.view, self.learner, self.dataset = view, learner, view.dataset
+        self.measured = frozenset(measured.tolist())
+        self.batch_size, self.scratch = batch_size, scratch
+        self.first = np.asarray(self.dataset.store.first_step)
+        count, steps = len(self.dataset.steps), int(self.dataset.steps.sum())
+        self.projections = self._projections(self._windows(np.arange(count)), components, seed)
+        self.size = self.projections.size
         self.arrays = {
             role: on_disk((count if role == "static" else steps, self.size), scratch) for role in ROLES
         }  # fmt: skip
-        for part, latents in self._encoded(everything, np.arange(len(everything))):
-            self._write(everything, part, latents)
+        others = self._windows(np.setdiff1d(np.arange(count), measured))
+        for part, latents in self._encoded(others, np.arange(len(others))):
+            self._write(others, part, latents)
+        alone = Alone(view, self.projections)
+        for trajectory in measured.tolist():
+            self._put(trajectory, alone.of(trajectory))
 
-    def project(self, role: str, latents: np.ndarray) -> np.ndarray:
-        """(..., D) -> (..., K)"""
-        projection = self.projections[role]
-        return latents if projection is None else projection(latents)
+    def of(self, trajectory: int) -> Projected:
+        """Of a whole trajectory."""
+        part = self._part(trajectory)
+        return Projected(self.arrays["static"][trajectory], self.arrays["states"][part], self.arrays["actions"][part])
 
-    def _projections(self, windows: Windows, components: int, seed: int) -> dict[str, Projection | None]:
-        if self.learner.encoder.latent_dim <= components:
-            return dict.fromkeys(ROLES)
+    def _part(self, trajectory: int) -> slice:
+        return slice(int(self.first[trajectory]), int(self.first[trajectory]) + int(self.dataset.steps[trajectory]))
+
+    def _windows(self, trajectories: np.ndarray) -> Windows:
+        length = self.view.window_length
+        return self.dataset.windows_of(trajectories, length, length, 1)
+
+    def _projections(self, windows: Windows, components: int, seed: int) -> Projections:
+        size = self.learner.encoder.latent_dim
+        if size <= components:
+            return Projections(size, dict.fromkeys(ROLES))
         train = np.flatnonzero(np.asarray(self.dataset.split)[windows.trajectory] == 0)
         order = np.random.default_rng(seed).permutation(train)
         drawn = order[: int(np.searchsorted(np.cumsum(windows.length[order]), PROJECTED)) + 1]
         parts: dict[str, list[np.ndarray]] = {role: [] for role in ROLES}
         for _, latents in self._encoded(windows, np.sort(drawn)):
             mask = latents.mask.cpu().numpy()
-            parts["static"].append(_numpy(latents.static))
-            parts["states"].append(_numpy(latents.states)[mask])
-            parts["actions"].append(_numpy(latents.actions)[mask])
-        return {role: Projection.of(np.concatenate(found), components) for role, found in parts.items()}
+            parts["static"].append(numbers(latents.static))
+            parts["states"].append(numbers(latents.states)[mask])
+            parts["actions"].append(numbers(latents.actions)[mask])
+        found = {role: Projection.of(np.concatenate(part), components) for role, part in parts.items()}
+        return Projections(components, found)
 
     def _encoded(self, windows: Windows, index: np.ndarray) -> Iterator[tuple[np.ndarray, Latents]]:
         for start in range(0, len(index), self.batch_size):
@@ -97,7 +169,7 @@ class Encoded:
 
     def _write(self, windows: Windows, part: np.ndarray, latents: Latents) -> None:
         """The last window of a trajectory overlaps the one before it: the same latents are written twice."""
-        made = {role: self.project(role, _numpy(getattr(latents, role))) for role in ROLES}
+        made = {role: self.projections(role, numbers(getattr(latents, role))) for role in ROLES}
         self.arrays["static"][windows.trajectory[part]] = made["static"]
         for row, window in enumerate(part):
             start = self.first[windows.trajectory[window]] + windows.start[window]
@@ -105,20 +177,34 @@ class Encoded:
             for role in ("states", "actions"):
                 self.arrays[role][start : start + steps] = made[role][row, :steps]
 
-    def summaries(self, rows: Rows) -> np.ndarray:
-        """Causal summaries of the rows: (R, 8 K) float32.
+    def _put(self, trajectory: int, latents: Projected) -> None:
+        part = self._part(trajectory)
+        self.arrays["static"][trajectory] = latents.static
+        self.arrays["states"][part], self.arrays["actions"][part] = latents.states, latents.actions
 
-        static, last state, mean, standard deviation, least and largest of the states so far, change of the state over
-        the last RECENT steps (or since the first), mean of the last RECENT actions.
-        """
-        made = np.empty((len(rows), 8 * self.size), dtype=np.float32)
+
+class Summaries:
+    """Causal summaries of the rows: (R, 8 K) float32.
+
+    static, last state, mean, standard deviation, least and largest of the states so far, change of the state over
+    the last RECENT steps (or since the first), mean of the last RECENT actions.
+    """
+
+    def __init__(self, latent: Latent) -> None:
+        self._latent = latent
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        made = np.empty((len(rows), 8 * self._latent.projections.size), dtype=np.float32)
         for trajectory, index in by_trajectory(rows):
             steps = rows.step[index]
-            part = slice(self.first[trajectory], self.first[trajectory] + int(steps.max()) + 1)
-            states, actions = self.arrays["states"][part], self.arrays["actions"][part]
-            static = np.broadcast_to(self.arrays["static"][trajectory], (len(steps), self.size))
-            made[index] = np.concatenate([static, summarise(states, actions, steps)], axis=1)
+            static, states, actions = self._latent.of(trajectory)
+            until = int(steps.max()) + 1
+            facts = np.broadcast_to(static, (len(steps), len(static)))
+            made[index] = np.concatenate([facts, summarise(states[:until], actions[:until], steps)], axis=1)
         return made
+
+    def to_state(self) -> dict[str, Any]:
+        return {"kind": "summaries", "projections": self._latent.projections.to_state()}
 
 
 def summarise(states: np.ndarray, actions: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -146,62 +232,6 @@ def summarise(states: np.ndarray, actions: np.ndarray, steps: np.ndarray) -> np.
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-class Rollouts:
-    """States that the predictor rolls out from a row's step with the last action held, at some horizons.
-
-    Each (trajectory, step) is rolled out once, whichever tasks ask for it.
-    """
-
-    def __init__(self, encoded: Encoded, horizons: Sequence[int], window_length: int, context: int | None) -> None:
-        """horizons: in steps; those that leave no step of a training window as context are left out. context: most
-        steps that are seen, None for all that fit into a training window."""
-        self.horizons = [horizon for horizon in sorted(set(horizons)) if horizon < window_length]
-        self._encoded = encoded
-        room = window_length - max(self.horizons, default=0)
-        self._context = min(room, context or room)
-        steps = len(encoded.arrays["states"])
-        self._made = on_disk((steps, len(self.horizons) * encoded.size), encoded.scratch)
-        self._done = np.zeros(steps, dtype=bool)
-
-    def __call__(self, rows: Rows) -> np.ndarray:
-        """(R, horizons * K) float32: change from the row's state to the state that is foreseen."""
-        place = self._encoded.first[rows.trajectory] + rows.step
-        wanted = np.flatnonzero(~self._done[place])
-        if len(wanted):
-            self._roll(rows, wanted, place)
-        return self._made[place]
-
-    def _roll(self, rows: Rows, wanted: np.ndarray, place: np.ndarray) -> None:
-        """Batches of equal length, so that nothing is padded."""
-        length = np.minimum(rows.step[wanted] + 1, self._context)
-        windows = Windows(rows.trajectory[wanted], rows.step[wanted] + 1 - length, length)
-        order = np.argsort(length, kind="stable")
-        for group in np.split(order, np.flatnonzero(np.diff(length[order])) + 1):
-            for start in range(0, len(group), self._encoded.batch_size):
-                part = group[start : start + self._encoded.batch_size]
-                self._made[place[wanted[part]]] = self._rolled(windows, part)
-        self._done[place[wanted]] = True
-
-    def _rolled(self, windows: Windows, part: np.ndarray) -> np.ndarray:
-        learner, horizon = self._encoded.learner, self.horizons[-1]
-        with torch.no_grad():
-            seen = learner.latents(self._encoded.dataset.batch(windows, part))
-            memory = learner.predictor(seen).memory
-            held = seen.actions[:, -1:].expand(-1, horizon, -1)
-            longer = Latents(
-                seen.static,
-                torch.cat([seen.states, torch.zeros_like(held)], dim=1),
-                torch.cat([seen.actions, held], dim=1),
-                seen.mask.new_ones(len(held), seen.mask.shape[1] + horizon),
-            )
-            origins = torch.full((len(held), 1), seen.states.shape[1] - 1, dtype=torch.int64, device=held.device)
-            rolled = learner.predictor.rollout(longer, memory, origins, horizon).states[:, 0]
-        project = self._encoded.project
-        now = project("states", _numpy(seen.states[:, -1:]))
-        foreseen = project("states", _numpy(rolled[:, [one - 1 for one in self.horizons]]))
-        return (foreseen - now).reshape(len(part), -1)
-
-
 def by_trajectory(rows: Rows) -> Iterator[tuple[int, np.ndarray]]:
     """Each trajectory with the indices of its rows."""
     order = np.argsort(rows.trajectory, kind="stable")
@@ -221,5 +251,6 @@ def on_disk(shape: tuple[int, int], folder: Path | None) -> np.ndarray:
         return np.memmap(file, dtype=np.float32, shape=(rows, columns))[: shape[0], : shape[1]]
 
 
-def _numpy(latents: torch.Tensor) -> np.ndarray:
+def numbers(latents: torch.Tensor) -> np.ndarray:
+    """Latents as float32 numbers on the host."""
     return latents.float().cpu().numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from jepa_downstream.rows import Rows, Task
 
 if TYPE_CHECKING:
     from jepa_core.data.store import Store
+    from jepa_core.model.view import View
 
 
 class TrainMean:
@@ -21,10 +23,10 @@ class TrainMean:
     name = "train mean"
     information = "the mean of the truth in train"
 
-    def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> _Means:
+    def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> Means:
         if len(train) == 0:
             raise CannotFit("the train split has no row")
-        return _Means({}, lambda rows: np.zeros(len(rows), dtype=np.int64), np.array([train.truth.mean()]))
+        return Means({}, None, np.array([train.truth.mean()]))
 
 
 class LastValue:
@@ -39,23 +41,25 @@ class LastValue:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> _Means:
+    def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> Means:
         if task.known is None:
             raise CannotFit("nothing of what is predicted is known before")
         if len(train) == 0:
             raise CannotFit("the train split has no row")
-        state = _LastState(self._store, task.known)
+        state = LastState(self._store, task.known)
         at = state(train)
         overall = train.truth.mean()
         means = [train.truth[at == one].mean() if (at == one).any() else overall for one in range(3)]
-        return _Means({}, state, np.array(means))
+        return Means({}, state, np.array(means))
 
 
-class _LastState:
+class LastState:
     """Last known state of a series up to each row: 0 off, 1 on, 2 not known."""
 
     def __init__(self, store: Store, name: str) -> None:
+        """Raises DataError if the store has no such series."""
         series = store.label(name)
+        self.name = name
         self._first = store.first_step
         known = last_known(series, np.repeat(self._first, store.steps))
         self._state = np.where(np.isnan(known), 2, known == 1).astype(np.int64)
@@ -65,12 +69,22 @@ class _LastState:
 
 
 @dataclass(frozen=True)
-class _Means:
-    """A mean for each kind of row."""
+class Means:
+    """A mean for each kind of row: (3,) for those of a last state, else (1,) for all."""
 
     chosen: dict[str, Any]
-    kind: Any
+    state: LastState | None
     means: np.ndarray
 
     def scores(self, rows: Rows) -> np.ndarray:
-        return self.means[self.kind(rows)]
+        return self.means[np.zeros(len(rows), dtype=np.int64) if self.state is None else self.state(rows)]
+
+    def to_state(self) -> dict[str, Any]:
+        known = None if self.state is None else self.state.name
+        return {"kind": "means", "chosen": self.chosen, "known": known, "means": self.means}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], view: View) -> Means:
+        """Raises DataError if the data lack the series."""
+        known = state["known"]
+        return cls(state["chosen"], None if known is None else LastState(view.dataset.store, known), state["means"])

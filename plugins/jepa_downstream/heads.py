@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from jepa_core.libraries import library
 from jepa_downstream.methods import CannotFit
 
 if TYPE_CHECKING:
@@ -19,8 +20,84 @@ CLIP = 10.0
 WORSE = 2
 """Strengths in a row that may be worse on tuning before weaker penalties are not tried."""
 
-Head = Callable[[np.ndarray], np.ndarray]
-"""Inputs (R, F), standardised -> scores (R,) float64."""
+AT_ONCE = 256
+"""Rows whose products are held at once."""
+
+
+class Head(Protocol):
+    """Inputs to scores. The score of a row does not change a bit with the rows beside it."""
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        """Inputs (R, F), standardised -> scores (R,) float64."""
+
+    def to_state(self) -> dict[str, Any]:
+        """As a kept head holds it; see `head_of`."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A weighted sum, through the logistic function if it is a probability. weights: (F,) float64."""
+
+    weights: np.ndarray
+    bias: float
+    logistic: bool
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        sums = row_sums(inputs, self.weights) + self.bias
+        return 1 / (1 + np.exp(-np.clip(sums, -500, 500))) if self.logistic else sums
+
+    def to_state(self) -> dict[str, Any]:
+        return {"kind": "linear", "weights": self.weights, "bias": self.bias, "logistic": self.logistic}
+
+
+def row_sums(inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Inputs (R, F) times weights (F,): (R,) float64. Each row is summed by itself: a matrix product, or rows that do
+    not lie one behind the other, would be summed in an order that depends on how many there are."""
+    parts = [
+        np.multiply(inputs[at : at + AT_ONCE], weights, order="C").sum(axis=1) for at in range(0, len(inputs), AT_ONCE)
+    ]
+    return np.concatenate(parts or [np.empty(0)])
+
+
+class Trees:
+    """Boosted trees, as LightGBM writes them."""
+
+    def __init__(self, text: str) -> None:
+        import lightgbm
+
+        self._text = text
+        self._model = lightgbm.Booster(model_str=text)
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        return np.asarray(self._model.predict(inputs), dtype=np.float64)
+
+    def to_state(self) -> dict[str, Any]:
+        return {"kind": "trees", "trees": self._text}
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean score of several heads."""
+
+    heads: tuple[Head, ...]
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        return np.mean([head(inputs) for head in self.heads], axis=0)
+
+    def to_state(self) -> dict[str, Any]:
+        return {"kind": "mean", "heads": {str(place): head.to_state() for place, head in enumerate(self.heads)}}
+
+
+def head_of(state: Mapping[str, Any]) -> Head:
+    """The head that gave a state."""
+    kinds = {
+        "linear": lambda: Linear(state["weights"], state["bias"], state["logistic"]),
+        "trees": lambda: Trees(state["trees"]),
+        "mean": lambda: Mean(
+            tuple(head_of(one) for _, one in sorted(state["heads"].items(), key=lambda one: int(one[0])))
+        ),
+    }
+    return kinds[state["kind"]]()
 
 
 @dataclass(frozen=True)
@@ -43,6 +120,10 @@ class Scaling:
         if len(self.kept) == 0:
             return np.zeros((len(inputs), 1), dtype=np.float32)
         return np.clip((inputs[:, self.kept] - self.mean) / self.deviation, -CLIP, CLIP)
+
+    def to_state(self) -> dict[str, Any]:
+        """As a kept head holds it."""
+        return dict(vars(self))
 
 
 @dataclass(frozen=True)
@@ -95,7 +176,8 @@ Candidates = Iterator[tuple[Head, dict[str, Any]]]
 
 def _logistic(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, seed: int) -> Candidates:
     """From the strongest penalty to the weakest, each begun where the last one ended."""
-    from sklearn.linear_model import LogisticRegression
+    with library("sklearn"):
+        from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(warm_start=True, max_iter=config.iterations)
     for strength in sorted(config.strengths):
@@ -104,11 +186,7 @@ def _logistic(kind: str, train: Examples, tuning: Examples, config: HeadsConfig,
             warnings.simplefilter("ignore")  # a fit that ends before it has converged is a candidate like any other
             model.fit(train.inputs, train.truth)
         weights, bias = model.coef_[0].astype(np.float64), float(model.intercept_[0])
-        yield _sigmoid_of(weights, bias), {"strength": strength}
-
-
-def _sigmoid_of(weights: np.ndarray, bias: float) -> Head:
-    return lambda inputs: 1 / (1 + np.exp(-np.clip(inputs @ weights + bias, -500, 500)))
+        yield Linear(weights, bias, logistic=True), {"strength": strength}
 
 
 def _ridge(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, seed: int) -> Candidates:
@@ -120,15 +198,12 @@ def _ridge(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, se
     target = vectors.T @ (inputs.T @ (train.truth - mean))
     for strength in sorted(config.strengths):
         weights = vectors @ (target / (np.maximum(values, 0) + 1 / (2 * strength)))
-        yield _linear_of(weights, mean - float(centre @ weights)), {"strength": strength}
-
-
-def _linear_of(weights: np.ndarray, bias: float) -> Head:
-    return lambda inputs: inputs @ weights + bias
+        yield Linear(weights, mean - float(centre @ weights), logistic=False), {"strength": strength}
 
 
 def _boosted(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, seed: int) -> Candidates:
-    import lightgbm
+    with library("lightgbm"):
+        import lightgbm
 
     settings = {
         "objective": "binary" if kind == "binary" else "regression",
@@ -149,5 +224,4 @@ def _boosted(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, 
     held = lightgbm.Dataset(tuning.inputs, tuning.truth, reference=data)
     stop = lightgbm.early_stopping(config.patience, verbose=False)
     model = lightgbm.train(settings, data, config.rounds, valid_sets=[held], callbacks=[stop])
-    trees = model.best_iteration
-    yield lambda inputs: np.asarray(model.predict(inputs, num_iteration=trees), dtype=np.float64), {"trees": trees}
+    yield Trees(model.model_to_string(num_iteration=model.best_iteration)), {"trees": model.best_iteration}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,8 +16,15 @@ if TYPE_CHECKING:
 KEPT_BYTES = 2**29
 """Bytes of inputs that are kept; those of further rows are made again whenever they are asked for."""
 
-Inputs = Callable[[Rows], np.ndarray]
-"""Rows -> (R, F) float32: what may be known of each at its step."""
+
+class Inputs(Protocol):
+    """What may be known of a row at its step, as numbers."""
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        """(R, F) float32 of the rows in their order."""
+
+    def to_state(self) -> dict[str, Any]:
+        """What makes them of other trajectories, as a kept head holds it: `kind` says how it is read."""
 
 
 class Kept:
@@ -44,6 +50,9 @@ class Kept:
             found[new] = self._make(rows.take(new))
             self._keep(place[new], found[new])
         return found
+
+    def to_state(self) -> dict[str, Any]:
+        return self._make.to_state()
 
     def _keep(self, place: np.ndarray, made: np.ndarray) -> None:
         if self._count == 0:

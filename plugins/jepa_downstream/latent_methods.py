@@ -1,22 +1,28 @@
-"""Methods that read frozen latents alone."""
+"""Methods that read frozen latents and beliefs alone."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jepa_core.errors import DataError
+from jepa_core.model.view import View
+from jepa_downstream.beliefs import AllBeliefs, AloneBeliefs, BeliefSummaries, DecodedBeliefs
 from jepa_downstream.decoded import Readings
-from jepa_downstream.encoded import Encoded, Rollouts
-from jepa_downstream.heads import Examples, Head, Scaling, select_head
+from jepa_downstream.encoded import Alone, Encoded, Projections, Summaries
+from jepa_downstream.heads import Examples, Head, Scaling, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
 from jepa_downstream.methods import CannotFit
+from jepa_downstream.rollouts import BatchedRollouts, Rollouts
 from jepa_downstream.rows import Rows, Task, blocks
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
+    from jepa_core.model.view import View
     from jepa_core.training.learner import Learner
     from jepa_downstream.config import HeadsConfig, TasksConfig
 
@@ -25,12 +31,13 @@ _READ = "from which a linear map reads the channels, summarised"
 
 @dataclass(frozen=True)
 class LatentMethod:
-    """A head on inputs that are made of latents."""
+    """A head on inputs that are made of latents or beliefs. control: whether they are of the untrained encoder."""
 
     name: str
     information: str
     inputs: Inputs
     heads: HeadsConfig
+    control: bool = False
 
     def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> FittedHead:
         if len(train) == 0:
@@ -42,7 +49,7 @@ class LatentMethod:
         head, chosen = select_head(
             task.kind, examples, Examples(scaling(self.inputs(tuning)), tuning.truth), self.heads, seed
         )
-        return FittedHead(chosen, self.inputs, scaling, head)
+        return FittedHead(chosen, self.inputs, scaling, head, self.control)
 
 
 @dataclass(frozen=True)
@@ -53,9 +60,58 @@ class FittedHead:
     inputs: Inputs
     scaling: Scaling
     head: Head
+    control: bool = False
 
     def scores(self, rows: Rows) -> np.ndarray:
         return np.concatenate([self.head(self.scaling(self.inputs(part))) for part in blocks(rows)] or [np.empty(0)])
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "kind": "latents", "chosen": self.chosen, "inputs": self.inputs.to_state(), "control": self.control,
+            "scaling": self.scaling.to_state(), "head": self.head.to_state(),
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], view: View) -> FittedHead:
+        """Raises DataError for a head on the untrained control, which a run does not keep."""
+        if state["control"]:
+            raise DataError("that method reads the untrained encoder, which a run does not keep; choose another method")
+        inputs = inputs_of(state["inputs"], view)
+        return cls(state["chosen"], inputs, Scaling(**state["scaling"]), head_of(state["head"]))
+
+
+def inputs_of(state: Mapping[str, Any], view: View) -> Inputs:
+    """Inputs of the trajectories of a view, made as those that gave the state."""
+    if state["kind"] == "beside":
+        return Beside(*(inputs_of(state[number], view) for number in ("0", "1")))
+    return _INPUTS[state["kind"]](state, view)
+
+
+def _latent(state: Mapping[str, Any], view: View) -> Alone:
+    return Alone(view, Projections.from_state(state["projections"]))
+
+
+_INPUTS: dict[str, Callable[[Mapping[str, Any], View], Inputs]] = {
+    "summaries": lambda state, view: Summaries(_latent(state, view)),
+    "rollouts": lambda state, view: Rollouts(_latent(state, view), state["horizons"], state["context"]),
+    "readings": lambda state, view: Readings(_latent(state, view), state["weights"], state["bias"]),
+    "beliefs": lambda state, view: BeliefSummaries(AloneBeliefs(view)),
+    "decoded_beliefs": lambda state, view: DecodedBeliefs(AloneBeliefs(view), state["decoders"]),
+}
+"""What makes inputs of a view, by the `kind` in their state."""
+
+
+class Beside:
+    """Two inputs beside one another."""
+
+    def __init__(self, first: Inputs, second: Inputs) -> None:
+        self._parts = (first, second)
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        return np.concatenate([part(rows) for part in self._parts], axis=1)
+
+    def to_state(self) -> dict[str, Any]:
+        return {"kind": "beside"} | {str(number): part.to_state() for number, part in enumerate(self._parts)}
 
 
 class LatentMethods:
@@ -64,8 +120,10 @@ class LatentMethods:
     def __init__(self, evaluation: Evaluation, config: TasksConfig) -> None:
         self._evaluation, self._config = evaluation, config
         self._encoded = cache(self._encode)
+        self._views = cache(lambda learner: View.of(learner, evaluation))
         self._summaries = cache(self._summarise)
         self._readings = cache(self._read)
+        self._beliefs = cache(self._believe)
 
     def latents(self) -> LatentMethod:
         inputs = self._summaries(self._evaluation.learner)
@@ -74,21 +132,16 @@ class LatentMethods:
     def with_rollout(self) -> LatentMethod:
         learner, config = self._evaluation.learner, self._config
         encoded, summaries = self._encoded(learner), self._summaries(learner)
-        length = self._evaluation.window_length
-        rollouts = Rollouts(encoded, config.rollout_horizons, length, config.rollout_context)
+        rollouts = BatchedRollouts.of(encoded, config.rollout_horizons, config.rollout_context)
         if not rollouts.horizons:
             raise CannotFit("no horizon of the rollout is shorter than the windows of training")
         steps = ", ".join(map(str, rollouts.horizons))
         information = f"the same, and the predictor's rollout {steps} steps ahead with the last action held"
-        return self._method(
-            "latents and rollout",
-            information,
-            lambda rows: np.concatenate([summaries(rows), rollouts(rows)], axis=1),
-        )
+        return self._method("latents and rollout", information, Beside(summaries, rollouts))
 
     def untrained(self) -> LatentMethod:
         inputs = self._summaries(self._untrained())
-        return self._method("untrained latents", "latents of the encoder as it was before training", inputs)
+        return self._method("untrained latents", "latents of the encoder as it was before training", inputs, True)
 
     def decoded(self) -> LatentMethod:
         readings = self._readings(self._evaluation.learner)
@@ -97,7 +150,25 @@ class LatentMethods:
     def decoded_untrained(self) -> LatentMethod:
         readings = self._readings(self._untrained())
         information = f"latents of the encoder as it was before training, {_READ}"
-        return self._method("decoded untrained latents", information, readings)
+        return self._method("decoded untrained latents", information, readings, True)
+
+    def belief(self) -> LatentMethod:
+        inputs = self._keep(BeliefSummaries(self._beliefs(self._evaluation.learner)))
+        return self._method("belief", "the predictor's belief, last and mean", inputs)
+
+    def decoded_belief(self) -> LatentMethod:
+        inputs = self._decoded_beliefs(self._evaluation.learner)
+        return self._method("decoded belief", "what decoders read of the belief, last and mean", inputs)
+
+    def untrained_belief(self) -> LatentMethod:
+        inputs = self._keep(BeliefSummaries(self._beliefs(self._untrained())))
+        information = "the belief, last and mean, of a predictor trained on the encoder as it was before training"
+        return self._method("untrained belief", information, inputs, True)
+
+    def decoded_untrained_belief(self) -> LatentMethod:
+        inputs = self._decoded_beliefs(self._untrained())
+        information = "what decoders that were trained for it read of that belief, last and mean"
+        return self._method("decoded untrained belief", information, inputs, True)
 
     def _untrained(self) -> Learner:
         if self._evaluation.untrained is None:
@@ -105,29 +176,38 @@ class LatentMethods:
         return self._evaluation.untrained()
 
     def _summarise(self, learner: Learner) -> Kept:
-        return self._keep(self._encoded(learner).summaries)
+        return self._keep(Summaries(self._encoded(learner)))
 
     def _read(self, learner: Learner) -> Kept:
         if self._evaluation.channels is None:
             raise CannotFit("the source does not render its steps as numbers, which are read off the latents")
-        return self._keep(
-            Readings(self._encoded(learner), self._evaluation.channels(), self._evaluation.seed).summaries
-        )
+        return self._keep(Readings.fit(self._encoded(learner), self._evaluation.channels(), self._evaluation.seed))
+
+    def _decoded_beliefs(self, learner: Learner) -> Kept:
+        beliefs = self._beliefs(learner)
+        names = list(beliefs.view.frozen.decoders)
+        if not names:
+            raise CannotFit("no objective of the curriculum keeps a decoder of beliefs")
+        return self._keep(DecodedBeliefs(beliefs, names))
 
     def _keep(self, inputs: Inputs) -> Kept:
         return Kept(inputs, self._evaluation.dataset.store, self._evaluation.scratch)
 
-    def _method(self, name: str, information: str, inputs: Inputs) -> LatentMethod:
-        return LatentMethod(name, information, inputs, self._config.heads)
+    def _method(self, name: str, information: str, inputs: Inputs, control: bool = False) -> LatentMethod:
+        return LatentMethod(name, information, inputs, self._config.heads, control)
 
     def _encode(self, learner: Learner) -> Encoded:
+        one, config = self._evaluation, self._config
+        view, measured = self._seen(learner)
+        return Encoded(view, learner, measured, config.components, config.batch_size, one.seed, one.scratch)
+
+    def _believe(self, learner: Learner) -> AllBeliefs:
+        view, measured = self._seen(learner)
+        return AllBeliefs(view, learner, measured, self._config.batch_size, self._evaluation.scratch)
+
+    def _seen(self, learner: Learner) -> tuple[View, np.ndarray]:
+        """The data as a learner sees them, and the trajectories that are seen one by one: none for the control, which
+        scores no new data."""
         one = self._evaluation
-        return Encoded(
-            learner,
-            one.dataset,
-            one.window_length,
-            self._config.components,
-            self._config.batch_size,
-            one.seed,
-            one.scratch,
-        )
+        measured = one.dataset.trajectories(self._config.split) if learner is one.learner else np.empty(0, np.int64)
+        return self._views(learner), measured

@@ -17,7 +17,7 @@ from jepa_core.results.ranking import BLOCK, Ranking
 from jepa_core.results.statistics import percentile_interval
 
 BINS = 10
-"""Bins of equal width of the expected calibration error, as in meds-evaluation."""
+"""Bins of equal width of the expected calibration error; meds-evaluation has as many, and does not weight them."""
 UNSTABLE = 0.05
 """Share of draws without a value above which an interval is not given."""
 

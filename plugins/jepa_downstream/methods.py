@@ -28,7 +28,12 @@ class Fitted(Protocol):
 
     def scores(self, rows: Rows) -> np.ndarray:
         """(R,) float64, finite: probability that the truth is 1, or the value. The truth of the rows is not read, nor
-        anything of a trajectory after a row's step."""
+        anything of a trajectory after a row's step. The scores of measured rows do not change a bit with the rows
+        beside them."""
+
+    def to_state(self) -> dict[str, Any]:
+        """Everything that scoring other trajectories takes, as `KeptHead` holds it; `kind` says how it is read (see
+        `jepa_downstream.task_heads`)."""
 
 
 class Method(Protocol):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
-from jepa_core.results.findings import Findings
+from jepa_core.results.findings import Findings, KeptHead
 from jepa_core.results.samples import subject_numbers
 from jepa_downstream.alarms import Events, choose_threshold, event_estimates, raise_alarms
+from jepa_downstream.averaged import Averaged, FittedOnce
 from jepa_downstream.baselines import BASELINES
 from jepa_downstream.config import PredictionTasksConfig, TasksConfig
 from jepa_downstream.floors import LastValue, TrainMean
@@ -23,6 +25,7 @@ from jepa_downstream.results import Announced, GroupResult, Measured, Result, Sc
 from jepa_downstream.rows import Rows
 from jepa_downstream.subgroups import FEWEST, Subgroups, subgroups
 from jepa_downstream.task_findings import describe
+from jepa_downstream.task_heads import TaskHead, kept_head
 from jepa_downstream.tasks import TaskRows, rows_of, subsample
 
 if TYPE_CHECKING:
@@ -50,7 +53,11 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
         draws = Draws(np.concatenate(subjects or [np.empty(0, dtype=np.int64)]), config.bootstrap)
         results = [one if isinstance(one, Result) else self._measure(one, draws, groups) for one in scored]
         numbers = subject_numbers(draws.subjects, dataset.subject[dataset.trajectories(config.split)])
-        return describe(tasks, results, groups, config, numbers)
+        heads = [one.kept for one in scored if isinstance(one, Scored)]
+        return replace(describe(tasks, results, groups, config, numbers), heads=heads)
+
+    def head(self, kept: KeptHead) -> TaskHead:
+        return TaskHead(kept)
 
     def _score(self, task: TaskRows, method: Method | Unmeasured, seed: int) -> Scored | Result:
         """A result, at once, of what cannot be fitted."""
@@ -69,7 +76,8 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
         except CannotFit as reason:
             return Result(task, rows, method.name, method.information, Unmeasured(method.name, str(reason)))
         threshold = self._threshold(task, fitted)
-        return Scored(task, rows, method.name, method.information, fitted.chosen, score, threshold)
+        kept = kept_head(task.config, method.name, fitted, threshold)
+        return Scored(task, rows, method.name, method.information, fitted.chosen, score, threshold, kept)
 
     def _threshold(self, task: TaskRows, fitted: Fitted) -> float | None:
         """The threshold of alarms that all rows of tuning choose; None where there are no events, or none will do."""
@@ -109,13 +117,25 @@ def makers(evaluation: Evaluation, config: TasksConfig) -> dict[str, Callable[[]
         "latents": latent.latents,
         "latents_and_rollout": latent.with_rollout,
         "decoded_latents": latent.decoded,
+        "belief": latent.belief,
+        "decoded_belief": latent.decoded_belief,
         "untrained_latents": latent.untrained,
         "decoded_untrained_latents": latent.decoded_untrained,
+        "untrained_belief": latent.untrained_belief,
+        "decoded_untrained_belief": latent.decoded_untrained_belief,
         "train_mean": TrainMean,
         "last_value": partial(LastValue, evaluation.dataset.store),
     }
     known |= {name: partial(maker, evaluation, config) for name, maker in BASELINES.items()}
+    members = ("decoded_belief", "lightgbm")
+    for member in members:
+        known[member] = cache(partial(_once, known[member]))
+    known["decoded_belief_and_lightgbm"] = lambda: Averaged([known[member]() for member in members])
     return {name: known[name] for name in (*config.methods, *config.baselines)}
+
+
+def _once(maker: Callable[[], Method]) -> Method:
+    return FittedOnce(maker())
 
 
 def made_methods(wanted: dict[str, Callable[[], Method]]) -> dict[str, Method | Unmeasured]:

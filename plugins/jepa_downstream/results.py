@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jepa_core.results.findings import KeptHead
 from jepa_downstream.alarms import Alarms
 from jepa_downstream.measures import Estimates
 from jepa_downstream.rows import Rows
@@ -23,7 +24,8 @@ class Unmeasured:
 
 @dataclass(frozen=True)
 class Scored:
-    """What a method said of the rows of the measured split, (R,), and the threshold of alarms that tuning chose."""
+    """What a method said of the rows of the measured split, (R,), the threshold of alarms that tuning chose, and what
+    scores other data."""
 
     task: TaskRows
     rows: Rows
@@ -32,6 +34,7 @@ class Scored:
     chosen: dict[str, Any]
     score: np.ndarray
     threshold: float | None
+    kept: KeptHead
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,13 @@ class Sequences:
 
 
 class Batches:
-    """Batches of the trajectories of some rows, each up to its last row."""
+    """Batches of the trajectories of some rows, each up to its last row, or each whole and by itself (`alone`)."""
 
-    def __init__(self, histories: Histories, profile: Profile, clip: float, size: int, rows: Rows) -> None:
+    def __init__(
+        self, histories: Histories, profile: Profile, clip: float, size: int, rows: Rows,
+        steps: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
+        """size: trajectories of a batch. steps: of each trajectory that has a row; up to its last row if None."""
         self._histories = histories
         self._profile = profile
         self._clip = clip
@@ -56,7 +60,14 @@ class Batches:
         self._size = size
         self.rows = len(rows)
         self._parts = by_trajectory(rows)
-        self._steps = np.array([int(rows.step[part].max()) + 1 for part in self._parts])
+        until = [int(rows.step[part].max()) + 1 for part in self._parts]
+        self._steps = np.array(until, dtype=np.int64) if steps is None else steps
+
+    @classmethod
+    def alone(cls, histories: Histories, profile: Profile, clip: float, rows: Rows) -> Batches:
+        """One whole trajectory a batch, so that no bit depends on what stands beside or on which rows are asked for."""
+        whole = [histories.steps(int(rows.trajectory[part[0]])) for part in by_trajectory(rows)]
+        return cls(histories, profile, clip, 1, rows, np.array(whole, dtype=np.int64))
 
     def in_order(self) -> Iterator[Sequences]:
         """Every trajectory once, those of like length together."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jepa_downstream.baseline_channels import Histories, Profile
+from jepa_downstream.baseline_config import SequenceConfig
 from jepa_downstream.baseline_search import INFORMATION, LOSSES, best, refuse_unfit
 from jepa_downstream.sequence_batches import Batches, Sequences
 from jepa_downstream.sequence_models import GRUD, LSTM, TCN, Network, SequenceModel
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
-    from jepa_downstream.baseline_config import SequenceConfig
+    from jepa_core.model.view import View
     from jepa_downstream.config import TasksConfig
     from jepa_downstream.rows import Rows, Task
 
@@ -80,14 +81,46 @@ class Scorer:
 
 @dataclass(frozen=True)
 class FittedSequence:
-    """A network that was chosen on tuning. batches: makes the batches of rows."""
+    """A network that was chosen on tuning. name: of the baseline. kind: of the task."""
 
     chosen: dict[str, Any]
+    name: str
+    kind: str
     scorer: Scorer
-    batches: Callable[[Rows], Batches]
+    histories: Histories
+    profile: Profile
+    config: SequenceConfig
 
     def scores(self, rows: Rows) -> np.ndarray:
-        return self.scorer.scores(self.batches(rows))
+        return self.scorer.scores(Batches.alone(self.histories, self.profile, self.config.input_clip, rows))
+
+    def to_state(self) -> dict[str, Any]:
+        weights = {name: value.cpu().numpy() for name, value in self.scorer.model.state_dict().items()}
+        return {
+            "kind": "sequence", "chosen": self.chosen, "name": self.name, "task_kind": self.kind,
+            "mean": self.scorer.mean, "deviation": self.scorer.deviation, "profile": self.profile.to_state(),
+            "config": self.config.model_dump(mode="json"), "weights": weights,
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], view: View) -> FittedSequence:
+        """Raises CannotFit where the source renders no channels."""
+        histories, profile = Histories.of(view), Profile.from_state(state["profile"])
+        config = SequenceConfig.model_validate(state["config"])
+        with torch.random.fork_rng(devices=[]):
+            model = _network(NETWORKS[state["name"]], histories, profile, config, 0.0)
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in state["weights"].items()})
+        device, kind = view.frozen.device, state["task_kind"]
+        scorer = Scorer(model.to(device), LIKELIHOODS[kind], state["mean"], state["deviation"], device)
+        return cls(state["chosen"], state["name"], kind, scorer, histories, profile, config)
+
+
+def _network(
+    network: Network, histories: Histories, profile: Profile, config: SequenceConfig, dropout: float
+) -> SequenceModel:
+    """A network for the inputs of a profile, its weights drawn from torch's random state."""
+    sizes = len(profile.dynamic.chosen) * histories.samples, len(profile.static.chosen)
+    return network(*sizes, config, dropout)
 
 
 class SequenceBaseline:
@@ -110,17 +143,16 @@ class SequenceBaseline:
         training = _Training(self._config, task.kind, batches(train), train.truth, batches(tuning), tuning.truth, seed)
         with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
             chosen, scorer = best(self._candidates(task.kind, profile, train, training))
-        return FittedSequence(chosen, scorer, batches)
+        return FittedSequence(chosen, self.name, task.kind, scorer, self._histories, profile, self._config)
 
     def _candidates(
         self, kind: str, profile: Profile, train: Rows, training: _Training
     ) -> Iterator[tuple[float, dict[str, Any], Scorer]]:
         """Loss on tuning, settings and network of every setting."""
-        sizes = len(profile.dynamic.chosen) * self._histories.samples, len(profile.static.chosen)
         mean, deviation, start = LIKELIHOODS[kind].unit(train.truth)
         for rate, dropout in product(self._config.learning_rates, self._config.dropouts):
             torch.manual_seed(training.seed)
-            model = self.network(*sizes, self._config, dropout).to(self._device)
+            model = _network(self.network, self._histories, profile, self._config, dropout).to(self._device)
             nn.init.constant_(model.head.bias, start)
             scorer = Scorer(model, LIKELIHOODS[kind], mean, deviation, self._device)
             loss, epochs = training.run(scorer, rate)
@@ -143,6 +175,10 @@ class TCNBaseline(SequenceBaseline):
     """Causal dilated convolutions over values and masks."""
 
     name, network = "TCN", TCN
+
+
+NETWORKS: dict[str, Network] = {one.name: one.network for one in (LSTMBaseline, GRUDBaseline, TCNBaseline)}
+"""Networks by the name of the baseline."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from jepa_core.plugin import Component, hookimpl
 from jepa_latent_eval.config import (
+    ChannelForecastConfig,
     DecodedForecastConfig,
     LatentCollapseConfig,
     LatentDisplacementConfig,
@@ -41,4 +42,11 @@ def jepa_components() -> Iterator[Component]:
         config=DecodedForecastConfig,
         implementation="jepa_latent_eval.forecast:DecodedForecast",
         example={"context": 4, "horizons": [1, 4], "stride": 3, "bootstrap": 200},
+    )
+    yield Component(
+        "evaluator",
+        "channel_forecast",
+        config=ChannelForecastConfig,
+        implementation="jepa_latent_eval.channel_forecast:ChannelForecast",
+        example={"context": 4, "horizon": 4, "stride": 3, "least_values": 10, "bootstrap": 200},
     )

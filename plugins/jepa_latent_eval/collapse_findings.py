@@ -17,8 +17,6 @@ LEAST_DIRECTIONS = 1.5
 """An effective rank below this is a line, in however few dimensions."""
 ONE_DIRECTION = 0.99
 """Share of the variance in one direction from which the rest is called noise."""
-LOST_RANK = 0.5
-"""Part of the untrained encoder's effective rank below which the loss is pointed out."""
 DRAWN_POINTS = 200
 
 NOTE = (
@@ -70,11 +68,10 @@ def verdicts(trained: Geometry, untrained: Geometry | None, config: LatentCollap
     if ways:
         found = [Verdict("bad", f"collapsed: {'; '.join(ways)}.")]
     else:
-        text = f"not collapsed: effective rank {trained.effective_rank:.3g} of {trained.rank_limit} possible."
+        before = f", {untrained.effective_rank:.3g} before training" if untrained is not None else ""
+        rank = f"{trained.effective_rank:.3g} of {trained.rank_limit} possible{before}"
+        text = f"not collapsed. The effective rank ({rank}) says nothing of what the latents are good for."
         found = [Verdict("good", text)]
-    if untrained is not None and not ways and trained.effective_rank < LOST_RANK * untrained.effective_rank:
-        ranks = f"from {untrained.effective_rank:.3g} to {trained.effective_rank:.3g}"
-        found.append(Verdict("warning", f"Training lowered the effective rank by more than half, {ranks}."))
     spreads = {"over time": trained.over_time, "across trajectories": trained.across}
     unmeasured = " and ".join(name for name, spread in spreads.items() if spread.value is None)
     if unmeasured:

@@ -67,6 +67,18 @@ class DecodedForecastConfig(EvaluatorConfig):
     bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
 
 
+class ChannelForecastConfig(EvaluatorConfig):
+    """Errors and intervals of channels that a kept decoder reads off rollouts, beside last values and the mean."""
+
+    context: int = Field(24, gt=0, description="real steps that are seen before the rollout")
+    horizon: int = Field(48, gt=0, description="longest rollout, in steps; shorter where the training window ends")
+    stride: int = Field(12, gt=0, description="steps between the starts of two windows of a trajectory")
+    level: float = Field(0.9, gt=0, lt=1, description="share of values that intervals shall cover")
+    least_values: int = Field(1000, gt=0, description="values on the split that a channel in medians has, at least")
+    batch_size: int = Field(64, gt=0, description="windows rolled out at once")
+    bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
+
+
 class LatentCollapseConfig(EvaluatorConfig):
     """Rank and spread of the latents of states, and a verdict on whether they have collapsed."""
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.linear_model import Ridge
+from scipy.linalg import cho_factor, cho_solve
 
+from jepa_core.contracts import Readout
+from jepa_core.data.trajectories import Channel
+from jepa_core.results.findings import KeptHead
 from jepa_core.results.statistics import bootstrap_subjects
 from jepa_latent_eval.rollout import Cohort
 from jepa_latent_eval.states import States
@@ -30,11 +34,13 @@ LEAST_STEPS = 50
 class Probe:
     """A ridge regression of a label on the latent of the same step.
 
-    strength: penalty that did best on the tuning split. steps: fitted on. mean: of the label over them.
+    weights: (D,) float64, bias: what is read off a latent x is weights @ x + bias. strength: penalty that did best on
+    the tuning split. steps: fitted on. mean: of the label over them.
     """
 
     label: str
-    model: Ridge
+    weights: np.ndarray
+    bias: float
     strength: float
     steps: int
     mean: float
@@ -52,28 +58,85 @@ class Score:
     subjects: int
 
 
-def fit_probe(name: str, dataset: Dataset, train: States, tuning: States, strengths: tuple[float, ...]) -> Probe | str:
-    inputs, wanted = _labelled(name, dataset, train)
-    tried, truth = _labelled(name, dataset, tuning)
-    if len(wanted) < LEAST_STEPS or len(truth) == 0:
-        return f"{name}: {len(wanted)} steps of train and {len(truth)} of tuning show it, too few for a probe"
-    models = [Ridge(alpha=strength).fit(inputs, wanted) for strength in strengths]
-    errors = [float(np.abs(model.predict(tried) - truth).mean()) for model in models]
-    best = int(np.argmin(errors))
-    return Probe(name, models[best], strengths[best], len(wanted), float(wanted.mean()))
+def fit_probes(
+    names: list[str], dataset: Dataset, train: States, tuning: States, strengths: tuple[float, ...]
+) -> Iterator[Probe | str]:
+    """A probe of each label, or why there is none.
+
+    Second moments are made once for all penalties, and for all labels that the same steps show.
+    """
+    made: dict[bytes, _Ridge] = {}
+    for name in names:
+        shown, wanted = _shown(name, dataset, train)
+        tried, truth = _shown(name, dataset, tuning)
+        if len(wanted) < LEAST_STEPS or len(truth) == 0:
+            yield f"{name}: {len(wanted)} steps of train and {len(truth)} of tuning show it, too few for a probe"
+            continue
+        key = np.packbits(shown).tobytes()
+        if key not in made:
+            made.clear()  # labels that the same steps show mostly follow one another, and D x D is much to hold
+            made[key] = _Ridge(train.latents[shown].astype(np.float64))
+        latents = tuning.latents[tried].astype(np.float64)
+        fits = [made[key].fit(wanted, strength) for strength in strengths]
+        errors = [float(np.abs(latents @ weights + bias - truth).mean()) for weights, bias in fits]
+        best = int(np.argmin(errors))
+        yield Probe(name, *fits[best], strengths[best], len(wanted), float(wanted.mean()))
 
 
-def _labelled(name: str, dataset: Dataset, states: States) -> tuple[np.ndarray, np.ndarray]:
-    """Latents and values of the steps that show a label."""
+def _shown(name: str, dataset: Dataset, states: States) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the states show a label, (N,) bool, and its values there."""
     values = dataset.store.label(name)[dataset.store.first_step[states.trajectory] + states.step]
     shown = np.isfinite(values)
-    return states.latents[shown].astype(np.float64), values[shown].astype(np.float64)
+    return shown, values[shown].astype(np.float64)
 
 
-def decode(probes: list[Probe], states: np.ndarray) -> np.ndarray:
-    """What the probes read off states (..., D): (..., L)."""
-    weights = np.stack([probe.model.coef_ for probe in probes], axis=1)
-    return states @ weights + np.array([probe.model.intercept_ for probe in probes])
+class _Ridge:
+    """Ridge regression on latents (N, D): their second moments once, and a factor for each penalty, whatever the
+    label."""
+
+    def __init__(self, latents: np.ndarray) -> None:
+        self._mean = latents.mean(axis=0)
+        self._centred = latents - self._mean
+        self._moments = self._centred.T @ self._centred
+        self._factors: dict[float, tuple[np.ndarray, bool]] = {}
+
+    def fit(self, wanted: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
+        """Weights (D,) and bias that minimise the squared error plus strength times the squared weights."""
+        if strength not in self._factors:
+            self._factors[strength] = cho_factor(self._moments + strength * np.eye(len(self._moments)))
+        offset = float(wanted.mean())
+        weights = cho_solve(self._factors[strength], self._centred.T @ (wanted - offset))
+        return weights, offset - float(self._mean @ weights)
+
+
+@dataclass(frozen=True)
+class Probes(Readout):
+    """Probes at work together. channels: their L labels. weights: (D, L), bias: (L,) float64."""
+
+    channels: list[Channel]
+    weights: np.ndarray
+    bias: np.ndarray
+
+    @classmethod
+    def of(cls, probes: list[Probe], known: Sequence[Channel]) -> Probes:
+        """known: channels of the store, which tell the unit of a label that is called as one of them is."""
+        units = {name: one.unit for one in known for name in (one.name.rpartition("/")[2], one.name)}
+        channels = [Channel(probe.label, units.get(probe.label, "")) for probe in probes]
+        weights = np.stack([probe.weights for probe in probes], axis=1)
+        return cls(channels, weights, np.array([probe.bias for probe in probes]))
+
+    def decode(self, states: np.ndarray) -> np.ndarray:
+        return states @ self.weights + self.bias
+
+    def kept(self) -> KeptHead:
+        """In the form that files hold."""
+        channels = [asdict(one) for one in self.channels]
+        state = {"channels": channels, "weights": self.weights, "bias": self.bias}
+        return KeptHead("labels", "readout", target="labels of a state", state=state)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Probes:
+        return cls([Channel(**one) for one in state["channels"]], state["weights"], state["bias"])
 
 
 def absolute_errors(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
+from jepa_core.libraries import library
 from jepa_core.results.findings import Findings, Redrawn
 from jepa_core.results.paired import redraw
 from jepa_core.results.samples import subject_numbers
@@ -213,7 +214,8 @@ def draw_paths(followed: np.ndarray, case: np.ndarray, seed: int) -> list[Paths]
 
 
 def _by_umap(followed: np.ndarray, case: np.ndarray, seed: int) -> Paths:
-    from umap import UMAP
+    with library("umap"):
+        from umap import UMAP
 
     together = np.concatenate([followed, _mean_paths(followed, case)])
     states = together.reshape(-1, together.shape[-1])

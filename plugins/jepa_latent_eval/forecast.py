@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from jepa_core.contracts import Evaluation, Evaluator, Latents
-from jepa_core.results.findings import Findings
+from jepa_core.results.findings import Findings, KeptHead
 from jepa_core.results.samples import subject_numbers
 from jepa_latent_eval.config import DecodedForecastConfig
 from jepa_latent_eval.decoding import (
@@ -19,9 +19,9 @@ from jepa_latent_eval.decoding import (
     HELD,
     RECORDED,
     Probe,
+    Probes,
     absolute_errors,
-    decode,
-    fit_probe,
+    fit_probes,
     score,
 )
 from jepa_latent_eval.forecast_draws import redrawn_errors
@@ -49,7 +49,8 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         probes, reasons = self._probes(evaluation, names)
         if not probes:
             return unmeasured("; ".join(reasons) or "the store has no label to decode")
-        decoded = self._decoded(evaluation, cohort, probes, horizons)
+        readout = Probes.of(probes, evaluation.dataset.store.channels)
+        decoded = self._decoded(evaluation, cohort, readout, horizons)
         scores, all_errors = [], []
         for place, probe in enumerate(probes):
             said = {name: values[:, :, place] for name, values in decoded.items()}
@@ -59,7 +60,11 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         everyone = evaluation.dataset.subject[evaluation.dataset.trajectories(self.config.split)]
         numbers = subject_numbers(cohort.subjects, everyone)
         redrawn = list(redrawn_errors(all_errors, numbers, horizons, ROLLOUTS))
-        return replace(describe(probes, scores, horizons, reasons, cohort, self.config), redrawn=redrawn)
+        found = describe(probes, scores, horizons, reasons, cohort, self.config)
+        return replace(found, redrawn=redrawn, heads=[readout.kept()])
+
+    def head(self, kept: KeptHead) -> Probes:
+        return Probes.from_state(kept.state)
 
     def _labels(self, dataset: Dataset) -> list[str]:
         names = self.config.labels or dataset.store.label_names
@@ -77,18 +82,16 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         if empty:
             return [], [f"the split {empty[0]} is empty, and a probe is fitted on train and chosen on tuning"]
         splits = {name: self._states(evaluation, name) for name in ("train", "tuning")}
-        probes, reasons = [], []
-        for name in names:
-            fitted = fit_probe(name, evaluation.dataset, splits["train"], splits["tuning"], self.config.strengths)
-            (probes if isinstance(fitted, Probe) else reasons).append(fitted)
-        return probes, reasons
+        fitted = list(fit_probes(names, evaluation.dataset, *splits.values(), self.config.strengths))
+        probes = [one for one in fitted if isinstance(one, Probe)]
+        return probes, [one for one in fitted if isinstance(one, str)]
 
     def _states(self, evaluation: Evaluation, split: str) -> States:
         part = cover(evaluation.dataset, split, evaluation.window_length, self.config.probe_steps, evaluation.seed)
         return all_states_of(evaluation.learner, evaluation.dataset, part, self.config.batch_size)
 
     def _decoded(
-        self, evaluation: Evaluation, cohort: Cohort, probes: list[Probe], horizons: list[int]
+        self, evaluation: Evaluation, cohort: Cohort, readout: Probes, horizons: list[int]
     ) -> dict[str, np.ndarray]:
         """What each forecast of states decodes to: (N, H, L) float64, or (N, 1, L) for one that stands still.
 
@@ -105,7 +108,7 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
                     DECODED_PERSISTENCE: latents.states[:, context - 1 : context],
                     ENCODED: latents.states[:, context + places],
                 }
-            parts.append({name: decode(probes, one.double().cpu().numpy()) for name, one in states.items()})
+            parts.append({name: readout.decode(one.double().cpu().numpy()) for name, one in states.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

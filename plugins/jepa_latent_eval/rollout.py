@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Latents
+from jepa_core.contracts import Latents, Rollout
 from jepa_latent_eval.states import encoded
 
 if TYPE_CHECKING:
@@ -105,7 +105,12 @@ def _forecasts(
 
 
 def roll_out(learner: Learner, latents: Latents, context: int) -> Tensor:
-    """Roll out from the first C steps, under the actions of `latents`, to their end: (B, T - C, D) float32.
+    """States that are rolled out from the first C steps: (B, T - C, D) float32."""
+    return imagine(learner, latents, context).states[:, 0].float()
+
+
+def imagine(learner: Learner, latents: Latents, context: int) -> Rollout:
+    """Roll out from the first C steps, under the actions of `latents`, to their end: one origin a window.
 
     The states to be predicted are blanked, so that no predictor can read them; each rollout gets a memory of its own,
     because a predictor may write on it.
@@ -115,4 +120,4 @@ def roll_out(learner: Learner, latents: Latents, context: int) -> Tensor:
     origins = torch.full((len(blanked), 1), context - 1, dtype=torch.int64, device=blanked.device)
     memory = learner.predictor(seen).memory
     horizon = blanked.shape[1] - context
-    return learner.predictor.rollout(replace(latents, states=blanked), memory, origins, horizon).states[:, 0].float()
+    return learner.predictor.rollout(replace(latents, states=blanked), memory, origins, horizon)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from jepa_core.data.trajectories import Events, Trajectories
 from jepa_meds.codes import ACTION, HIDDEN, STATE, Codes
 from jepa_meds.config import MedsConfig
-from jepa_meds.labels import Labels, read_labels
+from jepa_meds.labels import Labels, place_labels, reach, read_labels, refuse_one_sided
 from jepa_meds.reading import NO_TIME, Rows, Shard
 from jepa_meds.survey import Episodes
 
@@ -37,9 +37,21 @@ class Assembly:
         length = episodes.end - episodes.start
         self._steps = np.minimum(-(-length // self._step), config.max_steps)
 
-    def place(self, path: Path) -> Labels:
-        """The labels of a task, each at its step."""
-        return read_labels(path, self._episodes, self._steps, self._step)
+    def take_labels(self, paths: Mapping[str, Path]) -> None:
+        """Read the labels of each task, and put each at its step.
+
+        A trajectory that ends with its subject's last shown event would end earlier for who dies than for who lives, as
+        a death is shown to nobody; so it goes on, without events, to the last of its labels.
+        Raises DataError if a file is wrong, or if one class of a task lost every row.
+        """
+        due = {name: read_labels(path) for name, path in paths.items()}
+        if self._config.trajectory == "subject":
+            for one in due.values():
+                wanted = np.minimum(reach(one, self._episodes, self._step), self._config.max_steps)
+                self._steps = np.maximum(self._steps, wanted)
+        self.labels = {name: place_labels(one, self._episodes, self._steps, self._step) for name, one in due.items()}
+        for name, placed in self.labels.items():
+            refuse_one_sided(name, placed)
 
     def blocks(self, shards: Sequence[Shard]) -> Iterator[Trajectories]:
         """All trajectories, those of a few subjects at a time."""
@@ -121,7 +133,7 @@ def _events(
     channel: np.ndarray, value: np.ndarray, text: np.ndarray, time: np.ndarray, owner: np.ndarray, owners: int
 ) -> Events:
     offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=owners))]).astype(np.int64)
-    return Events(offsets, channel, value, text, time.astype(np.float32))
+    return Events(offsets, channel, value.astype(np.float32), text, time.astype(np.float32))
 
 
 def _texts(rows: Rows, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ then: the state of that step, and of those before it, shows nothing later.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,18 +21,31 @@ from jepa_meds.layout import label_files
 from jepa_meds.reading import is_time
 from jepa_meds.survey import Episodes
 
+log = logging.getLogger("jepa")
+
 _VALUES = ("boolean_value", "integer_value", "float_value", "categorical_value")
+
+
+@dataclass(frozen=True)
+class Due:
+    """Rows of label files, by subject and time. subject, time: (R,) int64, in microseconds; value: (R,) float32."""
+
+    subject: np.ndarray
+    time: np.ndarray
+    value: np.ndarray
 
 
 @dataclass(frozen=True)
 class Labels:
     """Labels that have a step, in the order of the trajectories. episode, step: (L,) int64; value: (L,) float32. rows:
-    of the files, those without a step included."""
+    of the files, those without a step included. lost: how many rows of each value of 0 and 1 have no step; empty where
+    other values occur."""
 
     episode: np.ndarray
     step: np.ndarray
     value: np.ndarray
     rows: int
+    lost: dict[int, int]
 
     def of(self, episodes: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Values of the steps of some successive trajectories, NaN where there is none: (S,) float32."""
@@ -42,26 +56,64 @@ class Labels:
         return values
 
 
-def read_labels(path: Path, episodes: Episodes, steps: np.ndarray, step_length: int) -> Labels:
-    """Labels of a file, or of all files below a folder, placed at steps. steps: (N,) of each episode. step_length: in
-    microseconds.
-
-    A label goes to its subject's last trajectory that began by its time; one that is due before the first step is over,
-    or after the last one, has no step. Of several at one step, the latest counts. Raises DataError naming file and row
-    of what is no label.
-    """
+def read_labels(path: Path) -> Due:
+    """Labels of a file, or of all files below a folder. Raises DataError naming file and row of what is no label."""
     parts = [_read(file) for file in label_files(path)]
     if not parts:
         raise DataError(f"{path} holds no label file; give a folder with *.parquet, or one such file")
     subject, time, value = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.lexsort((time, subject))
-    subject, time, value = subject[order], time[order], value[order]
-    episode = _last_begun(episodes, subject, time)
-    step = (time - episodes.start[episode]) // step_length - 1
+    return Due(subject[order], time[order], value[order])
+
+
+def reach(due: Due, episodes: Episodes, step_length: int) -> np.ndarray:
+    """Steps that each trajectory needs so that all of its labels have one: (N,) int64, 0 where it has none."""
+    episode, step = _steps_of(due, episodes, step_length)
+    needed = np.zeros(len(episodes), dtype=np.int64)
+    known = episode >= 0
+    np.maximum.at(needed, episode[known], step[known] + 1)
+    return needed
+
+
+def place_labels(due: Due, episodes: Episodes, steps: np.ndarray, step_length: int) -> Labels:
+    """Labels at steps. steps: (N,) of each episode. step_length: in microseconds.
+
+    A label goes to its subject's last trajectory that began by its time; one that is due before the first step is over,
+    or after the last one, has no step. Of several at one step, the latest counts.
+    """
+    episode, step = _steps_of(due, episodes, step_length)
     placed = (episode >= 0) & (step >= 0) & (step < steps[episode])
-    episode, step, value = episode[placed], step[placed], value[placed]
-    by_trajectory = np.argsort(episode, kind="stable")
-    return Labels(episode[by_trajectory], step[by_trajectory], value[by_trajectory], len(subject))
+    lost = due.value[~placed]
+    binary = np.isin(due.value, (0, 1)).all()
+    counts = {number: int((lost == number).sum()) for number in (0, 1)} if binary else {}
+    episode, step, value = episode[placed], step[placed], due.value[placed]
+    order = np.argsort(episode, kind="stable")
+    return Labels(episode[order], step[order], value[order], len(due.value), counts)
+
+
+def refuse_one_sided(name: str, labels: Labels) -> None:
+    """Refuse labels of which one class has lost every row and the other has not; tell where rows have no step.
+
+    Raises DataError: what is left would be labelled by what was dropped.
+    """
+    if not labels.lost or not sum(labels.lost.values()):
+        return
+    kept = {number: int((labels.value == number).sum()) for number in (0, 1)}
+    told = ", ".join(f"{lost} of {lost + kept[number]} of value {number}" for number, lost in labels.lost.items())
+    emptied = [number for number in kept if not kept[number] and labels.lost[number]]
+    if emptied and kept[1 - emptied[0]]:
+        raise DataError(
+            f"source.labels.{name}: {told} have a prediction time at which their subject has no trajectory, so that "
+            "one class is lost; let trajectories reach that time (trajectory: subject, max_steps), or leave these rows "
+            "out"
+        )
+    log.warning("labels %s: without a step, as no trajectory of the subject is there at the time: %s", name, told)
+
+
+def _steps_of(due: Due, episodes: Episodes, step_length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Episode (-1 for none) and step (-1 before the first is over) of each label: (R,) int64."""
+    episode = _last_begun(episodes, due.subject, due.time)
+    return episode, (due.time - episodes.start[episode]) // step_length - 1
 
 
 def _last_begun(episodes: Episodes, subject: np.ndarray, time: np.ndarray) -> np.ndarray:
@@ -93,6 +145,9 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise DataError(f"{path}: subject_id must be int64 and prediction_time timestamp[us] without a time zone")
     for name in ("subject_id", "prediction_time"):
         _refuse(path, table[name].is_null().to_numpy(), f"{name} is null")
+    if pa.types.is_uint64(table["subject_id"].type):
+        beyond = table["subject_id"].to_numpy() > np.uint64(np.iinfo(np.int64).max)
+        _refuse(path, beyond, "subject_id is beyond int64")
     time = table["prediction_time"].cast(pa.timestamp("us"), safe=False).cast(pa.int64())
     return table["subject_id"].cast(pa.int64()).to_numpy(), time.to_numpy(), _value(path, table)
 
@@ -109,7 +164,12 @@ def _value(path: Path, table: pa.Table) -> np.ndarray:
         if name == "categorical_value":
             _refuse(path, known, "a categorical value is no number; write one label of 0 and 1 for each category")
         elif known.any():
-            value[known] = pc.cast(table[name], pa.float32(), safe=False).to_numpy()[known]
+            kind = table[name].type
+            if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+                raise DataError(f"{path}: column {name} is {kind}, and the MEDS label schema has a number or a boolean")
+            number = pc.cast(table[name], pa.float64(), safe=False).to_numpy()
+            _refuse(path, np.abs(number) > np.finfo(np.float32).max, "the value is beyond the range of float32")
+            value[known] = number[known]
     _refuse(path, given != 1, "exactly one of the value columns must hold a value")
     return value
 
@@ -120,7 +180,8 @@ def _refuse(path: Path, wrong: np.ndarray, rule: str) -> None:
 
 
 def placements(labels: Mapping[str, Labels]) -> Iterator[dict[str, str | int | float]]:
-    """For each label, how many rows of its files have a step."""
+    """For each label, how many rows of its files have a step, and how many of each class have none."""
     for name, one in labels.items():
         steps = len(np.unique(np.stack([one.episode, one.step]), axis=1).T) if len(one.step) else 0
-        yield {"label": name, "rows": one.rows, "rows with a step": len(one.step), "labelled steps": steps}
+        row: dict[str, str | int | float] = {"label": name, "rows": one.rows, "rows with a step": len(one.step)}
+        yield row | {"labelled steps": steps} | {f"rows of {value} without": count for value, count in one.lost.items()}

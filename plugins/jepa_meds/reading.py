@@ -24,6 +24,9 @@ NO_TIME = np.iinfo(np.int64).min
 BATCH = 1 << 17
 """Rows read at once; a subject with more is held whole."""
 
+_LARGEST = float(np.finfo(np.float32).max)
+_LAST_SUBJECT = np.uint64(np.iinfo(np.int64).max)
+
 _DAMAGED = "copy the file again, or run the ETL again"
 
 
@@ -32,7 +35,7 @@ class Rows:
     """R rows of whole subjects, in the order of the shard.
 
     row: index of the first one in the shard. starts: (K,) index of the first row of each of the K subjects. time: (R,)
-    int64, microseconds since 1970, NO_TIME for static rows. code: dictionary of codes. value: (R,) float32, NaN for
+    int64, microseconds since 1970, NO_TIME for static rows. code: dictionary of codes. value: (R,) float64, NaN for
     none. texts: a column of words each.
     """
 
@@ -78,17 +81,17 @@ class Shard:
                     if cut:
                         yield self._rows(held.slice(0, cut), first, text_columns)
                         held, first = held.slice(cut), first + cut
+            if held is not None and held.num_rows:
+                yield self._rows(held, first, text_columns)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self.path} cannot be read to its end; {_DAMAGED}") from error
-        if held is not None and held.num_rows:
-            yield self._rows(held, first, text_columns)
 
     def _rows(self, table: pa.Table, first: int, text_columns: Sequence[str]) -> Rows:
         for column in ("subject_id", "code"):
             if table[column].null_count:
                 place = int(np.flatnonzero(table[column].is_null().to_numpy())[0])
                 raise self.error(first + place, f"{column} is null, and every row must have one")
-        subject = table["subject_id"].cast(pa.int64()).to_numpy()
+        subject = self._subjects(table, first)
         time = table["time"].cast(pa.timestamp("us"), safe=False).cast(pa.int64()).fill_null(NO_TIME).to_numpy()
         starts = np.concatenate([[0], np.flatnonzero(subject[1:] != subject[:-1]) + 1])
         self._check_order(subject, time, first)
@@ -104,13 +107,25 @@ class Shard:
             ),
         )
 
+    def _subjects(self, table: pa.Table, first: int) -> np.ndarray:
+        column = table["subject_id"]
+        if pa.types.is_uint64(column.type):
+            beyond = np.flatnonzero(column.to_numpy() > _LAST_SUBJECT)
+            if len(beyond):
+                raise self.error(first + int(beyond[0]), "subject_id is beyond int64, which the standard gives it")
+        return column.cast(pa.int64()).to_numpy()
+
     def _values(self, table: pa.Table, first: int) -> np.ndarray:
         if "numeric_value" not in self.columns:
-            return np.full(table.num_rows, np.nan, dtype=np.float32)
-        value = table["numeric_value"].cast(pa.float32(), safe=False).fill_null(np.nan).to_numpy()
+            return np.full(table.num_rows, np.nan)
+        value = table["numeric_value"].cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy()
         infinite = np.flatnonzero(np.isinf(value))
         if len(infinite):
             raise self.error(first + int(infinite[0]), "numeric_value is infinite; write null where there is no number")
+        large = np.flatnonzero(np.abs(value) > _LARGEST)
+        if len(large):
+            rule = f"numeric_value is beyond {_LARGEST:.2g}, the end of float32, which the standard gives it"
+            raise self.error(first + int(large[0]), f"{rule}; write it in another unit, or null")
         return value
 
     def _check_order(self, subject: np.ndarray, time: np.ndarray, first: int) -> None:

@@ -28,7 +28,7 @@ from jepa_meds.metadata import read_dataset, read_descriptions, split_of
 from jepa_meds.reading import Shard
 from jepa_meds.survey import Episodes, Survey
 
-EXTRACTION_VERSION = 1
+EXTRACTION_VERSION = 2
 """Raised when the same files and options give another store."""
 
 log = logging.getLogger("jepa")
@@ -80,7 +80,7 @@ class MedsSource(Source):
         _refuse_other_units(config, channels, self._fitted.get("units", {}))
         writer.channels(channels)
         assembly = Assembly(config, codes, channel, episodes, self._split(episodes))
-        assembly.labels = {name: assembly.place(Path(place).expanduser()) for name, place in config.labels.items()}
+        assembly.take_labels({name: Path(place).expanduser() for name, place in config.labels.items()})
         for block in assembly.blocks(parts):
             writer.append(block)
         writer.record("attrition", survey.attrition())
@@ -160,6 +160,12 @@ def _refuse_unknown_columns(config: MedsConfig, parts: list[Shard]) -> None:
 
 
 def _tell(dataset: dict[str, str | int | float], survey: Survey, codes: Codes, descriptions: dict[str, str]) -> None:
+    if survey.rounded:
+        names = list(codes)
+        log.warning(
+            "%s values are whole numbers beyond 16,777,216, which single precision rounds; the codes are %s",
+            f"{survey.rounded.total():,}", ", ".join(names[code] for code, _ in survey.rounded.most_common(5)),
+        )  # fmt: skip
     described = sum(bool(descriptions.get(code)) for code in codes)
     log.info(
         "MEDS data set %s %s by %s %s, MEDS %s: %s subjects, %s events, %s codes, %s of them described",

@@ -37,10 +37,12 @@ class Episodes:
 
 
 class Survey:
-    """What the first pass found. attrition: rows with the keys step, trajectories, subjects."""
+    """What the first pass found. attrition: rows with the keys step, trajectories, subjects. rounded: for each code
+    that has them, how many values are whole numbers that single precision, which a store has, rounds to others."""
 
     def __init__(self, shards: Sequence[Shard], codes: Codes, by_subject: bool) -> None:
         self.events = 0
+        self.rounded: Counter[int] = Counter()
         self._codes = codes
         self._by_subject = by_subject
         self._begun = self._beginners = 0
@@ -73,6 +75,7 @@ class Survey:
     def _add(self, rows: Rows, shard: int, runs: int) -> None:
         self.events += len(rows.subject)
         code = self._codes.number(rows.code)
+        self.rounded.update(code[_is_rounded(rows.value)].tolist())
         timed = rows.time != NO_TIME
         shown = timed & (self._codes.role[code] != HIDDEN)
         first = np.minimum.reduceat(np.where(shown, rows.time, _LATEST), rows.starts)
@@ -121,6 +124,12 @@ class Survey:
             f"{shards[shard[before]].path} too, at row {row[before]}; a subject must lie in one shard. {len(again)} "
             "subjects do not: shard the data set again"
         )
+
+
+def _is_rounded(value: np.ndarray) -> np.ndarray:
+    """(R,) whether each is a whole number that float32 does not hold."""
+    whole = (np.abs(value) > 1 << 24) & (np.mod(value, 1) == 0)
+    return whole & (value.astype(np.float32) != value)
 
 
 def cut_episodes(begun: list[int], ended: list[int], last: int) -> list[tuple[int, int]]:

@@ -17,9 +17,7 @@ CONTINUOUS = "Continuous Med"
 """Category under which a running infusion is charted."""
 
 
-def recorded_as(
-    act: Act, trajectory: Trajectories, channels: Sequence[Channel], step_hours: float
-) -> list[Act]:
+def recorded_as(act: Act, trajectory: Trajectories, channels: Sequence[Channel], step_hours: float) -> list[Act]:
     """An act as it is charted: a pump's rate stands behind the amount that each step received of it.
 
     Raises DataError if the rate is by weight and the stay has none before the act.

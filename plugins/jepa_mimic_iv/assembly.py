@@ -13,6 +13,7 @@ from jepa_core.data.trajectories import Events, Trajectories
 from jepa_mimic_iv import labels
 from jepa_mimic_iv.cohort import Cohort
 from jepa_mimic_iv.columns import to_numpy
+from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.event_series import Grid
 from jepa_mimic_iv.tables import Workspace
 
@@ -25,6 +26,7 @@ _DERIVED = {
     "observed": "observations",
     "shown": "shown",
     "ventilation": "ventilation",
+    "drip": "drip",
     "vasoactive_agent": "vasoactive_agent",
     "norepinephrine_equivalent_dose": "norepinephrine_equivalent_dose",
     "neuroblock": "neuroblock",
@@ -69,8 +71,13 @@ FROM urine_output_rate JOIN member USING (stay) WHERE weight > 0 GROUP BY ALL OR
 """
 """mL/kg/h of a step; a charting covers an hour at least."""
 
+_VENTILATED = """
+SELECT DISTINCT stay, unnest(range(greatest(step_of(start, $step_hours), 0), steps_until(stop, $step_hours))) AS step
+FROM ventilation WHERE supported OR status = 'NonInvasiveVent' ORDER BY ALL
+"""
 
-def assemble(work: Workspace, cohort: Cohort, numbers: dict[str, int], step_hours: float) -> Iterator[Trajectories]:
+
+def assemble(work: Workspace, cohort: Cohort, numbers: dict[str, int], config: MimicIVConfig) -> Iterator[Trajectories]:
     """Whole trajectories in the order of the cohort, a block at a time. numbers: of the channels, by name."""
     statements = {
         "static": _STATIC,
@@ -80,7 +87,7 @@ def assemble(work: Workspace, cohort: Cohort, numbers: dict[str, int], step_hour
     derived = {name: _sql(file) for name, file in _DERIVED.items()}
     for start in range(0, len(cohort.stay), BLOCK):
         part = slice(start, start + BLOCK)
-        block = _Block(work, cohort, part, step_hours)
+        block = _Block(work, cohort, part, config)
         for name, statement in derived.items():
             work.keep(name, block.read(statement))
         yield block.trajectories({role: block.read(statement) for role, statement in statements.items()}, numbers)
@@ -93,8 +100,9 @@ def _sql(name: str) -> str:
 class _Block:
     """Some stays of the cohort, and the steps they have."""
 
-    def __init__(self, work: Workspace, cohort: Cohort, part: slice, step_hours: float) -> None:
-        self._work, self._cohort, self._part, self._step_hours = work, cohort, part, step_hours
+    def __init__(self, work: Workspace, cohort: Cohort, part: slice, config: MimicIVConfig) -> None:
+        self._work, self._cohort, self._part, self._step_hours = work, cohort, part, config.step_hours
+        self._by_saturation = config.saturation_fallback
         self._stays, self._steps = cohort.stay[part], cohort.steps[part].astype(np.int64)
         self._first = np.cumsum(self._steps) - self._steps
         self._total = int(self._steps.sum())
@@ -138,13 +146,20 @@ class _Block:
         since = np.full(len(self._stays), np.inf)
         since[self._trajectory(onset)] = to_numpy(onset["onset"])
         septic = (np.round(begins + self._step_hours - np.repeat(since, self._steps), 6) > 0).astype(np.float32)
-        return labels.targets(shown) | labels.events(shown, grid, self._urine_rate(), to_end, died, septic)
+        saturation = shown.mean("bg/so2") if self._by_saturation else np.full(self._total, np.nan)
+        course = labels.Course(self._urine_rate(), self._ventilated(), saturation, to_end, died, septic)
+        return labels.targets(shown) | labels.events(shown, grid, course)
 
     def _urine_rate(self) -> np.ndarray:
         table = self.read(_URINE_RATE)
         rate = np.full(self._total, np.nan)
         rate[self._step(table)] = to_numpy(table["value"])
         return rate
+
+    def _ventilated(self) -> np.ndarray:
+        ventilated = np.zeros(self._total, dtype=bool)
+        ventilated[self._step(self.read(_VENTILATED))] = True
+        return ventilated
 
     def _outcomes(self) -> dict[str, np.ndarray]:
         table = self.read(_sql("outcomes")).drop_columns(["stay"])

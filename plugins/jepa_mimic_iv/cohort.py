@@ -15,8 +15,8 @@ _STAYS = """
 CREATE TABLE every_stay AS
 WITH
     numbered AS (SELECT row_number() OVER () AS number, * FROM icustays),
-    person AS (SELECT DISTINCT ON (subject_id) * FROM patients ORDER BY subject_id),
-    visit AS (SELECT DISTINCT ON (hadm_id) * FROM admissions ORDER BY hadm_id)
+    person AS (SELECT DISTINCT ON (subject_id) * FROM patients ORDER BY ALL),
+    visit AS (SELECT DISTINCT ON (hadm_id) * FROM admissions ORDER BY ALL)
 SELECT
     numbered.number, stay_id, numbered.subject_id, numbered.hadm_id, intime, outtime,
     (epoch(outtime) - epoch(intime)) / 3600 AS hours,
@@ -39,7 +39,6 @@ FROM every_stay WHERE {rules}
 """
 
 _BROKEN: tuple[tuple[str, str], ...] = (
-    ("outtime < intime", "outtime is before intime"),
     ("stay_id IS NULL OR subject_id IS NULL OR hadm_id IS NULL", "stay_id, subject_id or hadm_id is empty"),
     ("copies > 1", "its stay_id stands in another row too"),
     ("NOT has_person", "its subject_id is not in the table hosp/patients"),
@@ -69,6 +68,7 @@ def select_candidates(work: Workspace, config: MimicIVConfig) -> list[dict[str, 
         work.execute(f"CREATE TABLE {table.split('/')[1]} AS SELECT * FROM {{table}}", reads=table)
     work.execute(_STAYS)
     _refuse_broken_rows(work)
+    _refuse_many_reversed(work, config.reversed_stays)
     attrition: list[dict[str, str | int | float]] = []
     held = "true"
     for name, rule in _rules(config):
@@ -113,6 +113,7 @@ def _rules(config: MimicIVConfig) -> list[tuple[str, str]]:
     rules = [
         ("intensive care stays", "true"),
         ("times of admission and discharge known", "intime IS NOT NULL AND outtime IS NOT NULL"),
+        ("discharge not before admission", "outtime >= intime"),
         (f"at least {config.min_age} years old", f"age >= {config.min_age}"),
     ]
     if config.first_icu_stay:
@@ -125,6 +126,19 @@ def _count(work: Workspace, name: str, where: str) -> dict[str, str | int | floa
     if stays == 0:
         raise DataError(f"no stay is left after the rule '{name}'; loosen that rule of the source, or check the tables")
     return {"step": name, "trajectories": stays, "subjects": subjects}
+
+
+def _refuse_many_reversed(work: Workspace, share: float) -> None:
+    """Raise DataError where more than a share of the stays ends before it begins: then the table is broken."""
+    ((count, stays, first),) = work.rows(
+        "SELECT count(*) FILTER (outtime < intime), count(*), min(number) FILTER (outtime < intime) FROM every_stay"
+    )
+    if count > share * stays:
+        raise DataError(
+            f"{work.path('icu/icustays')}, row {first} (counted from 1 below the header): outtime is before intime; "
+            f"there are {count} such rows of {stays}, and up to {share:.0%} are left out; copy the table again, or set "
+            "reversed_stays of the source"
+        )
 
 
 def _refuse_broken_rows(work: Workspace) -> None:

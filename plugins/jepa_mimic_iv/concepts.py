@@ -286,7 +286,11 @@ _URINE_ITEMS = (  # bounds ours
     *(Item(one, 0, 20_000) for one in _URINE),
     Item(_IRRIGATION_IN, 0, 20_000, scale=-1.0),
 )
-URINE = (Variable("urine_output", "urineoutput", "Urine output", "mL", 500, _URINE_ITEMS, "sum"),)
+URINE = (
+    Variable("urine_output", "urineoutput", "Urine output", "mL", 500, _URINE_ITEMS, "sum"),
+    Variable("urine_output", "irrigant_alone", "Irrigant not yet returned", "mL", 500),
+)
+"""The second is how far a charting lies below 0, where irrigant is charted before it comes back."""
 
 
 def _ventilator(order: int, name: str, label: str, unit: str, items: tuple[Item, ...], role: Role) -> Variable:

@@ -47,6 +47,18 @@ class MimicIVConfig(SourceConfig):
         description="when a laboratory result is seen: `stored` is when it became available, "
         "`charted` is when the specimen was drawn (as in the published reference, which shows results too early)",
     )
+    saturation_fallback: bool = Field(
+        False,
+        description="whether respiratory failure is told by an arterial saturation of 90 % at most where there is no "
+        "PaO2/FiO2; the cited definition does so only for data without any",
+    )
+    reversed_stays: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="share of stays whose outtime lies before their intime, above which the tables are refused; "
+        "fewer are left out and counted",
+    )
     template: Literal["default", "reference"] = Field(
         "default",
         description="how an hour is put into words: `reference` as in the published reference, `default` where ours is "
@@ -105,6 +117,13 @@ class MimicIVConfig(SourceConfig):
         from jepa_mimic_iv.numeric_grid import COLUMNS as GRID  # numpy comes with it, which most commands do without
 
         return ItemShape(channels=len(GRID))
+
+    def observations(self) -> dict[str, int]:
+        """Numeric observations and scores of an hour; their ages are not among them."""
+        from jepa_mimic_iv.numeric_grid import COLUMNS as GRID
+        from jepa_mimic_iv.numeric_grid import OBSERVED
+
+        return {name: GRID.index(name) for name in OBSERVED}
 
     def missing(self) -> list[str]:
         """One sentence for each table that is not there, or one for the folder."""

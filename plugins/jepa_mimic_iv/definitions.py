@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jepa_mimic_iv import concepts, derived
@@ -64,18 +65,24 @@ def _give_charted_items(work: Workspace, items: list[int]) -> None:
 
 def _give_derivations(work: Workspace) -> None:
     """Tables that the files of the derived scores and episodes name."""
-    items, drugs = zip(*derived.VASOACTIVE_ITEMS.items(), strict=True)
-    work.give("vasoactive_item", {"item": list(items), "drug": list(drugs)})
+    drips = {"vasoactive": derived.VASOACTIVE_ITEMS, "blocker": derived.BLOCKER_ITEMS}
+    _give_rows(
+        work,
+        "drip_item",
+        ("item", "drug", "kind"),
+        [(item, drug, kind) for kind, items in drips.items() for item, drug in items.items()],
+    )
     work.give("line_item", {"item": list(derived.LINES)})
     kinds = derived.DIALYSIS_PROCEDURES
     work.give("dialysis_procedure", {"item": list(kinds), "kind": list(kinds.values())})
     work.give("dialysis_item", _dialysis_items())
-    words = _respiratory_words()
-    names = ("item", "word", "status", "rank")
-    work.give("respiratory_word", {name: [row[place] for row in words] for place, name in enumerate(names)})
+    _give_rows(work, "respiratory_word", ("item", "word", "status", "rank", "ventilated"), _respiratory_words())
     work.give("local_route", {"route": list(derived.NOT_SYSTEMIC_ROUTES)})
-    names = ("disease", "weight", "version", "prefix")
-    work.give("comorbidity", {name: [row[place] for row in prefix_rows()] for place, name in enumerate(names)})
+    _give_rows(work, "comorbidity", ("disease", "weight", "version", "prefix"), prefix_rows())
+
+
+def _give_rows(work: Workspace, table: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    work.give(table, {name: [row[place] for row in rows] for place, name in enumerate(names)})
 
 
 def _dialysis_items() -> dict[str, list[Any]]:
@@ -88,14 +95,16 @@ def _dialysis_items() -> dict[str, list[Any]]:
     }
 
 
-def _respiratory_words() -> list[tuple[int, str, str, int]]:
+def _respiratory_words() -> list[tuple[int, str, str, int, bool | None]]:
+    """Item, word, status, its rank, and whether the word says that a ventilator breathes through a tube; a tube by
+    itself leaves that open."""
     device, mode, hamilton = derived.DEVICE, derived.MODE, derived.HAMILTON_MODE
     told = (
         ("Tracheostomy", {device: derived.TRACHEOSTOMY_DEVICES}),
         (
             "InvasiveVent",
             {
-                device: ("Endotracheal tube",),
+                device: (derived.ENDOTRACHEAL_TUBE,),
                 mode: derived.INVASIVE_MODES,
                 hamilton: derived.HAMILTON_INVASIVE_MODES,
             },
@@ -105,8 +114,9 @@ def _respiratory_words() -> list[tuple[int, str, str, int]]:
         ("SupplementalOxygen", {device: derived.OXYGEN_DEVICES}),
         ("None", {device: ("None",)}),
     )
+    tubes = (derived.TRACHEOSTOMY_TUBE, derived.ENDOTRACHEAL_TUBE)
     return [
-        (item, word, status, rank)
+        (item, word, status, rank, None if word in tubes else status == "InvasiveVent")
         for rank, (status, items) in enumerate(told)
         for item, words in items.items()
         for word in words

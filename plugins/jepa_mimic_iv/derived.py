@@ -76,7 +76,7 @@ KDIGO = (  # kdigo_stages.sql
 )
 SCORES = SOFA + URINE_RATES + KDIGO
 
-_KG_MIN = "mcg/kg/min"
+_KG_MIN, _EQUIVALENT = "mcg/kg/min", "norepinephrine_equivalent_dose"
 VASOACTIVE = (  # vasoactive_agent.sql
     *_action(
         "vasoactive_agent",
@@ -93,9 +93,9 @@ VASOACTIVE = (  # vasoactive_agent.sql
 TREATMENTS = (
     *VASOACTIVE,
     *_action(  # norepinephrine_equivalent_dose.sql
-        "norepinephrine_equivalent_dose",
+        _EQUIVALENT,
         _KG_MIN,
-        (710, "norepinephrine_equivalent_dose", "Norepinephrine equivalent dose"),
+        (710, _EQUIVALENT, "Norepinephrine equivalent dose"),
     ),
     *_action("ventilation", "", (750, "ventilation_status", "Ventilation status"), text=True),  # ventilation.sql
     *_action("rrt", "", (800, "dialysis_present", "Dialysis present"), (801, "dialysis_active", "Dialysis active")),
@@ -111,6 +111,11 @@ TREATMENTS = (
     *_action("antibiotic", "", (850, "antibiotic", "Antibiotic"), (851, "route", "Antibiotic route"), text=True),
     *_action("neuroblock", _KG_MIN, (900, "drug_rate", "Neuromuscular blocker rate")),  # neuroblock.sql
     *_action("neuroblock", "mg", (901, "drug_amount", "Neuromuscular blocker amount")),
+    *(  # treatments.sql
+        Variable("mean_rate", one.name, f"{one.label}, mean rate", one.unit, 910, role="action") for one in VASOACTIVE
+    ),
+    Variable("mean_rate", _EQUIVALENT, "Norepinephrine equivalent dose, mean", _KG_MIN, 911, role="action"),
+    Variable("mean_rate", "drug_rate", "Neuromuscular blocker, mean rate", _KG_MIN, 912, role="action"),
     *_action(  # invasive_line.sql
         "invasive_line", "", (950, "line_type", "Invasive line type"), (951, "line_site", "Invasive line site"),
         text=True,
@@ -136,8 +141,8 @@ VASOACTIVE_ITEMS: dict[int, str] = {
 """Items of icu/inputevents. The published queries read one item a drug; those from 229617 on are later names of same
 drugs."""
 
-NEUROMUSCULAR_ITEMS = (222062, 221555)
-"""Vecuronium and cisatracurium in icu/inputevents."""
+BLOCKER_ITEMS: dict[int, str] = {222062: "vecuronium", 221555: "cisatracurium"}
+"""Neuromuscular blockers in icu/inputevents."""
 
 DIALYSIS_ACTIVE_ITEMS = (
     226499, 224154, 225183, 227438, 224191, 225806, 225807, 228004, 228005, 228006, 224144, 224145, 224153, 226457,
@@ -204,7 +209,8 @@ NOT_SYSTEMIC_DRUGS = ("cream", "desensitization", "ophth oint", "gel")
 """Routes and parts of names of what is put on skin, eye or ear, or given to desensitise."""
 
 DEVICE, MODE, HAMILTON_MODE = 226732, 223849, 229314
-TRACHEOSTOMY_DEVICES = ("Tracheostomy tube", "Trach mask")
+TRACHEOSTOMY_TUBE, ENDOTRACHEAL_TUBE = "Tracheostomy tube", "Endotracheal tube"
+TRACHEOSTOMY_DEVICES = (TRACHEOSTOMY_TUBE, "Trach mask")
 MASK_DEVICES = ("Bipap mask", "CPAP mask")
 OXYGEN_DEVICES = (
     "Non-rebreather", "Face tent", "Aerosol-cool", "Venti mask", "Medium conc mask", "Ultrasonic neb", "Vapomist",

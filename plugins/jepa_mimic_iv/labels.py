@@ -54,7 +54,6 @@ RAISING_PRESSURE = tuple(
     f"vasoactive_agent/{drug}"
     for drug in ("dobutamine", "norepinephrine", "epinephrine", "milrinone", "dopamine", "vasopressin")
 )
-VENTILATED = ("InvasiveVent", "NonInvasiveVent")
 CONTINUOUS_DIALYSIS = ("CRRT", "CVVH", "CVVHD", "CVVHDF", "SCUF")
 
 
@@ -116,21 +115,32 @@ class Shown:
 
 
 def targets(shown: Shown) -> dict[str, np.ndarray]:
-    """The 27 hourly targets: (S,) float32 each."""
+    """The 27 hourly targets: (S,) float32 each. A sum below 0, of irrigant that has not come back yet, is 0."""
     return {
-        name: (shown.total if name in SUMMED else shown.mean)(*channels).astype(np.float32)
-        for name, channels in TARGETS.items()
+        name: (np.maximum(shown.total(*names), 0) if name in SUMMED else shown.mean(*names)).astype(np.float32)
+        for name, names in TARGETS.items()
     }
 
 
-def events(
-    shown: Shown, grid: Grid, urine_rate: np.ndarray, hours_to_end: np.ndarray, died: np.ndarray, septic: np.ndarray
-) -> dict[str, np.ndarray]:
-    """The event series: (S,) float32 each, named event_<family>.
+@dataclass(frozen=True)
+class Course:
+    """What the event series are made of beside what the steps show.
 
-    urine_rate: (S,) mL/kg/h. hours_to_end: (S,), see `event_series.decompensation`. died: (N,) in intensive care.
-    septic: (S,) 1 from the onset of sepsis on, else 0.
+    urine_rate: (S,) mL/kg/h. ventilated: (S,) bool, by a mask or a tube. saturation: (S,) arterial, in %, where it
+    stands in for a missing PaO2/FiO2, else NaN. hours_to_end: (S,), see
+    `event_series.decompensation`. died: (N,) in intensive care. septic: (S,) 1 from the onset of sepsis on, else 0.
     """
+
+    urine_rate: np.ndarray
+    ventilated: np.ndarray
+    saturation: np.ndarray
+    hours_to_end: np.ndarray
+    died: np.ndarray
+    septic: np.ndarray
+
+
+def events(shown: Shown, grid: Grid, course: Course) -> dict[str, np.ndarray]:
+    """The event series: (S,) float32 each, named event_<family>."""
     dialysed = shown.shows("crrt/crrt_mode", "crrt/ultrafiltrate_output") | shown.says(
         "rrt/dialysis_type", CONTINUOUS_DIALYSIS
     )
@@ -143,15 +153,15 @@ def events(
             grid,
             shown.mean("bg/po2"),
             shown.mean("bg/fio2", "ventilator_setting/fio2"),
-            shown.mean("bg/so2"),
-            shown.says("ventilation/ventilation_status", VENTILATED),
+            course.saturation,
+            course.ventilated,
         ),
-        "kidney_failure": event_series.kidney(grid, creatinine, urine_rate, dialysed),
+        "kidney_failure": event_series.kidney(grid, creatinine, course.urine_rate, dialysed),
         "liver_failure": event_series.liver(
             grid, shown.mean("enzyme/bilirubin_total"), shown.mean("coagulation/inr"), creatinine, dialysed
         ),
-        "decompensation": event_series.decompensation(grid, hours_to_end, died),
+        "decompensation": event_series.decompensation(grid, course.hours_to_end, course.died),
         "hyperglycaemia": event_series.hyperglycaemia(shown.mean(*TARGETS["glucose"])),
-        "sepsis": septic,
+        "sepsis": course.septic,
     }
     return {f"event_{name}": values.astype(np.float32) for name, values in found.items()}

@@ -50,6 +50,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "amountuom": "VARCHAR",
         "rate": "DOUBLE",
         "rateuom": "VARCHAR",
+        "orderid": "BIGINT",
+        "linkorderid": "BIGINT",
         "ordercategorydescription": "VARCHAR",
         "patientweight": "DOUBLE",
         "statusdescription": "VARCHAR",

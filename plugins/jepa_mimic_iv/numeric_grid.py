@@ -9,9 +9,9 @@ Columns, the same for static facts, states and actions (each fills its own and l
              is set to, dialysis, neuromuscular blockers; for each status of ventilation 1 while it is in force, else 0
              where another is; antibiotic orders begun; mL of fluid and units of insulin that went in
 
-The value is the mean of the hour's readings, the sum for volumes and pieces, the last for scores; what was charted
-before admission counts in hour 0 only where the hour has no reading of its own. Drugs by name are not columns: there
-are thousands, and which ones depends on the data.
+The value is the mean of the hour's readings, weighted by time for rates of drugs, the sum for volumes and pieces, the
+last for scores; what was charted before admission counts in hour 0 only where the hour has no reading of its own. Drugs
+by name are not columns: there are thousands, and which ones depends on the data.
 """
 
 from __future__ import annotations
@@ -28,7 +28,14 @@ VERSION = 2
 
 STATIC = ("demographics/age", "male", "demographics/charlson")
 OBSERVED = tuple(one.channel for one in VARIABLES if one.role == "state" and not one.text)
-TREATED = tuple(one.channel for one in VARIABLES if one.role == "action" and not one.text)
+MEAN_RATES = {
+    channel: f"mean_rate/{channel.split('/')[1]}"
+    for channel in (one.channel for one in TREATMENTS)
+    if f"mean_rate/{channel.split('/')[1]}" in {one.channel for one in TREATMENTS}
+    and not channel.startswith("mean_rate")
+}
+"""Columns of rates, and the channel that has them weighted by time, where a step has several."""
+TREATED = tuple(one.channel for one in VARIABLES if one.role == "action" and not one.text and one.group != "mean_rate")
 STATUSES = ("Tracheostomy", "InvasiveVent", "NonInvasiveVent", "HFNC", "SupplementalOxygen", "None")
 GIVEN = ("antibiotic orders", "fluid in mL", "insulin in units")
 AGE = ":age"
@@ -44,6 +51,9 @@ COLUMNS: tuple[str, ...] = (
 """Names of the columns, in order."""
 
 _PLACE = {name: place for place, name in enumerate(COLUMNS)}
+_READ = {name: place for name, place in _PLACE.items() if name not in MEAN_RATES}
+_READ |= {mean: _PLACE[name] for name, mean in MEAN_RATES.items()}
+"""The column that a channel goes to."""
 _SUMMED = frozenset({"urine_output/urineoutput", "neuroblock/drug_amount", "crrt/ultrafiltrate_output"})
 _LAST = frozenset(one.channel for one in SCORES) | {one.channel for one in TREATMENTS if one.group in ("rrt", "crrt")}
 
@@ -79,7 +89,7 @@ def _values(events: Events, channels: Sequence[Channel]) -> np.ndarray:
 def _readings(events: Events, channels: Sequence[Channel]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cell, value and time of the R events that count in a cell of the grid, (R,) each; what was charted before
     admission does only where nothing else does."""
-    column = np.array([_PLACE.get(channel.name, -1) for channel in channels])[events.channel]
+    column = np.array([_READ.get(channel.name, -1) for channel in channels])[events.channel]
     kept = (column >= 0) & ~np.isnan(events.value)
     cell, time = _owner(events)[kept] * len(COLUMNS) + column[kept], events.time[kept]
     counts = ~(time < 0) | ~np.isin(cell, cell[~(time < 0)])  # a static fact has no time

@@ -23,7 +23,7 @@ from jepa_mimic_iv.synthetic import write_tables
 from jepa_mimic_iv.tables import Tables, Workspace
 from jepa_mimic_iv.templates import TEMPLATES, Template
 
-EXTRACTION_VERSION = 6
+EXTRACTION_VERSION = 9
 """Raised when the same tables and options give another store."""
 
 PARTITION = 8 * BLOCK
@@ -83,7 +83,7 @@ class MimicIVSource(PartitionedSource):
         numbers = {channel.name: position for position, channel in enumerate(channels)}
         with Workspace.staged(scratch) as work:
             members = cohort.read_members(work, number * PARTITION, PARTITION)
-            yield from assemble(work, members, numbers, self.config.step_hours)
+            yield from assemble(work, members, numbers, self.config)
 
     def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
         """Texts of the trajectories and their hours, or their values on a grid (modality `channels`).

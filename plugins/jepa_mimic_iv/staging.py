@@ -66,13 +66,13 @@ _SEEN = {"stored": "greatest(charttime, storetime)", "charted": "charttime"}
 _INPUTS = """
 CREATE TABLE input AS
 SELECT
-    stay, event.itemid AS item, greatest(hours(starttime, intime), 0) AS start,
+    stay, event.itemid AS item, hours(starttime, intime) AS began, greatest(began, 0) AS start,
     CASE WHEN endtime > starttime THEN least(hours(endtime, intime), horizon) END AS stop,
     coalesce(tidy(label), 'unknown item ' || event.itemid) AS label,
     amount, coalesce(tidy(amountuom), '') AS amount_unit, rate,
     coalesce(tidy(rateuom), '') AS rate_unit, tidy(ordercategorydescription) AS category, patientweight AS weight,
     CASE WHEN endtime > starttime THEN amount / hours(endtime, starttime) END AS mean_rate,
-    hours(starttime, intime) < 0 AS began_before
+    orderid AS order_id, linkorderid AS linked_order
 FROM {table} AS event JOIN member USING (stay_id) LEFT JOIN d_items ON event.itemid = d_items.itemid
 WHERE statusdescription IS DISTINCT FROM 'Rewritten' AND (amount > 0 OR rate > 0)
     AND hours(starttime, intime) < horizon AND hours(coalesce(endtime, starttime), intime) >= 0

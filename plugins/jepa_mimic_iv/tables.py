@@ -62,14 +62,21 @@ def _scan(table: str, path: Path) -> str:
             f"the table {table} of MIMIC-IV as it is distributed"
         )
     if path.suffix == ".parquet":
-        columns = ", ".join(f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in wanted.items())
+        columns = ", ".join(_column(column, f'CAST("{column}" AS {kind})', kind) for column, kind in wanted.items())
         return f"(SELECT {columns} FROM read_parquet({_quoted(path)}))"
     kinds = ", ".join(f"{_quoted(column)}: {_quoted(wanted.get(column, 'VARCHAR'))}" for column in header)
-    columns = ", ".join(f'"{column}"' for column in wanted)
+    columns = ", ".join(_column(column, f'"{column}"', kind) for column, kind in wanted.items())
     return (
         f"(SELECT {columns} FROM read_csv({_quoted(path)}, columns = {{{kinds}}}, auto_detect = false, header = true, "
         "delim = ',', quote = '\"', escape = '\"'))"
     )
+
+
+def _column(name: str, value: str, kind: str) -> str:
+    """SQL of a column. Text has one form, whoever wrote the file: single blanks, none at the ends, NULL for nothing."""
+    if kind == "VARCHAR":
+        value = f"nullif(trim(regexp_replace({value}, '\\s+', ' ', 'g')), '')"
+    return f'{value} AS "{name}"'
 
 
 def _quoted(text: object) -> str:
@@ -187,6 +194,8 @@ def _connect(path: Path, memory_limit: str, threads: int, read_only: bool) -> du
     # A folder of its own for each process, since several may read one database.
     connection.execute(f"SET temp_directory = {_quoted(path.with_name(f'spill-{uuid.uuid4().hex}'))}")
     connection.execute(f"SET threads = {threads}")
+    # A time with a zone is read as the clock of UTC shows it, wherever the machine stands.
+    connection.execute("SET TimeZone = 'UTC'")
     return connection
 
 

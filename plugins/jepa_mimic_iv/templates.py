@@ -36,16 +36,19 @@ def two_decimals(value: float) -> str:
     return rounded(value, 2)
 
 
+MEAN_RATES = frozenset(variable.channel for variable in VARIABLES if variable.group == "mean_rate")
+"""For numbers only: the rates themselves are written."""
+
 DEFAULT = Template(
     "default",
     number,
-    hidden=frozenset({"urine_output_rate/uo", "urine_output_rate/weight", "kdigo_stages/creat"}),
+    hidden=frozenset({"urine_output_rate/uo", "urine_output_rate/weight", "kdigo_stages/creat"}) | MEAN_RATES,
     charlson=True,
 )
 REFERENCE = Template(
     "reference",
     two_decimals,
-    hidden=frozenset({"chemistry/magnesium"}),
+    hidden=frozenset({"chemistry/magnesium", "urine_output/irrigant_alone"}) | MEAN_RATES,
     units={"bg/calcium": "mg/dL"},
     acted=frozenset(
         variable.channel

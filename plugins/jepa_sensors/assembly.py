@@ -215,10 +215,9 @@ def channels_of(columns: Sequence[Column]) -> list[Channel]:
     """
     found: list[Channel] = []
     for one in columns:
-        words = [
-            Channel(f"{one.name}={word}", "", one.name, word, len(found) + at) for at, word in enumerate(one.categories)
-        ]
-        found += words or [Channel(one.name, one.unit, "", one.name, len(found))]
+        group, labels = (one.name, one.categories) if one.categories else ("", (one.name,))
+        for name, label in zip(one.channels(), labels, strict=True):
+            found.append(Channel(name, one.unit if not group else "", group, label, len(found)))
     names = [one.name for one in found]
     again = sorted({name for name in names if names.count(name) > 1})
     if again:

@@ -297,6 +297,11 @@ class TableConfig(SourceConfig):
         seen = sum(column.width for column in self.seen_columns())
         return ItemShape(seen + len(self.history) * len(self.remembered()), self.step.samples)
 
+    def observations(self) -> dict[str, int]:
+        """Channels of the state columns; what is made of the past (`history`) is not among them."""
+        names = [(name, column.role) for column in self.seen_columns() for name in column.channels()]
+        return {name: place for place, (name, role) in enumerate(names) if role == "state"}
+
     def remembered(self) -> list[int]:
         """Places, among the channels that encoders see, of those whose past makes channels (`history`)."""
         places, place = [], 0

@@ -120,3 +120,7 @@ class Column:
     def width(self) -> int:
         """Channels that the column makes."""
         return len(self.categories) or 1
+
+    def channels(self) -> list[str]:
+        """Names of the channels that the column makes."""
+        return [f"{self.name}={word}" for word in self.categories] or [self.name]

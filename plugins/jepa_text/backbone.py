@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from transformers.utils import logging
 
 from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_core.io.files import write_atomically
+from jepa_core.libraries import library
 from jepa_text.architecture import Architecture
 from jepa_text.config import LoraConfig
 from jepa_text.folder import ARCHITECTURE_KEYS, CONFIG, COPY_AGAIN, SAFE_LOADING, read_config, shard_paths
@@ -25,6 +26,27 @@ from jepa_text.text_config import BackboneLoraConfig
 
 HEAD = "lm_head.weight"
 ADAPTER = "default"
+WITH_HEAD = "with_head"
+"""Folder of the adapter for the model with a head, within that of the backbone's."""
+
+_ADAPTER_NOTE = """\
+# Adapter
+
+Two forms of the same adapter. Which of them does anything depends on the class that it is put on; the other loads with
+no more than a warning, and changes nothing.
+
+| folder | for |
+|---|---|
+| this one | `{backbone}`, the model without a head, which is what the encoder is |
+| `{with_head}` | the model that has a `{backbone}` under a head, such as that for causal language modelling |
+
+```python
+from peft import PeftModel
+from transformers import AutoModel, AutoModelForCausalLM
+encoder = PeftModel.from_pretrained(AutoModel.from_pretrained(WEIGHTS), "encoder")
+language_model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(WEIGHTS), "encoder/{with_head}")
+```
+"""
 
 
 def random_backbone(architecture: Architecture) -> nn.Module:
@@ -71,8 +93,9 @@ def adapt(backbone: nn.Module, lora: LoraConfig | BackboneLoraConfig | None, mod
     if lora is None:
         return backbone
     # peft takes seconds to import, and a random model has no use for it.
-    from peft import LoraConfig as AdapterConfig
-    from peft import inject_adapter_in_model
+    with library("peft"):
+        from peft import LoraConfig as AdapterConfig
+        from peft import inject_adapter_in_model
 
     adapter = AdapterConfig(
         r=lora.rank,
@@ -91,12 +114,26 @@ def adapt(backbone: nn.Module, lora: LoraConfig | BackboneLoraConfig | None, mod
 
 
 def export_adapter(backbone: nn.Module, folder: Path) -> None:
-    """Write the adapter of an adapted backbone into a folder, so that `PeftModel.from_pretrained` reads it."""
-    from peft import get_peft_model_state_dict
+    """Write the adapter of an adapted backbone into a folder, so that `PeftModel.from_pretrained` reads it.
 
-    folder.mkdir(parents=True, exist_ok=True)
+    peft finds a tensor by the names of the modules around it, which differ between the backbone alone and a model that
+    has it under a head, and an adapter of the one loads onto the other without an error and does nothing (peft 0.21.2).
+    So it is written twice, with a note which is whose.
+    """
+    with library("peft"):
+        from peft import get_peft_model_state_dict
+
     state = get_peft_model_state_dict(backbone, adapter_name=ADAPTER)
-    tensors = {f"base_model.model.{name}": value.cpu().contiguous() for name, value in state.items()}
+    _write_adapter(backbone, folder, {f"base_model.model.{name}": value for name, value in state.items()})
+    inner = f"base_model.model.{backbone.base_model_prefix}"
+    _write_adapter(backbone, folder / WITH_HEAD, {f"{inner}.{name}": value for name, value in state.items()})
+    note = _ADAPTER_NOTE.format(backbone=type(backbone).__name__, with_head=WITH_HEAD)
+    write_atomically(folder / "README.md", note.encode())
+
+
+def _write_adapter(backbone: nn.Module, folder: Path, state: Mapping[str, Tensor]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: value.cpu().contiguous() for name, value in state.items()}
     write_atomically(folder / "adapter_model.safetensors", save(tensors, {"format": "pt"}))
     backbone.peft_config[ADAPTER].save_pretrained(folder)
 

@@ -11,10 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from jepa_channels import jepa_components
 from jepa_channels.config import MlpConfig, PatchTransformerConfig, TemporalConvolutionConfig
-from jepa_channels.standardisation import Standardisation
 from jepa_channels.temporal_convolution import TemporalConvolution
 from jepa_core.config import ItemShape
 from jepa_core.contracts import Channels, Encoder
+from jepa_core.data.standardisation import Standardisation
 from jepa_core.errors import DataError, RunError
 
 COMPONENTS = {component.name: component for component in jepa_components()}

@@ -10,9 +10,9 @@ from scipy.stats import norm
 
 from jepa_channels.config import MlpConfig
 from jepa_channels.mlp import Mlp
-from jepa_channels.standardisation import KNOTS, SAMPLE, NormalScores
 from jepa_core.config import ItemShape
 from jepa_core.contracts import Channels
+from jepa_core.data.standardisation import KNOTS, SAMPLE, NormalScores
 from jepa_core.errors import DataError
 
 
@@ -75,7 +75,7 @@ def test_values_beyond_those_of_the_train_split_keep_the_outer_score() -> None:
 def test_groups_and_thinning_change_little(monkeypatch: pytest.MonkeyPatch) -> None:
     given = items(skewed(20_000))
     whole = fitted(given)(*_pair(given))
-    monkeypatch.setattr("jepa_channels.standardisation.SAMPLE", 2000)
+    monkeypatch.setattr("jepa_core.data.standardisation.SAMPLE", 2000)
     thin = NormalScores(3, 5.0)
     thin.fit(Channels(given.values[at : at + 777], given.observed[at : at + 777]) for at in range(0, 20_000, 777))
     assert SAMPLE > 20_000 and (thin(*_pair(given)) - whole).abs().mean() < 0.03

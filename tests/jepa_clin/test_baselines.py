@@ -21,6 +21,9 @@ class Learner:
     def latents(self, batch: Batch) -> Latents:
         return Latents(*(self.encoder(one) for one in (batch.static, batch.states, batch.actions)), batch.mask)
 
+    def prediction(self, batch: Batch) -> Prediction:
+        return self.predictor(self.latents(batch))
+
     def target_states(self, batch: Batch) -> Tensor:
         raise AssertionError("co-training reads no target")
 
@@ -48,7 +51,9 @@ class AddOne(nn.Module):
 def make_batch() -> Batch:
     """One window of three steps, with the states 1, 2 and 8."""
     states = torch.tensor([[0, 1, 3]])
-    return Batch(torch.arange(4), torch.tensor([2]), states, torch.full_like(states, 2), torch.ones(1, 3).bool())
+    return Batch(
+        torch.arange(4), torch.tensor([2]), states, torch.full_like(states, 2), states, torch.ones(1, 3).bool()
+    )
 
 
 def test_cotraining_predicts_the_encoders_own_states_and_moves_both_sides() -> None:

@@ -47,7 +47,7 @@ def make_batch(lengths: tuple[int, ...] = (10, 6, 3)) -> Batch:
     states = torch.arange(windows * steps).view(windows, steps)
     static, actions = torch.full((windows,), 59), states // 2 + 30
     mask = torch.arange(steps) < torch.tensor(lengths)[:, None]
-    return Batch(torch.arange(60), static, states, actions, mask)
+    return Batch(torch.arange(60), static, states, actions, states, mask)
 
 
 def make_phase(**keys: object) -> MaskedPrediction:

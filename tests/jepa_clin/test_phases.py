@@ -27,7 +27,7 @@ from jepa_clin.phases import (
     teacher_forced_l1,
 )
 from jepa_clin.predictor import ActionTransformer
-from jepa_core.contracts import Batch, Latents
+from jepa_core.contracts import Batch, Latents, Prediction
 
 ONLINE = [(PredictorWarmup, PredictorWarmupConfig), (PredictorFinalization, PredictorFinalizationConfig)]
 MOVING = [(JointRefinement, JointRefinementConfig), (EmaAlignment, EmaAlignmentConfig)]
@@ -51,6 +51,9 @@ class Learner:
         static, states, actions = (self.encoder(index) for index in (batch.static, batch.states, batch.actions))
         return Latents(static, states, actions, batch.mask)
 
+    def prediction(self, batch: Batch) -> Prediction:
+        return self.predictor(self.latents(batch))
+
     def target_states(self, batch: Batch) -> Tensor:
         return self.target[batch.states]
 
@@ -67,7 +70,8 @@ def make_batch(lengths: tuple[int, ...] = LENGTHS) -> Batch:
     draw = torch.Generator().manual_seed(1)
     shape = (len(lengths), max(lengths))
     static, states, actions = (torch.randint(30, size, generator=draw) for size in (shape[:1], shape, shape))
-    return Batch(torch.arange(30), static, states, actions, torch.arange(shape[1]) < torch.tensor(lengths)[:, None])
+    mask = torch.arange(shape[1]) < torch.tensor(lengths)[:, None]
+    return Batch(torch.arange(30), static, states, actions, states, mask)
 
 
 def loss_of(phase: Any, learner: Learner, batch: Batch, seed: int = 0) -> dict[str, Tensor]:

@@ -6,13 +6,13 @@ import subprocess
 import sys
 
 import jepa_clin
-from jepa_core.config import PhaseConfig, PredictorConfig, RegularizerConfig
-from jepa_core.contracts import Phase, Predictor, Regularizer
+from jepa_core.config import ObjectiveConfig, PhaseConfig, PredictorConfig
+from jepa_core.contracts import Objective, Phase, Predictor
 
 CONTRACTS = {
     "predictor": (PredictorConfig, Predictor),
     "phase": (PhaseConfig, Phase),
-    "regularizer": (RegularizerConfig, Regularizer),
+    "objective": (ObjectiveConfig, Objective),
 }
 
 
@@ -24,6 +24,7 @@ def test_importing_the_plugin_does_not_import_torch() -> None:
 def test_components_are_those_of_clin_jepa() -> None:
     assert [(component.kind, component.name) for component in jepa_clin.jepa_components()] == [
         ("predictor", "action_transformer"),
+        ("predictor", "gru"),
         ("phase", "predictor_warmup"),
         ("phase", "joint_refinement"),
         ("phase", "ema_alignment"),
@@ -32,8 +33,9 @@ def test_components_are_those_of_clin_jepa() -> None:
         ("phase", "next_token"),
         ("phase", "cotraining"),
         ("phase", "masked_prediction"),
-        ("regularizer", "variance_covariance"),
-        ("regularizer", "sigreg"),
+        ("objective", "variance_covariance"),
+        ("objective", "grounding"),
+        ("objective", "sigreg"),
     ]
 
 

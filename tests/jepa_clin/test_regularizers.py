@@ -12,14 +12,27 @@ from torch import Tensor
 
 from jepa_clin.config import SigregConfig, VarianceCovarianceConfig
 from jepa_clin.regularizers import EPSILON, Sigreg, VarianceCovariance, epps_pulley
-from jepa_core.contracts import Latents
+from jepa_core.contracts import Batch, Latents, Objective
+
+
+class Learner:
+    """Gives the same latents for any batch."""
+
+    def __init__(self, states: Tensor, mask: Tensor | None) -> None:
+        windows, steps, latent_dim = states.shape
+        mask = torch.ones(windows, steps, dtype=torch.bool) if mask is None else mask
+        self.made = Latents(torch.zeros(windows, latent_dim), states, torch.zeros_like(states), mask)
+
+    def latents(self, batch: Batch) -> Latents:
+        return self.made
+
+
+def asked(objective: Objective, states: Tensor, mask: Tensor | None, seed: int = 0) -> dict[str, Tensor]:
+    return objective.terms(Learner(states, mask), None, torch.Generator().manual_seed(seed))
 
 
 def terms_of(states: Tensor, mask: Tensor | None = None, **keys: float) -> dict[str, Tensor]:
-    windows, steps, latent_dim = states.shape
-    mask = torch.ones(windows, steps, dtype=torch.bool) if mask is None else mask
-    latents = Latents(torch.zeros(windows, latent_dim), states, torch.zeros_like(states), mask)
-    return VarianceCovariance(VarianceCovarianceConfig(**keys)).terms(latents)
+    return asked(VarianceCovariance(VarianceCovarianceConfig(**keys)), states, mask)
 
 
 def test_terms_are_those_of_the_covariance_matrix() -> None:
@@ -90,11 +103,7 @@ NULL = math.sqrt(2 * math.pi) * (1 - 1 / math.sqrt(3))
 
 
 def sigreg_of(states: Tensor, mask: Tensor | None = None, seed: int = 0, **keys: float) -> Tensor:
-    windows, steps, latent_dim = states.shape
-    mask = torch.ones(windows, steps, dtype=torch.bool) if mask is None else mask
-    torch.manual_seed(seed)
-    latents = Latents(torch.zeros(windows, latent_dim), states, torch.zeros_like(states), mask)
-    return Sigreg(SigregConfig(**keys)).terms(latents)["sigreg"]
+    return asked(Sigreg(SigregConfig(**keys)), states, mask, seed)["sigreg"]
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -158,7 +167,7 @@ def test_padding_does_not_count_in_sigreg() -> None:
     assert sigreg_of(states, torch.zeros(2, 6).bool()) == 0
 
 
-def test_directions_come_from_the_state_that_the_loop_seeds() -> None:
+def test_directions_come_from_the_generator_that_the_loop_seeds() -> None:
     states = 2 * normal(20, 1, 16)
     assert torch.equal(sigreg_of(states, seed=1), sigreg_of(states, seed=1))
     assert not torch.equal(sigreg_of(states, seed=1), sigreg_of(states, seed=2))

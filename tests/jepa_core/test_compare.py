@@ -344,4 +344,4 @@ def test_predictions_of_another_evaluation_do_not_stay(tmp_path: Path) -> None:
     run = make_run(tmp_path / "a")
     assert list((run / "predictions").iterdir()) and list((run / "samples").iterdir())
     write_findings(run, "drift", Findings())
-    assert not list((run / "predictions").iterdir()) and not list((run / "samples").iterdir())
+    assert not list((run / "predictions").rglob("*.parquet")) and not list((run / "samples").iterdir())

@@ -10,7 +10,7 @@ from jepa_core.contracts import Listener
 from jepa_core.data.dataset import Dataset
 from jepa_core.errors import RunError
 from jepa_core.plugin import Registry
-from jepa_core.training.curriculum import Progress, Stage, make_optimizer, run_curriculum, schedule_factor
+from jepa_core.training.curriculum import Progress, Stage, make_optimizer, matrices, run_curriculum, schedule_factor
 from jepa_core.training.learner import Learner
 
 
@@ -54,12 +54,33 @@ def test_no_warm_up_and_a_single_step_are_schedules_too() -> None:
     assert schedule_factor(ScheduleConfig(warmup=0.1), 0, 1) == 1.0
 
 
-def test_weight_decay_falls_on_linear_weights_alone(make) -> None:
+def test_weight_decay_falls_on_every_matrix_and_on_nothing_else(make) -> None:
     learner, (stage,) = make(("joint", "toy_train", {"steps": 1, "optimizer": OptimizerConfig(weight_decay=0.3)}))
     groups = make_optimizer(learner, stage).param_groups
     decayed = {id(parameter) for group in groups if group["weight_decay"] for parameter in group["params"]}
-    linear = {id(one.weight) for one in learner.encoder.modules() if isinstance(one, torch.nn.Linear)}
-    assert decayed == linear
+    both = [*learner.encoder.named_parameters(), *learner.predictor.named_parameters()]
+    assert {name for name, parameter in both if id(parameter) in decayed} == {
+        name for name, _ in both if "bias" not in name
+    }
+    assert "cell.weight_hh_l0" in dict(both), "the toy predictor is a recurrent cell"
+
+
+def test_tables_and_norms_are_no_matrices() -> None:
+    module = torch.nn.ModuleDict({
+        "linear": torch.nn.Linear(1, 3),
+        "convolution": torch.nn.Conv2d(1, 2, 3),
+        "recurrent": torch.nn.GRUCell(2, 3),
+        "attention": torch.nn.MultiheadAttention(4, 1, add_bias_kv=True),
+        "tokens": torch.nn.Embedding(5, 4),
+        "bag": torch.nn.EmbeddingBag(5, 4),
+        "norm": torch.nn.LayerNorm((2, 3)),
+        "batch": torch.nn.BatchNorm1d(3),
+    })  # fmt: skip
+    found = {id(one) for one in matrices(module)}
+    assert [name for name, one in module.named_parameters() if id(one) in found] == [
+        "linear.weight", "convolution.weight", "recurrent.weight_ih", "recurrent.weight_hh", "attention.in_proj_weight",
+        "attention.out_proj.weight",
+    ]  # fmt: skip
 
 
 def test_only_what_a_phase_trains_changes(make) -> None:

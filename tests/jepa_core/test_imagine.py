@@ -17,17 +17,12 @@ from jepa_core.model.data import Data
 from jepa_core.model.forecasting import Reach
 from jepa_core.model.frozen import Frozen
 from jepa_core.model.model import Model
-from jepa_core.plugin import Component
+from jepa_core.plugin import Component, Registry
 from jepa_core.testing.oscillator_parts import CHANNELS, PUSH, Oscillators, TinyChannels, TinyRecurrent
 from jepa_core.testing.oscillators import OscillatorsConfig, TinyChannelsConfig, TinyRecurrentConfig
 
 AT, HORIZON = 4, 5
 CONFIG = OscillatorsConfig(seed=1)
-
-
-@pytest.fixture(scope="module")
-def data() -> Data:
-    return Data(Oscillators(CONFIG), CONFIG, "oscillators", "channels")
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +39,14 @@ def model() -> Model:
         modality="channels",
         reach=Reach(20, None),
         record={"name": "toy"},
+        registry=Registry(),
         channels=CHANNELS,
     )
+
+
+@pytest.fixture(scope="module")
+def data(model: Model) -> Data:
+    return Data(model, Oscillators(CONFIG), CONFIG)
 
 
 def test_a_what_if_that_repeats_what_was_recorded_is_the_forecast(model, data):

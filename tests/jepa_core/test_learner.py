@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,29 @@ def test_gradients_flow_to_what_trains_and_nowhere_else(learner: Learner, batch:
     learner.predictor(learner.latents(batch)).next_states.sum().backward()
     assert all(parameter.grad is not None for parameter in learner.encoder.parameters())
     assert not learner.target_states(batch).requires_grad
+
+
+def test_a_batch_is_predicted_once_and_whoever_asks_gets_the_same_pass(learner: Learner, batch: Batch) -> None:
+    learner.begin(frozenset({"encoder", "predictor"}))
+    calls: list[int] = []
+    learner.predictor.register_forward_hook(lambda module, inputs, output: calls.append(1))
+    first = learner.prediction(batch)
+    assert learner.prediction(batch) is first and len(calls) == 1
+    first.belief.sum().backward()
+    assert learner.predictor.cell.weight_ih_l0.grad.any()
+    assert learner.prediction(replace(batch)) is not first and len(calls) == 2
+
+
+def test_without_belief_gradient_predictions_train_the_predictor_and_beliefs_do_not(
+    learner: Learner, batch: Batch
+) -> None:
+    control = Learner(
+        learner.encoder, learner.predictor, learner.dataset, learner.device, Path(), belief_gradient=False
+    )
+    control.begin(frozenset({"predictor"}))
+    prediction = control.prediction(batch)
+    assert prediction.next_states.requires_grad and not prediction.belief.requires_grad
+    assert torch.equal(prediction.belief, learner.predictor(control.latents(batch)).belief)
 
 
 def test_a_cache_too_large_for_its_memory_goes_to_a_file_that_leaves_nothing_behind(tmp_path: Path) -> None:

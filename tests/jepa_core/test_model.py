@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import jepa_core
 from commands import RECIPE, command, environment
@@ -134,6 +135,24 @@ def test_a_forecast_goes_on_from_what_was_seen_under_the_recorded_actions(model:
     recorded = made["action_recorded"]
     assert np.array_equal(recorded.sum("horizon"), np.minimum(data.steps - 4, 4))
     assert f"{int((~recorded).sum())} under the last recorded action" in made.attrs["actions"]
+
+
+def test_steps_taken_one_at_a_time_give_the_batch_answer(model: Model, tmp_path: Path) -> None:
+    data = model.read(oscillators(tmp_path, seed=9, trajectories=6, shortest=8))
+    rendering, steps = data.dataset.rendering, int(data.steps[0])
+    latents = model.view(data).latents(0)
+    wanted = model.frozen.predictor(latents).next_states[0].numpy()
+
+    def item(number: int) -> np.ndarray:
+        items = data.dataset.items(torch.tensor([number]))
+        return np.where(items.observed[0], items.values[0], np.nan)
+
+    state = model.begin(item(int(rendering.static[0])))
+    assert state.next_state is None
+    for step in range(steps):
+        before, state = state, model.step(state, item(int(rendering.state[step])), item(int(rendering.action[step])))
+        assert state.steps == step + 1 == before.steps + 1
+        assert np.abs(state.next_state - wanted[step]).max() < 1e-5
 
 
 def test_trajectories_that_are_too_short_to_be_foreseen_are_left_out_and_counted(model: Model, tmp_path: Path) -> None:

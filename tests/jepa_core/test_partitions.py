@@ -183,11 +183,11 @@ def test_a_worker_without_the_same_files_says_so(source: PiecesSource, tmp_path:
 def test_without_the_extra_the_command_names_it(jepa: Jepa, recipe_file: Path, tmp_path: Path) -> None:
     hidden = tmp_path / "hidden"
     (hidden / "distributed").mkdir(parents=True)
-    (hidden / "distributed" / "__init__.py").write_text("raise ImportError('hidden')")
+    (hidden / "distributed" / "__init__.py").write_text("raise ModuleNotFoundError('hidden', name='distributed')")
 
     refused = jepa("prepare", "toy.yaml", "--cluster", "tcp://127.0.0.1:9", packages=(hidden,))
 
-    assert refused.returncode == 2 and "pip install 'jepa-core[cluster]'" in refused.stderr
+    assert refused.returncode == 4 and "pip install 'jepa-core[cluster]'" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

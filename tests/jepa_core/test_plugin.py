@@ -40,7 +40,8 @@ def test_a_third_party_phase_is_listed_validated_and_runs_between_others(
         RECIPE.replace("  - {use: toy_fit, name: sync}", "  - {use: cautious, steps: 5, batch_size: 4, noise: 0.2}")
     )
     assert "Trains the predictor on slightly noisy latents." in jepa("ls", "phases", packages=(cautious,)).stdout
-    assert "standard deviation of the noise" in jepa("show", "phase/cautious", packages=(cautious,)).stdout
+    shown = jepa("show", "phase/cautious", packages=(cautious,)).stdout
+    assert "standard deviation of the noise" in shown and "in Python: from cautious import CautiousConfig" in shown
     refused = jepa("validate", recipe, "curriculum.cautious.noise=-1", packages=(cautious,))
     assert refused.returncode == 2 and "noise" in refused.stderr
     ran = jepa("run", recipe, "--out", tmp_path / "run", packages=(cautious,))

@@ -18,9 +18,11 @@ from jepa_core.config import (
     Config,
     EncoderConfig,
     EvaluatorConfig,
+    LearnerShape,
+    ModelSize,
+    ObjectiveConfig,
     PhaseConfig,
     PredictorConfig,
-    RegularizerConfig,
     SourceConfig,
 )
 from jepa_core.errors import RecipeError
@@ -71,8 +73,16 @@ class ReadingConfig(PhaseConfig):
     needs: ClassVar = frozenset({"next_token_loss"})
 
 
-class SpreadConfig(RegularizerConfig):
+class SpreadConfig(ObjectiveConfig):
     pass
+
+
+class HeadsConfig(ObjectiveConfig):
+    observes: ClassVar = True
+    heads: int = 1
+
+    def module_size(self, shape: LearnerShape) -> ModelSize:
+        return ModelSize(self.heads, self.heads)
 
 
 class DriftConfig(EvaluatorConfig):
@@ -100,7 +110,8 @@ COMPONENTS = (
     Component("phase", "warmup", PhaseConfig, "nowhere:WarmUp"),
     Component("phase", "ema_alignment", AlignConfig, "nowhere:Align"),
     Component("phase", "reading", ReadingConfig, "nowhere:Reading"),
-    Component("regularizer", "spread", SpreadConfig, "nowhere:Spread"),
+    Component("objective", "spread", SpreadConfig, "nowhere:Spread"),
+    Component("objective", "heads", HeadsConfig, "nowhere:Heads"),
     Component("evaluator", "drift", DriftConfig, "nowhere:Drift"),
     Component("evaluator", "faulty", FaultyConfig, "nowhere:Faulty"),
 )
@@ -119,7 +130,7 @@ curriculum:
     steps: 10
   - use: ema_alignment
     steps: 20
-    regularizers:
+    objectives:
       - {use: spread, weight: 0.5}
 evaluators:
   - use: drift
@@ -161,7 +172,7 @@ def test_a_recipe_becomes_typed_configs_in_order() -> None:
     assert isinstance(recipe.encoder.config, WordsConfig) and recipe.encoder.config.lora.rank == 4
     assert [phase.name for phase in recipe.curriculum] == ["warmup", "ema_alignment"]
     assert [phase.config.steps for phase in recipe.curriculum] == [10, 20]
-    assert recipe.curriculum[1].regularizers[0].config.weight == 0.5
+    assert recipe.curriculum[1].objectives[0].config.weight == 0.5
     assert recipe.curriculum[1].component.implementation == "nowhere:Align"
     assert recipe.windows.length == 72 and recipe.runtime.threads == "auto"
     assert recipe.evaluators[0].config.split == "held_out"
@@ -184,7 +195,7 @@ def test_origins_tell_defaults_files_and_the_command_line_apart() -> None:
     origins = recipe.origins()
     assert origins["curriculum.warmup.steps"] == "mine.yaml:3"
     assert origins["curriculum.ema_alignment.steps"] == "base.yaml:11"
-    assert origins["curriculum.ema_alignment.regularizers.spread.weight"] == "base.yaml:13"
+    assert origins["curriculum.ema_alignment.objectives.spread.weight"] == "base.yaml:13"
     assert origins["encoder.lora.rank"] == "command line"
     assert origins["encoder.lora.targets"] == "default"
     assert origins["runtime.device"] == "default" and origins["name"] == "default"
@@ -332,7 +343,7 @@ FRAGMENTS = st.sampled_from(
         "extends",
         "words",
         "warmup",
-        "regularizers",
+        "objectives",
         ": ",
         "- ",
         "\n",
@@ -391,7 +402,7 @@ def test_any_text_is_a_recipe_or_an_invalid_one(
         )
     )
 )
-@example(["curriculum.warmup.regularizers.x=1", "curriculum=1"])
+@example(["curriculum.warmup.objectives.x=1", "curriculum=1"])
 @example(["windows.length.x=[", "=", "a..b=1", "name=\ud800"])
 def test_any_override_is_taken_or_refused(tmp_path_factory: pytest.TempPathFactory, overrides: list[str]) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzz_overrides.yaml"
@@ -526,7 +537,7 @@ def test_wrong_values_and_keys_say_what_belongs_there(keys: str, expected: str) 
         (
             "use: spread",
             "use: spread, wieght: 1, name: s",
-            "13:23 unknown key 'wieght' in regularizer 's' | "
+            "13:23 unknown key 'wieght' in objective 's' | "
             "did you mean 'weight'? (a number of at least 0; default 1.0)",
         ),
         (
@@ -696,10 +707,10 @@ def test_a_list_replaces_the_parents_curriculum() -> None:
 
 
 def test_a_section_changes_phases_by_name_and_null_removes_them() -> None:
-    changes = "{warmup: null, ema_alignment: {regularizers: {spread: {weight: 2}}}}"
+    changes = "{warmup: null, ema_alignment: {objectives: {spread: {weight: 2}}}}"
     recipe = child(f"curriculum: {changes}\nevaluators: {{drift: null}}\n")
     assert [(phase.name, phase.config.steps) for phase in recipe.curriculum] == [("ema_alignment", 20)]
-    assert recipe.curriculum[0].regularizers[0].config.weight == 2
+    assert recipe.curriculum[0].objectives[0].config.weight == 2
     assert recipe.evaluators == ()
 
 
@@ -863,4 +874,27 @@ def test_a_phase_that_needs_more_than_the_encoder_offers_is_refused_where_it_sta
     assert message == (
         "10:10 phase 'before' needs an encoder that offers next_token_loss, and 'numbers' does not | "
         "encoders that do: words"
+    )
+
+
+def test_an_objective_that_reads_numbers_is_refused_where_the_source_renders_none(monkeypatch) -> None:
+    text = BASE.replace("{use: spread, weight: 0.5}", "{use: heads}")
+    assert load(text).curriculum[1].objectives[0].component.name == "heads"
+    monkeypatch.setattr(TableConfig, "modalities", ("text",))
+    (message,) = messages(text)
+    assert message == (
+        "13:15 objective 'heads' reads the states as numbers, and the source 'table' renders none | "
+        "take a source that renders channels, or leave the objective out"
+    )
+
+
+def test_objectives_of_one_name_train_one_module_and_must_be_alike_but_for_the_weight() -> None:
+    text = BASE.replace("    steps: 10\n", "    steps: 10\n    objectives: [{use: heads, weight: 3}]\n")
+    alike = text.replace("{use: spread, weight: 0.5}", "{use: heads, weight: 0.5}")
+    assert [phase.objectives[0].config.weight for phase in load(alike).curriculum] == [3, 0.5]
+    assert load(alike.replace("weight: 0.5", "heads: 2, name: others")).curriculum[1].objectives[0].name == "others"
+    (message,) = messages(alike.replace("weight: 0.5", "heads: 2"))
+    assert message == (
+        "14:15 two objectives are called 'heads' and would train one module, but are not alike | "
+        "give them the same keys (only the weight may differ), or other names"
     )

@@ -17,10 +17,11 @@ from jepa_core.config import (
     EncoderConfig,
     EvaluatorConfig,
     ItemShape,
+    LearnerShape,
     ModelSize,
+    ObjectiveConfig,
     PhaseConfig,
     PredictorConfig,
-    RegularizerConfig,
     SourceConfig,
 )
 from jepa_core.errors import DataError, RecipeError
@@ -95,8 +96,16 @@ class ReadingConfig(PhaseConfig):
     needs: ClassVar = frozenset({"next_token_loss"})
 
 
-class SpreadConfig(RegularizerConfig):
+class SpreadConfig(ObjectiveConfig):
     margins: tuple[float, ...] = (1.0,)
+
+
+class DecodeConfig(ObjectiveConfig):
+    observes: ClassVar = True
+    width: int = 4
+
+    def module_size(self, shape: LearnerShape) -> ModelSize:
+        return ModelSize(self.width, self.width)
 
 
 class DriftConfig(EvaluatorConfig):
@@ -116,7 +125,8 @@ COMPONENTS = (
     Component("predictor", "forward", ForwardConfig, "nowhere:Forward"),
     Component("phase", "align", AlignConfig, "nowhere:Align"),
     Component("phase", "reading", ReadingConfig, "nowhere:Reading"),
-    Component("regularizer", "spread", SpreadConfig, "nowhere:Spread"),
+    Component("objective", "spread", SpreadConfig, "nowhere:Spread"),
+    Component("objective", "decode", DecodeConfig, "nowhere:Decode"),
     Component("evaluator", "drift", DriftConfig, "nowhere:Drift"),
     Component("evaluator", "once", TwiceConfig, "nowhere:Once"),
     Component("evaluator", "again", TwiceConfig, "nowhere:Again"),
@@ -136,7 +146,7 @@ curriculum:
   - use: align
     name: late
     decay: 0.5
-    regularizers: [{use: spread, margins: [1, 2]}, {use: spread, name: other, weight: 0.5}]
+    objectives: [{use: spread, margins: [1, 2]}, {use: spread, name: other, weight: 0.5}]
 evaluators:
   - {use: drift, columns: {hr: 2}}
   - {use: drift, name: train_drift, split: train}
@@ -159,7 +169,7 @@ def twin(**changes: Any) -> Recipe:
             PhaseUse(
                 AlignConfig(decay=0.5),
                 name="late",
-                regularizers=[SpreadConfig(margins=(1, 2)), Use(SpreadConfig(weight=0.5), name="other")],
+                objectives=[SpreadConfig(margins=(1, 2)), Use(SpreadConfig(weight=0.5), name="other")],
             ),
         ],
         "evaluators": [DriftConfig(columns={"hr": 2}), Use(DriftConfig(split="train"), name="train_drift")],
@@ -221,7 +231,7 @@ def text_parts() -> dict[str, Any]:
 def test_what_python_gave_a_value_is_told_from_defaults() -> None:
     origins = twin().origins()
     for key in ("seed", "source.channels", "windows.length", "curriculum.late.decay", "evaluators.drift.columns.hr",
-                "curriculum.align.optimizer.encoder_lr", "curriculum.late.regularizers.other.use"):  # fmt: skip
+                "curriculum.align.optimizer.encoder_lr", "curriculum.late.objectives.other.use"):  # fmt: skip
         assert origins[key] == "python", key
     assert origins["encoder.width"] == "match"
     assert origins["curriculum.align.decay"] == origins["windows.stride"] == "default"
@@ -238,10 +248,10 @@ def test_defaults_are_those_of_a_file() -> None:
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake in both forms. text: what is changed in the file, and the line it is told at."""
+    """One mistake in both forms. text: what is changed in the file, pair by pair. line: where it is told there."""
 
     changes: dict[str, Any]
-    text: tuple[str, str]
+    text: tuple[str, ...]
     line: int
     key: str
     message: str
@@ -249,6 +259,7 @@ class Mistake:
 
 
 SIZED = "{use: numbers, match: {encoder: {use: words, trainable: 6000}}}"
+OBJECTIVES = "[{use: spread, margins: [1, 2]}, {use: spread, name: other, weight: 0.5}]"
 ACROSS = {
     "window": Mistake(
         {"windows": WindowsConfig(length=200, min_length=4)}, ("length: 24", "length: 200"), 5, "windows.length",
@@ -263,6 +274,22 @@ ACROSS = {
         {"curriculum": [AlignConfig(), Use(ReadingConfig(), name="late")]},
         ("use: align\n    name: late\n    decay: 0.5", "use: reading\n    name: late"), 10, "curriculum.late.use",
         "phase 'late' needs an encoder that offers next_token_loss, and 'numbers' does not", "encoders that do: words",
+    ),
+    "numbers": Mistake(
+        {"source": TextsConfig(), "encoder": WordsConfig(),
+         "curriculum": [PhaseUse(AlignConfig(), name="late", objectives=[DecodeConfig()])]},
+        ("gauges, channels: 5", "texts", SIZED, "{use: words}", OBJECTIVES, "[{use: decode}]"), 13,
+        "curriculum.late.objectives.decode.use",
+        "objective 'decode' reads the states as numbers, and the source 'texts' renders none",
+        "take a source that renders channels, or leave the objective out",
+    ),
+    "one module": Mistake(
+        {"curriculum": [PhaseUse(AlignConfig(), objectives=[DecodeConfig(weight=0.5)]),
+                        PhaseUse(AlignConfig(), name="late", objectives=[DecodeConfig(width=5)])]},
+        ("steps: 10,", "steps: 10, objectives: [{use: decode}],", OBJECTIVES, "[{use: decode, width: 5}]"), 13,
+        "curriculum.late.objectives.decode.use",
+        "two objectives are called 'decode' and would train one module, but are not alike",
+        "give them the same keys (only the weight may differ), or other names",
     ),
     "latents": Mistake(
         {"encoder": EncoderUse(NumbersConfig(latent=9), match=Match(WordsConfig()))}, (SIZED, SIZED.replace("numbers",
@@ -302,9 +329,12 @@ def test_a_mistake_is_told_in_the_same_words_with_its_key_path_and_at_its_place(
     mistake: Mistake, tmp_path: Path
 ) -> None:
     assert told(**mistake.changes) == [(mistake.key, mistake.message, mistake.hint)]
-    assert mistake.text[0] in TWIN
+    text = TWIN
+    for old, new in zip(mistake.text[::2], mistake.text[1::2], strict=True):
+        assert old in text
+        text = text.replace(old, new)
     with pytest.raises(InvalidRecipe) as caught:
-        from_file(tmp_path, TWIN.replace(*mistake.text))
+        from_file(tmp_path, text)
     (found,) = caught.value.to_list()
     assert (found["line"], found["message"], found["hint"]) == (mistake.line, mistake.message, mistake.hint)
 
@@ -314,8 +344,8 @@ def test_two_items_of_one_name_are_told_apart_by_their_numbers(tmp_path: Path) -
     hint = "the first is in curriculum.0.use; give one of them a `name` of its own"
     assert told(curriculum=[AlignConfig(), AlignConfig()]) == [("curriculum.1.use", message, hint)]
     spreads = [SpreadConfig(), Use(SpreadConfig(), name="spread")]
-    ((key, *_),) = told(curriculum=[PhaseUse(AlignConfig(), name="late", regularizers=spreads)])
-    assert key == "curriculum.late.regularizers.1.name"
+    ((key, *_),) = told(curriculum=[PhaseUse(AlignConfig(), name="late", objectives=spreads)])
+    assert key == "curriculum.late.objectives.1.name"
 
 
 @pytest.mark.parametrize("key", ["curriculum", "evaluators"])

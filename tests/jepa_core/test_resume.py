@@ -122,6 +122,52 @@ def test_a_phases_own_module_resumes_to_the_same_bits_and_leaves_nothing_behind(
     assert {name.split(".")[0] for name in model} == {"encoder", "target", "predictor"}
 
 
+WITH_OBJECTIVES = """
+  - use: toy_fit
+    name: warm
+    steps: 6
+    batch_size: 4
+    objectives: [{use: toy_reading, name: reading}]
+  - use: toy_train
+    name: joint
+    steps: 12
+    batch_size: 4
+    objectives: [{use: toy_reading, name: passing, keep: false, weight: 2}, {use: toy_reading, name: reading}]
+  - {use: toy_fit, name: between, steps: 2, batch_size: 4}
+  - use: toy_fit
+    name: last
+    steps: 8
+    batch_size: 4
+    objectives: [{use: toy_reading, name: reading, weight: 0.5}]
+evaluators: [{use: toy}, {use: toy_control}]
+"""
+
+
+def test_the_modules_of_objectives_resume_to_the_same_bits_and_are_kept_or_dropped(
+    jepa: Jepa, stopper: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    head, _, _ = RECIPE.partition("\n  - ")
+    recipe_file.write_text(head + WITH_OBJECTIVES + "runtime: {checkpoint_every: 4, threads: 1}\n")
+    whole = jepa("run", recipe_file, "--out", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    weights = load_file(tmp_path / "whole" / "model.safetensors")
+    assert {name for name in weights if "objective" in name} == {
+        "objective.reading.weight", "objective.reading.bias"
+    }  # fmt: skip
+    assert "objective.passing.weight" not in newest_tensors(tmp_path / "whole")
+    stops = {"warm 5 KILL": {"reading"}, "joint 7 TERM": {"reading", "passing"}, "between 1 TERM": {"reading"},
+             "last 5 KILL": {"reading"}, "last end KILL": {"reading"}}  # fmt: skip
+    for number, (stop, modules) in enumerate(stops.items()):
+        run = tmp_path / f"run{number}"
+        jepa("run", recipe_file, "--out", run, packages=(stopper,), STOP=stop)
+        held = {name.split(".")[2] for name in newest_tensors(run) if name.startswith("weights.objective.")}
+        assert held == modules
+        resumed = jepa("resume", run, packages=(stopper,))
+        assert resumed.returncode == 0, resumed.stderr
+        assert results(run) == results(tmp_path / "whole")
+        assert (run / "control.safetensors").read_bytes() == (tmp_path / "whole/control.safetensors").read_bytes()
+
+
 def newest_tensors(run: Path) -> dict[str, Tensor]:
     return load_file(max((run / "checkpoints").iterdir()) / "state.safetensors")
 

@@ -23,7 +23,7 @@ SHOWN: dict[Kind, str] = {
     "encoder": "perceptron",
     "predictor": "recurrent",
     "phase": "cautious",
-    "regularizer": "spread",
+    "objective": "spread",
     "evaluator": "one_step",
 }
 """What the page calls its examples."""

@@ -124,6 +124,9 @@ def test_a_constant_latent_keeps_rank_zero_however_it_is_redrawn():
 
 
 @pytest.mark.parametrize("block", [1, 7])
-def test_weights_are_the_same_whatever_the_size_of_a_block(block):
-    whole, parts = (np.concatenate(list(redrawn_weights(5, 20, 1, size))) for size in (20, block))
+@pytest.mark.parametrize("memory", [1, statistics.WEIGHTS_IN_MEMORY])
+def test_weights_are_the_same_whatever_the_size_of_a_block_and_whether_they_are_kept(monkeypatch, block, memory):
+    (whole,) = redrawn_weights(5, 20, 1, 20)
+    monkeypatch.setattr(statistics, "WEIGHTS_IN_MEMORY", memory)
+    parts = np.concatenate(list(redrawn_weights(5, 20, 1, block)))
     assert (whole == parts).all() and (whole.sum(axis=1) == 5).all()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray
 
+from jepa_core.data.excerpts import write_excerpt
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import ROLES, Channel, Events, Trajectories
 from jepa_core.errors import DataError, UnsafeArtefactError
@@ -184,3 +185,35 @@ def test_a_codec_that_could_execute_code_is_refused_wherever_it_stands(tmp_path:
     path.write_text(json.dumps(metadata))
     with pytest.raises(UnsafeArtefactError, match="numcodecs.pickle"):
         Store(tmp_path / "store")
+
+
+def test_an_excerpt_is_a_store_of_its_own_with_no_text_of_any_other(tmp_path: Path) -> None:
+    written = write(tmp_path / "store")
+    store = Store(tmp_path / "store")
+    chosen = np.flatnonzero(np.isin(store.subject, written[1].subject))
+    excerpt = write_excerpt(store, chosen, tmp_path / "excerpt")
+    assert excerpt.subject.tolist() == store.subject[chosen].tolist() and excerpt.content != store.content
+    assert not {"only 0", "only 2"} & set(excerpt.texts().tolist())
+    for name in store.label_names:
+        parts = [store.label(name)[store.first_step[one] :][: store.steps[one]] for one in chosen]
+        np.testing.assert_array_equal(excerpt.label(name), np.concatenate(parts))
+    for (_, expected), (_, found) in zip(store.each(chosen), excerpt.each(np.arange(len(chosen))), strict=True):
+        for role in ROLES:
+            of, wanted = found.events(role), expected.events(role)
+            np.testing.assert_array_equal(of.value, wanted.value)
+            assert texts_of(of, found.texts) == texts_of(wanted, expected.texts)
+
+
+def test_the_same_excerpt_has_the_same_digest(tmp_path: Path) -> None:
+    write(tmp_path / "store")
+    store = Store(tmp_path / "store")
+    contents = {write_excerpt(store, np.array([1, 4]), tmp_path / str(number)).content for number in range(2)}
+    assert len(contents) == 1
+
+
+def test_a_store_opened_as_documented_can_be_saved_by_xarray(tmp_path: Path) -> None:
+    write(tmp_path / "store")
+    opened = Store(tmp_path / "store").to_xarray()
+    opened.to_zarr(tmp_path / "saved", consolidated=False)
+    saved = xarray.open_zarr(tmp_path / "saved", consolidated=False, chunks=None)
+    assert saved.equals(opened.load())

@@ -29,7 +29,7 @@ from jepa_core.runs.pipeline import write_findings
 from jepa_core.runs.plan import make_plan
 from jepa_core.study.definition import Study
 from jepa_core.study.differences import Difference, difference, with_holm
-from jepa_core.study.display import Bars, Lines
+from jepa_core.study.display import StudyBars, StudyLines
 from jepa_core.study.findings import Row, _sentence
 from jepa_core.study.folder import StudyFolder, grid
 from jepa_core.study.metrics import Measured, Name, run_metrics
@@ -292,7 +292,7 @@ def test_lines_say_how_many_runs_are_over_failed_and_left(
     study_file: Path, registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "jepa")
-    cells, lines = loaded(study_file, registry).cells[:3], Lines()
+    cells, lines = loaded(study_file, registry).cells[:3], StudyLines()
     with lines.showing(cells, StudyFolder(tmp_path)):
         lines.begun(cells[0])
         lines.ended(cells[0], "failed (exit code 3)", failed=True)
@@ -309,7 +309,7 @@ def test_bars_show_how_far_each_run_at_work_has_come(
 ) -> None:
     folder, study = StudyFolder(tmp_path / "out"), loaded(study_file, registry)
     folder.open(study, STUDY)
-    bars = Bars()
+    bars = StudyBars()
     with bars.showing(study.cells, folder):
         for cell, written in zip(study.cells, ('{"phase": "joint", "total_step": 9}\n{"pha', "", None), strict=False):
             bars.begun(cell)

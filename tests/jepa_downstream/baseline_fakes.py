@@ -16,7 +16,7 @@ STATIC, STATE, ACTION, NEVER = range(4)
 
 QUICK = BaselineSearchConfig(
     linear=LinearConfig(strengths=(1e-2, 1.0)),
-    lightgbm=LightGBMConfig(learning_rates=(0.1,), leaves=(4,), leaf_rows=(10,), rounds=150, patience=20),
+    lightgbm=LightGBMConfig(learning_rates=(0.1,), leaves=(4,), leaf_rows=(10,), rounds=150, patience=20, models=2),
     sequence=SequenceConfig(learning_rates=(1e-2,), dropouts=(0.0,), width=8, blocks=2, epochs=6, batch_size=16),
 )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,13 @@ class Dataset:
         self.total = int(self.steps.sum())
         self.trajectory = np.repeat(np.arange(len(self.steps)), self.steps)
         self.step = np.arange(self.total) - store.first_step[self.trajectory]
+        state = np.arange(self.total)
+        self.rendering = SimpleNamespace(
+            static=2 * self.total + np.arange(len(self.steps)), state=state, action=self.total + state
+        )
+
+    def items(self, ids: Tensor) -> Tensor:
+        return ids
 
     def trajectories(self, split: str) -> np.ndarray:
         return np.flatnonzero(self.split == SPLITS.index(split))
@@ -84,6 +93,7 @@ class Dataset:
             static=torch.from_numpy(2 * self.total + windows.trajectory[index]),
             states=torch.from_numpy(states),
             actions=torch.from_numpy(states + self.total),
+            steps=torch.from_numpy(states),
             mask=torch.from_numpy(mask),
         )
 
@@ -91,8 +101,14 @@ class Dataset:
 class Drifts(nn.Module):
     """Foresees that each step adds the action to the state."""
 
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.belief_dim = latent_dim
+
     def forward(self, latents: Latents) -> Prediction:
-        return Prediction(latents.states + latents.actions, latents.states, memory=latents.states)
+        counted = torch.arange(1, latents.states.shape[1] + 1)[:, None]
+        so_far = latents.states.cumsum(1) / counted  # the belief at a step is the mean of the states up to it
+        return Prediction(latents.states + latents.actions, so_far, memory=latents.states)
 
     def rollout(self, latents: Latents, memory: Tensor, origins: Tensor, horizon: int) -> Rollout:
         rows = torch.arange(len(origins))
@@ -104,25 +120,39 @@ class Drifts(nn.Module):
         return Rollout(states, states)
 
 
-@dataclass
-class Encoder:
-    latent_dim: int
+class Encoder(nn.Module):
+    """A latent by the number of its item."""
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.table, self.latent_dim = table, table.shape[1]
+
+    def forward(self, items: Tensor) -> Tensor:
+        return self.table[items]
 
 
 class Learner:
     """Latents by table, a row an item."""
 
+    precision = nullcontext
     dataset: Dataset
 
     def __init__(self, table: np.ndarray) -> None:
         self.table = torch.from_numpy(table.astype(np.float32))
-        self.predictor = Drifts()
-        self.encoder = Encoder(table.shape[1])
+        self.predictor = Drifts(table.shape[1])
+        self.encoder = Encoder(self.table)
+        self.modules: dict[str, nn.Module] = {}
         self.device = torch.device("cpu")
 
     def latents(self, batch: Batch) -> Latents:
         encoded = self.table[batch.items]
         return Latents(encoded[batch.static], encoded[batch.states], encoded[batch.actions], batch.mask)
+
+    def prediction(self, batch: Batch) -> Prediction:
+        return self.predictor(self.latents(batch))
+
+    def decoders(self) -> dict[str, nn.Module]:
+        return self.modules
 
 
 def dataset(trajectories: int = 120, seed: int = 0) -> Dataset:
@@ -159,7 +189,11 @@ def table(made: Dataset, states: np.ndarray | None = None, seed: int = 0, dimens
 def evaluation(
     made: Any, latents: np.ndarray, untrained: np.ndarray | None = None, window_length: int = 12
 ) -> Evaluation:
-    control = None if untrained is None else lambda: Learner(untrained)
+    control = None if untrained is None else lambda: learner_of(made, untrained)
+    return Evaluation(learner_of(made, latents), window_length, 0, control)
+
+
+def learner_of(made: Any, latents: np.ndarray) -> Any:
     learner = Learner(latents)
     learner.dataset = made
-    return Evaluation(learner, window_length, 0, control)
+    return learner

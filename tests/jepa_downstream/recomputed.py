@@ -29,7 +29,7 @@ class Files:
     def __init__(self, folder: Path, evaluator: str, draws: int, seed: int) -> None:
         self.columns: dict[tuple[str, str], Columns] = {}
         for path in sorted(folder.glob(f"{evaluator}.*.parquet")):
-            _, task, method, _ = path.name.split(".")
+            task, method = (re.sub(r"-[0-9a-f]{8}$", "", part) for part in path.name.split(".")[1:3])
             found = parquet.read_table(path)
             names = found.column_names
             self.columns[task, method] = {name: found[name].to_numpy(zero_copy_only=False) for name in names}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jepa_downstream.baseline_channels import Columns, Histories, Observed, Profile
+from jepa_downstream.baseline_channels import Columns, Histories, Observed, Profile, carry_on
 from jepa_downstream.baseline_summaries import RECENT, STATISTICS, Summaries, summarise
 from tests.jepa_downstream import baseline_fakes as fakes
 
@@ -102,6 +102,22 @@ def test_a_trajectory_is_read_once_for_all_of_its_rows():
     data.items_read = 0
     summaries(rows)
     assert data.items_read == 30 + 2 * data.steps[:30].sum()
+
+
+def test_a_column_that_only_carries_another_on_is_left_out_and_the_other_stays():
+    data = fakes.many()
+    count, total = len(data.steps), int(data.steps.sum())
+    states = data.values[count : count + total, :, 0]
+    carried = [carry_on(part) for part in np.split(states, data.store.first_step[1:])]
+    data.values[count : count + total, fakes.NEVER, 0] = np.concatenate(carried)[:, fakes.STATE]
+    observed = Observed.of(Histories(data), data, 0)
+    assert observed.dynamic.tolist() == [fakes.STATE, 4 + fakes.ACTION], "of states, then of actions"
+    assert observed.static.tolist() == [fakes.STATIC]
+
+
+def test_what_was_last_seen_is_carried_on_and_nothing_is_before_the_first():
+    samples = np.array([[NAN, 1.0], [2.0, NAN], [NAN, NAN], [-3.0, 4.0]], dtype=np.float32)
+    np.testing.assert_array_equal(carry_on(samples), [[NAN, 1], [2, 1], [2, 1], [-3, 4]])
 
 
 def test_a_profile_reads_nothing_after_the_last_row():

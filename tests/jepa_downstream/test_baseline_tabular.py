@@ -9,6 +9,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 from jepa_downstream.baseline_summaries import RECENT
 from jepa_downstream.baselines import BASELINES
+from jepa_downstream.heads import head_of
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.rows import Task
 from tests.jepa_downstream import baseline_fakes as fakes
@@ -100,3 +101,26 @@ def test_without_tuning_rows_nothing_can_be_chosen(name):
 def test_a_source_without_numbers_is_said_to_have_none(name):
     with pytest.raises(CannotFit, match="does not render its steps as numbers"):
         BASELINES[name](fakes.evaluation(None), fakes.config())
+
+
+def test_boosted_trees_are_the_mean_of_models_of_one_setting_under_several_seeds():
+    train, tuning, held_out = splits(DATA, fakes.sums(DATA) > 0)
+    search = fakes.QUICK.model_copy(update={"lightgbm": fakes.QUICK.lightgbm.model_copy(update={"models": 3})})
+    fitted = BASELINES["lightgbm"](fakes.evaluation(DATA), fakes.config(search)).fit(BINARY, train, tuning, 0)
+    alone = fakes.QUICK.model_copy(update={"lightgbm": fakes.QUICK.lightgbm.model_copy(update={"models": 1})})
+    each = [
+        BASELINES["lightgbm"](fakes.evaluation(DATA), fakes.config(alone)).fit(BINARY, train, tuning, seed)
+        for seed in range(3)
+    ]
+    scores = [one.scores(held_out) for one in each]
+    assert not np.array_equal(scores[0], scores[1])
+    np.testing.assert_allclose(fitted.scores(held_out), np.mean(scores, axis=0), rtol=1e-12)
+
+
+def test_a_mean_of_heads_scores_the_same_when_it_is_read_back():
+    train, tuning, held_out = splits(DATA, fakes.sums(DATA) > 0)
+    fitted = BASELINES["lightgbm"](fakes.evaluation(DATA), fakes.config()).fit(BINARY, train, tuning, 0)
+    state = fitted.head.to_state()
+    assert state["kind"] == "mean" and list(state["heads"]) == ["0", "1"]
+    inputs = fitted.inputs(held_out)[:, fitted.columns]
+    np.testing.assert_array_equal(head_of(state)(inputs), fitted.head(inputs))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jepa_downstream.decoded import Readings
-from jepa_downstream.encoded import summarise
+from jepa_downstream.encoded import Projected, Projections, summarise
 from jepa_downstream.latent_methods import LatentMethods
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.rows import Rows
@@ -32,7 +32,14 @@ def mixed(seed: int = 0) -> tuple[baseline_fakes.Dataset, SimpleNamespace]:
         "actions": random.normal(size=(total, SIZE)),
     }  # fmt: skip
     arrays = {name: value.astype(np.float32) for name, value in arrays.items()}
-    return made, SimpleNamespace(arrays=arrays, first=made.store.first_step, size=SIZE)
+    first = made.store.first_step
+
+    def of(trajectory: int) -> Projected:
+        part = slice(first[trajectory], first[trajectory] + made.steps[trajectory])
+        return Projected(arrays["static"][trajectory], arrays["states"][part], arrays["actions"][part])
+
+    projections = Projections(SIZE, dict.fromkeys(("static", "states", "actions")))
+    return made, SimpleNamespace(arrays=arrays, first=first, projections=projections, of=of)
 
 
 def at(made: baseline_fakes.Dataset, trajectories: np.ndarray, steps: np.ndarray) -> Rows:
@@ -41,8 +48,8 @@ def at(made: baseline_fakes.Dataset, trajectories: np.ndarray, steps: np.ndarray
 
 def test_a_linear_map_undoes_the_mixture() -> None:
     made, encoded = mixed()
-    readings = Readings(encoded, made, 0)
-    read = readings.model.predict(encoded.arrays["states"])
+    readings = Readings.fit(encoded, made, 0)
+    read = encoded.arrays["states"] @ readings.weights + readings.bias
     count = len(made.steps)
     state = made.values[count : count + len(read), baseline_fakes.STATE, 0]
     seen = ~np.isnan(state)
@@ -52,21 +59,22 @@ def test_a_linear_map_undoes_the_mixture() -> None:
 
 def test_summaries_are_those_of_what_is_read_up_to_the_row_in_the_order_of_the_rows() -> None:
     made, encoded = mixed()
-    readings = Readings(encoded, made, 0)
+    readings = Readings.fit(encoded, made, 0)
     rows = at(made, np.array([7, 3, 7]), np.array([2, 1, 0]))
-    found = readings.summaries(rows)
+    found = readings(rows)
     assert found.shape == (3, 2 * SIZE + 6 * 2)
     for row, (trajectory, step) in enumerate(zip(rows.trajectory, rows.step, strict=True)):
         first = encoded.first[trajectory]
-        read = readings.model.predict(encoded.arrays["states"][first : first + step + 1]).astype(np.float32)
+        part = slice(first, first + step + 1)
+        read = (encoded.arrays["states"][part] @ readings.weights + readings.bias).astype(np.float32)
         actions = encoded.arrays["actions"][first : first + step + 1]
         wanted = summarise(read, actions, np.array([step]))[0]
         assert np.allclose(found[row], np.concatenate([encoded.arrays["static"][trajectory], wanted]), atol=1e-5)
     before = found.copy()
     last = encoded.first[7] + 3
     encoded.arrays["states"][last : encoded.first[8]] = 99
-    assert np.array_equal(readings.summaries(rows), before)
-    assert readings.summaries(rows.take(np.array([], dtype=int))).shape == (0, found.shape[1])
+    assert np.array_equal(readings(rows), before)
+    assert readings(rows.take(np.array([], dtype=int))).shape == (0, found.shape[1])
 
 
 def test_a_source_of_texts_alone_has_nothing_to_be_read() -> None:

@@ -168,7 +168,7 @@ def test_what_a_row_shows_does_change_its_score(made, telling):
 
 def test_summaries_are_what_the_words_say(made, telling):
     asked = config({"label": "life"})
-    encoded = LatentMethods(fakes.evaluation(made, telling), asked)._encoded(fakes.Learner(telling))
+    inputs = LatentMethods(fakes.evaluation(made, telling), asked).latents().inputs
     rows = rows_of(made, asked.tasks[0]).splits["held_out"]
     one = int(np.flatnonzero(rows.step == 7)[0])
     start = made.store.first_step[rows.trajectory[one]]
@@ -177,7 +177,7 @@ def test_summaries_are_what_the_words_say(made, telling):
         telling[2 * made.total + rows.trajectory[one]], states[-1], states.mean(axis=0), states.std(axis=0),
         states.min(axis=0), states.max(axis=0), states[-1] - states[1], actions[2:].mean(axis=0),
     ]  # fmt: skip
-    np.testing.assert_allclose(encoded.summaries(rows)[one], np.concatenate(expected), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(inputs(rows)[one], np.concatenate(expected), rtol=1e-4, atol=1e-5)
 
 
 def test_the_rollout_holds_the_last_action(made, telling):

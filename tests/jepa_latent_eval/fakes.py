@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import Batch, Evaluation, Latents, Prediction, Rollout
-from jepa_core.data.trajectories import SPLITS
+from jepa_core.data.trajectories import SPLITS, Channel
 from jepa_core.data.windows import Windows, cut_windows
 
 DECAY = 0.9
@@ -22,6 +22,7 @@ class Store:
     first_step: np.ndarray
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     outcomes: dict[str, np.ndarray] = field(default_factory=dict)
+    channels: list[Channel] = field(default_factory=list)
 
     @property
     def label_names(self) -> list[str]:
@@ -64,6 +65,7 @@ class Dataset:
             static=torch.zeros(len(index), dtype=torch.int64),
             states=torch.from_numpy(states),
             actions=torch.from_numpy(states + self.total),
+            steps=torch.from_numpy(states),
             mask=torch.from_numpy(mask),
         )
 

@@ -109,14 +109,15 @@ def test_what_one_trajectory_cannot_tell_is_null():
     assert found.total.low is None and found.total.value is not None
 
 
-def test_the_untrained_encoder_stands_beside_and_a_lost_rank_is_pointed_out():
+def test_the_untrained_encoder_stands_beside_and_a_rank_is_told_and_not_praised():
     narrow = NOISE.copy()
     narrow[:, 4:] = 0
     found = collapse(narrow, untrained=NOISE)
     assert cells(found, 1)["encoder"] == "untrained"
     assert cells(found)["effective_rank"] == pytest.approx(4, abs=0.1)
     assert cells(found, 1)["effective_rank"] == pytest.approx(16, abs=0.3)
-    assert [verdict.level for verdict in found.verdicts] == ["good", "warning"]
+    (verdict,) = found.verdicts
+    assert "3.99 of" in verdict.text and "15.9 before training" in verdict.text and "says nothing" in verdict.text
 
 
 def test_a_curriculum_that_can_train_no_control_is_said_to_have_none():

@@ -225,7 +225,8 @@ def test_a_config_that_cannot_be_measured_is_refused(config):
 def test_the_plugin_is_declared_without_torch():
     code = (
         "import sys, jepa_latent_eval; names = [c.name for c in jepa_latent_eval.jepa_components()]; "
-        "assert names == ['rollout_drift', 'latent_collapse', 'latent_displacement', 'decoded_forecast'], names; "
+        "assert names == ['rollout_drift', 'latent_collapse', 'latent_displacement', 'decoded_forecast', "
+        "'channel_forecast'], names; "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -14,7 +14,7 @@ from jepa_core.errors import DataError
 from jepa_meds.config import MedsConfig
 from jepa_meds.source import MedsSource
 
-from .conftest import CANARIES, FIRST_SUBJECT, ICU, Folder, at, build, stay
+from .conftest import CANARIES, FIRST_SUBJECT, ICU, Folder, Row, at, build, stay
 
 
 def write_labels(path: Path, rows: list[tuple[int, float, Any]], column: str = "boolean_value") -> Path:
@@ -38,7 +38,34 @@ def test_a_label_stands_at_the_last_step_that_was_over_by_its_time(folder: Folde
     assert np.array_equal(values[1], [unknown, unknown, unknown, 1, 0], equal_nan=True)
     assert np.array_equal(values[2], [unknown] * 4 + [1], equal_nan=True)
     assert np.isnan(values[3:]).all()
-    assert store.record("labels") == [{"label": "task", "rows": 9, "rows with a step": 5, "labelled steps": 5}]
+    assert store.record("labels") == [
+        {"label": "task", "rows": 9, "rows with a step": 5, "labelled steps": 5, "rows of 0 without": 0,
+         "rows of 1 without": 4}
+    ]  # fmt: skip
+
+
+def test_who_dies_without_an_event_before_the_prediction_keeps_the_label_as_who_lives_does(tmp_path: Path) -> None:
+    """Four subjects die shortly after hour 6 and show nothing after hour 2, four live and show events all along."""
+    rows: list[Row] = []
+    for number in range(8):
+        rows += [(number, hour, "LAB//A", 1.0, None) for hour in (0.0, 2.0)]
+        later = [(6.5, "MEDS_DEATH")] if number < 4 else [(5.5, "LAB//A"), (9.0, "LAB//A")]
+        rows += [(number, hour, code, None, None) for hour, code in later]
+    made = Folder(tmp_path / "meds").write({"0.parquet": rows}).describe().split(8)
+    labels = write_labels(tmp_path / "death.parquet", [(number, 6.0, number < 4) for number in range(8)])
+    options = {"trajectory": "subject", "exclude": ["MEDS_DEATH"], "labels": {"death": str(labels)}}
+    store = build(made.path, tmp_path / "stores", **options).store
+    values = store.label("death")[~np.isnan(store.label("death"))]
+    assert sorted(values.tolist()) == [0.0] * 4 + [1.0] * 4
+    assert store.steps.tolist() == [6] * 4 + [10] * 4
+    last = store.first_step + 5
+    assert not np.isnan(store.label("death")[last]).any()
+
+
+def test_labels_of_which_a_class_is_lost_are_refused_with_the_counts(folder: Folder, tmp_path: Path) -> None:
+    path = write_labels(tmp_path / "task.parquet", [(0, 99.0, True), (1, 99.0, True), (2, 2.0, False)])
+    with pytest.raises(DataError, match="2 of 2 of value 1"):
+        build(folder.path, tmp_path / "stores", trajectory=ICU, labels={"task": str(path)})
 
 
 def test_a_label_belongs_to_the_stay_that_it_is_made_in_and_the_latest_of_a_step_counts(tmp_path: Path) -> None:
@@ -71,6 +98,8 @@ def test_labels_change_the_fingerprint_and_no_text(folder: Folder, tmp_path: Pat
         ({"boolean_value": [True, None, True]}, "row 1 .*exactly one of the value columns"),
         ({"boolean_value": [True, True, True], "float_value": [None, None, 1.0]}, "row 2 .*exactly one"),
         ({"categorical_value": ["a", None, None]}, "row 0 .*is no number"),
+        ({"float_value": [0.0, 1e39, None]}, "row 1 .*beyond the range of float32"),
+        ({"float_value": ["high", None, None]}, "column float_value is string"),
         ({}, "column one of boolean_value, integer_value, float_value is missing"),
         ({"boolean_value": [True] * 3, "prediction_time": ["x"] * 3}, "prediction_time timestamp"),
         ({"boolean_value": [True] * 3, "prediction_time": [at(1), None, at(2)]}, "row 1 .*prediction_time is null"),

@@ -33,6 +33,18 @@ def retyped(column: str, kind: pa.DataType) -> pa.Table:
     return whole.set_column(place, column, whole[column].cast(kind))
 
 
+def revalued(values: list[float]) -> pa.Table:
+    """The cohort with numbers of double precision."""
+    whole = table(ROWS)
+    return whole.set_column(whole.column_names.index("numeric_value"), "numeric_value", pa.array(values, pa.float64()))
+
+
+def distant(subject: int) -> pa.Table:
+    """Three rows whose last subject does not fit into int64."""
+    whole = table(ROWS).slice(3, 3)
+    return whole.set_column(0, "subject_id", pa.array([1, 1, subject], pa.uint64()))
+
+
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "subject in two shards": (
         {"a.parquet": ROWS, "b.parquet": stay(9) + stay(2)},
@@ -56,6 +68,11 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "no code": ({"0.parquet": [*ROWS[:7], (0, 1.5, None, 1.0, None), *ROWS[8:]]}, "row 7 .*code is null"),
     "no subject": ({"0.parquet": [*ROWS[:7], (None, 1.5, "A", 1.0, None), *ROWS[8:]]}, "row 7 .*subject_id is null"),
     "infinite": ({"0.parquet": [*ROWS[:4], (0, 0.5, "A", float("inf"), None), *ROWS[5:]]}, "row 4 .*infinite"),
+    "beyond float32": (
+        {"0.parquet": revalued([*[1.0] * 5, 1e39, *[2.0] * (len(ROWS) - 6)])},
+        r"row 5 .*numeric_value is beyond 3.4e\+38, the end of float32",
+    ),
+    "beyond int64": ({"0.parquet": distant(2**63 + 5)}, r"row 2 .*subject_id is beyond int64"),
     "nothing in it": ({"0.parquet": []}, "gives no trajectory: 0 subjects and 0 events"),
 }
 
@@ -90,6 +107,17 @@ def test_a_damaged_shard_is_refused(folder: Folder, tmp_path: Path) -> None:
     middle[100:400] = bytes(300)
     shard.write_bytes(bytes(middle))
     assert "0.parquet cannot be read" in refused(folder, tmp_path)
+
+
+def test_whole_numbers_that_single_precision_rounds_are_told_by_their_codes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = [16_777_217.0 if code.startswith("LAB//50912") else 16_777_216.0 for _, _, code, _, _ in ROWS]
+    folder = Folder(tmp_path / "meds").write({"0.parquet": revalued(values)}).describe().split()
+    with caplog.at_level(logging.WARNING, "jepa"):
+        build(folder.path, tmp_path / "stores")
+    assert "12 values are whole numbers beyond 16,777,216" in caplog.text
+    assert "the codes are LAB//50912//mg/dL" in caplog.text and "220045" not in caplog.text
 
 
 def test_missing_splits_say_how_to_ask_for_seeded_ones(folder: Folder, tmp_path: Path) -> None:

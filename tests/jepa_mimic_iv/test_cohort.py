@@ -26,10 +26,11 @@ def test_every_rule_removes_its_stay_and_is_counted(three_stays, build):
 
     built = build(three_stays)
 
-    assert counts(built) == [(8, 6), (7, 6), (6, 5), (5, 5), (4, 4), (3, 3)]
+    assert counts(built) == [(8, 6), (7, 6), (7, 6), (6, 5), (5, 5), (4, 4), (3, 3)]
     assert [row["step"] for row in built.kept.records["attrition"][:-1]] == [
         "intensive care stays",
         "times of admission and discharge known",
+        "discharge not before admission",
         "at least 18 years old",
         "first stay of the hospital admission",
         "at least 6 h long",
@@ -119,6 +120,19 @@ def test_a_broken_stay_is_named_by_its_row_alone(three_stays, build, change, sai
 def test_an_empty_cohort_names_the_rule_that_emptied_it(three_stays, build, options, rule):
     with pytest.raises(DataError, match=f"no stay is left after the rule '{rule}'"):
         build(three_stays, **options)
+
+
+def test_a_stay_that_ends_before_it_begins_is_left_out_and_counted_up_to_a_share(three_stays, build):
+    three_stays.stay(3)
+    three_stays.chart(3, 1, 220045, 70)
+    three_stays.rows["icu/icustays"][3]["outtime"] = "2150-02-01 00:00:00"
+
+    built = build(three_stays, reversed_stays=0.25)
+
+    assert counts(built)[1:3] == [(4, 4), (3, 3)]
+    assert sorted(built.texts) == [0, 1, 2]
+    with pytest.raises(DataError, match="row 4 .* there are 1 such rows of 4, and up to 24% are left out"):
+        build(three_stays, reversed_stays=0.24)
 
 
 def test_a_cohort_without_vital_signs_says_so(three_stays, build):

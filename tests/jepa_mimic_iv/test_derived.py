@@ -85,6 +85,42 @@ def test_sofa_counts_oxygenation_and_three_points_only_under_invasive_ventilatio
     assert (scores[1], scores[2]) == (0, points)
 
 
+VENTILATED_THROUGH_A_TRACHEOSTOMY = {
+    "a tube and a mode at one time": ([(1.0, 226732, "Tracheostomy tube"), (1.0, 223849, "CMV/ASSIST")], True),
+    "a tube and a Hamilton mode": ([(1.0, 226732, "Tracheostomy tube"), (1.0, 229314, "APV (cmv)")], True),
+    "a tube some minutes after the mode": ([(0.8, 223849, "CMV/ASSIST"), (1.0, 226732, "Tracheostomy tube")], True),
+    "a tube twice, the mode with the first": (
+        [(-3, 226732, "Tracheostomy tube"), (-3, 223849, "CPAP/PSV"), (1.0, 226732, "Tracheostomy tube")], True,
+    ),
+    "a tube alone": ([(1.0, 226732, "Tracheostomy tube")], False),
+    "a trach mask": ([(0.5, 223849, "CMV/ASSIST"), (1.0, 226732, "Trach mask ")], False),
+    "a trach mask between the mode and the tube": (
+        [(0.2, 223849, "CMV/ASSIST"), (0.5, 226732, "Trach mask "), (1.0, 226732, "Tracheostomy tube")], False,
+    ),
+    "a mode of yesterday": ([(-14, 223849, "CMV/ASSIST"), (1.0, 226732, "Tracheostomy tube")], False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", VENTILATED_THROUGH_A_TRACHEOSTOMY)
+def test_a_tracheostomy_on_a_ventilator_is_respiratory_support(three_stays, build, case):
+    chartings, supported = VENTILATED_THROUGH_A_TRACHEOSTOMY[case]
+    for hour, item, word in chartings:
+        three_stays.chart(0, hour, item, None, word)
+    three_stays.chart(0, 1.0, 223835, 50)
+    for specimen, (hour, po2) in enumerate(((2.2, 45), (9.2, 60))):
+        three_stays.lab(0, hour, 52033, None, specimen_id=specimen, value="ART.")
+        three_stays.lab(0, hour, 50821, po2, specimen_id=specimen)
+
+    built = build(three_stays)
+
+    assert built.values(0, "ventilation/ventilation_status")[2] == ["Tracheostomy"]
+    assert sofa(built, 0, "respiration")[2] == (4 if supported else 2)
+    failure = built.label(0, "event_respiratory_failure")
+    assert str(failure[9]) == ("nan" if supported else "0.0"), (
+        "60 mmHg are no failure in room air, which a ventilator is not"
+    )
+
+
 def test_sofa_counts_a_day_of_little_urine(three_stays, build):
     for hour in range(1, 28):
         three_stays.urine(0, hour, 10 if hour < 27 else 300)
@@ -130,6 +166,62 @@ def test_vasoactive_rates_are_converted_and_concurrent_pumps_added(three_stays, 
     assert built.values(0, "vasoactive_agent/phenylephrine") == {1: [2.0], 6: [1.0]}
     assert built.values(0, "vasoactive_agent/vasopressin") == {1: [2.4]}
     assert built.values(0, "vasoactive_agent/epinephrine") == {}, "mL/hour says nothing of the dose"
+
+
+def bags(tables, *rows: tuple[float, float, float, int, int]) -> None:
+    """Norepinephrine in orders: start, stop, mcg/kg/min, number of the order, and of the first order of its line."""
+    for start, stop, rate, order, linked in rows:
+        tables.pump(
+            0, start, stop, 221906, rate=rate, rateuom="mcg/kg/min", orderid=order, linkorderid=linked, **WEIGHED
+        )
+
+
+NOREPINEPHRINE = "vasoactive_agent/norepinephrine"
+
+
+@pytest.mark.parametrize(("begins", "ends"), [(3.5, 3.55), (3.5, 4.0), (3.8, 4.2)])
+def test_a_change_of_the_bag_counts_once(three_stays, build, begins, ends):
+    bags(three_stays, (1, 2, 0.08, 1, 1), (2, ends, 0.08, 2, 1), (begins, 4.5, 0.0807, 3, 3), (4.5, 5, 0.1, 4, 3))
+
+    built = build(three_stays)
+
+    assert built.values(0, NOREPINEPHRINE) == {1: [0.08], 2: [0.08], 3: [0.08, 0.0807], 4: [0.0807, 0.1]}
+    assert [sofa(built, 0, "cardiovascular")[hour] for hour in (3, 4)] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("rows", "hours"),
+    [
+        ([(1, 3, 0.08, 1, 1), (2, 4, 0.08, 2, 2)], {1: [0.08], 2: [0.16], 3: [0.08]}),
+        ([(1, 3, 0.08, 1, 1), (2.3, 4, 0.08, 2, 2)], {1: [0.08], 2: [0.08, 0.16], 3: [0.08]}),
+        ([(1, 3, 0.08, 1, 1), (2.9, 4, 0.082, 2, 2)], {1: [0.08], 2: [0.08, 0.162], 3: [0.082]}),
+        ([(1, 3, 0.08, 1, 1), (2, 2.9, 0.04, 2, 2), (2.9, 4, 0.08, 3, 2)], {1: [0.08], 2: [0.12, 0.16], 3: [0.08]}),
+        ([(1, 3, 0.08, 1, 1), (1, 3, 0.08, 2, 2)], {1: [0.16], 2: [0.16]}),
+        ([(1, 2.1, 0.08, 1, 1), (1, 3, 0.08, 2, 2), (2, 4, 0.08, 3, 3)], {1: [0.16], 2: [0.16], 3: [0.08]}),
+    ],
+)  # fmt: skip
+def test_a_second_pump_adds(three_stays, build, rows, hours):
+    """For hours at one rate; a little at another rate; as a part of a line that ran before; from the same moment on;
+    and beside a bag that takes over from the other pump."""
+    bags(three_stays, *rows)
+
+    assert build(three_stays).values(0, NOREPINEPHRINE) == hours
+
+
+def test_an_hour_that_cannot_tell_a_second_pump_from_a_new_bag_has_the_rate_once(three_stays, build):
+    bags(three_stays, (1, 6, 0.08, 1, 1), (3.8, 6, 0.08, 2, 2))
+
+    built = build(three_stays)
+
+    assert built.values(0, NOREPINEPHRINE) == {1: [0.08], 2: [0.08], 3: [0.08], 4: [0.16], 5: [0.16]}
+    assert [sofa(built, 0, "cardiovascular")[hour] for hour in (3, 4)] == [3, 4]
+
+
+def test_the_bag_of_a_blocker_is_changed_as_that_of_a_vasopressor(three_stays, build):
+    three_stays.pump(0, 1, 2.1, 221555, rate=2.0, rateuom="mcg/kg/min", orderid=1, linkorderid=1, **WEIGHED)
+    three_stays.pump(0, 2, 3, 221555, rate=2.0, rateuom="mcg/kg/min", orderid=2, linkorderid=2, **WEIGHED)
+
+    assert build(three_stays).values(0, "neuroblock/drug_amount") == {1: [9.6], 2: [9.6]}
 
 
 def test_the_equivalent_dose_adds_five_drugs_by_their_factors(three_stays, build):
@@ -348,6 +440,17 @@ def test_a_culture_of_which_only_the_day_is_known_counts_by_days(three_stays, bu
     built = build(three_stays)
 
     assert [built.outcome(number, "sepsis") for number in range(3)] == [0, 1, 0]
+
+
+def test_of_one_day_a_culture_known_to_the_minute_goes_before_one_known_by_the_day(three_stays, build):
+    three_stays.stay(3, hours=100)
+    three_stays.chart(3, 0.1, 220045, 80)
+    three_stays.order(3, 60, "Cefepime", route="IV")
+    three_stays.culture(3, 58)
+    three_stays.culture(3, 58, charttime=None)
+    three_stays.lab(3, 79.5, 50885, 7)
+
+    assert build(three_stays).label(3, "event_sepsis")[79] == 1, "24 h after the culture at 58 h, not after midnight"
 
 
 def test_neuromuscular_blockers_show_rate_and_the_amount_of_each_hour(three_stays, build):

@@ -45,6 +45,28 @@ def test_targets_are_means_of_the_hour_and_urine_is_a_sum(three_stays, build):
     assert np.isnan(built.label(0, "lactate")).all()
 
 
+def test_a_sum_of_urine_below_0_is_a_target_of_0_and_flagged(three_stays, build):
+    three_stays.urine(0, 2.0, 1000, item=227488)
+    three_stays.urine(0, 3.0, 1200, item=227489)
+
+    built = build(three_stays)
+
+    assert built.label(0, "urine_output")[2:4] == [0, 1200]
+    assert built.values(0, "urine_output/urineoutput") == {2: [-1000], 3: [1200]}
+    assert built.values(0, "urine_output/irrigant_alone") == {2: [1000]}
+
+
+def test_respiratory_failure_falls_back_on_saturation_where_the_recipe_says_so(three_stays, build):
+    three_stays.lab(0, 2.2, 52033, None, specimen_id=1, value="ART.")
+    three_stays.lab(0, 2.2, 50821, 60, specimen_id=1, stored=3.5)
+    three_stays.lab(0, 2.2, 50817, 85, specimen_id=1, stored=4.5)
+
+    plain, fallback = build(three_stays), build(three_stays, saturation_fallback=True)
+
+    assert str(plain.label(0, "event_respiratory_failure")[4]) == "nan"
+    assert fallback.label(0, "event_respiratory_failure")[4] == 1
+
+
 def test_there_are_27_targets_7_events_and_8_outcomes(three_stays, build):
     (block,) = build(three_stays).kept.blocks
 

@@ -77,6 +77,15 @@ def act(tables: Any, rng: np.random.Generator, number: int, since: float) -> Non
         )
         tables.given(number, rng.uniform(since, HOURS), str(rng.choice(DRUGS)))
         withdraw(tables, rng, number, since)
+    change_bags(tables, number, since)
+
+
+def change_bags(tables: Any, number: int, since: float) -> None:
+    """A second order at the rate of the first, shortly before an hour ends; the first ends minutes later, or hours."""
+    for hour in (6.8, 11.8, 19.8):
+        if hour - 2 >= since:
+            tables.pump(number, hour - 2, hour + (0.1, 0.3, 2)[number], 221662, rate=2.0, amount=1.0, **WEIGHED)
+            tables.pump(number, hour, hour + 3, 221662, rate=2.0, amount=1.0, **WEIGHED)
 
 
 def withdraw(tables: Any, rng: np.random.Generator, number: int, since: float) -> None:
@@ -196,6 +205,11 @@ PLANTED = {
         "earlier.drawn < now.drawn\n            "
         "AND as_charted(now.drawn - earlier.drawn) <= 168 AND earlier.seen <= now.seen",
         "true",
+    ),
+    "a second pump that only lasting tells from a new bag": (
+        "drip",
+        "greatest(moment, step_of(moment + 0.5, $step_hours) * $step_hours)",
+        "moment",
     ),
     "an order that was withdrawn, before it is given": ("_PRESCRIPTIONS", "greatest(begins, first)", "begins"),
     "codes of the same admission": (

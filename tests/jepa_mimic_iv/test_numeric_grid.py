@@ -30,6 +30,17 @@ def test_a_column_is_the_mean_of_the_hour_or_the_sum_or_the_last_score(three_sta
     assert np.isnan(column(built, 0, "state", "chemistry/sodium")).all()
 
 
+def test_a_rate_is_weighted_by_the_time_that_it_ran_in_the_hour(three_stays, build):
+    for start, stop, rate in ((2.0, 2.1, 0.5), (2.1, 3.0, 0.05), (5.0, 5.25, 0.2)):
+        three_stays.pump(0, start, stop, 221906, rate=rate, rateuom="mcg/kg/min", amount=1, amountuom="mg")
+
+    built = build(three_stays)
+
+    shown = known(column(built, 0, "action", "vasoactive_agent/norepinephrine"))
+    assert shown == {2: round(0.1 * 0.5 + 0.9 * 0.05, 4), 5: 0.2}
+    assert "mean" not in built.texts[0][2][2]
+
+
 def test_the_hours_since_an_observation_begin_with_it_and_end_with_the_stay(three_stays, build):
     three_stays.lab(0, 3, 50983, 140)
     three_stays.lab(0, 6, 50983, 141)

@@ -39,7 +39,7 @@ def test_the_component_is_declared_and_its_implementation_imports():
     "options",
     [
         {"min_age": 19}, {"min_hours": 7.0}, {"first_icu_stay": False}, {"step_hours": 2.0}, {"max_steps": 335},
-        {"lab_visibility": "charted"}, {"split": SplitConfig(seed=1)},
+        {"lab_visibility": "charted"}, {"saturation_fallback": True}, {"split": SplitConfig(seed=1)},
         {"split": SplitConfig(fractions=(0.8, 0.1, 0.1))},
     ],
 )  # fmt: skip
@@ -165,7 +165,7 @@ def test_the_real_demo_is_extracted_and_reads_like_intensive_care(real_data, tmp
     (block,) = store.blocks()
     rendered = source.render(block, store.channels, "text")
 
-    assert attrition == [(140, 100), (140, 100), (140, 100), (128, 100), (126, 98), (126, 98), (126, 98)]
+    assert attrition == [(140, 100), (140, 100), (140, 100), (140, 100), (128, 100), (126, 98), (126, 98), (126, 98)]
     assert "340 stop before they start; 18 of these were given" in store.record("attrition")[-1]["step"]
     assert int(store.steps.sum()) == len(rendered.state) == len(rendered.action) == 10_891
     assert sum("Heart rate: " in text for text in rendered.state) / len(rendered.state) > 0.95

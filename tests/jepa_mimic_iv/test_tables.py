@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
+import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+import pyarrow.parquet as pq
 import pytest
 
 from jepa_core.data.store import Store, StoreWriter
@@ -132,6 +139,110 @@ def test_the_three_formats_and_any_order_of_rows_give_the_same_store(three_stays
         place.mkdir()
         extract(three_stays.write(place / "tables", suffix), place, threads=1 + number % 2)
         contents.add(Store(place / "store").content)
+
+    assert len(contents) == 1
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+def test_times_with_a_zone_are_read_alike_wherever_the_machine_stands(three_stays, tmp_path, zone):
+    three_stays.chart(0, 2, 220179, 110.5)
+    plain = three_stays.write(tmp_path / "plain", ".parquet")
+    extract(plain, tmp_path)
+    zoned = three_stays.write(tmp_path / "zoned", ".parquet")
+    for path in zoned.rglob("*.parquet"):
+        table = pq.read_table(path)
+        for place, column in enumerate(table.schema):
+            if pa.types.is_timestamp(column.type):
+                moved = table[column.name].cast(pa.timestamp("us", tz="UTC"))
+                table = table.set_column(place, column.name, moved)
+        pq.write_table(table, path)
+    code = (
+        "import sys; from pathlib import Path; "
+        "from jepa_mimic_iv.config import MimicIVConfig; from jepa_mimic_iv.source import MimicIVSource; "
+        "from jepa_core.data.store import Store, StoreWriter; folder = Path(sys.argv[1]); "
+        "source = MimicIVSource(MimicIVConfig(tables=str(folder / 'zoned'))); "
+        "scratch = folder / 'work'; scratch.mkdir()\n"
+        "with StoreWriter(folder / 'other', 'mimic_iv', 'x') as writer: source.build(writer, scratch)\n"
+        "print(Store(folder / 'other').content)"
+    )
+    environment = {**os.environ, "TZ": zone}
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, env=environment
+    )
+
+    assert found.stdout.strip() == Store(tmp_path / "store").content
+
+
+def test_one_cohort_gives_one_store_whoever_wrote_its_files(three_stays, tmp_path):
+    """As csv, csv.gz, and Parquet by DuckDB, pyarrow, and polars and pandas where they are installed."""
+    three_stays.lab(1, 4, 50912, 1.3, hadm_id=None)
+    three_stays.order(0, 5, "Vancomycin", dose_val_rx="1,000", dose_unit_rx="mg", route=None)
+    three_stays.order(1, 5, "Cefepime ", dose_val_rx="2", dose_unit_rx="g", route="IV")
+    three_stays.chart(0, 3, 226732, None, "Trach mask ")
+    three_stays.given(2, 6, None)
+    plain = three_stays.write(tmp_path / "csv")
+    folders = [plain, three_stays.write(tmp_path / "gz", ".csv.gz"), three_stays.write(tmp_path / "arrow", ".parquet")]
+    folders += [rewritten(plain, tmp_path / name, write) for name, write in WRITERS.items() if has(name)]
+    contents = []
+    for number, folder in enumerate(folders):
+        (tmp_path / f"out{number}").mkdir()
+        extract(folder, tmp_path / f"out{number}")
+        contents.append(Store(tmp_path / f"out{number}" / "store").content)
+
+    assert len(contents) >= 5 and len(set(contents)) == 1
+
+
+def rewritten(plain: Path, folder: Path, write: Callable[[Path, Path], None]) -> Path:
+    for path in plain.rglob("*.csv"):
+        target = folder / path.relative_to(plain).with_suffix(".parquet")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write(path, target)
+    return folder
+
+
+def by_duckdb(path: Path, target: Path) -> None:
+    duckdb.execute(f"COPY (SELECT * FROM read_csv('{path}', all_varchar = true)) TO '{target}' (FORMAT parquet)")
+
+
+def by_arrow_with_empty_texts(path: Path, target: Path) -> None:
+    options = arrow_csv.ConvertOptions(strings_can_be_null=False)
+    pq.write_table(arrow_csv.read_csv(path, convert_options=options), target)
+
+
+def by_pandas(path: Path, target: Path) -> None:
+    import pandas
+
+    # Without this, pandas takes the word None, which is a device, for nothing.
+    pandas.read_csv(path, keep_default_na=False, na_values=[""]).to_parquet(target)
+
+
+def by_polars(path: Path, target: Path) -> None:
+    import polars
+
+    polars.read_csv(path, infer_schema_length=None, try_parse_dates=True).write_parquet(target)
+
+
+WRITERS = {"duckdb": by_duckdb, "pyarrow": by_arrow_with_empty_texts, "pandas": by_pandas, "polars": by_polars}
+
+
+def has(library: str) -> bool:
+    return importlib.util.find_spec(library) is not None
+
+
+def test_tied_rows_give_one_store_with_any_number_of_threads(three_stays, tmp_path):
+    for number in range(20_000):
+        hour = 1 + number % 7
+        if number % 2:
+            three_stays.chart(number % 3, hour, (220179, 220050, 223835, 224639)[number // 2 % 4], 50 + number % 11)
+        else:
+            three_stays.lab(number % 3, hour, 50912, 1 + number % 5, specimen_id=number % 4)
+    three_stays.add("hosp/patients", **{**three_stays.rows["hosp/patients"][0], "gender": "M"})
+    folder = three_stays.write(tmp_path / "tables")
+    contents = set()
+    for number, threads in enumerate((1, 4, 1, 4, 1, 4)):
+        (tmp_path / str(number)).mkdir()
+        extract(folder, tmp_path / str(number), threads=threads)
+        contents.add(Store(tmp_path / str(number) / "store").content)
 
     assert len(contents) == 1
 

@@ -49,7 +49,7 @@ def test_the_shared_curriculum_is_the_five_phases(registry: Registry) -> None:
     joint = phases[1]
     assert joint["tau"] == phases[2]["tau"] == 0.95 and phases[4]["rollout_horizon"] == 10
     assert joint["optimizer"]["encoder_lr"] == 3e-3 and joint["optimizer"]["predictor_lr"] == 1e-3
-    assert [(one["use"], one["weight"]) for one in joint["regularizers"]] == [("variance_covariance", 0.01)]
+    assert [(one["use"], one["weight"]) for one in joint["objectives"]] == [("variance_covariance", 0.01)]
 
 
 @pytest.mark.parametrize("name", SENSORS)

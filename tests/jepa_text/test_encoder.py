@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import socket
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 from transformers import Qwen3Config as BackboneConfig
-from transformers import Qwen3Model
+from transformers import Qwen3ForCausalLM, Qwen3Model
 
 from jepa_core.errors import DataError, RunError
+from jepa_text.backbone import WITH_HEAD
 from jepa_text.config import LoraConfig, Qwen3Config
 from jepa_text.encoder import Qwen3Encoder
 
@@ -354,6 +356,24 @@ def test_exported_adapters_are_read_by_peft_bit_for_bit(folder: Path, texts: lis
     other.backbone = PeftModel.from_pretrained(other.backbone, str(tmp_path / "adapter")).eval().base_model.model
     assert torch.equal(other(texts), encoder(texts))
     assert not torch.equal(make_pretrained(folder)(texts), encoder(texts))
+
+
+def test_an_exported_adapter_changes_what_a_model_with_a_head_says(folder: Path, tmp_path: Path) -> None:
+    encoder = make_pretrained(folder)
+    encoder.load_state_dict(move_trainables(encoder), strict=False)
+    encoder.export(tmp_path / "adapter")
+    ids = torch.arange(20)[None]
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Found missing adapter keys")
+        model = Qwen3ForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        before = model(ids).logits
+        adapted = PeftModel.from_pretrained(model, str(tmp_path / "adapter" / WITH_HEAD)).eval()
+        assert (adapted(ids).logits - before).abs().max() > 1e-3
+        alone = PeftModel.from_pretrained(
+            Qwen3Model.from_pretrained(folder, dtype=torch.float32), str(tmp_path / "adapter")
+        ).eval()
+        assert torch.equal(alone(ids).last_hidden_state, adapted.base_model.model.model(ids).last_hidden_state)
+    assert WITH_HEAD in (tmp_path / "adapter" / "README.md").read_text()
 
 
 def test_a_random_model_exports_nothing(random_encoder: Qwen3Encoder, tmp_path: Path) -> None:

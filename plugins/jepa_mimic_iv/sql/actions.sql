@@ -19,7 +19,7 @@ WITH
     ),
     push AS (
         SELECT *, start AS hour, amount AS delivered FROM segment
-        WHERE (stop IS NULL OR category IN ('Drug Push', 'Bolus', 'Non Iv Meds')) AND NOT began_before AND amount > 0
+        WHERE (stop IS NULL OR category IN ('Drug Push', 'Bolus', 'Non Iv Meds')) AND began >= 0 AND amount > 0
     ),
     infusion AS (
         SELECT *, unnest(range(step_of(start, $step_hours), steps_until(stop, $step_hours))) AS step

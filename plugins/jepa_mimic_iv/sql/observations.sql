@@ -157,6 +157,9 @@ WITH
 
 SELECT stay, hour, channel, value, NULL::VARCHAR AS text FROM number_charted
 UNION ALL
+SELECT stay, hour, (SELECT channel FROM variable WHERE name = 'urine_output/irrigant_alone'), -value, NULL FROM number_charted
+WHERE value < 0 AND channel = (SELECT channel FROM variable WHERE name = 'urine_output/urineoutput')
+UNION ALL
 SELECT stay, hour, channel, NULL, text FROM words_charted
 UNION ALL
 SELECT stay, hour, (SELECT channel FROM variable WHERE name = 'weight/weight_type'), NULL, text FROM weight_kind

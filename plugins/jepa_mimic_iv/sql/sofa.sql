@@ -1,7 +1,7 @@
 -- Sequential Organ Failure Assessment at the end of every hour: stay, hour (when it is known: the last second of the hour), begins (the
 -- whole hour), and a column for each variable: six parts of 0 to 4 points, each the worst of the last 24 h, and their sum.
 --
--- Respiration: PaO2/FiO2 below 400, 300 (1, 2 points); with invasive ventilation below 200, 100 (3, 4). Coagulation: platelets below 150,
+-- Respiration: PaO2/FiO2 below 400, 300 (1, 2 points); on a ventilator through a tube below 200, 100 (3, 4). Coagulation: platelets below 150,
 -- 100, 50, 20 K/uL. Liver: total bilirubin from 1.2, 2, 6, 12 mg/dL. Cardiovascular: mean pressure below 70 mmHg (1); dopamine or
 -- dobutamine (2); dopamine above 5 or any norepinephrine or epinephrine (3); dopamine above 15 or the others above 0.1 mcg/kg/min (4);
 -- what runs at the end of the hour counts. Nervous system: coma scale below 15, 13, 10, 6. Kidney: creatinine from 1.2, 2, 3.5, 5 mg/dL,
@@ -9,7 +9,8 @@
 -- before admission to intensive care counts, but urine, which counts from admission on. Means, ratios and sums are compared in decimals, as their values were charted.
 -- Source: Vincent et al. 1996 as in the MIMIC Code Repository, concepts/score/sofa.
 -- Departures: hours are counted from admission to intensive care, not from the full hour after the first heart rate; results count from when
--- they were seen; ventilation is as in ventilation.sql.
+-- they were seen; ventilation is as in ventilation.sql, and a tracheostomy on a ventilator is respiratory support (Vincent), which the
+-- published query forgets.
 WITH
     every_hour AS (
         SELECT stay, unnest(range(-24, ceil(horizon)::BIGINT)) AS begins, horizon FROM member WHERE stay BETWEEN $low AND $high
@@ -29,7 +30,7 @@ WITH
     ),
     gas AS (
         SELECT stay, hour, value, EXISTS (
-            SELECT 1 FROM ventilation WHERE ventilation.stay = observed.stay AND status = 'InvasiveVent'
+            SELECT 1 FROM ventilation WHERE ventilation.stay = observed.stay AND supported
                 AND as_charted(observed.hour - start) >= 0 AND as_charted(stop - observed.hour) > 0) AS ventilated
         FROM observed WHERE channel = (SELECT channel FROM variable WHERE name = 'bg/pao2fio2ratio')
     ),

@@ -29,6 +29,24 @@ WITH
             greatest(step_of(start, $step_hours), 0), greatest(steps_until(stop, $step_hours), step_of(start, $step_hours) + 1)
         )) AS step FROM lasting
     ),
+    -- The rate of a step, weighted by the time that each rate ran in it.
+    running AS (
+        SELECT stay, drug AS name, start, stop, rate FROM vasoactive_agent
+        UNION ALL
+        SELECT stay, 'norepinephrine_equivalent_dose', start, stop, dose FROM norepinephrine_equivalent_dose
+        UNION ALL
+        SELECT stay, 'drug_rate', start, stop, rate FROM neuroblock
+    ),
+    run AS (
+        SELECT *, unnest(range(step_of(start, $step_hours), steps_until(stop, $step_hours))) AS step,
+            greatest(start, step * $step_hours) AS begins, least(stop, (step + 1) * $step_hours) - begins AS hours
+        FROM running
+    ),
+    mean_rate AS (
+        SELECT stay, min(begins) AS hour, channel, sum(rate * hours ORDER BY begins, rate) / sum(hours ORDER BY begins, rate) AS value
+        FROM run JOIN variable ON variable.name = 'mean_rate/' || run.name
+        GROUP BY stay, step, channel HAVING sum(hours) > 0
+    ),
     portion AS (
         SELECT
             stay, step, channel, text, greatest(start, step * $step_hours) AS hour,
@@ -50,6 +68,8 @@ WITH
     )
 
 SELECT stay, min(hour) AS hour, channel, value, text FROM portion GROUP BY stay, step, channel, value, text
+UNION ALL
+SELECT stay, hour, channel, value, NULL FROM mean_rate
 UNION ALL
 SELECT stay, hour, channel, value, NULL FROM named JOIN variable USING (name)
 UNION ALL

@@ -1,12 +1,12 @@
-"""A small plugin for tests: the oscillators and tiny models of the testing kit under names of its own, with two phases
-and an evaluator."""
+"""A small plugin for tests: the oscillators and tiny models of the testing kit under names of its own, with phases, an
+objective and evaluators."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import ClassVar
 
-from jepa_core.config import EvaluatorConfig, ModelSize, PhaseConfig
+from jepa_core.config import EvaluatorConfig, LearnerShape, ModelSize, ObjectiveConfig, PhaseConfig
 from jepa_core.plugin import Component, hookimpl
 from jepa_core.testing.oscillators import OscillatorsConfig as ToySourceConfig
 from jepa_core.testing.oscillators import TinyChannelsConfig as ToyEncoderConfig
@@ -40,6 +40,17 @@ class ToyDisposableConfig(PhaseConfig):
         return ModelSize(count, count)
 
 
+class ToyReadingConfig(ObjectiveConfig):
+    """A linear head that reads what states show off beliefs."""
+
+    observes: ClassVar = True
+    bias: bool = True
+
+    def module_size(self, shape: LearnerShape) -> ModelSize:
+        count = (shape.belief + self.bias) * shape.channels
+        return ModelSize(count, count)
+
+
 class ToyEvaluatorConfig(EvaluatorConfig):
     """One-step error."""
 
@@ -56,5 +67,6 @@ def jepa_components() -> Iterator[Component]:
     yield Component("phase", "toy_train", ToyTrainConfig, "toy.parts:ToyTrain")
     yield Component("phase", "toy_fit", ToyFitConfig, "toy.parts:ToyFit")
     yield Component("phase", "toy_disposable", ToyDisposableConfig, "toy.parts:ToyDisposable")
+    yield Component("objective", "toy_reading", ToyReadingConfig, "toy.parts:ToyReading")
     yield Component("evaluator", "toy", ToyEvaluatorConfig, "toy.parts:ToyEvaluator")
     yield Component("evaluator", "toy_control", ToyControlConfig, "toy.parts:ToyControl")

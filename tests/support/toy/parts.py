@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jepa_core.config import EvaluatorConfig
-from jepa_core.contracts import Batch, Evaluation, Evaluator, Phase
+from jepa_core.config import EvaluatorConfig, LearnerShape
+from jepa_core.contracts import Batch, Evaluation, Evaluator, Objective, Phase
 from jepa_core.results.findings import Column, Findings, Headline, Table
 from jepa_core.testing.oscillator_parts import Oscillators as ToySource
 from jepa_core.testing.oscillator_parts import TinyChannels as ToyEncoder
 from jepa_core.testing.oscillator_parts import TinyRecurrent as ToyPredictor
-from toy import ToyDisposableConfig, ToyFitConfig, ToyTrainConfig
+from toy import ToyDisposableConfig, ToyFitConfig, ToyReadingConfig, ToyTrainConfig
 
 __all__ = [
     "ToyControl",
@@ -24,6 +24,7 @@ __all__ = [
     "ToyEvaluator",
     "ToyFit",
     "ToyPredictor",
+    "ToyReading",
     "ToySource",
     "ToyTrain",
 ]
@@ -68,6 +69,17 @@ class ToyDisposable(Phase[ToyDisposableConfig]):
         latents, wanted = learner.latents(batch), learner.target_latents(batch)
         predicted = self.module(latents.states[latents.mask])
         return {"decoded": (predicted - wanted.actions[latents.mask]).abs().mean()}
+
+
+class ToyReading(Objective[ToyReadingConfig]):
+    def build_module(self, shape: LearnerShape) -> nn.Module:
+        return nn.Linear(shape.belief, shape.channels, bias=self.config.bias)
+
+    def terms(self, learner: Any, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        seen = learner.observations(batch)
+        shown = seen.observed & learner.latents(batch).mask[..., None]
+        read = self.module(learner.prediction(batch).belief)
+        return {"read": (read - seen.values).abs()[shown].mean()}
 
 
 class ToyEvaluator(Evaluator[EvaluatorConfig]):

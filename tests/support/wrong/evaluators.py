@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from jepa_core.config import EvaluatorConfig
-from jepa_core.contracts import Evaluator
-from jepa_core.results.findings import Findings, Headline
+from jepa_core.contracts import Evaluator, Head
+from jepa_core.results.findings import Findings, Headline, KeptHead, Predictions
 from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
 from toy.parts import l1
 from wrong import fails
@@ -59,6 +59,33 @@ class FindsNothing(Error):
 class NotANumber(Error):
     def evaluate(self, evaluation):
         return changed(super().evaluate(evaluation), value=float("nan"))
+
+
+class Ranked(Head):
+    """Scores a row by its place among those that are asked for."""
+
+    def steps(self, length):
+        return np.arange(length)
+
+    def scores(self, view, trajectory, step):
+        return np.linspace(0.0, 1.0, len(step))
+
+
+@fails("check_kept_heads", "evaluator", ErrorConfig)
+class ScoresRowsByTheirNeighbours(Error):
+    def evaluate(self, evaluation):
+        dataset = evaluation.dataset
+        trajectory = dataset.trajectories(self.config.split)
+        nothing = np.zeros(len(trajectory))
+        told = Predictions(
+            "far", "rank", "float", dataset.subject[trajectory], trajectory, nothing.astype(np.int64), nothing, nothing,
+            np.linspace(0.0, 1.0, len(trajectory)),
+        )  # fmt: skip
+        kept = KeptHead("far by rank", "float", "far", "rank", "far")
+        return replace(super().evaluate(evaluation), predictions=[told], heads=[kept])
+
+    def head(self, kept):
+        return Ranked()
 
 
 @fails("check_learner_unchanged", "evaluator", ErrorConfig)

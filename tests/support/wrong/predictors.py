@@ -89,6 +89,12 @@ class CannotLeaveTheWindow(TinyRecurrent):
         return super().rollout(inside, memory, origins, horizon)
 
 
+@fails("check_extend_equals_forward", "predictor", TinyRecurrentConfig)
+class ForgetsAtEveryStep(TinyRecurrent):
+    def extend(self, step, memory):
+        return super().extend(step, torch.zeros_like(memory))
+
+
 @fails("check_memory_untouched", "predictor", TinyRecurrentConfig)
 class WritesOnMemory(TinyRecurrent):
     def rollout(self, latents, memory, origins, horizon):

@@ -20,6 +20,13 @@ class WrongShapeConfig(OscillatorsConfig):
         return ItemShape(channels=9)
 
 
+class WrongPlacesConfig(OscillatorsConfig):
+    """Says that the static fact is what states show."""
+
+    def observations(self):
+        return {"stiffness": 0}
+
+
 class TextConfig(OscillatorsConfig):
     """Renders texts alone."""
 
@@ -115,3 +122,8 @@ class Prints(Oscillators):
     def build(self, writer, scratch):
         print("building")
         super().build(writer, scratch)
+
+
+@fails("check_observations_as_declared", "source", WrongPlacesConfig)
+class NamesTheStaticFact(Oscillators):
+    pass

@@ -32,3 +32,6 @@ class MyComponentConfig(SourceConfig):
 
     def item_shape(self) -> ItemShape:
         return ItemShape(channels=3)
+
+    def observations(self) -> dict[str, int]:
+        return {"temperature": 1}

@@ -98,7 +98,7 @@ class NormalScores(Scaling):
     """Puts each channel on the normal scores of its ranks, linear between quantiles; 0 where nothing was observed.
 
     Skewed laboratory values and slipped decimal points set no scale this way (the quantile transformation of Gorishniy
-    et al., arXiv 2106.11959). Equal values have their middle rank. Beyond the outer quantiles the score stays.
+    et al., arXiv 2106.11959). Equal values have their middle rank. Beyond the outer quantiles the score is theirs.
     """
 
     knots: Tensor
@@ -186,8 +186,8 @@ def _knots_of(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def _of_channels(fitted: dict[str, Any], names: tuple[str, ...], channels: int) -> list[list[Any]]:
     """Lists of one entry a channel out of what was fitted. Raises DataError if they are not there."""
-    found = [fitted.get(name) for name in names]
-    if any(not isinstance(one, list) or len(one) != channels for one in found):
+    found = [kept for name in names if isinstance(kept := fitted.get(name), list) and len(kept) == channels]
+    if len(found) < len(names):
         raise DataError(f"what was fitted has no {' and '.join(names)} of {channels} channels; it is another encoder's")
     return found
 

@@ -1,4 +1,4 @@
-"""Brings the regularizer my_component."""
+"""Brings the objective my_component."""
 
 from collections.abc import Iterator
 
@@ -8,4 +8,4 @@ from jepa_my_component.config import MyComponentConfig
 
 @hookimpl
 def jepa_components() -> Iterator[Component]:
-    yield Component("regularizer", "my_component", MyComponentConfig, "jepa_my_component.regularizer:MyComponent")
+    yield Component("objective", "my_component", MyComponentConfig, "jepa_my_component.objective:MyComponent")

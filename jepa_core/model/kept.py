@@ -1,0 +1,125 @@
+"""Heads that a run's evaluators kept, found by task and method, and the rows that they score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from jepa_core.contracts import Evaluator, Head, Readout
+from jepa_core.errors import DataError, RecipeError
+from jepa_core.model.recorded import recorded_component
+from jepa_core.plugin import Registry
+from jepa_core.results.findings import KeptHead
+from jepa_core.results.heads import heads_folder, kept_evaluators, read_heads
+
+if TYPE_CHECKING:
+    from jepa_core.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class KeptTask:
+    """A head of a run, and which one it is. target: what its task is about."""
+
+    evaluator: str
+    task: str
+    method: str
+    target: str
+    kind: Literal["boolean", "float"]
+    kept: KeptHead
+    maker: Evaluator
+
+    @property
+    def head(self) -> Head:
+        """The head, ready to score."""
+        made = self.maker.head(self.kept)
+        assert isinstance(made, Head)
+        return made
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a head said of rows, ordered by trajectory and step: (R,) each."""
+
+    kept: KeptTask
+    trajectory: np.ndarray
+    step: np.ndarray
+    score: np.ndarray
+
+
+def kept_tasks(folder: Path, registry: Registry) -> Iterator[KeptTask]:
+    """Every head of a run that scores trajectories, evaluator by evaluator, in the order of its tables."""
+    for name, maker, heads in _kept(folder, registry):
+        for kept in heads:
+            if kept.kind != "readout":
+                yield KeptTask(name, kept.task, kept.method, kept.target, kept.kind, kept, maker)
+
+
+def kept_readouts(folder: Path, registry: Registry) -> Iterator[Readout]:
+    """Every readout of a run."""
+    for _, maker, heads in _kept(folder, registry):
+        for kept in heads:
+            if kept.kind == "readout":
+                made = maker.head(kept)
+                assert isinstance(made, Readout)
+                yield made
+
+
+def _kept(folder: Path, registry: Registry) -> Iterator[tuple[str, Evaluator, list[KeptHead]]]:
+    for name in kept_evaluators(folder):
+        told, heads = read_heads(heads_folder(folder, name))
+        found = recorded_component(folder, "evaluator", told, registry)
+        yield name, found.component.load()(found.config), heads
+
+
+def find_task(
+    heads: Sequence[KeptTask], task: str, method: str | None, evaluator: str | None, at: int | None
+) -> KeptTask:
+    """The one head that is meant. Raises RecipeError, naming what there is, if none or more than one is."""
+    named = [one for one in heads if task in (one.task, one.target) and evaluator in (None, one.evaluator)]
+    exact = [one for one in named if one.task == task] or named
+    if not exact:
+        known = list(dict.fromkeys(one.task for one in heads))
+        raise RecipeError(f"the run has no head for the task '{task}'; it has {', '.join(known) or 'none at all'}")
+    places = _places(exact)
+    if len(places) > 1 and at is not None:
+        places = _places([one for one in exact if at - 1 in one.head.steps(at)]) or places
+    if len(places) > 1:
+        told = ", ".join(f"{name} of {owner}" for owner, name in places)
+        raise RecipeError(f"'{task}' may be {told}; name the task, or the evaluator too")
+    chosen = [one for one in exact if (one.evaluator, one.task) == places[0]]
+    found = [one for one in chosen if method in (None, one.method)]
+    if not found:
+        raise RecipeError(
+            f"the task '{task}' has no method '{method}'; it has {', '.join(one.method for one in chosen)}"
+        )
+    return found[0]
+
+
+def _places(heads: Sequence[KeptTask]) -> list[tuple[str, str]]:
+    """Evaluator and task of each head, every pair once."""
+    return list(dict.fromkeys((one.evaluator, one.task) for one in heads))
+
+
+def rows_of(kept: KeptTask, dataset: Dataset, at: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Trajectory and step of every row, ordered by both: (R,) int64 each. at: steps that a trajectory has had, None for
+    those that the task is about.
+
+    Raises DataError if there is no row.
+    """
+    if at is not None and at < 1:
+        raise RecipeError(f"at={at}: a trajectory is scored when it has had at least 1 step")
+    steps = [
+        kept.head.steps(length) if at is None else np.arange(at - 1, min(at, length))
+        for length in dataset.steps.tolist()
+    ]
+    counts = [len(one) for one in steps]
+    if sum(counts) == 0:
+        raise DataError(
+            f"the task '{kept.task}' scores none of these trajectories: the longest of them has "
+            f"{int(dataset.steps.max())} steps"
+        )
+    return np.repeat(np.arange(len(steps)), counts), np.concatenate(steps).astype(np.int64)

@@ -1,0 +1,70 @@
+"""Inputs with gaps made ready for a linear head: filled in, scaled and clipped, with indicators of what was missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jepa_downstream.heads import Head
+
+CONSTANT = 1e-6
+"""Share of its mean, or of 1, below which a column's spread is the rounding of float32."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """median, mean, scale: (F,) float32 of the train rows. absent: (M,) columns whose absence is a fact of its own;
+    absent_mean, absent_scale: (M,) float32 of their indicators. clip: standard deviations at most."""
+
+    median: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+    absent: np.ndarray
+    absent_mean: np.ndarray
+    absent_scale: np.ndarray
+    clip: float
+
+    @classmethod
+    def of(cls, inputs: np.ndarray, may_miss: np.ndarray, clip: float) -> Preparation:
+        """Of train rows (R, F), NaN for what is missing. A column without any value is filled in with 0."""
+        missing = np.isnan(inputs)
+        empty = missing.all(axis=0)
+        median = np.zeros(inputs.shape[1], dtype=np.float32)
+        median[~empty] = np.nanmedian(inputs[:, ~empty], axis=0)
+        absent = np.flatnonzero(may_miss)
+        moments = _moments(np.where(missing, median, inputs)), _moments(missing[:, absent].astype(np.float32))
+        return cls(median, *moments[0], absent, *moments[1], clip)
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        """(R, F) -> (R, F + M) float32."""
+        missing = np.isnan(inputs)
+        values = (np.where(missing, self.median, inputs) - self.mean) / self.scale
+        indicators = (missing[:, self.absent] - self.absent_mean) / self.absent_scale
+        return np.concatenate([np.clip(values, -self.clip, self.clip), indicators], axis=1, dtype=np.float32)
+
+    def to_state(self) -> dict[str, Any]:
+        """As a kept head holds it."""
+        return dict(vars(self))
+
+
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column, 1 for that of a constant one."""
+    mean, deviation = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+    varies = deviation > CONSTANT * np.maximum(np.abs(mean), 1.0)
+    return mean.astype(np.float32), np.where(varies, deviation, 1.0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A head behind a preparation."""
+
+    preparation: Preparation
+    head: Head
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        return self.head(self.preparation(inputs))
+
+    def to_state(self) -> dict[str, Any]:
+        return {"kind": "prepared", "preparation": self.preparation.to_state(), "head": self.head.to_state()}

@@ -1,0 +1,88 @@
+"""Heads of tasks as a run keeps them, and at work again on other data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from jepa_core.contracts import Head
+from jepa_core.errors import DataError
+from jepa_core.results.findings import KeptHead
+from jepa_downstream.averaged import FittedAverage
+from jepa_downstream.baseline_tabular import FittedTabular
+from jepa_downstream.config import TaskConfig
+from jepa_downstream.floors import Means
+from jepa_downstream.latent_methods import FittedHead
+from jepa_downstream.methods import CannotFit, Fitted
+from jepa_downstream.rows import Rows
+from jepa_downstream.sequence_training import FittedSequence
+
+if TYPE_CHECKING:
+    from jepa_core.model.view import View
+
+
+class _Kind(Protocol):
+    def from_state(self, state: Mapping[str, Any], view: View) -> Fitted: ...
+
+
+class _Averages:
+    """Means of what other kinds score."""
+
+    def from_state(self, state: Mapping[str, Any], view: View) -> FittedAverage:
+        return FittedAverage([fitted_of(one, view) for one in state["fits"].values()])
+
+
+KINDS: dict[str, _Kind] = {
+    "latents": FittedHead,
+    "tabular": FittedTabular,
+    "sequence": FittedSequence,
+    "means": Means,
+    "average": _Averages(),
+}
+"""What reads the state of a fitted method, by the `kind` in it."""
+
+
+def fitted_of(state: Mapping[str, Any], view: View) -> Fitted:
+    """A fitted method out of its state, to score the trajectories of a view."""
+    return KINDS[state["kind"]].from_state(state, view)
+
+
+def kept_head(task: TaskConfig, method: str, fitted: Fitted, threshold: float | None) -> KeptHead:
+    """A fitted method in the form that files hold. threshold: of alarms; None where there is none."""
+    state = {"task": task.model_dump(mode="json"), "fitted": fitted.to_state(), "alarm_threshold": threshold}
+    return KeptHead(
+        name=f"{task.title}, {method}",
+        kind="boolean" if task.truth == "binary" else "float",
+        task=task.title,
+        method=method,
+        target=task.outcome or task.event or task.label or "",
+        state=state,
+    )
+
+
+class TaskHead(Head):
+    """A kept head of a task."""
+
+    def __init__(self, kept: KeptHead) -> None:
+        self._kept = kept
+        self._task = TaskConfig.model_validate(kept.state["task"])
+
+    def steps(self, length: int) -> np.ndarray:
+        """Of an outcome the last of the steps that are seen; of an event every step; of a label those that `rows`
+        asks for."""
+        task, every = self._task, np.arange(length)
+        if task.after is not None:
+            return every[task.after - 1 : task.after]
+        if task.event is not None or task.rows == "every":
+            return every
+        return every[-1:] if task.rows == "last" else every[task.stride - 1 :: task.stride]
+
+    def scores(self, view: View, trajectory: np.ndarray, step: np.ndarray) -> np.ndarray:
+        state = self._kept.state["fitted"]
+        rows = Rows(trajectory, step, np.full(len(step), np.nan), trajectory)
+        try:
+            return np.asarray(fitted_of(state, view).scores(rows), dtype=np.float64)
+        except CannotFit as reason:
+            raise DataError(f"the head '{self._kept.name}' cannot score these data: {reason}") from reason

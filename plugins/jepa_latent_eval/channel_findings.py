@@ -1,0 +1,218 @@
+"""Tables, figures, headlines and verdict of forecasts of channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jepa_core.results.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
+from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
+
+if TYPE_CHECKING:
+    from jepa_latent_eval.channel_forecast import Measured
+    from jepa_latent_eval.config import ChannelForecastConfig
+
+CONTROLS = ("last value", "train mean")
+TOLERANCE = 0.03
+"""Coverage may be off by so much and be called right."""
+
+NOTE = (
+    "Forecasts are read by the kept decoder off the beliefs that are imagined under the recorded actions; values are "
+    "normal scores of the train split. Intervals are split-conformal, fitted on tuning for each channel and horizon; "
+    "their coverage is measured here. Error ratios are medians over the channels with enough values. Intervals of "
+    "figures are 95 %, percentiles over redrawn subjects."
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval; NaN where it cannot be measured."""
+
+    value: float
+    low: float
+    high: float
+
+    def cells(self) -> list[Cell]:
+        return [None if np.isnan(one) else float(one) for one in (self.value, self.low, self.high)]
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """What was found h steps ahead. ratios: of the rollout's error to that of each control. width: median over channels
+    of the interval's width over that of the last value's interval. break_even: whether the rollout beats both."""
+
+    h: int
+    coverage: Estimate
+    ratios: dict[str, Estimate]
+    width: float
+    values: int
+    subjects: int
+
+    @property
+    def break_even(self) -> bool:
+        return all(ratio.value < 1 for ratio in self.ratios.values())
+
+
+def unmeasured(reason: str) -> Findings:
+    """Findings where nothing could be forecast."""
+    return Findings(
+        headlines=[Headline("coverage of intervals", None, note=reason)],
+        verdicts=[Verdict("warning", f"No channel could be forecast: {reason}.")],
+    )
+
+
+def describe(measured: Measured, config: ChannelForecastConfig, seed: int) -> Findings:
+    """Findings of all horizons."""
+    errors = measured.held_out.errors["rollout"]
+    kept = np.flatnonzero(np.isfinite(errors).sum(axis=(0, 1)) >= config.least_values)
+    horizons = [_horizon(measured, place, kept, config, seed) for place in range(errors.shape[1])]
+    overall = _coverage(measured, slice(None), config, seed)
+    subjects = len(np.unique(measured.held_out.subjects))
+    return Findings(
+        headlines=_headlines(horizons, overall, config, subjects, len(kept)),
+        verdicts=[_coverage_verdict(horizons, config), _error_verdict(horizons, len(kept))],
+        tables=[_table(horizons, config, len(kept)), _channels(measured, config)],
+        figures=[_error_figure(horizons, len(kept)), _coverage_figure(horizons, config)],
+    )
+
+
+def _coverage(measured: Measured, places: int | slice, config: ChannelForecastConfig, seed: int) -> Estimate:
+    """Share of the values of some horizons that lie within the intervals. What has no finite interval takes no part."""
+    errors, widths = measured.held_out.errors["rollout"][:, places], measured.widths["rollout"][places]
+    rows = len(errors)
+    there = (np.isfinite(errors) & np.isfinite(widths)).reshape(rows, -1)
+    inside = there & (np.nan_to_num(errors, nan=np.inf) <= widths).reshape(rows, -1)
+    return _ratio(inside.sum(axis=1), there.sum(axis=1), measured.held_out.subjects, config, seed)
+
+
+def _ratio(
+    above: np.ndarray, below: np.ndarray, subjects: np.ndarray, config: ChannelForecastConfig, seed: int
+) -> Estimate:
+    """Ratio of two sums over windows, (N,) each."""
+    if not below.sum():
+        return Estimate(np.nan, np.nan, np.nan)
+    draws = bootstrap_subjects(np.stack([above, below], axis=1), subjects, config.bootstrap, seed)
+    low, high = percentile_interval(draws[:, 0] / np.where(draws[:, 1] > 0, draws[:, 1], np.nan))
+    return Estimate(float(above.sum() / below.sum()), float(low), float(high))
+
+
+def _horizon(measured: Measured, place: int, kept: np.ndarray, config: ChannelForecastConfig, seed: int) -> Horizon:
+    errors = {name: one[:, place, kept] for name, one in measured.held_out.errors.items()}
+    there = np.isfinite(errors["rollout"])
+    seen = np.isfinite(measured.held_out.errors["rollout"][:, place]).any(axis=1)
+    widths = measured.widths["rollout"][place, kept] / measured.widths["last value"][place, kept]
+    finite = widths[np.isfinite(widths)]
+    return Horizon(
+        h=place + 1,
+        coverage=_coverage(measured, place, config, seed),
+        ratios={name: _median_ratio(errors, name, measured.held_out.subjects, config, seed) for name in CONTROLS},
+        width=float(np.median(finite)) if len(finite) else np.nan,
+        values=int(there.sum()),
+        subjects=len(np.unique(measured.held_out.subjects[seen])),
+    )
+
+
+def _median_ratio(
+    errors: dict[str, np.ndarray], control: str, subjects: np.ndarray, config: ChannelForecastConfig, seed: int
+) -> Estimate:
+    """Median over channels of mean error over the control's."""
+    said, other = (np.nan_to_num(errors[name]) for name in ("rollout", control))
+    if said.shape[1] == 0 or not np.isfinite(errors["rollout"]).any():
+        return Estimate(np.nan, np.nan, np.nan)
+    draws = bootstrap_subjects(np.stack([said, other], axis=1), subjects, config.bootstrap, seed)
+    low, high = percentile_interval(_median(draws[:, 0], draws[:, 1]))
+    return Estimate(float(_median(said.sum(axis=0)[None], other.sum(axis=0)[None])[0]), float(low), float(high))
+
+
+def _median(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """(draws,) median over channels (draws, C) of a ratio, over those that have one."""
+    ratios = np.ma.masked_array(above, mask=below <= 0) / np.ma.masked_array(below, mask=below <= 0)
+    return np.ma.median(ratios, axis=1).filled(np.nan)
+
+
+def _headlines(
+    horizons: list[Horizon], overall: Estimate, config: ChannelForecastConfig, subjects: int, channels: int
+) -> list[Headline]:
+    last = horizons[-1]
+    value, low, high = overall.cells()
+    note = "all horizons; intervals fitted on tuning"
+    made = [Headline(f"coverage of {config.level:.0%} intervals", value, "", low, high, subjects, note=note)]
+    for name, ratio in last.ratios.items():
+        value, low, high = ratio.cells()
+        note = f"h = {last.h}, median of {channels} channels; below 1 is better than the {name}"
+        label = f"error of channels over {name}"
+        made.append(Headline(label, value, "", low, high, subjects, note=note, better="lower"))
+    return made
+
+
+def _coverage_verdict(horizons: list[Horizon], config: ChannelForecastConfig) -> Verdict:
+    off = [one.h for one in horizons if not abs(one.coverage.value - config.level) <= TOLERANCE]
+    span = f"{min(one.coverage.value for one in horizons):.1%} to {max(one.coverage.value for one in horizons):.1%}"
+    told = f"The {config.level:.0%} intervals cover {span} of the values by horizon"
+    if not off:
+        return Verdict("good", f"{told}.")
+    return Verdict("warning", f"{told}; they are off by more than {TOLERANCE:.0%} at h = {', '.join(map(str, off))}.")
+
+
+def _error_verdict(horizons: list[Horizon], channels: int) -> Verdict:
+    better = sum(one.break_even for one in horizons)
+    text = (
+        f"Over {channels} channels, the median error of the rollout is below those of the last value and of the mean "
+        f"of train at {better} of {len(horizons)} horizons."
+    )
+    return Verdict("good" if better == len(horizons) else "warning", text)
+
+
+def _table(horizons: list[Horizon], config: ChannelForecastConfig, channels: int) -> Table:
+    names = ["coverage", *(f"error_over_{name.replace(' ', '_')}" for name in CONTROLS)]
+    columns = [Column("h", "steps")]
+    columns += [Column(f"{name}{end}") for name in names for end in ("", "_low", "_high")]
+    columns += [Column("width_over_last_value"), Column("values", digits=8), Column("subjects", digits=6)]
+    rows: list[list[Cell]] = []
+    for one in horizons:
+        estimates = [cell for part in (one.coverage, *one.ratios.values()) for cell in part.cells()]
+        rows.append([one.h, *estimates, None if np.isnan(one.width) else one.width, one.values, one.subjects])
+    note = f"{NOTE} {channels} channels have at least {config.least_values} values on the split."
+    return Table("horizons", "Forecasts of channels by horizon", columns, rows, note)
+
+
+def _channels(measured: Measured, config: ChannelForecastConfig) -> Table:
+    """Every channel, over all horizons."""
+    columns = [Column("channel"), Column("coverage"), Column("error"), *(Column(f"error_{name}") for name in CONTROLS)]
+    columns.append(Column("values", digits=8))
+    rows: list[list[Cell]] = []
+    errors, widths = measured.held_out.errors, measured.widths["rollout"]
+    for place, name in enumerate(measured.names):
+        own = errors["rollout"][:, :, place]
+        there = np.isfinite(own)
+        judged = there & np.isfinite(widths[:, place])
+        covered = float((own <= widths[:, place])[judged].mean()) if judged.any() else None
+        means: list[Cell] = [
+            float(errors[one][:, :, place][there].mean()) if there.any() else None for one in ("rollout", *CONTROLS)
+        ]
+        rows.append([name, covered, *means, int(there.sum())])
+    return Table("channels", "Forecasts of every channel, all horizons", columns, rows, NOTE)
+
+
+def _error_figure(horizons: list[Horizon], channels: int) -> Figure:
+    x = [float(one.h) for one in horizons]
+    series = []
+    for name in CONTROLS:
+        value, low, high = zip(*(one.ratios[name].cells() for one in horizons), strict=True)
+        series.append(Series(f"over {name}", x, list(value), list(low), list(high)))
+    note = f"Median over {channels} channels; below 1 the rollout is nearer to what was observed."
+    title = "Error of forecast channels by horizon"
+    return Figure("errors", title, "horizon (steps)", "error ratio", series, note=note)
+
+
+def _coverage_figure(horizons: list[Horizon], config: ChannelForecastConfig) -> Figure:
+    x = [float(one.h) for one in horizons]
+    value, low, high = zip(*(one.coverage.cells() for one in horizons), strict=True)
+    series = [
+        Series("measured", x, list(value), list(low), list(high)),
+        Series("promised", x, [config.level] * len(x), control=True),
+    ]
+    title = f"Coverage of {config.level:.0%} intervals by horizon"
+    return Figure("coverage", title, "horizon (steps)", "share of values inside", series)

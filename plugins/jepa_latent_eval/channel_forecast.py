@@ -1,0 +1,105 @@
+"""Forecasts of the channels themselves, as a decoder that the model keeps reads them off imagined beliefs.
+
+Symbols: N windows, K context, H horizons, C channels. All values are normal scores of the train split, so that no
+channel's unit weighs more than another's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from jepa_core.contracts import Decoder, Evaluation, Evaluator
+from jepa_core.results.findings import Findings
+from jepa_latent_eval.channel_findings import describe, unmeasured
+from jepa_latent_eval.config import ChannelForecastConfig
+from jepa_latent_eval.intervals import conformal_widths
+from jepa_latent_eval.rollout import Cohort, find_cohort, imagine
+from jepa_latent_eval.states import encoded
+
+if TYPE_CHECKING:
+    from jepa_core.training.learner import Learner
+
+ROLLOUT = "rollout"
+LAST_VALUE = "last value"
+MEAN = "train mean"
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Absolute errors (N, H, C) of each forecast, NaN where a channel is not observed. subjects: (N,)."""
+
+    errors: dict[str, np.ndarray]
+    subjects: np.ndarray
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of forecasts. held_out: their errors on the measured split. widths: half-widths (H, C) of intervals
+    for each forecast, from tuning. names: (C,) of channels."""
+
+    held_out: Forecasts
+    widths: dict[str, np.ndarray]
+    names: list[str]
+
+
+class ChannelForecast(Evaluator[ChannelForecastConfig]):
+    """Rolls out from every window of a split, decodes what is imagined, and holds it against what was observed.
+
+    Intervals are fitted on the tuning split; the last value that was observed, and the mean of train, have intervals of
+    their own.
+    """
+
+    def evaluate(self, evaluation: Evaluation) -> Findings:
+        learner = evaluation.learner
+        decoders = [module for module in learner.modules.values() if isinstance(module, Decoder)]
+        if not decoders or learner.observer is None:
+            return unmeasured("no objective of the curriculum keeps a decoder of channels")
+        cohorts = {split: self._cohort(evaluation, split) for split in ("tuning", self.config.split)}
+        for cohort in cohorts.values():
+            if isinstance(cohort, str):
+                return unmeasured(cohort)
+        found = {
+            split: self._forecasts(learner, cohort, decoders[0])
+            for split, cohort in cohorts.items()
+            if isinstance(cohort, Cohort)
+        }
+        level = self.config.level
+        widths = {name: conformal_widths(errors, level) for name, errors in found["tuning"].errors.items()}
+        measured = Measured(found[self.config.split], widths, list(learner.observer.names))
+        return describe(measured, self.config, evaluation.seed)
+
+    def _cohort(self, evaluation: Evaluation, split: str) -> Cohort | str:
+        config = self.config
+        horizon = min(config.horizon, evaluation.window_length - config.context)
+        return find_cohort(evaluation.dataset, split, config.context, horizon, config.stride, evaluation.seed)
+
+    def _forecasts(self, learner: Learner, cohort: Cohort, decoder: Decoder) -> Forecasts:
+        parts: list[dict[str, np.ndarray]] = []
+        dataset, context = learner.dataset, cohort.context
+        for part, latents in encoded(learner, dataset, cohort.windows, cohort.index, self.config.batch_size):
+            with torch.no_grad():
+                belief = imagine(learner, latents, context).belief[:, 0]
+                said = decoder.next_values(belief).float().cpu().numpy()
+            observations = learner.observations(dataset.batch(cohort.windows, part))
+            seen = torch.where(observations.observed, observations.values, torch.nan).cpu().numpy()
+            parts.append(_errors(said, seen[:, :context], seen[:, context:]))
+        errors = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return Forecasts(errors, cohort.subjects[cohort.index])
+
+
+def _errors(said: np.ndarray, past: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+    """Absolute errors (N, H, C). said: (N, H, C). past: (N, K, C) and truth: (N, H, C), NaN where not observed."""
+    forecasts = {ROLLOUT: said, LAST_VALUE: _last(past)[:, None], MEAN: np.zeros((1, 1, truth.shape[2]))}
+    return {name: np.abs(forecast - truth).astype(np.float64) for name, forecast in forecasts.items()}
+
+
+def _last(past: np.ndarray) -> np.ndarray:
+    """(N, C) last observed value, the mean of train where there is none."""
+    steps = np.arange(past.shape[1])[None, :, None]
+    place = np.where(np.isfinite(past), steps, -1).max(axis=1)
+    values = np.take_along_axis(past, np.maximum(place, 0)[:, None], axis=1)[:, 0]
+    return np.where(place >= 0, values, 0.0)
