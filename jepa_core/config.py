@@ -6,6 +6,8 @@ files will be read, what is missing on this machine, how many parameters there w
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,24 @@ class Config(BaseModel):
     def missing(self) -> list[str]:
         """What this component needs and does not find on this machine, one sentence each."""
         return []
+
+
+@dataclass(frozen=True)
+class PathText:
+    """Marks a text of a config as the path of files or of a folder: `Annotated[str, PathText()]`. A key of the type
+    Path needs no mark.
+
+    A relative one in a recipe file goes by the folder of that file, any other by where the command runs. other: an
+    expression that matches texts which are no path, such as a word that means something else.
+    """
+
+    other: str = ""
+
+    def whole(self, text: str, folder: Path) -> str:
+        """The path from a folder; the text as it is where it is whole, or no path. Wildcards stay what they are."""
+        is_path = text and not (self.other and re.fullmatch(self.other, text))
+        relative = is_path and not text.startswith("~") and not Path(text).is_absolute()
+        return os.path.normpath(folder.absolute() / text) if relative else text
 
 
 @dataclass(frozen=True)

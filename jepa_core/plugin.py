@@ -20,7 +20,7 @@ import importlib
 import importlib.metadata
 import os
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -104,15 +104,15 @@ class Component:
 
 @dataclass(frozen=True)
 class FileDescription:
-    """What a plugin finds in a file of raw data.
+    """What a plugin finds in files of raw data.
 
     page: what there is to say, in the order in which it is said: plain values, and tables as lists of rows with equal
     keys. No identifier, no text and no time of a record. recipe: a recipe to start from, as YAML that validates and
-    runs.
+    runs, for the folder that it is to lie in: the paths of a recipe go by its folder.
     """
 
     page: Mapping[str, Any]
-    recipe: str
+    recipe: Callable[[Path], str]
 
 
 class Hooks:
@@ -124,10 +124,11 @@ class Hooks:
         raise NotImplementedError
 
     @hookspec(firstresult=True)
-    def jepa_describe_file(self, path: Path) -> FileDescription | None:
-        """What is in a file of raw data; None for a file of a kind that this plugin does not read. Reads no model.
+    def jepa_describe_files(self, paths: Sequence[Path]) -> FileDescription | None:
+        """What is in files of raw data, which are given by their paths, by folders or by wildcards; None for files of a
+        kind that this plugin does not read. Reads no model.
 
-        Raises DataError if the file is of its kind and breaks its contract.
+        Raises DataError if the files are of its kind and break its contract.
         """
 
     @hookspec

@@ -129,10 +129,13 @@ def _looking(add: Add) -> None:
     plan.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the study (default: studies/<name>)")
     _json_argument(plan)
     inspect = add(
-        "inspect", reading.inspect, "what is in a store, or in a file of raw data that an installed plugin can read"
+        "inspect", reading.inspect, "what is in a store, or in files of raw data that an installed plugin can read"
     )
-    inspect.add_argument("path", type=Path, metavar="PATH", help="folder of a store or of a run, or a file of raw data")
-    inspect.add_argument("--write", type=Path, metavar="RECIPE", help="write a recipe to start from (of a file)")
+    inspect.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH",
+        help="folder of a store or of a run; or files of raw data, a folder of them, wildcards",
+    )  # fmt: skip
+    inspect.add_argument("--write", type=Path, metavar="RECIPE", help="write a recipe to start from (of raw data)")
     _json_argument(inspect)
     ls = add("ls", reading.ls, "list recipes, studies and components")
     lists = ["all", "recipes", "studies", *(f"{kind}s" for kind in KINDS)]

@@ -137,19 +137,27 @@ def plugins(arguments: argparse.Namespace) -> None:
 
 
 def inspect(arguments: argparse.Namespace) -> None:
-    """Print what is in a store, or in a file of raw data."""
-    from jepa_core.data.inspection import describe_file, description_text, find_store, inspect_store, inspection_text
+    """Print what is in a store, or in files of raw data."""
+    from jepa_core.data.inspection import (
+        describe_files,
+        description_text,
+        find_store,
+        inspect_store,
+        inspection_text,
+        is_store,
+    )  # fmt: skip
     from jepa_core.errors import RecipeError
 
-    if arguments.path.is_file():
-        described = describe_file(arguments.path, installed_registry())
+    paths: list[Path] = arguments.paths
+    if not (len(paths) == 1 and is_store(paths[0])):
+        described = describe_files(paths, installed_registry())
         if arguments.write:
-            write_new(arguments.write, described.recipe.encode())
+            write_new(arguments.write, described.recipe(arguments.write.parent).encode())
         print_page(dict(described.page), arguments, description_text)
         return
     if arguments.write:
-        raise RecipeError("--write makes a recipe of a file of raw data, and a store is none; name the file")
-    print_page(inspect_store(find_store(arguments.path)), arguments, inspection_text)
+        raise RecipeError("--write makes a recipe of files of raw data, and a store is none; name the files")
+    print_page(inspect_store(find_store(paths[0])), arguments, inspection_text)
 
 
 def check_plugin(arguments: argparse.Namespace) -> int:

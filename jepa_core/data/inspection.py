@@ -9,6 +9,7 @@ they would be the values of a few.
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -57,11 +58,22 @@ def find_store(path: Path) -> Store:
     return Store(found)
 
 
-def describe_file(path: Path, registry: Registry) -> FileDescription:
-    """What a plugin finds in a file of raw data. Raises RecipeError if none reads its kind."""
-    described = registry.manager.hook.jepa_describe_file(path=path)
+def is_store(path: Path) -> bool:
+    """Whether a path is the folder of a store or of a run."""
+    return path.is_dir() and any((path / name).is_file() for name in ("manifest.json", "zarr.json"))
+
+
+def describe_files(paths: Sequence[Path], registry: Registry) -> FileDescription:
+    """What a plugin finds in files of raw data. Raises RecipeError if nothing is there, or none reads their kind."""
+    for path in paths:
+        if not path.exists() and not glob.glob(str(path), recursive=True):
+            raise RecipeError(f"nothing is at {path}; give files of raw data, a folder of them, a store or a run")
+    described = registry.manager.hook.jepa_describe_files(paths=tuple(paths))
+    if described is None and len(paths) == 1 and paths[0].is_dir():
+        raise DataError(f"{paths[0]} is neither a store nor a run, and no installed plugin describes what is in it")
     if described is None:
-        raise RecipeError(f"no installed plugin describes a file such as {path.name}; `jepa plugins` lists them")
+        name = paths[0].name or str(paths[0])
+        raise RecipeError(f"no installed plugin describes files such as {name}; `jepa plugins` lists them")
     return described
 
 

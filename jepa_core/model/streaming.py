@@ -34,7 +34,7 @@ def begin(frozen: Frozen, static: Item) -> Stream:
 
 @torch.no_grad()
 def step(frozen: Frozen, stream: Stream, observation: Item, action: Item) -> Stream:
-    """The trajectory after one more step; the one before stays as it was."""
+    """The trajectory after one more step; the one before is left as it was."""
     state, acted = frozen.encode(_items([observation, action]))[:, None, None]
     mask = torch.ones((1, 1), dtype=torch.bool, device=frozen.device)
     latents = Latents(stream.static, state, acted, mask)

@@ -14,6 +14,7 @@ from jepa_core.recipe.checks import ROOT, check_curriculum, check_names, check_p
 from jepa_core.recipe.choosing import choose
 from jepa_core.recipe.explain import Section, shown, validate
 from jepa_core.recipe.matching import find_match
+from jepa_core.recipe.paths import made_whole
 from jepa_core.recipe.problems import InvalidRecipe, KeyPath, Problem
 from jepa_core.recipe.settings import HeaderConfig, MatchConfig, RuntimeConfig, WindowsConfig
 from jepa_core.recipe.uses import EncoderUse, Parts, PhaseUse, UseT, plain
@@ -99,8 +100,10 @@ class _Completer:
             return use
         name = use.name or found.name
         at = path if number is None else path.item(number, name)
+        known = len(self.problems)
         self._check_config(at, f"{kind} '{name}'", use.config)
-        return replace(use, name=name, chosen=found)
+        config = made_whole(use.config) if len(self.problems) == known else use.config
+        return replace(use, name=name, chosen=found, config=config)
 
     def _check_settings(self, key: str, given: Any, model: type[Config]) -> None:
         """Note what is wrong with a section of the recipe's own."""

@@ -62,7 +62,7 @@ def read_file(path: Path, environment: Mapping[str, str], problems: Problems) ->
 
     Raises RecipeError if it is not there or no text.
     """
-    return parse(display_name(path), _content(path), environment, problems)
+    return parse(display_name(path), _content(path), environment, problems, path.absolute().parent)
 
 
 Overrides = Sequence[str] | Mapping[str, Any]

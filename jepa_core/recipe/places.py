@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from jepa_core.recipe.problems import LONGEST_MESSAGE, InvalidRecipe, printable
@@ -19,12 +20,13 @@ _WIDEST_LINE = 110
 class Text:
     """A text that places point into: a recipe file, or one `key=value` override.
 
-    first_line: number of its first line; for an override, its number among the overrides.
+    first_line: number of its first line; for an override, its number among the overrides. folder: of the file.
     """
 
     name: str
     lines: tuple[str, ...]
     first_line: int = 1
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Generic
 
 from jepa_core.config import Config
@@ -11,6 +12,7 @@ from jepa_core.kinds import Kind
 from jepa_core.plugin import Component, Registry
 from jepa_core.recipe.checks import ROOT, check_curriculum, check_names
 from jepa_core.recipe.explain import ConfigT, Section, Texts, Unreadable, has_unreadable, shown, validate
+from jepa_core.recipe.paths import from_their_files
 from jepa_core.recipe.problems import InvalidRecipe, KeyPath, Problem
 from jepa_core.recipe.schema import Recipe
 from jepa_core.recipe.settings import HeaderConfig, MatchConfig, RuntimeConfig, WindowsConfig
@@ -25,11 +27,12 @@ _LONGEST_NAME = 80
 @dataclass(frozen=True)
 class Given:
     """Plain values that say a recipe. texts: how its scalars were written. written: where each key stands, by dotted
-    key."""
+    key. folders: of the files that scalars stand in."""
 
     values: Mapping[str, Any]
     texts: Texts = field(default_factory=dict)
     written: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[KeyPath, Path] = field(default_factory=dict)
 
 
 def read_plain(given: Given, default_name: str, registry: Registry) -> Recipe:
@@ -39,7 +42,7 @@ def read_plain(given: Given, default_name: str, registry: Registry) -> Recipe:
     not be read, for those were told already.
     """
     values = {"name": default_name, **given.values}
-    reader = _Reader(registry, given.texts)
+    reader = _Reader(registry, given.texts, given.folders)
     header = reader.section(ROOT, "the recipe", HeaderConfig, values, _TOP_KEYS)
     windows = reader.settings(values, "windows", WindowsConfig)
     runtime = reader.settings(values, "runtime", RuntimeConfig)
@@ -108,6 +111,7 @@ class _Reader:
 
     registry: Registry
     texts: Texts
+    folders: Mapping[KeyPath, Path]
     pieces: list[_Piece[Any]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -171,7 +175,8 @@ class _Reader:
         """Look at the values of every section."""
         sections = [piece.section for piece in self.pieces]
         for piece in self.pieces:
-            piece.config = validate(piece.section, sections, self.problems)
+            section = replace(piece.section, values=from_their_files(piece.section, self.folders))
+            piece.config = validate(section, sections, self.problems)
 
     def _item(self, item: Any, kind: Kind, path: KeyPath, number: int) -> _Part:
         """An item of a list. It goes by its `name`, else by what it uses."""

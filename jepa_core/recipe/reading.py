@@ -64,7 +64,7 @@ def read_recipe(
 
 
 def _recipe(tree: SectionNode, default_name: str, registry: Registry, problems: Problems) -> Recipe | None:
-    given = Given(plain_values(tree), texts_of(tree), dict(_written(tree, "")))
+    given = Given(plain_values(tree), texts_of(tree), dict(_written(tree, "")), folders_of(tree))
     try:
         recipe = read_plain(given, default_name, registry)
     except InvalidRecipe as error:
@@ -104,6 +104,15 @@ def report(found: Sequence[Problem], tree: Node, problems: Problems) -> None:
 def texts_of(tree: Node) -> dict[KeyPath, str]:
     """How the single values of a tree were written, by path."""
     return {path: node.text for path, node in _scalars(tree, KeyPath())}
+
+
+def folders_of(tree: Node) -> dict[KeyPath, Path]:
+    """The folder of the file that a single value stands in, by path; not of one that the environment gave."""
+    return {
+        path: node.place.text.folder
+        for path, node in _scalars(tree, KeyPath())
+        if node.place.text.folder is not None and not node.given
+    }
 
 
 def _scalars(node: Node, path: KeyPath) -> Iterator[tuple[KeyPath, ScalarNode]]:

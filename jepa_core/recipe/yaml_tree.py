@@ -10,6 +10,7 @@ import bisect
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from ruamel.yaml import YAML
@@ -37,11 +38,12 @@ _DEEPEST = 32
 
 @dataclass(frozen=True)
 class ScalarNode:
-    """A single value. text: as written, after the environment's values were put in."""
+    """A single value. text: as written, after the environment's values were put in. given: whether some were."""
 
     value: Value
     text: str
     place: Place
+    given: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,12 @@ class _Fatal(Exception):
     """The rest of the text cannot be read."""
 
 
-def parse(name: str, content: str, environment: Mapping[str, str], problems: Problems) -> SectionNode | None:
-    """The tree of a recipe's text; None if it cannot be read, after saying why in `problems`."""
+def parse(
+    name: str, content: str, environment: Mapping[str, str], problems: Problems, folder: Path | None = None
+) -> SectionNode | None:
+    """The tree of a recipe's text; None if it cannot be read, after saying why in `problems`. folder: of its file."""
     content = content.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    text = Text(name, tuple(content.split("\n")))
+    text = Text(name, tuple(content.split("\n")), folder=folder)
     reader = _Reader(text, content, environment, problems)
     try:
         node = reader.read()
@@ -203,7 +207,7 @@ class _Reader:
             if style in ("|", ">"):
                 return ScalarNode(written, written, place)
             text, whole = expand(written, self.environment)
-            return ScalarNode(text if style and not whole else resolve(text), text, place)
+            return ScalarNode(text if style and not whole else resolve(text), text, place, text != written)
         except BadScalar as error:
             message, hint = error.args
             return UnusableNode(place, (message, hint))

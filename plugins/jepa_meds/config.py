@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from jepa_core.config import Config, Input, Modality, SourceConfig, StepLength, SubjectSplitConfig
+from jepa_core.config import Config, Input, Modality, PathText, SourceConfig, StepLength, SubjectSplitConfig
 from jepa_core.errors import RecipeError
 from jepa_meds.layout import CODES, DATASET, SPLITS, label_files, shards
 
@@ -52,7 +52,7 @@ class MedsConfig(SourceConfig):
 
     modalities: ClassVar[tuple[Modality, ...]] = ("text",)
 
-    path: str = Field(min_length=1, description="folder that holds data/ and metadata/")
+    path: Annotated[str, PathText()] = Field(min_length=1, description="folder that holds data/ and metadata/")
     step_hours: float = Field(1.0, gt=0, description="hours of a step")
     max_steps: int = Field(336, gt=0, description="steps after which a trajectory is cut off")
     trajectory: Literal["subject"] | EpisodeConfig = Field(
@@ -73,7 +73,7 @@ class MedsConfig(SourceConfig):
     allow_empty: tuple[Pattern, ...] = Field(
         (), description="expressions of `actions`, `exclude` and `units` that may match no code of the data"
     )
-    labels: dict[str, str] = Field(
+    labels: dict[str, Annotated[str, PathText()]] = Field(
         {}, description="task labels by name: for each a folder (or file) of parquet in the MEDS label schema"
     )
     names: Literal["description", "code"] = Field(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator
 
-from jepa_core.config import Config, Input, ItemShape, SourceConfig, StepLength, SubjectSplitConfig
+from jepa_core.config import Config, Input, ItemShape, PathText, SourceConfig, StepLength, SubjectSplitConfig
 from jepa_core.errors import RecipeError
 from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
 
@@ -29,7 +29,7 @@ class SplitConfig(SubjectSplitConfig):
 class MimicIVConfig(SourceConfig):
     """Intensive care stays of MIMIC-IV, hour by hour, from the tables as they are distributed."""
 
-    tables: str = Field(
+    tables: Annotated[str, PathText(other=SYNTHETIC)] = Field(
         SYNTHETIC,
         description="folder that holds hosp/ and icu/ (each table as .csv.gz, .csv or .parquet), "
         "or the word `synthetic` to make tables of invented patients",

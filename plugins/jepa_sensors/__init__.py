@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jepa_core.plugin import Component, FileDescription, hookimpl
@@ -30,12 +30,14 @@ def jepa_components() -> Iterator[Component]:
 
 
 @hookimpl
-def jepa_describe_file(path: Path) -> FileDescription | None:
-    """What is in a table of readings, and a recipe to start from."""
-    from jepa_sensors.files import is_table
+def jepa_describe_files(paths: Sequence[Path]) -> FileDescription | None:
+    """What is in tables of readings, and a recipe to start from."""
+    from jepa_sensors.sniffing import refuse_other_kinds, tables_at
 
-    if not is_table(path):
+    tables, others = tables_at(paths)
+    if not tables:
+        refuse_other_kinds(paths)
         return None
     from jepa_sensors.describe import describe
 
-    return describe(path)
+    return describe(paths, tables, others)

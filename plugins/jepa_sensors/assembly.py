@@ -93,7 +93,7 @@ class Assembly:
 
     def _refuse_repeated(self, rows: Rows) -> None:
         again = np.flatnonzero((np.diff(rows.owner) == 0) & (np.diff(rows.time) == 0))
-        if len(again) and self._config.time and self._config.repeats == "refuse":
+        if len(again) and self._config.time_column and self._config.repeats == "refuse":
             place = self._staged.files.place
             one, two = sorted(rows.row[again[0] : again[0] + 2].tolist())
             raise DataError(

@@ -15,7 +15,7 @@ from pyarrow import types
 
 from jepa_core.errors import DataError
 from jepa_sensors.config import FILE, SECONDS, TableConfig
-from jepa_sensors.config_parts import Column
+from jepa_sensors.config_parts import ROW, Column
 from jepa_sensors.kinds import as_numbers, as_words, is_text, kind_of, most_exact
 from jepa_sensors.reading import Block
 from jepa_sensors.stamps import WRONG, Stamps, read_stamps
@@ -86,7 +86,7 @@ def times(block: Block, config: TableConfig, clock: Clock | None) -> tuple[np.nd
 
     clock: what the rows before held. Raises DataError at the first cell that is no time, or of another kind.
     """
-    name, column = config.time, block.column(config.time)
+    name, column = config.time_column, block.column(config.time_column)
     if column.null_count:
         raise block.error(_first(column.is_null()), f"column {name} is empty; every row must have a time")
     if types.is_timestamp(column.type) or types.is_date(column.type):
@@ -116,7 +116,7 @@ def _counted(block: Block, config: TableConfig, column: pa.Array) -> pa.Array:
         values = values / SECONDS[config.time_unit]
     strange = np.flatnonzero(~np.isfinite(values))
     if len(strange):
-        rule = f"column {config.time} is not a finite number; every row must have a time"
+        rule = f"column {config.time_column} is not a finite number; every row must have a time"
         raise block.error(int(strange[0]), rule)
     return pa.array(np.rint(values).astype(np.int64) if whole else values)
 
@@ -146,15 +146,17 @@ def _stamps(block: Block, name: str, column: pa.Array, clock: Clock | None) -> t
 
 def _formed(block: Block, config: TableConfig, clock: Clock | None) -> tuple[np.ndarray, Clock]:
     """Times in the spelling of `time_format`, whatever the type of the column."""
-    column = as_words(block.column(config.time))
+    column = as_words(block.column(config.time_column))
     if column is None:
-        kind = block.column(config.time).type
-        raise DataError(f"{block.file.path}: column {config.time} is {kind}, which source.time_format does not read")
+        kind = block.column(config.time_column).type
+        raise DataError(
+            f"{block.file.path}: column {config.time_column} is {kind}, which source.time_format does not read"
+        )
     stamps = read_stamps(column, pattern_of(config.time_format))
     hint = f"is not of the spelling {config.time_format} there, as source.time_format has it"
-    micros = _instants(block, config.time, stamps, hint)
+    micros = _instants(block, config.time_column, stamps, hint)
     found: Clock = "zoned" if bool(stamps.zoned[:1].any()) else "local"
-    return _same(block, config.time, pa.array(micros), found, clock)
+    return _same(block, config.time_column, pa.array(micros), found, clock)
 
 
 def _instants(block: Block, name: str, stamps: Stamps, hint: str) -> np.ndarray:
@@ -196,6 +198,9 @@ def names(block: Block, columns: tuple[str, ...], number: int) -> pa.DictionaryA
     for name in columns:
         if name == FILE:
             parts.append(pa.array([f"{number:06d}"] * len(block.rows), pa.string()))
+            continue
+        if name == ROW:
+            parts.append(pa.array([f"{number:06d}-{row:012d}" for row in block.rows.tolist()], pa.string()))
             continue
         column = told(block, name)
         _refuse_vague(block, name)

@@ -11,13 +11,17 @@ from pydantic import Field, model_validator
 
 from jepa_core.config import Input, ItemShape, Role, SourceConfig, StepLength
 from jepa_core.errors import DataError, RecipeError
+from jepa_sensors.config_checks import broken_rules
 from jepa_sensors.config_parts import (
+    HEADER,
+    ROW,
     Column,
     ColumnTarget,
     Encoding,
     FileTarget,
     Group,
     Names,
+    Places,
     RemainingTarget,
     SplitConfig,
     StepConfig,
@@ -25,10 +29,14 @@ from jepa_sensors.config_parts import (
     TimeFormat,
 )
 from jepa_sensors.files import Format, Header, find, format_of, header, is_table, not_found, separator_of
+from jepa_sensors.series_files import Axis
 from jepa_sensors.target_names import one_hot_names
 
 FILE = "@file"
 """A column that every table has: which of the recipe's files a row stands in."""
+
+SAMPLE, CHANNEL, VALUE = "@sample", "@channel", "@value"
+"""Columns of the long table that a table across is turned into."""
 
 HISTORY = {"last": ":last", "age": ":age"}
 """What is added to the name of a state for each channel that is made of its past."""
@@ -42,7 +50,7 @@ CALENDAR_CHANNELS = {part: (f"{part}_sin", f"{part}_cos") for part in ("hour_of_
 class TableConfig(SourceConfig):
     """Sensor readings in CSV, Parquet or blank-separated files, wide (a column a channel) or long (a row a reading)."""
 
-    files: Names = Field(
+    files: Places = Field(
         min_length=1, description="files or wildcards; package:NAME/PATH is a file of an installed package"
     )
     format: Literal["auto"] | Format = Field("auto", description="auto goes by the ending of the name")
@@ -53,12 +61,32 @@ class TableConfig(SourceConfig):
     empty_values: tuple[str, ...] = Field(
         ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"), description="cells that hold no value"
     )
-    layout: Literal["wide", "long"] = Field("wide", description="wide: a column a channel; long: a row a reading")
-    channel: str = Field("channel", description="column of a long table that names the channel")
-    value: str = Field("value", description="column of a long table that holds the value")
-    id: Names = Field((), description=f"columns that name the trajectory ({FILE}: each file is one); none: one series")
+    axes: tuple[Axis, ...] = Field((), description="of an array (.npy), in order; its last ones if not given")
+    layout: Literal["wide", "long", "across"] = Field(
+        "wide", description="wide: a column a channel; long: a row a reading; across: a row the samples of a series"
+    )
+    channel: str = Field(
+        "channel", description="column of a long table, or one across, that names the channel; empty: all are `value`"
+    )
+    value: str = Field(
+        "value", description="column of a long table that holds the value; the channel of a table across without one"
+    )
+    across: Names = Field(
+        (),
+        description="columns that hold the samples of a row side by side, in order; wildcards such as t*, which leave "
+        "out what other keys name",
+    )
+    id: Names = Field(
+        (),
+        description=f"columns that name the trajectory ({FILE}: each file is one; {ROW}: each row of a table across); "
+        "none: one series",
+    )
     subject: str = Field("", description="column of what a split must not tear apart; the id if not given")
-    time: str = Field("", description="column of numbers or timestamps; the rows stand in order if not given")
+    time: str = Field(
+        "",
+        description="column of numbers or timestamps; the rows stand in order if not given "
+        f"({HEADER}: the names of the columns `across`)",
+    )
     time_format: TimeFormat = Field(
         "", description="of times in text or digits that are not ISO 8601, such as %d.%m.%Y %H:%M or %Y%m%d"
     )
@@ -104,53 +132,10 @@ class TableConfig(SourceConfig):
 
     @model_validator(mode="after")
     def _keys_fit(self) -> TableConfig:
-        if self.layout == "long" and not self.states:
-            raise ValueError("states: a long table needs the names of its channels, such as [temperature, pressure]")
-        if self.states == ():
-            raise ValueError("states: at least one channel")
-        if self.subject and not self.id:
-            raise ValueError("subject: one series (no `id`) has no subjects; name the `id` too")
-        if not self.id and self.split and self.split.folds is not None:
-            raise ValueError("split: without an `id` there is one series, cut in order of time; leave out folds")
-        if not self.id and self.split and (self.split.tuning or self.split.held_out):
-            raise ValueError("split: without an `id` all files are one series, so a split cannot have files of its own")
-        needs_time = [key for key, given in (("calendar", self.calendar), ("step.seconds", self.step.seconds)) if given]
-        needs_time += ["layout: long"] if self.layout == "long" else []
-        if needs_time and not self.time:
-            raise ValueError(f"{needs_time[0]}: needs the column `time`")
-        if self.repeats == "mean" and self.layout == "wide" and self.step.seconds is None:
-            raise ValueError("repeats: a mean over rows of a wide table is taken within step.seconds; set it")
-        roles = [*(self.states or ()), *self.actions, *self.statics]
-        twice = sorted({name for name in roles if roles.count(name) > 1 or name in (*self.id, self.time)})
-        if twice:
-            raise ValueError(f"the column {twice[0]} has two roles; it is one of states, actions, statics, id and time")
-        for name, target in self.labels.items():
-            self._check_remaining(name, target)
-        self._check_ranges()
-        self._check_offsets()
-        self._check_span()
-        self._check_words()
+        rule = next(broken_rules(self), None)
+        if rule:
+            raise ValueError(rule)
         return self
-
-    def _check_words(self) -> None:
-        """Refuse words that would be one channel, and labels or outcomes that would have one name."""
-        for name in self.lower:
-            if name not in self.categories:
-                raise ValueError(f"lower: {name} is no column of words; name it in categories")
-        for name, given in self.categories.items():
-            words = [word.lower() for word in given] if name in self.lower else list(given)
-            again = sorted({word for word in words if words.count(word) > 1})
-            if again:
-                raise ValueError(f"categories.{name}: the word {again[0]} stands there twice")
-        for key, targets in (("labels", self.labels), ("outcomes", self.outcomes)):
-            owner: dict[str, str] = {}
-            for target, one in targets.items():
-                column = one.column if isinstance(one, ColumnTarget) else ""
-                for name in self.target_names(target, column):
-                    if name in owner:
-                        other = "two words of " if owner[name] == target else f"{owner[name]} and "
-                        raise ValueError(f"{key}: {other}{target} make one called {name}; rename one of them")
-                    owner[name] = target
 
     def words(self, column: str) -> tuple[str, ...]:
         """The values of a column of words, as they are read; none for a column of numbers."""
@@ -162,41 +147,25 @@ class TableConfig(SourceConfig):
         words = self.words(column)
         return one_hot_names(target, words) if words else [target]
 
-    def _check_ranges(self) -> None:
-        for name, (low, high) in self.ranges.items():
-            if name in self.categories:
-                raise ValueError(f"ranges.{name}: a column of words has no least and largest value")
-            if low is not None and high is not None and low > high:
-                raise ValueError(f"ranges.{name}: the least value, {low:g}, is above the largest, {high:g}")
-            known = (*(self.states or ()), *self.actions, *self.statics, *self.target_columns())
-            if self.states is not None and name not in known:
-                raise ValueError(f"ranges.{name}: {_no_column_of_numbers(name, known)}")
+    @property
+    def is_long(self) -> bool:
+        """Whether the table is a long one as it is staged."""
+        return self.layout != "wide"
 
-    def _check_offsets(self) -> None:
-        known = (*(self.states or ()), *self.actions, *self.statics, *self.target_columns())
-        for name in self.offsets:
-            if name in self.categories or self.states is not None and name not in known:
-                raise ValueError(f"offsets.{name}: {_no_column_of_numbers(name, known)}")
+    @property
+    def time_column(self) -> str:
+        """The column of the time as the table is staged; empty if the rows stand in order."""
+        return SAMPLE if self.layout == "across" else self.time
 
-    def _check_span(self) -> None:
-        for key in ("begin", "count"):
-            if getattr(self.step, key) is None:
-                continue
-            if self.step.seconds is None:
-                raise ValueError(f"step.{key}: steps of equal time begin and end together; set step.seconds too")
-            if not self.id:
-                raise ValueError(f"step.{key}: one series (no `id`) is cut by split.pieces; leave the key out")
-        remaining = [name for name, target in self.labels.items() if isinstance(target, RemainingTarget)]
-        if self.step.count is not None and remaining:
-            raise ValueError(f"step.count: rows that are left out would be missing in labels.{remaining[0]}")
+    @property
+    def channel_column(self) -> str:
+        """The column of a long table that names the channel, as it is staged."""
+        return CHANNEL if self.layout == "across" else self.channel
 
-    def _check_remaining(self, name: str, target: ColumnTarget | RemainingTarget) -> None:
-        if not isinstance(target, RemainingTarget):
-            return
-        if not self.id:
-            raise ValueError(f"labels.{name}: nothing remains of one series; name the `id` of the trajectories")
-        if target.ends_at and not isinstance(self.outcomes.get(target.ends_at), FileTarget):
-            raise ValueError(f"labels.{name}.ends_at: {target.ends_at} is no outcome with a file")
+    @property
+    def value_column(self) -> str:
+        """The column of a long table that holds the value, as it is staged."""
+        return VALUE if self.layout == "across" else self.value
 
     @property
     def step_length(self) -> StepLength:
@@ -216,9 +185,7 @@ class TableConfig(SourceConfig):
         absent = moved.missing()
         if absent:
             raise DataError(absent[0])
-        known = (
-            None if self.layout == "long" else set.intersection(*(set(moved.header(Path(one)).names) for one in files))
-        )
+        known = None if self.is_long else set.intersection(*(set(moved.header(Path(one)).names) for one in files))
         labels, outcomes = (
             {name: one for name, one in targets.items()
              if isinstance(one, ColumnTarget) and (known is None or one.column in known)}
@@ -261,7 +228,7 @@ class TableConfig(SourceConfig):
 
     def header(self, path: Path) -> Header:
         """A file's columns. Raises DataError if it cannot be read."""
-        return header(path, self.format_of(path), self.separator_of(path), self.columns, self.encoding)
+        return header(path, self.format_of(path), self.separator_of(path), self.columns, self.encoding, self.axes)
 
     def seen_columns(self) -> list[Column]:
         """What encoders see: the statics, the states, the actions. Reads the first file's header where `states` are all
@@ -331,18 +298,13 @@ class TableConfig(SourceConfig):
         return left
 
 
-def _no_column_of_numbers(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"no such column of numbers{f'; did you mean {near[0]}?' if near else ''}"
-
-
 def refuse_unknown(wanted: Iterable[str], names: Sequence[str], path: Path) -> None:
     """Refuse a column that the recipe names and a file does not have.
 
     Raises RecipeError naming the nearest column.
     """
     for name in wanted:
-        if name and name != FILE and name not in names:
+        if name and name not in (FILE, ROW) and name not in names:
             near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
             hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names)}"
             raise RecipeError(f"{path} has no column '{name}', which the recipe's source names; {hint}")

@@ -7,8 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from jepa_core.config import Config, Role, SubjectSplitConfig
+from jepa_core.config import Config, PathText, Role, SubjectSplitConfig
+from jepa_sensors.files import PACKAGE
 from jepa_sensors.time_formats import pattern_of
+
+ROW = "@row"
+"""A column that every table has in which time runs across: which of the rows."""
+HEADER = "@header"
+"""The time of such a table where the names of its columns are the times."""
 
 
 def _several(value: object) -> object:
@@ -38,6 +44,9 @@ def _readable_format(form: str) -> str:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
 """One name, or a list of them."""
+Place = Annotated[str, PathText(other=f"{PACKAGE}.*")]
+Places = Annotated[tuple[Place, ...], BeforeValidator(_several)]
+"""One place of files, or a list of them."""
 TargetName = Annotated[str, AfterValidator(_identifier)]
 Encoding = Annotated[str, AfterValidator(_known_encoding)]
 TimeFormat = Annotated[str, AfterValidator(_readable_format)]
@@ -82,7 +91,7 @@ Group = Literal["files", "tuning", "held_out"]
 class FileTarget(Config):
     """A number for each trajectory out of a file of its own."""
 
-    file: str = Field(min_length=1, description="a number for each trajectory")
+    file: Place = Field(min_length=1, description="a number for each trajectory")
     column: str = Field("", description="column of that number; the file's only one if not given")
     id: Names = Field((), description="columns that name the trajectory; without them the rows are in order of the ids")
     of: Group = Field(
@@ -93,8 +102,8 @@ class FileTarget(Config):
 class SplitConfig(SubjectSplitConfig):
     """How subjects, or the pieces of one series, are divided."""
 
-    tuning: Names = Field((), description="files of the tuning split, which then takes no share of `files`")
-    held_out: Names = Field((), description="files of the held_out split, which then takes no share of `files`")
+    tuning: Places = Field((), description="files of the tuning split, which then takes no share of `files`")
+    held_out: Places = Field((), description="files of the held_out split, which then takes no share of `files`")
     pieces: int = Field(24, ge=3, description="equal pieces that one series (no `id`) is cut into, in order of time")
     gap: int = Field(1, ge=0, description="steps of one series left out between two splits")
 

@@ -1,104 +1,95 @@
-"""What is in a table of readings: its layout as far as names and values tell, its channels, its sampling."""
+"""What is in tables of readings: their layout as far as names and values tell, their channels, their sampling."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
+import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from jepa_core.errors import DataError
 from jepa_core.plugin import FileDescription
-from jepa_sensors.cells import ZONE
+from jepa_sensors import precision
 from jepa_sensors.config import TableConfig
 from jepa_sensors.cutting import seconds_of
-from jepa_sensors.files import UNREADABLE, format_of, open_bytes
-from jepa_sensors.kinds import is_text
-from jepa_sensors.reading import TableFile
+from jepa_sensors.guessing import Guess, guess
+from jepa_sensors.looks import missing_words
+from jepa_sensors.scanning import SAMPLE, Scan, scan_files
+from jepa_sensors.shapes import axes_of
+from jepa_sensors.sniffing import sniffed
 from jepa_sensors.staging import Database, RepeatedReading, Staged, Staging, quoted
-from jepa_sensors.starter import starter
+from jepa_sensors.starter import Proposal, starter
+from jepa_sensors.suspects import Readings, suspects
 
-MOST_WORDS = 20
-"""Distinct values up to which a column of words is taken for categories."""
-_MOST_CHANNELS = 2000
 _REGULAR = 0.01
 """Share of the median interval by which another may differ and still be regular."""
-
-_ID = re.compile(
-    r"(.*_)?(id|unit|machine|device|engine|series|subject|recording|trajectory|episode|asset)(_?(no|nr|id))?", re.I
-)
-_TIME = re.compile(r"(time|timestamp|ts|t|date|datetime|cycle|sample|minutes?|seconds?|hours?)(_.*)?", re.I)
-_CHANNEL = re.compile(r"channel|variable|parameter|sensor|signal|tag|metric|measure|name", re.I)
-_VALUE = re.compile(r"value|val|reading|measurement", re.I)
-_ACTION = re.compile(r"(op_?)?(setting|action|control|command|set_?point).*", re.I)
+_LARGE = 1e6
+_CLOCKS = {
+    "number": "numbers", "local": "timestamps without a time zone", "zoned": "timestamps with a time zone", None: ""
+}  # fmt: skip
 
 
-@dataclass
-class Scan:
-    """A column as it was read. kind: number, time, word, or empty. words: its distinct values, if they are few."""
+def describe(paths: Sequence[Path], tables: Sequence[Path], others: Sequence[str]) -> FileDescription:
+    """Describe tables of one kind. paths: as they were asked for. others: names of files that were found beside.
 
-    name: str
-    kind: str = "empty"
-    whole: bool = True
-    words: set[str] = field(default_factory=set)
-    first: list[np.ndarray] = field(default_factory=list)
-
-    def add(self, column: pa.Array) -> None:
-        """Take up a block of cells."""
-        if column.null_count == len(column):
-            return
-        kind = _kind(column)
-        self.kind = kind if self.kind in ("empty", kind) else "word"
-        if kind == "number":
-            values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-            self.whole = self.whole and bool(np.all(np.nan_to_num(values) % 1 == 0))
-            if not self.first:
-                self.first.append(values)
-        if kind == "word" and len(self.words) <= _MOST_CHANNELS:
-            self.words.update(pc.unique(column.drop_null()).cast(pa.string()).to_pylist())
-        if kind != "number" and not self.first:
-            self.first.append(column.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.float64))
-
-
-@dataclass(frozen=True)
-class Guess:
-    """What a table seems to be: the keys of a recipe's source that say so, and what was left out of it."""
-
-    source: dict[str, Any]
-    left_out: dict[str, str]
-
-
-def describe(path: Path) -> FileDescription:
-    """Describe a file. Raises DataError, as a run would, if it breaks the contract of a table."""
-    reading = _sniffed(path)
-    rows, scans = _scan(path, reading)
-    if rows == 0:
-        raise DataError(f"{path}: there is a header and no row")
-    guess = _guess(path, reading, scans)
+    Raises DataError, as a run would, if a file breaks the contract of a table.
+    """
+    reading = sniffed(tables[0])
+    if reading["format"] == "npy" and (axes := axes_of(tables[0])):
+        reading["axes"] = list(axes)
+    scanned = scan_files(tables, reading)
+    if more := _how_else(list(scanned.scans.values())):
+        reading |= more
+        scanned = scan_files(tables, reading)
+    found = guess([str(path) for path in tables], reading, scanned)
+    found.left_out |= {name: "another kind of file" for name in others}
     try:
-        return _described(guess, rows)
+        return _described(found, paths, tables, scanned.rows)
     except RepeatedReading:
-        return _described(Guess(guess.source | {"repeats": "mean"}, guess.left_out), rows)
+        found.source["repeats"] = "mean"
+        return _described(found, paths, tables, scanned.rows)
 
 
-def _described(guess: Guess, rows: int) -> FileDescription:
-    config = TableConfig.model_validate(guess.source)
-    path = Path(config.files[0])
+def _how_else(scans: Sequence[Scan]) -> dict[str, Any]:
+    """Settings that read cells which are no numbers as they stand."""
+    found: dict[str, Any] = {"decimal": ","} if _has_decimal_comma(scans) else {}
+    missing = sorted(
+        {word for scan in scans if scan.kind in ("mixed", "word") for word in missing_words(scan.words, scan.looks)}
+    )
+    if missing:
+        found["empty_values"] = [*TableConfig.model_fields["empty_values"].default, *missing]
+    return found
+
+
+def _has_decimal_comma(scans: Sequence[Scan]) -> bool:
+    """Whether numbers are written with a decimal comma: in some columns all are, and in none is a point."""
+    counted = [scan.looks.counts for scan in scans if scan.looks.total]
+    commas = [counts for counts in counted if counts["comma"] and counts["number"] + counts["comma"] == counts.total()]
+    pointed = [scan for scan in scans if scan.kind == "number" and scan.looks.total and not scan.whole]
+    return bool(commas) and not pointed
+
+
+def _described(found: Guess, paths: Sequence[Path], tables: Sequence[Path], rows: int) -> FileDescription:
+    config = TableConfig.model_validate(found.source)
     with tempfile.TemporaryDirectory() as scratch, Database(Path(scratch)) as database:
         staged = Staging(config, Path(scratch)).run(database)
-        lengths, sampling = _lengths(database, staged), _sampling(database, staged, config)
-        channels = list(_channels(database, staged))
+        figures = _Figures(config, staged, database)
+        channels, told = list(figures.channels()), figures.suspects()
+        lengths, sampling, sparse, span = figures.lengths(), figures.sampling(), figures.sparse(), figures.span()
+    if not any(one["channel"] not in told and not one["constant"] for one in channels):
+        told = {}  # nothing would be left to learn from
+    told |= found.answers
     page = {
-        "file": str(path),
-        "format": config.format_of(path),
+        "file": ", ".join(map(str, paths)),
+        **({"files": len(tables)} if len(tables) > 1 else {}),
+        "format": config.format_of(tables[0]),
+        **{key: found.source[key] for key in ("encoding", "decimal") if key in found.source},
+        **({"axes": ", ".join(found.source["axes"])} if "axes" in found.source else {}),
         "layout": config.layout,
         "rows": rows,
         "id": ", ".join(config.id) or "none: one series",
@@ -107,249 +98,133 @@ def _described(guess: Guess, rows: int) -> FileDescription:
         "repeated readings": "none" if config.repeats == "refuse" else "some; their mean is taken",
         "sampling": sampling,
         "samples of an id": lengths,
-        "channels": channels,
-        "left out": [{"column": name, "why": why} for name, why in guess.left_out.items()],
+        "channels": [one | {"role": "label"} if one["channel"] in told else one for one in channels],
+        "proposed as labels": [{"column": name, "why": why} for name, why in told.items()],
+        "left out": [{"column": name, "why": why} for name, why in found.left_out.items()],
+        **({"notes": [{"note": one} for one in found.notes]} if found.notes else {}),
     }
-    source = guess.source | _roles(channels)
-    return FileDescription(page, starter(source, lengths[0], sampling[0] if sampling else None))
+    words = found.source.get("categories", {}) | found.words
+    proposal = Proposal(
+        source=found.source | {"categories": words}, channels=channels, told=told, left_out=found.left_out,
+        notes=found.notes,
+        offsets=figures.offsets, lengths=lengths[0], sampling=sampling[0] if sampling else None, span=span,
+        sparse=sparse,
+    )  # fmt: skip
+    return FileDescription(page, partial(_recipe, proposal, paths, tables))
 
 
-def _roles(channels: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Channels that change, by role; if nothing changes within an id, what differs between ids is a state."""
-    roles = {
-        f"{role}s": [one["channel"] for one in channels if one["role"] == role and not one["constant"]]
-        for role in ("state", "action", "static")
-    }
-    return roles if roles["states"] else roles | {"states": roles["statics"], "statics": []}
+def _recipe(proposal: Proposal, paths: Sequence[Path], tables: Sequence[Path], folder: Path) -> str:
+    """The recipe for a file in a folder, by which its paths go."""
+    suffix = "".join(tables[0].suffixes[-2:]) if tables[0].suffix.lower() == ".gz" else tables[0].suffix
+    inside = [path / f"*{suffix}" if path.is_dir() else path for path in paths]
+    pattern = tables[0].parent / f"*{suffix}"
+    if len(inside) > 1 and sorted(pattern.parent.glob(pattern.name)) == sorted(tables):
+        inside = [pattern]
+    return starter(proposal, [_from(folder, path) for path in inside])
 
 
-_CLOCKS = {
-    "number": "numbers", "local": "timestamps without a time zone", "zoned": "timestamps with a time zone", None: ""
-}  # fmt: skip
+def _from(folder: Path, path: Path) -> str:
+    """A path as it is called in a folder: relative to it where it lies below, else whole."""
+    whole = Path(os.path.abspath(path))
+    base = folder.resolve()
+    return str(whole.relative_to(base)) if whole.is_relative_to(base) else str(whole)
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
+@dataclass
+class _Figures:
+    """What is to be said of staged rows."""
 
+    config: TableConfig
+    staged: Staged
+    database: Database
 
-def _sniffed(path: Path) -> dict[str, Any]:
-    """How a file has to be read: format, separator, names of columns where the file has none."""
-    kind = format_of(path)
-    if kind in ("parquet", "ts"):
-        return {"format": kind}
-    try:
-        with open_bytes(path) as file:
-            line = io.TextIOWrapper(file, encoding="utf-8-sig").readline().rstrip("\n")
-    except UNREADABLE as error:
-        raise DataError(f"{path} cannot be read ({type(error).__name__}); copy the file again") from error
-    counts = {separator: line.count(separator) for separator in ",;\t|"}
-    separator = max(counts, key=counts.__getitem__)
-    if kind == "blanks" and counts[separator] == 0 or counts[separator] == 0 and len(line.split()) > 1:
-        cells, reading = line.split(), {"format": "blanks"}
-    else:
-        cells = next(csv.reader([line], delimiter=separator), [])
-        reading = {"format": "csv", "separator": separator if counts[separator] else ","}
-    if any(_is_number(cell) for cell in cells):
-        reading["columns"] = [f"column_{number}" for number in range(1, len(cells) + 1)]
-    return reading
+    def __post_init__(self) -> None:
+        self.offsets: dict[str, float] = {}
+        self._rows = f"read_parquet({quoted(self.staged.path)})"
 
+    def channels(self) -> Iterator[dict[str, Any]]:
+        """Type, missing share of the samples (of the ids, for what is static), and range of every channel."""
+        for number, column in enumerate(self.staged.columns):
+            ((rows,),) = self.database.rows(f"SELECT count(*) FROM {self._rows}")
+            found, words = precision.held(self.database, self.staged.path, number), bool(column.categories)
+            if found.lost and not words and found.low != found.high:
+                self.offsets[column.name] = found.offset
+            static, unknown = self._as_static(f"v{number}")
+            yield {
+                "channel": column.name,
+                "role": "static" if static else column.role,
+                "type": f"{len(column.categories)} words" if words else "number",
+                "missing": round(unknown if static else 1 - found.count / rows, 6),
+                "min": None if words or not found.count else _shown(found.low, found),
+                "max": None if words or not found.count else _shown(found.high, found),
+                "constant": "yes" if found.count and found.low == found.high else "",
+            }
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    def _as_static(self, name: str) -> tuple[bool, float]:
+        """Whether a channel never changes within an id, but differs between two; and the share of ids without a
+        value."""
+        ((changing, values, missing),) = self.database.rows(f"""
+            SELECT count(*) FILTER (low <> high), count(DISTINCT low), 1 - count(low) / count(*) FROM (
+            SELECT min({name}) AS low, max({name}) AS high FROM {self._rows} GROUP BY key)""")
+        return changing == 0 and values > 1, missing
 
+    def suspects(self) -> dict[str, str]:
+        """Columns that may hold the answer, and why."""
+        with pq.ParquetFile(self.staged.path) as file:
+            table = next(file.iter_batches(SAMPLE))
+        columns = {
+            one.name: table[f"v{number}"].to_numpy(zero_copy_only=False)
+            for number, one in enumerate(self.staged.columns)
+        }
+        time = table["time"].to_numpy(zero_copy_only=False).astype(np.float64)
+        readings = Readings.ordered(table["key"].to_numpy(), time, columns)
+        return suspects(readings, {one.name for one in self.staged.columns if one.categories})
 
-def _scan(path: Path, reading: Mapping[str, Any]) -> tuple[int, list[Scan]]:
-    """Rows of a file, and what its columns hold."""
-    config = TableConfig.model_validate({"files": str(path), **reading})
-    file = TableFile(path, config)
-    scans = [Scan(name) for name in file.names]
-    rows = 0
-    for block in file.blocks(file.names):
-        rows += len(block.rows)
-        for scan in scans:
-            scan.add(block.column(scan.name))
-    return rows, scans
+    def lengths(self) -> list[dict[str, Any]]:
+        """Distribution of the samples of an id."""
+        ((low, q25, median, q75, high),) = self.database.rows(f"""
+            SELECT min(n), quantile_cont(n, 0.25), median(n), quantile_cont(n, 0.75), max(n)
+            FROM (SELECT count(*) AS n FROM {self._rows} GROUP BY key)""")
+        return [{"min": low, "q25": q25, "median": median, "q75": q75, "max": high}]
 
+    def sampling(self) -> list[dict[str, Any]]:
+        """Intervals between two samples of an id, in seconds where times are timestamps, else in the unit of the
+        time."""
+        if not self.config.time_column:
+            return []
+        clock = self.staged.clock
+        unit = 1.0 if clock == "number" else seconds_of(self.staged, self.config)
+        ((count, low, median, high, off, zero),) = self.database.rows(f"""
+            WITH gaps AS (SELECT (time - lag(time) OVER (PARTITION BY key ORDER BY time)) * {unit} AS gap
+                          FROM {self._rows}),
+            middle AS (SELECT median(gap) AS m FROM gaps)
+            SELECT count(gap), quantile_cont(gap, 0.05), any_value(m), quantile_cont(gap, 0.95),
+                   count(*) FILTER (abs(gap - m) > {_REGULAR} * m), count(*) FILTER (gap = 0) FROM gaps, middle""")
+        if not count:
+            return []
+        figures = {"intervals": count, "q05": low, "median": median, "q95": high, "irregular": round(off / count, 6)}
+        return [{"unit": "as in the file" if clock == "number" else "s"} | figures | {"repeated times": zero}]
 
-def _kind(column: pa.Array) -> str:
-    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        return "time"
-    if not is_text(column.type):
-        return "number"
-    try:
-        column.cast(pa.float64())
-        return "number"
-    except pa.ArrowException:
-        pass
-    first = column.drop_null()[:1]
-    zoned = pc.match_substring_regex(first, ZONE)[0].as_py()
-    try:
-        first.cast(pa.timestamp("us", "UTC" if zoned else None))
-        return "time"
-    except pa.ArrowException:
-        return "word"
-
-
-# --- guessing ---------------------------------------------------------------------------------------------------------
-
-
-def _guess(path: Path, reading: Mapping[str, Any], scans: list[Scan]) -> Guess:
-    source: dict[str, Any] = {"files": str(path), **reading}
-    by_name = {scan.name: scan for scan in scans}
-    time = _time(scans)
-    channel, value = _long(scans, time)
-    key = _id([scan for scan in scans if scan.name not in (channel, value)], time)
-    if key and not time:
-        time = _counter(key, scans)
-    source |= {name: one for name, one in (("id", key), ("time", time), ("time_unit", _unit(time, by_name))) if one}
-    if channel and time:
-        names = sorted(by_name[channel].words)
-        return Guess(source | {"layout": "long", "channel": channel, "value": value, "states": names}, {})
-    seen, left_out = [], {}
-    for scan in scans:
-        if scan.name in (key, time):
-            continue
-        why = _why_not(scan)
-        if why:
-            left_out[scan.name] = why
-        else:
-            seen.append(scan)
-    if not seen:
-        raise DataError(f"{path}: no column holds numbers that change, so there is nothing to learn from")
-    actions = [scan.name for scan in seen if _ACTION.fullmatch(scan.name)]
-    source["states"] = [scan.name for scan in seen if scan.name not in actions] or actions
-    source["actions"] = [name for name in actions if name not in source["states"]]
-    source["categories"] = {scan.name: sorted(scan.words) for scan in seen if scan.kind == "word"}
-    return Guess(source, left_out)
-
-
-def _why_not(scan: Scan) -> str:
-    if scan.kind == "empty":
-        return "no value in any row"
-    if scan.kind == "time":
-        return "a second column of times"
-    if scan.kind == "word" and len(scan.words) > MOST_WORDS:
-        return f"more than {MOST_WORDS} different words"
-    if scan.kind == "word" and len(scan.words) == 1:
-        return "never changes"
-    return ""
-
-
-def _time(scans: list[Scan]) -> str:
-    named = [scan for scan in scans if scan.kind == "time"]
-    named += [scan for scan in scans if scan.kind == "number" and _TIME.fullmatch(scan.name)]
-    return named[0].name if named else ""
-
-
-def _unit(time: str, scans: Mapping[str, Scan]) -> str:
-    """Unit of a column of numbers, where its name tells."""
-    if not time or scans[time].kind != "number":
-        return ""
-    named = (("min", r"min(ute)?s?"), ("h", r"hours?"), ("d", r"days?"), ("ms", r"ms|milliseconds?"))
-    return next((unit for unit, name in named if re.fullmatch(rf"(.*_)?({name})(_.*)?", time, re.I)), "")
-
-
-def _long(scans: list[Scan], time: str) -> tuple[str, str]:
-    """Columns of a long table that name the channel and hold the value; empty if it is wide."""
-    numbers = [scan.name for scan in scans if scan.kind == "number" and scan.name != time]
-    words = [scan.name for scan in scans if scan.kind == "word" and 1 < len(scan.words) <= _MOST_CHANNELS]
-    channel = next((name for name in words if _CHANNEL.fullmatch(name)), "")
-    value = next((name for name in numbers if _VALUE.fullmatch(name)), "")
-    return (channel, value) if channel and value else ("", "")
-
-
-def _id(scans: list[Scan], time: str) -> str:
-    """The column that names the trajectory: by its name, or the first whose whole numbers come in runs."""
-    others = [scan for scan in scans if scan.name != time and scan.kind in ("number", "word")]
-    named = [scan for scan in others if _ID.fullmatch(scan.name) and (scan.whole or scan.kind == "word")]
-    runs = [scan for scan in others[:1] if scan.whole and _comes_in_runs(scan)] if not time else []
-    return next((scan.name for scan in [*named, *runs] if _repeats(scan)), "")
-
-
-def _repeats(scan: Scan) -> bool:
-    values = scan.first[0]
-    return 1 < len(np.unique(values)) <= len(values) / 2
-
-
-def _comes_in_runs(scan: Scan) -> bool:
-    values = scan.first[0]
-    return bool(np.count_nonzero(np.diff(values)) == len(np.unique(values)) - 1)
-
-
-def _counter(key: str, scans: list[Scan]) -> str:
-    """A column of whole numbers that rises from row to row of every id."""
-    own = next(scan for scan in scans if scan.name == key).first[0]
-    same = np.diff(own) == 0
-    for scan in scans:
-        fits = scan.name != key and scan.kind == "number" and scan.whole and len(scan.first[0]) == len(own)
-        if fits and np.all(np.diff(scan.first[0])[same] > 0):
-            return scan.name
-    return ""
-
-
-# --- figures ----------------------------------------------------------------------------------------------------------
-
-
-def _channels(database: Database, staged: Staged) -> Iterator[dict[str, Any]]:
-    """Type, missing share of the samples (of the ids, for what is static), and range of every channel."""
-    for number, column in enumerate(staged.columns):
-        name = f"v{number}"
-        ((rows, known, low, high),) = database.rows(
-            f"SELECT count(*), count({name}), min({name}), max({name}) FROM read_parquet({quoted(staged.path)})"
+    def span(self) -> float:
+        """Median of the time from the first row of an id to its last, in seconds where times are timestamps."""
+        unit = 1.0 if self.staged.clock in (None, "number") else seconds_of(self.staged, self.config)
+        ((span,),) = self.database.rows(
+            f"SELECT median(span) FROM (SELECT max(time) - min(time) AS span FROM {self._rows} GROUP BY key)"
         )
-        words = bool(column.categories)
-        static, unknown = _as_static(database, staged, name)
-        yield {
-            "channel": column.name,
-            "role": "static" if static else column.role,
-            "type": f"{len(column.categories)} words" if words else "number",
-            "missing": round(unknown if static else 1 - known / rows, 6),
-            "min": None if words or low is None else float(f"{low:.6g}"),
-            "max": None if words or high is None else float(f"{high:.6g}"),
-            "constant": "yes" if known and low == high else "",
-        }
+        return float(span) * unit
+
+    def sparse(self) -> float:
+        """Share of the samples in which a channel that is a number has no value, over all of these."""
+        numbers = [f"count(v{place})" for place, one in enumerate(self.staged.columns) if not one.categories]
+        if not numbers:
+            return 0.0
+        ((rows, known),) = self.database.rows(f"SELECT count(*), {' + '.join(numbers)} FROM {self._rows}")
+        return 1 - known / (rows * len(numbers))
 
 
-def _as_static(database: Database, staged: Staged, name: str) -> tuple[bool, float]:
-    """Whether a channel never changes within an id, but differs between two; and the share of ids without a value."""
-    ((changing, values, missing),) = database.rows(f"""
-        SELECT count(*) FILTER (low <> high), count(DISTINCT low), 1 - count(low) / count(*) FROM (
-        SELECT min({name}) AS low, max({name}) AS high FROM read_parquet({quoted(staged.path)}) GROUP BY key)""")
-    return changing == 0 and values > 1, missing
-
-
-def _lengths(database: Database, staged: Staged) -> list[dict[str, Any]]:
-    """Distribution of the samples of an id."""
-    ((low, q25, median, q75, high),) = database.rows(f"""
-        SELECT min(n), quantile_cont(n, 0.25), median(n), quantile_cont(n, 0.75), max(n)
-        FROM (SELECT count(*) AS n FROM read_parquet({quoted(staged.path)}) GROUP BY key)""")
-    return [{"min": low, "q25": q25, "median": median, "q75": q75, "max": high}]
-
-
-def _sampling(database: Database, staged: Staged, config: TableConfig) -> list[dict[str, Any]]:
-    """Intervals between two samples of an id, in seconds where times are timestamps, else in the unit of the time."""
-    if not config.time:
-        return []
-    unit = 1.0 if staged.clock == "number" else seconds_of(staged, config)
-    ((count, low, median, high, off, zero),) = database.rows(f"""
-        WITH gaps AS (SELECT (time - lag(time) OVER (PARTITION BY key ORDER BY time)) * {unit} AS gap
-                      FROM read_parquet({quoted(staged.path)})),
-        middle AS (SELECT median(gap) AS m FROM gaps)
-        SELECT count(gap), quantile_cont(gap, 0.05), any_value(m), quantile_cont(gap, 0.95),
-               count(*) FILTER (abs(gap - m) > {_REGULAR} * m), count(*) FILTER (gap = 0) FROM gaps, middle""")
-    if not count:
-        return []
-    return [
-        {
-            "unit": "s" if staged.clock != "number" else "as in the file",
-            "intervals": count,
-            "q05": low,
-            "median": median,
-            "q95": high,
-            "irregular": round(off / count, 6),
-            "repeated times": zero,
-        }
-    ]
+def _shown(value: float, found: precision.Held) -> float:
+    """A number with six digits, or as many as tell the ends of the range apart; a large whole one as it is."""
+    if abs(value) > _LARGE and value == int(value):
+        return int(value)
+    digits = next((one for one in range(6, 17) if f"{found.low:.{one}g}" != f"{found.high:.{one}g}"), 6)
+    return float(f"{value:.{digits}g}") + 0.0

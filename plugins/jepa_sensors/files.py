@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from jepa_core.errors import DataError
-from jepa_sensors.series_files import ts_columns
+from jepa_sensors.series_files import Axis, ts_columns
 
-Format = Literal["csv", "blanks", "parquet", "ts"]
+Format = Literal["csv", "blanks", "parquet", "ts", "npy"]
 
 PACKAGE = "package:"
 """What a place begins with that lies in an installed package, as in package:NAME/FOLDER/FILE."""
@@ -32,6 +32,7 @@ _FORMATS: dict[str, Format] = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".ts": "ts",
+    ".npy": "npy",
 }
 _SEPARATORS = {".tsv": "\t", ".psv": "|"}
 
@@ -57,8 +58,17 @@ def find(places: Sequence[str]) -> list[Path]:
     found: list[Path] = []
     for place in places:
         path = Path(_in_package(place)).expanduser() if place.startswith(PACKAGE) else Path(place).expanduser()
-        found += [path] if path.is_file() else sorted(map(Path, glob.glob(str(path), recursive=True)))
+        found += [path] if path.is_file() else _matching(path)
     return [path for path in found if path.is_file()]
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """What a path with wildcards matches. The folders that are there as they are written are no wildcards."""
+    folder = pattern.parent
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    inside = str(pattern.relative_to(folder))
+    return sorted(folder / one for one in glob.glob(inside, root_dir=folder, recursive=True))
 
 
 def not_found(places: Sequence[str]) -> list[str]:
@@ -136,8 +146,10 @@ UNREADABLE = (OSError, EOFError, zlib.error, UnicodeError, csv.Error)
 """What reading a damaged file raises."""
 
 
-def header(path: Path, kind: Format, separator: str, columns: Sequence[str], encoding: str = "utf-8") -> Header:
-    """A file's columns: those given, else those that its first record or its schema tells.
+def header(
+    path: Path, kind: Format, separator: str, columns: Sequence[str], encoding: str = "utf-8", axes: Sequence[Axis] = ()
+) -> Header:
+    """A file's columns: those given, else what its first record, its schema or its shape tells. axes: of an array.
 
     Raises DataError if the file is empty or cannot be read.
     """
@@ -146,6 +158,10 @@ def header(path: Path, kind: Format, separator: str, columns: Sequence[str], enc
             return _named(path, _parquet_names(path))
         if columns:
             return Header(list(columns))
+        if kind == "npy":
+            from jepa_sensors.arrays import array_columns
+
+            return Header(array_columns(path, axes))
         with open_bytes(path, encoding) as file:
             # What is no text is told when its row is read, for a wrapper reads ahead of the lines that it gives.
             lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")

@@ -17,8 +17,9 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from jepa_core.errors import DataError
+from jepa_sensors.arrays import series_of
 from jepa_sensors.files import Format, Header, not_this_encoding, open_bytes
-from jepa_sensors.series_files import Series, ts_series
+from jepa_sensors.series_files import SAMPLE, SERIES, Axis, Series, ts_series
 from jepa_sensors.text_blocks import EndlessRecord, TextBlock, text_blocks
 
 BLOCK_ROWS = 1 << 17
@@ -27,12 +28,13 @@ _TAB = "\t"
 
 @dataclass(frozen=True)
 class Layout:
-    """How the text of a file is laid out. headless: whether its first record is a row."""
+    """How a file is laid out. headless: whether the first record of a text is a row. axes: of an array."""
 
     header: Header
     headless: bool
     separator: str
     encoding: str
+    axes: tuple[Axis, ...] = ()
 
 
 class Rows(ABC):
@@ -180,7 +182,34 @@ class TsRows(Rows):
         return pa.table([*columns, *(pa.array([word] * longest, pa.string()) for word in target)], names=self.names)
 
 
-ROWS: dict[Format, type[Rows]] = {"csv": CsvRows, "blanks": BlankRows, "parquet": ParquetRows, "ts": TsRows}
+class ArrayRows(Rows):
+    """An array as numpy saves it, which is mapped into memory and never unpickled."""
+
+    def tables(self, wanted: list[str]) -> Iterator[pa.Table]:
+        series = series_of(self.path, self.layout.axes)
+        keys = [SERIES, SAMPLE] if series.many else [SAMPLE]
+        if len(self.names) != len(keys) + series.values.shape[2]:
+            given = f"{len(self.names)} columns, and the array has {len(keys) + series.values.shape[2]}"
+            raise DataError(f"{self.path}: source.columns names {given}: {', '.join(keys)} and its channels")
+        count = series.values.shape[1]
+        for first in range(0, series.values.shape[0] * count, BLOCK_ROWS):
+            row = np.arange(first, min(first + BLOCK_ROWS, series.values.shape[0] * count))
+            values = series.values[row // count, row % count]
+            numbered = {SERIES: row // count, SAMPLE: row % count}
+            columns = [*(numbered[key] for key in keys), *values.T]
+            yield pa.table([pa.array(one) for one in columns], names=self.names).select(wanted)
+
+    def place(self, row: int) -> str:
+        return f"row {row + 1}"
+
+
+ROWS: dict[Format, type[Rows]] = {
+    "csv": CsvRows,
+    "blanks": BlankRows,
+    "parquet": ParquetRows,
+    "ts": TsRows,
+    "npy": ArrayRows,
+}
 
 
 def _owned(text: bytes) -> pa.Buffer:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from jepa_core.errors import DataError
 from jepa_sensors.config import FILE, TableConfig, refuse_unknown
+from jepa_sensors.config_parts import ROW
 from jepa_sensors.files import UNREADABLE, not_this_encoding
 from jepa_sensors.formats import ROWS, Layout
 from jepa_sensors.kinds import is_text
@@ -48,7 +49,9 @@ class TableFile:
         self.path = path
         self.decimal = config.decimal
         self._encoding = config.encoding
-        layout = Layout(config.header(path), bool(config.columns), config.separator_of(path), config.encoding)
+        layout = Layout(
+            config.header(path), bool(config.columns), config.separator_of(path), config.encoding, config.axes
+        )
         self.names = layout.header.names
         self._rows = ROWS[config.format_of(path)](path, layout)
         self._empty = pa.array(config.empty_values, pa.string())
@@ -63,7 +66,7 @@ class TableFile:
         Raises RecipeError if the file does not have one of them, DataError if it cannot be read.
         """
         refuse_unknown(wanted, self.names, self.path)
-        kept = [name for name in dict.fromkeys(wanted) if name != FILE]
+        kept = [name for name in dict.fromkeys(wanted) if name not in (FILE, ROW)]
         first = 0
         try:
             for table in self._rows.tables(kept):

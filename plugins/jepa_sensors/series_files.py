@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
+Axis = Literal["series", "sample", "channel"]
+"""What an axis of an array counts."""
 SERIES, SAMPLE = "series", "sample"
-"""The first two columns: number of the series and of the sample in it, both from 0."""
+"""The columns that tell where a row stands in files of series and in arrays, both counted from 0."""
 
 _COUNTS = ("@dimensions", "@dimension")
 """What the archive and aeon call the number of dimensions."""

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from jepa_core.errors import DataError, RunError
 from jepa_core.io.ticker import Ticker
 from jepa_sensors import cells
+from jepa_sensors.across import long_blocks
 from jepa_sensors.cells import Clock
 from jepa_sensors.config import TableConfig, refuse_unknown
 from jepa_sensors.config_parts import Column, Group
@@ -135,7 +136,7 @@ class Staging:
         self._refuse_respelled(database, raw)
         rank, names = self._ranks()
         self._refuse_changing_statics(database, raw)
-        if self._config.layout == "long" or not self._ordered or names != list(self._keys):
+        if self._config.is_long or not self._ordered or names != list(self._keys):
             if not self._ordered:
                 log.info("the rows do not stand in the order of id and time; they were sorted")
             raw = self._arranged(database, raw, rank)
@@ -156,7 +157,7 @@ class Staging:
                 file = TableFile(place, self._config)
                 self.files.add(file, first)
                 end = first
-                for block in file.blocks(self._wanted()):
+                for block in self._blocks(file):
                     table = self._typed(block, first, GROUPS.index(group), number)
                     writer = writer or pq.ParquetWriter(path, table.schema, compression="lz4")
                     writer.write_table(table)
@@ -168,9 +169,14 @@ class Staging:
                 writer.close()
         return first
 
+    def _blocks(self, file: TableFile) -> Iterator[Block]:
+        if self._config.layout == "across":
+            return long_blocks(file, self._config, [one.name for one in self.columns])
+        return file.blocks(self._wanted())
+
     def _wanted(self) -> list[str]:
         config = self._config
-        values = [config.channel, config.value] if config.layout == "long" else [one.name for one in self.columns]
+        values = [config.channel, config.value] if config.is_long else [one.name for one in self.columns]
         return [name for name in (*config.id, config.subject, config.time, *values) if name]
 
     def _typed(self, block: Block, first: int, group: int, file: int) -> pa.Table:
@@ -178,11 +184,11 @@ class Staging:
         key = self._key(block, group, file)
         row = block.rows + first
         time = row
-        if config.time:
+        if config.time_column:
             time, self._clock = cells.times(block, config, self._clock)
         self._watch_order(key, time)
         table = {"key": pa.array(key), "time": pa.array(time), "row": pa.array(row)}
-        if config.layout == "long":
+        if config.is_long:
             channel, value = self._readings(block)
             table |= {"channel": pa.array(channel), "value": _nullable(value)}
             return pa.table(table).filter(pa.array(channel >= 0))
@@ -206,7 +212,7 @@ class Staging:
     def _readings(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """Number of the channel (-1 for one that the recipe does not name) and value of every row of a long table."""
         config = self._config
-        named = cells.told(block, config.channel).dictionary_encode()
+        named = cells.told(block, config.channel_column).dictionary_encode()
         found = named.dictionary.to_pylist()
         known = {column.name: number for number, column in enumerate(self.columns)}
         self._skipped |= set(found) - known.keys()
@@ -218,9 +224,9 @@ class Staging:
         for number, mask in parts.items():
             own = Block(block.file, block.rows[mask], block.table.filter(pa.array(mask)))
             if number < 0:
-                value[mask] = cells.numbers(own, config.value)
+                value[mask] = cells.numbers(own, config.value_column)
             else:
-                value[mask] = cells.categories(own, config.value, self.columns[number])
+                value[mask] = cells.categories(own, config.value_column, self.columns[number])
         for name in {**config.ranges, **config.offsets}:
             mask = channel == known[name]
             value[mask] = self._read(name, value[mask])
@@ -250,7 +256,7 @@ class Staging:
 
     def _watch_order(self, key: np.ndarray, time: np.ndarray) -> None:
         """Note rows that do not stand in the order of the first appearance of their trajectory, and of time in it."""
-        if len(key) == 0:
+        if len(key) == 0 or self._config.layout == "across":
             return
         keys, times = np.append(self._last[0], key), np.append(self._last[1], time)
         same = keys[1:] == keys[:-1]
@@ -319,7 +325,7 @@ class Staging:
         ranked = (
             f"SELECT ranks.rank AS key, own.* EXCLUDE (key) FROM read_parquet({quoted(raw)}) own JOIN ranks USING (key)"
         )
-        if self._config.layout == "long":
+        if self._config.is_long:
             if self._config.repeats == "refuse":
                 self._refuse_repeated_readings(database, raw)
             ranked = self._gathered(ranked)

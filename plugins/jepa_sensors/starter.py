@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jepa_sensors.config import SECONDS
@@ -13,25 +14,55 @@ _IRREGULAR = 0.05
 """Share of irregular intervals from which on steps are cut by time."""
 _LONGEST = 500
 """Steps of a trajectory that a starter recipe aims not to exceed."""
+_SPARSE = 0.5
+"""Share of missing samples from which on the past of a channel is shown beside it."""
+_NICE = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
+"""Seconds that people cut time into."""
 _WIDTH = 120
 
 
-def starter(source: Mapping[str, Any], lengths: Mapping[str, Any], sampling: Mapping[str, Any] | None) -> str:
-    """YAML of a recipe for a table. source: keys of the source that say how to read it. lengths: samples of an id.
-    sampling: its intervals, None without times."""
+@dataclass(frozen=True)
+class Proposal:
+    """What a starter recipe is made of.
+
+    source: keys of the source that say how to read it. channels: rows with the keys channel, role, constant. told: for
+    each column that may hold the answer, why. left_out: for each column that was, why. notes: what else is to be said.
+    offsets: of channels. lengths: samples of an id. sampling: its intervals, None without times. span: from its first
+    row to its last, in the unit of the time. sparse: share of missing samples.
+    """
+
+    source: Mapping[str, Any]
+    channels: Sequence[Mapping[str, Any]]
+    told: Mapping[str, str]
+    left_out: Mapping[str, str]
+    notes: Sequence[str]
+    offsets: Mapping[str, float]
+    lengths: Mapping[str, Any]
+    sampling: Mapping[str, Any] | None
+    span: float
+    sparse: float
+
+
+def starter(proposal: Proposal, files: Sequence[str]) -> str:
+    """YAML of a recipe for tables. files: as the recipe names them."""
+    source = {**proposal.source, "files": files[0] if len(files) == 1 else list(files)} | _roles(proposal)
+    if "id" in source and len(source["id"]) == 1:
+        source["id"] = source["id"][0]
     lines = [
         "# jepa run RECIPE",
-        f"# {Path(source['files']).name}: a recipe to start from, as `jepa inspect` wrote it.",
+        "# A recipe to start from, as `jepa inspect` wrote it.",
         "#",
-        "# Say which channels are actions (settings, controls, known inputs), and what is to be predicted (labels,",
-        "# outcomes): jepa show source/table lists every key.",
+        *_remarks(proposal),
+        "# Say which channels are actions (settings, controls, known inputs): jepa show source/table lists every key.",
         "",
         "extends: five_phases",
         "",
         "source:",
         "  use: table",
-        *(_entry(key, value) for key, value in source.items() if value not in ("", [], {}, ())),
-        *_step(source, lengths, sampling),
+        *(_entry(key, value) for key, value in source.items() if value not in ([], {}, ()) and key != "labels"),
+        *_targets(proposal),
+        *_step(source, proposal),
+        *_history(proposal),
         "",
         "encoder: {use: mlp}",
         "",
@@ -39,23 +70,86 @@ def starter(source: Mapping[str, Any], lengths: Mapping[str, Any], sampling: Map
     return "\n".join(lines)
 
 
-def _step(source: Mapping[str, Any], lengths: Mapping[str, Any], sampling: Mapping[str, Any] | None) -> list[str]:
+def _remarks(proposal: Proposal) -> Iterator[str]:
+    """What a person should look at, as comments."""
+    for note in proposal.notes:
+        yield f"# {note[0].upper()}{note[1:]}."
+    if proposal.told:
+        yield "# `labels` and `outcomes` hold what may be the answer, which no encoder sees. Move to `states` what is"
+        yield "# known in time; docs/downstream.md says how the rest is predicted."
+    for name, why in proposal.left_out.items():
+        yield f"# Left out: {json.dumps(name, ensure_ascii=False)}, {why}."
+
+
+def _roles(proposal: Proposal) -> dict[str, Any]:
+    """Channels that change, by role; if nothing changes within an id, what differs between ids is a state."""
+    roles = {
+        f"{role}s": [
+            one["channel"] for one in proposal.channels
+            if one["role"] == role and not one["constant"] and one["channel"] not in proposal.told
+        ]
+        for role in ("state", "action", "static")
+    }  # fmt: skip
+    chosen = roles if roles["states"] else roles | {"states": roles["statics"], "statics": []}
+    used = {*chosen["states"], *chosen["actions"], *chosen["statics"]}
+    words = {
+        name: words
+        for name, words in proposal.source.get("categories", {}).items()
+        if name in used | set(proposal.told)
+    }
+    return chosen | {"categories": words, "offsets": {k: v for k, v in proposal.offsets.items() if k in used}}
+
+
+def _targets(proposal: Proposal) -> Iterator[str]:
+    """Columns that may hold the answer: outcomes where they never change within an id, else labels."""
+    changing = {one["channel"] for one in proposal.channels if one["role"] != "static"}
+    constant = {one["channel"] for one in proposal.channels if one["constant"]}
+    told = [name for name in proposal.told if name not in constant]
+    for key, names in (
+        ("labels", [name for name in told if name in changing]),
+        ("outcomes", [name for name in told if name not in changing]),
+    ):
+        if names:
+            yield f"  {key}:"
+        for target, name in zip(_identifiers(names), names, strict=True):
+            yield f"    {target}: {{column: {json.dumps(name, ensure_ascii=False)}}}     # {proposal.told[name]}"
+
+
+def _identifiers(names: Sequence[str]) -> list[str]:
+    """A plain identifier for each name."""
+    made: list[str] = []
+    for name in names:
+        plain = re.sub(r"\W+", "_", name).strip("_") or "target"
+        plain = plain if plain[0].isalpha() else f"target_{plain}"
+        made.append(plain if plain not in made else f"{plain}_{len(made)}")
+    return made
+
+
+def _step(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
+    sampling, lengths = proposal.sampling, proposal.lengths
     pieces = 1 if "id" in source else 24
     samples = max(1, round(lengths["median"] / pieces / _LONGEST))
-    lines = []
-    repeated = "layout" not in source and sampling is not None and sampling["repeated times"] > 0
-    if sampling and sampling["median"] > 0 and (repeated or sampling["irregular"] > _IRREGULAR):
-        seconds = (
-            sampling["median"] * samples * (1 if sampling["unit"] == "s" else SECONDS[source.get("time_unit", "s")])
-        )
-        lines.append(f"  step: {{seconds: {seconds:g}}}     # the median interval")
+    repeated = source.get("layout", "wide") == "wide" and sampling is not None and sampling["repeated times"] > 0
+    if sampling and sampling["q95"] > 0 and (repeated or sampling["irregular"] > _IRREGULAR):
+        unit = 1 if sampling["unit"] == "s" else SECONDS[source.get("time_unit", "s")]
+        seconds = max(sampling["median"] * samples, proposal.span / pieces / _LONGEST) * unit
+        nice = next((one for one in _NICE if one >= seconds), seconds) if sampling["irregular"] > 0.5 else seconds
+        median = f"{sampling['median'] * unit:g} s"
+        yield f"  step: {{seconds: {nice:g}}}     # the intervals are uneven; their median is {median}"
     elif samples > 1:
-        lines.append(f"  step: {{samples: {samples}}}")
+        yield f"  step: {{samples: {samples}}}"
     if repeated:
-        lines.append("  repeats: mean")
+        yield "  repeats: mean"
     if "id" not in source:
-        lines.append(f"  split: {{pieces: {max(3, min(24, int(lengths['median']) // samples // 72))}}}")
-    return lines
+        yield f"  split: {{pieces: {max(3, min(24, int(lengths['median']) // samples // 72))}}}"
+
+
+def _history(proposal: Proposal) -> Iterator[str]:
+    """The past beside a step, where a step shows few of its channels."""
+    irregular = proposal.sampling is not None and proposal.sampling["irregular"] > _IRREGULAR
+    if proposal.sparse > _SPARSE and (irregular or proposal.source.get("layout") == "long"):
+        missing = f"{proposal.sparse:.0%} of the samples are missing"
+        yield f"  history: [last, age]     # {missing}: the last known value of a channel, and its age"
 
 
 def _entry(key: str, value: Any) -> str:

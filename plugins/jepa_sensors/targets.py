@@ -69,7 +69,7 @@ class Targets:
     def _remaining(self, rows: Rows, target: RemainingTarget) -> np.ndarray:
         """What remains from the last row of each step to the last row of its trajectory; NaN in a step without rows."""
         ends = np.concatenate([np.flatnonzero(np.diff(rows.owner)), [len(rows.owner) - 1]])
-        time, unit = (rows.time, self._unit) if self._config.time else (rows.slot, 1.0)
+        time, unit = (rows.time, self._unit) if self._config.time_column else (rows.slot, 1.0)
         remaining = (time[ends][rows.owner] - time) * unit
         if target.ends_at:
             remaining = remaining + np.nan_to_num(self._of_file[target.ends_at])[rows.cuts.key][rows.owner]

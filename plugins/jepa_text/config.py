@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from jepa_core.config import Config, EncoderConfig, LatentNorm, ModelSize
+from jepa_core.config import Config, EncoderConfig, LatentNorm, ModelSize, PathText
 from jepa_text.architecture import PUBLISHED, Architecture
 from jepa_text.folder import missing_files, read_architecture
 
@@ -68,7 +68,9 @@ class Qwen3Config(EncoderConfig):
     modality: ClassVar[Literal["text", "channels"]] = "text"
     offers: ClassVar[frozenset[str]] = frozenset({"next_token_loss"})
 
-    weights: str = Field(RANDOM, min_length=1, description="local folder of Qwen3 weights (safetensors), or `random`")
+    weights: Annotated[str, PathText(other=RANDOM)] = Field(
+        RANDOM, min_length=1, description="local folder of Qwen3 weights (safetensors), or `random`"
+    )
     random: RandomQwen3Config = RandomQwen3Config()
     lora: LoraConfig | None = Field(LoraConfig(), description="adapters on pretrained weights; null trains nothing")
     max_tokens: int = Field(1024, gt=0, description="longer texts lose their end")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from jepa_core.config import Config, EncoderConfig, LatentNorm, Modality, ModelSize
+from jepa_core.config import Config, EncoderConfig, LatentNorm, Modality, ModelSize, PathText
 from jepa_core.errors import DataError
 from jepa_text.config import TYPICAL_TOKENS
 from jepa_text.folder import CONFIG, COPY_AGAIN, missing_files, read_json, read_plain_config
@@ -56,7 +56,9 @@ class TextBackboneConfig(EncoderConfig):
 
     modality: ClassVar[Modality] = "text"
 
-    weights: str = Field(min_length=1, description="local folder of config.json, tokenizer.json and safetensors files")
+    weights: Annotated[str, PathText()] = Field(
+        min_length=1, description="local folder of config.json, tokenizer.json and safetensors files"
+    )
     lora: BackboneLoraConfig | None = Field(BackboneLoraConfig(), description="adapters; null trains nothing")
     pooling: Literal["auto"] | Pooling = Field("auto", description="`auto` does as the folder says")
     max_tokens: int = Field(256, gt=0, description="longer texts lose their end; never beyond the model's positions")

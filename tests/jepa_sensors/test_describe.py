@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,22 @@ from ruamel.yaml import YAML
 from jepa_core import cli, plugin
 from jepa_core.data.preparation import open_store
 from jepa_core.errors import DataError
-from jepa_core.plugin import Registry
+from jepa_core.plugin import FileDescription, Registry
 from jepa_core.recipe import load_recipe
-from jepa_sensors.describe import describe
+from jepa_sensors import jepa_describe_files
 
 Write = Callable[..., Path]
+
+
+def describe(*paths: Path) -> FileDescription:
+    described = jepa_describe_files(paths)
+    assert described is not None
+    return described
+
+
+def recipe_of(*paths: Path) -> dict[str, Any]:
+    """The source of the recipe to start from."""
+    return YAML(typ="safe").load(describe(*paths).recipe(paths[0].parent))["source"]
 
 
 def rows(machines: int = 5, length: int = 8) -> list[tuple[object, ...]]:
@@ -49,7 +61,7 @@ def test_layout_roles_and_figures_are_found(write: Write) -> None:
 
 def test_neither_an_id_nor_a_time_is_told(write: Write) -> None:
     described = describe(write(HEADER, rows()))
-    for told in (json.dumps(described.page), described.recipe):
+    for told in (json.dumps(described.page), described.recipe(Path())):
         assert "M-77" not in told and "2031" not in told
 
 
@@ -72,7 +84,7 @@ def test_the_recipe_to_start_from_is_valid_and_makes_a_store(
     path = write(HEADER, rows())
     if semicolons:
         path.write_text(path.read_text().replace(",", ";"))
-    recipe = describe(path).recipe
+    recipe = describe(path).recipe(tmp_path)
     assert YAML(typ="safe").load(recipe)["encoder"] == {"use": "mlp"}
     (tmp_path / "start.yaml").write_text(recipe)
     loaded = load_recipe(str(tmp_path / "start.yaml"), [], registry)

@@ -143,5 +143,5 @@ def test_an_offset_of_a_long_table_goes_to_its_channel_alone(build: Build, write
 def test_offsets_of_what_is_no_column_of_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match="offsets.heet: no such column of numbers; did you mean heat?"):
         TableConfig.model_validate({"files": "data.csv", **KEYS, "states": ["heat"], "offsets": {"heet": 1}})
-    with pytest.raises(ValueError, match="offsets.mode: no such column of numbers"):
+    with pytest.raises(ValueError, match="offsets.mode: a column of words has no numbers"):
         TableConfig.model_validate({"files": "d.csv", **KEYS, "categories": {"mode": ["a"]}, "offsets": {"mode": 1}})

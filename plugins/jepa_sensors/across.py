@@ -1,0 +1,85 @@
+"""Tables in which time runs across: a row holds the samples of one series, or of one channel, side by side.
+
+They are turned into long tables as they are read: a row for each sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from jepa_core.errors import RecipeError
+from jepa_sensors.config import CHANNEL, SAMPLE, VALUE, TableConfig
+from jepa_sensors.config_parts import HEADER
+from jepa_sensors.kinds import as_numbers, as_words, is_text
+from jepa_sensors.reading import Block, TableFile
+
+
+def sample_columns(config: TableConfig, names: Sequence[str], path: Path) -> list[str]:
+    """The columns of a file that hold samples, in the order of the file: those that `across` names and nothing else
+    does. Raises RecipeError if there is none."""
+    taken = {*config.named_columns(), config.channel, *(config.states or ())}
+    found = [
+        name for name in names if name not in taken and any(fnmatchcase(name, pattern) for pattern in config.across)
+    ]
+    if not found:
+        raise RecipeError(f"{path} has none of the columns that source.across names; there are: {', '.join(names)}")
+    return found
+
+
+def long_blocks(file: TableFile, config: TableConfig, columns: Sequence[str]) -> Iterator[Block]:
+    """The rows of a file as rows of a long table: those of its samples, and one for each of the other columns that are
+    asked for, at the time of the first sample."""
+    samples = sample_columns(config, file.names, file.path)
+    keys = [name for name in (*config.id, config.subject) if name and name in file.names]
+    others = [name for name in columns if name in file.names and name not in samples]
+    channel = [config.channel] if config.channel else []
+    times = samples if config.time == HEADER else None
+    for block in file.blocks([*keys, *channel, *others, *samples]):
+        yield _samples(block, keys, config, samples, times)
+        for name in others:
+            yield _facts(block, keys, name, times)
+
+
+def _samples(
+    block: Block, keys: Sequence[str], config: TableConfig, samples: Sequence[str], times: Sequence[str] | None
+) -> Block:
+    """A row for each sample up to the last one that a row has."""
+    rows, width = len(block.rows), len(samples)
+    columns = [block.column(name) for name in samples]
+    if any(is_text(one.type) for one in columns):
+        columns = [as_words(one) for one in columns]
+    else:
+        columns = [as_numbers(one) for one in columns]
+    known = np.stack([one.is_valid().to_numpy(zero_copy_only=False) for one in columns], axis=1)
+    length = np.where(known.any(axis=1), width - np.argmax(known[:, ::-1], axis=1), 0)
+    row = np.repeat(np.arange(rows), length)
+    place = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+    index = pa.array(row)
+    told = (
+        block.column(config.channel).take(index) if config.channel else pa.array([config.value] * len(row), pa.string())
+    )
+    value = pa.concat_arrays(columns).take(pa.array(place * rows + row))
+    made = {SAMPLE: _time(place, times), CHANNEL: told, VALUE: value}
+    return Block(block.file, block.rows[row], _with_keys(block, keys, index, made))
+
+
+def _facts(block: Block, keys: Sequence[str], name: str, times: Sequence[str] | None) -> Block:
+    """A row for each row, that tells what another column holds."""
+    place = np.zeros(len(block.rows), dtype=np.int64)
+    made = {
+        SAMPLE: _time(place, times), CHANNEL: pa.array([name] * len(place), pa.string()), VALUE: block.column(name)
+    }  # fmt: skip
+    return Block(block.file, block.rows, _with_keys(block, keys, pa.array(np.arange(len(place))), made))
+
+
+def _with_keys(block: Block, keys: Sequence[str], index: pa.Array, made: dict[str, pa.Array]) -> pa.Table:
+    return pa.table({**{name: block.column(name).take(index) for name in keys}, **made})
+
+
+def _time(place: np.ndarray, times: Sequence[str] | None) -> pa.Array:
+    return pa.array(place) if times is None else pa.array(times, pa.string()).take(pa.array(place))

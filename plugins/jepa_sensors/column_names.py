@@ -1,0 +1,46 @@
+"""What the names of columns say of them, as far as they are usual ones."""
+
+from __future__ import annotations
+
+import re
+
+ID = re.compile(
+    r"(.*[_. ])?(id|unit|machine|device|engine|series|subject|recording|trajectory|episode|asset|run|trial|session|"
+    r"serial|simulation_?run|station|bearing|vehicle)([_. ]?(id|no|nr|number|name))?",
+    re.I,
+)
+CAMEL_ID = re.compile(r"[A-Za-z]+(ID|Id)")
+TIME = re.compile(
+    r"(.*[_. ])?(time|timestamp|stamp|date|datetime)([_. (].*)?|"
+    r"(ts|t|days?|cycles?|samples?|ticks?|epoch|minutes?|seconds?|hours?)([_. (].*)?",
+    re.I,
+)
+UNITS = (("min", r"min(ute)?s?"), ("h", r"hours?"), ("d", r"days?"), ("ms", r"ms|milliseconds?"))
+"""Units of time and what they are called."""
+CHANNEL = re.compile(
+    r"(.*[_. ])?(channel|variable|parameter|sensor|signal|tag|metric|measure|feature|name|item|event|code)s?", re.I
+)
+VALUE = re.compile(r"value|val|reading|measurement|result", re.I)
+ACTION = re.compile(r"(op_?)?(setting|action|control|command|set_?point).*", re.I)
+ROW_NUMBER = re.compile(r"index|row([_. ]?(no|nr|number|id))?|(no|nr|obs|#)\.?", re.I)
+SAMPLE = re.compile(r"(t|time|ts|sample|step|day|hour|minute|second|h|d|m|s|week|month|year|y|at)?[_. -]?", re.I)
+"""What stands before the number of a sample."""
+
+_LABEL = re.compile(
+    r"(.*[_. -])?(labels?|targets?|class(es)?|outcomes?|anomal(y|ies|ous)|is_?anomaly|change_?points?|attacks?|"
+    r"fault(s|y|_?(no|number|type|code|id|label))?|fail(s|ed|ures?)?([_. -]?(type|mode|code|within.*|in_?\d+.*))?|"
+    r"(machine|health|fault|failure)_?(status|state)|rul|ttf|tte|remaining.*|"
+    r"(time|cycles?|hours?|days?|steps?|minutes?|seconds?)_?(to|till|until|before)_?.*|defect(s|ive)?|broken|breakdown|"
+    r"ground_?truth|gt|annotations?|diagnos[ie]s|churn(ed)?)([_. -]?\d+)?|[a-z0-9]*label",
+    re.I,
+)
+_LATER = re.compile(
+    r".*[_. (-](next|future|ahead|lead|t ?\+ ?\d+|plus_?\d+)([_. -]?\d+.*)?\)?|(next|future)[_. -].*", re.I
+)
+EARLIER = re.compile(r"(.*[_. (-])?(lag(ged)?|prev(ious)?|last|past|t ?- ?\d+|minus_?\d+)([_. -]?\d+.*)?\)?", re.I)
+"""What a column is called that tells the past of another one."""
+
+
+def is_label(name: str) -> bool:
+    """Whether a column's name says that it holds an answer, or what comes."""
+    return bool(_LABEL.fullmatch(name) or _LATER.fullmatch(name))
