@@ -40,7 +40,7 @@ class PathText:
     other: str = ""
 
     def whole(self, text: str, folder: Path) -> str:
-        """The path from a folder; the text as it is where it is whole, or no path. Wildcards stay what they are."""
+        """The path from a folder; the text as it is where it is whole, or no path. Wildcards are kept."""
         is_path = text and not (self.other and re.fullmatch(self.other, text))
         relative = is_path and not text.startswith("~") and not Path(text).is_absolute()
         return os.path.normpath(folder.absolute() / text) if relative else text

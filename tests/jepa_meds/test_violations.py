@@ -225,7 +225,7 @@ def test_a_prepared_store_tells_why_a_changed_input_made_another(
         ("source.allow_empty=[DRG]", "is none of the expressions"),
         ("source.trajectory=stay", "subject"),
         ("source.split.from=folder", "'file' or 'seed'"),
-        ("source.path=nowhere", "the folder nowhere is not there"),
+        ("source.path=nowhere", "nowhere is not there"),
     ],
 )
 def test_a_mistake_in_the_recipe_is_found_before_anything_is_read(
