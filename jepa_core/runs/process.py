@@ -25,8 +25,12 @@ DEFAULTS = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # what deterministic algorithms ask for on a GPU
 }
 """What is set unless the user has set it."""
-POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Where libraries find how many threads to begin with, once, when they are loaded."""
+POOLS = {
+    "openmp": ("OMP_NUM_THREADS",),
+    "openblas": ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"),
+    "mkl": ("MKL_NUM_THREADS", "OMP_NUM_THREADS"),
+}
+"""Where libraries of a kind find how many threads to begin with, once, when they are loaded; the first that is set."""
 
 
 @contextmanager
@@ -112,7 +116,7 @@ def _deterministic(device: torch.device) -> Iterator[None]:
 def _threads(threads: int | str) -> Iterator[None]:
     """Give torch, NumPy, SciPy and scikit-learn so many threads each; `auto` leaves them as they are.
 
-    Those that a component loads in the block read the environment; afterwards they get as many as torch.
+    Those that a component loads in the block read the environment; afterwards they get what it says without the run.
     """
     if not isinstance(threads, int):
         yield
@@ -121,7 +125,8 @@ def _threads(threads: int | str) -> Iterator[None]:
     from threadpoolctl import ThreadpoolController, threadpool_limits
 
     before, loaded = torch.get_num_threads(), {pool.filepath for pool in ThreadpoolController().lib_controllers}
-    with _variables({name: str(threads) for name in POOLS}), threadpool_limits(threads):
+    held = {name: str(threads) for names in POOLS.values() for name in names}
+    with _variables(held), threadpool_limits(threads):
         torch.set_num_threads(threads)
         try:
             yield
@@ -129,4 +134,15 @@ def _threads(threads: int | str) -> Iterator[None]:
             torch.set_num_threads(before)
     for pool in ThreadpoolController().lib_controllers:
         if pool.filepath not in loaded:
-            pool.set_num_threads(before)
+            pool.set_num_threads(_threads_unheld(pool.internal_api))
+
+
+def _threads_unheld(kind: str) -> int:
+    """How many threads a library of this kind begins with: what the user has set, else one a core.
+
+    OpenBLAS never takes more than there are cores; OpenMP does.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    said = (os.environ.get(name, "").split(",")[0].strip() for name in POOLS.get(kind, ()))
+    threads = next((int(number) for number in said if number.isdecimal() and int(number)), cores)
+    return min(threads, cores) if kind == "openblas" else threads

@@ -118,18 +118,21 @@ SHOW = "print(*(pool['num_threads'] for pool in threadpool_info()));"
 LOAD = "import sklearn.linear_model, torch; from threadpoolctl import threadpool_info;"
 
 
-def threads(script: str) -> list[list[str]]:
-    """What a new process prints that has two threads by default."""
-    variables = environment_of(OMP_NUM_THREADS="2")
+def threads(script: str, **variables: str) -> list[list[str]]:
+    """What a new process prints whose environment has these variables."""
+    variables = environment_of(**variables)
     done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=True)
     return [line.split() for line in done.stdout.splitlines()]
 
 
-def test_a_library_that_is_loaded_in_a_run_has_its_threads_and_is_free_of_them_afterwards() -> None:
-    (ordinary,) = threads(LOAD + SHOW)
+@pytest.mark.parametrize("variables", [("OMP",), ("OMP", "OPENBLAS"), ("OPENBLAS", "MKL")], ids="+".join)
+def test_a_library_that_is_loaded_in_a_run_has_its_threads_and_is_free_of_them_afterwards(variables: tuple) -> None:
+    said = {f"{name}_NUM_THREADS": str(2 - at) for at, name in enumerate(variables)}
+    (ordinary,) = threads(LOAD + SHOW, **said)
     within, afterwards = threads(
         "from jepa_core.recipe import RuntimeConfig; from jepa_core.runs.process import process_state\n"
-        f"with process_state(RuntimeConfig(threads=1)): {LOAD}{SHOW}\n{SHOW}"
+        f"with process_state(RuntimeConfig(threads=1)): {LOAD}{SHOW}\n{SHOW}",
+        **said,
     )
     assert len(within) >= 4, "NumPy, torch, SciPy and scikit-learn have one each"
     assert set(within) == {"1"} and sorted(afterwards) == sorted(ordinary)
