@@ -185,23 +185,23 @@ class _Column:
         if rows == 0 and self._array is not None:
             return
         held = np.concatenate([np.empty(0, self._dtype), *self._held])
-        start = self._grow(rows)
+        array, start = self._grown(rows)
         if rows:
-            self._array[start : start + rows] = held[:rows]
+            array[start : start + rows] = held[:rows]
         self._digest.update(held[:rows].tobytes())
         self._held, self._rows_held = [held[rows:]], len(held) - rows
 
-    def _grow(self, rows: int) -> int:
-        """Make room for so many rows more: where they begin."""
+    def _grown(self, rows: int) -> tuple[zarr.Array, int]:
+        """The array with room for so many rows more, and where they begin."""
         if self._array is None:
             self._array = self._group.create_array(
                 self._name, shape=(rows,), dtype=self._dtype, chunks=(CHUNK,), shards=(self._shard,),
                 dimension_names=(self._dimension,), compressors=ZstdCodec(level=3), fill_value=0,
             )  # fmt: skip
-            return 0
+            return self._array, 0
         start = self._array.shape[0]
         self._array.resize((start + rows,))
-        return start
+        return self._array, start
 
 
 _DIMENSION = {"label": "step", "outcome": "trajectory"}
