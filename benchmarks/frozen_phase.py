@@ -30,8 +30,8 @@ from jepa_core.data.preparation import open_store
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
-from jepa_core.runs.pipeline import stage_of
-from jepa_core.training.curriculum import Progress, Stage, make_optimizer, run_curriculum
+from jepa_core.runs.pipeline import built_phase
+from jepa_core.training.curriculum import BuiltPhase, Progress, make_optimizer, run_curriculum
 from jepa_core.training.learner import Learner
 
 ROUNDS = 3
@@ -43,13 +43,13 @@ def main() -> int:
     overrides = [f"source.synthetic.stays={options.stays}", f"curriculum.predictor_warmup.steps={options.steps}"]
     recipe = load_recipe("clin_jepa", overrides, shared_registry())
     with tempfile.TemporaryDirectory() as folder:
-        learner, stage, windows = build(recipe, Path(folder))
-        learner.begin(stage.config.trains)
-        prepared = Prepared(learner, stage, windows, recipe.seed)  # this first pass fills the cache
+        learner, built, windows = build(recipe, Path(folder))
+        learner.begin(built.config.trains)
+        prepared = Prepared(learner, built, windows, recipe.seed)  # this first pass fills the cache
         ways = {
-            "alone": lambda: alone(prepared, learner, stage),
-            "cached": lambda: run_curriculum([stage], learner, windows, recipe.seed),
-            "encoding": lambda: encoding(learner, stage, windows, recipe.seed),
+            "alone": lambda: alone(prepared, learner, built),
+            "cached": lambda: run_curriculum([built], learner, windows, recipe.seed),
+            "encoding": lambda: encoding(learner, built, windows, recipe.seed),
         }
         seconds = {
             name: min(timed(way) for _ in range(ROUNDS if name != "encoding" else 1)) for name, way in ways.items()
@@ -65,23 +65,23 @@ def main() -> int:
     return 0 if result["cached_over_alone"] <= options.most_ratio else 1
 
 
-def build(recipe: Recipe, folder: Path) -> tuple[Learner, Stage, Windows]:
+def build(recipe: Recipe, folder: Path) -> tuple[Learner, BuiltPhase, Windows]:
     source = recipe.source.build()
     dataset = Dataset.open(open_store(source, "mimic_iv", folder), source, "text")
     encoder = recipe.encoder.build(recipe.item_shape())
     encoder.fit(dataset.training_items())
     predictor = recipe.predictor.build(encoder.latent_dim)
-    stage = stage_of(recipe.curriculum[0])
+    built = built_phase(recipe.curriculum[0])
     windows = dataset.windows("train", recipe.windows.length, recipe.windows.stride, recipe.windows.min_length)
-    return Learner(encoder, predictor, dataset, torch.device("cpu"), folder), stage, windows
+    return Learner(encoder, predictor, dataset, torch.device("cpu"), folder), built, windows
 
 
 class Prepared:
     """Stands in for the learner: hands a phase the latents of a step, which lie in memory already."""
 
-    def __init__(self, learner: Learner, stage: Stage, windows: Windows, seed: int) -> None:
-        order = WindowOrder(len(windows), stage.config.batch_size, seed, stage.name)
-        batches = [learner.dataset.batch(windows, order.batch(step)) for step in range(stage.config.steps)]
+    def __init__(self, learner: Learner, built: BuiltPhase, windows: Windows, seed: int) -> None:
+        order = WindowOrder(len(windows), built.config.batch_size, seed, built.name)
+        batches = [learner.dataset.batch(windows, order.batch(step)) for step in range(built.config.steps)]
         self.batches = batches
         self.predictor = learner.predictor
         self._latents = {id(batch): learner.latents(batch) for batch in batches}
@@ -90,18 +90,18 @@ class Prepared:
         return self._latents[id(batch)]
 
 
-def alone(prepared: Prepared, learner: Learner, stage: Stage) -> None:
+def alone(prepared: Prepared, learner: Learner, built: BuiltPhase) -> None:
     """The phase's own steps and nothing around them."""
-    optimizer = make_optimizer(learner, stage)
+    optimizer = make_optimizer(learner, built)
     for batch in prepared.batches:
-        loss = torch.stack(list(stage.phase.loss(prepared, batch, torch.Generator()).values())).sum()
+        loss = torch.stack(list(built.phase.loss(prepared, batch, torch.Generator()).values())).sum()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(learner.predictor.parameters(), stage.config.optimizer.predictor_clip)
+        torch.nn.utils.clip_grad_norm_(learner.predictor.parameters(), built.config.optimizer.predictor_clip)
         optimizer.step()
         optimizer.zero_grad()
 
 
-def encoding(learner: Learner, stage: Stage, windows: Windows, seed: int) -> None:
+def encoding(learner: Learner, built: BuiltPhase, windows: Windows, seed: int) -> None:
     """The phase with its cache emptied before every step."""
 
     class Emptying(Listener):
@@ -109,11 +109,11 @@ def encoding(learner: Learner, stage: Stage, windows: Windows, seed: int) -> Non
 
         def phase_started(self, progress: Progress) -> None:
             learner.begin(frozenset({"encoder"}))
-            learner.begin(stage.config.trains)
+            learner.begin(built.config.trains)
 
         step_ended = phase_started
 
-    run_curriculum([stage], learner, windows, seed, [Emptying()])
+    run_curriculum([built], learner, windows, seed, [Emptying()])
 
 
 def timed(work: Callable[[], None]) -> float:

@@ -28,7 +28,7 @@ from jepa_core.data.preparation import open_store
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
-from jepa_core.runs.pipeline import stage_of
+from jepa_core.runs.pipeline import built_phase
 from jepa_core.training.curriculum import run_curriculum
 from jepa_core.training.learner import Learner
 
@@ -80,7 +80,7 @@ def training_windows(recipe: Recipe, dataset: Dataset) -> Windows:
 def windows_per_second(recipe: Recipe, dataset: TimedDataset) -> float:
     """Of one pass over the train split."""
     windows = training_windows(recipe, dataset)
-    size = stage_of(recipe.curriculum[0]).config.batch_size
+    size = built_phase(recipe.curriculum[0]).config.batch_size
     order = WindowOrder(len(windows), size, recipe.seed, "reading")
     rounds = []
     for _ in range(ROUNDS):
@@ -102,7 +102,7 @@ def shares_of_steps(recipe: Recipe, dataset: TimedDataset, folder: Path) -> dict
     for use in recipe.curriculum:
         if use.name in PHASES:
             dataset.seconds, start = 0.0, time.perf_counter()
-            run_curriculum([stage_of(use)], learner, windows, recipe.seed)
+            run_curriculum([built_phase(use)], learner, windows, recipe.seed)
             shares[use.name] = dataset.seconds / (time.perf_counter() - start)
     return shares
 

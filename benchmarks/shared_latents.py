@@ -26,7 +26,7 @@ from jepa_core.data.dataset import Dataset
 from jepa_core.io.tensor_files import tensors_digest
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
-from jepa_core.runs.pipeline import build_learner, prepare, stage_of
+from jepa_core.runs.pipeline import build_learner, built_phase, dataset_of
 from jepa_core.runs.run import Run
 from jepa_core.training.curriculum import run_curriculum
 
@@ -38,7 +38,7 @@ def main() -> None:
     recipe = load_recipe(options.recipe, [*options.overrides, steps, "runtime.threads=1"], shared_registry())
     with tempfile.TemporaryDirectory() as folder:
         runs, shared = Path(folder), Path(folder) / "shared"
-        dataset = prepare(new_run(runs, "data", recipe))
+        dataset = dataset_of(new_run(runs, "data", recipe))
         seconds, ends = {}, set()
         for name in ("alone", "first", "second", "again"):
             if name == "first":
@@ -64,11 +64,11 @@ def new_run(runs: Path, name: str, recipe: Recipe) -> Run:
 def timed(run: Run, dataset: Dataset, phase: str) -> tuple[float, str]:
     """Seconds of the phase in a new run, and the digest of the predictor that it ends in."""
     learner, _ = build_learner(run, dataset)
-    stage = stage_of(next(use for use in run.recipe.curriculum if use.name == phase))
+    built = built_phase(next(use for use in run.recipe.curriculum if use.name == phase))
     cut = run.recipe.windows
     windows = dataset.windows("train", cut.length, cut.stride, cut.min_length)
     start = time.process_time()
-    run_curriculum([stage], learner, windows, run.recipe.seed)
+    run_curriculum([built], learner, windows, run.recipe.seed)
     return time.process_time() - start, tensors_digest(learner.predictor.state_dict())
 
 

@@ -220,7 +220,17 @@ class EncoderConfig(Config):
 
 
 class PredictorConfig(Config):
-    """Config of a Predictor."""
+    """Config of a Predictor. Its sizes and costs are those of one member (see `ensemble_size`)."""
+
+    members: int = Field(
+        1,
+        ge=1,
+        description="predictors, drawn and trained apart on one encoder: their mean predicts, and their spread tells "
+        "what the data leave open",
+    )
+
+    size_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that `match` may set to reach a number of parameters, as those of an encoder."""
 
     @property
     def longest_window(self) -> int | None:
@@ -234,6 +244,11 @@ class PredictorConfig(Config):
     def size(self, latent_dim: int) -> ModelSize:
         """Parameters of the predictor for latents of size D."""
         raise NotImplementedError
+
+    def ensemble_size(self, latent_dim: int) -> ModelSize:
+        """Parameters of all members."""
+        one = self.size(latent_dim)
+        return ModelSize(self.members * one.parameters, self.members * one.trainable, one.bytes_per_frozen_parameter)
 
     def activation_bytes(self, windows: int, steps: int, latent_dim: int) -> int:
         """Estimated peak bytes of activations of one training step on `windows` windows of `steps` steps."""

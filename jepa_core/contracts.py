@@ -17,8 +17,8 @@ shape is the `ItemShape` of what it encodes (None for texts), and a predictor as
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
@@ -27,7 +27,14 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.config import EvaluatorConfig, LearnerShape, ObjectiveConfig, PhaseConfig
-from jepa_core.data.source import Act, PartitionedSource, Source, Staged  # noqa: F401 - they belong to this page
+from jepa_core.data.source import (  # noqa: F401 - they belong to this page
+    Act,
+    Otherwise,
+    PartitionedSource,
+    Simulator,
+    Source,
+    Staged,
+)
 from jepa_core.data.trajectories import Channel
 from jepa_core.results.findings import Findings, KeptHead
 
@@ -115,12 +122,14 @@ class Prediction:
     next_states: (B, T, D); position t holds the prediction of the state at t + 1, from static, states <= t and actions
     <= t. belief: (B, T, W); what the predictor knows at t, of the same: its hidden state, which that prediction is read
     from. memory: whatever the predictor keeps of the real steps so that a rollout computes none of them again (keys and
-    values, say).
+    values, say). terms: of a predictor that has a loss of its own (a divergence, say), each a scalar, weighted; the
+    loop adds them to the loss of a phase that trains the predictor.
     """
 
     next_states: Tensor
     belief: Tensor
     memory: Any
+    terms: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -213,7 +222,7 @@ class Predictor(nn.Module, ABC):
 
 
 class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs no loss
-    """One stage of the curriculum.
+    """One part of the curriculum.
 
     Its config (a `PhaseConfig`) says which modules it trains, for how many steps, with which optimizer and schedule;
     the loop reads it. A phase of zero steps acts only in `finish`. To write one, `loss` is enough:
@@ -372,6 +381,30 @@ class Readout(ABC):
         """States (..., D) to values (..., C), in the units of the channels."""
 
 
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals around what a kept decoder reads of a forecast, fitted where nothing else was; made by `Evaluator.head`
+    of what it kept.
+
+    level: share of the values that they are to cover. names: (C,) of the channels. widths: (H, C) half-widths in normal
+    scores, infinite where too few values were seen to tell.
+    """
+
+    level: float
+    names: list[str]
+    widths: np.ndarray
+
+    def at(self, names: Sequence[str], horizon: int) -> np.ndarray:
+        """Half-widths (horizon, len(names)); NaN beyond the horizon and the channels that they were fitted for, and
+        where they are infinite."""
+        found = np.full((horizon, len(names)), np.nan)
+        steps = min(horizon, len(self.widths))
+        for place, name in enumerate(names):
+            if name in self.names:
+                found[:steps, place] = self.widths[:steps, self.names.index(name)]
+        return np.where(np.isfinite(found), found, np.nan)
+
+
 class Evaluator(ABC, Generic[EvaluatorC]):
     """Measures a learner on a split."""
 
@@ -390,7 +423,7 @@ class Evaluator(ABC, Generic[EvaluatorC]):
         fitted on the way is among them (`Findings.heads`), in a form that `head` takes.
         """
 
-    def head(self, kept: KeptHead) -> Head | Readout:
+    def head(self, kept: KeptHead) -> Head | Readout | Intervals:
         """What `evaluate` kept, ready for data that it was not fitted on."""
         raise NotImplementedError(f"{type(self).__name__} keeps no heads")
 

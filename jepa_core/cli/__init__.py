@@ -9,8 +9,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jepa_core.cli.arguments import parse
-from jepa_core.errors import JepaError, PluginError
+from jepa_core.cli.arguments import parse_command_line
+from jepa_core.errors import JepaError, PluginError, RunError
 from jepa_core.libraries import advice, culprit
 
 __all__ = ["main"]
@@ -18,7 +18,7 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = parse(argv)
+    arguments = parse_command_line(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("jepa").setLevel(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
     logging.getLogger().setLevel(logging.WARNING)
@@ -34,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _report_error(RunError(f"{error.filename}: {error.strerror}; give another path"), arguments)
 
 
 def _report_error(error: JepaError, arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jepa_core.cli.common import print_page
 
 if TYPE_CHECKING:
-    from jepa_core.results.comparison import Comparison, Difference
+    from jepa_core.results.comparison import Comparison, RunDifference
 
 
 def runs(arguments: argparse.Namespace) -> None:
@@ -56,7 +56,7 @@ def comparison_text(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _difference_cells(one: Difference) -> tuple[str, ...]:
+def _difference_cells(one: RunDifference) -> tuple[str, ...]:
     from jepa_core.results.text import interval, number
 
     values = (number(value) for value in (one.reference, one.value, one.difference))

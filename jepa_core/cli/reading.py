@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jepa_core.cli.common import installed_registry, load, load_study_and_folder, print_page, write_new
+from jepa_core.cli.common import installed_registry, load_study_and_folder, print_page, recipe_of, write_new
 from jepa_core.cli.pages import component_text, list_text, plan_text, plugins_text, recipe_text, study_plan_text
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def show(arguments: argparse.Namespace) -> None:
         component = installed_registry().component(kind.rstrip("s"), name)
         print_page(_component_page(component), arguments, component_text)
         return
-    recipe = load(arguments)
+    recipe = recipe_of(arguments)
     page = {"recipe": recipe.resolved(), "origins": recipe.origins()}
     print_page(page, arguments, lambda page: recipe_text(page, arguments.origin))
 
@@ -95,7 +95,7 @@ def validate(arguments: argparse.Namespace) -> None:
         study = load_study(arguments.recipe, arguments.overrides, installed_registry())
         page, told = {"valid": True, "study": study.name}, f"{len(study.cells)} runs of {', '.join(study.variants)}"
     else:
-        recipe = load(arguments)
+        recipe = recipe_of(arguments)
         page, told = {"valid": True, "recipe": recipe.name}, ", ".join(use.name for use in recipe.curriculum)
     print_page(page, arguments, lambda _: f"{arguments.recipe} is valid: {told}")
 
@@ -115,7 +115,7 @@ def plan(arguments: argparse.Namespace) -> None:
         raise RecipeError(f"--out names the folder of a study, and {arguments.recipe} is a recipe")
     from jepa_core.runs.plan import make_plan
 
-    made = make_plan(load(arguments))
+    made = make_plan(recipe_of(arguments))
     print_page(made.to_dict(), arguments, lambda _: plan_text(made))
 
 

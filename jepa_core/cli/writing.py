@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jepa_core.cli.common import installed_registry, load, print_page, write_new
+from jepa_core.cli.common import installed_registry, print_page, recipe_of, write_new
 from jepa_core.errors import Preempted
 from jepa_core.runs.process import environment, owner_only
 
 if TYPE_CHECKING:
-    from jepa_core.runs.listeners import Display
+    from jepa_core.runs.listeners import RunDisplay
     from jepa_core.runs.run import Run
 
 log = logging.getLogger("jepa")
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     from jepa_core.recipe import find_recipe
     from jepa_core.runs.starting import create_run
 
-    recipe = load(arguments)
+    recipe = recipe_of(arguments)
     text = find_recipe(arguments.recipe).read_text()
     return _execute(create_run(recipe, text, arguments.out, arguments.runs), arguments)
 
@@ -50,11 +50,11 @@ def _execute(run: Run, arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _display(run: Run, arguments: argparse.Namespace) -> Iterator[Display]:
+def _display(run: Run, arguments: argparse.Namespace) -> Iterator[RunDisplay]:
     """What shows how a run comes along while the block runs."""
-    from jepa_core.runs.listeners import Bars, Display, Plain
+    from jepa_core.runs.listeners import RunBars, RunDisplay, RunLines
 
-    display = Display() if arguments.quiet else Bars() if sys.stderr.isatty() else Plain()
+    display = RunDisplay() if arguments.quiet else RunBars() if sys.stderr.isatty() else RunLines()
     log.info("run: %s", run.folder)
     try:
         yield display
@@ -92,7 +92,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     """Build a recipe's store and render it."""
     from jepa_core.errors import RecipeError
 
-    recipe = load(arguments)
+    recipe = recipe_of(arguments)
     missing = recipe.source.config.missing()
     if missing:
         raise RecipeError("the data cannot be prepared here:\n" + "\n".join(f"  {one}" for one in missing))

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from jepa_core.data.places import store_path, stores_folder
-from jepa_core.data.preparation import describe, facts
+from jepa_core.data.preparation import describe_store, facts
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import ROLES, SPLITS, Role
 from jepa_core.errors import DataError, RecipeError
@@ -87,7 +87,7 @@ def inspect_store(store: Store) -> dict[str, Any]:
         "files": len(files),
         "bytes": sum(path.stat().st_size for path in files),
         "renderings": _renderings(store),
-        **describe(store),
+        **describe_store(store),
         "events": {role: store.event_count(role) for role in ROLES},
         "lengths": _lengths(store),
         "channels": [row for role in ROLES for row in _channels(store, role)],

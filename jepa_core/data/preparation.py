@@ -69,7 +69,7 @@ class Prepared:
             "items": self.rendering.count,
             **facts(self.store),
             "events": {role: self.store.event_count(role) for role in ROLES},
-            **describe(self.store),
+            **describe_store(self.store),
         }
 
 
@@ -145,7 +145,7 @@ def facts(store: Store) -> dict[str, Any]:
     }
 
 
-def describe(store: Store) -> dict[str, Any]:
+def describe_store(store: Store) -> dict[str, Any]:
     """Counts of a store: attrition, splits, channels. No identifier."""
     splits = []
     for number, name in enumerate(SPLITS):

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -32,6 +32,10 @@ class Act:
     begin: int
     end: int
     text: str | None = None
+
+
+Otherwise: TypeAlias = Literal["none", "recorded"]
+"""What is done besides the acts of a what-if: nothing, or what the data record."""
 
 
 class Source(ABC):
@@ -73,6 +77,10 @@ class Source(ABC):
         """
         return [act]
 
+    def simulator(self) -> Simulator | None:
+        """What made the data, to be run on under chosen acts; None where they were recorded."""
+        return None
+
     def rendering_fingerprint(self, modality: str) -> str:
         """Digest of everything besides the store that `render` depends on; a change makes the dataset render again."""
         return modality
@@ -87,6 +95,33 @@ class Source(ABC):
 
         `build` then raises DataError for data that the fitted encoder cannot read: a channel that is missing, other
         units, a category that it does not know.
+        """
+
+
+class Simulator(ABC):
+    """What made the data of a source, run on from a trajectory's own past under acts that were chosen: the truth of a
+    what-if. A source of made data hands one out by `Source.simulator`."""
+
+    @abstractmethod
+    def simulate(
+        self,
+        identifiers: np.ndarray,
+        acts: Sequence[Sequence[Act]],
+        at: int,
+        horizon: int,
+        otherwise: Otherwise = "none",
+        turn: int = 0,
+    ) -> dict[str, np.ndarray]:
+        """True values at the steps at ... at + H - 1, free of errors of measurement: (R, H) float64 in the data's
+        units, by the names of the config's `observations`, of which it may know some.
+
+        identifiers: (R,) of trajectories of the store, each as often as is asked. acts: those of each row, from step
+        `at` on; the action of step at - 1 is in the past, so that acts change nothing of the first step. otherwise:
+        what is done besides. turn: 0 lets chance take the turns that it took in the data, another number lets it take
+        others after step at - 1; they are the same whatever is done, so that the difference of two rows is the effect
+        of their acts.
+
+        Raises DataError for a trajectory that it did not make, or an act whose effect it does not know.
         """
 
 

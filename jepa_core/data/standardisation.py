@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ SAMPLE = 1 << 16
 """Values of a channel, about, that its quantiles are found on; of more, every second, fourth, ... is kept."""
 
 
-class Scaling(nn.Module):
+class ChannelScaling(nn.Module):
     """Puts each channel on one scale; what was not observed becomes 0."""
 
     def fit(self, groups: Iterable[Channels]) -> None:
@@ -41,7 +42,7 @@ class Scaling(nn.Module):
         raise NotImplementedError
 
 
-class Standardisation(Scaling):
+class Standardisation(ChannelScaling):
     """Puts each channel on mean 0 and standard deviation 1, clips it, and sets what was not observed to 0.
 
     The moments are those of the observed samples, merged group by group (Chan, Golub & LeVeque 1983), in fp64. A
@@ -94,7 +95,7 @@ class Standardisation(Scaling):
         return centred.clamp(-self.clip, self.clip) * observed
 
 
-class NormalScores(Scaling):
+class NormalScores(ChannelScaling):
     """Puts each channel on the normal scores of its ranks, linear between quantiles; 0 where nothing was observed.
 
     Skewed laboratory values and slipped decimal points set no scale this way (the quantile transformation of Gorishniy
@@ -147,6 +148,17 @@ class NormalScores(Scaling):
         share = ((flat - low) / (high - low)).nan_to_num(0.0, 0.0, 0.0).clamp(0, 1)
         scores = torch.lerp(self.scores.gather(1, before), self.scores.gather(1, after), share)
         return scores.view(by_channel.shape).transpose(0, 1).clamp(-self.clip, self.clip) * observed
+
+    def values(self, scores: np.ndarray) -> np.ndarray:
+        """Values that have given scores (..., C), float64: the inverse of `forward`, which cannot tell values beyond
+        the outer quantiles; NaN for a channel that was never observed, and for a score that is NaN."""
+        made = np.full(scores.shape, np.nan)
+        for channel, (knots, known) in enumerate(zip(self.knots, self.scores, strict=True)):
+            count = int(knots.isfinite().sum())
+            if count:
+                one = scores[..., channel].astype(np.float64)
+                made[..., channel] = np.interp(one, known[:count].numpy(), knots[:count].numpy())
+        return np.where(np.isnan(scores), np.nan, made)
 
 
 class _Thinned:

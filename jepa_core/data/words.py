@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 
-def number(value: float) -> str:
+def plain_number(value: float) -> str:
     """A number as people write it: no more than two decimals, but never fewer than two significant digits, no trailing
     zeros. A dose of 0.004 does not read 0.
     """

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from jepa_core.contracts import Channels, Items, Latents
 from jepa_core.data.trajectories import Rendered
-from jepa_core.model.acts import Plan, acted
+from jepa_core.model.acts import PlannedActs, acted
 from jepa_core.model.forecasting import Origin
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CAUTION = "recorded actions do not identify what an intervention does; this is what the model associates with it"
 
 
-def origins_under(view: View, data: Data, chosen: np.ndarray, plan: Plan, context: int) -> Iterator[Origin]:
+def origins_under(view: View, data: Data, chosen: np.ndarray, plan: PlannedActs, context: int) -> Iterator[Origin]:
     """The origin of each chosen trajectory, ascending, with the actions of a plan after it. An origin says of each step
     imagined whether its action is as recorded: none of them but the first, which leads from the last step seen."""
     store = data.dataset.store
@@ -39,7 +39,7 @@ def origins_under(view: View, data: Data, chosen: np.ndarray, plan: Plan, contex
         yield Origin(seen, actions, np.arange(plan.horizon) == 0)
 
 
-def _encoded_actions(frozen: Frozen, rendered: Rendered, plan: Plan) -> Tensor:
+def _encoded_actions(frozen: Frozen, rendered: Rendered, plan: PlannedActs) -> Tensor:
     """Latents of the actions of the steps from `at` on: (1, H - 1, D)."""
     part = slice(plan.at, plan.at + plan.horizon - 1)
     if plan.horizon == 1:

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from jepa_core.config import Config
-from jepa_core.recipe.keys import as_yaml, describe, describe_field, key_names, model_at, models_below, type_at
+from jepa_core.recipe.keys import as_yaml, describe_field, describe_type, key_names, model_at, models_below, type_at
 from jepa_core.recipe.problems import KeyPath, Problem, Step
 from jepa_core.recipe.scalars import BadScalar, resolve
 
@@ -74,7 +74,9 @@ class _Spot:
     value: Any
 
 
-def validate(section: Section[ConfigT], sections: Sequence[Section[Any]], problems: list[Problem]) -> ConfigT | None:
+def section_config(
+    section: Section[ConfigT], sections: Sequence[Section[Any]], problems: list[Problem]
+) -> ConfigT | None:
     """The section's config; None after noting every problem it has. `sections` are where a stray key may belong."""
     values = {key: value for key, value in section.values.items() if key not in section.frame}
     try:
@@ -93,14 +95,14 @@ def validate_in_part(section: Section[ConfigT], sections: Sequence[Section[Any]]
     """The section's config, with the default of every key whose value has a problem, after noting it. Each key has a
     default."""
     found: list[Problem] = []
-    config = validate(section, sections, found)
+    config = section_config(section, sections, found)
     problems += found
     if config is not None:
         return config
     depth = len(section.path.steps)
     wrong = {one.path.steps[depth] for one in found if len(one.path.steps) > depth}
     kept = {key: value for key, value in section.values.items() if key not in wrong and not has_unreadable(value)}
-    return validate(replace(section, values=kept), [], []) or section.model()
+    return section_config(replace(section, values=kept), [], []) or section.model()
 
 
 def has_unreadable(value: Any) -> bool:
@@ -134,7 +136,7 @@ def _explain(detail: Any, section: Section[Any], sections: Sequence[Section[Any]
         return Problem(spot.path, _own_words(detail), at_key=True)
     if _is_about_type_or_range(detail["type"]) and (found := type_at(section.model, spot.steps)):
         # Every member of a union that refuses a value gives an error of its own; they become one problem here.
-        expected, text = describe(*found), section.texts.get(spot.path)
+        expected, text = describe_type(*found), section.texts.get(spot.path)
         hint = _value_hint(expected, spot.value, text)
         return Problem(spot.path, f"expected {expected}, found {section.shown(spot)}", hint)
     return Problem(spot.path, _own_words(detail))

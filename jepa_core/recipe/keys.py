@@ -23,29 +23,29 @@ def key_names(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 def describe_field(field: FieldInfo) -> str:
     """What a key takes and its default, such as `a number from 0 to 1; default 0.996`."""
-    words = describe(field.annotation, field.metadata)
+    words = describe_type(field.annotation, field.metadata)
     default = field.default
     if default is PydanticUndefined or isinstance(default, BaseModel):
         return words
     return f"{words}; default {as_yaml(default)}"
 
 
-def describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+def describe_type(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """What values a type takes, in plain words."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         inner = [
             bound for mark in arguments[1:] for bound in (mark.metadata if isinstance(mark, FieldInfo) else [mark])
         ]
-        return describe(arguments[0], [*inner, *metadata])
+        return describe_type(arguments[0], [*inner, *metadata])
     if origin in (Union, types.UnionType):
-        return _either([describe(member, metadata) for member in arguments])
+        return _either([describe_type(member, metadata) for member in arguments])
     if origin is Literal:
         return _either([f"'{option}'" if isinstance(option, str) else str(option).lower() for option in arguments])
     if origin is tuple and Ellipsis not in arguments:
-        return f"a list of {len(arguments)}, each {_either([describe(member) for member in arguments])}"
+        return f"a list of {len(arguments)}, each {_either([describe_type(member) for member in arguments])}"
     if origin in (list, tuple, set, frozenset) or annotation in (list, tuple, set, frozenset):
-        return f"a list, each {describe(arguments[0])}" if arguments else "a list"
+        return f"a list, each {describe_type(arguments[0])}" if arguments else "a list"
     if origin is dict or annotation is dict:
         return "a section of keys"
     return _describe_class(annotation, metadata)

@@ -23,8 +23,8 @@ from jepa_core.recipe.yaml_tree import (
     SectionNode,
     UnusableNode,
     is_null,
-    parse,
     parse_value,
+    parse_yaml,
     plain_values,
     report_unusable,
 )
@@ -62,7 +62,7 @@ def read_file(path: Path, environment: Mapping[str, str], problems: Problems) ->
 
     Raises RecipeError if it is not there or no text.
     """
-    return parse(display_name(path), _content(path), environment, problems, path.absolute().parent)
+    return parse_yaml(display_name(path), _content(path), environment, problems, path.absolute().parent)
 
 
 Overrides = Sequence[str] | Mapping[str, Any]
@@ -200,7 +200,7 @@ def _change_named(key: str, lower: Node | None, changes: Entry, problems: Proble
     for name, entry in section.entries.items():
         names = [name_of(plain_values(item)) for item in items]
         if name not in names:
-            problems.add(entry.key, f"unknown {kind} '{name}'", nearest(name, [known for known in names if known]))
+            problems.add(entry.key, f"unknown {kind} '{name}'", did_you_mean(name, [known for known in names if known]))
             continue
         at = names.index(name)
         items[at : at + 1] = _changed_item(name, items[at], entry, kind, problems)
@@ -225,7 +225,7 @@ def _changed_item(name: str, item: Node, change: Entry, kind: str, problems: Pro
     return [item]
 
 
-def nearest(name: str, names: Sequence[str]) -> str:
+def did_you_mean(name: str, names: Sequence[str]) -> str:
     """A hint at what may have been meant by a name that is not known."""
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names) or 'none'}"

@@ -68,7 +68,7 @@ def _recipe(tree: SectionNode, default_name: str, registry: Registry, problems: 
     try:
         recipe = read_plain(given, default_name, registry)
     except InvalidRecipe as error:
-        report([one for one in error.problems if isinstance(one, Problem)], tree, problems)
+        note_problems([one for one in error.problems if isinstance(one, Problem)], tree, problems)
         return None
     return None if problems.found else recipe
 
@@ -94,7 +94,7 @@ def place_in(tree: Node, path: KeyPath, at_key: bool = False) -> Place:
     return key if at_key else node.place
 
 
-def report(found: Sequence[Problem], tree: Node, problems: Problems) -> None:
+def note_problems(found: Sequence[Problem], tree: Node, problems: Problems) -> None:
     """Note problems at their places in a tree."""
     for one in found:
         hint = one.hint_with(place_in(tree, one.other).origin) if one.other else one.hint

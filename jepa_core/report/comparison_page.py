@@ -10,7 +10,7 @@ from jepa_core.report.document import Section, document, judgement
 from jepa_core.report.html import Markup, element, join
 from jepa_core.report.plots import draw_figure, y_limits
 from jepa_core.report.tables import findings_table
-from jepa_core.results.comparison import Comparison, Difference, Row
+from jepa_core.results.comparison import Comparison, RunDifference, SettingRow
 from jepa_core.results.findings import Cell, Column, Figure, Series, Table
 from jepa_core.results.text import counted, interval, number, sentence_case, value_of, words
 
@@ -59,7 +59,7 @@ def _first_screen(comparison: Comparison) -> Iterator[Markup | None]:
             yield element("div", title, element("div", *cards, class_="cards"), class_="headlines")
 
 
-def _card(one: Difference, reference: str) -> Markup:
+def _card(one: RunDifference, reference: str) -> Markup:
     """A headline figure of both runs, the difference first."""
     bounds = interval(one.low, one.high)
     sign = "+" if one.difference is not None and one.difference > 0 else ""
@@ -83,7 +83,7 @@ def _differences(comparison: Comparison, run: str, anchor: str) -> Markup:
     mine = [one for one in mine if not one.headline]
     plain = [one for one in mine if one.at is None]
     placed = [one for one in mine if one.at is not None]
-    by_metric: dict[tuple[str, str], list[Difference]] = {}
+    by_metric: dict[tuple[str, str], list[RunDifference]] = {}
     for one in placed:
         by_metric.setdefault((one.evaluator, one.metric), []).append(one)
     figures = [_figure(group, anchor) for group in by_metric.values()]
@@ -101,7 +101,7 @@ def _differences(comparison: Comparison, run: str, anchor: str) -> Markup:
     return join(parts)
 
 
-def _figure(differences: Sequence[Difference], anchor: str) -> Markup:
+def _figure(differences: Sequence[RunDifference], anchor: str) -> Markup:
     """The difference of one metric by its place on the axis, beside none at all."""
     differences = sorted(differences, key=lambda one: one.at or 0)
     first, places = differences[0], [float(one.at or 0) for one in differences]
@@ -121,7 +121,7 @@ def _figure(differences: Sequence[Difference], anchor: str) -> Markup:
     )
 
 
-def _table(name: str, title: str, differences: Sequence[Difference]) -> Table:
+def _table(name: str, title: str, differences: Sequence[RunDifference]) -> Table:
     columns = [
         Column("evaluator"),
         Column("metric"),
@@ -144,7 +144,7 @@ def _table(name: str, title: str, differences: Sequence[Difference]) -> Table:
     return Table(name, title, [columns[place] for place in filled], kept)
 
 
-def _rows(comparison: Comparison, name: str, title: str, rows: Sequence[Row]) -> Markup:
+def _rows(comparison: Comparison, name: str, title: str, rows: Sequence[SettingRow]) -> Markup:
     if not rows:
         return element("p", "No difference.")
     columns = [Column("key"), *map(Column, comparison.runs)]

@@ -46,12 +46,12 @@ def write_report(folder: Path) -> Path:
     """
     record = read_run(folder)
     path = folder / "report.html"
-    write_tables(folder / "tables", all_tables(record))
+    replace_tables(folder / "tables", all_tables(record))
     write_atomically(path, page(record).encode())
     return path
 
 
-def write_tables(folder: Path, tables: dict[str, Table]) -> None:
+def replace_tables(folder: Path, tables: dict[str, Table]) -> None:
     """Write tables by the stem of their files, in place of those that are there."""
     contents = {f"{stem}.csv": csv_text(table) for stem, table in tables.items()}
     contents |= {f"{stem}.tex": latex_text(table) for stem, table in tables.items()}

@@ -9,7 +9,7 @@ from jepa_core.results.findings import Cell, Column, Table
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownColumn:
     """A column as it is shown. low, high: positions of the bounds that stand in the same cell, if it has any."""
 
     column: Column
@@ -28,12 +28,12 @@ class Shown:
         return None if isinstance(low, str | None) or isinstance(high, str | None) else (low, high)
 
 
-def shown_columns(table: Table) -> list[Shown]:
+def shown_columns(table: Table) -> list[ShownColumn]:
     """Columns as they are shown, the bounds `x_low` and `x_high` beside their value `x`."""
     places = {column.name: place for place, column in enumerate(table.columns)}
     bounds = {f"{name}{end}" for name in places for end in ("_low", "_high")}
     return [
-        Shown(column, place, places.get(f"{column.name}_low"), places.get(f"{column.name}_high"))
+        ShownColumn(column, place, places.get(f"{column.name}_low"), places.get(f"{column.name}_high"))
         for place, column in enumerate(table.columns)
         if column.name not in bounds
     ]

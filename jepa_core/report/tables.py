@@ -9,7 +9,7 @@ from typing import Any
 
 from jepa_core.report.exports import downloads
 from jepa_core.report.html import Markup, element, join
-from jepa_core.report.shown import Shown, shown_columns
+from jepa_core.report.shown import ShownColumn, shown_columns
 from jepa_core.results.findings import Cell, Column, Table
 from jepa_core.results.text import MISSING, counted, interval, number, value_of, without_unit, words
 
@@ -42,7 +42,9 @@ def findings_table(table: Table, stem: str) -> Markup:
     shown = table.rows[:SHOWN_ROWS]
     rows = [[_cell(row, one) for one in columns] for row in shown]
     starts = [place for place, row in enumerate(shown) if place == 0 or row[:1] != shown[place - 1][:1]]
-    drawn = grid([_heading(one.column) for one in columns], rows, [one.is_numeric(table) for one in columns], starts)
+    drawn = plain_table(
+        [_heading(one.column) for one in columns], rows, [one.is_numeric(table) for one in columns], starts
+    )
     note = element("p", table.note, class_="note") if table.note else None
     save = downloads(table, stem)
     if len(table.rows) <= OPEN_ROWS:
@@ -75,7 +77,7 @@ def records(
 def records_table(found: Records, stem: str) -> Markup:
     """Records under their title."""
     note = element("p", found.table.note, class_="note") if found.table.note else None
-    drawn = grid(found.headings, found.cells, found.numeric)
+    drawn = plain_table(found.headings, found.cells, found.numeric)
     return join([element("h3", found.table.title, " ", downloads(found.table, stem)), drawn, note])
 
 
@@ -91,7 +93,7 @@ def pairs(values: dict[str, Any]) -> Markup:
     )
 
 
-def grid(
+def plain_table(
     headings: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool], starts: Sequence[int] = (0,)
 ) -> Markup:
     """A plain table that scrolls by itself where the screen is narrow. starts: rows that a group begins with; where a
@@ -126,7 +128,7 @@ def _heading(column: Column) -> Markup:
     return join([words(column.name), unit])
 
 
-def _cell(row: Sequence[Cell], shown: Shown) -> Markup:
+def _cell(row: Sequence[Cell], shown: ShownColumn) -> Markup:
     value, digits, bounds = row[shown.place], shown.column.digits, shown.bounds(row)
     if isinstance(value, str):
         return join([words(value) if value.isidentifier() else value])

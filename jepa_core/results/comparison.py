@@ -24,7 +24,7 @@ TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedRun:
     """A run that takes part. settings: its resolved recipe by dotted key, evaluators as they measured last."""
 
     name: str
@@ -34,7 +34,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Row:
+class SettingRow:
     """A row of a table of settings or budgets: one value a run, in the order of the runs."""
 
     key: str
@@ -42,7 +42,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Difference:
+class RunDifference:
     """A metric of the reference and of another run. difference: run less reference, its interval paired by subject.
 
     axis, at: the place on an axis that the metric belongs to. headline: whether the report has it on its first screen.
@@ -71,10 +71,10 @@ class Comparison:
 
     runs: list[str]
     data: dict[str, Any]
-    recipe: list[Row]
-    budgets: list[Row]
+    recipe: list[SettingRow]
+    budgets: list[SettingRow]
     warnings: list[str]
-    differences: list[Difference]
+    differences: list[RunDifference]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,7 +90,7 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
         raise RecipeError("name two runs or more to compare")
     runs = [_read(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
     _refuse_unlike_data(runs)
-    budgets = [Row(key, [_budget(run.record).get(key) for run in runs]) for key in _budget(runs[0].record)]
+    budgets = [SettingRow(key, [_budget(run.record).get(key) for run in runs]) for key in _budget(runs[0].record)]
     return Comparison(
         runs=[run.name for run in runs],
         data=runs[0].record.manifest["dataset"],
@@ -107,16 +107,16 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
 
-def _read(folder: Path, name: str) -> Compared:
+def _read(folder: Path, name: str) -> ComparedRun:
     if not (folder / "manifest.json").is_file():
         raise RecipeError(f"{folder} is not the folder of a run: it has no manifest.json")
     record = read_run(folder)
     if not record.findings or "dataset" not in record.manifest:
         raise RunError(f"{folder} has found nothing yet; go on with: jepa resume {folder}")
-    return Compared(name, folder, record, record.settings())
+    return ComparedRun(name, folder, record, record.settings())
 
 
-def _refuse_unlike_data(runs: Sequence[Compared]) -> None:
+def _refuse_unlike_data(runs: Sequence[ComparedRun]) -> None:
     first = runs[0]
     for other in runs[1:]:
         if other.record.manifest["dataset"]["content"] != first.record.manifest["dataset"]["content"]:
@@ -137,11 +137,11 @@ def _refuse_unlike_data(runs: Sequence[Compared]) -> None:
 # --- settings and budgets ---------------------------------------------------------------------------------------------
 
 
-def _setting_rows(runs: Sequence[Compared]) -> list[Row]:
+def _setting_rows(runs: Sequence[ComparedRun]) -> list[SettingRow]:
     """Settings that are not the same in all runs, in the order of the recipes; one row for a component that a run lacks
     altogether."""
     keys = dict.fromkeys(key for run in runs for key in run.settings)
-    rows = [Row(key, [run.settings.get(key) for run in runs]) for key in keys]
+    rows = [SettingRow(key, [run.settings.get(key) for run in runs]) for key in keys]
     lacking = tuple(row.key.removesuffix("use") for row in rows if row.key.endswith(".use") and None in row.values)
     return [
         row
@@ -164,7 +164,7 @@ def _budget(record: RunRecord) -> dict[str, float | None]:
     }
 
 
-def _budget_warnings(budgets: Sequence[Row]) -> list[str]:
+def _budget_warnings(budgets: Sequence[SettingRow]) -> list[str]:
     warnings = []
     for row in budgets:
         known = [value for value in row.values if value]
@@ -174,7 +174,7 @@ def _budget_warnings(budgets: Sequence[Row]) -> list[str]:
     return warnings
 
 
-def _version_warnings(runs: Sequence[Compared]) -> list[str]:
+def _version_warnings(runs: Sequence[ComparedRun]) -> list[str]:
     versions = [run.record.manifest.get("versions", {}) for run in runs]
     names = [name for name in versions[0] if any(other.get(name) != versions[0][name] for other in versions)]
     return [f"made with other versions of {', '.join(names)}"] if names else []
@@ -183,7 +183,7 @@ def _version_warnings(runs: Sequence[Compared]) -> list[str]:
 # --- what was found ---------------------------------------------------------------------------------------------------
 
 
-def _differences(first: Compared, other: Compared) -> Iterator[Difference]:
+def _differences(first: ComparedRun, other: ComparedRun) -> Iterator[RunDifference]:
     """Headlines of every evaluator that both runs have, then its other metrics; predictions last."""
     for evaluator, findings in first.record.findings.items():
         if evaluator not in other.record.findings:
@@ -201,7 +201,7 @@ def _differences(first: Compared, other: Compared) -> Iterator[Difference]:
     yield from _of_predictions(first, other)
 
 
-def _settings_of(run: Compared, evaluator: str) -> dict[str, Any]:
+def _settings_of(run: ComparedRun, evaluator: str) -> dict[str, Any]:
     return {key: value for key, value in run.settings.items() if key.startswith(f"evaluators.{evaluator}.")}
 
 
@@ -211,36 +211,36 @@ def _headline(
     pair: tuple[Headline, Headline],
     kept: tuple[dict[str, Samples | Redrawn], dict[str, Samples | Redrawn]],
     same_settings: bool,
-) -> Difference:
+) -> RunDifference:
     """Paired where both runs kept the headline by subject; a bare difference where they did not."""
     first, other = pair
     values: dict[str, Any] = {"reference": first.value, "value": other.value}
     row: dict[str, Any] = {"run": run, "evaluator": evaluator, "metric": first.label, "unit": first.unit}
     row["headline"] = True
     if not same_settings and (first.metric != other.metric or not first.metric):
-        return Difference(**row, **values, difference=None, note="the evaluator was set otherwise")
+        return RunDifference(**row, **values, difference=None, note="the evaluator was set otherwise")
     if first.value is None or other.value is None:
-        return Difference(**row, **values, difference=None, note="not measured in both")
+        return RunDifference(**row, **values, difference=None, note="not measured in both")
     if first.metric not in kept[0] or first.metric not in kept[1]:
-        return Difference(
+        return RunDifference(
             **row, **values, difference=other.value - first.value, note="no interval: no values by subject"
         )
     return _paired(row, metric_difference(kept[0][first.metric], kept[1][first.metric]))
 
 
-def _of_kept(run: str, evaluator: str, first: Samples | Redrawn, other: Samples | Redrawn) -> Difference:
+def _of_kept(run: str, evaluator: str, first: Samples | Redrawn, other: Samples | Redrawn) -> RunDifference:
     row = {"run": run, "evaluator": evaluator, "metric": first.metric, "unit": first.unit}
     return _paired(row | {"axis": first.axis, "at": first.at}, metric_difference(first, other))
 
 
-def _paired(row: dict[str, Any], found: PairedDifference | str) -> Difference:
+def _paired(row: dict[str, Any], found: PairedDifference | str) -> RunDifference:
     if isinstance(found, str):
-        return Difference(**row, reference=None, value=None, difference=None, note=found)
+        return RunDifference(**row, reference=None, value=None, difference=None, note=found)
     note = "" if found.low is not None else "too few subjects for an interval"
-    return Difference(**row, **asdict(found), note=note)
+    return RunDifference(**row, **asdict(found), note=note)
 
 
-def _of_predictions(first: Compared, other: Compared) -> Iterator[Difference]:
+def _of_predictions(first: ComparedRun, other: ComparedRun) -> Iterator[RunDifference]:
     """Scores of every file of predictions that both runs have: `predictions/<evaluator>.<task>.<method>.parquet`."""
     for path in sorted((first.folder / "predictions").glob("*.*.*.parquet")):
         counterpart = other.folder / "predictions" / path.name

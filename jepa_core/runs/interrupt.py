@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from jepa_core.errors import Preempted
+from jepa_core.io.terminal import ErrorOutput
 
 
 class Interrupt:
@@ -39,6 +39,6 @@ class Interrupt:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._training and not self.requested:
             self.requested = True
-            print("stopping after this step; once more stops at once", file=sys.stderr, flush=True)
+            print("stopping after this step; once more stops at once", file=ErrorOutput(), flush=True)
             return
         raise Preempted("interrupted")

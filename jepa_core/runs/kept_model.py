@@ -36,6 +36,7 @@ def keep_record(run: Run, learner: Learner) -> None:
         "seed": recipe.seed,
         "components": {kind: component_record(run, use) for kind, use in uses.items()},
         "decoders": _decoder_records(run, learner),
+        "observations": list(learner.observer.names) if learner.observer and learner.decoders() else [],
         "item_shape": None if shape is None else asdict(shape),
         "window_length": recipe.windows.length,
         "precision": recipe.runtime.precision,

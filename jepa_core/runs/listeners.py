@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,14 @@ from rich.progress import Progress as Bar
 from jepa_core.contracts import Listener
 from jepa_core.errors import Preempted
 from jepa_core.io.files import disk_errors, write_json
+from jepa_core.io.terminal import ErrorOutput
 from jepa_core.results.findings import Findings
 from jepa_core.results.statistics import effective_rank
 from jepa_core.runs.cost import Stopwatch
 from jepa_core.runs.interrupt import Interrupt
 from jepa_core.runs.run import Run
 from jepa_core.training.checkpoint import save_checkpoint
-from jepa_core.training.curriculum import Progress, Stage
+from jepa_core.training.curriculum import BuiltPhase, Progress
 from jepa_core.training.learner import Learner
 
 LOGGED = 50
@@ -39,7 +39,7 @@ def is_logged(step: int, steps: int) -> bool:
 class Metrics(Listener):
     """Writes `metrics.jsonl` and `costs.json`, and has each line shown."""
 
-    def __init__(self, folder: Path, display: Display) -> None:
+    def __init__(self, folder: Path, display: RunDisplay) -> None:
         self._folder = folder
         self._display = display
         self._cost = Stopwatch()
@@ -49,7 +49,7 @@ class Metrics(Listener):
         self._cost, self._began_at = Stopwatch(), progress.step
 
     def step_ended(self, progress: Progress) -> None:
-        if is_logged(progress.step, progress.stage.config.steps):
+        if is_logged(progress.step, progress.current.config.steps):
             progress.check_finite()
             record = self._record(progress)
             with disk_errors(self._folder), (self._folder / "metrics.jsonl").open("a") as file:
@@ -59,16 +59,16 @@ class Metrics(Listener):
     def phase_ended(self, progress: Progress) -> None:
         path = self._folder / "costs.json"
         costs = json.loads(path.read_text()) if path.is_file() else {}
-        before = costs.get(progress.stage.name, {"steps": 0, "seconds": 0.0, "peak_bytes": 0})
+        before = costs.get(progress.current.name, {"steps": 0, "seconds": 0.0, "peak_bytes": 0})
         cost = self._cost.read()
         seconds = before["seconds"] + cost["seconds"]
         steps = before["steps"] + progress.step - self._began_at
-        costs[progress.stage.name] = {
+        costs[progress.current.name] = {
             **cost,
             "seconds": seconds,
             "peak_bytes": max(cost["peak_bytes"], before["peak_bytes"]),
             "steps": steps,
-            "windows": steps * progress.stage.config.batch_size,
+            "windows": steps * progress.current.config.batch_size,
             "steps_per_second": steps / seconds if steps else None,
         }
         write_json(path, costs)
@@ -79,9 +79,9 @@ class Metrics(Listener):
         seconds = self._cost.seconds
         done = progress.step - self._began_at
         return {
-            "phase": progress.stage.name,
+            "phase": progress.current.name,
             "step": progress.step,
-            "steps": progress.stage.config.steps,
+            "steps": progress.current.config.steps,
             "total_step": progress.total_step,
             "loss": sum(terms.values()),
             "terms": terms,
@@ -101,7 +101,7 @@ def _latent_rank(learner: Learner) -> float | None:
     return effective_rank(states.cpu().numpy().astype(np.float64))
 
 
-class Display(Listener):
+class RunDisplay(Listener):
     """What is shown of a run; this one shows nothing."""
 
     def logged(self, record: dict[str, Any]) -> None:
@@ -111,17 +111,18 @@ class Display(Listener):
         """The run ends, however it does."""
 
 
-class Plain(Display):
+class RunLines(RunDisplay):
     """Lines, for logs and pipes: five or so a phase."""
 
     LINES = 5
 
     def __init__(self) -> None:
+        self._output = ErrorOutput()
         self._due = 0.0
 
     def phase_started(self, progress: Progress) -> None:
-        stage = progress.stage
-        self._print(f"phase {progress.index + 1}/{len(progress.stages)} {stage.name}: {_what(stage)}")
+        built = progress.current
+        self._print(f"phase {progress.index + 1}/{len(progress.phases)} {built.name}: {_what(built)}")
         self._due = 0.0
 
     def logged(self, record: dict[str, Any]) -> None:
@@ -132,7 +133,7 @@ class Plain(Display):
         rate = record["steps_per_second"]
         left = (record["steps"] - record["step"]) / rate
         self._print(
-            f"  step {record['step']}/{record['steps']}  {describe(record)}  {rate:.2f} steps/s  {left:.0f} s left"
+            f"  step {record['step']}/{record['steps']}  {describe_step(record)}  {rate:.2f} steps/s  {left:.0f} s left"
         )
 
     def evaluation_ended(self, name: str, findings: Findings) -> None:
@@ -140,24 +141,24 @@ class Plain(Display):
             self._print(f"  {name}: {verdict.level}: {verdict.text}")
 
     def _print(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        print(line, file=self._output, flush=True)
 
 
-class Bars(Display):
+class RunBars(RunDisplay):
     """A progress bar a phase, on a terminal; a finished one is left above the next."""
 
     COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(file=ErrorOutput())
         self._bar: Bar | None = None
         self._task = TaskID(0)
 
     def phase_started(self, progress: Progress) -> None:
-        width = max(len(stage.name) for stage in progress.stages)
-        name = f"{progress.index + 1}/{len(progress.stages)} {progress.stage.name:<{width}}"
-        if not progress.stage.config.steps:
-            self._console.print(f"{name} {_what(progress.stage)}")
+        width = max(len(built.name) for built in progress.phases)
+        name = f"{progress.index + 1}/{len(progress.phases)} {progress.current.name:<{width}}"
+        if not progress.current.config.steps:
+            self._console.print(f"{name} {_what(progress.current)}")
             return
         columns = (
             TextColumn("{task.description}"),
@@ -167,7 +168,7 @@ class Bars(Display):
         )
         self._bar = Bar(*columns, TextColumn("{task.fields[now]}"), console=self._console)
         self._bar.start()
-        self._task = self._bar.add_task(name, total=progress.stage.config.steps, completed=progress.step, now="")
+        self._task = self._bar.add_task(name, total=progress.current.config.steps, completed=progress.step, now="")
 
     def step_ended(self, progress: Progress) -> None:
         assert self._bar is not None, "a phase with steps has a bar"
@@ -175,7 +176,7 @@ class Bars(Display):
 
     def logged(self, record: dict[str, Any]) -> None:
         assert self._bar is not None, "a phase with steps has a bar"
-        self._bar.update(self._task, now=f"{describe(record)}  {record['steps_per_second']:.2f} steps/s")
+        self._bar.update(self._task, now=f"{describe_step(record)}  {record['steps_per_second']:.2f} steps/s")
 
     def phase_ended(self, progress: Progress) -> None:
         self.close()
@@ -190,14 +191,14 @@ class Bars(Display):
             self._bar = None
 
 
-def _what(stage: Stage) -> str:
-    """What a stage does, in a few words."""
-    trains = f"trains {' and '.join(sorted(stage.config.trains))}" if stage.config.steps else "acts at once"
-    updates = f", updates the {stage.config.updates}" if stage.config.updates else ""
-    return f"{stage.config.steps} steps, {trains}{updates}"
+def _what(built: BuiltPhase) -> str:
+    """What a phase does, in a few words."""
+    trains = f"trains {' and '.join(sorted(built.config.trains))}" if built.config.steps else "acts at once"
+    updates = f", updates the {built.config.updates}" if built.config.updates else ""
+    return f"{built.config.steps} steps, {trains}{updates}"
 
 
-def describe(record: dict[str, Any]) -> str:
+def describe_step(record: dict[str, Any]) -> str:
     """Loss terms and latent rank of a logged step, in a few words."""
     parts = [f"{name} {value:.4f}" for name, value in record["terms"].items()]
     return "  ".join([*parts, f"rank {record['rank']:.1f}"] if record["rank"] is not None else parts)
@@ -219,26 +220,26 @@ class Checkpointer(Listener):
 
     def step_ended(self, progress: Progress) -> None:
         if progress.step % self._every == 0 or self._interrupt.requested:
-            self._save(progress, stage_done=False)
+            self._save(progress, phase_done=False)
             self._stop_if_asked(progress)
 
     def phase_ended(self, progress: Progress) -> None:
-        self._save(progress, stage_done=True)
+        self._save(progress, phase_done=True)
         self._interrupt.training(False)
         self._stop_if_asked(progress)
 
-    def _save(self, progress: Progress, stage_done: bool) -> None:
+    def _save(self, progress: Progress, phase_done: bool) -> None:
         progress.check_finite()
-        save_checkpoint(self._folder, progress, stage_done)
+        save_checkpoint(self._folder, progress, phase_done)
 
     def _stop_if_asked(self, progress: Progress) -> None:
         if self._interrupt.requested:
             raise Preempted(
-                f"stopped in phase '{progress.stage.name}' after step {progress.step}; everything so far is kept"
+                f"stopped in phase '{progress.current.name}' after step {progress.step}; everything so far is kept"
             )
 
 
-def listeners_of(run: Run, display: Display, interrupt: Interrupt) -> list[Listener]:
+def listeners_of(run: Run, display: RunDisplay, interrupt: Interrupt) -> list[Listener]:
     """What a run is given that writes down how it goes on, shows it, and can be stopped and resumed; what plugins bring
     is told between them."""
     checkpointer = Checkpointer(run.checkpoints, run.recipe.runtime.checkpoint_every, interrupt)

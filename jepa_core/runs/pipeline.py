@@ -19,12 +19,14 @@ from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
 from jepa_core.data.dataset import Dataset, refuse_empty_splits
 from jepa_core.data.observations import Observer
-from jepa_core.data.preparation import describe, facts, open_dataset, prepare_data
+from jepa_core.data.preparation import describe_store, facts, open_dataset, prepare_data
 from jepa_core.data.rendering import ChannelRendering
 from jepa_core.data.windows import Windows
+from jepa_core.ensemble import ensemble_of
 from jepa_core.errors import DataError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
+from jepa_core.model.folder import OBSERVATIONS
 from jepa_core.recipe import PhaseUse, Use
 from jepa_core.report.page import write_report
 from jepa_core.results.findings import Findings
@@ -39,7 +41,7 @@ from jepa_core.runs.process import device_of, process_state
 from jepa_core.runs.run import Run, command, now
 from jepa_core.runs.sharing import control_name, shared_folder
 from jepa_core.training.checkpoint import restore_checkpoint
-from jepa_core.training.curriculum import Progress, Stage, build_modules, run_curriculum
+from jepa_core.training.curriculum import BuiltPhase, Progress, build_modules, run_curriculum
 from jepa_core.training.latent_cache import TYPES
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
@@ -54,7 +56,7 @@ def execute(run: Run, listeners: Sequence[Listener] = ()) -> None:
     listeners: are told how it goes on; without `jepa_core.runs.listeners` no metrics and no checkpoints are written.
     """
     with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
-        dataset = prepare(run)
+        dataset = dataset_of(run)
         refuse_empty_splits(dataset, ["train", *(use.config.split for use in run.recipe.evaluators)])
         for use in run.recipe.evaluators:
             use.build().check(dataset)
@@ -63,7 +65,7 @@ def execute(run: Run, listeners: Sequence[Listener] = ()) -> None:
             listener.run_started()
         train(run, learner, listeners)
         save_model(run, learner)
-        evaluate(run, learner, untrained, listeners)
+        run_evaluators(run, learner, untrained, listeners)
         run.note(ended=now())
         write_report(run.folder)
         shutil.rmtree(run.scratch, ignore_errors=True)
@@ -74,7 +76,7 @@ def execute(run: Run, listeners: Sequence[Listener] = ()) -> None:
 # --- data -------------------------------------------------------------------------------------------------------------
 
 
-def prepare(run: Run) -> Dataset:
+def dataset_of(run: Run) -> Dataset:
     """The dataset of a run; its store and its rendering are made first if they are not there.
 
     Raises DataError if the data break their contract, or are not those that the run began on.
@@ -82,7 +84,7 @@ def prepare(run: Run) -> Dataset:
     prepared = prepare_data(run.recipe, run.stores)
     store = prepared.store
     run.note_dataset(facts(store))
-    write_json(run.folder / "data.json", describe(store))
+    write_json(run.folder / "data.json", describe_store(store))
     write_json(run.folder / "plan.json", make_plan(run.recipe).to_dict())
     log.info("data: %d trajectories, %d steps", len(store), int(store.steps.sum()))
     return prepared.dataset()
@@ -117,7 +119,7 @@ def _observer(run: Run, dataset: Dataset) -> Observer | None:
     """What reads states as numbers, or None where the source renders none."""
     opens, config = _channels_opener(run, dataset), run.recipe.source.config
     assert isinstance(config, SourceConfig)
-    return Observer(opens, config.observations(), run.folder / "observations.json") if opens else None
+    return Observer(opens, config.observations(), run.folder / OBSERVATIONS) if opens else None
 
 
 def _learner(
@@ -132,7 +134,8 @@ def _learner(
     """A learner of an encoder and a new predictor, whose weights depend on the seed alone."""
     torch.manual_seed(run.recipe.seed + 1)
     runtime = run.recipe.runtime
-    predictor = run.recipe.predictor.build(encoder.latent_dim)
+    use = run.recipe.predictor
+    predictor = ensemble_of(lambda: use.build(encoder.latent_dim), use.config.members)
     cache_bytes = int(runtime.latent_cache_gib * 2**30)
     return Learner(
         encoder, predictor, dataset, device, scratch, cache_bytes,
@@ -155,9 +158,9 @@ def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
 
 def train(run: Run, learner: Learner, listeners: Sequence[Listener]) -> None:
     """Run the curriculum, from the newest checkpoint if there is one."""
-    stages = [stage_of(use) for use in run.recipe.curriculum]
+    phases = [built_phase(use) for use in run.recipe.curriculum]
     run_curriculum(
-        stages,
+        phases,
         learner,
         _training_windows(run, learner.dataset),
         run.recipe.seed,
@@ -167,8 +170,8 @@ def train(run: Run, learner: Learner, listeners: Sequence[Listener]) -> None:
 
 
 def _restore(run: Run, progress: Progress) -> None:
-    if restore_checkpoint(run.checkpoints, progress) is not None and progress.index < len(progress.stages):
-        log.info("going on with phase '%s' after step %d", progress.stage.name, progress.step)
+    if restore_checkpoint(run.checkpoints, progress) is not None and progress.index < len(progress.phases):
+        log.info("going on with phase '%s' after step %d", progress.current.name, progress.step)
     _drop_metrics_after(run.folder / "metrics.jsonl", progress)
 
 
@@ -181,9 +184,9 @@ def _drop_metrics_after(path: Path, progress: Progress) -> None:
     write_atomically(path, "".join(kept).encode())
 
 
-def stage_of(use: PhaseUse) -> Stage:
+def built_phase(use: PhaseUse) -> BuiltPhase:
     """A phase of the recipe as the curriculum runs it, its objectives with it."""
-    return Stage(use.name, use.build(), {one.name: one.build() for one in use.objectives})
+    return BuiltPhase(use.name, use.build(), {one.name: one.build() for one in use.objectives})
 
 
 def _training_windows(run: Run, dataset: Dataset) -> Windows:
@@ -199,7 +202,7 @@ def _training_windows(run: Run, dataset: Dataset) -> Windows:
 # --- evaluation -------------------------------------------------------------------------------------------------------
 
 
-def evaluate(run: Run, learner: Learner, untrained: EncoderUnder, listeners: Sequence[Listener]) -> None:
+def run_evaluators(run: Run, learner: Learner, untrained: EncoderUnder, listeners: Sequence[Listener]) -> None:
     """Run every evaluator whose findings are not there yet."""
     evaluation = evaluation_of(run, learner, untrained)
     for use in run.recipe.evaluators:
@@ -299,8 +302,8 @@ def _has_module(use: Use) -> bool:
 
 def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorFolder | None) -> None:
     """Give the control what this run trained for it before, or else another run, or else train it."""
-    stage = replace(stage_of(use), name="untrained_control")
-    build_modules([stage], control, run.recipe.seed, stage.objectives)
+    built = replace(built_phase(use), name="untrained_control")
+    build_modules([built], control, run.recipe.seed, built.objectives)
     own, name, drawn = run.folder / "control.safetensors", control_name(run, use), dict(control.weights())
     kept = read_tensors(own)
     if kept is not None and same_layout(kept, drawn):
@@ -312,7 +315,7 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
         control.load_weights(found)
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
-        run_curriculum([stage], control, _training_windows(run, control.dataset), run.recipe.seed)
+        run_curriculum([built], control, _training_windows(run, control.dataset), run.recipe.seed)
         if shared:
             shared.write(name, dict(control.weights()))
     write_tensors(own, dict(control.weights()))

@@ -82,10 +82,10 @@ def load_model(path: Path, learner: Learner, recipe: Recipe) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from jepa_core.runs.pipeline import stage_of
+    from jepa_core.runs.pipeline import built_phase
     from jepa_core.training.checkpoint import load_trained
 
     try:
-        load_trained(learner, [stage_of(use) for use in recipe.curriculum], recipe.seed, load_file(path))
+        load_trained(learner, [built_phase(use) for use in recipe.curriculum], recipe.seed, load_file(path))
     except (SafetensorError, KeyError, RuntimeError) as error:
         raise DataError(f"{path} is damaged or does not fit the recipe of its run ({error}); run again") from error

@@ -15,7 +15,7 @@ from jepa_core.runs.run import FolderTaken, Run, dump_yaml, next_folder
 if TYPE_CHECKING:
     from jepa_core.plugin import Registry
     from jepa_core.recipe.layers import Overrides
-    from jepa_core.runs.listeners import Display
+    from jepa_core.runs.listeners import RunDisplay
 
 
 def run(
@@ -25,7 +25,7 @@ def run(
     folder: str | Path | None = None,
     runs: str | Path = "runs",
     registry: Registry | None = None,
-    display: Display | None = None,
+    display: RunDisplay | None = None,
 ) -> Run:
     """Run a recipe, from raw data to a report, as `jepa run` does.
 
@@ -63,12 +63,12 @@ def create_run(recipe: Recipe, text: str, folder: str | Path | None, runs: str |
             return Run.create(next_folder(Path(runs), recipe.name), recipe, recipe.registry, text)
 
 
-def carry_out(run: Run, display: Display | None = None) -> None:
+def carry_out(run: Run, display: RunDisplay | None = None) -> None:
     """Do all that a run is to do, or what is left of it, with metrics and checkpoints; signals stop it in order."""
     with environment():  # before torch is imported
         from jepa_core.runs.interrupt import Interrupt
-        from jepa_core.runs.listeners import Display, listeners_of
+        from jepa_core.runs.listeners import RunDisplay, listeners_of
         from jepa_core.runs.pipeline import execute
 
         with Interrupt().listening() as interrupt:
-            execute(run, listeners_of(run, display or Display(), interrupt))
+            execute(run, listeners_of(run, display or RunDisplay(), interrupt))

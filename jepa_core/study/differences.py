@@ -14,13 +14,13 @@ from scipy import stats
 
 from jepa_core.results.paired import stable_draws
 from jepa_core.results.statistics import percentile_interval
-from jepa_core.study.metrics import Measured
+from jepa_core.study.metrics import RunMetric
 
 LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class Difference:
+class VariantDifference:
     """A metric of a variant less that of the reference.
 
     value: mean over the seeds that both have. by_seed: (seed, difference). subjects_low, subjects_high: 95 % percentile
@@ -41,13 +41,13 @@ class Difference:
     p_holm: float | None = None
 
 
-def difference(variant: Mapping[int, Measured], reference: Mapping[int, Measured]) -> Difference | None:
+def difference(variant: Mapping[int, RunMetric], reference: Mapping[int, RunMetric]) -> VariantDifference | None:
     """The difference over the seeds in which both measured the same subjects; None if there is no such seed."""
     seeds = [seed for seed in sorted(variant.keys() & reference.keys()) if _alike(variant[seed], reference[seed])]
     if not seeds:
         return None
     by_seed = np.array([variant[seed].value - reference[seed].value for seed in seeds])
-    found = Difference(float(by_seed.mean()), tuple(zip(seeds, by_seed.tolist(), strict=True)))
+    found = VariantDifference(float(by_seed.mean()), tuple(zip(seeds, by_seed.tolist(), strict=True)))
     draws = _mean_draws([(variant[seed].draws, reference[seed].draws) for seed in seeds])
     subjects = variant[seeds[0]].subjects or 0
     if draws is not None and subjects > 1:
@@ -59,7 +59,7 @@ def difference(variant: Mapping[int, Measured], reference: Mapping[int, Measured
     return replace(found, p=_p(found.value, by_seed, draws, subjects))
 
 
-def _alike(one: Measured, other: Measured) -> bool:
+def _alike(one: RunMetric, other: RunMetric) -> bool:
     """Whether two runs measured the same rows, as far as they tell."""
     return None in (one.rows, other.rows) or one.rows == other.rows
 
@@ -85,7 +85,7 @@ def _p(value: float, by_seed: np.ndarray, draws: np.ndarray | None, subjects: in
     return float(2 * stats.t.sf(abs(value) / np.sqrt(variance), freedom))
 
 
-def with_holm(differences: Sequence[Difference | None]) -> list[Difference | None]:
+def with_holm(differences: Sequence[VariantDifference | None]) -> list[VariantDifference | None]:
     """The differences of one metric, with p after Holm's correction over those that have one."""
     known = [(one.p, place, one) for place, one in enumerate(differences) if one is not None and one.p is not None]
     corrected, largest = list(differences), 0.0

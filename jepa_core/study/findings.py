@@ -16,13 +16,13 @@ from jepa_core.results.text import counted, listed, number
 from jepa_core.study.averages import headline_figures
 from jepa_core.study.definition import Cell as StudyCell
 from jepa_core.study.definition import Study
-from jepa_core.study.differences import LEVEL, Difference, difference, with_holm
+from jepa_core.study.differences import LEVEL, VariantDifference, difference, with_holm
 from jepa_core.study.folder import StudyFolder
 from jepa_core.study.forests import forests
 from jepa_core.study.methods import compare_methods, method_forests, method_tables, method_verdicts
-from jepa_core.study.metrics import Measured, Name, run_metrics
+from jepa_core.study.metrics import Name, RunMetric, run_metrics
 
-Runs = dict[str, dict[int, dict[Name, Measured]]]
+Runs = dict[str, dict[int, dict[Name, RunMetric]]]
 """Metrics of the finished runs, by variant and seed."""
 
 FEW_SUBJECTS, FEW_SEEDS = 30, 3
@@ -39,7 +39,7 @@ NOTE = (
 
 
 @dataclass(frozen=True)
-class Row:
+class VariantMetric:
     """A metric of a variant. seeds: (seed, value). found: its difference from the reference, None for the reference
     itself or without a common seed."""
 
@@ -49,7 +49,7 @@ class Row:
     better: str
     headline: bool
     subjects: int | None
-    found: Difference | None
+    found: VariantDifference | None
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _other_data(done: Sequence[StudyCell], folder: StudyFolder, reference: str) 
     }
 
 
-def _rows(study: Study, runs: Runs, unlike: set[str]) -> list[Row]:
+def _rows(study: Study, runs: Runs, unlike: set[str]) -> list[VariantMetric]:
     names = sorted({name for seeds in runs.values() for found in seeds.values() for name in found})
     rows = []
     for name in names:
@@ -136,10 +136,10 @@ def _rows(study: Study, runs: Runs, unlike: set[str]) -> list[Row]:
     return rows
 
 
-def _row(name: Name, variant: str, seeds: dict[int, Measured], found: Difference | None) -> Row:
+def _row(name: Name, variant: str, seeds: dict[int, RunMetric], found: VariantDifference | None) -> VariantMetric:
     first = next(iter(seeds.values()))
     values = tuple((seed, seeds[seed].value) for seed in sorted(seeds))
-    return Row(name, variant, values, first.better, first.headline, first.subjects, found)
+    return VariantMetric(name, variant, values, first.better, first.headline, first.subjects, found)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def _missing(study: Study, folder: StudyFolder) -> list[Verdict]:
     return [Verdict("warning", f"Of {len(states)} runs, {', '.join(told)}: what follows is of {others}.")]
 
 
-def _sentences(study: Study, rows: Sequence[Row], unlike: set[str]) -> list[Verdict]:
+def _sentences(study: Study, rows: Sequence[VariantMetric], unlike: set[str]) -> list[Verdict]:
     return [
         Verdict("warning", f"{variant} is on other data than the reference; no subject is in both.")
         if variant in unlike
@@ -183,7 +183,7 @@ def _said(done: Sequence[StudyCell], folder: StudyFolder) -> Table:
     return Table("verdicts", "What the runs themselves warn of: read this beside every difference", columns, rows)
 
 
-def _sentence(study: Study, variant: str, rows: Sequence[Row]) -> Verdict:
+def _sentence(study: Study, variant: str, rows: Sequence[VariantMetric]) -> Verdict:
     """Whether a variant differs from the reference in the headlines that have a better and a worse direction.
 
     Headlines without one tell what the latents hold. Where they differ, a smaller error of forecasts need not be a
@@ -214,7 +214,7 @@ def _sentence(study: Study, variant: str, rows: Sequence[Row]) -> Verdict:
     return Verdict("good" if enough else "warning", f"{subject} is {'. '.join(parts)}{size}.{meaning}{_aside(changed)}")
 
 
-def _meaning(worse: Sequence[Row], better: Sequence[Row], changed: Sequence[Row]) -> str:
+def _meaning(worse: Sequence[VariantMetric], better: Sequence[VariantMetric], changed: Sequence[VariantMetric]) -> str:
     """What the removal of a phase says of it."""
     if better and changed:
         return " These alone do not tell whether it is needed."
@@ -222,7 +222,7 @@ def _meaning(worse: Sequence[Row], better: Sequence[Row], changed: Sequence[Row]
     return f" It {found} for these."
 
 
-def _aside(changed: Sequence[Row]) -> str:
+def _aside(changed: Sequence[VariantMetric]) -> str:
     """What else differs, in metrics that have no better and no worse."""
     if not changed:
         return ""
@@ -230,18 +230,18 @@ def _aside(changed: Sequence[Row]) -> str:
     return f" Different too, with no better and no worse (latents that hold less are easier to forecast): {told}."
 
 
-def _signed(row: Row) -> str:
+def _signed(row: VariantMetric) -> str:
     value = _found(row).value
     return f"{'+' if value > 0 else '-'}{number(abs(value))} (p = {number(_p(row), 2)})"
 
 
-def _found(row: Row) -> Difference:
+def _found(row: VariantMetric) -> VariantDifference:
     """The difference of a row that was compared."""
     assert row.found is not None
     return row.found
 
 
-def _p(row: Row) -> float:
+def _p(row: VariantMetric) -> float:
     """p of a row that was tested, after Holm's correction."""
     p = _found(row).p_holm
     assert p is not None
@@ -255,7 +255,7 @@ def removed_phases(study: Study, variant: str) -> list[str]:
     return [name for name in reference if name not in own] if set(own) <= set(reference) else []
 
 
-def _told(row: Row) -> str:
+def _told(row: VariantMetric) -> str:
     return f"{row.name.evaluator}, {row.name} by {number(abs(_found(row).value))} (p = {number(_p(row), 2)})"
 
 
@@ -268,7 +268,7 @@ def _columns() -> list[Column]:
     return [*head, *(Column(name) for name in names), Column("seeds", digits=6), Column("subjects", digits=6)]
 
 
-def _cells(row: Row) -> list[Cell]:
+def _cells(row: VariantMetric) -> list[Cell]:
     values = np.array([value for _, value in row.seeds])
     spread = float(values.std(ddof=1)) if len(values) > 1 else None
     found = row.found
@@ -280,17 +280,17 @@ def _cells(row: Row) -> list[Cell]:
     return [*head, float(values.mean()), spread, *parts, len(values), row.subjects]
 
 
-def _headline_table(rows: Sequence[Row]) -> Table:
+def _headline_table(rows: Sequence[VariantMetric]) -> Table:
     kept = [_cells(row) for row in rows if row.headline]
     return Table("headlines", "What the runs' reports begin with", _columns(), kept, NOTE)
 
 
-def _table(rows: Sequence[Row]) -> Table:
+def _table(rows: Sequence[VariantMetric]) -> Table:
     kept = [_cells(row) for row in rows if not row.headline]
     return Table("metrics", "Every other metric", _columns(), kept, NOTE)
 
 
-def _seed_table(rows: Sequence[Row]) -> Table:
+def _seed_table(rows: Sequence[VariantMetric]) -> Table:
     columns = [Column("evaluator"), Column("metric"), Column("variant"), Column("seed", digits=6), Column("value")]
     kept: list[list[Cell]] = [
         [row.name.evaluator, str(row.name), row.variant, seed, value] for row in rows for seed, value in row.seeds
@@ -298,10 +298,10 @@ def _seed_table(rows: Sequence[Row]) -> Table:
     return Table("seeds", "Every run", columns, kept)
 
 
-def _figures(study: Study, rows: Sequence[Row]) -> list[Figure]:
+def _figures(study: Study, rows: Sequence[VariantMetric]) -> list[Figure]:
     """Every metric that has a place on an axis, by that place, a line a variant; and a point a seed of the headlines
     that are in no forest plot."""
-    by_metric: dict[tuple[str, str], list[Row]] = {}
+    by_metric: dict[tuple[str, str], list[VariantMetric]] = {}
     for row in rows:
         if row.name.at >= 0:
             by_metric.setdefault((row.name.evaluator, row.name.metric), []).append(row)
@@ -310,7 +310,7 @@ def _figures(study: Study, rows: Sequence[Row]) -> list[Figure]:
     return [*(_points(study, found) for found in alone), *curves]
 
 
-def _curves(study: Study, rows: Sequence[Row]) -> Figure:
+def _curves(study: Study, rows: Sequence[VariantMetric]) -> Figure:
     series = []
     for variant in study.variants:
         own = sorted((row for row in rows if row.variant == variant), key=lambda row: row.name.at)
@@ -326,15 +326,15 @@ def _curves(study: Study, rows: Sequence[Row]) -> Figure:
     return Figure(stem, title, name.axis, f"{name.metric} {name.unit}".strip(), series, note=note)
 
 
-def _headlines_of(rows: Sequence[Row]) -> list[list[Row]]:
-    found: dict[Name, list[Row]] = {}
+def _headlines_of(rows: Sequence[VariantMetric]) -> list[list[VariantMetric]]:
+    found: dict[Name, list[VariantMetric]] = {}
     for row in rows:
         if row.headline:
             found.setdefault(row.name, []).append(row)
     return list(found.values())
 
 
-def _points(study: Study, rows: Sequence[Row]) -> Figure:
+def _points(study: Study, rows: Sequence[VariantMetric]) -> Figure:
     """One point a seed, variant by variant."""
     places = {variant: place for place, variant in enumerate(study.variants, start=1)}
     series = []

@@ -100,7 +100,7 @@ class StudyFolder:
         self.failure(cell).unlink(missing_ok=True)
 
 
-def grid(study: Study, folder: StudyFolder) -> list[dict[str, Any]]:
+def run_rows(study: Study, folder: StudyFolder) -> list[dict[str, Any]]:
     """One row a run: variant, seed, fold (None without folds), steps, state, and why it failed."""
     return [
         {

@@ -9,10 +9,10 @@ import numpy as np
 
 from jepa_core.report.forest import Forest, ForestRow, Judged
 from jepa_core.results.text import number, with_unit, words
-from jepa_core.study.differences import LEVEL, Difference
+from jepa_core.study.differences import LEVEL, VariantDifference
 
 if TYPE_CHECKING:
-    from jepa_core.study.findings import Row
+    from jepa_core.study.findings import VariantMetric
 
 NOTE = (
     "Variant less reference, mean over the seeds that both have. Thick: 95 % interval over redrawn subjects; thin: "
@@ -21,9 +21,9 @@ NOTE = (
 )
 
 
-def forests(rows: Sequence[Row], reference: str) -> list[Forest]:
+def forests(rows: Sequence[VariantMetric], reference: str) -> list[Forest]:
     """A panel for every headline and every score of a task that a variant differs in from the reference."""
-    by_metric: dict[str, list[Row]] = {}
+    by_metric: dict[str, list[VariantMetric]] = {}
     for row in rows:
         if row.headline or (row.better and row.name.at < 0):
             by_metric.setdefault(f"{row.name.evaluator}: {row.name}", []).append(row)
@@ -31,7 +31,7 @@ def forests(rows: Sequence[Row], reference: str) -> list[Forest]:
     return [one for one in found if one.rows]
 
 
-def _forest(title: str, rows: Sequence[Row], reference: str) -> Forest:
+def _forest(title: str, rows: Sequence[VariantMetric], reference: str) -> Forest:
     base = next((row for row in rows if row.variant == reference), None)
     mean = "" if base is None else number(float(np.mean([value for _, value in base.seeds])))
     first = rows[0]
@@ -46,7 +46,7 @@ def _forest(title: str, rows: Sequence[Row], reference: str) -> Forest:
     )
 
 
-def forest_row(label: str, found: Difference, better: str) -> ForestRow:
+def forest_row(label: str, found: VariantDifference, better: str) -> ForestRow:
     """A difference as a row of a panel. better: which way is better, empty where neither is."""
     points = [value for _, value in found.by_seed]
     return ForestRow(
@@ -59,7 +59,7 @@ def forest_row(label: str, found: Difference, better: str) -> ForestRow:
     )
 
 
-def judged(found: Difference | None, better: str) -> Judged:
+def judged(found: VariantDifference | None, better: str) -> Judged:
     """What a difference is, by its corrected test."""
     if found is None or found.p_holm is None or found.p_holm >= LEVEL:
         return ""

@@ -20,9 +20,9 @@ from jepa_core.results.findings import Cell, Column, Table, Verdict
 from jepa_core.results.paired import stable_draws
 from jepa_core.results.statistics import percentile_interval
 from jepa_core.results.text import counted, listed, number, words
-from jepa_core.study.differences import Difference, difference, with_holm
+from jepa_core.study.differences import VariantDifference, difference, with_holm
 from jepa_core.study.forests import forest_row
-from jepa_core.study.metrics import Measured, prediction_files
+from jepa_core.study.metrics import RunMetric, prediction_files
 
 if TYPE_CHECKING:
     from jepa_core.study.definition import Study
@@ -38,7 +38,7 @@ EACH = ("AUROC", "average precision", "RMSE")
 
 
 @dataclass(frozen=True)
-class Place:
+class MethodScore:
     """What methods are compared in: a score of a task, in the runs of a variant."""
 
     variant: str
@@ -52,47 +52,49 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedMethod:
     """A method's score by seed, and how it differs from the method it is compared with; without one, its own."""
 
-    place: Place
+    place: MethodScore
     method: str
     against: str
-    seeds: Mapping[int, Measured]
-    found: Difference | None
+    seeds: Mapping[int, RunMetric]
+    found: VariantDifference | None
 
 
-def compare_methods(study: Study, runs: Mapping[tuple[str, int], Sequence[Path]]) -> list[Compared]:
+def compare_methods(study: Study, runs: Mapping[tuple[str, int], Sequence[Path]]) -> list[ComparedMethod]:
     """Every method of every task: alone, then against each that the study names. runs: folders of the runs of each
     variant and seed, one or those on all folds. Nothing where the study names none."""
-    scores: dict[Place, dict[str, dict[int, Measured]]] = {}
+    scores: dict[MethodScore, dict[str, dict[int, RunMetric]]] = {}
     for (variant, seed), folders in runs.items() if study.against else ():
         for file in prediction_files(folders):
             for score, measured in file.scores():
-                place = Place(variant, file.evaluator, file.task, score)
+                place = MethodScore(variant, file.evaluator, file.task, score)
                 scores.setdefault(place, {}).setdefault(file.method, {})[seed] = measured
     return [row for place, methods in scores.items() for row in _of_place(place, methods, study.against)]
 
 
-def _of_place(place: Place, methods: Mapping[str, dict[int, Measured]], against: Sequence[str]) -> Iterator[Compared]:
+def _of_place(
+    place: MethodScore, methods: Mapping[str, dict[int, RunMetric]], against: Sequence[str]
+) -> Iterator[ComparedMethod]:
     for method, seeds in methods.items():
-        yield Compared(place, method, "", seeds, None)
+        yield ComparedMethod(place, method, "", seeds, None)
     named = [plain_name(one) for one in against]
     for base in (one for one in named if one in methods):
         others = [method for method in methods if method not in named]
         compared = with_holm([difference(methods[method], methods[base]) for method in others])
         for method, found in zip(others, compared, strict=True):
-            yield Compared(place, method, base, methods[method], found)
+            yield ComparedMethod(place, method, base, methods[method], found)
 
 
-def method_verdicts(rows: Sequence[Compared], against: Sequence[str]) -> list[Verdict]:
+def method_verdicts(rows: Sequence[ComparedMethod], against: Sequence[str]) -> list[Verdict]:
     """Methods that the study names and no run has."""
     missing = [name for name in against if not any(row.method == plain_name(name) for row in rows)]
     text = f"No run has predictions of {listed(missing)}, which the study compares others with."
     return [Verdict("warning", text)] if missing else []
 
 
-def method_tables(rows: Sequence[Compared]) -> list[Table]:
+def method_tables(rows: Sequence[ComparedMethod]) -> list[Table]:
     """Scores of every method, and differences; none without methods."""
     if not rows:
         return []
@@ -112,7 +114,7 @@ def method_tables(rows: Sequence[Compared]) -> list[Table]:
     ]  # fmt: skip
 
 
-def _head(row: Compared) -> list[Cell]:
+def _head(row: ComparedMethod) -> list[Cell]:
     return [row.place.variant, row.place.evaluator, _label(row.place.task), row.place.score, _label(row.method)]
 
 
@@ -121,7 +123,7 @@ def _label(name: str) -> str:
     return words(re.sub(r"-[0-9a-f]{8}$", "", name))
 
 
-def _cells(row: Compared) -> list[Cell]:
+def _cells(row: ComparedMethod) -> list[Cell]:
     measured = list(row.seeds.values())
     values = np.array([one.value for one in measured])
     spread = float(values.std(ddof=1)) if len(values) > 1 else None
@@ -130,7 +132,7 @@ def _cells(row: Compared) -> list[Cell]:
     return [*_head(row), float(values.mean()), spread, *bounds, len(values), measured[0].subjects]
 
 
-def _difference_cells(row: Compared) -> list[Cell]:
+def _difference_cells(row: ComparedMethod) -> list[Cell]:
     found, counts = row.found, [len(row.seeds), next(iter(row.seeds.values())).subjects]
     if found is None:
         return [*_head(row), _label(row.against), *[None] * 7, *counts]
@@ -138,16 +140,18 @@ def _difference_cells(row: Compared) -> list[Cell]:
     return [*_head(row), _label(row.against), found.value, *intervals, found.p, found.p_holm, *counts]
 
 
-def method_forests(rows: Sequence[Compared]) -> list[Forest]:
+def method_forests(rows: Sequence[ComparedMethod]) -> list[Forest]:
     """A panel for each score of a task and method that others are compared with, a row a method."""
-    panels: dict[tuple[Place, str], list[Compared]] = {}
+    panels: dict[tuple[MethodScore, str], list[ComparedMethod]] = {}
     for row in rows:
         if row.against and row.found is not None and row.place.score in EACH:
             panels.setdefault((row.place, row.against), []).append(row)
     return [_forest(rows, *key, some) for key, some in panels.items()]
 
 
-def _forest(every: Sequence[Compared], place: Place, against: str, rows: Sequence[Compared]) -> Forest:
+def _forest(
+    every: Sequence[ComparedMethod], place: MethodScore, against: str, rows: Sequence[ComparedMethod]
+) -> Forest:
     base = next(row for row in every if row.place == place and row.method == against)
     measured = next(iter(base.seeds.values()))
     mean = number(float(np.mean([one.value for one in base.seeds.values()])))

@@ -37,7 +37,7 @@ class Name:
 
 
 @dataclass(frozen=True)
-class Measured:
+class RunMetric:
     """A metric of one run. draws: (draws,) over redrawn subjects, None where nothing was kept by subject. better: which
     way is better, empty where neither is. headline: whether it stands on the first screen of the run's report. rows:
     digest of the subjects (of the rows, for predictions) that were measured, None where there are no draws."""
@@ -50,10 +50,10 @@ class Measured:
     rows: str | None = None
 
 
-def run_metrics(folders: Sequence[Path]) -> dict[Name, Measured]:
+def run_metrics(folders: Sequence[Path]) -> dict[Name, RunMetric]:
     """Every metric of a finished run, or of the runs on all folds of a split as one: headlines, what evaluators kept by
     subject, and scores of the predictions."""
-    found: dict[Name, Measured] = {}
+    found: dict[Name, RunMetric] = {}
     for evaluator in _in_all(folders, "findings/*.json"):
         evaluator = evaluator.removesuffix(".json")
         pooled = pooled_kept([read_kept(folder, evaluator) for folder in folders])
@@ -71,15 +71,15 @@ def _in_all(folders: Sequence[Path], pattern: str) -> list[str]:
 
 
 def _headlines(
-    evaluator: str, folds: Sequence[Findings], by_subject: Mapping[str, Measured]
-) -> Iterator[tuple[Name, Measured]]:
+    evaluator: str, folds: Sequence[Findings], by_subject: Mapping[str, RunMetric]
+) -> Iterator[tuple[Name, RunMetric]]:
     """Those of all folds; without values by subject, the mean over them."""
     others = [{(one.label, one.unit): one for one in found.headlines} for found in folds]
     for one in folds[0].headlines:
         alike = [named[one.label, one.unit] for named in others if (one.label, one.unit) in named]
         values = [same.value for same in alike if same.value is not None]
         if len(values) == len(folds):
-            kept = by_subject.get(one.metric) or Measured(float(np.mean(values)), None, None)
+            kept = by_subject.get(one.metric) or RunMetric(float(np.mean(values)), None, None)
             subjects = sum(same.n or 0 for same in alike) or None
             found = replace(kept, subjects=subjects, better=one.better, headline=True)
             yield Name(evaluator, one.label, one.unit), found
@@ -89,12 +89,12 @@ def _name(evaluator: str, one: Samples | Redrawn) -> Name:
     return Name(evaluator, one.metric, one.unit, one.axis, -1 if one.at is None else one.at)
 
 
-def _measured(one: Samples | Redrawn) -> Measured | None:
+def _measured(one: Samples | Redrawn) -> RunMetric | None:
     drawn = metric_draws(one)
-    return None if drawn is None else Measured(drawn.value, drawn.draws, len(one.subjects), rows=_digest(one.subjects))
+    return None if drawn is None else RunMetric(drawn.value, drawn.draws, len(one.subjects), rows=_digest(one.subjects))
 
 
-def _of_predictions(folders: Sequence[Path]) -> Iterator[tuple[Name, Measured]]:
+def _of_predictions(folders: Sequence[Path]) -> Iterator[tuple[Name, RunMetric]]:
     for file in prediction_files(folders):
         if file.method == OWN_METHOD:
             for score, measured in file.scores():
@@ -126,13 +126,13 @@ class PredictionFile:
     def read(self) -> Predicted:
         return read_predictions(self.paths)
 
-    def scores(self) -> Iterator[tuple[str, Measured]]:
+    def scores(self) -> Iterator[tuple[str, RunMetric]]:
         """What is measured of it, by name."""
         predicted = self.read()
         rows, subjects = _digest(*predicted.rows), len(np.unique(predicted.subject))
         for score, drawn in score_draws(predicted).items():
             better: Literal["lower", "higher"] = "higher" if score in HIGHER else "lower"
-            yield score, Measured(drawn.value, drawn.draws, subjects, better, rows=rows)
+            yield score, RunMetric(drawn.value, drawn.draws, subjects, better, rows=rows)
 
 
 def prediction_files(folders: Sequence[Path]) -> list[PredictionFile]:

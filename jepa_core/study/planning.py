@@ -12,7 +12,7 @@ from typing import Any
 from jepa_core.runs.plan import Plan, make_plan
 from jepa_core.runs.run_list import run_seconds
 from jepa_core.study.definition import Study
-from jepa_core.study.folder import StudyFolder, grid
+from jepa_core.study.folder import StudyFolder, run_rows
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class VariantPlan:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """Everything that `jepa plan` prints of a study. runs: the rows of `study.folder.grid`. run_seconds: what the runs
-    that are done took, at the median; None before the first."""
+    """Everything that `jepa plan` prints of a study. runs: the rows of `study.folder.run_rows`. run_seconds: what the
+    runs that are done took, at the median; None before the first."""
 
     study: str
     description: str
@@ -81,7 +81,7 @@ def plan_study(study: Study, folder: StudyFolder) -> StudyPlan:
         reference=study.reference,
         seeds=list(study.seeds),
         variants=[_variant(name, plan) for name, plan in zip(study.variants, plans, strict=True)],
-        runs=grid(study, folder),
+        runs=run_rows(study, folder),
         run_seconds=_run_seconds(study, folder),
         missing=list(dict.fromkeys(sentence for plan in plans for sentence in plan.missing)),
     )

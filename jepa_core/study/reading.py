@@ -35,10 +35,10 @@ from jepa_core.errors import RecipeError
 from jepa_core.plugin import Registry
 from jepa_core.recipe import KeyPath, Problem, Recipe, find_recipe
 from jepa_core.recipe.explain import Section, Unreadable, shown, validate_in_part
-from jepa_core.recipe.layers import display_name, nearest, read_layers
+from jepa_core.recipe.layers import did_you_mean, display_name, read_layers
 from jepa_core.recipe.locate import find_recipe_or_study, find_study
 from jepa_core.recipe.places import Problems
-from jepa_core.recipe.reading import place_in, read_recipe, report, texts_of, without_nulls
+from jepa_core.recipe.reading import note_problems, place_in, read_recipe, texts_of, without_nulls
 from jepa_core.recipe.yaml_tree import Entry, Node, SectionNode, is_null, plain_values, report_unusable
 from jepa_core.study.definition import VARIANT_NAME, Cell, Study, StudyConfig, VariantConfig, with_steps_of
 
@@ -102,7 +102,7 @@ def _merged(layers: Sequence[SectionNode], problems: Problems) -> tuple[SectionN
                 variants[name] = _joined(variants.get(name), entry)
                 changes[name] = _with_change(changes.get(name, []), entry.node)
             elif variants.pop(name, None) is None:
-                problems.add(entry.key, f"unknown variant '{name}'", nearest(name, list(variants)))
+                problems.add(entry.key, f"unknown variant '{name}'", did_you_mean(name, list(variants)))
     if "variants" in entries and isinstance(entries["variants"].node, SectionNode):
         entries["variants"] = Entry(entries["variants"].key, SectionNode(variants, entries["variants"].node.place))
     return without_nulls(SectionNode(entries, layers[-1].place)), changes
@@ -164,7 +164,7 @@ class _Reader:
         self.study = validate_in_part(top, sections, found)
         self.variants = {name: validate_in_part(section, sections, found) for name, section in named.items()}
         found += self._check_reference()
-        report(found, self.tree, self.problems)
+        note_problems(found, self.tree, self.problems)
 
     def recipes(
         self, name: str, overrides: Sequence[str], registry: Registry, environment: Mapping[str, str]
@@ -196,7 +196,7 @@ class _Reader:
         budgeted = with_steps_of(recipe, reference)
         if budgeted is None:
             message = f"variant '{name}' has no phase with steps, so it cannot take those of the reference"
-            report([Problem(VARIANTS / name / "steps", message)], self.tree, self.problems)
+            note_problems([Problem(VARIANTS / name / "steps", message)], self.tree, self.problems)
         return budgeted or recipe
 
     def _own(self) -> Iterator[Node]:
@@ -240,7 +240,7 @@ class _Reader:
         base = self.variants[name].base or self.study.base
         if not base and "base" not in self.tree.entries:
             hint = "the recipe that its variants change"
-            report([Problem(ROOT, "a study needs the key 'base'", hint)], self.tree, self.problems)
+            note_problems([Problem(ROOT, "a study needs the key 'base'", hint)], self.tree, self.problems)
         if not base:
             return None
         place = place_in(self.tree, path)

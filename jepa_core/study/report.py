@@ -17,7 +17,7 @@ from jepa_core.results.findings import Column, Findings, Table
 from jepa_core.results.text import counted, sentence_case
 from jepa_core.study.definition import Study
 from jepa_core.study.findings import StudyFindings, study_findings
-from jepa_core.study.folder import StudyFolder, grid
+from jepa_core.study.folder import StudyFolder, run_rows
 from jepa_core.study.forests import NOTE
 from jepa_core.study.methods import METHOD_NOTE, METHOD_TABLES
 
@@ -91,7 +91,7 @@ def _figures(found: Findings) -> Iterator[Markup]:
 
 
 def _runs(study: Study, folder: StudyFolder) -> Table:
-    rows = grid(study, folder)
+    rows = run_rows(study, folder)
     names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     columns = [Column(name, digits=6) for name in names]
     return Table("runs", "Runs", columns, [[row[name] for name in names] for row in rows])

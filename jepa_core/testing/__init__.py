@@ -13,6 +13,6 @@ nothing but the component itself needs to be installed.
 
 from __future__ import annotations
 
-from jepa_core.testing.suite import Check, NotApplicable, Result, checks_for, checks_of, run_check
+from jepa_core.testing.suite import Check, CheckResult, NotApplicable, checks_for, checks_of, run_check
 
-__all__ = ["Check", "NotApplicable", "Result", "checks_for", "checks_of", "run_check"]
+__all__ = ["Check", "NotApplicable", "CheckResult", "checks_for", "checks_of", "run_check"]

@@ -31,7 +31,7 @@ PATCH = 8
 """Samples of a step in the check of patches."""
 
 
-class Bench(base.Bench):
+class EncoderBench(base.Bench):
     """An encoder that was fitted on the train split of oscillators, in evaluation mode."""
 
     @cached_property
@@ -70,7 +70,7 @@ def _pick(items: Items, index: Sequence[int]) -> Items:
 
 
 @torch.no_grad()
-def check_shape_and_dtype(bench: Bench) -> None:
+def check_shape_and_dtype(bench: EncoderBench) -> None:
     """N items give latents (N, D) in float32, all finite, with D the `latent_dim` of both encoder and config; one item
     alone does too."""
     dim = bench.encoder_config.latent_dim
@@ -85,7 +85,7 @@ def check_shape_and_dtype(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_patches_of_samples(bench: Bench) -> None:
+def check_patches_of_samples(bench: EncoderBench) -> None:
     """Items with several samples a channel are encoded too, or refused in one sentence: sources of other data have
     them."""
     if bench.shape is None:
@@ -103,7 +103,7 @@ def check_patches_of_samples(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_item_independent(bench: Bench) -> None:
+def check_item_independent(bench: EncoderBench) -> None:
     """An item's latent does not depend, beyond rounding, on the items beside it or on their order: latents are kept
     and read again in other company."""
     whole = bench.encoder(bench.items)
@@ -117,14 +117,14 @@ def check_item_independent(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_items_told_apart(bench: Bench) -> None:
+def check_items_told_apart(bench: EncoderBench) -> None:
     """Different items give different latents: what is constant cannot be predicted wrongly."""
     latents = bench.encoder(bench.items)
     require(float(latents.std(0).max()) > 0, "all items gave one latent; let the encoder read what it is given")
 
 
 @torch.no_grad()
-def check_empty_items_finite(bench: Bench) -> None:
+def check_empty_items_finite(bench: EncoderBench) -> None:
     """An item with nothing observed in it, or no text, gives a finite latent: hours without a measurement exist."""
     items: Items = [""] * 2
     if isinstance(bench.items, Channels):
@@ -134,7 +134,7 @@ def check_empty_items_finite(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_fit_roundtrip_bitwise(bench: Bench) -> None:
+def check_fit_roundtrip_bitwise(bench: EncoderBench) -> None:
     """What `fit` found goes through JSON into another instance, which then gives the same bits: a resumed run takes it
     up in place of fitting."""
     try:
@@ -149,7 +149,7 @@ def check_fit_roundtrip_bitwise(bench: Bench) -> None:
     )
 
 
-def check_size_reported(bench: Bench) -> None:
+def check_size_reported(bench: EncoderBench) -> None:
     """The config tells the number of parameters, all and trainable, without building anything: `jepa plan` and fair
     comparisons rely on it."""
     size = bench.encoder_config.size(bench.shape)
@@ -167,13 +167,13 @@ def check_size_reported(bench: Bench) -> None:
         )
 
 
-def check_offers_are_methods(bench: Bench) -> None:
+def check_offers_are_methods(bench: EncoderBench) -> None:
     """What the config `offers`, the encoder has as methods: phases that need it are let through by the config alone."""
     lacking = [name for name in sorted(bench.encoder_config.offers) if not callable(getattr(bench.encoder, name, None))]
     require(not lacking, f"the config offers {', '.join(lacking)}, and the encoder has no such method; define it")
 
 
-def check_trainable_params_get_gradients(bench: Bench) -> None:
+def check_trainable_params_get_gradients(bench: EncoderBench) -> None:
     """Every parameter that requires a gradient after construction gets one: these are optimized, averaged into the
     target and checkpointed."""
     encoder = bench.fitted().train()
@@ -188,7 +188,7 @@ def check_trainable_params_get_gradients(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_target_weights_are_used(bench: Bench) -> None:
+def check_target_weights_are_used(bench: EncoderBench) -> None:
     """Under other weights put in place of its own the encoder gives other latents: the EMA target is the encoder with
     a copy of its trainable parameters."""
     names = [name for name, one in bench.encoder.named_parameters() if one.requires_grad]
@@ -205,7 +205,7 @@ def check_target_weights_are_used(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_deterministic_in_evaluation(bench: Bench) -> None:
+def check_deterministic_in_evaluation(bench: EncoderBench) -> None:
     """In evaluation mode the same items give the same bits, and no random state is touched: latents of a frozen encoder
     are computed once and kept."""
     first = bench.encoder(bench.items)
@@ -224,13 +224,13 @@ def check_deterministic_in_evaluation(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_bf16(bench: Bench) -> None:
+def check_bf16(bench: EncoderBench) -> None:
     """Under bf16 autocast latents are finite: a recipe may ask for it."""
     with torch.autocast("cpu", torch.bfloat16):
         latents = bench.encoder(bench.items)
     require(torch.isfinite(latents).all(), "a latent is not finite in bf16; compute sums and norms in float32")
 
 
-def check_no_prints(bench: Bench) -> None:
+def check_no_prints(bench: EncoderBench) -> None:
     """The encoder prints nothing: stdout is the result of a command, and stderr its log."""
     require_silent(lambda: bench.fitted()(bench.items))

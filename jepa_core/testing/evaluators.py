@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.config import EvaluatorConfig
-from jepa_core.contracts import Channels, Encoder, Evaluation, Evaluator, Head, Readout
+from jepa_core.contracts import Channels, Encoder, Evaluation, Evaluator, Head, Intervals, Readout
 from jepa_core.data.dataset import Dataset
 from jepa_core.errors import DataError
 from jepa_core.model.view import View
@@ -44,7 +44,7 @@ REPEATS = 4
 NARROWED = 0.75
 
 
-class Bench(base.Bench):
+class EvaluatorBench(base.Bench):
     """An evaluator."""
 
     @cached_property
@@ -111,7 +111,7 @@ def _cells(plain: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield from ((f"table '{table['name']}'", cell) for row in table["rows"] for cell in row)
 
 
-def check_returns_findings(bench: Bench) -> None:
+def check_returns_findings(bench: EvaluatorBench) -> None:
     """It returns findings with something in them: what could not be measured is null with a reason, never left out."""
     findings = bench.findings()
     require(isinstance(findings, Findings), f"evaluate returned {type(findings).__name__}; return Findings")
@@ -121,7 +121,7 @@ def check_returns_findings(bench: Bench) -> None:
     )
 
 
-def check_json_serialisable(bench: Bench) -> None:
+def check_json_serialisable(bench: EvaluatorBench) -> None:
     """The findings are plain values without NaN, and come back from JSON as they were: reports are made from files."""
     try:
         stored = json.loads(json.dumps(bench.plain, allow_nan=False))
@@ -134,7 +134,7 @@ def check_json_serialisable(bench: Bench) -> None:
     require(Findings.from_dict(stored).to_dict() == stored, "the findings changed on their way through JSON")
 
 
-def check_kept_heads(bench: Bench) -> None:
+def check_kept_heads(bench: EvaluatorBench) -> None:
     """What it kept (`Findings.heads`) comes back from files as what it was: a head scores the rows of its predictions
     as they say, to the bit, whatever other rows are asked for; a readout gives a value a channel."""
     evaluation = bench.evaluation()
@@ -150,6 +150,10 @@ def check_kept_heads(bench: Bench) -> None:
             read = made.decode(np.zeros((2, 3, LATENT), dtype=np.float32))
             wanted = (2, 3, len(made.channels))
             require(read.shape == wanted, f"the readout '{kept.name}' gave {read.shape} for {wanted}")
+            continue
+        if isinstance(made, Intervals):
+            shape = made.at([*made.names, "unknown"], 1).shape
+            require(shape == (1, len(made.names) + 1), f"the intervals '{kept.name}' gave {shape} at one step")
             continue
         for told in findings.predictions:
             if (told.task, told.method) == (kept.task, kept.method):
@@ -178,7 +182,7 @@ def _require_same_scores(head: Head, evaluation: Evaluation, told: Predictions) 
         )
 
 
-def check_learner_unchanged(bench: Bench) -> None:
+def check_learner_unchanged(bench: EvaluatorBench) -> None:
     """It leaves the learner as it was given: weights, what trains, modes. Another evaluator comes after it."""
     learner = tiny_learner(bench.dataset)
     learner.freeze()
@@ -196,7 +200,7 @@ def _flags(learner: Learner) -> list[bool]:
     ]
 
 
-def check_data_unchanged(bench: Bench) -> None:
+def check_data_unchanged(bench: EvaluatorBench) -> None:
     """It leaves the dataset's arrays as they were: others read the same ones."""
     dataset = bench.dataset
     before = [array.copy() for array in (dataset.subject, dataset.split, dataset.steps)]
@@ -207,7 +211,7 @@ def check_data_unchanged(bench: Bench) -> None:
         require(np.array_equal(one, other), f"it wrote on dataset.{name}; work on a copy")
 
 
-def check_deterministic_by_seed(bench: Bench) -> None:
+def check_deterministic_by_seed(bench: EvaluatorBench) -> None:
     """Findings are a function of learner, data and seed alone: two runs write the same bytes. No global random state
     is used or seeded."""
     scramble_global_states(1)
@@ -224,7 +228,7 @@ def check_deterministic_by_seed(bench: Bench) -> None:
     )
 
 
-def check_null_has_reason(bench: Bench) -> None:
+def check_null_has_reason(bench: EvaluatorBench) -> None:
     """Where nothing can be measured (windows of two steps, hardly a subject, one class) it fails in no way: what is
     missing is null, with the reason in `note`."""
     short = oscillators(trajectories=6, shortest=2, longest=2)
@@ -239,18 +243,18 @@ def check_null_has_reason(bench: Bench) -> None:
     require(not silent, f"{', '.join(silent[:3])} lacks a value and does not say why; put the reason into `note`")
 
 
-def check_collapsed_learner_survived(bench: Bench) -> None:
+def check_collapsed_learner_survived(bench: EvaluatorBench) -> None:
     """A learner whose latents are all the same is evaluated too, without NaN: it is the failure to be told of."""
     learner = tiny_learner(bench.dataset, encoder=_Constant())
     json.dumps(bench.findings(learner=learner).to_dict(), allow_nan=False)
 
 
-def check_untrained_control_is_optional(bench: Bench) -> None:
+def check_untrained_control_is_optional(bench: EvaluatorBench) -> None:
     """It does without the untrained control where the curriculum cannot make one (`untrained` is None)."""
     require(any(bench.findings(control=False).to_dict().values()), "without a control it found nothing")
 
 
-def check_n_beside_figures(bench: Bench) -> None:
+def check_n_beside_figures(bench: EvaluatorBench) -> None:
     """Every headline with a value has its n, and lies in its interval: a figure without n cannot be judged."""
     for one in bench.plain["headlines"]:
         if one["value"] is not None:
@@ -260,7 +264,7 @@ def check_n_beside_figures(bench: Bench) -> None:
             require(low is None or low <= high, f"the interval of the headline '{one['label']}' is upside down")
 
 
-def check_intervals_by_subject(bench: Bench) -> None:
+def check_intervals_by_subject(bench: EvaluatorBench) -> None:
     """Intervals resample subjects: when every trajectory stands in the data four times under its one subject, nothing
     more is known, and they are no narrower."""
     repeated = oscillators(trajectories=TRAJECTORIES, repeats=REPEATS)
@@ -283,6 +287,6 @@ def _widths(plain: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def check_no_prints(bench: Bench) -> None:
+def check_no_prints(bench: EvaluatorBench) -> None:
     """The evaluator prints nothing: stdout is the result of a command, and stderr its log."""
     require_silent(bench.findings)

@@ -35,7 +35,7 @@ from jepa_core.testing.bench import (
     tiny_learner,
 )
 from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
-from jepa_core.training.curriculum import Progress, Stage, build_modules, run_curriculum
+from jepa_core.training.curriculum import BuiltPhase, Progress, build_modules, run_curriculum
 from jepa_core.training.learner import Learner
 
 NAME = "checked"
@@ -79,7 +79,7 @@ class Made:
         return {"the encoder": self.learner.encoder, "the predictor": self.learner.predictor, **own}
 
 
-class Bench(base.Bench):
+class ObjectiveBench(base.Bench):
     """An objective, added to a phase that trains a tiny encoder and a tiny predictor."""
 
     @cached_property
@@ -102,17 +102,17 @@ class Bench(base.Bench):
         assert bool((~batch.mask).any())
         return batch
 
-    def stage(self, **keys: Any) -> Stage:
+    def built_phase(self, **keys: Any) -> BuiltPhase:
         objective: Objective = self.component.load()(self.config.model_copy(update=keys))
-        return Stage("joint", Joint(JointConfig()), {NAME: objective})
+        return BuiltPhase("joint", Joint(JointConfig()), {NAME: objective})
 
     def made(self, autocast: bool = False, **keys: Any) -> Made:
         """The objective as the loop makes it, its module drawn from the seed."""
-        stage, learner = self.stage(**keys), tiny_learner(self.dataset, autocast=autocast)
-        build_modules([stage], learner, 0, [NAME])
+        built, learner = self.built_phase(**keys), tiny_learner(self.dataset, autocast=autocast)
+        build_modules([built], learner, 0, [NAME])
         learner.begin(JointConfig.trains, [NAME])
-        stage.objectives[NAME].module = learner.modules.get(NAME)
-        return Made(stage.objectives[NAME], learner)
+        built.objectives[NAME].module = learner.modules.get(NAME)
+        return Made(built.objectives[NAME], learner)
 
     def needs_module(self) -> None:
         if self.made().objective.module is None:
@@ -125,7 +125,7 @@ def _backward(terms: dict[str, Tensor]) -> None:
         loss.backward()
 
 
-def check_terms_finite_and_named(bench: Bench) -> None:
+def check_terms_finite_and_named(bench: ObjectiveBench) -> None:
     """The terms are named, finite scalars with finite gradients, also for latents that have collapsed and for a window
     of two steps: some objectives are there for these."""
     shortest = Windows(*(np.array([one]) for one in (int(bench.dataset.trajectories("train")[0]), 0, 2)))
@@ -148,7 +148,7 @@ def check_terms_finite_and_named(bench: Bench) -> None:
             )
 
 
-def check_gradient_flows(bench: Bench) -> None:
+def check_gradient_flows(bench: ObjectiveBench) -> None:
     """A gradient reaches the encoder, the predictor or the objective's own module: a term without one does nothing."""
     made = bench.made()
     with torch.no_grad():
@@ -161,7 +161,7 @@ def check_gradient_flows(bench: Bench) -> None:
     require(any(one.any() for one in reached), "no gradient reaches anything that trains; do not detach all")
 
 
-def check_mask_respected(bench: Bench) -> None:
+def check_mask_respected(bench: ObjectiveBench) -> None:
     """What stands where `mask` is false changes no term: it is padding."""
     made = bench.made()
     before, after = made.terms(bench.batch), made.terms(other_padding(bench.batch))
@@ -169,13 +169,13 @@ def check_mask_respected(bench: Bench) -> None:
     require(not changed, f"the terms {', '.join(changed)} change with what stands in the padding; use latents.mask")
 
 
-def check_weight_left_to_the_loop(bench: Bench) -> None:
+def check_weight_left_to_the_loop(bench: ObjectiveBench) -> None:
     """The terms do not depend on `weight`: the loop multiplies by it, and twice would be its square."""
     one, two = (snapshot(bench.made(weight=weight).terms(bench.batch)) for weight in (1.0, 2.0))
     require(not differing(one, two), "the terms change with the config's weight; leave it to the loop")
 
 
-def check_rng_isolation(bench: Bench) -> None:
+def check_rng_isolation(bench: ObjectiveBench) -> None:
     """Draws come from `generator`, or from torch's state, which the loop seeds before every step: the same step gives
     the same bits."""
     made = bench.made()
@@ -187,7 +187,7 @@ def check_rng_isolation(bench: Bench) -> None:
     require(not differing(first, again), "the same step gave other terms; draw from `generator`, and keep nothing")
 
 
-def check_reads_what_the_phase_made(bench: Bench) -> None:
+def check_reads_what_the_phase_made(bench: ObjectiveBench) -> None:
     """The objective reads `learner.latents(batch)` and `learner.prediction(batch)`, which the phase made: nothing is
     encoded or predicted twice."""
     made = bench.made()
@@ -209,7 +209,7 @@ def _counted(*modules: nn.Module) -> Iterator[list[nn.Module]]:
             hook.remove()
 
 
-def check_learner_left_alone(bench: Bench) -> None:
+def check_learner_left_alone(bench: ObjectiveBench) -> None:
     """Computing the terms changes no weight: what trains is moved by the optimizer alone."""
     made = bench.made()
     before = snapshot(dict(made.learner.weights()))
@@ -218,7 +218,7 @@ def check_learner_left_alone(bench: Bench) -> None:
     require(not changed, f"computing the terms changed {', '.join(changed[:3])}; give a loss, and change nothing")
 
 
-def check_module_size_reported(bench: Bench) -> None:
+def check_module_size_reported(bench: ObjectiveBench) -> None:
     """The config's `module_size` counts the parameters of the objective's own module: `jepa plan` shows them."""
     made = bench.made()
     module, size = made.objective.module, bench.objective_config.module_size(made.learner.shape)
@@ -232,7 +232,7 @@ def check_module_size_reported(bench: Bench) -> None:
     )
 
 
-def check_module_trained(bench: Bench) -> None:
+def check_module_trained(bench: ObjectiveBench) -> None:
     """Every parameter of the objective's own module gets a gradient: the optimizer has it, and a plan counts it."""
     bench.needs_module()
     made = bench.made()
@@ -242,7 +242,7 @@ def check_module_trained(bench: Bench) -> None:
     require(not idle, f"no gradient reaches {', '.join(idle[:3])}; use them, or call requires_grad_(False) on them")
 
 
-def check_resume_bitwise(bench: Bench) -> None:
+def check_resume_bitwise(bench: ObjectiveBench) -> None:
     """A run that is stopped within the second of two phases and resumed ends in the bits of one that was not stopped:
     encoder, predictor and the objective's own module."""
     whole, resumed = tiny_learner(bench.dataset), tiny_learner(bench.dataset, seed=1)
@@ -273,28 +273,28 @@ class _StopInTheSecond(Listener):
 
     def step_ended(self, progress: Progress) -> None:
         if progress.index == 1 and progress.step == STEPS // 2:
-            save_checkpoint(self.folder, progress, stage_done=False)
+            save_checkpoint(self.folder, progress, phase_done=False)
             raise _Stopped
 
 
 def _run(
-    bench: Bench,
+    bench: ObjectiveBench,
     learner: Learner,
     listeners: Sequence[Listener] = (),
     restore: Callable[[Progress], object] = lambda progress: None,
 ) -> None:
     """Two phases with the objective, in the curriculum's own loop."""
-    stages = [replace(bench.stage(), name=name) for name in ("first", "second")]
-    run_curriculum(stages, learner, bench.windows, 0, listeners, restore)
+    phases = [replace(bench.built_phase(), name=name) for name in ("first", "second")]
+    run_curriculum(phases, learner, bench.windows, 0, listeners, restore)
 
 
-def check_bf16(bench: Bench) -> None:
+def check_bf16(bench: ObjectiveBench) -> None:
     """Under bf16 autocast the terms are finite: a recipe may ask for it."""
     made = bench.made(autocast=True)
     with torch.autocast("cpu", torch.bfloat16):
         require_terms(made.terms(bench.batch))
 
 
-def check_no_prints(bench: Bench) -> None:
+def check_no_prints(bench: ObjectiveBench) -> None:
     """The objective prints nothing: stdout is the result of a command, and stderr its log."""
     require_silent(lambda: bench.made().terms(bench.batch))

@@ -37,7 +37,7 @@ from jepa_core.testing.bench import (
 )
 from jepa_core.testing.oscillators import TinyChannelsConfig, TinyTextConfig
 from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
-from jepa_core.training.curriculum import Progress, Stage, run_curriculum
+from jepa_core.training.curriculum import BuiltPhase, Progress, run_curriculum
 from jepa_core.training.learner import Learner
 
 STEPS = 4
@@ -52,7 +52,7 @@ class _Stopped(Exception):
     """Ends a curriculum where a check is done with it."""
 
 
-class Bench(base.Bench):
+class PhaseBench(base.Bench):
     """A phase of 4 steps of 8 windows, or one without steps if its config allows no other."""
 
     @cached_property
@@ -105,7 +105,7 @@ class Bench(base.Bench):
         if look is not None:
             _watch(phase, look)
         windows = self.windows if windows is None else windows
-        run_curriculum([Stage("checked", phase)], learner, windows, 0, listeners, restore)
+        run_curriculum([BuiltPhase("checked", phase)], learner, windows, 0, listeners, restore)
         return phase
 
 
@@ -126,12 +126,12 @@ def _watch(phase: Phase, look: Look) -> None:
     phase.loss = loss  # type: ignore[method-assign]
 
 
-def check_runs_on_tiny_batch(bench: Bench) -> None:
+def check_runs_on_tiny_batch(bench: PhaseBench) -> None:
     """The phase runs from its first step to its end on small data, in the loop that every phase runs in."""
     bench.run(bench.learner())
 
 
-def check_loss_finite_and_named(bench: Bench) -> None:
+def check_loss_finite_and_named(bench: PhaseBench) -> None:
     """The loss is a dictionary of named, finite scalars: the loop adds them up, and metrics and errors go by the
     names."""
     bench.needs_steps()
@@ -144,7 +144,7 @@ def check_loss_finite_and_named(bench: Bench) -> None:
     bench.run(bench.learner(), look=look)
 
 
-def check_frozen_params_unchanged(bench: Bench) -> None:
+def check_frozen_params_unchanged(bench: PhaseBench) -> None:
     """What `trains` does not name ends as it began, to the bit: other phases and cached latents rely on it."""
     learner = bench.learner()
     modules = {"encoder": learner.encoder, "predictor": learner.predictor}
@@ -159,7 +159,7 @@ def check_frozen_params_unchanged(bench: Bench) -> None:
         )
 
 
-def check_trainable_params_change(bench: Bench) -> None:
+def check_trainable_params_change(bench: PhaseBench) -> None:
     """What `trains` names does train: else the optimizer holds parameters that no loss reaches, and `jepa plan` counts
     them."""
     bench.needs_steps()
@@ -175,7 +175,7 @@ def check_trainable_params_change(bench: Bench) -> None:
         )
 
 
-def check_changes_declared(bench: Bench) -> None:
+def check_changes_declared(bench: PhaseBench) -> None:
     """A phase that moves the EMA target says so in `updates`: `jepa plan` tells readers what a phase changes."""
     learner = bench.learner()
     before = snapshot(learner.target.weights())
@@ -186,7 +186,7 @@ def check_changes_declared(bench: Bench) -> None:
     )
 
 
-def check_target_has_no_grad(bench: Bench) -> None:
+def check_target_has_no_grad(bench: PhaseBench) -> None:
     """No gradient reaches the EMA target: it moves by averaging alone."""
     bench.needs_steps()
     learner = bench.learner()
@@ -195,7 +195,7 @@ def check_target_has_no_grad(bench: Bench) -> None:
     require(not reached, f"a gradient reaches {', '.join(reached[:3])} of the target; use learner.target_states(batch)")
 
 
-def check_module_size_reported(bench: Bench) -> None:
+def check_module_size_reported(bench: PhaseBench) -> None:
     """The config tells the number of parameters of the phase's own module: `jepa plan` counts what trains by it."""
     built = bench.component.load()(bench.config).build_module(base.LATENT)
     size = bench.config.module_size(base.LATENT)
@@ -206,7 +206,7 @@ def check_module_size_reported(bench: Bench) -> None:
     require(said == real, f"module_size() says {said:,} parameters, and build_module makes {real:,}; correct it")
 
 
-def check_state_is_pickle_free(bench: Bench) -> None:
+def check_state_is_pickle_free(bench: PhaseBench) -> None:
     """`state_dict` holds tensors by name and nothing else: checkpoints are safetensors, which cannot execute code."""
     state = bench.run(bench.learner()).state_dict()
     for name, value in state.items():
@@ -216,7 +216,7 @@ def check_state_is_pickle_free(bench: Bench) -> None:
         )
 
 
-def check_state_roundtrip_bitwise(bench: Bench) -> None:
+def check_state_roundtrip_bitwise(bench: PhaseBench) -> None:
     """What `state_dict` gives, `load_state_dict` of a new instance takes up to the bit: a resume relies on it."""
     state = bench.run(bench.learner()).state_dict()
     if not state:
@@ -228,7 +228,7 @@ def check_state_roundtrip_bitwise(bench: Bench) -> None:
     require(not lost, f"load_state_dict did not take up {', '.join(lost[:3])}; assign them there")
 
 
-def check_resume_mid_phase_bitwise(bench: Bench) -> None:
+def check_resume_mid_phase_bitwise(bench: PhaseBench) -> None:
     """A run that is stopped in the middle of the phase and resumed ends in the bits of one that was not stopped."""
     bench.needs_steps()
     whole = bench.learner()
@@ -241,7 +241,7 @@ def check_resume_mid_phase_bitwise(bench: Bench) -> None:
 
         def step_ended(self, progress: Progress) -> None:
             if progress.step == STEPS // 2:
-                save_checkpoint(folder, progress, stage_done=False)
+                save_checkpoint(folder, progress, phase_done=False)
                 raise _Stopped
 
     try:
@@ -257,7 +257,7 @@ def check_resume_mid_phase_bitwise(bench: Bench) -> None:
         )
 
 
-def check_rng_isolation(bench: Bench) -> None:
+def check_rng_isolation(bench: PhaseBench) -> None:
     """A step's draws come from `generator`, or from torch's state, which the loop seeds before every step: the same
     step gives the same bits, whatever was drawn before, so that a resume needs no random state."""
     bench.needs_steps()
@@ -278,7 +278,7 @@ def check_rng_isolation(bench: Bench) -> None:
     bench.run(bench.learner(), look=look)
 
 
-def check_mask_respected(bench: Bench) -> None:
+def check_mask_respected(bench: PhaseBench) -> None:
     """What stands where `mask` is false changes nothing: it is padding, and no step of the window."""
     bench.needs_steps()
     padded = []
@@ -299,7 +299,7 @@ def check_mask_respected(bench: Bench) -> None:
     assert any(padded)
 
 
-def check_single_window(bench: Bench) -> None:
+def check_single_window(bench: PhaseBench) -> None:
     """One window of two steps, the shortest that a recipe may ask for, gives a finite loss."""
     bench.needs_steps()
     shortest = Windows(*(np.array([one]) for one in (int(bench.dataset.trajectories("train")[0]), 0, 2)))
@@ -313,7 +313,7 @@ def check_single_window(bench: Bench) -> None:
     small.run(small.learner(), windows=shortest, look=look)
 
 
-def check_bf16(bench: Bench) -> None:
+def check_bf16(bench: PhaseBench) -> None:
     """The phase runs, with finite losses, where a recipe asks for `runtime.precision: bf16`."""
     bench.needs_steps()
 
@@ -325,12 +325,12 @@ def check_bf16(bench: Bench) -> None:
     bench.run(bench.learner(autocast=True), look=look)
 
 
-def check_no_prints(bench: Bench) -> None:
+def check_no_prints(bench: PhaseBench) -> None:
     """The phase prints nothing: stdout is the result of a command, and stderr its log."""
     require_silent(lambda: bench.run(bench.learner()))
 
 
-def _with(bench: Bench, **keys: Any) -> Bench:
-    other = Bench(bench.component, bench.keys)
+def _with(bench: PhaseBench, **keys: Any) -> PhaseBench:
+    other = PhaseBench(bench.component, bench.keys)
     other.config = bench.config.model_copy(update=keys)
     return other

@@ -22,12 +22,13 @@ from jepa_core.testing.bench import (
     require,
     require_no_global_draws,
     require_silent,
+    require_terms,
 )
 
 HORIZON = 3
 
 
-class Bench(base.Bench):
+class PredictorBench(base.Bench):
     """A predictor for latents of size 8, in evaluation mode."""
 
     @cached_property
@@ -66,7 +67,7 @@ def _first(latents: Latents, steps: int) -> Latents:
 
 
 @torch.no_grad()
-def check_shape(bench: Bench) -> None:
+def check_shape(bench: PredictorBench) -> None:
     """`forward` gives a prediction (B, T, D) and a belief (B, T, W) for every step, all finite; windows of a single
     step included. The config's `belief_dim` tells W without building anything."""
     size = bench.predictor_config.belief_dim(LATENT)
@@ -87,7 +88,7 @@ def check_shape(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_causal(bench: Bench) -> None:
+def check_causal(bench: PredictorBench) -> None:
     """Prediction and belief at t see states and actions up to t and nothing after: else training is told the
     answers."""
     latents = bench.latents()
@@ -107,7 +108,7 @@ def check_causal(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_mask_respected(bench: Bench) -> None:
+def check_mask_respected(bench: PredictorBench) -> None:
     """What stands where `mask` is false changes no prediction and no belief of a real step: it is padding."""
     latents = bench.latents()
     before = _both(bench.predictor(latents))
@@ -121,7 +122,7 @@ def check_mask_respected(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_rollout_equals_recomputing(bench: Bench) -> None:
+def check_rollout_equals_recomputing(bench: PredictorBench) -> None:
     """A rollout gives what `forward` gives when its own predictions are put behind the real steps one by one; it sees
     no state after its origin, and the actions up to origin + H - 1."""
     latents, origins = bench.latents(), bench.origins
@@ -159,7 +160,7 @@ def _recomputed(predictor: Predictor, latents: Latents, window: int, origin: int
 
 
 @torch.no_grad()
-def check_rollout_beyond_the_window(bench: Bench) -> None:
+def check_rollout_beyond_the_window(bench: PredictorBench) -> None:
     """A rollout goes on behind the windows of the `forward` that made its memory, under the actions it is given: that
     is how evaluators forecast."""
     latents = bench.latents()
@@ -179,7 +180,7 @@ def check_rollout_beyond_the_window(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_extend_equals_forward(bench: Bench) -> None:
+def check_extend_equals_forward(bench: PredictorBench) -> None:
     """Steps taken one at a time by `extend` give what `forward` gives of all of them at once: next states and beliefs,
     and the memory from which a rollout goes on."""
     latents = bench.latents()
@@ -206,7 +207,7 @@ def _part(latents: Latents, steps: slice) -> Latents:
 
 
 @torch.no_grad()
-def check_memory_untouched(bench: Bench) -> None:
+def check_memory_untouched(bench: PredictorBench) -> None:
     """A rollout leaves the memory as it was: another one starts from it, with the same result to the bit."""
     latents = bench.latents()
     memory = bench.predictor(latents).memory
@@ -219,7 +220,7 @@ def check_memory_untouched(bench: Bench) -> None:
     )
 
 
-def check_gradient_flows(bench: Bench) -> None:
+def check_gradient_flows(bench: PredictorBench) -> None:
     """Gradients reach latents and parameters through predictions and beliefs, and through a rollout's own states to the
     real ones: phases and objectives train on all of them."""
     predictor = bench.make(LATENT).train()
@@ -245,7 +246,25 @@ def check_gradient_flows(bench: Bench) -> None:
     require(not idle, f"no gradient reaches {', '.join(idle[:3])}; use them, or call requires_grad_(False) on them")
 
 
-def check_size_reported(bench: Bench) -> None:
+def check_terms_finite_and_named(bench: PredictorBench) -> None:
+    """Terms of the predictor's own loss are named, finite scalars, which padding does not change; training adds them to
+    the loss of a phase."""
+    predictor, latents = bench.make(LATENT).train(), bench.latents()
+    found = []
+    for given in (latents, other_latents_in_padding(latents)):
+        torch.manual_seed(0)
+        found.append(dict(predictor(given).terms))
+    if not found[0]:
+        raise NotApplicable("it has no loss of its own")
+    require_terms(found[0])
+    changed = [name for name in found[0] if not close(found[0][name].detach(), found[1][name].detach())]
+    require(not changed, f"the terms {', '.join(changed)} change with what stands in the padding; use latents.mask")
+    require(
+        all(term.requires_grad for term in found[0].values()), "a term carries no gradient; do not detach all of it"
+    )
+
+
+def check_size_reported(bench: PredictorBench) -> None:
     """The config tells the number of parameters without building anything: `jepa plan` and fair comparisons rely on
     it."""
     size = bench.predictor_config.size(LATENT)
@@ -260,7 +279,7 @@ def check_size_reported(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_longest_window(bench: Bench) -> None:
+def check_longest_window(bench: PredictorBench) -> None:
     """A window of `longest_window` steps can be predicted: recipes may use windows up to there."""
     longest = bench.predictor_config.longest_window
     if longest is None:
@@ -275,7 +294,7 @@ def check_longest_window(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_deterministic_in_evaluation(bench: Bench) -> None:
+def check_deterministic_in_evaluation(bench: PredictorBench) -> None:
     """In evaluation mode the same latents give the same bits, and no random state is touched: findings are a function
     of learner, data and seed."""
     latents = bench.latents()
@@ -292,7 +311,7 @@ def check_deterministic_in_evaluation(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_bf16(bench: Bench) -> None:
+def check_bf16(bench: PredictorBench) -> None:
     """Under bf16 autocast predictions and rollouts are finite: a recipe may ask for it."""
     latents = bench.latents()
     with torch.autocast("cpu", torch.bfloat16):
@@ -306,6 +325,6 @@ def check_bf16(bench: Bench) -> None:
 
 
 @torch.no_grad()
-def check_no_prints(bench: Bench) -> None:
+def check_no_prints(bench: PredictorBench) -> None:
     """The predictor prints nothing: stdout is the result of a command, and stderr its log."""
     require_silent(lambda: bench.make(LATENT)(bench.latents()))

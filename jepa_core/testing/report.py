@@ -6,7 +6,7 @@ from typing import Any
 
 from jepa_core.errors import PluginError
 from jepa_core.plugin import Component, Plugin, Registry
-from jepa_core.testing.suite import Result, checks_of, run_check
+from jepa_core.testing.suite import CheckResult, checks_of, run_check
 
 _WORDS = {"pass": "ok", "fail": "FAILED", "skip": "skipped"}
 
@@ -43,12 +43,12 @@ def _known(plugins: list[Plugin]) -> str:
     return f"there are the plugins {', '.join(names) or 'none'} (is the package installed here?)"
 
 
-def check_components(components: list[Component]) -> list[Result]:
+def check_components(components: list[Component]) -> list[CheckResult]:
     """Run every check of the components."""
     return [run_check(check) for component in components for check in checks_of(component)]
 
 
-def results_page(results: list[Result]) -> dict[str, Any]:
+def results_page(results: list[CheckResult]) -> dict[str, Any]:
     """Everything that `jepa check-plugin` prints."""
     counts = {outcome: sum(one.outcome == outcome for one in results) for outcome in _WORDS}
     return {"results": [one.to_dict() for one in results], "counts": counts}

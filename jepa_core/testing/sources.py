@@ -37,7 +37,7 @@ TELLING = 10_000
 """An identifier below this is a number that may stand anywhere for other reasons."""
 
 
-class Bench(base.Bench):
+class SourceBench(base.Bench):
     """A source, and its store."""
 
     @cached_property
@@ -74,7 +74,7 @@ class Bench(base.Bench):
             yield modality, self.source.render(trajectories, self.store.channels, modality)
 
 
-def check_splits_by_subject(bench: Bench) -> None:
+def check_splits_by_subject(bench: SourceBench) -> None:
     """No subject stands in two splits, and there is something to train on: else an evaluation measures memory."""
     with quietly():
         store = bench.store
@@ -84,7 +84,7 @@ def check_splits_by_subject(bench: Bench) -> None:
     require(len(store) and (store.split == 0).any(), "the train split is empty; give it trajectories")
 
 
-def check_two_builds_equal(bench: Bench) -> None:
+def check_two_builds_equal(bench: SourceBench) -> None:
     """Building twice gives the same content, and depends on no global random state: equal fingerprints mean equal
     stores."""
     with quietly():
@@ -97,7 +97,7 @@ def check_two_builds_equal(bench: Bench) -> None:
         )
 
 
-def check_fingerprint_stable(bench: Bench) -> None:
+def check_fingerprint_stable(bench: SourceBench) -> None:
     """`fingerprint` is a hex digest, the same for every instance: a store is found again by it."""
     one, other = (bench.component.load()(bench.config).fingerprint() for _ in range(2))
     require(one == other, "two instances gave two fingerprints; digest inputs and options, and nothing else")
@@ -105,7 +105,7 @@ def check_fingerprint_stable(bench: Bench) -> None:
     require(hexadecimal, "the fingerprint must be a hex digest, such as hashlib.sha256(...).hexdigest()")
 
 
-def check_fingerprint_sensitive_to_options(bench: Bench) -> None:
+def check_fingerprint_sensitive_to_options(bench: SourceBench) -> None:
     """An option that changes the store or what is rendered changes `fingerprint` or `rendering_fingerprint`: else a run
     goes on with data that its recipe does not ask for."""
     with quietly():
@@ -123,7 +123,7 @@ def check_fingerprint_sensitive_to_options(bench: Bench) -> None:
             )
 
 
-def _fingerprints(bench: Bench, config: SourceConfig) -> list[str]:
+def _fingerprints(bench: SourceBench, config: SourceConfig) -> list[str]:
     source: Source = bench.component.load()(config)
     try:
         return [source.fingerprint(), *(source.rendering_fingerprint(one) for one in config.modalities)]
@@ -131,7 +131,7 @@ def _fingerprints(bench: Bench, config: SourceConfig) -> list[str]:
         return [str(refusal)]
 
 
-def _renders_alike(bench: Bench, config: SourceConfig, store: Store) -> bool:
+def _renders_alike(bench: SourceBench, config: SourceConfig, store: Store) -> bool:
     source: Source = bench.component.load()(config)
     return all(
         _equal(rendered, source.render(bench.some, store.channels, modality))
@@ -163,7 +163,7 @@ def _others(value: Any, field: Any) -> list[Any]:
     return [one for one in get_args(field.annotation) if isinstance(one, str) and one != value]
 
 
-def check_items_as_declared(bench: Bench) -> None:
+def check_items_as_declared(bench: SourceBench) -> None:
     """Every declared modality can be rendered, an item for each trajectory and two for each step; channel values are
     float32 of the config's `item_shape`: encoders are built for it before there are data."""
     steps = int(bench.some.steps.sum())
@@ -183,7 +183,7 @@ def check_items_as_declared(bench: Bench) -> None:
                 )
 
 
-def check_observations_as_declared(bench: Bench) -> None:
+def check_observations_as_declared(bench: SourceBench) -> None:
     """The places that the config's `observations` names are channels that states show: objectives and decoders read
     them."""
     if "channels" not in bench.source_config.modalities:
@@ -196,7 +196,7 @@ def check_observations_as_declared(bench: Bench) -> None:
     require(np.isfinite(states[:, places]).any(), "no state shows any of the channels that observations() names")
 
 
-def check_undeclared_modality_refused(bench: Bench) -> None:
+def check_undeclared_modality_refused(bench: SourceBench) -> None:
     """A modality that the config does not name is refused in one sentence, not rendered in some way."""
     others = [one for one in get_args(Modality) if one not in bench.source_config.modalities]
     if not others:
@@ -213,7 +213,7 @@ def check_undeclared_modality_refused(bench: Bench) -> None:
         raise AssertionError(f"'{modality}' was rendered, and the config does not name it; raise RecipeError")
 
 
-def check_no_future_in_items(bench: Bench) -> None:
+def check_no_future_in_items(bench: SourceBench) -> None:
     """A step shows nothing that came after it: with the later steps of a trajectory cut off, the items of the earlier
     ones are the same."""
     kept = np.maximum(1, bench.some.steps // 2)
@@ -247,7 +247,7 @@ def _chosen(events: Events, owners: np.ndarray) -> Events:
     return Events(offsets, events.channel[rows], events.value[rows], events.text[rows], events.time[rows])
 
 
-def check_items_independent_of_block(bench: Bench) -> None:
+def check_items_independent_of_block(bench: SourceBench) -> None:
     """A trajectory's items do not depend on the trajectories rendered beside it: blocks are cut anywhere."""
     alone = [next(store_block) for store_block in [bench.store.blocks(1)]]
     for (modality, block), (_, one) in zip(bench.render(bench.some), bench.render(alone[0]), strict=True):
@@ -259,7 +259,7 @@ def check_items_independent_of_block(bench: Bench) -> None:
             )
 
 
-def check_targets_never_rendered(bench: Bench) -> None:
+def check_targets_never_rendered(bench: SourceBench) -> None:
     """Labels and outcomes are what evaluators predict, and show in no item."""
     bare = replace(
         bench.some,
@@ -270,7 +270,7 @@ def check_targets_never_rendered(bench: Bench) -> None:
         require(_equal(whole, other), f"{modality}: items change with labels or outcomes; render events alone")
 
 
-def check_identifiers_kept_private(bench: Bench) -> None:
+def check_identifiers_kept_private(bench: SourceBench) -> None:
     """No identifier of a subject or trajectory stands in a log, in what is recorded about the store, or in an item."""
     heard = io.StringIO()
     handler, logger = logging.StreamHandler(heard), logging.getLogger()
@@ -307,6 +307,6 @@ def _equal_items(one: Any, other: Any) -> bool:
     return list(one) == list(other)
 
 
-def check_no_prints(bench: Bench) -> None:
+def check_no_prints(bench: SourceBench) -> None:
     """The source prints nothing: stdout is the result of a command, and stderr its log."""
     require_silent(bench.build)

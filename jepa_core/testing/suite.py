@@ -38,7 +38,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Result:
+class CheckResult:
     """How a check went. reason: why it failed or was skipped."""
 
     component: str
@@ -64,7 +64,7 @@ def checks_of(component: Component, keys: Mapping[str, Any] | None = None) -> li
     """The checks of a component, installed or not: those of every component, then those of its kind."""
     own = importlib.import_module(f"jepa_core.testing.{component.kind}s")
     common = importlib.import_module("jepa_core.testing.components")
-    bench = own.Bench(component, {**component.example, **(keys or {})})
+    bench = getattr(own, f"{component.kind.capitalize()}Bench")(component, {**component.example, **(keys or {})})
     return [
         Check(component, name, inspect.cleandoc(function.__doc__ or ""), _bound(function, bench))
         for module in (common, own)
@@ -77,15 +77,15 @@ def _bound(function: Callable[[Any], None], bench: Any) -> Callable[[], None]:
     return lambda: function(bench)
 
 
-def run_check(check: Check) -> Result:
+def run_check(check: Check) -> CheckResult:
     """Run a check. Whatever it raises is a result, so that one broken component hides nothing of the others."""
     component = f"{check.component.kind}/{check.component.name}"
     try:
         check()
     except NotApplicable as reason:
-        return Result(component, check.name, "skip", str(reason))
+        return CheckResult(component, check.name, "skip", str(reason))
     except AssertionError as error:
-        return Result(component, check.name, "fail", str(error))
+        return CheckResult(component, check.name, "fail", str(error))
     except Exception as error:  # a component may fail in any way
-        return Result(component, check.name, "fail", f"{type(error).__name__}: {error}", traceback.format_exc())
-    return Result(component, check.name, "pass")
+        return CheckResult(component, check.name, "fail", f"{type(error).__name__}: {error}", traceback.format_exc())
+    return CheckResult(component, check.name, "pass")

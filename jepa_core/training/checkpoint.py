@@ -25,7 +25,7 @@ from torch import Tensor
 from jepa_core.errors import DataError, RunError, UnsafeArtefactError
 from jepa_core.io.files import disk_errors, sync_folder, write_json
 from jepa_core.io.tensor_files import savable
-from jepa_core.training.curriculum import Progress, Stage, begin_stage, build_modules
+from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase, build_modules
 from jepa_core.training.learner import Learner
 
 FORMAT_VERSION = 1
@@ -35,19 +35,19 @@ KEPT = 2
 log = logging.getLogger("jepa")
 
 
-def save_checkpoint(folder: Path, progress: Progress, stage_done: bool) -> None:
-    """Write a checkpoint of the progress into `folder`; with `stage_done`, one that goes on with the next stage.
+def save_checkpoint(folder: Path, progress: Progress, phase_done: bool) -> None:
+    """Write a checkpoint of the progress into `folder`; with `phase_done`, one that goes on with the next phase.
 
     Raises RunError if the disk is full; the earlier checkpoints are kept.
     """
-    index, step = (progress.index + 1, 0) if stage_done else (progress.index, progress.step)
+    index, step = (progress.index + 1, 0) if phase_done else (progress.index, progress.step)
     final = folder / f"{progress.total_step:08d}-{index:02d}"
     partial = folder / f"{final.name}.partial"
     with disk_errors(folder):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
-            save_file(savable(_tensors(progress, stage_done)), partial / "state.safetensors")
+            save_file(savable(_tensors(progress, phase_done)), partial / "state.safetensors")
         except SafetensorError as error:
             raise RunError(f"checkpoint {final} could not be written ({error}); the one before it is kept") from error
         position = {
@@ -98,11 +98,11 @@ def refuse_unsafe(folder: Path) -> None:
             )
 
 
-def _tensors(progress: Progress, stage_done: bool) -> Iterator[tuple[str, Tensor]]:
+def _tensors(progress: Progress, phase_done: bool) -> Iterator[tuple[str, Tensor]]:
     yield from ((f"weights.{name}", value) for name, value in progress.learner.weights())
-    if stage_done:
+    if phase_done:
         return
-    phase = progress.stage.phase
+    phase = progress.current.phase
     yield from ((f"phase.{name}", value) for name, value in phase.state_dict().items())
     if phase.module is not None:
         yield from ((f"module.{name}", value) for name, value in phase.module.state_dict().items())
@@ -113,14 +113,14 @@ def _tensors(progress: Progress, stage_done: bool) -> Iterator[tuple[str, Tensor
 def _load(progress: Progress, tensors: dict[str, Tensor], position: dict[str, int]) -> None:
     progress.index, progress.step = position["index"], position["step"]
     try:
-        load_trained(progress.learner, progress.stages, progress.seed, _part(tensors, "weights"))
+        load_trained(progress.learner, progress.phases, progress.seed, _part(tensors, "weights"))
         if progress.step:
-            begin_stage(progress)
-            phase = progress.stage.phase
+            begin_phase(progress)
+            phase = progress.current.phase
             phase.load_state_dict(_part(tensors, "phase"))
             if phase.module is not None:
                 phase.module.load_state_dict(_part(tensors, "module"))
-            assert progress.optimizer is not None  # `begin_stage` has just made it
+            assert progress.optimizer is not None  # `begin_phase` has just made it
             _load_optimizer(progress.optimizer, _part(tensors, "optimizer"))
     except (KeyError, RuntimeError) as error:
         raise DataError(
@@ -129,13 +129,13 @@ def _load(progress: Progress, tensors: dict[str, Tensor], position: dict[str, in
         ) from error
 
 
-def load_trained(learner: Learner, stages: Sequence[Stage], seed: int, weights: dict[str, Tensor]) -> None:
+def load_trained(learner: Learner, phases: Sequence[BuiltPhase], seed: int, weights: dict[str, Tensor]) -> None:
     """Set a learner to trained weights, the modules of objectives with it, which are built first.
 
-    Raises KeyError if a weight is missing, or is of an objective that no stage has.
+    Raises KeyError if a weight is missing, or is of an objective that no phase has.
     """
     names = sorted({name.split(".")[1] for name in weights if name.startswith("objective.")})
-    build_modules(stages, learner, seed, names)
+    build_modules(phases, learner, seed, names)
     learner.load_weights(weights)
 
 

@@ -40,6 +40,8 @@ class ActionTransformerConfig(TransformerConfig, PredictorConfig):
     puts state and action of a step into one token, which halves the tokens and the work.
     """
 
+    size_keys: ClassVar[tuple[str, ...]] = ("layers", "feedforward")
+
     max_steps: int = Field(72, gt=0, description="longest window in steps; its rollout may reach two steps further")
     layout: Literal["interleaved", "joined"] = Field(
         "interleaved", description="a token for the state and one for the action of a step, or one for both"
@@ -103,6 +105,8 @@ class ActionTransformerConfig(TransformerConfig, PredictorConfig):
 
 class GruConfig(PredictorConfig):
     """A GRU over states and actions, begun by the static facts."""
+
+    size_keys: ClassVar[tuple[str, ...]] = ("width",)
 
     width: int = Field(128, gt=0, description="size of the hidden state, which is the belief")
     output: Literal["absolute", "residual"] = Field(

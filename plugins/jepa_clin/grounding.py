@@ -52,7 +52,7 @@ class Grounding(Objective[GroundingConfig]):
         belief = learner.prediction(batch).belief
         read = self.module.read(belief.detach() if self.config.detached else belief)
         mask = learner.latents(batch).mask
-        wanted = targets(learner.observations(batch), mask, self.config.windows)
+        wanted = step_targets(learner.observations(batch), mask, self.config.windows)
         presence = F.binary_cross_entropy_with_logits(read.presence.float(), wanted.present, reduction="none")
         return {
             "ahead": _smooth_l1(read.ahead, wanted.ahead, wanted.present > 0, mask),
@@ -97,7 +97,7 @@ class GroundingHeads(Decoder):
 
 
 @dataclass(frozen=True)
-class Targets:
+class StepTargets:
     """What heads should read at each step.
 
     ahead: (B, T, K, C), where present (same shape, 1 or 0). known: (B, T, K, C) bool, whether the presence is known.
@@ -111,7 +111,7 @@ class Targets:
     shown: Tensor
 
 
-def targets(seen: Observations, mask: Tensor, windows: tuple[tuple[int, int], ...]) -> Targets:
+def step_targets(seen: Observations, mask: Tensor, windows: tuple[tuple[int, int], ...]) -> StepTargets:
     """Targets of every step at once, by running sums.
 
     mask: (B, T) bool, true where a window has a step; steps beyond show nothing.
@@ -132,7 +132,7 @@ def targets(seen: Observations, mask: Tensor, windows: tuple[tuple[int, int], ..
         torch.where(observed, values, -torch.inf).cummax(1).values,
         values.gather(1, _last(observed)),
     )
-    return Targets(
+    return StepTargets(
         ahead=total / count.clamp(min=1),
         present=(count > 0).to(values.dtype),
         known=known[..., None].expand_as(count),

@@ -25,7 +25,7 @@ class OutOfReach(RunError, ValueError):
 
 
 @dataclass(frozen=True)
-class Memory:
+class KeptSteps:
     """What a rollout needs of the real steps.
 
     next_states: (B, T, D). belief: (B, T, W). layers: keys and values of the 1 + K T tokens in each layer.
@@ -94,9 +94,9 @@ class ActionTransformer(Predictor):
             layers.append(keys_values)
         belief = hidden
         next_states = self._read(belief, latents.states)
-        return Prediction(next_states, belief, Memory(next_states, belief, tuple(layers), visible))
+        return Prediction(next_states, belief, KeptSteps(next_states, belief, tuple(layers), visible))
 
-    def extend(self, step: Latents, memory: Memory) -> Prediction:
+    def extend(self, step: Latents, memory: KeptSteps) -> Prediction:
         """One more step: its tokens alone are computed, and see those that the memory holds.
 
         Raises OutOfReach if the position table ends before it.
@@ -114,9 +114,9 @@ class ActionTransformer(Predictor):
             hidden = layer.attend(hidden[:, asking], queries, layers[-1], seen[:, :, asking])
         next_states = self._read(hidden, step.states)
         everything = (torch.cat(pair, dim=1) for pair in ((memory.next_states, next_states), (memory.belief, hidden)))
-        return Prediction(next_states, hidden, Memory(*everything, tuple(layers), visible))
+        return Prediction(next_states, hidden, KeptSteps(*everything, tuple(layers), visible))
 
-    def rollout(self, latents: Latents, memory: Memory, origins: Tensor, horizon: int) -> Rollout:
+    def rollout(self, latents: Latents, memory: KeptSteps, origins: Tensor, horizon: int) -> Rollout:
         """Roll out H steps from each of M origins a window: states (B, M, H, D) and their beliefs (B, M, H, W).
 
         The first entry is the teacher-forced prediction at the origin. Each later one costs the tokens of one step an
@@ -174,7 +174,7 @@ class ActionTransformer(Predictor):
         predicted = self.output(hidden)
         return states + predicted if self.config.output == "residual" else predicted
 
-    def _check_reach(self, latents: Latents, memory: Memory, origins: Tensor, horizon: int) -> None:
+    def _check_reach(self, latents: Latents, memory: KeptSteps, origins: Tensor, horizon: int) -> None:
         first, last = int(origins.min()), int(origins.max())
         known, actions = memory.next_states.shape[1], latents.actions.shape[1]
         if horizon < 1:

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jepa_downstream.measures import Draws, Estimate
+from jepa_downstream.measures import DrawnEstimate, Draws
 from jepa_downstream.rows import Rows
 
 
 @dataclass(frozen=True)
-class Events:
+class AnnouncedEvents:
     """The events that rows announce. ahead: (R,) steps from a row to its event, NaN where it announces none. of_row:
     (R,) number of that event, -1 for none. count: how many there are."""
 
@@ -32,7 +32,7 @@ class Events:
     count: int
 
     @classmethod
-    def of(cls, rows: Rows, ahead: np.ndarray) -> Events:
+    def of(cls, rows: Rows, ahead: np.ndarray) -> AnnouncedEvents:
         """Rows of one trajectory whose event begins at the same step announce the same event."""
         announces = np.flatnonzero(~np.isnan(ahead))
         begins = np.stack([rows.trajectory[announces], rows.step[announces] + ahead[announces].astype(np.int64)])
@@ -62,7 +62,7 @@ class Alarms:
         return float((~np.isnan(self.lead)).mean()) if len(self.lead) else np.nan
 
 
-def raise_alarms(rows: Rows, events: Events, score: np.ndarray, threshold: float, silence: int) -> Alarms:
+def raise_alarms(rows: Rows, events: AnnouncedEvents, score: np.ndarray, threshold: float, silence: int) -> Alarms:
     """The alarms of one threshold."""
     row = _unsilenced(rows, np.flatnonzero(score >= threshold), silence)
     lead = np.full(events.count, -np.inf)
@@ -86,7 +86,7 @@ def _unsilenced(rows: Rows, hot: np.ndarray, silence: int) -> np.ndarray:
 
 
 def choose_threshold(
-    rows: Rows, events: Events, score: np.ndarray, precision: float, silence: int, tried: int
+    rows: Rows, events: AnnouncedEvents, score: np.ndarray, precision: float, silence: int, tried: int
 ) -> float | None:
     """The threshold that catches most events at no less than the wanted precision; None if none reaches it."""
     distinct = np.unique(score)
@@ -99,7 +99,7 @@ def choose_threshold(
     return None if best is None else best[1]
 
 
-def event_estimates(rows: Rows, alarms: Alarms, draws: Draws) -> dict[str, Estimate]:
+def event_estimates(rows: Rows, alarms: Alarms, draws: Draws) -> dict[str, DrawnEstimate]:
     """event_recall, alarm_precision, alarms_per_1000_steps (over the rows at which one could be raised), lead_median
     (steps, of the events that are caught)."""
     owner = draws.owner(rows.subject)
@@ -123,14 +123,14 @@ def event_estimates(rows: Rows, alarms: Alarms, draws: Draws) -> dict[str, Estim
         }  # fmt: skip
 
 
-def _median(values: np.ndarray, owner: np.ndarray, draws: Draws) -> Estimate:
+def _median(values: np.ndarray, owner: np.ndarray, draws: Draws) -> DrawnEstimate:
     """NaN in draws that have none of the values. owner: index of each value's subject."""
     order = np.argsort(values, kind="stable")
     values, owner = values[order], owner[order]
     drawn = (np.repeat(values, weight[owner]) for weight in draws.weights)
     medians = [(one[(len(one) - 1) // 2] + one[len(one) // 2]) / 2 if len(one) else np.nan for one in drawn]
-    return Estimate(float(np.median(values)) if len(values) else None, np.array(medians))
+    return DrawnEstimate(float(np.median(values)) if len(values) else None, np.array(medians))
 
 
-def _ratio(value: float, draws: np.ndarray) -> Estimate:
-    return Estimate(None if np.isnan(value) else value, draws)
+def _ratio(value: float, draws: np.ndarray) -> DrawnEstimate:
+    return DrawnEstimate(None if np.isnan(value) else value, draws)

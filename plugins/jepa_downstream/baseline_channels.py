@@ -158,13 +158,6 @@ class Profile:
         return cls(Columns.of(static), Columns.of(dynamic))
 
 
-def by_trajectory(rows: Rows) -> list[np.ndarray]:
-    """Indices of the rows of each trajectory that has any."""
-    order = np.argsort(rows.trajectory, kind="stable")
-    starts = np.flatnonzero(np.diff(rows.trajectory[order], prepend=-1))
-    return np.split(order, starts[1:]) if len(rows) else []
-
-
 def _trimmed_moments(values: np.ndarray) -> tuple[float, float]:
     """Mean and standard deviation of what lies between the outer quantiles."""
     values = values[~np.isnan(values)].astype(np.float64)

@@ -6,14 +6,12 @@ task with one row a trajectory. A step of P samples is P steps of the cumulative
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from jepa_downstream.baseline_channels import Histories, Observed, by_trajectory
-
-if TYPE_CHECKING:
-    from jepa_downstream.rows import Rows
+from jepa_downstream.baseline_channels import Histories, Observed
+from jepa_downstream.rows import Rows, by_trajectory
 
 STATISTICS = ("last", "recent", "mean", "minimum", "maximum", "deviation", "first", "share", "since", "slope")
 """Of each channel: the last value, the mean of the last RECENT steps, then mean, extremes, standard deviation and first
@@ -24,7 +22,7 @@ RECENT = 6
 """Steps of `recent` and `slope`."""
 
 
-class Summaries:
+class TabularInputs:
     """The inputs of the tabular methods: F = 1 + K0 + len(STATISTICS) * K columns.
 
     The steps seen, K0 static facts, then the statistics in their order, each of K channels.
@@ -40,7 +38,7 @@ class Summaries:
     def __call__(self, rows: Rows) -> np.ndarray:
         """The inputs of rows in their order: (R, F) float32."""
         inputs = np.empty((len(rows), len(self.may_miss)), dtype=np.float32)
-        for part in by_trajectory(rows):
+        for _, part in by_trajectory(rows):
             inputs[part] = self._of_trajectory(int(rows.trajectory[part[0]]), rows.step[part])
         return inputs
 
@@ -57,11 +55,11 @@ class Summaries:
     def _of_trajectory(self, trajectory: int, steps: np.ndarray) -> np.ndarray:
         static, samples = self._histories.read(trajectory, int(steps.max()) + 1)
         facts = np.broadcast_to(static[self._observed.static], (len(steps), len(self._observed.static)))
-        summaries = summarise(samples[:, self._observed.dynamic], self._histories.samples, steps)
+        summaries = step_statistics(samples[:, self._observed.dynamic], self._histories.samples, steps)
         return np.concatenate([steps[:, None] + 1, facts, summaries.reshape(len(steps), -1)], axis=1, dtype=np.float32)
 
 
-def summarise(samples: np.ndarray, per_step: int, steps: np.ndarray) -> np.ndarray:
+def step_statistics(samples: np.ndarray, per_step: int, steps: np.ndarray) -> np.ndarray:
     """Statistics of K channels over the steps from 0 to each of R given ones: (R, len(STATISTICS), K) float32.
 
     samples: (T * per_step, K), NaN for none. steps: (R,), from 0. What comes after a step is not read for it, not even

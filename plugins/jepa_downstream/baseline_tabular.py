@@ -14,11 +14,11 @@ import torch
 
 from jepa_downstream.baseline_channels import Histories, Observed
 from jepa_downstream.baseline_search import INFORMATION, LOSSES, best, refuse_unfit
-from jepa_downstream.baseline_summaries import Summaries
+from jepa_downstream.baseline_summaries import TabularInputs
 from jepa_downstream.config import HeadsConfig, Kind
-from jepa_downstream.heads import Examples, Head, Mean, Trees, head_of, select_head
+from jepa_downstream.heads import Examples, Mean, Scorer, Trees, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
-from jepa_downstream.preparation import Preparation, Prepared
+from jepa_downstream.preparation import Preparation, PreparedHead
 from jepa_downstream.rows import Rows, blocks
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class FittedTabular:
     chosen: dict[str, Any]
     inputs: Inputs
     columns: np.ndarray
-    head: Head
+    head: Scorer
 
     def scores(self, rows: Rows) -> np.ndarray:
         scores = [self.head(self.inputs(part)[:, self.columns]) for part in blocks(rows)]
@@ -51,13 +51,13 @@ class FittedTabular:
     @classmethod
     def from_state(cls, state: Mapping[str, Any], view: View) -> FittedTabular:
         """Raises CannotFit where the source renders no channels."""
-        inputs = Summaries(Histories.of(view), Observed(**state["inputs"]["observed"]))
+        inputs = TabularInputs(Histories.of(view), Observed(**state["inputs"]["observed"]))
         return cls(state["chosen"], inputs, state["columns"], _head_of(state["head"]))
 
 
-def _head_of(state: Mapping[str, Any]) -> Head:
+def _head_of(state: Mapping[str, Any]) -> Scorer:
     if state["kind"] == "prepared":
-        return Prepared(Preparation(**state["preparation"]), head_of(state["head"]))
+        return PreparedHead(Preparation(**state["preparation"]), head_of(state["head"]))
     return head_of(state)
 
 
@@ -69,7 +69,7 @@ class Tabular(ABC):
     def __init__(self, evaluation: Evaluation, config: TasksConfig) -> None:
         """Raises CannotFit where the source renders no channels."""
         histories = Histories.of(evaluation)
-        self._summaries = Summaries(histories, Observed.of(histories, evaluation.dataset, evaluation.seed))
+        self._summaries = TabularInputs(histories, Observed.of(histories, evaluation.dataset, evaluation.seed))
         self._inputs = Kept(self._summaries, evaluation.dataset.store, evaluation.scratch)
         self._config = config.baseline_search
 
@@ -84,12 +84,12 @@ class Tabular(ABC):
     @abstractmethod
     def _select(
         self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
-    ) -> tuple[Head, dict[str, Any]]:
+    ) -> tuple[Scorer, dict[str, Any]]:
         """The head with the least loss on tuning, on inputs as they are, and what was selected. may_miss: (F,) inputs
         whose absence is a fact of its own."""
 
 
-class Linear(Tabular):
+class LinearBaseline(Tabular):
     """Logistic regression for a task of yes or no, ridge regression for a value.
 
     Medians of the train rows fill in what is missing, and indicators say so; inputs are scaled and clipped. The heads
@@ -100,13 +100,13 @@ class Linear(Tabular):
 
     def _select(
         self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
-    ) -> tuple[Head, dict[str, Any]]:
+    ) -> tuple[Scorer, dict[str, Any]]:
         config = self._config.linear
         preparation = Preparation.of(train.inputs, may_miss, config.clip)
         examples = (Examples(preparation(one.inputs), one.truth) for one in (train, tuning))
         heads = HeadsConfig(families=("linear",), strengths=config.strengths, iterations=config.iterations)
         head, chosen = select_head(kind, *examples, heads, seed)
-        return Prepared(preparation, head), chosen
+        return PreparedHead(preparation, head), chosen
 
 
 class LightGBM(Tabular):
@@ -119,7 +119,7 @@ class LightGBM(Tabular):
 
     def _select(
         self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
-    ) -> tuple[Head, dict[str, Any]]:
+    ) -> tuple[Scorer, dict[str, Any]]:
         config = self._config.lightgbm
         boosting = _Boosting(kind, train, tuning, config)
         chosen, first = best(boosting.candidates(seed))

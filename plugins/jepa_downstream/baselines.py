@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from jepa_downstream.baseline_tabular import LightGBM, Linear
+from jepa_downstream.baseline_tabular import LightGBM, LinearBaseline
 from jepa_downstream.methods import Maker
 from jepa_downstream.sequence_training import GRUDBaseline, LSTMBaseline, TCNBaseline
 
 BASELINES: dict[str, Maker] = {
-    "linear": Linear,
+    "linear": LinearBaseline,
     "lightgbm": LightGBM,
     "lstm": LSTMBaseline,
     "gru_d": GRUDBaseline,

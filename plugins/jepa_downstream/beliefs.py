@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from jepa_core.model.frozen import belief_windows
-from jepa_downstream.encoded import by_trajectory, numbers, on_disk
+from jepa_downstream.encoded import PROJECTED, Projection, on_disk, on_host
+from jepa_downstream.rows import Rows, by_trajectory
 
 if TYPE_CHECKING:
     from jepa_core.data.windows import Windows
     from jepa_core.model.view import View
     from jepa_core.training.learner import Learner
-    from jepa_downstream.rows import Rows
 
 
 class Belief(Protocol):
@@ -41,7 +41,7 @@ class AloneBeliefs:
     def of(self, trajectory: int) -> np.ndarray:
         """Of every step; asked again for the same trajectory, they are not made again."""
         if self._latest is None or self._latest[0] != trajectory:
-            self._latest = (trajectory, numbers(self.view.beliefs(trajectory)))
+            self._latest = (trajectory, on_host(self.view.beliefs(trajectory)))
         return self._latest[1]
 
 
@@ -79,7 +79,7 @@ class AllBeliefs:
     def _write(self, windows: Windows, part: np.ndarray, done: np.ndarray) -> None:
         """Those steps of some windows that are not there yet. done: (N,) steps that each trajectory has."""
         with torch.no_grad():
-            made = numbers(self._learner.prediction(self.view.dataset.batch(windows, part)).belief)
+            made = on_host(self._learner.prediction(self.view.dataset.batch(windows, part)).belief)
         for row, window in enumerate(part):
             trajectory, start = windows.trajectory[window], int(windows.start[window])
             begin, end = int(done[trajectory]), start + int(windows.length[window])
@@ -114,22 +114,37 @@ class BeliefSummaries:
 
 
 class DecodedBeliefs(BeliefSummaries):
-    """The same of all that decoders read of a belief, side by side: (R, 2 F) float32."""
+    """The same of all that decoders read of a belief, side by side, or of its principal directions: (R, 2 F)
+    float32."""
 
-    def __init__(self, belief: Belief, names: Sequence[str]) -> None:
-        """names: of the decoders, which the view's model has."""
+    def __init__(self, belief: Belief, names: Sequence[str], projection: Projection | None = None) -> None:
+        """names: of the decoders, which the view's model has. projection: of all that they read; None keeps it."""
         super().__init__(belief)
-        self._names = list(names)
+        self._names, self._projection = list(names), projection
         self._decoders = [belief.view.frozen.decoders[name] for name in self._names]
+
+    @classmethod
+    def fit(cls, belief: Belief, names: Sequence[str], components: int | None, seed: int) -> DecodedBeliefs:
+        """On so many principal directions of what is read in the train split, at some thousands of its steps."""
+        whole = cls(belief, names)
+        if components is None:
+            return whole
+        dataset = belief.view.dataset
+        order = np.random.default_rng(seed).permutation(dataset.trajectories("train"))
+        drawn = order[: int(np.searchsorted(np.cumsum(dataset.steps[order]), PROJECTED)) + 1]
+        read = np.concatenate([whole.read(belief.of(int(one))) for one in drawn])
+        return cls(belief, names, Projection.of(read, components))
 
     @torch.no_grad()
     def read(self, beliefs: np.ndarray) -> np.ndarray:
         """What the decoders read of beliefs (T, W): (T, F)."""
         given = torch.from_numpy(np.asarray(beliefs)).to(self._belief.view.frozen.device)
-        return numbers(torch.cat([decoder(given) for decoder in self._decoders], dim=-1))
+        read = on_host(torch.cat([decoder(given) for decoder in self._decoders], dim=-1))
+        return read if self._projection is None else self._projection(read)
 
     def to_state(self) -> dict[str, Any]:
-        return {"kind": "decoded_beliefs", "decoders": self._names}
+        state: dict[str, Any] = {"kind": "decoded_beliefs", "decoders": self._names}
+        return state if self._projection is None else state | {"projection": vars(self._projection)}
 
 
 def last_and_mean(values: np.ndarray, steps: np.ndarray) -> np.ndarray:

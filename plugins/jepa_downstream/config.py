@@ -131,6 +131,11 @@ class TasksConfig(EvaluatorConfig):
     components: int = Field(
         128, gt=0, description="principal directions that larger latents are projected on before they are summarised"
     )
+    decoded_components: Positive | None = Field(
+        None,
+        description="principal directions that what decoders read of a belief is projected on; all of it counts if "
+        "null, which is many numbers where there are many channels",
+    )
     rollout_horizons: tuple[Positive, ...] = Field(
         (1, 6, 12), min_length=1, description="steps ahead at which the rollout is read"
     )

@@ -15,11 +15,11 @@ import torch
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import QuantileTransformer
 
-from jepa_downstream.encoded import Encoded, Latent, by_trajectory, summarise
+from jepa_downstream.encoded import Encoded, Latent, causal_summaries
+from jepa_downstream.rows import Rows, by_trajectory
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
-    from jepa_downstream.rows import Rows
 
 STEPS = 30_000
 """Steps of the train split, about, that the map is fitted on."""
@@ -29,9 +29,9 @@ LARGEST = 3.0
 """Normal scores are clipped here."""
 
 
-class Readings:
+class LinearReadings:
     """Reads channels off the state latents of a step, by a linear map: the static latent, six causal summaries of what
-    is read at each step (see `summarise`), and the mean of the last action latents, (R, F) float32.
+    is read at each step (see `causal_summaries`), and the mean of the last action latents, (R, F) float32.
 
     weights: (K, targets); bias: (targets,).
     """
@@ -40,7 +40,7 @@ class Readings:
         self._latent, self.weights, self.bias = latent, weights, bias
 
     @classmethod
-    def fit(cls, encoded: Encoded, channels: Dataset, seed: int) -> Readings:
+    def fit(cls, encoded: Encoded, channels: Dataset, seed: int) -> LinearReadings:
         """By ridge regression on steps of the train split. channels: the same trajectories, rendered as numbers.
 
         The targets are the normal scores of every channel of a state (0 where nothing was observed) and whether it was
@@ -61,7 +61,7 @@ class Readings:
             # Of all steps, so that no bit depends on which of them are asked for.
             read = (states @ self.weights + self.bias).astype(np.float32)
             facts = np.broadcast_to(static, (len(steps), size))
-            made[index] = np.concatenate([facts, summarise(read, actions, steps)], axis=1)
+            made[index] = np.concatenate([facts, causal_summaries(read, actions, steps)], axis=1)
         return made
 
     def to_state(self) -> dict[str, Any]:

@@ -13,11 +13,11 @@ import torch
 
 from jepa_core.contracts import Latents
 from jepa_core.data.windows import Windows
+from jepa_downstream.rows import Rows, by_trajectory
 
 if TYPE_CHECKING:
     from jepa_core.model.view import View
     from jepa_core.training.learner import Learner
-    from jepa_downstream.rows import Rows
 
 ROLES = ("static", "states", "actions")
 RECENT = 6
@@ -97,7 +97,7 @@ class Alone:
         """Of a whole trajectory; asked again for the same one, it is not encoded again."""
         if self._latest is None or self._latest[0] != trajectory:
             latents = self.view.latents(trajectory)
-            made = (self.projections(role, numbers(getattr(latents, role))[0]) for role in ROLES)
+            made = (self.projections(role, on_host(getattr(latents, role))[0]) for role in ROLES)
             self._latest = (trajectory, Projected(*made))
         return self._latest[1]
 
@@ -155,9 +155,9 @@ class Encoded:
         parts: dict[str, list[np.ndarray]] = {role: [] for role in ROLES}
         for _, latents in self._encoded(windows, np.sort(drawn)):
             mask = latents.mask.cpu().numpy()
-            parts["static"].append(numbers(latents.static))
-            parts["states"].append(numbers(latents.states)[mask])
-            parts["actions"].append(numbers(latents.actions)[mask])
+            parts["static"].append(on_host(latents.static))
+            parts["states"].append(on_host(latents.states)[mask])
+            parts["actions"].append(on_host(latents.actions)[mask])
         found = {role: Projection.of(np.concatenate(part), components) for role, part in parts.items()}
         return Projections(components, found)
 
@@ -169,7 +169,7 @@ class Encoded:
 
     def _write(self, windows: Windows, part: np.ndarray, latents: Latents) -> None:
         """The last window of a trajectory overlaps the one before it: the same latents are written twice."""
-        made = {role: self.projections(role, numbers(getattr(latents, role))) for role in ROLES}
+        made = {role: self.projections(role, on_host(getattr(latents, role))) for role in ROLES}
         self.arrays["static"][windows.trajectory[part]] = made["static"]
         for row, window in enumerate(part):
             start = self.first[windows.trajectory[window]] + windows.start[window]
@@ -183,7 +183,7 @@ class Encoded:
         self.arrays["states"][part], self.arrays["actions"][part] = latents.states, latents.actions
 
 
-class Summaries:
+class LatentSummaries:
     """Causal summaries of the rows: (R, 8 K) float32.
 
     static, last state, mean, standard deviation, least and largest of the states so far, change of the state over
@@ -200,14 +200,14 @@ class Summaries:
             static, states, actions = self._latent.of(trajectory)
             until = int(steps.max()) + 1
             facts = np.broadcast_to(static, (len(steps), len(static)))
-            made[index] = np.concatenate([facts, summarise(states[:until], actions[:until], steps)], axis=1)
+            made[index] = np.concatenate([facts, causal_summaries(states[:until], actions[:until], steps)], axis=1)
         return made
 
     def to_state(self) -> dict[str, Any]:
         return {"kind": "summaries", "projections": self._latent.projections.to_state()}
 
 
-def summarise(states: np.ndarray, actions: np.ndarray, steps: np.ndarray) -> np.ndarray:
+def causal_summaries(states: np.ndarray, actions: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """All summaries but the static one, of the states (T, K) and actions (T, K) up to each of `steps` (r,): (r, 7 K).
 
     Running operations from the first step on: what comes after a step cannot change a bit of its summaries.
@@ -232,14 +232,6 @@ def summarise(states: np.ndarray, actions: np.ndarray, steps: np.ndarray) -> np.
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def by_trajectory(rows: Rows) -> Iterator[tuple[int, np.ndarray]]:
-    """Each trajectory with the indices of its rows."""
-    order = np.argsort(rows.trajectory, kind="stable")
-    for index in np.split(order, np.flatnonzero(np.diff(rows.trajectory[order])) + 1):
-        if len(index):
-            yield int(rows.trajectory[index[0]]), index
-
-
 def on_disk(shape: tuple[int, int], folder: Path | None) -> np.ndarray:
     """Zeros (rows, columns) float32 in a file without a name, which is gone with the process, whatever happens to it;
     pages that nothing is written to take no space."""
@@ -251,6 +243,6 @@ def on_disk(shape: tuple[int, int], folder: Path | None) -> np.ndarray:
         return np.memmap(file, dtype=np.float32, shape=(rows, columns))[: shape[0], : shape[1]]
 
 
-def numbers(latents: torch.Tensor) -> np.ndarray:
+def on_host(latents: torch.Tensor) -> np.ndarray:
     """Latents as float32 numbers on the host."""
     return latents.float().cpu().numpy()

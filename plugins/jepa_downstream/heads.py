@@ -24,7 +24,7 @@ AT_ONCE = 256
 """Rows whose products are held at once."""
 
 
-class Head(Protocol):
+class Scorer(Protocol):
     """Inputs to scores. The score of a row does not change a bit with the rows beside it."""
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
@@ -35,7 +35,7 @@ class Head(Protocol):
 
 
 @dataclass(frozen=True)
-class Linear:
+class LinearScorer:
     """A weighted sum, through the logistic function if it is a probability. weights: (F,) float64."""
 
     weights: np.ndarray
@@ -79,7 +79,7 @@ class Trees:
 class Mean:
     """The mean score of several heads."""
 
-    heads: tuple[Head, ...]
+    heads: tuple[Scorer, ...]
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         return np.mean([head(inputs) for head in self.heads], axis=0)
@@ -88,10 +88,10 @@ class Mean:
         return {"kind": "mean", "heads": {str(place): head.to_state() for place, head in enumerate(self.heads)}}
 
 
-def head_of(state: Mapping[str, Any]) -> Head:
+def head_of(state: Mapping[str, Any]) -> Scorer:
     """The head that gave a state."""
     kinds = {
-        "linear": lambda: Linear(state["weights"], state["bias"], state["logistic"]),
+        "linear": lambda: LinearScorer(state["weights"], state["bias"], state["logistic"]),
         "trees": lambda: Trees(state["trees"]),
         "mean": lambda: Mean(
             tuple(head_of(one) for _, one in sorted(state["heads"].items(), key=lambda one: int(one[0])))
@@ -101,7 +101,7 @@ def head_of(state: Mapping[str, Any]) -> Head:
 
 
 @dataclass(frozen=True)
-class Scaling:
+class ColumnScaling:
     """Standardises the columns that vary among the train rows, and drops the others."""
 
     kept: np.ndarray
@@ -109,7 +109,7 @@ class Scaling:
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, inputs: np.ndarray) -> Scaling:
+    def of(cls, inputs: np.ndarray) -> ColumnScaling:
         mean, deviation = inputs.mean(axis=0, dtype=np.float64), inputs.std(axis=0, dtype=np.float64)
         # What float32 rounding leaves of a constant is no variation.
         kept = np.flatnonzero(deviation > 1e-6 * np.abs(mean) + 1e-12)
@@ -136,7 +136,7 @@ class Examples:
 
 def select_head(
     kind: Kind, train: Examples, tuning: Examples, config: HeadsConfig, seed: int
-) -> tuple[Head, dict[str, Any]]:
+) -> tuple[Scorer, dict[str, Any]]:
     """The head with the least loss on tuning (log loss, or mean squared error) and what it is. It is not fitted again.
 
     Raises CannotFit where a split has no row, or train one class.
@@ -147,7 +147,7 @@ def select_head(
     if kind == "binary" and len(np.unique(train.truth)) < 2:
         raise CannotFit(f"all {len(train.truth)} train rows are of one class")
     loss = _log_loss if kind == "binary" else _squared_error
-    best: tuple[float, Head, dict[str, Any]] | None = None
+    best: tuple[float, Scorer, dict[str, Any]] | None = None
     families = {"linear": _logistic if kind == "binary" else _ridge, "boosted": _boosted}
     for family in config.families:
         worse, least = 0, np.inf
@@ -171,7 +171,7 @@ def _squared_error(truth: np.ndarray, scores: np.ndarray) -> float:
     return float(np.mean((truth - scores) ** 2))
 
 
-Candidates = Iterator[tuple[Head, dict[str, Any]]]
+Candidates = Iterator[tuple[Scorer, dict[str, Any]]]
 
 
 def _logistic(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, seed: int) -> Candidates:
@@ -186,7 +186,7 @@ def _logistic(kind: str, train: Examples, tuning: Examples, config: HeadsConfig,
             warnings.simplefilter("ignore")  # a fit that ends before it has converged is a candidate like any other
             model.fit(train.inputs, train.truth)
         weights, bias = model.coef_[0].astype(np.float64), float(model.intercept_[0])
-        yield Linear(weights, bias, logistic=True), {"strength": strength}
+        yield LinearScorer(weights, bias, logistic=True), {"strength": strength}
 
 
 def _ridge(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, seed: int) -> Candidates:
@@ -198,7 +198,7 @@ def _ridge(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, se
     target = vectors.T @ (inputs.T @ (train.truth - mean))
     for strength in sorted(config.strengths):
         weights = vectors @ (target / (np.maximum(values, 0) + 1 / (2 * strength)))
-        yield Linear(weights, mean - float(centre @ weights), logistic=False), {"strength": strength}
+        yield LinearScorer(weights, mean - float(centre @ weights), logistic=False), {"strength": strength}
 
 
 def _boosted(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, seed: int) -> Candidates:

@@ -14,14 +14,14 @@ from jepa_core.results.findings import Findings
 from jepa_core.results.paired import over_labellings
 from jepa_core.results.samples import subject_numbers
 from jepa_downstream.config import LabelEfficiencyConfig
-from jepa_downstream.label_findings import Curve, Point, describe
+from jepa_downstream.label_findings import Curve, Point, label_findings
 from jepa_downstream.labelling import cross_fit, labelling, strata
-from jepa_downstream.measures import Draws, Estimate, Estimates
+from jepa_downstream.measures import DrawnEstimate, Draws, Estimates
 from jepa_downstream.methods import CannotFit, Method
 from jepa_downstream.prediction_tasks import made_methods, makers, measures
-from jepa_downstream.results import Unmeasured
+from jepa_downstream.results import UnmeasuredMethod
 from jepa_downstream.rows import Rows
-from jepa_downstream.tasks import TaskRows, rows_of
+from jepa_downstream.tasks import TaskRows, task_rows
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
@@ -30,7 +30,7 @@ log = logging.getLogger("jepa")
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelledRows:
     """Rows of the labelled subjects in each labelling. subjects: how many have labels; every: whether all of train.
     lacking: why there are no such rows, else empty."""
 
@@ -45,19 +45,19 @@ class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
 
     def check(self, dataset: Dataset) -> None:
         for task in self.config.tasks:
-            rows_of(dataset, task, self.config.split)
+            task_rows(dataset, task, self.config.split)
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         config, dataset = self.config, evaluation.dataset
-        tasks = [rows_of(dataset, one, config.split) for one in config.tasks]
+        tasks = [task_rows(dataset, one, config.split) for one in config.tasks]
         made = made_methods(makers(evaluation, config))
         draws = Draws(np.concatenate([task.splits[config.split].subject for task in tasks]), config.bootstrap)
         curves = [curve for task in tasks for curve in self._of_task(task, made, draws, evaluation.seed)]
         everyone = dataset.subject[dataset.trajectories(config.split)]
-        return describe(curves, config, subject_numbers(draws.subjects, everyone))
+        return label_findings(curves, config, subject_numbers(draws.subjects, everyone))
 
     def _of_task(
-        self, task: TaskRows, made: dict[str, Method | Unmeasured], draws: Draws, seed: int
+        self, task: TaskRows, made: dict[str, Method | UnmeasuredMethod], draws: Draws, seed: int
     ) -> Iterator[Curve]:
         """A curve a method, and one for each that is averaged with a baseline."""
         given = list(labels_of(task, self.config.subjects, self.config.labellings))
@@ -75,11 +75,11 @@ class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
             measured = [self._measured(task, one, draws) for one in points]
             yield Curve(task.task, task.splits[self.config.split], key, names[key], told[key], measured)
 
-    def _scored(self, task: TaskRows, method: Method | Unmeasured, labels: Labels, seed: int) -> Point:
+    def _scored(self, task: TaskRows, method: Method | UnmeasuredMethod, labels: LabelledRows, seed: int) -> Point:
         """Scores of the measured rows under each labelling, or why there are none."""
         measured = task.splits[self.config.split]
         point = Point(labels.subjects, labels.every, labels.rows)
-        if isinstance(method, Unmeasured) or labels.lacking:
+        if isinstance(method, UnmeasuredMethod) or labels.lacking:
             return replace(point, reason=labels.lacking or getattr(method, "reason", ""))
         log.info("task %s: %s, %d labelled subjects", task.task.name, method.name, labels.subjects)
         scores = []
@@ -103,7 +103,7 @@ class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
         return replace(point, estimates=mean_estimates(found), spread=spread)
 
 
-def labels_of(task: TaskRows, sizes: Sequence[int], labellings: int) -> Iterator[Labels]:
+def labels_of(task: TaskRows, sizes: Sequence[int], labellings: int) -> Iterator[LabelledRows]:
     """The labels of each size under each labelling, then those of all subjects of train, which are drawn once.
 
     A size that train does not exceed is lacking.
@@ -115,8 +115,8 @@ def labels_of(task: TaskRows, sizes: Sequence[int], labellings: int) -> Iterator
     for size in sizes:
         lacking = "" if size < everyone else f"{everyone:,} subjects of train have a row"
         chosen = [] if lacking else [np.isin(train.subject, order[:size]) for order in orders]
-        yield Labels(size, False, [train.take(np.flatnonzero(one)) for one in chosen], lacking)
-    yield Labels(everyone, True, [train])
+        yield LabelledRows(size, False, [train.take(np.flatnonzero(one)) for one in chosen], lacking)
+    yield LabelledRows(everyone, True, [train])
 
 
 def _averaged(one: Point, other: Point) -> Point:
@@ -125,7 +125,7 @@ def _averaged(one: Point, other: Point) -> Point:
     return replace(one, scores=(one.scores + other.scores) / 2)
 
 
-def _spread(estimates: Sequence[Estimate]) -> float | None:
+def _spread(estimates: Sequence[DrawnEstimate]) -> float | None:
     values = [one.value for one in estimates if one.value is not None]
     return float(np.std(values, ddof=1)) if 1 < len(values) == len(estimates) else None
 
@@ -136,5 +136,5 @@ def mean_estimates(found: Sequence[Estimates]) -> Estimates:
     for name in found[0]:
         values = [one[name].value for one in found]
         mean = None if None in values else float(np.mean(values, dtype=np.float64))
-        made[name] = Estimate(mean, over_labellings(np.stack([one[name].draws for one in found], axis=1)))
+        made[name] = DrawnEstimate(mean, over_labellings(np.stack([one[name].draws for one in found], axis=1)))
     return made

@@ -22,7 +22,7 @@ from jepa_core.results.findings import (
 )
 from jepa_core.results.paired import DRAWS
 from jepa_core.results.text import listed
-from jepa_downstream.measures import Estimate, Estimates
+from jepa_downstream.measures import DrawnEstimate, Estimates
 from jepa_downstream.rows import Rows, Task
 from jepa_downstream.task_tables import estimate_cells, with_bounds
 
@@ -92,14 +92,14 @@ class Gap:
     estimates: list[Estimates]
 
     @property
-    def known(self) -> Iterator[tuple[Point, Estimate]]:
+    def known(self) -> Iterator[tuple[Point, DrawnEstimate]]:
         """The points at which both have the measure that is looked for first, with its difference."""
         for point, estimates in zip(self.curve.points, self.estimates, strict=True):
             if self.curve.first in estimates:
                 yield point, estimates[self.curve.first]
 
 
-def describe(curves: list[Curve], config: LabelEfficiencyConfig, subjects: np.ndarray) -> Findings:
+def label_findings(curves: list[Curve], config: LabelEfficiencyConfig, subjects: np.ndarray) -> Findings:
     """Findings of all curves. subjects: those that were drawn from, as numbers that may be written down."""
     gaps = list(_gaps(curves, config.references))
     own = [curve for curve in curves if curve.key.partition("+")[0] in config.methods]
@@ -151,7 +151,7 @@ def _kept_of(gap: Gap, subjects: np.ndarray) -> Iterator[Redrawn]:
         yield from _redrawn(_metric(gap.curve, point, f" less {gap.reference.name}"), point, estimate, subjects)
 
 
-def _redrawn(metric: str, point: Point, estimate: Estimate | None, subjects: np.ndarray) -> Iterator[Redrawn]:
+def _redrawn(metric: str, point: Point, estimate: DrawnEstimate | None, subjects: np.ndarray) -> Iterator[Redrawn]:
     if estimate is not None and estimate.value is not None:
         place = {} if point.every else {"axis": AXIS, "at": float(point.subjects)}
         yield Redrawn(metric, subjects, estimate.value, estimate.draws, **place)
@@ -169,7 +169,7 @@ def _headline_of(gap: Gap) -> Iterator[Headline]:
         return
 
 
-def _told_by(curve: Curve, point: Point, estimate: Estimate | None, metric: str, note: str) -> Headline:
+def _told_by(curve: Curve, point: Point, estimate: DrawnEstimate | None, metric: str, note: str) -> Headline:
     key = metric if point.every else f"{metric}, {AXIS} = {point.subjects:g}"
     value = estimate.value if estimate else None
     low, high = estimate.bounds if estimate else (None, None)

@@ -12,9 +12,9 @@ import numpy as np
 from jepa_core.errors import DataError
 from jepa_core.model.view import View
 from jepa_downstream.beliefs import AllBeliefs, AloneBeliefs, BeliefSummaries, DecodedBeliefs
-from jepa_downstream.decoded import Readings
-from jepa_downstream.encoded import Alone, Encoded, Projections, Summaries
-from jepa_downstream.heads import Examples, Head, Scaling, head_of, select_head
+from jepa_downstream.decoded import LinearReadings
+from jepa_downstream.encoded import Alone, Encoded, LatentSummaries, Projection, Projections
+from jepa_downstream.heads import ColumnScaling, Examples, Scorer, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.rollouts import BatchedRollouts, Rollouts
@@ -43,7 +43,7 @@ class LatentMethod:
         if len(train) == 0:
             raise CannotFit("the train split has no row")
         made = self.inputs(train)
-        scaling = Scaling.of(made)
+        scaling = ColumnScaling.of(made)
         examples = Examples(scaling(made), train.truth)
         del made
         head, chosen = select_head(
@@ -58,8 +58,8 @@ class FittedHead:
 
     chosen: dict[str, Any]
     inputs: Inputs
-    scaling: Scaling
-    head: Head
+    scaling: ColumnScaling
+    head: Scorer
     control: bool = False
 
     def scores(self, rows: Rows) -> np.ndarray:
@@ -77,7 +77,7 @@ class FittedHead:
         if state["control"]:
             raise DataError("that method reads the untrained encoder, which a run does not keep; choose another method")
         inputs = inputs_of(state["inputs"], view)
-        return cls(state["chosen"], inputs, Scaling(**state["scaling"]), head_of(state["head"]))
+        return cls(state["chosen"], inputs, ColumnScaling(**state["scaling"]), head_of(state["head"]))
 
 
 def inputs_of(state: Mapping[str, Any], view: View) -> Inputs:
@@ -91,12 +91,17 @@ def _latent(state: Mapping[str, Any], view: View) -> Alone:
     return Alone(view, Projections.from_state(state["projections"]))
 
 
+def _decoded_beliefs(state: Mapping[str, Any], view: View) -> DecodedBeliefs:
+    projection = Projection(**state["projection"]) if "projection" in state else None
+    return DecodedBeliefs(AloneBeliefs(view), state["decoders"], projection)
+
+
 _INPUTS: dict[str, Callable[[Mapping[str, Any], View], Inputs]] = {
-    "summaries": lambda state, view: Summaries(_latent(state, view)),
+    "summaries": lambda state, view: LatentSummaries(_latent(state, view)),
     "rollouts": lambda state, view: Rollouts(_latent(state, view), state["horizons"], state["context"]),
-    "readings": lambda state, view: Readings(_latent(state, view), state["weights"], state["bias"]),
+    "readings": lambda state, view: LinearReadings(_latent(state, view), state["weights"], state["bias"]),
     "beliefs": lambda state, view: BeliefSummaries(AloneBeliefs(view)),
-    "decoded_beliefs": lambda state, view: DecodedBeliefs(AloneBeliefs(view), state["decoders"]),
+    "decoded_beliefs": _decoded_beliefs,
 }
 """What makes inputs of a view, by the `kind` in their state."""
 
@@ -176,19 +181,22 @@ class LatentMethods:
         return self._evaluation.untrained()
 
     def _summarise(self, learner: Learner) -> Kept:
-        return self._keep(Summaries(self._encoded(learner)))
+        return self._keep(LatentSummaries(self._encoded(learner)))
 
     def _read(self, learner: Learner) -> Kept:
         if self._evaluation.channels is None:
             raise CannotFit("the source does not render its steps as numbers, which are read off the latents")
-        return self._keep(Readings.fit(self._encoded(learner), self._evaluation.channels(), self._evaluation.seed))
+        return self._keep(
+            LinearReadings.fit(self._encoded(learner), self._evaluation.channels(), self._evaluation.seed)
+        )
 
     def _decoded_beliefs(self, learner: Learner) -> Kept:
         beliefs = self._beliefs(learner)
         names = list(beliefs.view.frozen.decoders)
         if not names:
             raise CannotFit("no objective of the curriculum keeps a decoder of beliefs")
-        return self._keep(DecodedBeliefs(beliefs, names))
+        components = self._config.decoded_components
+        return self._keep(DecodedBeliefs.fit(beliefs, names, components, self._evaluation.seed))
 
     def _keep(self, inputs: Inputs) -> Kept:
         return Kept(inputs, self._evaluation.dataset.store, self._evaluation.scratch)

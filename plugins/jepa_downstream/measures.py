@@ -49,7 +49,7 @@ class Draws:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class DrawnEstimate:
     """A value with its draws: None and NaN where it is not defined. low, high: 95 % percentile interval."""
 
     value: float | None
@@ -67,21 +67,21 @@ class Estimate:
         low, high = percentile_interval(self.draws[~np.isnan(self.draws)])
         return float(low), float(high)
 
-    def minus(self, other: Estimate) -> Estimate:
+    def minus(self, other: DrawnEstimate) -> DrawnEstimate:
         """The paired difference."""
         both = self.value is not None and other.value is not None
-        return Estimate(self.value - other.value if both else None, self.draws - other.draws)
+        return DrawnEstimate(self.value - other.value if both else None, self.draws - other.draws)
 
-    def times(self, factor: float) -> Estimate:
+    def times(self, factor: float) -> DrawnEstimate:
         """The same in another unit."""
-        return Estimate(None if self.value is None else self.value * factor, self.draws * factor)
+        return DrawnEstimate(None if self.value is None else self.value * factor, self.draws * factor)
 
 
-def _estimate(value: float, draws: np.ndarray) -> Estimate:
-    return Estimate(float(value) if np.isfinite(value) else None, draws)
+def _estimate(value: float, draws: np.ndarray) -> DrawnEstimate:
+    return DrawnEstimate(float(value) if np.isfinite(value) else None, draws)
 
 
-Estimates = dict[str, Estimate]
+Estimates = dict[str, DrawnEstimate]
 
 
 def subject_weights(subject: np.ndarray) -> np.ndarray:

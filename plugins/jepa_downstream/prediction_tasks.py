@@ -13,7 +13,7 @@ import numpy as np
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.results.findings import Findings, KeptHead
 from jepa_core.results.samples import subject_numbers
-from jepa_downstream.alarms import Events, choose_threshold, event_estimates, raise_alarms
+from jepa_downstream.alarms import AnnouncedEvents, choose_threshold, event_estimates, raise_alarms
 from jepa_downstream.averaged import Averaged, FittedOnce
 from jepa_downstream.baselines import BASELINES
 from jepa_downstream.config import PredictionTasksConfig, TasksConfig
@@ -21,12 +21,12 @@ from jepa_downstream.floors import LastValue, TrainMean
 from jepa_downstream.latent_methods import LatentMethods
 from jepa_downstream.measures import Draws, Estimates, asymmetric_score, binary, regression, subject_weights
 from jepa_downstream.methods import CannotFit, Fitted, Method
-from jepa_downstream.results import Announced, GroupResult, Measured, Result, Scored, Unmeasured
+from jepa_downstream.results import Announced, GroupResult, MeasuredMethod, MethodResult, MethodScores, UnmeasuredMethod
 from jepa_downstream.rows import Rows
 from jepa_downstream.subgroups import FEWEST, Subgroups, subgroups
-from jepa_downstream.task_findings import describe
+from jepa_downstream.task_findings import task_findings
 from jepa_downstream.task_heads import TaskHead, kept_head
-from jepa_downstream.tasks import TaskRows, rows_of, subsample
+from jepa_downstream.tasks import TaskRows, subsample, task_rows
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
@@ -39,31 +39,31 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
 
     def check(self, dataset: Dataset) -> None:
         for task in self.config.tasks:
-            rows_of(dataset, task, self.config.split)
+            task_rows(dataset, task, self.config.split)
         for channel in self.config.subgroups:
             subgroups(dataset.store, channel)
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         config, dataset = self.config, evaluation.dataset
-        tasks = [rows_of(dataset, one, config.split) for one in config.tasks]
+        tasks = [task_rows(dataset, one, config.split) for one in config.tasks]
         groups = [subgroups(dataset.store, channel) for channel in config.subgroups]
         made = list(made_methods(makers(evaluation, config)).values())
         scored = [self._score(task, method, evaluation.seed) for task in tasks for method in made]
-        subjects = [one.rows.subject for one in scored if isinstance(one, Scored)]
+        subjects = [one.rows.subject for one in scored if isinstance(one, MethodScores)]
         draws = Draws(np.concatenate(subjects or [np.empty(0, dtype=np.int64)]), config.bootstrap)
-        results = [one if isinstance(one, Result) else self._measure(one, draws, groups) for one in scored]
+        results = [one if isinstance(one, MethodResult) else self._measure(one, draws, groups) for one in scored]
         numbers = subject_numbers(draws.subjects, dataset.subject[dataset.trajectories(config.split)])
-        heads = [one.kept for one in scored if isinstance(one, Scored)]
-        return replace(describe(tasks, results, groups, config, numbers), heads=heads)
+        heads = [one.kept for one in scored if isinstance(one, MethodScores)]
+        return replace(task_findings(tasks, results, groups, config, numbers), heads=heads)
 
     def head(self, kept: KeptHead) -> TaskHead:
         return TaskHead(kept)
 
-    def _score(self, task: TaskRows, method: Method | Unmeasured, seed: int) -> Scored | Result:
+    def _score(self, task: TaskRows, method: Method | UnmeasuredMethod, seed: int) -> MethodScores | MethodResult:
         """A result, at once, of what cannot be fitted."""
         rows = task.splits[self.config.split]
-        if isinstance(method, Unmeasured):
-            return Result(task, rows, method.name, "", method)
+        if isinstance(method, UnmeasuredMethod):
+            return MethodResult(task, rows, method.name, "", method)
         log.info("task %s: %s", task.task.name, method.name)
         train, tuning = (subsample(task.splits[name], self.config.train_rows, seed) for name in ("train", "tuning"))
         try:
@@ -74,24 +74,24 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
             if not np.isfinite(score).all():
                 raise CannotFit(f"{int((~np.isfinite(score)).sum()):,} of its scores are no numbers")
         except CannotFit as reason:
-            return Result(task, rows, method.name, method.information, Unmeasured(method.name, str(reason)))
+            return MethodResult(task, rows, method.name, method.information, UnmeasuredMethod(method.name, str(reason)))
         threshold = self._threshold(task, fitted)
         kept = kept_head(task.config, method.name, fitted, threshold)
-        return Scored(task, rows, method.name, method.information, fitted.chosen, score, threshold, kept)
+        return MethodScores(task, rows, method.name, method.information, fitted.chosen, score, threshold, kept)
 
     def _threshold(self, task: TaskRows, fitted: Fitted) -> float | None:
         """The threshold of alarms that all rows of tuning choose; None where there are no events, or none will do."""
         tuning, alarms = task.splits["tuning"], self.config.alarms
         if task.config.event is None or len(tuning) == 0:
             return None
-        events = Events.of(tuning, task.ahead["tuning"])
+        events = AnnouncedEvents.of(tuning, task.ahead["tuning"])
         return choose_threshold(
             tuning, events, fitted.scores(tuning), alarms.precision, alarms.silence, alarms.thresholds
         )
 
-    def _measure(self, one: Scored, draws: Draws, groups: list[Subgroups]) -> Result:
+    def _measure(self, one: MethodScores, draws: Draws, groups: list[Subgroups]) -> MethodResult:
         given = (one.task, one.rows, one.score, draws)
-        found = Measured(
+        found = MeasuredMethod(
             chosen=one.chosen,
             score=one.score,
             estimates=measures(*given, np.ones(len(one.rows))),
@@ -99,13 +99,13 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
             announced=self._announced(one, draws) if one.task.config.event else None,
             groups=[found for group in groups for found in _of_groups(*given, group)],
         )
-        return Result(one.task, one.rows, one.method, one.information, found)
+        return MethodResult(one.task, one.rows, one.method, one.information, found)
 
-    def _announced(self, one: Scored, draws: Draws) -> Announced:
+    def _announced(self, one: MethodScores, draws: Draws) -> Announced:
         """Alarms on the measured split."""
         if one.threshold is None:
             return Announced(None, None, {})
-        events = Events.of(one.rows, one.task.ahead[self.config.split])
+        events = AnnouncedEvents.of(one.rows, one.task.ahead[self.config.split])
         raised = raise_alarms(one.rows, events, one.score, one.threshold, self.config.alarms.silence)
         return Announced(one.threshold, raised, event_estimates(one.rows, raised, draws))
 
@@ -138,14 +138,14 @@ def _once(maker: Callable[[], Method]) -> Method:
     return FittedOnce(maker())
 
 
-def made_methods(wanted: dict[str, Callable[[], Method]]) -> dict[str, Method | Unmeasured]:
+def made_methods(wanted: dict[str, Callable[[], Method]]) -> dict[str, Method | UnmeasuredMethod]:
     """Every method by its key, or why it cannot be made."""
-    made: dict[str, Method | Unmeasured] = {}
+    made: dict[str, Method | UnmeasuredMethod] = {}
     for name, maker in wanted.items():
         try:
             made[name] = maker()
         except CannotFit as reason:
-            made[name] = Unmeasured(name.replace("_", " "), str(reason))
+            made[name] = UnmeasuredMethod(name.replace("_", " "), str(reason))
     return made
 
 

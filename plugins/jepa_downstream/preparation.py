@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jepa_downstream.heads import Head
+from jepa_downstream.heads import Scorer
 
 CONSTANT = 1e-6
 """Share of its mean, or of 1, below which a column's spread is the rounding of float32."""
@@ -57,11 +57,11 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedHead:
     """A head behind a preparation."""
 
     preparation: Preparation
-    head: Head
+    head: Scorer
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         return self.head(self.preparation(inputs))

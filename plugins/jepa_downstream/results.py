@@ -15,7 +15,7 @@ from jepa_downstream.tasks import TaskRows
 
 
 @dataclass(frozen=True)
-class Unmeasured:
+class UnmeasuredMethod:
     """A method that could not be fitted, and why."""
 
     name: str
@@ -23,7 +23,7 @@ class Unmeasured:
 
 
 @dataclass(frozen=True)
-class Scored:
+class MethodScores:
     """What a method said of the rows of the measured split, (R,), the threshold of alarms that tuning chose, and what
     scores other data."""
 
@@ -57,7 +57,7 @@ class GroupResult:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredMethod:
     """score: (R,) of the rows of the measured split. estimates: every row alike; by_subject: every subject alike."""
 
     chosen: dict[str, Any]
@@ -73,11 +73,11 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Result:
+class MethodResult:
     """A method on a task. rows: of the measured split."""
 
     task: TaskRows
     rows: Rows
     method: str
     information: str
-    found: Measured | Unmeasured
+    found: MeasuredMethod | UnmeasuredMethod

@@ -12,8 +12,8 @@ from torch import Tensor
 from jepa_core.contracts import Latents, Predictor
 from jepa_core.data.windows import Windows
 from jepa_core.model.frozen import roll_out
-from jepa_downstream.encoded import Alone, Encoded, Latent, by_trajectory, numbers, on_disk
-from jepa_downstream.rows import Rows
+from jepa_downstream.encoded import Alone, Encoded, Latent, on_disk, on_host
+from jepa_downstream.rows import Rows, by_trajectory
 
 AT_ONCE = 64
 """Steps of a trajectory that are rolled out at once."""
@@ -75,7 +75,7 @@ class Rollouts:
     def changes(self, states: Tensor, foreseen: Tensor) -> np.ndarray:
         """States (n, D) and those that are foreseen from them (n, horizons, D) to (n, horizons * K)."""
         project = self.latent.projections
-        now, then = project("states", numbers(states)), project("states", numbers(foreseen))
+        now, then = project("states", on_host(states)), project("states", on_host(foreseen))
         return (then - now[:, None]).reshape(len(now), -1)
 
     def to_state(self) -> dict[str, Any]:

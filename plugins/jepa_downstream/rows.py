@@ -55,3 +55,11 @@ def blocks(rows: Rows) -> Iterator[Rows]:
     """The rows in their order, a block at a time."""
     for start in range(0, len(rows), BLOCK):
         yield rows.take(np.arange(start, min(start + BLOCK, len(rows))))
+
+
+def by_trajectory(rows: Rows) -> Iterator[tuple[int, np.ndarray]]:
+    """Each trajectory with the indices of its rows."""
+    order = np.argsort(rows.trajectory, kind="stable")
+    for index in np.split(order, np.flatnonzero(np.diff(rows.trajectory[order])) + 1):
+        if len(index):
+            yield int(rows.trajectory[index[0]]), index

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from jepa_downstream.baseline_channels import Histories, Profile, by_trajectory
-
-if TYPE_CHECKING:
-    from jepa_downstream.rows import Rows
+from jepa_downstream.baseline_channels import Histories, Profile
+from jepa_downstream.rows import Rows, by_trajectory
 
 POOL = 20
 """Batches among which trajectories are sorted by length: little padding, and still batches of chance."""
@@ -59,14 +56,14 @@ class Batches:
         self._rows = rows
         self._size = size
         self.rows = len(rows)
-        self._parts = by_trajectory(rows)
+        self._parts = [part for _, part in by_trajectory(rows)]
         until = [int(rows.step[part].max()) + 1 for part in self._parts]
         self._steps = np.array(until, dtype=np.int64) if steps is None else steps
 
     @classmethod
     def alone(cls, histories: Histories, profile: Profile, clip: float, rows: Rows) -> Batches:
         """One whole trajectory a batch, so that no bit depends on what stands beside or on which rows are asked for."""
-        whole = [histories.steps(int(rows.trajectory[part[0]])) for part in by_trajectory(rows)]
+        whole = [histories.steps(trajectory) for trajectory, _ in by_trajectory(rows)]
         return cls(histories, profile, clip, 1, rows, np.array(whole, dtype=np.int64))
 
     def in_order(self) -> Iterator[Sequences]:

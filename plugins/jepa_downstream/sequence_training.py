@@ -55,7 +55,7 @@ LIKELIHOODS = {
 
 
 @dataclass(frozen=True)
-class Scorer:
+class NetworkScorer:
     """A network, and what its outputs mean. mean, deviation: unit of the truth."""
 
     model: SequenceModel
@@ -86,7 +86,7 @@ class FittedSequence:
     chosen: dict[str, Any]
     name: str
     kind: str
-    scorer: Scorer
+    scorer: NetworkScorer
     histories: Histories
     profile: Profile
     config: SequenceConfig
@@ -111,7 +111,7 @@ class FittedSequence:
             model = _network(NETWORKS[state["name"]], histories, profile, config, 0.0)
         model.load_state_dict({name: torch.from_numpy(value) for name, value in state["weights"].items()})
         device, kind = view.frozen.device, state["task_kind"]
-        scorer = Scorer(model.to(device), LIKELIHOODS[kind], state["mean"], state["deviation"], device)
+        scorer = NetworkScorer(model.to(device), LIKELIHOODS[kind], state["mean"], state["deviation"], device)
         return cls(state["chosen"], state["name"], kind, scorer, histories, profile, config)
 
 
@@ -147,14 +147,14 @@ class SequenceBaseline:
 
     def _candidates(
         self, kind: str, profile: Profile, train: Rows, training: _Training
-    ) -> Iterator[tuple[float, dict[str, Any], Scorer]]:
+    ) -> Iterator[tuple[float, dict[str, Any], NetworkScorer]]:
         """Loss on tuning, settings and network of every setting."""
         mean, deviation, start = LIKELIHOODS[kind].unit(train.truth)
         for rate, dropout in product(self._config.learning_rates, self._config.dropouts):
             torch.manual_seed(training.seed)
             model = _network(self.network, self._histories, profile, self._config, dropout).to(self._device)
             nn.init.constant_(model.head.bias, start)
-            scorer = Scorer(model, LIKELIHOODS[kind], mean, deviation, self._device)
+            scorer = NetworkScorer(model, LIKELIHOODS[kind], mean, deviation, self._device)
             loss, epochs = training.run(scorer, rate)
             yield loss, {"learning_rate": rate, "dropout": dropout, "epochs": epochs}, scorer
 
@@ -193,7 +193,7 @@ class _Training:
     tuning_truth: np.ndarray
     seed: int
 
-    def run(self, scorer: Scorer, rate: float) -> tuple[float, int]:
+    def run(self, scorer: NetworkScorer, rate: float) -> tuple[float, int]:
         """Train, and leave the network as it was after the epoch with the smallest loss on tuning: that loss, and the
         epoch, from 1."""
         optimizer = torch.optim.AdamW(_groups(scorer.model, self.config.weight_decay), lr=rate)
@@ -211,7 +211,7 @@ class _Training:
         return smallest, chosen
 
     def _epoch(
-        self, scorer: Scorer, optimizer: torch.optim.Optimizer, truth: Tensor, random: np.random.Generator
+        self, scorer: NetworkScorer, optimizer: torch.optim.Optimizer, truth: Tensor, random: np.random.Generator
     ) -> None:
         scorer.model.train()
         for sequences in self.train.shuffled(random):

@@ -9,8 +9,8 @@ import numpy as np
 
 from jepa_core.results.findings import Figure, Findings, Headline, Predictions, Redrawn, Series, Verdict
 from jepa_core.results.paired import DRAWS
-from jepa_downstream.measures import Estimate, calibration
-from jepa_downstream.results import Announced, Measured, Result
+from jepa_downstream.measures import DrawnEstimate, calibration
+from jepa_downstream.results import Announced, MeasuredMethod, MethodResult
 from jepa_downstream.task_tables import MAIN, estimates_of, remark_on, tables_of
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from jepa_downstream.tasks import TaskRows
 
 UNTRAINED = "untrained latents"
-UNDEFINED = Estimate(None, np.full(1, np.nan))
+UNDEFINED = DrawnEstimate(None, np.full(1, np.nan))
 FEW_SUBJECTS = 50
 """Subjects of the measured split below which the findings say how few there are."""
 
 
-def describe(
+def task_findings(
     tasks: list[TaskRows],
-    results: list[Result],
+    results: list[MethodResult],
     groups: list[Subgroups],
     config: PredictionTasksConfig,
     subjects: np.ndarray,
@@ -38,7 +38,7 @@ def describe(
         verdicts=_verdicts(results, config),
         tables=tables_of(tasks, results, config),
         figures=[_calibration(task, results) for task in tasks if task.task.kind == "binary"],
-        predictions=[_predictions(one, groups, config) for one in results if isinstance(one.found, Measured)],
+        predictions=[_predictions(one, groups, config) for one in results if isinstance(one.found, MeasuredMethod)],
         redrawn=[
             Redrawn(headline.metric, subjects, estimate.value, estimate.draws)
             for headline, estimate in headlines
@@ -50,7 +50,7 @@ def describe(
 # --- headlines and verdicts -------------------------------------------------------------------------------------------
 
 
-def _headlines(results: list[Result]) -> Iterator[tuple[Headline, Estimate]]:
+def _headlines(results: list[MethodResult]) -> Iterator[tuple[Headline, DrawnEstimate]]:
     """Each with the estimate that it tells."""
     main = [one for one in results if one.method == MAIN]
     if any(one.task.task.kind == "binary" for one in main):
@@ -66,14 +66,14 @@ def _headlines(results: list[Result]) -> Iterator[tuple[Headline, Estimate]]:
 
 
 def _headline(
-    label: str, estimate: Estimate, of: list[Result], note: str, better: Literal["lower", "higher"]
-) -> tuple[Headline, Estimate]:
+    label: str, estimate: DrawnEstimate, of: list[MethodResult], note: str, better: Literal["lower", "higher"]
+) -> tuple[Headline, DrawnEstimate]:
     low, high = estimate.bounds
     headline = Headline(label, estimate.value, "", low, high, _subjects(of), note=note, better=better, metric=label)
     return headline, estimate
 
 
-def _mean_auroc(main: list[Result]) -> tuple[Headline, Estimate]:
+def _mean_auroc(main: list[MethodResult]) -> tuple[Headline, DrawnEstimate]:
     tasks = [one for one in main if one.task.task.kind == "binary"]
     known = [one for one in tasks if (auroc := estimates_of(one).get("auroc")) and auroc.value is not None]
     label = "mean AUROC of latents" if len(tasks) > 1 else f"AUROC of {_words(tasks[0])}"
@@ -93,7 +93,7 @@ def _positives(counts: list[int]) -> str:
     return f"{least:,} to {most:,} positive rows each" if least < most else f"{most:,} positive rows"
 
 
-def _gains(results: list[Result]) -> list[Estimate]:
+def _gains(results: list[MethodResult]) -> list[DrawnEstimate]:
     """AUROC of latents minus that of the untrained control, of each task where both are measured."""
     by_method = {(one.task.task.name, one.method): estimates_of(one).get("auroc") for one in results}
     pairs = [(found, by_method.get((task, UNTRAINED))) for (task, method), found in by_method.items() if method == MAIN]
@@ -101,16 +101,16 @@ def _gains(results: list[Result]) -> list[Estimate]:
     return [gain for gain in gains if gain.value is not None]
 
 
-def _mean(estimates: list[Estimate]) -> Estimate:
+def _mean(estimates: list[DrawnEstimate]) -> DrawnEstimate:
     values = [one.value for one in estimates if one.value is not None]
-    return Estimate(float(np.mean(values)), np.mean([one.draws for one in estimates], axis=0))
+    return DrawnEstimate(float(np.mean(values)), np.mean([one.draws for one in estimates], axis=0))
 
 
-def _subjects(results: list[Result]) -> int:
+def _subjects(results: list[MethodResult]) -> int:
     return len(np.unique(np.concatenate([one.rows.subject for one in results])))
 
 
-def _verdicts(results: list[Result], config: PredictionTasksConfig) -> list[Verdict]:
+def _verdicts(results: list[MethodResult], config: PredictionTasksConfig) -> list[Verdict]:
     verdicts = []
     split = config.split.replace("_", " ")
     subjects = _subjects(results)
@@ -118,7 +118,7 @@ def _verdicts(results: list[Result], config: PredictionTasksConfig) -> list[Verd
         text = f"The {split} rows belong to {subjects} subjects: too few to rank methods."
         verdicts.append(Verdict("warning", text))
     main = [one for one in results if one.method == MAIN]
-    constant = [_words(one) for one in main if isinstance(one.found, Measured) and one.found.is_constant]
+    constant = [_words(one) for one in main if isinstance(one.found, MeasuredMethod) and one.found.is_constant]
     if constant:
         verdicts.append(Verdict("bad", f"Heads on the latents give one constant score for {', '.join(constant)}."))
     undefined = [_words(one) for one in main if remark_on(one).startswith(("all ", "the "))]
@@ -128,11 +128,11 @@ def _verdicts(results: list[Result], config: PredictionTasksConfig) -> list[Verd
     return verdicts + _verdict_on_training(_gains(results))
 
 
-def _words(one: Result) -> str:
+def _words(one: MethodResult) -> str:
     return one.task.task.name.replace("_", " ")
 
 
-def _verdict_on_training(gains: list[Estimate]) -> list[Verdict]:
+def _verdict_on_training(gains: list[DrawnEstimate]) -> list[Verdict]:
     """On how many tasks the interval of the gain lies on one side of 0, of those that have an interval."""
     bounds = [gain.bounds for gain in gains if gain.bounds[0] is not None]
     if not bounds:
@@ -147,10 +147,10 @@ def _verdict_on_training(gains: list[Estimate]) -> list[Verdict]:
 # --- figures and predictions ------------------------------------------------------------------------------------------
 
 
-def _calibration(task: TaskRows, results: list[Result]) -> Figure:
+def _calibration(task: TaskRows, results: list[MethodResult]) -> Figure:
     series = [Series("perfect", [0.0, 1.0], [0.0, 1.0], control=True)]
     for one in results:
-        if one.task is task and isinstance(one.found, Measured):
+        if one.task is task and isinstance(one.found, MeasuredMethod):
             _, foreseen, observed, _ = calibration(one.rows.truth, one.found.score)
             series.append(Series(one.method, foreseen.tolist(), observed.tolist()))
     title = f"Calibration: {task.task.name.replace('_', ' ')}"
@@ -158,8 +158,8 @@ def _calibration(task: TaskRows, results: list[Result]) -> Figure:
     return Figure(f"calibration_{task.task.name}", title, "probability", "share observed", series, note=note)
 
 
-def _predictions(one: Result, groups: list[Subgroups], config: PredictionTasksConfig) -> Predictions:
-    assert isinstance(one.found, Measured)
+def _predictions(one: MethodResult, groups: list[Subgroups], config: PredictionTasksConfig) -> Predictions:
+    assert isinstance(one.found, MeasuredMethod)
     rows = one.rows
     extra = {f"subgroup_{group.channel}": np.array(group.names)[group.group[rows.trajectory]] for group in groups}
     if one.found.announced is not None:

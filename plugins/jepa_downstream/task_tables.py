@@ -9,8 +9,8 @@ import numpy as np
 
 from jepa_core.data.trajectories import SPLITS
 from jepa_core.results.findings import Cell, Column, Table
-from jepa_downstream.measures import BINS, UNSTABLE, Estimate, Estimates, calibration
-from jepa_downstream.results import Announced, Measured, Result, Unmeasured
+from jepa_downstream.measures import BINS, UNSTABLE, DrawnEstimate, Estimates, calibration
+from jepa_downstream.results import Announced, MeasuredMethod, MethodResult, UnmeasuredMethod
 from jepa_downstream.subgroups import FEWEST
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _INTERVALS = (
 )
 
 
-def tables_of(tasks: list[TaskRows], results: list[Result], config: PredictionTasksConfig) -> list[Table]:
+def tables_of(tasks: list[TaskRows], results: list[MethodResult], config: PredictionTasksConfig) -> list[Table]:
     """All tables, what is looked for first on top."""
     binary, values = (
         [one for one in results if one.task.task.kind == kind] for kind in ("binary", "regression")
@@ -50,7 +50,7 @@ def tables_of(tasks: list[TaskRows], results: list[Result], config: PredictionTa
     return [*tables, _methods_table(results), _chosen_table(results)]
 
 
-def _overview(results: list[Result], name: str) -> Table:
+def _overview(results: list[MethodResult], name: str) -> Table:
     """One measure of every method, a row a task: what is looked for first."""
     methods = list(dict.fromkeys(one.method for one in results))
     columns = [Column("task"), *(bound for method in methods for bound in with_bounds([method]))]
@@ -86,7 +86,7 @@ def _tasks_table(tasks: list[TaskRows]) -> Table:
 
 
 def _score_tables(
-    results: list[Result], config: PredictionTasksConfig, names: tuple[str, ...], key: str, title: str
+    results: list[MethodResult], config: PredictionTasksConfig, names: tuple[str, ...], key: str, title: str
 ) -> list[Table]:
     """Every row alike, every subject alike, and the differences to the latents."""
     columns = [Column("task"), Column("method"), *with_bounds(names), *_counts(results[0]), Column("remark")]
@@ -106,7 +106,7 @@ def _score_tables(
     ]
 
 
-def _differences(results: list[Result], names: tuple[str, ...], key: str, title: str) -> Table:
+def _differences(results: list[MethodResult], names: tuple[str, ...], key: str, title: str) -> Table:
     main = {one.task.task.name: estimates_of(one) for one in results if one.method == MAIN}
     rows: list[list[Cell]] = []
     for one in results:
@@ -119,14 +119,14 @@ def _differences(results: list[Result], names: tuple[str, ...], key: str, title:
     return Table(f"{key}_differences", f"{title}: differences to the latents", columns, rows, note)
 
 
-def _calibration_table(results: list[Result]) -> Table:
+def _calibration_table(results: list[MethodResult]) -> Table:
     columns = [
         Column("task"), Column("method"), Column("from"), Column("below"),
         Column("mean_probability"), Column("share_observed"), Column("rows", digits=7),
     ]  # fmt: skip
     rows: list[list[Cell]] = []
     for one in results:
-        if isinstance(one.found, Measured):
+        if isinstance(one.found, MeasuredMethod):
             columns_of = calibration(one.rows.truth, one.found.score)
             for number, *found in zip(*(column.tolist() for column in columns_of), strict=True):
                 rows.append([*_head(one), number / BINS, (number + 1) / BINS, *found])
@@ -134,7 +134,7 @@ def _calibration_table(results: list[Result]) -> Table:
     return Table("calibration", "Calibration by bin", columns, rows, note)
 
 
-def _events_table(results: list[Result], config: PredictionTasksConfig) -> Table:
+def _events_table(results: list[MethodResult], config: PredictionTasksConfig) -> Table:
     columns = [
         Column("task"), Column("method"), Column("threshold"), *with_bounds(_event_measures(config)),
         *with_bounds(["lead_median"], "steps"), Column("lead_quartile_1", "steps"), Column("lead_quartile_3", "steps"),
@@ -156,9 +156,9 @@ def _event_measures(config: PredictionTasksConfig) -> list[str]:
     return ["event_recall", "alarm_precision", "alarms_per_1000_steps", *a_day]
 
 
-def _event_cells(one: Result, config: PredictionTasksConfig) -> list[Cell]:
+def _event_cells(one: MethodResult, config: PredictionTasksConfig) -> list[Cell]:
     names = [*_event_measures(config), "lead_median"]
-    if isinstance(one.found, Unmeasured):
+    if isinstance(one.found, UnmeasuredMethod):
         return [*_head(one), None, *estimate_cells({}, names), *[None] * 5, one.found.reason]
     found = one.found.announced
     assert isinstance(found, Announced)
@@ -175,7 +175,7 @@ def _event_cells(one: Result, config: PredictionTasksConfig) -> list[Cell]:
     return [*_head(one), found.threshold, *estimate_cells(estimates, names), *quartiles, *counts, reason]
 
 
-def _subgroups_table(results: list[Result]) -> Table:
+def _subgroups_table(results: list[MethodResult]) -> Table:
     names = [name for name in (*BINARY, *VALUES) if any(name in estimates_of(one) for one in results)]
     columns = [
         Column("task"), Column("method"), Column("channel"), Column("group"), *with_bounds(names),
@@ -183,7 +183,7 @@ def _subgroups_table(results: list[Result]) -> Table:
     ]  # fmt: skip
     rows: list[list[Cell]] = []
     for one in results:
-        for group in one.found.groups if isinstance(one.found, Measured) else []:
+        for group in one.found.groups if isinstance(one.found, MeasuredMethod) else []:
             truth, binary = group.rows.truth, one.task.task.kind == "binary"
             few = "" if group.estimates else f"fewer than {FEWEST} subjects"
             remark = few or (_one_class(truth) if binary else "") or _unstable(group.estimates)
@@ -194,15 +194,15 @@ def _subgroups_table(results: list[Result]) -> Table:
     return Table("subgroups", "Subgroups", columns, rows, _INTERVALS)
 
 
-def _methods_table(results: list[Result]) -> Table:
+def _methods_table(results: list[MethodResult]) -> Table:
     rows = {one.method: [one.method, one.information or "could not be made"] for one in results}
     return Table("methods", "What each method is told", [Column("method"), Column("information")], [*rows.values()])
 
 
-def _chosen_table(results: list[Result]) -> Table:
+def _chosen_table(results: list[MethodResult]) -> Table:
     rows: list[list[Cell]] = []
     for one in results:
-        if isinstance(one.found, Measured) and one.found.chosen:
+        if isinstance(one.found, MeasuredMethod) and one.found.chosen:
             said = ", ".join(f"{key.replace('_', ' ')} {_plain(value)}" for key, value in one.found.chosen.items())
             rows.append([*_head(one), said])
     columns = [Column("task"), Column("method"), Column("chosen")]
@@ -220,37 +220,37 @@ def with_bounds(names: Iterable[str], unit: str = "") -> list[Column]:
 
 def estimate_cells(estimates: Estimates, names: Iterable[str]) -> list[Cell]:
     """The cells of those columns; null where there is no such estimate."""
-    nothing = Estimate(None, np.full(1, np.nan))
+    nothing = DrawnEstimate(None, np.full(1, np.nan))
     found = [estimates.get(name, nothing) for name in names]
     return [cell for one in found for cell in (one.value, *one.bounds)]
 
 
-def _head(one: Result) -> list[Cell]:
+def _head(one: MethodResult) -> list[Cell]:
     return [one.task.task.name, one.method]
 
 
-def _counts(one: Result) -> list[Column]:
+def _counts(one: MethodResult) -> list[Column]:
     of_class = [Column("positives", digits=7), Column("prevalence")] if one.task.task.kind == "binary" else []
     return [Column("rows", digits=7), *of_class, Column("subjects", digits=7)]
 
 
-def _count_cells(one: Result) -> list[Cell]:
+def _count_cells(one: MethodResult) -> list[Cell]:
     rows = one.rows
     prevalence = float(rows.truth.mean()) if len(rows) else None
     of_class: list[Cell] = [int(rows.truth.sum()), prevalence] if one.task.task.kind == "binary" else []
     return [len(rows), *of_class, len(np.unique(rows.subject))]
 
 
-def estimates_of(one: Result, by_subject: bool = False) -> Estimates:
+def estimates_of(one: MethodResult, by_subject: bool = False) -> Estimates:
     """Those of every row alike, or of every subject alike; none where the method could not be fitted."""
-    if isinstance(one.found, Unmeasured):
+    if isinstance(one.found, UnmeasuredMethod):
         return {}
     return one.found.by_subject if by_subject else one.found.estimates
 
 
-def remark_on(one: Result) -> str:
+def remark_on(one: MethodResult) -> str:
     """Why something is null, or what must be known to read it."""
-    if isinstance(one.found, Unmeasured):
+    if isinstance(one.found, UnmeasuredMethod):
         return one.found.reason
     one_class = _one_class(one.rows.truth) if one.task.task.kind == "binary" else ""
     constant = "scores are constant" if one.found.is_constant else ""

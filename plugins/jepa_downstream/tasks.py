@@ -34,7 +34,7 @@ class TaskRows:
     ahead: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def rows_of(dataset: Dataset, config: TaskConfig, measured: str = "held_out") -> TaskRows:
+def task_rows(dataset: Dataset, config: TaskConfig, measured: str = "held_out") -> TaskRows:
     """The rows of a task in every split, of which `measured` is the one that is measured.
 
     Raises DataError if the store has no such outcome or label, or if a binary one is neither 1 nor 0 somewhere.

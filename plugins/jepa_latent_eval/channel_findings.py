@@ -11,7 +11,7 @@ from jepa_core.results.findings import Cell, Column, Figure, Findings, Headline,
 from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
 
 if TYPE_CHECKING:
-    from jepa_latent_eval.channel_forecast import Measured
+    from jepa_latent_eval.channel_forecast import MeasuredForecasts
     from jepa_latent_eval.config import ChannelForecastConfig
 
 CONTROLS = ("last value", "train mean")
@@ -27,7 +27,7 @@ NOTE = (
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Bounded:
     """A figure with its 95 % interval; NaN where it cannot be measured."""
 
     value: float
@@ -44,8 +44,8 @@ class Horizon:
     of the interval's width over that of the last value's interval. break_even: whether the rollout beats both."""
 
     h: int
-    coverage: Estimate
-    ratios: dict[str, Estimate]
+    coverage: Bounded
+    ratios: dict[str, Bounded]
     width: float
     values: int
     subjects: int
@@ -55,7 +55,7 @@ class Horizon:
         return all(ratio.value < 1 for ratio in self.ratios.values())
 
 
-def unmeasured(reason: str) -> Findings:
+def no_channels(reason: str) -> Findings:
     """Findings where nothing could be forecast."""
     return Findings(
         headlines=[Headline("coverage of intervals", None, note=reason)],
@@ -63,7 +63,7 @@ def unmeasured(reason: str) -> Findings:
     )
 
 
-def describe(measured: Measured, config: ChannelForecastConfig, seed: int) -> Findings:
+def channel_findings(measured: MeasuredForecasts, config: ChannelForecastConfig, seed: int) -> Findings:
     """Findings of all horizons."""
     errors = measured.held_out.errors["rollout"]
     kept = np.flatnonzero(np.isfinite(errors).sum(axis=(0, 1)) >= config.least_values)
@@ -78,7 +78,7 @@ def describe(measured: Measured, config: ChannelForecastConfig, seed: int) -> Fi
     )
 
 
-def _coverage(measured: Measured, places: int | slice, config: ChannelForecastConfig, seed: int) -> Estimate:
+def _coverage(measured: MeasuredForecasts, places: int | slice, config: ChannelForecastConfig, seed: int) -> Bounded:
     """Share of the values of some horizons that lie within the intervals. What has no finite interval takes no part."""
     errors, widths = measured.held_out.errors["rollout"][:, places], measured.widths["rollout"][places]
     rows = len(errors)
@@ -89,16 +89,18 @@ def _coverage(measured: Measured, places: int | slice, config: ChannelForecastCo
 
 def _ratio(
     above: np.ndarray, below: np.ndarray, subjects: np.ndarray, config: ChannelForecastConfig, seed: int
-) -> Estimate:
+) -> Bounded:
     """Ratio of two sums over windows, (N,) each."""
     if not below.sum():
-        return Estimate(np.nan, np.nan, np.nan)
+        return Bounded(np.nan, np.nan, np.nan)
     draws = bootstrap_subjects(np.stack([above, below], axis=1), subjects, config.bootstrap, seed)
     low, high = percentile_interval(draws[:, 0] / np.where(draws[:, 1] > 0, draws[:, 1], np.nan))
-    return Estimate(float(above.sum() / below.sum()), float(low), float(high))
+    return Bounded(float(above.sum() / below.sum()), float(low), float(high))
 
 
-def _horizon(measured: Measured, place: int, kept: np.ndarray, config: ChannelForecastConfig, seed: int) -> Horizon:
+def _horizon(
+    measured: MeasuredForecasts, place: int, kept: np.ndarray, config: ChannelForecastConfig, seed: int
+) -> Horizon:
     errors = {name: one[:, place, kept] for name, one in measured.held_out.errors.items()}
     there = np.isfinite(errors["rollout"])
     seen = np.isfinite(measured.held_out.errors["rollout"][:, place]).any(axis=1)
@@ -116,14 +118,14 @@ def _horizon(measured: Measured, place: int, kept: np.ndarray, config: ChannelFo
 
 def _median_ratio(
     errors: dict[str, np.ndarray], control: str, subjects: np.ndarray, config: ChannelForecastConfig, seed: int
-) -> Estimate:
+) -> Bounded:
     """Median over channels of mean error over the control's."""
     said, other = (np.nan_to_num(errors[name]) for name in ("rollout", control))
     if said.shape[1] == 0 or not np.isfinite(errors["rollout"]).any():
-        return Estimate(np.nan, np.nan, np.nan)
+        return Bounded(np.nan, np.nan, np.nan)
     draws = bootstrap_subjects(np.stack([said, other], axis=1), subjects, config.bootstrap, seed)
     low, high = percentile_interval(_median(draws[:, 0], draws[:, 1]))
-    return Estimate(float(_median(said.sum(axis=0)[None], other.sum(axis=0)[None])[0]), float(low), float(high))
+    return Bounded(float(_median(said.sum(axis=0)[None], other.sum(axis=0)[None])[0]), float(low), float(high))
 
 
 def _median(above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -133,7 +135,7 @@ def _median(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def _headlines(
-    horizons: list[Horizon], overall: Estimate, config: ChannelForecastConfig, subjects: int, channels: int
+    horizons: list[Horizon], overall: Bounded, config: ChannelForecastConfig, subjects: int, channels: int
 ) -> list[Headline]:
     last = horizons[-1]
     value, low, high = overall.cells()
@@ -178,7 +180,7 @@ def _table(horizons: list[Horizon], config: ChannelForecastConfig, channels: int
     return Table("horizons", "Forecasts of channels by horizon", columns, rows, note)
 
 
-def _channels(measured: Measured, config: ChannelForecastConfig) -> Table:
+def _channels(measured: MeasuredForecasts, config: ChannelForecastConfig) -> Table:
     """Every channel, over all horizons."""
     columns = [Column("channel"), Column("coverage"), Column("error"), *(Column(f"error_{name}") for name in CONTROLS)]
     columns.append(Column("values", digits=8))

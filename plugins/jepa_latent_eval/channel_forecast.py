@@ -6,15 +6,15 @@ channel's unit weighs more than another's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from jepa_core.contracts import Decoder, Evaluation, Evaluator
-from jepa_core.results.findings import Findings
-from jepa_latent_eval.channel_findings import describe, unmeasured
+from jepa_core.contracts import Decoder, Evaluation, Evaluator, Intervals
+from jepa_core.results.findings import Findings, KeptHead
+from jepa_latent_eval.channel_findings import channel_findings, no_channels
 from jepa_latent_eval.config import ChannelForecastConfig
 from jepa_latent_eval.intervals import conformal_widths
 from jepa_latent_eval.rollout import Cohort, find_cohort, imagine
@@ -37,7 +37,7 @@ class Forecasts:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredForecasts:
     """What is known of forecasts. held_out: their errors on the measured split. widths: half-widths (H, C) of intervals
     for each forecast, from tuning. names: (C,) of channels."""
 
@@ -55,13 +55,13 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         learner = evaluation.learner
-        decoders = [module for module in learner.modules.values() if isinstance(module, Decoder)]
+        decoders = list(learner.decoders().values())
         if not decoders or learner.observer is None:
-            return unmeasured("no objective of the curriculum keeps a decoder of channels")
+            return no_channels("no objective of the curriculum keeps a decoder of channels")
         cohorts = {split: self._cohort(evaluation, split) for split in ("tuning", self.config.split)}
         for cohort in cohorts.values():
             if isinstance(cohort, str):
-                return unmeasured(cohort)
+                return no_channels(cohort)
         found = {
             split: self._forecasts(learner, cohort, decoders[0])
             for split, cohort in cohorts.items()
@@ -69,8 +69,16 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
         }
         level = self.config.level
         widths = {name: conformal_widths(errors, level) for name, errors in found["tuning"].errors.items()}
-        measured = Measured(found[self.config.split], widths, list(learner.observer.names))
-        return describe(measured, self.config, evaluation.seed)
+        names = list(learner.observer.names)
+        measured = MeasuredForecasts(found[self.config.split], widths, names)
+        state = {"level": level, "names": names, "widths": widths[ROLLOUT]}
+        kept = KeptHead("intervals", "intervals", target="channels", state=state)
+        return replace(channel_findings(measured, self.config, evaluation.seed), heads=[kept])
+
+    def head(self, kept: KeptHead) -> Intervals:
+        """The intervals around forecasts."""
+        state = kept.state
+        return Intervals(float(state["level"]), list(state["names"]), state["widths"])
 
     def _cohort(self, evaluation: Evaluation, split: str) -> Cohort | str:
         config = self.config

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Course:
+class EventCourse:
     """How the trajectories of a split go with regard to an event: (N,) arrays over `trajectory`.
 
     onset: step at which the event sets in, -1 where it never does. known: first step at which the event is known to be
@@ -45,7 +45,7 @@ class Matched:
     unmatched: int
 
 
-def event_course(dataset: Dataset, split: str, label: str) -> Course:
+def event_course(dataset: Dataset, split: str, label: str) -> EventCourse:
     """The course of an event: a label of the store that is 1 while the event is on, 0 off, NaN where nobody can tell.
 
     Raises DataError if the store has no such label.
@@ -56,24 +56,24 @@ def event_course(dataset: Dataset, split: str, label: str) -> Course:
     parts = [values[first : first + count] for first, count in zip(firsts, steps, strict=True)]
     onset = np.array([_first(part == 1) for part in parts], dtype=np.int64)
     known = np.array([_first(part == 0) for part in parts], dtype=np.int64)
-    return Course(trajectories, onset, np.where(known < 0, steps, known), (onset < 0) & (known >= 0))
+    return EventCourse(trajectories, onset, np.where(known < 0, steps, known), (onset < 0) & (known >= 0))
 
 
-def outcome_course(dataset: Dataset, split: str, outcome: str) -> Course:
+def outcome_course(dataset: Dataset, split: str, outcome: str) -> EventCourse:
     """The course of an outcome, which sets in at a trajectory's last step where it is 1.
 
     Raises DataError if the store has no such outcome.
     """
     trajectories = dataset.trajectories(split)
     values, last = dataset.store.outcome(outcome)[trajectories], dataset.steps[trajectories].astype(np.int64) - 1
-    return Course(trajectories, np.where(values == 1, last, -1), np.zeros_like(last), values == 0)
+    return EventCourse(trajectories, np.where(values == 1, last, -1), np.zeros_like(last), values == 0)
 
 
 def _first(holds: np.ndarray) -> int:
     return int(holds.argmax()) if holds.any() else -1
 
 
-def match(dataset: Dataset, course: Course, horizon: int, controls: int, seed: int) -> Matched | str:
+def match(dataset: Dataset, course: EventCourse, horizon: int, controls: int, seed: int) -> Matched | str:
     """Draw controls for every case; or say why there is nothing to compare.
 
     A case has its onset at least `horizon` steps after a step at which the event is known to be off; its baseline is
@@ -98,7 +98,7 @@ def match(dataset: Dataset, course: Course, horizon: int, controls: int, seed: i
 
 def _sets(
     dataset: Dataset,
-    course: Course,
+    course: EventCourse,
     cases: np.ndarray,
     pool: np.ndarray,
     horizon: int,

@@ -10,7 +10,7 @@ import numpy as np
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.results.findings import Findings, Headline, Verdict
 from jepa_core.results.samples import subject_numbers
-from jepa_latent_eval.collapse_findings import describe
+from jepa_latent_eval.collapse_findings import collapse_findings
 from jepa_latent_eval.config import LatentCollapseConfig
 from jepa_latent_eval.geometry import Geometry, geometry, redrawn_geometry
 from jepa_latent_eval.states import Cover, States, all_states_of, cover
@@ -43,7 +43,9 @@ class LatentCollapse(Evaluator[LatentCollapseConfig]):
         numbers = subject_numbers(
             self._subjects(states, evaluation), data.subject[data.trajectories(self.config.split)]
         )
-        return replace(describe(trained, untrained, self.config), redrawn=redrawn_geometry(states, numbers, trained))
+        return replace(
+            collapse_findings(trained, untrained, self.config), redrawn=redrawn_geometry(states, numbers, trained)
+        )
 
     def _states(self, learner: Learner, evaluation: Evaluation, part: Cover) -> States:
         return all_states_of(learner, evaluation.dataset, part, self.config.batch_size)

@@ -28,7 +28,7 @@ NOTE = (
 )
 
 
-def describe(trained: Geometry, untrained: Geometry | None, config: LatentCollapseConfig) -> Findings:
+def collapse_findings(trained: Geometry, untrained: Geometry | None, config: LatentCollapseConfig) -> Findings:
     """Findings of one encoder, beside the untrained one where it was measured."""
     encoders = {"trained": trained} | ({"untrained": untrained} if untrained is not None else {})
     return Findings(

@@ -13,7 +13,7 @@ from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT
 
 
 @dataclass(frozen=True)
-class Estimate:
+class BoundedCurve:
     """Values with the bounds of their 95 % intervals over subjects; NaN where they are undefined."""
 
     value: np.ndarray
@@ -31,31 +31,31 @@ class Curves:
     means: dict[str, np.ndarray]
     draws: dict[str, np.ndarray]
 
-    def l1(self, forecast: str) -> Estimate:
+    def l1(self, forecast: str) -> BoundedCurve:
         """l1, mean over dimensions and windows."""
         return _estimate(self.means[forecast], self.draws[forecast])
 
-    def drift(self, forecast: str) -> Estimate:
+    def drift(self, forecast: str) -> BoundedCurve:
         """Growth of the error since h = 1 in per cent, as the Clin-JEPA paper has it."""
         return _estimate(_growth(self.means[forecast]), _growth(self.draws[forecast]))
 
-    def scaled(self, forecast: str) -> Estimate:
+    def scaled(self, forecast: str) -> BoundedCurve:
         """l1 relative to the latents' own scale, which makes encoders comparable."""
         return _estimate(
             _ratio(self.means[forecast], self.scale), _ratio(self.draws[forecast], self._scale_draws[:, None])
         )
 
-    def minus(self, control: str) -> Estimate:
+    def minus(self, control: str) -> BoundedCurve:
         """Rollout minus a control, paired by window; below 0 where the rollout is better."""
         return _estimate(self.means[ROLLOUT] - self.means[control], self.draws[ROLLOUT] - self.draws[control])
 
-    def over(self, control: str) -> Estimate:
+    def over(self, control: str) -> BoundedCurve:
         """Rollout over a control, paired by window; below 1 where the rollout is better."""
         return _estimate(
             _ratio(self.means[ROLLOUT], self.means[control]), _ratio(self.draws[ROLLOUT], self.draws[control])
         )
 
-    def scaled_minus(self, other: Curves) -> Estimate:
+    def scaled_minus(self, other: Curves) -> BoundedCurve:
         """Scaled rollout of this encoder minus that of another, paired by window."""
         return _estimate(
             _ratio(self.means[ROLLOUT], self.scale) - _ratio(other.means[ROLLOUT], other.scale),
@@ -72,7 +72,7 @@ class Curves:
     def _scale_draws(self) -> np.ndarray:
         return self.draws[MEAN].mean(axis=1)
 
-    def skill_horizon(self) -> Estimate:
+    def skill_horizon(self) -> BoundedCurve:
         """The last h such that the rollout beats persistence and the mean at every horizon up to it, or 0."""
         return _estimate(*self.skill())
 
@@ -82,7 +82,7 @@ class Curves:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredContext:
     """What was found at one context. samples, skill: of the trained encoder, by subject."""
 
     context: int
@@ -96,14 +96,14 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Unmeasured:
+class UnmeasuredContext:
     """A context without a cohort, and why."""
 
     context: int
     reason: str
 
 
-def summarise(errors: dict[str, np.ndarray], subjects: np.ndarray, draws: int, seed: int) -> Curves:
+def mean_curves(errors: dict[str, np.ndarray], subjects: np.ndarray, draws: int, seed: int) -> Curves:
     """Means over windows, and over those of redrawn subjects. errors: (N, H) for each forecast. subjects: (N,)."""
     stacked = np.stack(list(errors.values()), axis=1)
     means = stacked.mean(axis=0)
@@ -114,9 +114,9 @@ def summarise(errors: dict[str, np.ndarray], subjects: np.ndarray, draws: int, s
     )
 
 
-def _estimate(value: np.ndarray, draws: np.ndarray) -> Estimate:
+def _estimate(value: np.ndarray, draws: np.ndarray) -> BoundedCurve:
     low, high = percentile_interval(draws)
-    return Estimate(value, low, high)
+    return BoundedCurve(value, low, high)
 
 
 def _ratio(above: np.ndarray, below: np.ndarray | float) -> np.ndarray:

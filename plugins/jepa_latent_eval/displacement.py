@@ -15,9 +15,9 @@ from jepa_core.results.findings import Findings, Redrawn
 from jepa_core.results.paired import redraw
 from jepa_core.results.samples import subject_numbers
 from jepa_core.results.statistics import bootstrap_subjects
-from jepa_latent_eval.cohorts import Course, Matched, event_course, match, outcome_course
+from jepa_latent_eval.cohorts import EventCourse, Matched, event_course, match, outcome_course
 from jepa_latent_eval.config import LatentDisplacementConfig
-from jepa_latent_eval.displacement_findings import describe, ratio_name
+from jepa_latent_eval.displacement_findings import displacement_findings, ratio_name
 from jepa_latent_eval.geometry import ROUNDING
 from jepa_latent_eval.states import encoded
 
@@ -68,7 +68,7 @@ class Paths:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class EventDisplacement:
     """One event at one horizon. encoders: displacement by name of the encoder; empty with the reason if unmeasured."""
 
     event: str
@@ -101,9 +101,9 @@ class LatentDisplacement(Evaluator[LatentDisplacementConfig]):
             for horizon in sorted(set(self.config.horizons))
         ]
         redrawn = [kept for one in found if (kept := self._kept(evaluation, one)) is not None]
-        return replace(describe(found, self.config), redrawn=redrawn)
+        return replace(displacement_findings(found, self.config), redrawn=redrawn)
 
-    def _kept(self, evaluation: Evaluation, one: Comparison) -> Redrawn | None:
+    def _kept(self, evaluation: Evaluation, one: EventDisplacement) -> Redrawn | None:
         """The ratio of the trained encoder for comparing runs; None where it is undefined."""
         trained = one.encoders.get("trained")
         if one.matched is None or trained is None or trained.ratio is None or not np.isfinite(trained.ratio):
@@ -113,26 +113,26 @@ class LatentDisplacement(Evaluator[LatentDisplacementConfig]):
         place = {"axis": "h", "at": float(one.horizon)}
         return Redrawn(ratio_name(one.event), numbers, float(trained.ratio), trained.paired, **place)
 
-    def _courses(self, evaluation: Evaluation) -> Iterator[tuple[str, Course]]:
+    def _courses(self, evaluation: Evaluation) -> Iterator[tuple[str, EventCourse]]:
         split = self.config.split
         yield from ((name, event_course(evaluation.dataset, split, name)) for name in self.config.events)
         yield from ((name, outcome_course(evaluation.dataset, split, name)) for name in self.config.outcomes)
 
     def _compare(
-        self, evaluation: Evaluation, learners: dict[str, Learner], event: str, course: Course, horizon: int
-    ) -> Comparison:
+        self, evaluation: Evaluation, learners: dict[str, Learner], event: str, course: EventCourse, horizon: int
+    ) -> EventDisplacement:
         if horizon >= evaluation.window_length:
-            return Comparison(event, horizon, None, "the windows of training are not as long", {}, [])
+            return EventDisplacement(event, horizon, None, "the windows of training are not as long", {}, [])
         matched = match(evaluation.dataset, course, horizon, self.config.controls, evaluation.seed)
         if isinstance(matched, str):
-            return Comparison(event, horizon, None, matched, {}, [])
+            return EventDisplacement(event, horizon, None, matched, {}, [])
         encoders, paths = {}, []
         for name, learner in learners.items():
             ends, followed = self._latents(evaluation, learner, matched)
             encoders[name] = displacement(matched, ends, self.config.bootstrap, evaluation.seed)
             if name == "trained":
                 paths = draw_paths(followed, matched.case[matched.group < DRAWN_SETS], evaluation.seed)
-        return Comparison(event, horizon, matched, "", encoders, paths)
+        return EventDisplacement(event, horizon, matched, "", encoders, paths)
 
     def _latents(self, evaluation: Evaluation, learner: Learner, matched: Matched) -> tuple[np.ndarray, np.ndarray]:
         """First and last state of every window (R, 2, D); and all states of the windows that are drawn."""

@@ -12,7 +12,7 @@ from jepa_latent_eval.wording import NO_UNTRAINED
 
 if TYPE_CHECKING:
     from jepa_latent_eval.config import LatentDisplacementConfig
-    from jepa_latent_eval.displacement import Comparison, Displacement, Paths
+    from jepa_latent_eval.displacement import Displacement, EventDisplacement, Paths
 
 FEW_CASES = 30
 TOO_FEW_CASES = 10
@@ -30,7 +30,7 @@ NOTE = (
 )
 
 
-def describe(found: list[Comparison], config: LatentDisplacementConfig) -> Findings:
+def displacement_findings(found: list[EventDisplacement], config: LatentDisplacementConfig) -> Findings:
     """Findings of all events and horizons; the unmeasured ones are null with their reason."""
     note = NOTE + "".join(f" Null: {one.event}, h = {one.horizon}: {one.reason}." for one in found if one.reason)
     measured = [one for one in found if one.matched is not None]
@@ -52,9 +52,9 @@ def describe(found: list[Comparison], config: LatentDisplacementConfig) -> Findi
     )
 
 
-def _longest(measured: list[Comparison]) -> list[Comparison]:
+def _longest(measured: list[EventDisplacement]) -> list[EventDisplacement]:
     """Of each event, the longest horizon with enough cases, or else the one with most."""
-    best: dict[str, Comparison] = {}
+    best: dict[str, EventDisplacement] = {}
     for one in measured:
         held = best.get(one.event)
         if held is None or _cases(one) >= min(FEW_CASES, _cases(held)):
@@ -62,7 +62,7 @@ def _longest(measured: list[Comparison]) -> list[Comparison]:
     return list(best.values())
 
 
-def _cases(one: Comparison) -> int:
+def _cases(one: EventDisplacement) -> int:
     return int(one.matched.case.sum())
 
 
@@ -81,7 +81,7 @@ def _range(found: Displacement) -> list[Cell]:
     return [_cell(low), _cell(high), float(p)]
 
 
-def _headline(one: Comparison) -> Headline:
+def _headline(one: EventDisplacement) -> Headline:
     value, low, high = _interval(one.encoders["trained"])
     label = ratio_name(one.event)
     metric = f"{label}, h = {one.horizon}"
@@ -95,7 +95,7 @@ def ratio_name(event: str) -> str:
     return f"displacement ratio, {event}"
 
 
-def _verdicts(one: Comparison) -> list[Verdict]:
+def _verdicts(one: EventDisplacement) -> list[Verdict]:
     trained, where = one.encoders["trained"], f"Before {one.event} (h = {one.horizon})"
     if trained.ratio is None:
         return [Verdict("bad", f"{where}, all baselines have the same latent: the encoder is constant there.")]
@@ -121,7 +121,7 @@ def _against_shuffled(where: str, trained: Displacement) -> Verdict:
     return Verdict("warning", f"{where}, latents move no farther than those of stable controls, or chance could do it.")
 
 
-def _table(found: list[Comparison], note: str) -> Table:
+def _table(found: list[EventDisplacement], note: str) -> Table:
     columns = [
         Column("event"),
         Column("h", "steps"),
@@ -144,7 +144,7 @@ def _table(found: list[Comparison], note: str) -> Table:
     return Table("displacement", "Displacement on the way to an event", columns, rows, note)
 
 
-def _picture(one: Comparison, paths: Paths, number: int) -> Figure:
+def _picture(one: EventDisplacement, paths: Paths, number: int) -> Figure:
     """Mean paths, and a few single ones, from the baseline to the onset."""
     series = []
     for label, chosen, mean in zip(("cases", "stable controls"), (paths.case, ~paths.case), paths.means, strict=True):

@@ -12,8 +12,8 @@ from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.results.findings import Findings
 from jepa_core.results.samples import subject_numbers
 from jepa_latent_eval.config import RolloutDriftConfig
-from jepa_latent_eval.curves import Measured, Unmeasured, summarise
-from jepa_latent_eval.drift_findings import describe
+from jepa_latent_eval.curves import MeasuredContext, UnmeasuredContext, mean_curves
+from jepa_latent_eval.drift_findings import drift_findings
 from jepa_latent_eval.drift_samples import drift_samples, redrawn_skill
 from jepa_latent_eval.rollout import Cohort, find_cohort, rollout_errors
 from jepa_latent_eval.states import cover, mean_state
@@ -33,17 +33,17 @@ class RolloutDrift(Evaluator[RolloutDriftConfig]):
             learners["untrained"] = evaluation.untrained()
         means = {name: self._mean(evaluation, learner) for name, learner in learners.items()}
         found = [self._measure(evaluation, cohort, learners, means) for cohort in cohorts]
-        measured = [one for one in found if isinstance(one, Measured)]
+        measured = [one for one in found if isinstance(one, MeasuredContext)]
         samples = [sample for one in measured for sample in one.samples]
         skill = [one.skill for one in measured if one.skill is not None]
-        return replace(describe(found, self.config), samples=samples, redrawn=skill)
+        return replace(drift_findings(found, self.config), samples=samples, redrawn=skill)
 
-    def _cohort(self, evaluation: Evaluation, context: int) -> Cohort | Unmeasured:
+    def _cohort(self, evaluation: Evaluation, context: int) -> Cohort | UnmeasuredContext:
         horizon = min(self.config.horizon, evaluation.window_length - context)
         found = find_cohort(
             evaluation.dataset, self.config.split, context, horizon, self.config.stride, evaluation.seed
         )
-        return found if isinstance(found, Cohort) else Unmeasured(context, found)
+        return found if isinstance(found, Cohort) else UnmeasuredContext(context, found)
 
     def _mean(self, evaluation: Evaluation, learner: Learner) -> torch.Tensor:
         """Of the train split, whatever split is measured: the mean is a forecast, so it may not see the targets."""
@@ -54,11 +54,11 @@ class RolloutDrift(Evaluator[RolloutDriftConfig]):
     def _measure(
         self,
         evaluation: Evaluation,
-        cohort: Cohort | Unmeasured,
+        cohort: Cohort | UnmeasuredContext,
         learners: dict[str, Learner],
         means: dict[str, torch.Tensor],
-    ) -> Measured | Unmeasured:
-        if isinstance(cohort, Unmeasured):
+    ) -> MeasuredContext | UnmeasuredContext:
+        if isinstance(cohort, UnmeasuredContext):
             return cohort
         curves, samples, skill = {}, [], None
         data = evaluation.dataset
@@ -66,11 +66,11 @@ class RolloutDrift(Evaluator[RolloutDriftConfig]):
         for name, learner in learners.items():
             shuffled = self.config.shuffled_actions and name == "trained"
             errors = rollout_errors(learner, evaluation.dataset, cohort, means[name], self.config.batch_size, shuffled)
-            curves[name] = summarise(errors, cohort.subjects, self.config.bootstrap, evaluation.seed)
+            curves[name] = mean_curves(errors, cohort.subjects, self.config.bootstrap, evaluation.seed)
             if name == "trained":
                 samples = drift_samples(cohort.context, errors, numbers)
                 skill = redrawn_skill(cohort.context, errors, numbers)
-        return Measured(
+        return MeasuredContext(
             cohort.context,
             cohort.horizon,
             len(cohort.index),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from jepa_core.results.findings import Cell, Column, Figure, Findings, Headline, Mark, Series, Table, Verdict
-from jepa_latent_eval.curves import Curves, Estimate, Measured, Unmeasured
+from jepa_latent_eval.curves import BoundedCurve, Curves, MeasuredContext, UnmeasuredContext
 from jepa_latent_eval.drift_samples import drift_name, key, over_name, skill_name
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT, SHUFFLED
 from jepa_latent_eval.wording import NO_UNTRAINED
@@ -30,10 +30,10 @@ METHOD = (
 SAME_NOTE = "Windows, forecasts and intervals are those of the first table; differences are rollout minus control."
 
 
-def describe(contexts: list[Measured | Unmeasured], config: RolloutDriftConfig) -> Findings:
+def drift_findings(contexts: list[MeasuredContext | UnmeasuredContext], config: RolloutDriftConfig) -> Findings:
     """Findings of all contexts; the unmeasured ones are null with their reason."""
-    measured = [context for context in contexts if isinstance(context, Measured)]
-    reasons = [f"{context.reason}." for context in contexts if isinstance(context, Unmeasured)]
+    measured = [context for context in contexts if isinstance(context, MeasuredContext)]
+    reasons = [f"{context.reason}." for context in contexts if isinstance(context, UnmeasuredContext)]
     nulls = "".join(f" Null: {reason}" for reason in reasons)
     if config.untrained and any(context.untrained is None for context in measured):
         nulls += f" {NO_UNTRAINED}"
@@ -50,18 +50,18 @@ def describe(contexts: list[Measured | Unmeasured], config: RolloutDriftConfig) 
     )
 
 
-def _headline_context(measured: list[Measured], wanted: int) -> Measured | None:
+def _headline_context(measured: list[MeasuredContext], wanted: int) -> MeasuredContext | None:
     return min(measured, key=lambda context: (abs(context.context - wanted), context.context), default=None)
 
 
-def _headlines(at: Measured) -> list[Headline]:
+def _headlines(at: MeasuredContext) -> list[Headline]:
     curves, where = at.trained, f"context {at.context}, h = {at.horizon}"
     skill, below = f"context {at.context}; of {at.horizon} steps", f"{where}; below 1 is better"
     names = (drift_name(at.context), *(over_name(control, at.context) for control in (PERSISTENCE, MEAN)))
     drift, over_persistence, over_mean = (key(name, at.horizon) for name in names)
 
     def headline(
-        label: str, unit: str, estimate: Estimate, note: str, metric: str, better: Literal["", "lower", "higher"]
+        label: str, unit: str, estimate: BoundedCurve, note: str, metric: str, better: Literal["", "lower", "higher"]
     ) -> Headline:
         value, low, high = _last(estimate)
         return Headline(label, value, unit, low, high, at.subjects, note=note, metric=metric, better=better)
@@ -79,7 +79,7 @@ def _no_headlines(reasons: list[str]) -> list[Headline]:
     return [Headline("skill horizon", None, "steps", note=" ".join(reasons))]
 
 
-def _verdicts(at: Measured) -> list[Verdict]:
+def _verdicts(at: MeasuredContext) -> list[Verdict]:
     verdicts = [_skill_verdict(at), *_memory_verdict(at)]
     if SHUFFLED in at.trained.means and at.horizon > 1:
         verdicts += _action_verdict(at)
@@ -91,7 +91,7 @@ def _verdicts(at: Measured) -> list[Verdict]:
     return verdicts
 
 
-def _skill_verdict(at: Measured) -> Verdict:
+def _skill_verdict(at: MeasuredContext) -> Verdict:
     skill = int(at.trained.skill_horizon().value)
     where = f"From {at.context} steps of context"
     if not at.trained.minus(MEAN).value[-1] < 0:
@@ -106,7 +106,7 @@ def _skill_verdict(at: Measured) -> Verdict:
     return Verdict("warning", f"{where}, {text}.")
 
 
-def _memory_verdict(at: Measured) -> list[Verdict]:
+def _memory_verdict(at: MeasuredContext) -> list[Verdict]:
     """Latents that are noise in time are at h = 1 sqrt(2) times as far from each other as from their mean."""
     if at.trained.means[PERSISTENCE][0] < at.trained.means[MEAN][0]:
         return []
@@ -117,14 +117,14 @@ def _memory_verdict(at: Measured) -> list[Verdict]:
     return [Verdict("warning", text)]
 
 
-def _action_verdict(at: Measured) -> list[Verdict]:
+def _action_verdict(at: MeasuredContext) -> list[Verdict]:
     if at.trained.minus(SHUFFLED).high[-1] < 0:
         return []
     text = f"At h = {at.horizon}, the future actions of another subject serve as well: no use of actions shows."
     return [Verdict("warning", text)]
 
 
-def _untrained_verdict(at: Measured, difference: Estimate) -> list[Verdict]:
+def _untrained_verdict(at: MeasuredContext, difference: BoundedCurve) -> list[Verdict]:
     value = _last(difference)[0]
     if value is None or value < 0:
         return []
@@ -135,7 +135,7 @@ def _untrained_verdict(at: Measured, difference: Estimate) -> list[Verdict]:
     return [Verdict("warning", text)]
 
 
-def _contexts(contexts: list[Measured | Unmeasured], note: str) -> Table:
+def _contexts(contexts: list[MeasuredContext | UnmeasuredContext], note: str) -> Table:
     """One row a context."""
     columns = [
         Column("context", "steps"),
@@ -148,7 +148,7 @@ def _contexts(contexts: list[Measured | Unmeasured], note: str) -> Table:
     ]
     rows: list[list[Cell]] = []
     for at in contexts:
-        if isinstance(at, Unmeasured):
+        if isinstance(at, UnmeasuredContext):
             rows.append([at.context, *[None] * (len(columns) - 1)])
             continue
         over = [*_last(at.trained.over(PERSISTENCE)), *_last(at.trained.over(MEAN))]
@@ -157,7 +157,7 @@ def _contexts(contexts: list[Measured | Unmeasured], note: str) -> Table:
     return Table("contexts", "How far the rollout is worth something", columns, rows, note)
 
 
-def _summary(contexts: list[Measured | Unmeasured], note: str) -> Table:
+def _summary(contexts: list[MeasuredContext | UnmeasuredContext], note: str) -> Table:
     """A few horizons of each context, one row each."""
     columns = [
         Column("context", "steps"),
@@ -172,7 +172,7 @@ def _summary(contexts: list[Measured | Unmeasured], note: str) -> Table:
     ]
     rows: list[list[Cell]] = []
     for at in contexts:
-        if isinstance(at, Unmeasured):
+        if isinstance(at, UnmeasuredContext):
             rows.append([at.context, *[None] * (len(columns) - 1)])
             continue
         for h in sorted({h for h in SUMMARY_HORIZONS if h < at.horizon} | {at.horizon}):
@@ -180,7 +180,7 @@ def _summary(contexts: list[Measured | Unmeasured], note: str) -> Table:
     return Table("summary", "Rollout error and drift", columns, rows, note)
 
 
-def _summary_cells(at: Measured, place: int) -> list[Cell]:
+def _summary_cells(at: MeasuredContext, place: int) -> list[Cell]:
     curves = at.trained
     shuffled = _cells(curves.minus(SHUFFLED), place) if SHUFFLED in curves.means else [None] * 3
     return [
@@ -193,7 +193,7 @@ def _summary_cells(at: Measured, place: int) -> list[Cell]:
     ]
 
 
-def _horizons(contexts: list[Measured | Unmeasured], note: str) -> Table:
+def _horizons(contexts: list[MeasuredContext | UnmeasuredContext], note: str) -> Table:
     """Every horizon of every forecast, tidy."""
     columns = [
         Column("context", "steps"),
@@ -208,7 +208,7 @@ def _horizons(contexts: list[Measured | Unmeasured], note: str) -> Table:
     ]
     rows: list[list[Cell]] = []
     for at in contexts:
-        if isinstance(at, Unmeasured):
+        if isinstance(at, UnmeasuredContext):
             rows.append([at.context, *[None] * (len(columns) - 1)])
             continue
         for name, curves in _encoders(at).items():
@@ -222,11 +222,11 @@ def _horizons(contexts: list[Measured | Unmeasured], note: str) -> Table:
     return Table("horizons", "Every forecast at every horizon", columns, rows, note)
 
 
-def _encoders(at: Measured) -> dict[str, Curves]:
+def _encoders(at: MeasuredContext) -> dict[str, Curves]:
     return {"trained": at.trained} | ({"untrained": at.untrained} if at.untrained is not None else {})
 
 
-def _headline_figure(at: Measured | None) -> list[Figure]:
+def _headline_figure(at: MeasuredContext | None) -> list[Figure]:
     """The rollout beside its controls, in the unit that runs share, with its drift and its skill horizon marked."""
     if at is None:
         return []
@@ -253,7 +253,7 @@ def _headline_figure(at: Measured | None) -> list[Figure]:
     return [Figure("drift", title, *labels, series, note=note, band=band, marks=marks, headline=True)]
 
 
-def _by_horizon(at: Measured) -> Figure:
+def _by_horizon(at: MeasuredContext) -> Figure:
     curves = at.trained
     return Figure(
         f"l1_context_{at.context}",
@@ -268,7 +268,7 @@ def _by_horizon(at: Measured) -> Figure:
     )
 
 
-def _against_untrained(at: Measured | None) -> list[Figure]:
+def _against_untrained(at: MeasuredContext | None) -> list[Figure]:
     if at is None or at.untrained is None:
         return []
     series = [
@@ -289,7 +289,7 @@ def _scale_note(curves: Curves) -> str:
     return f"Latent scale: {curves.scale:.3g}."
 
 
-def _series(label: str, estimate: Estimate, control: bool = False) -> Series:
+def _series(label: str, estimate: BoundedCurve, control: bool = False) -> Series:
     horizons = [float(h) for h in range(1, len(estimate.value) + 1)]
     value, low, high = ([_cell(one) for one in part] for part in (estimate.value, estimate.low, estimate.high))
     return Series(label, horizons, value, [] if control else low, [] if control else high, control)
@@ -303,11 +303,11 @@ def _counts() -> list[Column]:
     return [Column("windows", digits=6), Column("subjects", digits=6)]
 
 
-def _cells(estimate: Estimate, place: int) -> list[Cell]:
+def _cells(estimate: BoundedCurve, place: int) -> list[Cell]:
     return [_cell(part[place]) for part in (estimate.value, estimate.low, estimate.high)]
 
 
-def _last(estimate: Estimate) -> tuple[float | None, float | None, float | None]:
+def _last(estimate: BoundedCurve) -> tuple[float | None, float | None, float | None]:
     """Value and bounds at the longest horizon."""
     value, low, high = (_cell(np.atleast_1d(part)[-1]) for part in (estimate.value, estimate.low, estimate.high))
     return value, low, high

@@ -7,7 +7,7 @@ import numpy as np
 from jepa_core.results.findings import Redrawn, Samples
 from jepa_core.results.paired import DRAWS, SEED
 from jepa_core.results.samples import ratio_samples
-from jepa_latent_eval.curves import summarise
+from jepa_latent_eval.curves import mean_curves
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT
 
 
@@ -37,7 +37,7 @@ def drift_samples(context: int, errors: dict[str, np.ndarray], subjects: np.ndar
 def redrawn_skill(context: int, errors: dict[str, np.ndarray], subjects: np.ndarray) -> Redrawn:
     """The skill horizon under redrawn subjects. Arguments as above."""
     numbers = np.unique(subjects)
-    value, draws = summarise(errors, subjects, DRAWS, SEED).skill()
+    value, draws = mean_curves(errors, subjects, DRAWS, SEED).skill()
     return Redrawn(skill_name(context), numbers, float(value), draws.astype(np.float64), "steps")
 
 

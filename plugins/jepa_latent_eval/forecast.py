@@ -25,8 +25,8 @@ from jepa_latent_eval.decoding import (
     score,
 )
 from jepa_latent_eval.forecast_draws import redrawn_errors
-from jepa_latent_eval.forecast_findings import ROLLOUTS, describe, unmeasured
-from jepa_latent_eval.rollout import Cohort, find_cohort, roll_out
+from jepa_latent_eval.forecast_findings import ROLLOUTS, forecast_findings, no_forecasts
+from jepa_latent_eval.rollout import Cohort, find_cohort, roll_out_windows
 from jepa_latent_eval.states import States, all_states_of, cover, encoded
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         horizons = [h for h in sorted(set(self.config.horizons)) if h <= evaluation.window_length - self.config.context]
         cohort = self._cohort(evaluation, horizons)
         if isinstance(cohort, str):
-            return unmeasured(cohort)
+            return no_forecasts(cohort)
         probes, reasons = self._probes(evaluation, names)
         if not probes:
-            return unmeasured("; ".join(reasons) or "the store has no label to decode")
+            return no_forecasts("; ".join(reasons) or "the store has no label to decode")
         readout = Probes.of(probes, evaluation.dataset.store.channels)
         decoded = self._decoded(evaluation, cohort, readout, horizons)
         scores, all_errors = [], []
@@ -60,7 +60,7 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         everyone = evaluation.dataset.subject[evaluation.dataset.trajectories(self.config.split)]
         numbers = subject_numbers(cohort.subjects, everyone)
         redrawn = list(redrawn_errors(all_errors, numbers, horizons, ROLLOUTS))
-        found = describe(probes, scores, horizons, reasons, cohort, self.config)
+        found = forecast_findings(probes, scores, horizons, reasons, cohort, self.config)
         return replace(found, redrawn=redrawn, heads=[readout.kept()])
 
     def head(self, kept: KeptHead) -> Probes:
@@ -103,8 +103,8 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         for _, latents in encoded(learner, evaluation.dataset, cohort.windows, cohort.index, batch_size):
             with torch.no_grad():
                 states = {
-                    RECORDED: roll_out(learner, latents, context)[:, places],
-                    HELD: roll_out(learner, _held(latents, context), context)[:, places],
+                    RECORDED: roll_out_windows(learner, latents, context)[:, places],
+                    HELD: roll_out_windows(learner, _held(latents, context), context)[:, places],
                     DECODED_PERSISTENCE: latents.states[:, context - 1 : context],
                     ENCODED: latents.states[:, context + places],
                 }

@@ -39,7 +39,7 @@ NOTE = (
 Scores = list[dict[str, list["Score | None"]]]
 
 
-def unmeasured(reason: str) -> Findings:
+def no_forecasts(reason: str) -> Findings:
     """Findings where nothing could be decoded."""
     return Findings(
         headlines=[Headline("decoded forecasts, median MASE", None, note=reason)],
@@ -47,7 +47,7 @@ def unmeasured(reason: str) -> Findings:
     )
 
 
-def describe(
+def forecast_findings(
     probes: list[Probe],
     scores: Scores,
     horizons: list[int],

@@ -94,17 +94,17 @@ def _forecasts(
 ) -> dict[str, Tensor]:
     """Every forecast of states C .. C + H - 1: (B, H, D) each, or something that broadcasts to it."""
     forecasts = {
-        ROLLOUT: roll_out(learner, latents, context),
+        ROLLOUT: roll_out_windows(learner, latents, context),
         PERSISTENCE: latents.states[:, context - 1 : context].float(),
         MEAN: mean.expand(1, 1, -1),
     }
     if donated is not None:
         swapped = torch.cat([latents.actions[:, :context], donated[:, context:]], dim=1)
-        forecasts[SHUFFLED] = roll_out(learner, replace(latents, actions=swapped), context)
+        forecasts[SHUFFLED] = roll_out_windows(learner, replace(latents, actions=swapped), context)
     return forecasts
 
 
-def roll_out(learner: Learner, latents: Latents, context: int) -> Tensor:
+def roll_out_windows(learner: Learner, latents: Latents, context: int) -> Tensor:
     """States that are rolled out from the first C steps: (B, T - C, D) float32."""
     return imagine(learner, latents, context).states[:, 0].float()
 

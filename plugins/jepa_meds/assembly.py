@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from jepa_core.data.trajectories import Events, Trajectories
 from jepa_meds.codes import ACTION, HIDDEN, STATE, Codes
 from jepa_meds.config import MedsConfig
-from jepa_meds.labels import Labels, place_labels, reach, read_labels, refuse_one_sided
-from jepa_meds.reading import NO_TIME, Rows, Shard
+from jepa_meds.labels import StepLabels, place_labels, reach, read_labels, refuse_one_sided
+from jepa_meds.reading import NO_TIME, Shard, ShardRows
 from jepa_meds.survey import Episodes
 
 HOUR = 3_600_000_000
@@ -21,7 +21,7 @@ HOUR = 3_600_000_000
 _YEAR = 365.25 * 24 * HOUR
 
 
-class Assembly:
+class EpisodeAssembly:
     """Makes trajectories of episodes. split: (N,) of each episode. channel: channel of each code. labels: by name."""
 
     def __init__(
@@ -32,7 +32,7 @@ class Assembly:
         self._channel = channel
         self._episodes = episodes
         self._split = split
-        self.labels: dict[str, Labels] = {}
+        self.labels: dict[str, StepLabels] = {}
         self._step = round(config.step_hours * HOUR)
         length = episodes.end - episodes.start
         self._steps = np.minimum(-(-length // self._step), config.max_steps)
@@ -64,7 +64,7 @@ class Assembly:
                     yield self._block(rows, own[low:high], runs)
                 runs += len(rows.starts)
 
-    def _block(self, rows: Rows, chosen: np.ndarray, runs: int) -> Trajectories:
+    def _block(self, rows: ShardRows, chosen: np.ndarray, runs: int) -> Trajectories:
         steps = self._steps[chosen]
         code = self._codes.number(rows.code)
         dynamic = self._dynamic(rows, code, chosen, runs)
@@ -88,7 +88,9 @@ class Assembly:
             labels={name: one.of(chosen, steps) for name, one in self.labels.items()},
         )
 
-    def _dynamic(self, rows: Rows, code: np.ndarray, chosen: np.ndarray, runs: int) -> list[tuple[np.ndarray, ...]]:
+    def _dynamic(
+        self, rows: ShardRows, code: np.ndarray, chosen: np.ndarray, runs: int
+    ) -> list[tuple[np.ndarray, ...]]:
         """Row, step (over all trajectories of the block) and hour of the events of states, and of those of actions."""
         starts, ends = self._episodes.start[chosen], self._episodes.end[chosen]
         horizon = np.minimum(ends, starts + self._steps[chosen] * self._step)
@@ -105,7 +107,7 @@ class Assembly:
         role = self._codes.role[code[row]]
         return [(row[role == one], owner[role == one], since[role == one] / HOUR) for one in (STATE, ACTION)]
 
-    def _static(self, rows: Rows, code: np.ndarray, chosen: np.ndarray, runs: int) -> tuple[np.ndarray, ...]:
+    def _static(self, rows: ShardRows, code: np.ndarray, chosen: np.ndarray, runs: int) -> tuple[np.ndarray, ...]:
         """Row and trajectory (in the block) of the events without a time, which stand first among a subject's."""
         run = self._episodes.run[chosen] - runs
         shown = (rows.time == NO_TIME) & (self._codes.role[code] != HIDDEN)
@@ -136,7 +138,7 @@ def _events(
     return Events(offsets, channel, value.astype(np.float32), text, time.astype(np.float32))
 
 
-def _texts(rows: Rows, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _texts(rows: ShardRows, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Number of the words of each of the rows at `place` (-1 for none), and the distinct words."""
     taken = [column.take(pa.array(place)).fill_null("") for column in rows.texts]
     if not taken:

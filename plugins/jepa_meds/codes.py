@@ -91,7 +91,7 @@ class Codes:
             given += [("trajectory.start", self._episode.start), ("trajectory.end", self._episode.end)]
         for key, pattern in given:
             if pattern not in empty and not any(matches((pattern,), name) for name in known):
-                near = ", ".join(nearest(pattern, known)) or "none at all"
+                near = ", ".join(similar_codes(pattern, known)) or "none at all"
                 raise DataError(
                     f"source.{key}: the expression {pattern} matches none of the {len(known)} codes of the data; the "
                     f"nearest are {near}. Correct it, or name it in source.allow_empty"
@@ -104,7 +104,7 @@ def matches(patterns: Iterable[str], code: str) -> bool:
     return any(pattern and re.fullmatch(pattern, code) for pattern in patterns)
 
 
-def nearest(pattern: str, codes: list[str], count: int = 3) -> list[str]:
+def similar_codes(pattern: str, codes: list[str], count: int = 3) -> list[str]:
     """The codes that look most like what an expression is after."""
     matcher = difflib.SequenceMatcher(autojunk=False)
     matcher.set_seq2(_SIGNS.sub("", pattern))

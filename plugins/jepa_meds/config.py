@@ -33,7 +33,7 @@ class EpisodeConfig(Config):
     end: Pattern = Field(description="codes that end it, such as ICU_DISCHARGE//.*")
 
 
-class SplitConfig(SubjectSplitConfig):
+class MedsSplitConfig(SubjectSplitConfig):
     """How subjects are divided. All but `from` is read only where that says `seed`."""
 
     origin: Literal["file", "seed"] = Field(
@@ -41,7 +41,7 @@ class SplitConfig(SubjectSplitConfig):
     )
 
     @model_validator(mode="after")
-    def _folds_are_dealt(self) -> SplitConfig:
+    def _folds_are_dealt(self) -> MedsSplitConfig:
         if self.origin == "file" and self.folds is not None:
             raise ValueError("folds deal the subjects anew; write `from: seed`")
         return self
@@ -79,8 +79,9 @@ class MedsConfig(SourceConfig):
     names: Literal["description", "code"] = Field(
         "description", description="how the texts call a code: its description in metadata/codes.parquet, or itself"
     )
-    split: SplitConfig | None = Field(
-        SplitConfig(), description="how subjects are divided into train, tuning and held_out; null: all are held_out"
+    split: MedsSplitConfig | None = Field(
+        MedsSplitConfig(),
+        description="how subjects are divided into train, tuning and held_out; null: all are held_out",
     )
 
     @model_validator(mode="after")

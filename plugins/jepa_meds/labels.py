@@ -36,7 +36,7 @@ class Due:
 
 
 @dataclass(frozen=True)
-class Labels:
+class StepLabels:
     """Labels that have a step, in the order of the trajectories. episode, step: (L,) int64; value: (L,) float32. rows:
     of the files, those without a step included. lost: how many rows of each value of 0 and 1 have no step; empty where
     other values occur."""
@@ -75,7 +75,7 @@ def reach(due: Due, episodes: Episodes, step_length: int) -> np.ndarray:
     return needed
 
 
-def place_labels(due: Due, episodes: Episodes, steps: np.ndarray, step_length: int) -> Labels:
+def place_labels(due: Due, episodes: Episodes, steps: np.ndarray, step_length: int) -> StepLabels:
     """Labels at steps. steps: (N,) of each episode. step_length: in microseconds.
 
     A label goes to its subject's last trajectory that began by its time; one that is due before the first step is over,
@@ -88,10 +88,10 @@ def place_labels(due: Due, episodes: Episodes, steps: np.ndarray, step_length: i
     counts = {number: int((lost == number).sum()) for number in (0, 1)} if binary else {}
     episode, step, value = episode[placed], step[placed], due.value[placed]
     order = np.argsort(episode, kind="stable")
-    return Labels(episode[order], step[order], value[order], len(due.value), counts)
+    return StepLabels(episode[order], step[order], value[order], len(due.value), counts)
 
 
-def refuse_one_sided(name: str, labels: Labels) -> None:
+def refuse_one_sided(name: str, labels: StepLabels) -> None:
     """Refuse labels of which one class has lost every row and the other has not; tell where rows have no step.
 
     Raises DataError: what is left would be labelled by what was dropped.
@@ -179,7 +179,7 @@ def _refuse(path: Path, wrong: np.ndarray, rule: str) -> None:
         raise DataError(f"{path}, row {int(np.flatnonzero(wrong)[0])} (counted from 0): {rule}")
 
 
-def placements(labels: Mapping[str, Labels]) -> Iterator[dict[str, str | int | float]]:
+def placements(labels: Mapping[str, StepLabels]) -> Iterator[dict[str, str | int | float]]:
     """For each label, how many rows of its files have a step, and how many of each class have none."""
     for name, one in labels.items():
         steps = len(np.unique(np.stack([one.episode, one.step]), axis=1).T) if len(one.step) else 0

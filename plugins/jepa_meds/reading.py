@@ -31,7 +31,7 @@ _DAMAGED = "copy the file again, or run the ETL again"
 
 
 @dataclass(frozen=True)
-class Rows:
+class ShardRows:
     """R rows of whole subjects, in the order of the shard.
 
     row: index of the first one in the shard. starts: (K,) index of the first row of each of the K subjects. time: (R,)
@@ -68,7 +68,7 @@ class Shard:
         self.columns = set(schema.names)
         _check_schema(path, schema)
 
-    def rows(self, text_columns: Sequence[str]) -> Iterator[Rows]:
+    def rows(self, text_columns: Sequence[str]) -> Iterator[ShardRows]:
         """All rows, some whole subjects at a time. Raises DataError if one of them breaks the standard."""
         wanted = ["subject_id", "time", "code", "numeric_value", *text_columns]
         held, first = None, 0
@@ -86,7 +86,7 @@ class Shard:
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self.path} cannot be read to its end; {_DAMAGED}") from error
 
-    def _rows(self, table: pa.Table, first: int, text_columns: Sequence[str]) -> Rows:
+    def _rows(self, table: pa.Table, first: int, text_columns: Sequence[str]) -> ShardRows:
         for column in ("subject_id", "code"):
             if table[column].null_count:
                 place = int(np.flatnonzero(table[column].is_null().to_numpy())[0])
@@ -95,7 +95,7 @@ class Shard:
         time = table["time"].cast(pa.timestamp("us"), safe=False).cast(pa.int64()).fill_null(NO_TIME).to_numpy()
         starts = np.concatenate([[0], np.flatnonzero(subject[1:] != subject[:-1]) + 1])
         self._check_order(subject, time, first)
-        return Rows(
+        return ShardRows(
             row=first,
             starts=starts,
             subject=subject,

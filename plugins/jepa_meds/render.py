@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
-from jepa_core.data.words import number
+from jepa_core.data.words import plain_number
 from jepa_meds.codes import AGE
 
 VERSION = 1
@@ -47,7 +47,7 @@ def fragment(channel: Channel, name: str, value: float, text: str | None) -> str
     if channel.name == AGE.name:
         return f"{AGE.label}: {math.floor(value)} {AGE.unit}"
     unit = "" if name == channel.name else channel.unit
-    measured = "" if math.isnan(value) else " ".join(filter(None, (number(value), unit)))
+    measured = "" if math.isnan(value) else " ".join(filter(None, (plain_number(value), unit)))
     if measured and text:
         return f"{name}: {measured} ({text})" if channel.unit else f"{name}: {measured} {text}"
     return f"{name}: {measured or text}" if measured or text else name

@@ -19,7 +19,7 @@ from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.io.files import digest_pieces
 from jepa_meds import render
-from jepa_meds.assembly import Assembly
+from jepa_meds.assembly import EpisodeAssembly
 from jepa_meds.codes import Codes
 from jepa_meds.config import MedsConfig
 from jepa_meds.labels import placements
@@ -79,7 +79,7 @@ class MedsSource(Source):
         channels, channel = codes.channels(descriptions)
         _refuse_other_units(config, channels, self._fitted.get("units", {}))
         writer.channels(channels)
-        assembly = Assembly(config, codes, channel, episodes, self._split(episodes))
+        assembly = EpisodeAssembly(config, codes, channel, episodes, self._split(episodes))
         assembly.take_labels({name: Path(place).expanduser() for name, place in config.labels.items()})
         for block in assembly.blocks(parts):
             writer.append(block)

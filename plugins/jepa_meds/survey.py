@@ -11,7 +11,7 @@ import numpy as np
 from jepa_core.errors import DataError
 from jepa_core.io.ticker import Ticker
 from jepa_meds.codes import HIDDEN, Codes
-from jepa_meds.reading import NO_TIME, Rows, Shard
+from jepa_meds.reading import NO_TIME, Shard, ShardRows
 
 _LATEST = np.iinfo(np.int64).max
 
@@ -72,7 +72,7 @@ class Survey:
         rows.append((last, len(self.episodes), len(np.unique(self.episodes.subject))))
         return [{"step": step, "trajectories": count, "subjects": subjects} for step, count, subjects in rows]
 
-    def _add(self, rows: Rows, shard: int, runs: int) -> None:
+    def _add(self, rows: ShardRows, shard: int, runs: int) -> None:
         self.events += len(rows.subject)
         code = self._codes.number(rows.code)
         self.rounded.update(code[_is_rounded(rows.value)].tolist())
@@ -92,7 +92,7 @@ class Survey:
         self._found.append(np.stack(columns, axis=1))
         self._runs.append(np.stack([subject, np.full(len(subject), shard), rows.starts + rows.row], axis=1))
 
-    def _cut(self, rows: Rows, code: np.ndarray, timed: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, ...]:
+    def _cut(self, rows: ShardRows, code: np.ndarray, timed: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, ...]:
         """Run, start and end of every episode."""
         starts, ends = timed & self._codes.starts[code], timed & self._codes.ends[code]
         marked = np.flatnonzero(starts | ends)

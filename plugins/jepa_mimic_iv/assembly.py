@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from jepa_core.data.trajectories import Events, Trajectories
 from jepa_mimic_iv import labels
-from jepa_mimic_iv.cohort import Cohort
+from jepa_mimic_iv.cohort import Stays
 from jepa_mimic_iv.columns import to_numpy
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.event_series import Grid
@@ -77,7 +77,7 @@ FROM ventilation WHERE supported OR status = 'NonInvasiveVent' ORDER BY ALL
 """
 
 
-def assemble(work: Workspace, cohort: Cohort, numbers: dict[str, int], config: MimicIVConfig) -> Iterator[Trajectories]:
+def assemble(work: Workspace, cohort: Stays, numbers: dict[str, int], config: MimicIVConfig) -> Iterator[Trajectories]:
     """Whole trajectories in the order of the cohort, a block at a time. numbers: of the channels, by name."""
     statements = {
         "static": _STATIC,
@@ -100,7 +100,7 @@ def _sql(name: str) -> str:
 class _Block:
     """Some stays of the cohort, and the steps they have."""
 
-    def __init__(self, work: Workspace, cohort: Cohort, part: slice, config: MimicIVConfig) -> None:
+    def __init__(self, work: Workspace, cohort: Stays, part: slice, config: MimicIVConfig) -> None:
         self._work, self._cohort, self._part, self._step_hours = work, cohort, part, config.step_hours
         self._by_saturation = config.saturation_fallback
         self._stays, self._steps = cohort.stay[part], cohort.steps[part].astype(np.int64)
@@ -123,7 +123,9 @@ class _Block:
             count = len(self._stays) if role == "static" else self._total
             events[role] = _events(table, owners[role], count, sum(map(len, texts)))
             texts.append(to_numpy(_dictionary(table).dictionary))
-        shown = labels.Shown.of(((tables[role], owners[role]) for role in ("state", "action")), numbers, self._total)
+        shown = labels.ShownEvents.of(
+            ((tables[role], owners[role]) for role in ("state", "action")), numbers, self._total
+        )
         outcomes = self._outcomes()
         return Trajectories(
             identifier=self._cohort.identifier[self._part],
@@ -136,7 +138,7 @@ class _Block:
             **events,
         )
 
-    def _labels(self, shown: labels.Shown, died: np.ndarray) -> dict[str, np.ndarray]:
+    def _labels(self, shown: labels.ShownEvents, died: np.ndarray) -> dict[str, np.ndarray]:
         grid = Grid(np.append(self._first, self._total), self._step_hours)
         begins = (np.arange(self._total) - np.repeat(self._first, self._steps)) * self._step_hours
         hours = self._column("SELECT hours FROM member WHERE stay BETWEEN $low AND $high ORDER BY stay")
@@ -147,8 +149,8 @@ class _Block:
         since[self._trajectory(onset)] = to_numpy(onset["onset"])
         septic = (np.round(begins + self._step_hours - np.repeat(since, self._steps), 6) > 0).astype(np.float32)
         saturation = shown.mean("bg/so2") if self._by_saturation else np.full(self._total, np.nan)
-        course = labels.Course(self._urine_rate(), self._ventilated(), saturation, to_end, died, septic)
-        return labels.targets(shown) | labels.events(shown, grid, course)
+        course = labels.SeriesInputs(self._urine_rate(), self._ventilated(), saturation, to_end, died, septic)
+        return labels.hourly_targets(shown) | labels.events(shown, grid, course)
 
     def _urine_rate(self) -> np.ndarray:
         table = self.read(_URINE_RATE)

@@ -48,7 +48,7 @@ _BROKEN: tuple[tuple[str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Cohort:
+class Stays:
     """Some of the stays that remain, in the order of the store. stay: (N,) number of each among the candidates,
     ascending."""
 
@@ -99,14 +99,14 @@ def select_members(
     return attrition
 
 
-def read_members(work: Workspace, first: int, count: int) -> Cohort:
+def read_members(work: Workspace, first: int, count: int) -> Stays:
     """`count` of the members, fewer at the end, from the `first` on."""
     columns = work.execute(
         "SELECT stay, stay_id, subject_id, split, steps FROM member JOIN division USING (stay) ORDER BY stay "
         "LIMIT $count OFFSET $first",
         {"count": count, "first": first},
     ).fetchnumpy()
-    return Cohort(columns["stay"], columns["stay_id"], columns["subject_id"], columns["split"], columns["steps"])
+    return Stays(columns["stay"], columns["stay_id"], columns["subject_id"], columns["split"], columns["steps"])
 
 
 def _rules(config: MimicIVConfig) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ class SyntheticConfig(Config):
     seed: int = Field(0, ge=0, description="seed of the generator; the same seed makes the same tables")
 
 
-class SplitConfig(SubjectSplitConfig):
+class StaySplitConfig(SubjectSplitConfig):
     """Split by subject, stratified by death in hospital."""
 
 
@@ -69,8 +69,9 @@ class MimicIVConfig(SourceConfig):
         description="groups of channels (such as sofa, kdigo_stages, urine_output_rate) that the texts leave out; "
         "the store is the same",
     )
-    split: SplitConfig | None = Field(
-        SplitConfig(), description="how subjects are divided into train, tuning and held_out; null: all are held_out"
+    split: StaySplitConfig | None = Field(
+        StaySplitConfig(),
+        description="how subjects are divided into train, tuning and held_out; null: all are held_out",
     )
     memory_limit: str = Field(
         "2GB",

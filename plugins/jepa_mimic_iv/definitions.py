@@ -23,7 +23,7 @@ CREATE MACRO tidy(words) AS nullif(trim(regexp_replace(words, '\\s+', ' ', 'g'))
 """
 
 
-def prepare(work: Workspace, first: int, given: tuple[str, ...]) -> None:
+def make_definitions(work: Workspace, first: int, given: tuple[str, ...]) -> None:
     """Make the macros and the small tables. first: number of the first variable's channel. given: events of the
     administration record that count."""
     work.execute(_MACROS)

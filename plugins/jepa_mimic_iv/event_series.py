@@ -100,7 +100,7 @@ def rolling(reduce: Callable[[Values, Values], Values], grid: Values, window: in
     return reduce(found, shifted(found, window - span)) if span < window else found
 
 
-def circulatory(pressure: Values, lactate: Values, supported: np.ndarray) -> Values:
+def circulatory_failure(pressure: Values, lactate: Values, supported: np.ndarray) -> Values:
     """Low mean pressure (or a drug that raises it) with high lactate is 1, neither is 0; NaN where the two disagree or
     one is not known."""
     low = np.where(supported, 1.0, holds(pressure, le, LOW_PRESSURE))
@@ -108,7 +108,9 @@ def circulatory(pressure: Values, lactate: Values, supported: np.ndarray) -> Val
     return np.where(low == high, low, np.nan)
 
 
-def respiratory(grid: Grid, tension: Values, fraction: Values, saturation: Values, ventilated: Values) -> Values:
+def respiratory_failure(
+    grid: Grid, tension: Values, fraction: Values, saturation: Values, ventilated: Values
+) -> Values:
     """PaO2 (mmHg) over the inspired fraction (%), which is that of air where none is charted and the patient is
     ventilated neither in this step nor in the next."""
     helped = grid.rectangle(ventilated.astype(float))
@@ -119,7 +121,7 @@ def respiratory(grid: Grid, tension: Values, fraction: Values, saturation: Value
     return np.where(np.isnan(by_ratio), by_saturation, by_ratio)
 
 
-def kidney(grid: Grid, creatinine: Values, urine_rate: Values, dialysed: np.ndarray) -> Values:
+def kidney_failure(grid: Grid, creatinine: Values, urine_rate: Values, dialysed: np.ndarray) -> Values:
     """KDIGO stage 3 of creatinine (mg/dL), urine (mL/kg/h) or continuous dialysis at any time so far."""
     value, rate = grid.rectangle(creatinine), grid.rectangle(urine_rate)
     lowest = rolling(np.fmin, shifted(value, 1), grid.steps(168))
@@ -144,7 +146,7 @@ def _little_urine(grid: Grid, rate: Values, hours: int, relation: Relation, boun
     return ((holds(rolling(np.fmax, rate, steps), relation, bound) == 1) & long_enough).astype(float)
 
 
-def liver(grid: Grid, bilirubin: Values, inr: Values, creatinine: Values, dialysed: np.ndarray) -> Values:
+def liver_failure(grid: Grid, bilirubin: Values, inr: Values, creatinine: Values, dialysed: np.ndarray) -> Values:
     """MELD (Kamath et al. 2001, UNOS bounds) of 30 or more. Values of the hour after are taken where this one has none;
     creatinine is 4 within 7 days of dialysis."""
     hour = grid.steps(1)

@@ -58,7 +58,7 @@ CONTINUOUS_DIALYSIS = ("CRRT", "CVVH", "CVVHD", "CVVHDF", "SCUF")
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownEvents:
     """Events of a block of stays that the steps show. number: of each channel. step, channel: (E,) int; value: (E,)
     float64, as charted: the store keeps single precision; text: (E,) object. carried: (E,) bool, charted before
     admission and still known in hour 0. steps: how many there are in all."""
@@ -72,7 +72,7 @@ class Shown:
     steps: int
 
     @classmethod
-    def of(cls, tables: Iterable[tuple[pa.Table, np.ndarray]], number: dict[str, int], steps: int) -> Shown:
+    def of(cls, tables: Iterable[tuple[pa.Table, np.ndarray]], number: dict[str, int], steps: int) -> ShownEvents:
         """Of the events of several roles, each with the step that it belongs to."""
         kept = list(tables)
         columns = {
@@ -114,7 +114,7 @@ class Shown:
         return np.bincount(self.step[chosen], minlength=self.steps) > 0
 
 
-def targets(shown: Shown) -> dict[str, np.ndarray]:
+def hourly_targets(shown: ShownEvents) -> dict[str, np.ndarray]:
     """The 27 hourly targets: (S,) float32 each. A sum below 0, of irrigant that has not come back yet, is 0."""
     return {
         name: (np.maximum(shown.total(*names), 0) if name in SUMMED else shown.mean(*names)).astype(np.float32)
@@ -123,7 +123,7 @@ def targets(shown: Shown) -> dict[str, np.ndarray]:
 
 
 @dataclass(frozen=True)
-class Course:
+class SeriesInputs:
     """What the event series are made of beside what the steps show.
 
     urine_rate: (S,) mL/kg/h. ventilated: (S,) bool, by a mask or a tube. saturation: (S,) arterial, in %, where it
@@ -139,25 +139,25 @@ class Course:
     septic: np.ndarray
 
 
-def events(shown: Shown, grid: Grid, course: Course) -> dict[str, np.ndarray]:
+def events(shown: ShownEvents, grid: Grid, course: SeriesInputs) -> dict[str, np.ndarray]:
     """The event series: (S,) float32 each, named event_<family>."""
     dialysed = shown.shows("crrt/crrt_mode", "crrt/ultrafiltrate_output") | shown.says(
         "rrt/dialysis_type", CONTINUOUS_DIALYSIS
     )
     creatinine = shown.mean("chemistry/creatinine")
     found = {
-        "circulatory_failure": event_series.circulatory(
+        "circulatory_failure": event_series.circulatory_failure(
             shown.mean("vitalsign/mbp"), shown.mean("bg/lactate"), shown.shows(*RAISING_PRESSURE)
         ),
-        "respiratory_failure": event_series.respiratory(
+        "respiratory_failure": event_series.respiratory_failure(
             grid,
             shown.mean("bg/po2"),
             shown.mean("bg/fio2", "ventilator_setting/fio2"),
             course.saturation,
             course.ventilated,
         ),
-        "kidney_failure": event_series.kidney(grid, creatinine, course.urine_rate, dialysed),
-        "liver_failure": event_series.liver(
+        "kidney_failure": event_series.kidney_failure(grid, creatinine, course.urine_rate, dialysed),
+        "liver_failure": event_series.liver_failure(
             grid, shown.mean("enzyme/bilirubin_total"), shown.mean("coagulation/inr"), creatinine, dialysed
         ),
         "decompensation": event_series.decompensation(grid, course.hours_to_end, course.died),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jepa_core.data.source import Act, PartitionedSource, Staged
+from jepa_core.data.source import Act, PartitionedSource, Simulator, Staged
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import RecipeError
 from jepa_core.io.files import digest_pieces
@@ -20,6 +20,7 @@ from jepa_mimic_iv.acting import recorded_as
 from jepa_mimic_iv.assembly import BLOCK, assemble
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.synthetic import write_tables
+from jepa_mimic_iv.synthetic.simulator import SyntheticStays
 from jepa_mimic_iv.tables import Tables, Workspace
 from jepa_mimic_iv.templates import TEMPLATES, Template
 
@@ -67,7 +68,7 @@ class MimicIVSource(PartitionedSource):
         """Read every table once, and sort by stay what belongs to the cohort, in a database in `scratch`."""
         tables = Tables(self._folder(scratch))
         with Workspace.staging(tables, scratch, self.config.memory_limit, self.config.threads) as work:
-            definitions.prepare(work, len(staging.STATIC_CHANNELS), staging.GIVEN)
+            definitions.make_definitions(work, len(staging.STATIC_CHANNELS), staging.GIVEN)
             attrition = cohort.select_candidates(work, self.config)
             staging.stage_vital_signs(work, self.config)
             attrition = cohort.select_members(work, self.config, attrition)
@@ -106,6 +107,12 @@ class MimicIVSource(PartitionedSource):
     def acting(self, act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> list[Act]:
         """An act as it is charted; see `recorded_as`."""
         return recorded_as(act, trajectory, channels, self.config.step_hours)
+
+    def simulator(self) -> Simulator | None:
+        """The invented patients, where there are such and a step is one of their hours."""
+        if not self.config.is_synthetic or self.config.step_hours != 1:
+            return None
+        return SyntheticStays(self.config.synthetic.stays, self.config.synthetic.seed)
 
     def rendering_fingerprint(self, modality: str) -> str:
         if modality == "channels":

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from jepa_core.data.words import number, rounded
+from jepa_core.data.words import plain_number, rounded
 from jepa_mimic_iv.derived import VARIABLES
 
 
@@ -41,7 +41,7 @@ MEAN_RATES = frozenset(variable.channel for variable in VARIABLES if variable.gr
 
 DEFAULT = Template(
     "default",
-    number,
+    plain_number,
     hidden=frozenset({"urine_output_rate/uo", "urine_output_rate/weight", "kdigo_stages/creat"}) | MEAN_RATES,
     charlson=True,
 )

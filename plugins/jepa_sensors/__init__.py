@@ -38,6 +38,6 @@ def jepa_describe_files(paths: Sequence[Path]) -> FileDescription | None:
     if not tables:
         refuse_other_kinds(paths)
         return None
-    from jepa_sensors.describe import describe
+    from jepa_sensors.describe import describe_tables
 
-    return describe(paths, tables, others)
+    return describe_tables(paths, tables, others)

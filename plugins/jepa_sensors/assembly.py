@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from jepa_core.data.trajectories import Channel, Events, Role, Trajectories
 from jepa_core.errors import DataError, RecipeError
 from jepa_sensors.config import CALENDAR_CHANNELS, TableConfig
-from jepa_sensors.config_parts import Column
+from jepa_sensors.config_parts import SeenColumn
 from jepa_sensors.cutting import Cuts, seconds_of, slots_of
-from jepa_sensors.staging import Staged
+from jepa_sensors.staging import StagedRows
 from jepa_sensors.targets import Targets
 
 BLOCK_ROWS = 1 << 17
@@ -26,7 +26,7 @@ _MONDAY = 4 * 86_400
 
 
 @dataclass(frozen=True)
-class Rows:
+class CutRows:
     """R rows of K trajectories. cuts: of these. owner: (R,) which of them. time, row: (R,). values: of each column (R,)
     float32. slot: (R,) number of the sample in the trajectory. step: (R,) number of the step among all S of the K."""
 
@@ -43,10 +43,10 @@ class Rows:
         return int(self.cuts.steps.sum())
 
 
-class Assembly:
+class RowAssembly:
     """Makes trajectories of staged rows."""
 
-    def __init__(self, config: TableConfig, staged: Staged, cuts: Cuts, targets: Targets) -> None:
+    def __init__(self, config: TableConfig, staged: StagedRows, cuts: Cuts, targets: Targets) -> None:
         self._config = config
         self._staged = staged
         self._cuts = cuts
@@ -73,7 +73,7 @@ class Assembly:
                     yield done, whole, held.slice(0, int(stop[whole - 1]) - at)
                     held, at, done = held.slice(int(stop[whole - 1]) - at), int(stop[whole - 1]), whole
 
-    def _rows(self, first: int, last: int, table: pa.Table) -> Rows:
+    def _rows(self, first: int, last: int, table: pa.Table) -> CutRows:
         """Rows of some trajectories, without those that belong to none."""
         cuts = _part(self._cuts, first, last)
         before = int(self._cuts.stop[first - 1]) if first else 0
@@ -87,11 +87,11 @@ class Assembly:
         slot = number - cuts.start[owner] if cuts.width is None else slots_of(time, cuts.origin[owner], cuts.width)
         values = [table[f"v{place}"].to_numpy() for place in range(len(self._staged.columns))]
         step = (np.cumsum(cuts.steps) - cuts.steps)[owner] + slot // self._config.step.samples
-        rows = Rows(cuts, owner, time, table["row"].to_numpy(), values, slot, step)
+        rows = CutRows(cuts, owner, time, table["row"].to_numpy(), values, slot, step)
         self._refuse_repeated(rows)
         return rows
 
-    def _refuse_repeated(self, rows: Rows) -> None:
+    def _refuse_repeated(self, rows: CutRows) -> None:
         again = np.flatnonzero((np.diff(rows.owner) == 0) & (np.diff(rows.time) == 0))
         if len(again) and self._config.time_column and self._config.repeats == "refuse":
             place = self._staged.files.place
@@ -101,7 +101,7 @@ class Assembly:
                 "them apart in source.id, or set source.repeats to mean"
             )
 
-    def _block(self, rows: Rows) -> Trajectories:
+    def _block(self, rows: CutRows) -> Trajectories:
         cuts = rows.cuts
         samples = self._samples(rows)
         events = {role: self._events(samples, role, rows.steps) for role in ("state", "action")}
@@ -119,7 +119,7 @@ class Assembly:
 
     # --- samples ------------------------------------------------------------------------------------------------------
 
-    def _samples(self, rows: Rows) -> _Samples:
+    def _samples(self, rows: CutRows) -> _Samples:
         """What each sample holds: a row, or the mean of the readings in its share of time."""
         by_name = {one.name: values for one, values in zip(self._staged.columns, rows.values, strict=True)}
         seen = [one for one in self._seen if one.name in by_name and one.role != "static"]
@@ -135,11 +135,11 @@ class Assembly:
         slot, step = rows.slot[first], rows.step[first]
         return _Samples(slot, step, [*seen, *self._calendar()], values + self._of_calendar(rows, first))
 
-    def _calendar(self) -> list[Column]:
+    def _calendar(self) -> list[SeenColumn]:
         names = self._config.calendar_columns()
         return [one for one in self._seen if one.name in names]
 
-    def _of_calendar(self, rows: Rows, first: np.ndarray) -> list[np.ndarray]:
+    def _of_calendar(self, rows: CutRows, first: np.ndarray) -> list[np.ndarray]:
         """Sine and cosine of where each sample begins in a day, a week, a year."""
         if not self._config.calendar:
             return []
@@ -161,7 +161,7 @@ class Assembly:
         columns, values = [samples.columns[place] for place in chosen], [samples.values[place] for place in chosen]
         return self._told(columns, values, samples.step, samples.slot.astype(np.float32), owners)
 
-    def _statics(self, rows: Rows) -> Events:
+    def _statics(self, rows: CutRows) -> Events:
         """The first value of every static column in each trajectory."""
         owners = len(rows.cuts)
         columns, found = [], []
@@ -176,7 +176,7 @@ class Assembly:
         return self._told(columns, found, np.arange(owners), np.full(owners, np.nan, dtype=np.float32), owners)
 
     def _told(
-        self, columns: list[Column], values: list[np.ndarray], owner: np.ndarray, time: np.ndarray, owners: int
+        self, columns: list[SeenColumn], values: list[np.ndarray], owner: np.ndarray, time: np.ndarray, owners: int
     ) -> Events:
         """An event for each value of some columns. owner, time: of every row of the values, in ascending order."""
         grid = np.stack(values, axis=1) if values else np.zeros((len(owner), 0), dtype=np.float32)
@@ -189,7 +189,7 @@ class Assembly:
         )  # fmt: skip
 
     def _channels(
-        self, columns: Sequence[Column], column: np.ndarray, value: np.ndarray
+        self, columns: Sequence[SeenColumn], column: np.ndarray, value: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Channel and value of each event: a category is the channel of its own that has the value 1."""
         first = np.array([self._first_channel[one.name] for one in columns], dtype=np.int32)[column]
@@ -204,11 +204,11 @@ class _Samples:
 
     slot: np.ndarray
     step: np.ndarray
-    columns: list[Column]
+    columns: list[SeenColumn]
     values: list[np.ndarray]
 
 
-def channels_of(columns: Sequence[Column]) -> list[Channel]:
+def channels_of(columns: Sequence[SeenColumn]) -> list[Channel]:
     """The channels of a store. Those of one column of words share a group, which is its name.
 
     Raises RecipeError if two have one name.
@@ -225,7 +225,7 @@ def channels_of(columns: Sequence[Column]) -> list[Channel]:
     return found
 
 
-def _starts(columns: Sequence[Column]) -> list[int]:
+def _starts(columns: Sequence[SeenColumn]) -> list[int]:
     widths = [one.width for one in columns]
     return (np.cumsum(widths) - widths).tolist()
 

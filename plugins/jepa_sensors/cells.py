@@ -15,7 +15,7 @@ from pyarrow import types
 
 from jepa_core.errors import DataError
 from jepa_sensors.config import FILE, SECONDS, TableConfig
-from jepa_sensors.config_parts import ROW, Column
+from jepa_sensors.config_parts import ROW, SeenColumn
 from jepa_sensors.kinds import as_numbers, as_words, is_text, kind_of, most_exact
 from jepa_sensors.reading import Block
 from jepa_sensors.stamps import WRONG, Stamps, read_stamps
@@ -53,10 +53,10 @@ def numbers(block: Block, name: str) -> np.ndarray:
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def categories(block: Block, name: str, column: Column) -> np.ndarray:
+def categories(block: Block, name: str, column: SeenColumn) -> np.ndarray:
     """(R,) float64, number of the category, NaN where there is no value. name: of the column of the file that holds
     the words of `column`. Raises DataError at the first other value."""
-    found = words(block, name)
+    found = texts(block, name)
     code = pc.index_in(pc.utf8_lower(found) if column.lower else found, pa.array(column.categories, pa.string()))
     strange = np.flatnonzero(pc.and_(code.is_null(), found.is_valid()).to_numpy(zero_copy_only=False))
     if len(strange):
@@ -66,7 +66,7 @@ def categories(block: Block, name: str, column: Column) -> np.ndarray:
     return code.cast(pa.float64()).to_numpy(zero_copy_only=False)
 
 
-def words(block: Block, name: str) -> pa.Array:
+def texts(block: Block, name: str) -> pa.Array:
     """(R,) text. Whole numbers are written without a point, so that 1 and 1.0 are one word.
 
     Raises DataError if the column holds neither text nor numbers.
@@ -202,7 +202,7 @@ def names(block: Block, columns: tuple[str, ...], number: int) -> pa.DictionaryA
         if name == ROW:
             parts.append(pa.array([f"{number:06d}-{row:012d}" for row in block.rows.tolist()], pa.string()))
             continue
-        column = told(block, name)
+        column = required_texts(block, name)
         _refuse_vague(block, name)
         apart = pc.match_substring(column, SEPARATOR)
         if pc.any(apart).as_py():
@@ -214,9 +214,9 @@ def names(block: Block, columns: tuple[str, ...], number: int) -> pa.DictionaryA
     return pc.binary_join_element_wise(*parts, SEPARATOR).dictionary_encode()
 
 
-def told(block: Block, name: str) -> pa.Array:
+def required_texts(block: Block, name: str) -> pa.Array:
     """(R,) text of a column that must say in every row whose or what it is. Raises DataError where it does not."""
-    column = words(block, name)
+    column = texts(block, name)
     if column.null_count:
         raise block.error(_first(column.is_null()), f"column {name} is empty; every row must say whose it is")
     return column

@@ -15,7 +15,6 @@ from jepa_sensors.config_checks import broken_rules
 from jepa_sensors.config_parts import (
     HEADER,
     ROW,
-    Column,
     ColumnTarget,
     Encoding,
     FileTarget,
@@ -23,8 +22,9 @@ from jepa_sensors.config_parts import (
     Names,
     Places,
     RemainingTarget,
-    SplitConfig,
+    SeenColumn,
     StepConfig,
+    TableSplitConfig,
     TargetName,
     TimeFormat,
 )
@@ -126,8 +126,8 @@ class TableConfig(SourceConfig):
         {}, description="what evaluators predict for each trajectory; never seen by an encoder"
     )
     step: StepConfig = Field(StepConfig(), description="what a step is")
-    split: SplitConfig | None = Field(
-        SplitConfig(), description="how trajectories are divided into the splits; null: all are held_out"
+    split: TableSplitConfig | None = Field(
+        TableSplitConfig(), description="how trajectories are divided into the splits; null: all are held_out"
     )
 
     @model_validator(mode="after")
@@ -230,7 +230,7 @@ class TableConfig(SourceConfig):
         """A file's columns. Raises DataError if it cannot be read."""
         return header(path, self.format_of(path), self.separator_of(path), self.columns, self.encoding, self.axes)
 
-    def seen_columns(self) -> list[Column]:
+    def seen_columns(self) -> list[SeenColumn]:
         """What encoders see: the statics, the states, the actions. Reads the first file's header where `states` are all
         columns left over.
 
@@ -242,7 +242,7 @@ class TableConfig(SourceConfig):
             ("static", self.statics), ("state", states), ("action", (*self.actions, *calendar))
         ]  # fmt: skip
         return [
-            Column(name, role, self.units.get(name, ""), self.words(name), name in self.lower)
+            SeenColumn(name, role, self.units.get(name, ""), self.words(name), name in self.lower)
             for role, names in roles
             for name in names
         ]

@@ -99,7 +99,7 @@ class FileTarget(Config):
     )
 
 
-class SplitConfig(SubjectSplitConfig):
+class TableSplitConfig(SubjectSplitConfig):
     """How subjects, or the pieces of one series, are divided."""
 
     tuning: Places = Field((), description="files of the tuning split, which then takes no share of `files`")
@@ -108,14 +108,14 @@ class SplitConfig(SubjectSplitConfig):
     gap: int = Field(1, ge=0, description="steps of one series left out between two splits")
 
     @model_validator(mode="after")
-    def _folds_hold_out(self) -> SplitConfig:
+    def _folds_hold_out(self) -> TableSplitConfig:
         if self.folds is not None and (self.tuning or self.held_out):
             raise ValueError("folds divide the subjects of `files`, so no split has files of its own")
         return self
 
 
 @dataclass(frozen=True)
-class Column:
+class SeenColumn:
     """A column that encoders see. categories: its values, if they are words; each is a channel then. lower: whether
     its words are read in lower case."""
 

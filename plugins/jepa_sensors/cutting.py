@@ -12,7 +12,7 @@ from jepa_core.data.splits import divide, split_by_subject
 from jepa_core.data.trajectories import SPLITS
 from jepa_core.errors import DataError, RecipeError
 from jepa_sensors.config import SECONDS, TableConfig
-from jepa_sensors.staging import GROUPS, Database, Staged, quoted
+from jepa_sensors.staging import GROUPS, Database, StagedRows, quoted
 
 _LARGEST = 1 << 24
 """Samples of a trajectory up to which float32 counts them exactly."""
@@ -38,12 +38,12 @@ class Cuts:
         return len(self.key)
 
 
-def seconds_of(staged: Staged, config: TableConfig) -> float:
+def seconds_of(staged: StagedRows, config: TableConfig) -> float:
     """Seconds of one unit of the staged times."""
     return SECONDS[config.time_unit] if staged.clock == "number" else 1e-6
 
 
-def width_of(staged: Staged, config: TableConfig) -> float | None:
+def width_of(staged: StagedRows, config: TableConfig) -> float | None:
     """Time of a sample, in the unit of the staged times; None where every row is a sample."""
     step = config.step
     return None if step.seconds is None else step.seconds / step.samples / seconds_of(staged, config)
@@ -54,7 +54,7 @@ def slots_of(time: np.ndarray, origin: np.ndarray, width: float) -> np.ndarray:
     return np.floor((time - origin) / width + 1e-9).astype(np.int64)
 
 
-def cut(staged: Staged, config: TableConfig, database: Database) -> Cuts:
+def cut(staged: StagedRows, config: TableConfig, database: Database) -> Cuts:
     """The trajectories: one of each id that has a row in its steps, or pieces of one series.
 
     Raises DataError if one is too long to be counted, a series too short to be cut, or no id has a row in its steps.
@@ -78,7 +78,7 @@ def cut(staged: Staged, config: TableConfig, database: Database) -> Cuts:
     )  # fmt: skip
 
 
-def _spans(staged: Staged, config: TableConfig, database: Database) -> Iterator[np.ndarray]:
+def _spans(staged: StagedRows, config: TableConfig, database: Database) -> Iterator[np.ndarray]:
     """Of each key that has a row in its steps: (K,) the key, its first such row, their number, the time at which it
     begins, the time of the last of them, and the place of one."""
     step, begin = config.step, config.step.begin
@@ -122,7 +122,7 @@ def _split(group: np.ndarray, subject: np.ndarray, config: TableConfig) -> np.nd
     return split
 
 
-def _pieces(staged: Staged, config: TableConfig, rows: int, origin: float, slots: int, width: float | None) -> Cuts:
+def _pieces(staged: StagedRows, config: TableConfig, rows: int, origin: float, slots: int, width: float | None) -> Cuts:
     """Equal pieces of one series in order of time, those of a split together, with a gap between two splits. The steps
     that are left over are the earliest."""
     samples, given = config.step.samples, config.split
@@ -149,7 +149,7 @@ def _pieces(staged: Staged, config: TableConfig, rows: int, origin: float, slots
     )  # fmt: skip
 
 
-def _rows_before(staged: Staged, borders: np.ndarray) -> np.ndarray:
+def _rows_before(staged: StagedRows, borders: np.ndarray) -> np.ndarray:
     """Rows of a series before each of some times."""
     before = np.zeros(len(borders), dtype=np.int64)
     with pq.ParquetFile(staged.path) as file:

@@ -22,9 +22,9 @@ from jepa_sensors.looks import missing_words
 from jepa_sensors.scanning import SAMPLE, Scan, scan_files
 from jepa_sensors.shapes import axes_of
 from jepa_sensors.sniffing import sniffed
-from jepa_sensors.staging import Database, RepeatedReading, Staged, Staging, quoted
+from jepa_sensors.staging import Database, RepeatedReading, StagedRows, Staging, quoted
 from jepa_sensors.starter import Proposal, starter
-from jepa_sensors.suspects import Readings, suspects
+from jepa_sensors.suspects import OrderedRows, suspects
 
 _REGULAR = 0.01
 """Share of the median interval by which another may differ and still be regular."""
@@ -34,7 +34,7 @@ _CLOCKS = {
 }  # fmt: skip
 
 
-def describe(paths: Sequence[Path], tables: Sequence[Path], others: Sequence[str]) -> FileDescription:
+def describe_tables(paths: Sequence[Path], tables: Sequence[Path], others: Sequence[str]) -> FileDescription:
     """Describe tables of one kind. paths: as they were asked for. others: names of files that were found beside.
 
     Raises DataError, as a run would, if a file breaks the contract of a table.
@@ -135,7 +135,7 @@ class _Figures:
     """What is to be said of staged rows."""
 
     config: TableConfig
-    staged: Staged
+    staged: StagedRows
     database: Database
 
     def __post_init__(self) -> None:
@@ -177,7 +177,7 @@ class _Figures:
             for number, one in enumerate(self.staged.columns)
         }
         time = table["time"].to_numpy(zero_copy_only=False).astype(np.float64)
-        readings = Readings.ordered(table["key"].to_numpy(), time, columns)
+        readings = OrderedRows.ordered(table["key"].to_numpy(), time, columns)
         return suspects(readings, {one.name for one in self.staged.columns if one.categories})
 
     def lengths(self) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from jepa_core.errors import DataError
 from jepa_sensors.arrays import series_of
 from jepa_sensors.files import Format, Header, not_this_encoding, open_bytes
-from jepa_sensors.series_files import SAMPLE, SERIES, Axis, Series, ts_series
+from jepa_sensors.series_files import SAMPLE, SERIES, Axis, SeriesLine, ts_series
 from jepa_sensors.text_blocks import EndlessRecord, TextBlock, text_blocks
 
 BLOCK_ROWS = 1 << 17
@@ -37,7 +37,7 @@ class Layout:
     axes: tuple[Axis, ...] = ()
 
 
-class Rows(ABC):
+class FileRows(ABC):
     """The rows of a file, numbered from 0."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
@@ -54,7 +54,7 @@ class Rows(ABC):
         """Where a row stands that `tables` has given, such as `line 5`."""
 
 
-class CsvRows(Rows):
+class CsvRows(FileRows):
     """Comma-separated text. No file of Python's is handed to Arrow, whose threads would let go of it at any time, at
     the exit of the process as well, which then aborts: blocks are read here, and copied into Arrow's own memory."""
 
@@ -139,7 +139,7 @@ class BlankRows(CsvRows):
         return re.sub(rb"[ \t]+", _TAB.encode(), bare)
 
 
-class ParquetRows(Rows):
+class ParquetRows(FileRows):
     """Apache Parquet."""
 
     def tables(self, wanted: list[str]) -> Iterator[pa.Table]:
@@ -151,7 +151,7 @@ class ParquetRows(Rows):
         return f"row {row + 1}"
 
 
-class TsRows(Rows):
+class TsRows(FileRows):
     """Series of the time series classification archive."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
@@ -169,7 +169,7 @@ class TsRows(Rows):
     def place(self, row: int) -> str:
         return f"line {self._series[bisect_right(self._series, (row, 1 << 62)) - 1][1]}"
 
-    def _table(self, number: int, series: Series) -> pa.Table:
+    def _table(self, number: int, series: SeriesLine) -> pa.Table:
         longest, target = series.longest, [] if series.target is None else [series.target]
         wanted = len(self.names) - 2 - len(target)
         if len(series.dimensions) != wanted or any("(" in cells[0] for cells in series.dimensions):
@@ -182,7 +182,7 @@ class TsRows(Rows):
         return pa.table([*columns, *(pa.array([word] * longest, pa.string()) for word in target)], names=self.names)
 
 
-class ArrayRows(Rows):
+class ArrayRows(FileRows):
     """An array as numpy saves it, which is mapped into memory and never unpickled."""
 
     def tables(self, wanted: list[str]) -> Iterator[pa.Table]:
@@ -203,7 +203,7 @@ class ArrayRows(Rows):
         return f"row {row + 1}"
 
 
-ROWS: dict[Format, type[Rows]] = {
+ROWS: dict[Format, type[FileRows]] = {
     "csv": CsvRows,
     "blanks": BlankRows,
     "parquet": ParquetRows,

@@ -52,7 +52,7 @@ def held(database: Database, path: Path, number: int) -> Held:
     return Held(count, low, high, rounded, step)
 
 
-def told(name: str, found: Held) -> str:
+def say_what_is_lost(name: str, found: Held) -> str:
     """What is lost of a column, and what keeps it."""
     few = f"it spans fewer than {_ENOUGH:,} of them"
     lost = f"{found.rounded:,} whole numbers are rounded" if found.rounded else few

@@ -17,7 +17,7 @@ _COUNTS = ("@dimensions", "@dimension")
 
 
 @dataclass(frozen=True)
-class Series:
+class SeriesLine:
     """A line after @data. line: counted from 1. dimensions: cells of each. target: what is said of the series, None
     where the file says nothing of any."""
 
@@ -41,12 +41,12 @@ def ts_columns(lines: Iterable[str]) -> list[str]:
     return [SERIES, SAMPLE, *(f"dim_{number}" for number in range(dimensions)), *([target] if target else [])]
 
 
-def ts_series(lines: Iterable[str]) -> Iterator[Series]:
+def ts_series(lines: Iterable[str]) -> Iterator[SeriesLine]:
     """The series of a file."""
     return _parts(lines)[1]
 
 
-def _parts(lines: Iterable[str]) -> tuple[dict[str, list[str]], Iterator[Series]]:
+def _parts(lines: Iterable[str]) -> tuple[dict[str, list[str]], Iterator[SeriesLine]]:
     """The words of each tag before @data, and the series after it."""
     numbered = enumerate(lines, start=1)
     tags: dict[str, list[str]] = {}
@@ -58,14 +58,14 @@ def _parts(lines: Iterable[str]) -> tuple[dict[str, list[str]], Iterator[Series]
     return tags, _series(numbered, _target(tags) is not None)
 
 
-def _series(numbered: Iterable[tuple[int, str]], has_target: bool) -> Iterator[Series]:
+def _series(numbered: Iterable[tuple[int, str]], has_target: bool) -> Iterator[SeriesLine]:
     for number, line in numbered:
         text = line.strip()
         if not text or text.startswith("#"):
             continue
         dimensions = text.split(":")
         target = dimensions.pop().strip() if has_target or not dimensions[-1] else None
-        yield Series(number, [dimension.split(",") for dimension in dimensions], target if has_target else None)
+        yield SeriesLine(number, [dimension.split(",") for dimension in dimensions], target if has_target else None)
 
 
 def _target(tags: dict[str, list[str]]) -> str | None:

@@ -18,10 +18,10 @@ from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.io.files import digest_pieces
 from jepa_sensors import precision, render
-from jepa_sensors.assembly import Assembly, channels_of
+from jepa_sensors.assembly import RowAssembly, channels_of
 from jepa_sensors.config import TableConfig
 from jepa_sensors.cutting import Cuts, cut
-from jepa_sensors.staging import Database, Staged, Staging
+from jepa_sensors.staging import Database, StagedRows, Staging
 from jepa_sensors.targets import Targets
 
 EXTRACTION_VERSION = 2
@@ -65,7 +65,7 @@ class TableSource(Source):
             self._judge_columns(database, staged)
             cuts = cut(staged, self.config, database)
         writer.channels(channels_of(self.config.seen_columns()))
-        for block in Assembly(self.config, staged, cuts, Targets(self.config, staged, cuts)).blocks():
+        for block in RowAssembly(self.config, staged, cuts, Targets(self.config, staged, cuts)).blocks():
             writer.append(block)
         writer.record("attrition", _attrition(staged, cuts))
 
@@ -96,7 +96,7 @@ class TableSource(Source):
         history = self.config.history if modality == "channels" else ()
         return " ".join([f"table {modality} {render.VERSION}", *history])
 
-    def _judge_columns(self, database: Database, staged: Staged) -> None:
+    def _judge_columns(self, database: Database, staged: StagedRows) -> None:
         """Refuse a channel without any value, and tell of one that never changes, or whose changes are lost."""
         for number, column in enumerate(staged.columns):
             held = precision.held(database, staged.path, number)
@@ -105,7 +105,7 @@ class TableSource(Source):
             elif held.low == held.high and self.config.split is not None:
                 log.warning("the column %s never changes; it tells an encoder nothing", column.name)
             elif held.lost and not column.categories:
-                log.warning("%s", precision.told(column.name, held))
+                log.warning("%s", precision.say_what_is_lost(column.name, held))
         if staged.skipped:
             log.info("%d channels that the recipe does not name were left out", len(staged.skipped))
         self._tell_left_out()
@@ -134,7 +134,7 @@ class TableSource(Source):
             raise DataError(missing[0])
 
 
-def _attrition(staged: Staged, cuts: Cuts) -> list[dict[str, str | int | float]]:
+def _attrition(staged: StagedRows, cuts: Cuts) -> list[dict[str, str | int | float]]:
     rows = [("ids in the files", len(staged.names), len(set(staged.subject.tolist())))]
     rows.append(("trajectories", len(cuts), len(set(cuts.subject.tolist()))))
     return [{"step": step, "trajectories": count, "subjects": subjects} for step, count, subjects in rows]

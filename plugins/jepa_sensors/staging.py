@@ -25,7 +25,7 @@ from jepa_sensors import cells
 from jepa_sensors.across import long_blocks
 from jepa_sensors.cells import Clock
 from jepa_sensors.config import TableConfig, refuse_unknown
-from jepa_sensors.config_parts import Column, Group
+from jepa_sensors.config_parts import Group, SeenColumn
 from jepa_sensors.reading import Block, Files, TableFile
 
 MEMORY = "2GB"
@@ -78,7 +78,7 @@ def quoted(path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Staged:
+class StagedRows:
     """Rows in the order of their key and time.
 
     path: parquet with the columns key (number of the trajectory), time, row and v0, v1, ..., null where there is no
@@ -88,7 +88,7 @@ class Staged:
     """
 
     path: Path
-    columns: tuple[Column, ...]
+    columns: tuple[SeenColumn, ...]
     clock: Clock | None
     group: np.ndarray
     subject: np.ndarray
@@ -111,7 +111,10 @@ class Staging:
         seen = [column for column in config.seen_columns() if column.name not in calendar]
         names = {column.name for column in seen}
         extra = [name for name in config.target_columns() if name not in names]
-        self.columns = (*seen, *(Column(name, "state", "", config.words(name), name in config.lower) for name in extra))
+        self.columns = (
+            *seen,
+            *(SeenColumn(name, "state", "", config.words(name), name in config.lower) for name in extra),
+        )
         self.files = Files()
         self._clock: Clock | None = None
         self._keys: dict[str, int] = {}
@@ -122,7 +125,7 @@ class Staging:
         self._skipped: set[str] = set()
         self._outside: Counter[str] = Counter()
 
-    def run(self, database: Database) -> Staged:
+    def run(self, database: Database) -> StagedRows:
         """Stage every row. Raises DataError naming file and line of the first that cannot be, RecipeError for the range
         of a column that is not read."""
         limited = {**self._config.ranges, **self._config.offsets}
@@ -143,7 +146,7 @@ class Staging:
         back = np.argsort(rank)
         group = np.array(self._group, dtype=np.int64)[back]
         subject = self._subjects(group, [self._subject[old] for old in back.tolist()])
-        return Staged(raw, self.columns, self._clock, group, subject, names, self.files, sorted(self._skipped))
+        return StagedRows(raw, self.columns, self._clock, group, subject, names, self.files, sorted(self._skipped))
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -212,7 +215,7 @@ class Staging:
     def _readings(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """Number of the channel (-1 for one that the recipe does not name) and value of every row of a long table."""
         config = self._config
-        named = cells.told(block, config.channel_column).dictionary_encode()
+        named = cells.required_texts(block, config.channel_column).dictionary_encode()
         found = named.dictionary.to_pylist()
         known = {column.name: number for number, column in enumerate(self.columns)}
         self._skipped |= set(found) - known.keys()

@@ -30,7 +30,7 @@ _FEWEST = 10
 
 
 @dataclass(frozen=True)
-class Readings:
+class OrderedRows:
     """Rows in the order of id and time. key: (rows,) int64. time: (rows,). columns: (rows,) float64 by name."""
 
     key: np.ndarray
@@ -38,13 +38,13 @@ class Readings:
     columns: Mapping[str, np.ndarray]
 
     @classmethod
-    def ordered(cls, key: np.ndarray, time: np.ndarray, columns: Mapping[str, np.ndarray]) -> Readings:
+    def ordered(cls, key: np.ndarray, time: np.ndarray, columns: Mapping[str, np.ndarray]) -> OrderedRows:
         """Rows in any order."""
         order = np.lexsort((time, key))
         return cls(key[order], time[order], {name: values[order] for name, values in columns.items()})
 
 
-def suspects(readings: Readings, wordy: Collection[str]) -> dict[str, str]:
+def suspects(readings: OrderedRows, wordy: Collection[str]) -> dict[str, str]:
     """For each column that may hold the answer, why. wordy: columns of words, whose values are names."""
     names = list(readings.columns)
     found = {name: "its name says so" for name in names if is_label(name)}
@@ -62,7 +62,7 @@ def suspects(readings: Readings, wordy: Collection[str]) -> dict[str, str]:
 # --- what remains -----------------------------------------------------------------------------------------------------
 
 
-def _remains(readings: Readings, values: np.ndarray) -> str:
+def _remains(readings: OrderedRows, values: np.ndarray) -> str:
     """Whether a column counts down within each id, or runs to one end in all of them however long they are."""
     drifts = [_drift(readings.time[part], values[part]) for part in _runs(readings.key)[:_IDS]]
     found = [one for one in drifts if one is not None]
@@ -94,7 +94,7 @@ def _drift(time: np.ndarray, values: np.ndarray) -> tuple[float, float, int] | N
 # --- copies -----------------------------------------------------------------------------------------------------------
 
 
-def _twins(readings: Readings, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _twins(readings: OrderedRows, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Columns that are another one, at once or some rows later, in whatever unit."""
     run = max(_runs(readings.key), key=lambda part: part.stop - part.start)
     length = min(_SPAN, run.stop - run.start)
@@ -132,7 +132,7 @@ def _fingerprints(values: np.ndarray) -> list[bytes]:
     return [np.floor(cells + shift).tobytes() for shift in (0.25, 0.75)]
 
 
-def _is_same(readings: Readings, name: str, other: str, ahead: int) -> bool:
+def _is_same(readings: OrderedRows, name: str, other: str, ahead: int) -> bool:
     """Whether a column is another some rows ahead, up to a factor and a summand, in all rows but one of a hundred."""
     count = len(readings.key) - ahead
     later = slice(ahead, ahead + count)
@@ -148,7 +148,7 @@ def _is_same(readings: Readings, name: str, other: str, ahead: int) -> bool:
 # --- what tells a label -----------------------------------------------------------------------------------------------
 
 
-def _tells(readings: Readings, label: str, name: str, wordy: Collection[str]) -> bool:
+def _tells(readings: OrderedRows, label: str, name: str, wordy: Collection[str]) -> bool:
     """Whether a column alone tells a label, or the very lack of its value does."""
     truth, values = readings.columns[label], readings.columns[name]
     if _is_constant(readings.key, truth) or _is_constant(readings.key, values):

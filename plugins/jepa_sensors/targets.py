@@ -13,16 +13,16 @@ from jepa_sensors.config_parts import FileTarget, RemainingTarget
 from jepa_sensors.cutting import Cuts, seconds_of
 from jepa_sensors.files import find
 from jepa_sensors.reading import TableFile
-from jepa_sensors.staging import GROUPS, Staged
+from jepa_sensors.staging import GROUPS, StagedRows
 
 if TYPE_CHECKING:
-    from jepa_sensors.assembly import Rows
+    from jepa_sensors.assembly import CutRows
 
 
 class Targets:
     """The labels and outcomes of a recipe. Reads the files of outcomes, which are small, when it is made."""
 
-    def __init__(self, config: TableConfig, staged: Staged, cuts: Cuts) -> None:
+    def __init__(self, config: TableConfig, staged: StagedRows, cuts: Cuts) -> None:
         self._config = config
         self._staged = staged
         self._of_file = {
@@ -31,7 +31,7 @@ class Targets:
         # Timestamps count microseconds; what remains of them is told in seconds.
         self._unit = 1.0 if staged.clock == "number" else seconds_of(staged, config)
 
-    def labels(self, rows: Rows) -> dict[str, np.ndarray]:
+    def labels(self, rows: CutRows) -> dict[str, np.ndarray]:
         """(S,) float32 by name."""
         found: dict[str, np.ndarray] = {}
         for name, target in self._config.labels.items():
@@ -41,7 +41,7 @@ class Targets:
                 found |= self._column(rows, name, target.column, rows.step, rows.steps)
         return found
 
-    def outcomes(self, rows: Rows) -> dict[str, np.ndarray]:
+    def outcomes(self, rows: CutRows) -> dict[str, np.ndarray]:
         """(K,) float32 by name."""
         found: dict[str, np.ndarray] = {}
         for name, target in self._config.outcomes.items():
@@ -51,7 +51,7 @@ class Targets:
                 found |= self._column(rows, name, target.column, rows.owner, len(rows.cuts))
         return found
 
-    def _column(self, rows: Rows, name: str, column: str, owner: np.ndarray, owners: int) -> dict[str, np.ndarray]:
+    def _column(self, rows: CutRows, name: str, column: str, owner: np.ndarray, owners: int) -> dict[str, np.ndarray]:
         """The last known value of a column in each owner; of words, whether it is each of them."""
         number = self._staged.number(column)
         values = rows.values[number]
@@ -66,7 +66,7 @@ class Targets:
             one: np.where(unknown, np.nan, last == code).astype(np.float32) for code, one in enumerate(names)
         }  # fmt: skip
 
-    def _remaining(self, rows: Rows, target: RemainingTarget) -> np.ndarray:
+    def _remaining(self, rows: CutRows, target: RemainingTarget) -> np.ndarray:
         """What remains from the last row of each step to the last row of its trajectory; NaN in a step without rows."""
         ends = np.concatenate([np.flatnonzero(np.diff(rows.owner)), [len(rows.owner) - 1]])
         time, unit = (rows.time, self._unit) if self._config.time_column else (rows.slot, 1.0)
@@ -78,7 +78,7 @@ class Targets:
         return label if target.cap is None else np.minimum(label, np.float32(target.cap))
 
 
-def _from_file(name: str, target: FileTarget, config: TableConfig, staged: Staged, cuts: Cuts) -> np.ndarray:
+def _from_file(name: str, target: FileTarget, config: TableConfig, staged: StagedRows, cuts: Cuts) -> np.ndarray:
     """(N,) float32 for every key, NaN for those that the file is not about.
 
     Raises DataError if a trajectory has no row or two, RecipeError if the columns do not tell which number is meant.

@@ -67,7 +67,7 @@ def read_plain_config(folder: Path) -> dict[str, Any]:
     Raises DataError if it is missing, unreadable or quantized, UnsafeArtefactError if it could make a loader run code.
     """
     path = folder / CONFIG
-    config = read_json(path)
+    config = read_described(path)
     _refuse_code(config, path)
     if "quantization_config" in config:
         raise DataError(f"{path}: quantized weights are not supported; give the bf16 weights of the model")
@@ -109,7 +109,7 @@ def _shard_names(folder: Path) -> list[str]:
     if not (folder / INDEX).is_file():
         _refuse_pickles(folder)
         return [WEIGHTS]
-    shards = read_json(folder / INDEX).get("weight_map")
+    shards = read_described(folder / INDEX).get("weight_map")
     if not isinstance(shards, dict) or not shards:
         raise DataError(f"{folder / INDEX}: no weight_map; {COPY_AGAIN}")
     names = sorted({str(name) for name in shards.values()})
@@ -149,7 +149,7 @@ def _refuse_code(value: Any, path: Path) -> None:
             _refuse_code(inner, path)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_described(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises DataError if there is none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))

@@ -64,7 +64,7 @@ class Tensors:
         return rank * sum(sum(sides) for sides in chosen)
 
 
-def read_tensors(folder: Path) -> Tensors:
+def read_headers(folder: Path) -> Tensors:
     """The tensors of the backbone in a folder of weights.
 
     Raises DataError if a file is missing, UnsafeArtefactError if one is no whole safetensors file.

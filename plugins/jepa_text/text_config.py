@@ -12,8 +12,8 @@ from pydantic import Field
 from jepa_core.config import Config, EncoderConfig, LatentNorm, Modality, ModelSize, PathText
 from jepa_core.errors import DataError
 from jepa_text.config import TYPICAL_TOKENS
-from jepa_text.folder import CONFIG, COPY_AGAIN, missing_files, read_json, read_plain_config
-from jepa_text.headers import ALL_LINEAR, Tensors, read_tensors
+from jepa_text.folder import CONFIG, COPY_AGAIN, missing_files, read_described, read_plain_config
+from jepa_text.headers import ALL_LINEAR, Tensors, read_headers
 
 Pooling = Literal["last", "mean", "cls"]
 
@@ -174,7 +174,7 @@ def _read_backbone(folder: Path, changed: int) -> Backbone:
         width=_needed(folder, config, _WIDTH),
         depth=_needed(folder, config, _DEPTH),
         positions=positions - _POSITIONS_BEFORE_THE_FIRST if positions else None,
-        tensors=read_tensors(folder),
+        tensors=read_headers(folder),
     )
 
 
@@ -193,7 +193,9 @@ def _pooling(folder: Path, causal: bool) -> Pooling:
     path = folder / POOLING_CONFIG
     if not path.is_file():
         return "last" if causal else "mean"
-    chosen = sorted(key for key, value in read_json(path).items() if key.startswith("pooling_mode_") and value is True)
+    chosen = sorted(
+        key for key, value in read_described(path).items() if key.startswith("pooling_mode_") and value is True
+    )
     if len(chosen) != 1 or chosen[0] not in POOLING_KEYS:
         raise DataError(
             f"{path} pools by {' and '.join(chosen) or 'nothing known'}; set `pooling` to last, mean or cls yourself"

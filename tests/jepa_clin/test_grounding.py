@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from jepa_clin.config import GroundingConfig
-from jepa_clin.grounding import Grounding, GroundingHeads, targets
+from jepa_clin.grounding import Grounding, GroundingHeads, step_targets
 from jepa_core.config import LearnerShape
 from jepa_core.contracts import Batch, Latents, Observations, Prediction
 
@@ -37,7 +37,7 @@ def shown(seen: Observations, window: int, channel: int, steps: range) -> list[f
 
 def test_targets_are_those_of_their_definition() -> None:
     seen, mask = make_observations()
-    made = targets(seen, mask, WINDOWS)
+    made = step_targets(seen, mask, WINDOWS)
     for window, length in enumerate(LENGTHS):
         for step in range(length):
             for channel in range(CHANNELS):
@@ -87,7 +87,7 @@ def terms_of(objective: Grounding, learner: Learner) -> dict[str, Tensor]:
 
 def test_the_loss_is_zero_for_heads_that_read_rightly_and_counts_only_what_is_there() -> None:
     learner, objective = Learner(*make_observations()), make_objective()
-    made = targets(learner.seen, learner.mask, WINDOWS)
+    made = step_targets(learner.seen, learner.mask, WINDOWS)
     rightly = torch.cat([made.ahead, 40 * (2 * made.present - 1), made.so_far, made.shown], dim=2).nan_to_num(0, 0, 0)
 
     class Right(GroundingHeads):

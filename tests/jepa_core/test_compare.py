@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from jepa_core.cli import main
 from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.report.comparison_page import comparison_page
-from jepa_core.results.comparison import Difference, compare_runs
+from jepa_core.results.comparison import RunDifference, compare_runs
 from jepa_core.results.findings import Findings, Headline, Predictions, Redrawn, Samples
 from jepa_core.results.paired import DRAWS, SEED, metric_difference, redraw, score_differences
 from jepa_core.results.predictions import Predicted
@@ -87,7 +87,7 @@ def make_run(
     return folder
 
 
-def only(differences: list[Difference], metric: str, headline: bool = False) -> Difference:
+def only(differences: list[RunDifference], metric: str, headline: bool = False) -> RunDifference:
     (found,) = [one for one in differences if one.metric == metric and one.headline == headline]
     return found
 

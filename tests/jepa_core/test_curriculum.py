@@ -10,15 +10,22 @@ from jepa_core.contracts import Listener
 from jepa_core.data.dataset import Dataset
 from jepa_core.errors import RunError
 from jepa_core.plugin import Registry
-from jepa_core.training.curriculum import Progress, Stage, make_optimizer, matrices, run_curriculum, schedule_factor
+from jepa_core.training.curriculum import (
+    BuiltPhase,
+    Progress,
+    make_optimizer,
+    matrices,
+    run_curriculum,
+    schedule_factor,
+)
 from jepa_core.training.learner import Learner
 
 
 @pytest.fixture
 def make(registry: Registry, dataset: Dataset, tmp_path: Path):
-    """A learner and stages by (name, component, config keys)."""
+    """A learner and phases by (name, component, config keys)."""
 
-    def build(*stages: tuple[str, str, dict]) -> tuple[Learner, list[Stage]]:
+    def build(*phases: tuple[str, str, dict]) -> tuple[Learner, list[BuiltPhase]]:
         torch.manual_seed(0)
         parts = {kind: registry.component(kind, "toy") for kind in ("encoder", "predictor")}
         encoder = parts["encoder"].load()(parts["encoder"].config(), ItemShape(channels=4))
@@ -26,17 +33,17 @@ def make(registry: Registry, dataset: Dataset, tmp_path: Path):
         predictor = parts["predictor"].load()(parts["predictor"].config(), encoder.latent_dim)
         learner = Learner(encoder, predictor, dataset, torch.device("cpu"), tmp_path)
         made = []
-        for name, use, keys in stages:
+        for name, use, keys in phases:
             component = registry.component("phase", use)
-            made.append(Stage(name, component.load()(component.config(**keys))))
+            made.append(BuiltPhase(name, component.load()(component.config(**keys))))
         return learner, made
 
     return build
 
 
-def weights_after(learner: Learner, stages: list[Stage], seed: int = 0) -> dict[str, torch.Tensor]:
+def weights_after(learner: Learner, phases: list[BuiltPhase], seed: int = 0) -> dict[str, torch.Tensor]:
     windows = learner.dataset.windows("train", 12, 4, 3)
-    run_curriculum(stages, learner, windows, seed)
+    run_curriculum(phases, learner, windows, seed)
     return {name: value.detach().clone() for name, value in learner.weights()}
 
 
@@ -55,8 +62,8 @@ def test_no_warm_up_and_a_single_step_are_schedules_too() -> None:
 
 
 def test_weight_decay_falls_on_every_matrix_and_on_nothing_else(make) -> None:
-    learner, (stage,) = make(("joint", "toy_train", {"steps": 1, "optimizer": OptimizerConfig(weight_decay=0.3)}))
-    groups = make_optimizer(learner, stage).param_groups
+    learner, (built,) = make(("joint", "toy_train", {"steps": 1, "optimizer": OptimizerConfig(weight_decay=0.3)}))
+    groups = make_optimizer(learner, built).param_groups
     decayed = {id(parameter) for group in groups if group["weight_decay"] for parameter in group["params"]}
     both = [*learner.encoder.named_parameters(), *learner.predictor.named_parameters()]
     assert {name for name, parameter in both if id(parameter) in decayed} == {
@@ -84,9 +91,9 @@ def test_tables_and_norms_are_no_matrices() -> None:
 
 
 def test_only_what_a_phase_trains_changes(make) -> None:
-    learner, stages = make(("fit", "toy_fit", {"steps": 3, "batch_size": 4}))
+    learner, phases = make(("fit", "toy_fit", {"steps": 3, "batch_size": 4}))
     before = {name: value.detach().clone() for name, value in learner.weights()}
-    after = weights_after(learner, stages)
+    after = weights_after(learner, phases)
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"predictor"}
 
@@ -102,8 +109,8 @@ def test_removing_a_phase_leaves_the_batches_and_draws_of_the_others_as_they_wer
 
 
 def test_one_seed_gives_the_same_bits_and_another_does_not(make) -> None:
-    stage = ("joint", "toy_train", {"steps": 4, "batch_size": 4})
-    first, again, other = (weights_after(*make(stage), seed=seed) for seed in (0, 0, 1))
+    built = ("joint", "toy_train", {"steps": 4, "batch_size": 4})
+    first, again, other = (weights_after(*make(built), seed=seed) for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
@@ -111,29 +118,29 @@ def test_one_seed_gives_the_same_bits_and_another_does_not(make) -> None:
 DISPOSABLE = ("refine", "toy_disposable", {"steps": 3, "batch_size": 4})
 
 
-def module_states(learner: Learner, stages: list[Stage], name: str = "refine") -> list[dict[str, torch.Tensor]]:
+def module_states(learner: Learner, phases: list[BuiltPhase], name: str = "refine") -> list[dict[str, torch.Tensor]]:
     """The state of a phase's own module when the phase begins and after each of its steps."""
     states = []
 
     class Keep(Listener):
         def phase_started(self, progress: Progress) -> None:
-            if progress.stage.name == name:
-                module = progress.stage.phase.module.state_dict()
+            if progress.current.name == name:
+                module = progress.current.phase.module.state_dict()
                 states.append({key: value.detach().clone() for key, value in module.items()})
 
         step_ended = phase_started
 
     windows = learner.dataset.windows("train", 12, 4, 3)
-    run_curriculum(stages, learner, windows, 0, [Keep()])
+    run_curriculum(phases, learner, windows, 0, [Keep()])
     return states
 
 
 def test_a_phases_own_module_is_trained_and_gone_when_the_phase_is_done(make) -> None:
-    learner, stages = make(DISPOSABLE)
+    learner, phases = make(DISPOSABLE)
     names = {name for name, _ in learner.weights()}
-    before, *_, after = module_states(learner, stages)
+    before, *_, after = module_states(learner, phases)
     assert all(not torch.equal(before[name], after[name]) for name in before)
-    assert stages[0].phase.module is None
+    assert phases[0].phase.module is None
     assert {name for name, _ in learner.weights()} == names
 
 
@@ -150,10 +157,10 @@ def test_a_phases_own_module_begins_as_the_seed_and_the_phases_name_say(make) ->
 
 def test_a_phases_own_module_has_the_rate_the_decay_and_the_clip_of_the_predictor(make) -> None:
     optimizer = OptimizerConfig(encoder_lr=0, predictor_lr=0.5, weight_decay=0.3, predictor_clip=1e-12)
-    learner, (stage,) = make(("refine", "toy_disposable", {"steps": 1, "optimizer": optimizer}))
-    stage.phase.module = stage.phase.build_module(learner.encoder.latent_dim)
-    own = {id(parameter) for parameter in stage.phase.module.parameters()}
-    groups = [group for group in make_optimizer(learner, stage).param_groups if id(group["params"][0]) in own]
+    learner, (built,) = make(("refine", "toy_disposable", {"steps": 1, "optimizer": optimizer}))
+    built.phase.module = built.phase.build_module(learner.encoder.latent_dim)
+    own = {id(parameter) for parameter in built.phase.module.parameters()}
+    groups = [group for group in make_optimizer(learner, built).param_groups if id(group["params"][0]) in own]
     assert {id(parameter) for group in groups for parameter in group["params"]} == own
     assert [(group["peak_lr"], group["weight_decay"]) for group in groups] == [(0.5, 0.3), (0.5, 0.0)]
     plain = OptimizerConfig(encoder_lr=0, predictor_lr=0.5, weight_decay=0.0, predictor_clip=1e-12)
@@ -163,7 +170,7 @@ def test_a_phases_own_module_has_the_rate_the_decay_and_the_clip_of_the_predicto
 
 
 def test_a_loss_that_is_not_finite_is_reported_with_its_first_step() -> None:
-    progress = Progress([Stage("broken", phase=None)], learner=None, step=5)
+    progress = Progress([BuiltPhase("broken", phase=None)], learner=None, step=5)
     progress.first_bad_step = torch.tensor(2)
     progress.terms = {"prediction": torch.tensor(float("nan"))}
     with pytest.raises(RunError, match="phase 'broken' was not finite at step 3 .*prediction = nan"):

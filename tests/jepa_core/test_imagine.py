@@ -1,6 +1,5 @@
 """What-ifs: acts in the data's units, put into trajectories as the source records them."""
 
-import json
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import torch
 from jepa_core import Act
 from jepa_core.config import ItemShape
 from jepa_core.data.trajectories import Channel
-from jepa_core.errors import DataError, RecipeError
-from jepa_core.model.acts import Plan, acted, acts_of, known_acts, read_acts
+from jepa_core.errors import RecipeError
+from jepa_core.model.acts import PlannedActs, acted, acts_of, known_acts
 from jepa_core.model.data import Data
 from jepa_core.model.forecasting import Reach
 from jepa_core.model.frozen import Frozen
@@ -69,7 +68,7 @@ def test_a_trajectory_under_acts_is_one_whose_record_says_so(data):
     """The same items as if the act had been in the data."""
     store = data.dataset.store
     (position, alone), *_ = store.each(np.flatnonzero(store.steps >= AT + HORIZON))
-    plan = Plan([Act("push", 2.5, "N", AT, AT + 2)], AT, HORIZON, "recorded")
+    plan = PlannedActs([Act("push", 2.5, "N", AT, AT + 2)], AT, HORIZON, "recorded")
     rendered = data.rendered(acted(data.source, alone, CHANNELS, plan))
     recorded = data.rendered(alone)
     assert rendered.action[AT][PUSH, 0] == 2.5 and rendered.action[AT + 1][PUSH, 0] == 2.5
@@ -80,7 +79,7 @@ def test_a_trajectory_under_acts_is_one_whose_record_says_so(data):
 
 def test_no_act_is_what_the_source_makes_of_a_step_without_an_action(data):
     (_, alone), *_ = data.dataset.store.each(np.flatnonzero(data.steps >= AT))
-    rendered = data.rendered(acted(data.source, alone, CHANNELS, Plan([], AT, HORIZON, "none")))
+    rendered = data.rendered(acted(data.source, alone, CHANNELS, PlannedActs([], AT, HORIZON, "none")))
     assert np.isnan(rendered.action[AT:]).all() and not np.isnan(rendered.action[:AT]).all()
 
 
@@ -106,18 +105,6 @@ def test_an_act_that_cannot_be_done_is_refused_with_the_reason(model, data, act,
         model.imagine(data, AT, HORIZON, [act])
 
 
-def test_acts_are_read_from_json_and_a_file_that_holds_none_is_named(tmp_path: Path):
-    file = tmp_path / "acts.json"
-    file.write_text(json.dumps([{"channel": "push", "value": 1.5, "from": 4, "to": 6}]))
-    assert read_acts(file) == [Act("push", 1.5, None, 4, 6)]
-    file.write_text("{")
-    with pytest.raises(DataError, match="acts.json"):
-        read_acts(file)
-    file.write_text('{"push": 1}')
-    with pytest.raises(DataError, match="acts.json"):
-        read_acts(file)
-
-
 def test_a_unit_that_is_not_given_is_the_channels():
     (act,) = known_acts(acts_of([{"channel": "push", "value": 1, "from": 0, "to": 1}]), [Channel("push", "N")])
     assert act.unit == "N"
@@ -129,7 +116,7 @@ def test_words_of_an_act_join_the_texts_of_the_trajectory(data):
             return [Act(act.channel, act.value, act.unit, act.begin, act.end, text) for text in ("hard", "softly")]
 
     (_, alone), *_ = data.dataset.store.each(np.flatnonzero(data.steps >= AT))
-    plan = Plan([Act("push", 1.0, "N", AT, AT + 2)], AT, HORIZON, "none")
+    plan = PlannedActs([Act("push", 1.0, "N", AT, AT + 2)], AT, HORIZON, "none")
     made = acted(Speaking(OscillatorsConfig()), alone, CHANNELS, plan)
     last = slice(int(made.action.offsets[AT]), None)
     assert [made.texts[text] for text in made.action.text[last]] == ["hard", "softly", "hard", "softly"]

@@ -19,7 +19,7 @@ from jepa_core.plugin import Registry, discover
 from jepa_core.recipe import load_recipe
 from jepa_core.results.findings import Findings
 from jepa_core.runs.interrupt import Interrupt
-from jepa_core.runs.listeners import Display, listeners_of
+from jepa_core.runs.listeners import RunDisplay, listeners_of
 from jepa_core.runs.pipeline import execute
 from jepa_core.runs.reevaluation import evaluate_again
 from jepa_core.runs.run import Run
@@ -70,13 +70,13 @@ class Told(Listener):
         self.told.append("run started")
 
     def phase_started(self, progress: Progress) -> None:
-        self.told.append(f"{progress.stage.name} started at {progress.step}")
+        self.told.append(f"{progress.current.name} started at {progress.step}")
 
     def step_ended(self, progress: Progress) -> None:
-        self.told.append(f"{progress.stage.name} {progress.step}")
+        self.told.append(f"{progress.current.name} {progress.step}")
 
     def phase_ended(self, progress: Progress) -> None:
-        self.told.append(f"{progress.stage.name} ended")
+        self.told.append(f"{progress.current.name} ended")
 
     def evaluation_ended(self, name: str, findings: Findings) -> None:
         self.told.append(f"{name} found {len(findings.headlines)}")
@@ -166,5 +166,5 @@ def test_what_plugins_bring_is_told_before_the_checkpoints(
 ) -> None:
     monkeypatch.syspath_prepend(tally)
     run.registry = discover([importlib.metadata.EntryPoint(name, name, "jepa") for name in ("tally", "toy")])
-    names = [type(listener).__name__ for listener in listeners_of(run, Display(), Interrupt())]
-    assert names == ["Metrics", "Display", "Tally", "Checkpointer"]
+    names = [type(listener).__name__ for listener in listeners_of(run, RunDisplay(), Interrupt())]
+    assert names == ["Metrics", "RunDisplay", "Tally", "Checkpointer"]

@@ -30,7 +30,7 @@ from jepa_core.plugin import hookimpl
 
 def stop(progress, border):
     phase, step, kind = os.environ.get("STOP", "none 0 TERM").split()
-    if progress.stage.name == phase and (step == "end") == border and (border or progress.step == int(step)):
+    if progress.current.name == phase and (step == "end") == border and (border or progress.step == int(step)):
         os.kill(os.getpid(), getattr(signal, "SIG" + kind))
 
 class Stopper(Listener):

@@ -15,7 +15,7 @@ from jepa_core.io import tensor_files
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, write_tensors
 from jepa_core.plugin import Registry
 from jepa_core.recipe import load_recipe
-from jepa_core.runs.pipeline import build_learner, execute, prepare
+from jepa_core.runs.pipeline import build_learner, dataset_of, execute
 from jepa_core.runs.reevaluation import evaluate_again
 from jepa_core.runs.run import Run
 from jepa_core.runs.sharing import shared_folder
@@ -75,7 +75,7 @@ def shared_names(run: Run) -> list[str]:
 
 def key(run: Run) -> str:
     """Name of the folder that the run shares under."""
-    learner, untrained = build_learner(run, prepare(run))
+    learner, untrained = build_learner(run, dataset_of(run))
     found = shared_folder(run, learner.encoder, untrained.weights(), learner.dataset, learner.device)
     return found.path.name
 
@@ -106,11 +106,11 @@ def test_a_frozen_phase_and_the_control_of_a_second_run_encode_nothing(
 def test_trained_encoders_are_not_shared(begin: Callable[..., Run]) -> None:
     run = begin("first")
     execute(run)
-    items = prepare(run).rendering.count
+    items = dataset_of(run).rendering.count
     assert len(list(run.shared.iterdir())) == 1
     assert shared_names(run).count("latents") <= -(-items // 256)
     blocks = {path: path.read_bytes() for path in run.shared.rglob("latents-*")}
-    learner, untrained = build_learner(run, prepare(run))
+    learner, untrained = build_learner(run, dataset_of(run))
     learner.load_weights({name: value + 1 for name, value in learner.weights()})
     learner.freeze()
     dataset = learner.dataset
@@ -152,7 +152,7 @@ def test_other_curricula_predictors_and_evaluators_have_the_same_key(begin: Call
 
 def test_what_an_encoder_fitted_and_its_frozen_weights_are_part_of_the_key(begin: Callable[..., Run]) -> None:
     run = begin("run")
-    learner, untrained = build_learner(run, prepare(run))
+    learner, untrained = build_learner(run, dataset_of(run))
     some = dict(list(untrained.weights().items())[1:])  # the first parameter counts as frozen
 
     def name() -> str:
@@ -259,7 +259,7 @@ def test_a_folder_that_takes_nothing_ends_the_sharing_and_not_the_run(
         monkeypatch.setattr(tensor_files, "KEPT_FREE", 1.1)
         execute(run)
     else:
-        learner, _ = build_learner(run, prepare(run))
+        learner, _ = build_learner(run, dataset_of(run))
         run.shared.rmdir()
         learner.freeze()
         learner.latents(learner.dataset.batch(learner.dataset.windows("train", 12, 4, 3), torch.arange(4).numpy()))

@@ -28,11 +28,11 @@ from jepa_core.results.paired import DRAWS, redraw
 from jepa_core.runs.pipeline import write_findings
 from jepa_core.runs.plan import make_plan
 from jepa_core.study.definition import Study
-from jepa_core.study.differences import Difference, difference, with_holm
+from jepa_core.study.differences import VariantDifference, difference, with_holm
 from jepa_core.study.display import StudyBars, StudyLines
-from jepa_core.study.findings import Row, _sentence
-from jepa_core.study.folder import StudyFolder, grid
-from jepa_core.study.metrics import Measured, Name, run_metrics
+from jepa_core.study.findings import VariantMetric, _sentence
+from jepa_core.study.folder import StudyFolder, run_rows
+from jepa_core.study.metrics import Name, RunMetric, run_metrics
 from jepa_core.study.planning import plan_study
 from jepa_core.study.reading import is_study, load_study
 
@@ -280,7 +280,7 @@ def test_a_run_is_waiting_begun_failed_or_done(study_file: Path, registry: Regis
         (folder.run(cell) / "manifest.json").write_text(json.dumps(manifest))
     folder.log(third).write_text("loading\nerror: no such thing\n")
     folder.note_failure(third, 3)
-    rows = grid(study, folder)
+    rows = run_rows(study, folder)
     assert [row["state"] for row in rows[:4]] == ["done", "begun", "failed", "waiting"]
     assert rows[2]["why"] == "exit code 3: no such thing"
 
@@ -421,8 +421,8 @@ def children(pid: int) -> list[int]:
 # --- differences ------------------------------------------------------------------------------------------------------
 
 
-def measured(value: float, draws: np.ndarray | None = None, subjects: int = 50) -> Measured:
-    return Measured(value, draws, subjects)
+def measured(value: float, draws: np.ndarray | None = None, subjects: int = 50) -> RunMetric:
+    return RunMetric(value, draws, subjects)
 
 
 def test_a_difference_is_the_mean_over_common_seeds_with_both_intervals() -> None:
@@ -491,9 +491,9 @@ def test_holms_correction_is_that_of_the_paper() -> None:
 # --- sentences --------------------------------------------------------------------------------------------------------
 
 
-def row_of(metric: str, better: str, value: float, p: float) -> Row:
-    found = Difference(value, ((0, value), (1, value)), p=p, p_holm=p)
-    return Row(Name("tool", metric), "without_joint", ((0, 1.0), (1, 1.0)), better, True, 50, found)
+def row_of(metric: str, better: str, value: float, p: float) -> VariantMetric:
+    found = VariantDifference(value, ((0, value), (1, value)), p=p, p_holm=p)
+    return VariantMetric(Name("tool", metric), "without_joint", ((0, 1.0), (1, 1.0)), better, True, 50, found)
 
 
 @pytest.mark.parametrize(
@@ -512,5 +512,7 @@ def row_of(metric: str, better: str, value: float, p: float) -> Row:
         ),
     ],
 )  # fmt: skip
-def test_a_variant_gets_one_plain_sentence(study_file: Path, registry: Registry, rows: list[Row], words: str) -> None:
+def test_a_variant_gets_one_plain_sentence(
+    study_file: Path, registry: Registry, rows: list[VariantMetric], words: str
+) -> None:
     assert words in _sentence(loaded(study_file, registry), "without_joint", rows).text

@@ -17,20 +17,20 @@ from jepa_core.results.findings import Figure, Findings, Headline, Mark, Series
 from jepa_core.results.record import RunRecord
 from jepa_core.study.averages import headline_figures, mean_figure
 from jepa_core.study.differences import difference, with_holm
-from jepa_core.study.findings import Row
+from jepa_core.study.findings import VariantMetric
 from jepa_core.study.forests import forests
-from jepa_core.study.metrics import Measured, Name
+from jepa_core.study.metrics import Name, RunMetric
 
 SKILL = Name("drift", "skill horizon", "steps")
 NOISE = np.random.default_rng(0).normal(0, 0.1, 1000)
 
 
-def measured(shift: float, seed: int) -> Measured:
+def measured(shift: float, seed: int) -> RunMetric:
     moves = bool(shift)
-    return Measured(10 + shift + moves * 0.01 * seed, shift + moves * NOISE, 50)
+    return RunMetric(10 + shift + moves * 0.01 * seed, shift + moves * NOISE, 50)
 
 
-def rows(name: Name = SKILL, better: str = "higher", headline: bool = True, **shifts: float) -> list[Row]:
+def rows(name: Name = SKILL, better: str = "higher", headline: bool = True, **shifts: float) -> list[VariantMetric]:
     """The reference at 10, and variants that differ from it by a shift, over three seeds."""
     runs = {
         variant: {seed: measured(shift, seed) for seed in range(3)} for variant, shift in ({"full": 0} | shifts).items()
@@ -38,7 +38,7 @@ def rows(name: Name = SKILL, better: str = "higher", headline: bool = True, **sh
     found = with_holm([difference(runs[variant], runs["full"]) for variant in shifts])
     compared = {"full": None} | dict(zip(shifts, found, strict=True))
     return [
-        Row(name, variant, tuple((seed, one.value) for seed, one in seeds.items()), better, headline, 50,
+        VariantMetric(name, variant, tuple((seed, one.value) for seed, one in seeds.items()), better, headline, 50,
             compared[variant])
         for variant, seeds in runs.items()
     ]  # fmt: skip

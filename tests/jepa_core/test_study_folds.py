@@ -17,7 +17,7 @@ from jepa_core.results.paired import DRAWS, SEED
 from jepa_core.runs.pipeline import write_findings
 from jepa_core.study.definition import Cell, Study
 from jepa_core.study.findings import study_findings
-from jepa_core.study.folder import StudyFolder, grid
+from jepa_core.study.folder import StudyFolder, run_rows
 from jepa_core.study.reading import load_study
 from jepa_core.study.report import write_study
 
@@ -100,7 +100,7 @@ def test_every_variant_and_seed_is_run_on_every_fold(study: Study, tmp_path: Pat
     for cell in study.cells:
         split = cell.recipe.source.config.split
         assert (split.folds, split.fold) == (FOLDS, cell.fold) and cell.recipe.seed == cell.seed
-    assert [row["fold"] for row in grid(study, StudyFolder(tmp_path))][:3] == [0, 1, 2]
+    assert [row["fold"] for row in run_rows(study, StudyFolder(tmp_path))][:3] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

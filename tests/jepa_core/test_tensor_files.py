@@ -10,7 +10,7 @@ from torch import nn
 from jepa_core.data.dataset import Dataset
 from jepa_core.io.tensor_files import read_tensors, savable, write_tensors
 from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
-from jepa_core.training.curriculum import Progress, Stage
+from jepa_core.training.curriculum import BuiltPhase, Progress
 from jepa_core.training.learner import Learner
 from toy import ToyFitConfig
 from toy.parts import ToyEncoder, ToyFit, ToyPredictor
@@ -49,10 +49,10 @@ def test_a_predictor_with_tied_weights_is_checkpointed_and_restored(dataset: Dat
         encoder = ToyEncoder(configs["encoder"], registry.component("source", "toy").config().item_shape())
         predictor = Tied(configs["predictor"], encoder.latent_dim)
         learner = Learner(encoder, predictor, dataset, torch.device("cpu"), tmp_path / "scratch")
-        return Progress([Stage("fit", ToyFit(ToyFitConfig(steps=2)))], learner)
+        return Progress([BuiltPhase("fit", ToyFit(ToyFitConfig(steps=2)))], learner)
 
     saved, restored = progress(seed=0), progress(seed=1)
-    save_checkpoint(tmp_path / "checkpoints", saved, stage_done=True)
+    save_checkpoint(tmp_path / "checkpoints", saved, phase_done=True)
     assert restore_checkpoint(tmp_path / "checkpoints", restored) is not None
     weights = restored.learner.predictor
     assert torch.equal(weights.read.weight, saved.learner.predictor.read.weight)

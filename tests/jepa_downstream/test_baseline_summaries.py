@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jepa_downstream.baseline_channels import Columns, Histories, Observed, Profile, carry_on
-from jepa_downstream.baseline_summaries import RECENT, STATISTICS, Summaries, summarise
+from jepa_downstream.baseline_summaries import RECENT, STATISTICS, TabularInputs, step_statistics
 from tests.jepa_downstream import baseline_fakes as fakes
 
 NAN = float("nan")
@@ -42,7 +42,7 @@ def by_definition(values, per_step):
 
 def test_of_three_readings():
     values = np.array([NAN, 4.0, NAN, 8.0, 9.0, NAN], dtype=np.float32)[:, None]
-    found = dict(zip(STATISTICS, summarise(values, 1, np.array([5]))[0, :, 0], strict=True))
+    found = dict(zip(STATISTICS, step_statistics(values, 1, np.array([5]))[0, :, 0], strict=True))
     expected = {"last": 9, "recent": 7, "mean": 7, "minimum": 4, "maximum": 9, "first": 4, "share": 0.5, "since": 1}
     assert {name: found[name] for name in expected} == pytest.approx(expected)
     assert found["deviation"] == pytest.approx(np.std([4, 8, 9]))
@@ -52,7 +52,7 @@ def test_of_three_readings():
 @pytest.mark.parametrize("per_step", [1, 3])
 def test_every_step_has_what_the_definitions_give_for_its_past(per_step):
     values = series(0, 20, per_step)
-    found = summarise(values, per_step, np.arange(20))
+    found = step_statistics(values, per_step, np.arange(20))
     for step in range(20):
         for channel in range(values.shape[1]):
             expected = by_definition(values[: (step + 1) * per_step, channel], per_step)
@@ -67,7 +67,7 @@ def test_noise_after_the_step_changes_nothing(seed, steps, per_step, data):
     noisy = values.copy()
     after = noisy[(step + 1) * per_step :]
     after[:] = np.random.default_rng(seed).normal(scale=1e6, size=after.shape)
-    found, expected = (summarise(one, per_step, np.array([step])) for one in (noisy, values))
+    found, expected = (step_statistics(one, per_step, np.array([step])) for one in (noisy, values))
     np.testing.assert_array_equal(found, expected)
 
 
@@ -76,7 +76,7 @@ def test_rows_get_their_own_inputs_in_any_order(samples):
     data = fakes.many(samples=samples)
     histories = Histories(data)
     rows = fakes.rows(data, np.zeros(data.steps.sum()), 0, 30)
-    summaries = Summaries(histories, Observed.of(histories, data, 0))
+    summaries = TabularInputs(histories, Observed.of(histories, data, 0))
     order = np.random.default_rng(1).permutation(len(rows))
     together = summaries(rows)
     np.testing.assert_array_equal(summaries(rows.take(order)), together[order])
@@ -88,7 +88,7 @@ def test_inputs_begin_with_the_steps_seen_and_the_static_facts():
     data = fakes.many()
     histories = Histories(data)
     rows = fakes.rows(data, np.zeros(data.steps.sum()), 0, 30)
-    inputs = Summaries(histories, Observed.of(histories, data, 0))(rows)
+    inputs = TabularInputs(histories, Observed.of(histories, data, 0))(rows)
     assert inputs.shape == (len(rows), 2 + 2 * len(STATISTICS)), "one static fact, a state, and an action"
     np.testing.assert_array_equal(inputs[:, 0], rows.step + 1)
     np.testing.assert_array_equal(inputs[:, 1], data.values[rows.trajectory, fakes.STATIC, 0])
@@ -98,7 +98,7 @@ def test_a_trajectory_is_read_once_for_all_of_its_rows():
     data = fakes.many()
     histories = Histories(data)
     rows = fakes.rows(data, np.zeros(data.steps.sum()), 0, 30)
-    summaries = Summaries(histories, Observed.of(histories, data, 0))
+    summaries = TabularInputs(histories, Observed.of(histories, data, 0))
     data.items_read = 0
     summaries(rows)
     assert data.items_read == 30 + 2 * data.steps[:30].sum()

@@ -14,11 +14,11 @@ from jepa_core.model.view import View
 from jepa_downstream.averaged import Averaged, FittedOnce
 from jepa_downstream.beliefs import AllBeliefs
 from jepa_downstream.config import PredictionTasksConfig
-from jepa_downstream.latent_methods import LatentMethods
+from jepa_downstream.latent_methods import LatentMethods, inputs_of
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.prediction_tasks import PredictionTasks, makers
 from jepa_downstream.rows import Rows, Task
-from jepa_downstream.tasks import rows_of
+from jepa_downstream.tasks import task_rows
 from tests.jepa_downstream import fakes
 
 LENGTH = 12
@@ -51,7 +51,7 @@ def telling(made) -> np.ndarray:
 
 
 def every_step(made: fakes.Dataset) -> Rows:
-    return rows_of(made, config().tasks[1]).splits["held_out"]
+    return task_rows(made, config().tasks[1]).splits["held_out"]
 
 
 def expected_beliefs(made: fakes.Dataset, table: np.ndarray, trajectory: int) -> np.ndarray:
@@ -98,6 +98,22 @@ def test_what_decoders_read_is_told_as_beliefs_are(made, telling) -> None:
         one = np.concatenate([beliefs**2, beliefs[:, :1]], axis=1)
         both = np.concatenate([one, one], axis=1)
         np.testing.assert_allclose(found[number], np.concatenate([both[-1], both.mean(axis=0)]), rtol=1e-4, atol=1e-5)
+
+
+def test_what_decoders_read_may_be_projected_on_its_principal_directions(made, telling) -> None:
+    rows, found = every_step(made), {}
+    for components in (None, 3, 10_000):
+        evaluation = fakes.evaluation(made, telling)
+        evaluation.learner.modules = {"one": Squares()}
+        asked = config(decoded_components=components)
+        inputs = LatentMethods(evaluation, asked).decoded_belief().inputs
+        found[components] = inputs(rows)
+        again = inputs_of(inputs.to_state(), View.of(evaluation.learner, evaluation))(rows)
+        np.testing.assert_allclose(again, found[components], rtol=1e-5, atol=1e-5)
+    assert found[3].shape == (len(rows), 6) and np.array_equal(found[None], found[10_000])
+    size = found[None].shape[1] // 2
+    spread = [found[3][:, :3].var(axis=0).sum(), found[None][:, :size].var(axis=0).sum()]
+    assert 0.3 * spread[1] < spread[0] <= spread[1]
 
 
 def test_nothing_after_a_row_changes_a_bit_of_what_it_is_told(made, telling) -> None:
@@ -151,7 +167,7 @@ def test_an_average_is_the_mean_of_its_members_which_are_fitted_once(made) -> No
     members = Counts("one", 0.2), Counts("other", 0.8)
     once = [FittedOnce(one) for one in members]
     average = Averaged(once)
-    found = rows_of(made, config().tasks[0])
+    found = task_rows(made, config().tasks[0])
     train, tuning, held_out = (found.splits[name] for name in ("train", "tuning", "held_out"))
     for method in (*once, average):
         method.fit(found.task, train, tuning, 0)

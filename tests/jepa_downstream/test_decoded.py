@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from jepa_downstream.decoded import Readings
-from jepa_downstream.encoded import Projected, Projections, summarise
+from jepa_downstream.decoded import LinearReadings
+from jepa_downstream.encoded import Projected, Projections, causal_summaries
 from jepa_downstream.latent_methods import LatentMethods
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.rows import Rows
@@ -48,7 +48,7 @@ def at(made: baseline_fakes.Dataset, trajectories: np.ndarray, steps: np.ndarray
 
 def test_a_linear_map_undoes_the_mixture() -> None:
     made, encoded = mixed()
-    readings = Readings.fit(encoded, made, 0)
+    readings = LinearReadings.fit(encoded, made, 0)
     read = encoded.arrays["states"] @ readings.weights + readings.bias
     count = len(made.steps)
     state = made.values[count : count + len(read), baseline_fakes.STATE, 0]
@@ -59,7 +59,7 @@ def test_a_linear_map_undoes_the_mixture() -> None:
 
 def test_summaries_are_those_of_what_is_read_up_to_the_row_in_the_order_of_the_rows() -> None:
     made, encoded = mixed()
-    readings = Readings.fit(encoded, made, 0)
+    readings = LinearReadings.fit(encoded, made, 0)
     rows = at(made, np.array([7, 3, 7]), np.array([2, 1, 0]))
     found = readings(rows)
     assert found.shape == (3, 2 * SIZE + 6 * 2)
@@ -68,7 +68,7 @@ def test_summaries_are_those_of_what_is_read_up_to_the_row_in_the_order_of_the_r
         part = slice(first, first + step + 1)
         read = (encoded.arrays["states"][part] @ readings.weights + readings.bias).astype(np.float32)
         actions = encoded.arrays["actions"][first : first + step + 1]
-        wanted = summarise(read, actions, np.array([step]))[0]
+        wanted = causal_summaries(read, actions, np.array([step]))[0]
         assert np.allclose(found[row], np.concatenate([encoded.arrays["static"][trajectory], wanted]), atol=1e-5)
     before = found.copy()
     last = encoded.first[7] + 3

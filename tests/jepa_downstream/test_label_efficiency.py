@@ -17,10 +17,10 @@ from jepa_downstream.config import LabelEfficiencyConfig
 from jepa_downstream.kept import Kept
 from jepa_downstream.label_efficiency import LabelEfficiency, labels_of, mean_estimates
 from jepa_downstream.labelling import PARTS, cross_fit, labelling, strata
-from jepa_downstream.measures import Draws, Estimate, binary
+from jepa_downstream.measures import DrawnEstimate, Draws, binary
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.rows import Rows, Task
-from jepa_downstream.tasks import rows_of
+from jepa_downstream.tasks import task_rows
 from tests.jepa_downstream import fakes
 
 BAD = {"outcome": "bad", "after": 8}
@@ -90,7 +90,7 @@ class Spy:
 
 
 def test_the_few_are_among_the_many_and_every_stratum_has_its_share(made):
-    train = rows_of(made, config(BAD).tasks[0]).splits["train"]
+    train = task_rows(made, config(BAD).tasks[0]).splits["train"]
     stratum = strata(train, "binary")
     order = labelling(train, stratum, number=2)
     assert sorted(order) == sorted(set(train.subject.tolist()))
@@ -100,14 +100,14 @@ def test_the_few_are_among_the_many_and_every_stratum_has_its_share(made):
 
 
 def test_another_labelling_draws_others_and_the_same_one_the_same(made):
-    train = rows_of(made, config(BAD).tasks[0]).splits["train"]
+    train = task_rows(made, config(BAD).tasks[0]).splits["train"]
     stratum = strata(train, "binary")
     first, again, other = (labelling(train, stratum, number) for number in (0, 0, 1))
     assert np.array_equal(first, again) and set(first[:20]) != set(other[:20])
 
 
 def test_labelled_rows_are_all_rows_of_the_labelled_subjects_of_train_and_nobody_else(made):
-    task = rows_of(made, config(LIFE).tasks[0])
+    task = task_rows(made, config(LIFE).tasks[0])
     train = task.splits["train"]
     *few, every = labels_of(task, SIZES, labellings=3)
     for labels, size in zip(few, SIZES, strict=True):
@@ -126,7 +126,7 @@ def test_values_are_divided_into_fifths_by_the_mean_of_a_subject():
 
 
 def test_each_fit_chooses_on_the_part_that_it_did_not_see(made):
-    train = rows_of(made, config(LIFE).tasks[0]).splits["train"]
+    train = task_rows(made, config(LIFE).tasks[0]).splits["train"]
     spy = Spy()
     fitted = cross_fit(spy, Task("life", "regression"), train, most=10**6, number=0, seed=0)
     assert len(spy.given) == PARTS == len(fitted.fits)
@@ -174,7 +174,7 @@ def test_differences_to_the_references_are_paired(found):
 
 
 def test_n_stands_beside_every_figure(made, found):
-    measured = rows_of(made, config(BAD).tasks[0]).splits["held_out"]
+    measured = task_rows(made, config(BAD).tasks[0]).splits["held_out"]
     for row in table(found, "scores"):
         assert row["rows"] == len(measured) and row["subjects"] == len(set(measured.subject))
         assert row["positives"] == measured.truth.sum()
@@ -277,7 +277,7 @@ def test_a_config_that_makes_no_sense_is_refused(keys, message):
 def test_the_interval_has_the_spread_of_labellings_and_that_of_subjects():
     """Means of K labellings whose values differ by a known variance, and no subject: the variance of their mean."""
     values = np.array([0.6, 0.7, 0.75, 0.8])
-    alike = [{"auroc": Estimate(value, np.full(20_000, value))} for value in values]
+    alike = [{"auroc": DrawnEstimate(value, np.full(20_000, value))} for value in values]
     both = mean_estimates(alike)["auroc"]
     assert both.value == pytest.approx(values.mean())
     assert both.draws.var() == pytest.approx(values.var(ddof=1) / len(values), rel=0.05)
@@ -295,7 +295,7 @@ def test_equal_labellings_have_the_interval_over_subjects_alone():
 
 
 def test_inputs_are_made_once_and_come_in_the_order_of_the_rows(made, tmp_path, monkeypatch):
-    rows = rows_of(made, config(LIFE).tasks[0]).splits["train"]
+    rows = task_rows(made, config(LIFE).tasks[0]).splits["train"]
     asked = []
 
     def make(some: Rows) -> np.ndarray:

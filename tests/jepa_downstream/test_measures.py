@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from jepa_core.results.ranking import Ranking
-from jepa_downstream.alarms import Events, choose_threshold, event_estimates, raise_alarms
+from jepa_downstream.alarms import AnnouncedEvents, choose_threshold, event_estimates, raise_alarms
 from jepa_downstream.measures import Draws, asymmetric_score, binary, regression, subject_weights
 from jepa_downstream.rows import Rows
 
@@ -144,7 +144,7 @@ def example() -> Rows:
 
 
 def test_the_worked_example_of_alarms_is_reproduced(example):
-    found = raise_alarms(example, Events.of(example, AHEAD), SCORE, 0.5, silence=2)
+    found = raise_alarms(example, AnnouncedEvents.of(example, AHEAD), SCORE, 0.5, silence=2)
     assert STEPS[found.row].tolist() == [0, 3, 7], "the alarm at 0 silences 1 and 2"
     assert found.precision == pytest.approx(1 / 3) and found.recall == 0.5
     np.testing.assert_array_equal(found.lead, [2, np.nan])
@@ -154,24 +154,24 @@ def test_the_worked_example_of_alarms_is_reproduced(example):
 
 
 def test_without_silence_every_high_score_is_an_alarm_and_the_first_one_gives_the_lead(example):
-    found = raise_alarms(example, Events.of(example, AHEAD), SCORE, 0.5, silence=0)
+    found = raise_alarms(example, AnnouncedEvents.of(example, AHEAD), SCORE, 0.5, silence=0)
     assert STEPS[found.row].tolist() == [0, 1, 2, 3, 7] and found.lead[0] == 3
 
 
 def test_silence_does_not_reach_into_the_next_trajectory():
     rows = Rows(np.array([0, 1]), np.array([5, 0]), np.zeros(2), np.array([1, 2]))
-    assert len(raise_alarms(rows, Events.of(rows, np.full(2, np.nan)), np.ones(2), 0.5, silence=9).row) == 2
+    assert len(raise_alarms(rows, AnnouncedEvents.of(rows, np.full(2, np.nan)), np.ones(2), 0.5, silence=9).row) == 2
 
 
 def test_the_threshold_catches_most_events_at_no_less_than_the_wanted_precision(example):
-    assert choose_threshold(example, Events.of(example, AHEAD), SCORE, 0.5, silence=0, tried=50) == 0.3
-    assert choose_threshold(example, Events.of(example, AHEAD), SCORE, 0.9, silence=0, tried=50) is None
+    assert choose_threshold(example, AnnouncedEvents.of(example, AHEAD), SCORE, 0.5, silence=0, tried=50) == 0.3
+    assert choose_threshold(example, AnnouncedEvents.of(example, AHEAD), SCORE, 0.9, silence=0, tried=50) is None
 
 
 def test_events_are_drawn_with_the_subjects_that_have_them():
     rows = Rows(np.arange(4), np.zeros(4, dtype=np.int64), np.array([1.0, 1, 0, 0]), np.array([1, 2, 3, 4]))
     ahead = np.array([1, 1, np.nan, np.nan])
-    found = raise_alarms(rows, Events.of(rows, ahead), np.array([0.9, 0.1, 0.9, 0.1]), 0.5, 0)
+    found = raise_alarms(rows, AnnouncedEvents.of(rows, ahead), np.array([0.9, 0.1, 0.9, 0.1]), 0.5, 0)
     draws = Draws(rows.subject, 200, 0)
     estimates = event_estimates(rows, found, draws)
     weights = draws.weights.astype(float)

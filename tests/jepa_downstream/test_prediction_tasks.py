@@ -19,7 +19,7 @@ from jepa_downstream.config import PredictionTasksConfig
 from jepa_downstream.latent_methods import FittedHead, LatentMethods
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.prediction_tasks import PredictionTasks, makers
-from jepa_downstream.tasks import rows_of
+from jepa_downstream.tasks import task_rows
 from tests.jepa_downstream import fakes
 
 BAD = {"outcome": "bad", "after": 8}
@@ -59,7 +59,7 @@ def made():
 def telling(made):
     """Latents that hold the sign of the hidden risk, and whether the event is near, with some noise."""
     latents = fakes.table(made, np.sign(made.store.labels["risk"]))
-    rows = rows_of(made, config(EVENT).tasks[0]).splits.values()
+    rows = task_rows(made, config(EVENT).tasks[0]).splits.values()
     place = np.concatenate([made.store.first_step[one.trajectory] + one.step for one in rows])
     latents[place, 1] += 3 * np.concatenate([one.truth for one in rows])
     return latents
@@ -138,7 +138,7 @@ def test_a_method_that_cannot_be_made_says_why_on_every_task(made, telling):
 def test_nothing_after_the_step_of_a_row_changes_its_score(made, telling, method, components):
     """Train trajectories stay as they are; in the others all that lies behind a row becomes noise."""
     asked = config({"label": "life", "rows": "stride", "stride": 5}, methods=[method], components=components)
-    rows = rows_of(made, asked.tasks[0])
+    rows = task_rows(made, asked.tasks[0])
     first = rows.splits["held_out"].take(np.flatnonzero(rows.splits["held_out"].step == 4))
     later = np.flatnonzero((made.step > 4) & (made.split[made.trajectory] == 2))
     spoilt = telling.copy()
@@ -154,7 +154,7 @@ def test_nothing_after_the_step_of_a_row_changes_its_score(made, telling, method
 
 def test_what_a_row_shows_does_change_its_score(made, telling):
     asked = config(BAD, methods=["latents"])
-    rows = rows_of(made, asked.tasks[0])
+    rows = task_rows(made, asked.tasks[0])
     spoilt = telling.copy()
     spoilt[np.flatnonzero((made.step <= 7) & (made.split[made.trajectory] == 2))] *= -1
     scores = [
@@ -169,7 +169,7 @@ def test_what_a_row_shows_does_change_its_score(made, telling):
 def test_summaries_are_what_the_words_say(made, telling):
     asked = config({"label": "life"})
     inputs = LatentMethods(fakes.evaluation(made, telling), asked).latents().inputs
-    rows = rows_of(made, asked.tasks[0]).splits["held_out"]
+    rows = task_rows(made, asked.tasks[0]).splits["held_out"]
     one = int(np.flatnonzero(rows.step == 7)[0])
     start = made.store.first_step[rows.trajectory[one]]
     states, actions = telling[start : start + 8], telling[made.total + start : made.total + start + 8]
@@ -183,7 +183,7 @@ def test_summaries_are_what_the_words_say(made, telling):
 def test_the_rollout_holds_the_last_action(made, telling):
     asked = config({"label": "life"})
     method = LatentMethods(fakes.evaluation(made, telling), asked).with_rollout()
-    rows = rows_of(made, asked.tasks[0]).splits["held_out"]
+    rows = task_rows(made, asked.tasks[0]).splits["held_out"]
     place = made.total + made.store.first_step[rows.trajectory] + rows.step
     expected = np.concatenate([telling[place], 3 * telling[place]], axis=1)
     np.testing.assert_allclose(method.inputs(rows)[:, -6:], expected, rtol=1e-3, atol=1e-4)
@@ -191,13 +191,13 @@ def test_the_rollout_holds_the_last_action(made, telling):
 
 def test_a_subsample_of_train_is_drawn_and_every_row_is_measured(made, telling):
     found = findings(fakes.evaluation(made, telling), EVENT, methods=["latents"], train_rows=50)
-    whole = len(rows_of(made, config(EVENT).tasks[0]).splits["held_out"])
+    whole = len(task_rows(made, config(EVENT).tasks[0]).splits["held_out"])
     assert row(found, "scores")["rows"] == whole > 50
 
 
 def test_trajectories_that_are_too_short_or_begin_with_the_event_are_left_out_and_counted(made):
     asked = config({"outcome": "bad", "after": 10, "not_yet": "on"}).tasks[0]
-    found = rows_of(made, asked)
+    found = task_rows(made, asked)
     first_on = [made.store.labels["event_on"][made.trajectory == one][:10].any() for one in range(len(made.steps))]
     train, short = made.split == 0, made.steps < 10
     assert found.left_out["train"] == {
@@ -212,7 +212,7 @@ def test_trajectories_that_are_too_short_or_begin_with_the_event_are_left_out_an
 def test_the_rows_of_a_label_are_those_asked_for(rows, expected):
     store = fakes.Store(np.array([5]), np.array([1]), np.array([0]), {"life": np.array([4.0, 3, 2, 1, np.nan])})
     asked = config({"label": "life", "rows": rows, "stride": 2}).tasks[0]
-    assert rows_of(fakes.Dataset(store), asked).splits["train"].step.tolist() == expected
+    assert task_rows(fakes.Dataset(store), asked).splits["train"].step.tolist() == expected
 
 
 def test_heads_may_be_fitted_on_other_rows_than_those_that_are_measured():
@@ -220,7 +220,7 @@ def test_heads_may_be_fitted_on_other_rows_than_those_that_are_measured():
     store = fakes.Store(np.full(3, 5), np.arange(3), np.arange(3), {"life": life})
     asked = config({"label": "life", "rows": "last", "fit_rows": "stride", "stride": 2}).tasks[0]
     for measured, other in (("held_out", "tuning"), ("tuning", "held_out")):
-        found = rows_of(fakes.Dataset(store), asked, measured)
+        found = task_rows(fakes.Dataset(store), asked, measured)
         steps = {split: rows.step.tolist() for split, rows in found.splits.items()}
         assert steps == {"train": [1, 3], other: [1, 3], measured: [3]}
         assert found.left_out[measured] == {"label not measured": 1, "not asked for (rows: last)": 3}
@@ -241,7 +241,7 @@ def test_the_last_value_of_what_tells_the_future_is_not_known(made, telling):
 
 def test_a_value_asked_for_as_yes_or_no_is_refused(made):
     with pytest.raises(DataError, match="neither 1 nor 0"):
-        rows_of(made, config({"label": "life", "kind": "binary"}).tasks[0])
+        task_rows(made, config({"label": "life", "kind": "binary"}).tasks[0])
 
 
 def test_a_channel_that_no_trajectory_has_is_refused_and_the_known_ones_are_named(made, telling):

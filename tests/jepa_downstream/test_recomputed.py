@@ -12,7 +12,7 @@ from jepa_core.results.findings import Findings, Headline
 from jepa_core.runs.pipeline import write_findings
 from jepa_downstream.config import PredictionTasksConfig
 from jepa_downstream.prediction_tasks import PredictionTasks
-from jepa_downstream.tasks import rows_of
+from jepa_downstream.tasks import task_rows
 from tests.jepa_downstream import fakes, recomputed
 from tests.jepa_downstream.recomputed import Files, measured, truth_and_score, with_bounds
 
@@ -62,7 +62,7 @@ def made() -> fakes.Dataset:
 def latents(made) -> np.ndarray:
     """They tell the outcome and the event, with so much noise that no figure is 0 or 1."""
     latents = fakes.table(made, made.store.labels["risk"] + np.random.default_rng(3).normal(size=made.total))
-    rows = rows_of(made, PredictionTasksConfig(tasks=[TASKS[1]]).tasks[0]).splits.values()
+    rows = task_rows(made, PredictionTasksConfig(tasks=[TASKS[1]]).tasks[0]).splits.values()
     place = np.concatenate([made.store.first_step[one.trajectory] + one.step for one in rows])
     latents[place, 1] += 2 * np.concatenate([one.truth for one in rows])
     return latents

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jepa_latent_eval.curves import summarise
+from jepa_latent_eval.curves import mean_curves
 from jepa_latent_eval.drift_samples import drift_name, drift_samples, key, over_name
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT
 
@@ -15,7 +15,7 @@ def test_the_weighted_means_over_subjects_are_the_ratios_over_windows() -> None:
     errors = {name: random.random((40, 5)) + 0.1 for name in (ROLLOUT, PERSISTENCE, MEAN)}
     subjects = random.integers(0, 9, 40)
     samples = {one.key: one for one in drift_samples(6, errors, subjects)}
-    curves = summarise(errors, subjects, 100, 0)
+    curves = mean_curves(errors, subjects, 100, 0)
     wanted = {
         drift_name(6): curves.drift(ROLLOUT),
         over_name(PERSISTENCE, 6): curves.over(PERSISTENCE),

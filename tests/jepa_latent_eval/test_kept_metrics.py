@@ -18,7 +18,7 @@ from jepa_latent_eval.config import (
     LatentDisplacementConfig,
     RolloutDriftConfig,
 )
-from jepa_latent_eval.curves import summarise
+from jepa_latent_eval.curves import mean_curves
 from jepa_latent_eval.displacement import LatentDisplacement
 from jepa_latent_eval.drift import RolloutDrift
 from jepa_latent_eval.drift_samples import redrawn_skill
@@ -117,7 +117,7 @@ def test_a_planted_loss_of_skill_is_found_with_its_interval() -> None:
 
 def test_the_skill_of_the_headline_and_its_redrawn_one_are_read_off_the_same_errors() -> None:
     errors = {name: np.random.default_rng(one).random((30, 5)) for one, name in enumerate((ROLLOUT, PERSISTENCE, MEAN))}
-    value, _ = summarise(errors, np.arange(30) // 2, 100, 7).skill()
+    value, _ = mean_curves(errors, np.arange(30) // 2, 100, 7).skill()
     assert redrawn_skill(6, errors, np.arange(30) // 2).value == value
 
 

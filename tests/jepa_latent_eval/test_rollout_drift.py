@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from jepa_core.results.findings import Findings
 from jepa_latent_eval.config import RolloutDriftConfig
-from jepa_latent_eval.curves import summarise
+from jepa_latent_eval.curves import mean_curves
 from jepa_latent_eval.drift import RolloutDrift
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT, SHUFFLED, windows_of_others
 from tests.jepa_latent_eval import fakes
@@ -180,7 +180,7 @@ def test_an_untrained_encoder_that_is_easier_to_forecast_is_pointed_out(dataset,
 
 
 def test_skill_ends_where_either_control_first_wins():
-    curves = summarise(
+    curves = mean_curves(
         {
             ROLLOUT: np.array([[1.0, 1.0, 2.0, 1.0]] * 2),
             PERSISTENCE: np.array([[2.0, 2.0, 2.5, 2.0]] * 2),
@@ -200,7 +200,7 @@ def test_drift_ratios_and_differences_are_those_of_two_subjects_by_hand():
         PERSISTENCE: np.array([[2.0, 4.0], [2.0, 4.0], [4.0, 8.0]]),
         MEAN: np.array([[1.0, 5.0], [1.0, 5.0], [1.0, 5.0]]),
     }
-    curves = summarise(errors, np.array([3, 3, 8]), draws=2000, seed=0)
+    curves = mean_curves(errors, np.array([3, 3, 8]), draws=2000, seed=0)
     assert curves.l1(ROLLOUT).value.tolist() == pytest.approx([2.0, 8 / 3])
     assert curves.drift(ROLLOUT).value.tolist() == pytest.approx([0.0, 100 / 3])
     assert (curves.drift(ROLLOUT).low[1], curves.drift(ROLLOUT).high[1]) == pytest.approx((0.0, 100.0))

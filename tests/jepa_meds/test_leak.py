@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jepa_meds.assembly import Assembly
+from jepa_meds.assembly import EpisodeAssembly
 
 from .conftest import ICU, Built, Folder, Row, build
 
@@ -60,10 +60,10 @@ def test_noise_in_the_future_changes_no_step_of_the_past(tmp_path: Path, traject
 
 
 def test_an_hour_that_shows_the_next_one_would_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = Assembly._dynamic
+    honest = EpisodeAssembly._dynamic
 
     def leaking(*arguments: Any) -> list[tuple[np.ndarray, ...]]:
         return [(row, np.maximum(owner - 1, 0), hour) for row, owner, hour in honest(*arguments)]
 
-    monkeypatch.setattr(Assembly, "_dynamic", leaking)
+    monkeypatch.setattr(EpisodeAssembly, "_dynamic", leaking)
     assert not pasts_agree(two_futures(tmp_path, 11, ICU), 11)

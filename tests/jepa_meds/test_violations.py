@@ -14,7 +14,7 @@ import pytest
 
 from jepa_core.errors import DataError
 from jepa_meds import reading
-from jepa_meds.codes import nearest
+from jepa_meds.codes import similar_codes
 
 from .conftest import CANARIES, ICU, Folder, build, cohort, stay, table
 
@@ -176,8 +176,8 @@ def test_a_code_that_only_the_metadata_list_is_no_mistake(folder: Folder, tmp_pa
 
 def test_the_nearest_codes_look_most_like_the_expression() -> None:
     codes = ["LAB//50912//mg/dL", "LAB//50813//mmol/L", "DIAGNOSIS//ICD//9//50912", "GENDER//F"]
-    assert nearest(r"LAB//50912//mg/dl", codes)[0] == "LAB//50912//mg/dL"
-    assert nearest(r"GENDER//.*", codes, 1) == ["GENDER//F"]
+    assert similar_codes(r"LAB//50912//mg/dl", codes)[0] == "LAB//50912//mg/dL"
+    assert similar_codes(r"GENDER//.*", codes, 1) == ["GENDER//F"]
 
 
 def test_a_text_column_that_no_shard_has_is_refused(folder: Folder, tmp_path: Path) -> None:

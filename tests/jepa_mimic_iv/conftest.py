@@ -17,7 +17,7 @@ import pyarrow.parquet
 import pytest
 
 from jepa_core.data.trajectories import ROLES, Channel, Events, Trajectories
-from jepa_mimic_iv.config import MimicIVConfig, SplitConfig
+from jepa_mimic_iv.config import MimicIVConfig, StaySplitConfig
 from jepa_mimic_iv.derived import SCORES, TREATMENTS
 from jepa_mimic_iv.layout import COLUMNS
 from jepa_mimic_iv.source import MimicIVSource
@@ -302,7 +302,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     def run(tables: TableSet, **options: Any) -> Built:
         folder = tables.write(tmp_path_factory.mktemp("tables"))
-        options.setdefault("split", SplitConfig(fractions=(0.34, 0.33, 0.33)))
+        options.setdefault("split", StaySplitConfig(fractions=(0.34, 0.33, 0.33)))
         source = MimicIVSource(MimicIVConfig(tables=str(folder), threads=1, **options))
         kept = Kept()
         source.build(kept, tmp_path_factory.mktemp("scratch"))

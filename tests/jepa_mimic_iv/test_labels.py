@@ -123,13 +123,13 @@ def test_circulatory_failure_needs_pressure_and_lactate_to_agree():
     lactate = values((1, 16), (2, 4), (3, 4))
     supported = np.repeat([False, False, False, False, False, True], 4)
 
-    found = event_series.circulatory(pressure, lactate, supported)
+    found = event_series.circulatory_failure(pressure, lactate, supported)
 
     assert same(found, (0, 4), (NAN, 4), (0, 4), (NAN, 4), (1, 8))
 
 
 def test_the_published_example_of_circulatory_failure_gives_its_published_labels():
-    found = event_series.circulatory(
+    found = event_series.circulatory_failure(
         values((70, 4), (60, 4), (70, 12)), values((1, 16), (3, 4)), np.arange(20) >= 12
     )  # fmt: skip
 
@@ -143,13 +143,13 @@ def test_respiratory_failure_takes_room_air_where_nobody_is_ventilated_now_or_ne
     saturation = np.array([99.0, NAN, NAN, 90, 90, 91, NAN])
     ventilated = np.array([True, False, False, True, False, False, False])
 
-    found = event_series.respiratory(grid(7), tension, fraction, saturation, ventilated)
+    found = event_series.respiratory_failure(grid(7), tension, fraction, saturation, ventilated)
 
     assert np.array_equal(found, [1, 1, NAN, 1, 1, 0, 0], equal_nan=True)
 
 
 def test_ventilation_in_the_next_stay_is_not_the_next_hour():
-    found = event_series.respiratory(
+    found = event_series.respiratory_failure(
         grid(1, 1), np.array([80.0, 80.0]), values((NAN, 2)), values((NAN, 2)), np.array([False, True])
     )  # fmt: skip
 
@@ -158,7 +158,7 @@ def test_ventilation_in_the_next_stay_is_not_the_next_hour():
 
 def kidney(creatinine: np.ndarray, rate: np.ndarray | float = 1.0, dialysed: np.ndarray | bool = False) -> np.ndarray:
     count = len(creatinine)
-    return event_series.kidney(
+    return event_series.kidney_failure(
         grid(count), creatinine, np.broadcast_to(rate, count).astype(float), np.broadcast_to(dialysed, count)
     )  # fmt: skip
 
@@ -185,8 +185,8 @@ def test_a_value_that_just_reaches_a_bound_counts_in_either_precision(kind):
     assert kidney(series(4.1, 4.3)).tolist()[1:] == [0]
     nobody = np.zeros(1, bool)
     pressure = series(68.4, 64.2, 62.4).sum(keepdims=True) / 3
-    assert event_series.circulatory(pressure, series(2.0), nobody).tolist() == [1]
-    ratio = event_series.respiratory(grid(1), series(56), series(0.28) * 100, series(NAN), nobody)
+    assert event_series.circulatory_failure(pressure, series(2.0), nobody).tolist() == [1]
+    ratio = event_series.respiratory_failure(grid(1), series(56), series(0.28) * 100, series(NAN), nobody)
     assert ratio.tolist() == [0], "200 is not below 200"
 
 
@@ -206,16 +206,16 @@ def test_liver_failure_is_a_meld_of_thirty():
     nobody = np.zeros(4, bool)
     dialysed = np.array([False, False, True, False])
 
-    found = event_series.liver(grid(4), bilirubin, inr, creatinine, nobody)
+    found = event_series.liver_failure(grid(4), bilirubin, inr, creatinine, nobody)
 
     meld = 3.78 * np.log(10) + 11.2 * np.log(3) + 9.57 * np.log(1.5) + 6.43
     assert meld < 31.5
     assert np.array_equal(found, [1, 0, 0, 1], equal_nan=True), "the next hour fills in; values below 1 count as 1"
-    with_dialysis = event_series.liver(grid(4), bilirubin, inr, values((1.0, 4)), dialysed)
-    without = event_series.liver(grid(4), bilirubin, inr, values((1.0, 4)), nobody)
+    with_dialysis = event_series.liver_failure(grid(4), bilirubin, inr, values((1.0, 4)), dialysed)
+    without = event_series.liver_failure(grid(4), bilirubin, inr, values((1.0, 4)), nobody)
     assert (with_dialysis[3], without[3]) == (1, 0)
     assert np.isnan(
-        event_series.liver(grid(2), np.array([5.0, NAN]), values((NAN, 2)), values((1.0, 2)), nobody[:2])
+        event_series.liver_failure(grid(2), np.array([5.0, NAN]), values((NAN, 2)), values((1.0, 2)), nobody[:2])
     ).all()
 
 
@@ -251,7 +251,7 @@ def test_shifting_moves_rows_later_or_earlier_and_fills_with_nothing():
 
 def test_windows_in_hours_become_steps_of_the_store():
     half = Grid(np.array([0, 60]), 0.5)
-    found = event_series.kidney(half, values((1, 60)), values((0.0, 60)), np.zeros(60, bool))
+    found = event_series.kidney_failure(half, values((1, 60)), values((0.0, 60)), np.zeros(60, bool))
 
     assert same(found, (NAN, 1), (0, 22), (1, 37))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jepa_core.data.trajectories import Channel, Events, Trajectories
-from jepa_core.data.words import number
+from jepa_core.data.words import plain_number
 from jepa_mimic_iv.derived import VARIABLES
 from jepa_mimic_iv.render import fragment, is_noise, render_text
 from jepa_mimic_iv.templates import REFERENCE, two_decimals
@@ -24,7 +24,7 @@ NAN = float("nan")
     ],
 )  # fmt: skip
 def test_numbers_have_two_decimals_and_never_lose_a_small_dose(value, written):
-    assert number(value) == written
+    assert plain_number(value) == written
 
 
 @pytest.mark.parametrize(

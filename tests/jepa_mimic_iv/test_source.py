@@ -11,7 +11,7 @@ import pytest
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.errors import DataError, RecipeError
 from jepa_mimic_iv import jepa_components
-from jepa_mimic_iv.config import MimicIVConfig, SplitConfig, SyntheticConfig
+from jepa_mimic_iv.config import MimicIVConfig, StaySplitConfig, SyntheticConfig
 from jepa_mimic_iv.source import MimicIVSource
 
 
@@ -39,8 +39,8 @@ def test_the_component_is_declared_and_its_implementation_imports():
     "options",
     [
         {"min_age": 19}, {"min_hours": 7.0}, {"first_icu_stay": False}, {"step_hours": 2.0}, {"max_steps": 335},
-        {"lab_visibility": "charted"}, {"saturation_fallback": True}, {"split": SplitConfig(seed=1)},
-        {"split": SplitConfig(fractions=(0.8, 0.1, 0.1))},
+        {"lab_visibility": "charted"}, {"saturation_fallback": True}, {"split": StaySplitConfig(seed=1)},
+        {"split": StaySplitConfig(fractions=(0.8, 0.1, 0.1))},
     ],
 )  # fmt: skip
 def test_every_option_that_changes_the_store_changes_the_fingerprint(three_stays, tmp_path, options):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jepa_sensors.column_names import is_label
-from jepa_sensors.suspects import Readings, suspects
+from jepa_sensors.suspects import OrderedRows, suspects
 
 from .test_describe import describe, recipe_of
 
@@ -22,7 +22,7 @@ HEAT = RANDOM.normal(size=360)
 
 
 def told(columns: dict[str, np.ndarray], wordy: tuple[str, ...] = (), time: np.ndarray = TIME) -> dict[str, str]:
-    return suspects(Readings.ordered(KEY, time, columns), wordy)
+    return suspects(OrderedRows.ordered(KEY, time, columns), wordy)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_what_counts_down_within_each_id_is_told_also_where_it_is_capped_or_in_a
     assert found.keys() == {"left", "hours", "capped"} and found["left"] == "it counts down within each id"
     assert told({"wear": -TIME * (1 + HEAT / 50), "age": TIME, "odd": left + HEAT}) == {}
     kept = lengths > TIME
-    ended = Readings.ordered(KEY[kept], TIME[kept], {"share": ((share + 100 / lengths)[kept])})
+    ended = OrderedRows.ordered(KEY[kept], TIME[kept], {"share": ((share + 100 / lengths)[kept])})
     assert suspects(ended, ()) == {"share": "it runs to one end in each id, however long that is"}
 
 

@@ -87,9 +87,9 @@ def _generate(folder: Path, stays: int, seed: int, progress: Callable[[int], Non
     # numpy and pyarrow load here, so that naming this module in a component stays free.
     from .administration import write_dictionaries
     from .generation import TruthWriter, write_chunk
-    from .writing import Tables
+    from .writing import TableWriters
 
-    with Tables(folder) as tables, TruthWriter(folder / "truth.parquet") as truth:
+    with TableWriters(folder) as tables, TruthWriter(folder / "truth.parquet") as truth:
         write_dictionaries(tables)
         for number, done in enumerate(range(0, stays, CHUNK_STAYS)):
             count = min(CHUNK_STAYS, stays - done)

@@ -8,7 +8,7 @@ from . import catalogue
 from .grid import Chunk
 from .physiology import PHENOTYPES, Array
 from .population import DAY
-from .writing import Tables, number_text, pick, time_text
+from .writing import TableWriters, number_text, pick, time_text
 
 YEAR_GROUPS = ("2008 - 2010", "2011 - 2013", "2014 - 2016", "2017 - 2019", "2020 - 2022")
 UNITS_OF_PHENOTYPE = (
@@ -38,7 +38,7 @@ CODES_OF_PHENOTYPE: dict[str, tuple[str, ...]] = {
 }
 
 
-def write_dictionaries(tables: Tables) -> None:
+def write_dictionaries(tables: TableWriters) -> None:
     """Writes `icu/d_items`, `hosp/d_labitems` and `hosp/d_icd_diagnoses`: every code the generator emits."""
     items = [
         (itemid, label, short, "chartevents", category, unit, kind, low, high)
@@ -69,7 +69,7 @@ def write_dictionaries(tables: Tables) -> None:
         )
 
 
-def write_administration(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> None:
+def write_administration(rng: np.random.Generator, chunk: Chunk, tables: TableWriters) -> None:
     """Draws and writes patients, admissions, ICU stays and coded diagnoses of a chunk."""
     _write_patients(rng, chunk, tables)
     _write_admissions(rng, chunk, tables)
@@ -77,7 +77,7 @@ def write_administration(rng: np.random.Generator, chunk: Chunk, tables: Tables)
     _write_diagnoses(rng, chunk, tables)
 
 
-def _write_patients(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> None:
+def _write_patients(rng: np.random.Generator, chunk: Chunk, tables: TableWriters) -> None:
     structure, calendar = chunk.structure, chunk.calendar
     subjects = len(structure.subject_id)
     first = np.full(subjects, np.iinfo(np.int64).max)
@@ -96,7 +96,7 @@ def _write_patients(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> N
     )
 
 
-def _write_admissions(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> None:
+def _write_admissions(rng: np.random.Generator, chunk: Chunk, tables: TableWriters) -> None:
     structure, calendar = chunk.structure, chunk.calendar
     count, subject = len(structure.hadm_id), structure.admission_subject
     died = calendar.deathtime >= 0
@@ -134,7 +134,7 @@ def _write_admissions(rng: np.random.Generator, chunk: Chunk, tables: Tables) ->
     )
 
 
-def _write_stays(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> None:
+def _write_stays(rng: np.random.Generator, chunk: Chunk, tables: TableWriters) -> None:
     calendar, stays = chunk.calendar, np.arange(len(chunk.structure.stay_id))
     first = np.where(rng.random(len(stays)) < 0.8, chunk.traits.phenotype, rng.integers(0, 8, len(stays)))
     last = np.where(rng.random(len(stays)) < 0.9, first, rng.integers(0, 8, len(stays)))
@@ -151,7 +151,7 @@ def _write_stays(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> None
     )
 
 
-def _write_diagnoses(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> None:
+def _write_diagnoses(rng: np.random.Generator, chunk: Chunk, tables: TableWriters) -> None:
     """One to three codes of the disease that brought the first stay, then comorbidities; coded after discharge."""
     structure = chunk.structure
     phenotype = np.full(len(structure.hadm_id), PHENOTYPES.index("surgical"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from . import catalogue
-from .grid import Cells, Chunk, choose
+from .grid import Cells, Chunk, draw_cells
 from .physiology import INTUBATED, Array
-from .writing import Tables, grouped_by, joined, number_text, pick, time_text
+from .writing import TableWriters, grouped_by, joined, number_text, pick, time_text
 
 IMPLAUSIBLE = 2.5e-4
 GAP_PER_HOUR = 0.008
@@ -51,7 +51,7 @@ class Chart:
             }
         )
 
-    def write(self, tables: Tables) -> None:
+    def write(self, tables: TableWriters) -> None:
         stay = np.concatenate(self._stays)
         rows = joined([block | {"stay": stays} for block, stays in zip(self._blocks, self._stays, strict=True)])
         rows = grouped_by(stay, rows)
@@ -70,7 +70,7 @@ class Chart:
         )
 
 
-def write_charts(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> None:
+def write_charts(rng: np.random.Generator, chunk: Chunk, tables: TableWriters) -> None:
     """Draws and writes `icu/chartevents` and `icu/outputevents` of a chunk."""
     chart = Chart(rng, chunk)
     attended = _attended(rng, chunk)
@@ -115,7 +115,7 @@ def _vital_signs(chart: Chart, attended: Array, arterial: Array) -> None:
     rng, chunk, series = chart.rng, chart.chunk, chart.series
     extra = np.clip(0.12 * (series["severity"] - 0.8), 0, 0.3)
     for grid, on_the_hour in ((0.98 * attended, 0.72), (extra * attended, 0.0)):
-        cells = choose(rng, chunk, grid, on_the_hour)
+        cells = draw_cells(rng, chunk, grid, on_the_hour)
         n = len(cells)
         seen = {name: cells.of(series[name]) for name in ("heart_rate", "respiratory_rate", "spo2")}
         wobble = 1 + 0.06 * chunk.traits.fibrillating[cells.stay]
@@ -151,7 +151,7 @@ def _pressure(chart: Chart, cells: Cells, items: tuple[int, int, int], noise: fl
 def _temperature(chart: Chart, attended: Array) -> None:
     rng, chunk = chart.rng, chart.chunk
     fever = np.clip(0.25 * (chart.series["temperature"] - 37.8), 0, 0.4)
-    cells = choose(rng, chunk, (_every(rng, chunk, 4, 0.9) + fever) * attended, 0.8)
+    cells = draw_cells(rng, chunk, (_every(rng, chunk, 4, 0.9) + fever) * attended, 0.8)
     celsius = np.clip(cells.of(chart.series["temperature"]) + rng.normal(0, 0.22, len(cells)), 30, 42)
     core = (rng.random(len(chunk.structure.stay_id)) < 0.11)[cells.stay]
     chart.numeric(223762, cells.where(core), celsius[core], 1)
@@ -160,7 +160,7 @@ def _temperature(chart: Chart, attended: Array) -> None:
 
 def _consciousness(chart: Chart, attended: Array) -> None:
     rng, series = chart.rng, chart.series
-    cells = choose(rng, chart.chunk, _every(rng, chart.chunk, 4, 0.93) * attended, 0.85)
+    cells = draw_cells(rng, chart.chunk, _every(rng, chart.chunk, 4, 0.93) * attended, 0.85)
     n = len(cells)
     eye = np.clip(np.round(cells.of(series["eye"]) + rng.normal(0, 0.3, n)), 1, 4).astype(int)
     verbal = np.clip(np.round(cells.of(series["verbal"]) + rng.normal(0, 0.35, n)), 1, 5).astype(int)
@@ -179,7 +179,7 @@ def _oxygen(chart: Chart, attended: Array) -> None:
     changed = np.zeros_like(support)
     changed[1:] = 0.9 * ((support[1:] != support[:-1]) | (fio2[1:] != fio2[:-1]))
     grid = np.maximum(_every(rng, chart.chunk, 4, 0.85), 0.6 * changed) * attended
-    cells = choose(rng, chart.chunk, grid, 0.7)
+    cells = draw_cells(rng, chart.chunk, grid, 0.7)
     level = cells.of(support).astype(int)
     mask = (level == 2) & (rng.random(len(cells)) < 0.45)
     chart.text(226732, cells, catalogue.DEVICE, np.where(mask, 5, level), None)
@@ -193,7 +193,7 @@ def _oxygen(chart: Chart, attended: Array) -> None:
 def _ventilator(chart: Chart, attended: Array) -> None:
     rng, series = chart.rng, chart.series
     tube = series["given_support"] == INTUBATED
-    cells = choose(rng, chart.chunk, np.maximum(_every(rng, chart.chunk, 4, 0.95), 0.06) * attended * tube, 0.6)
+    cells = draw_cells(rng, chart.chunk, np.maximum(_every(rng, chart.chunk, 4, 0.95), 0.06) * attended * tube, 0.6)
     n, traits = len(cells), chart.chunk.traits
     lean = 45.5 + 0.91 * (traits.height[cells.stay] - 152.4) + 4.5 * traits.male[cells.stay]
     breaths = np.round(np.maximum(cells.of(series["respiratory_rate"]) + rng.normal(0, 1.5, n), 8))
@@ -222,11 +222,11 @@ def _body(chart: Chart) -> None:
     rng, chunk = chart.rng, chart.chunk
     first = np.zeros(chunk.course.present.shape)
     first[0] = 0.92
-    cells = choose(rng, chunk, first, 0.3)
+    cells = draw_cells(rng, chunk, first, 0.3)
     chart.numeric(226512, cells, chunk.traits.weight[cells.stay], 1)
-    cells = choose(rng, chunk, first * 0.55, 0.3)
+    cells = draw_cells(rng, chunk, first * 0.55, 0.3)
     chart.numeric(226730, cells, chunk.traits.height[cells.stay])
-    cells = choose(rng, chunk, (chunk.clock() == 5) * 0.45, 0.5)
+    cells = draw_cells(rng, chunk, (chunk.clock() == 5) * 0.45, 0.5)
     chart.numeric(224639, cells, chunk.traits.weight[cells.stay] + rng.normal(0.5, 1.0, len(cells)), 1)
 
 
@@ -234,14 +234,14 @@ def _finger_sticks(chart: Chart) -> None:
     rng, series = chart.rng, chart.series
     keen = np.where(chart.chunk.traits.diabetic > 0, 0.9, 0.25)[None, :]
     grid = np.maximum(_every(rng, chart.chunk, 6, 1.0) * keen, 0.8 * (series["given_insulin_drip"] > 0))
-    cells = choose(rng, chart.chunk, grid, 0.3)
+    cells = draw_cells(rng, chart.chunk, grid, 0.3)
     chart.numeric(225664, cells, np.maximum(cells.of(series["glucose"]) + rng.normal(0, 9, len(cells)), 30))
 
 
 def _documentation(chart: Chart) -> None:
     """Rounds every two hours; each writes most of the documentation items."""
     rng = chart.rng
-    rounds = choose(rng, chart.chunk, _every(rng, chart.chunk, 2, 0.95), 0.9)
+    rounds = draw_cells(rng, chart.chunk, _every(rng, chart.chunk, 2, 0.95), 0.9)
     itemids = np.array(list(catalogue.ROUTINE_ITEMS))
     values = [value for item in catalogue.ROUTINE_ITEMS.values() for value in item[3]]
     sizes = np.array([len(item[3]) for item in catalogue.ROUTINE_ITEMS.values()])
@@ -251,12 +251,12 @@ def _documentation(chart: Chart) -> None:
     chart.routine(rounds.where(at), itemids[item], values, starts[item] + rank)
 
 
-def _urine(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> None:
+def _urine(rng: np.random.Generator, chunk: Chunk, tables: TableWriters) -> None:
     """Hourly by catheter for most of the sick; otherwise voided every few hours. Volumes sum the hours since."""
     series = chunk.course.series
     catheter = rng.random(len(chunk.structure.stay_id)) < 0.35 + 0.3 * np.clip(series["severity"][0], 0, 2)
     grid = np.where(catheter[None, :], 0.8, 0.14) * ~chunk.unobserved[None, :]
-    cells = choose(rng, chunk, grid, 0.8)
+    cells = draw_cells(rng, chunk, grid, 0.8)
     total = np.vstack([np.zeros(grid.shape[1]), np.cumsum(series["urine"], axis=0)])[cells.hour, cells.stay]
     fresh = np.append(True, cells.stay[1:] != cells.stay[:-1])
     volume = np.where(fresh, series["urine"][0, cells.stay], np.diff(total, prepend=0.0))

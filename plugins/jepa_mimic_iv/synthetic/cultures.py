@@ -8,7 +8,7 @@ import pyarrow as pa
 from .grid import Chunk
 from .physiology import Array
 from .population import DAY, HOUR
-from .writing import Tables, pick, time_text
+from .writing import TableWriters, pick, time_text
 
 # specimen: item, name; test: item, name; organism: item, name; share of specimens in which it grows
 KINDS = (
@@ -20,7 +20,7 @@ DAYS_TO_RESULT = 2
 SPECIMENS_PER_CHUNK = 10_000
 
 
-def write_cultures(rng: np.random.Generator, chunk: Chunk, tables: Tables, chunk_number: int) -> None:
+def write_cultures(rng: np.random.Generator, chunk: Chunk, tables: TableWriters, chunk_number: int) -> None:
     """Draws and writes the cultures of a chunk."""
     stay, kind, time = _drawn(rng, chunk)
     order = np.lexsort((time, stay))

@@ -19,7 +19,7 @@ from .orders import write_orders
 from .pharmacy import write_pharmacy
 from .physiology import draw_traits
 from .population import draw_calendar, draw_structure
-from .writing import Tables
+from .writing import TableWriters
 
 UNOBSERVED_SHARE = 0.015
 LABS_PER_CHUNK = 100_000
@@ -48,7 +48,7 @@ class TruthWriter:
         )
 
 
-def write_chunk(tables: Tables, truth: TruthWriter, seed: int, number: int, capacity: int, stays: int) -> None:
+def write_chunk(tables: TableWriters, truth: TruthWriter, seed: int, number: int, capacity: int, stays: int) -> None:
     """Simulates and writes chunk `number` of `stays` stays, at most `capacity`."""
     rng = np.random.default_rng([seed, number])
     chunk = simulate_chunk(rng, number, capacity, stays)

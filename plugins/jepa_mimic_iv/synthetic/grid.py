@@ -55,7 +55,7 @@ class Cells:
         return Cells(self.stay[chosen], self.hour[chosen], self.time[chosen])
 
 
-def choose(rng: np.random.Generator, chunk: Chunk, probability: Array, on_the_hour: float) -> Cells:
+def draw_cells(rng: np.random.Generator, chunk: Chunk, probability: Array, on_the_hour: float) -> Cells:
     """Draws cells with the given `(T, n)` probability; a share lies on the full hour, the rest anywhere in it."""
     chosen = (rng.random(probability.shape) < probability) & chunk.course.present
     stay, hour = np.nonzero(chosen.T)

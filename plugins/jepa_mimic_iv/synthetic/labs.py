@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import assays, catalogue
-from .grid import Cells, Chunk, choose
+from .grid import Cells, Chunk, draw_cells
 from .physiology import INTUBATED, PHENOTYPES, Array
 from .population import HOUR
-from .writing import Tables, grouped_by, joined, number_text, pick, time_text
+from .writing import TableWriters, grouped_by, joined, number_text, pick, time_text
 
 # Per panel: item -> (decimals, chance that the item is on the specimen).
 CHEMISTRY_PANEL = {
@@ -75,7 +75,7 @@ class Panel:
     priority: str | None
 
 
-def write_labs(rng: np.random.Generator, chunk: Chunk, tables: Tables, first_id: int) -> None:
+def write_labs(rng: np.random.Generator, chunk: Chunk, tables: TableWriters, first_id: int) -> None:
     """Draws and writes `hosp/labevents` of a chunk; row and specimen ids count up from `first_id`."""
     blocks: list[dict] = []
     specimens = first_id
@@ -138,7 +138,7 @@ def _panels(chunk: Chunk) -> list[Panel]:
 
 def _draws(rng: np.random.Generator, chunk: Chunk, panel: Panel) -> tuple[Cells, Array]:
     """Specimens of the stay, of the hours before it and of the ward days after; and which name their admission."""
-    during = choose(rng, chunk, panel.chance * ~chunk.unobserved[None, :], 0.1)
+    during = draw_cells(rng, chunk, panel.chance * ~chunk.unobserved[None, :], 0.1)
     calendar, n = chunk.calendar, len(chunk.structure.stay_id)
     early = np.flatnonzero(rng.random(n) < 0.8 * panel.outside)
     lead = np.minimum(chunk.calendar.ward_before[chunk.structure.stay_admission[early]], 20 * HOUR)

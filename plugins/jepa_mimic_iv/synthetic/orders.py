@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .grid import Cells, Chunk, choose
+from .grid import Cells, Chunk, draw_cells
 from .physiology import INTUBATED, Array
 from .population import HOUR
-from .writing import Tables, grouped_by, joined, number_text, pick, time_text
+from .writing import TableWriters, grouped_by, joined, number_text, pick, time_text
 
 DRIPS, FLUIDS, PUSH, BOLUS, INSULIN = (
     "01-Drips",
@@ -79,7 +79,7 @@ class OrderIds:
 STATUSES = ("ChangeDose/Rate", "FinishedRunning", "Stopped", "Paused")
 
 
-def write_orders(rng: np.random.Generator, chunk: Chunk, tables: Tables, chunk_number: int) -> None:
+def write_orders(rng: np.random.Generator, chunk: Chunk, tables: TableWriters, chunk_number: int) -> None:
     """Draws and writes `icu/inputevents` and `icu/procedureevents` of a chunk."""
     orders = OrderIds(chunk_number)
     blocks = [block for infusion in INFUSIONS for block in _infusion_rows(rng, chunk, orders, infusion)]
@@ -205,7 +205,7 @@ def _what(
 def _given_cells(rng: np.random.Generator, chunk: Chunk, name: str) -> tuple[Cells, Array]:
     """Moments in the hours in which the series `name` is given, with the amounts."""
     series = chunk.course.series[name]
-    cells = choose(rng, chunk, (series > 0).astype(float), 0.2)
+    cells = draw_cells(rng, chunk, (series > 0).astype(float), 0.2)
     return cells, cells.of(series)
 
 
@@ -235,7 +235,7 @@ def _pushes(rng: np.random.Generator, chunk: Chunk, orders: OrderIds) -> list[di
             _once(orders, cells, 1, None, _what(itemid, amount, unit, None, None, category, None, MAIN, "Drug Push"))
         )
     tube = chunk.course.series["given_support"] == INTUBATED
-    cells = choose(rng, chunk, 0.05 * tube * ~chunk.traits.prefers_propofol[None, :] + 0.006, 0.1)
+    cells = draw_cells(rng, chunk, 0.05 * tube * ~chunk.traits.prefers_propofol[None, :] + 0.006, 0.1)
     blocks.append(
         _once(
             orders,
@@ -269,7 +269,7 @@ def _routine(rng: np.random.Generator, chunk: Chunk, orders: OrderIds) -> list[d
         (226452, 0.5 * ~tube * (clock % 4 == 0), "ml", (60.0, 120.0, 240.0), "14-Oral/Gastric Intake", None, "Bolus"),
         (226453, 0.5 * tube * (clock % 4 == 0), "ml", (30.0, 60.0), "14-Oral/Gastric Intake", None, "Bolus"),
     ):
-        cells = choose(rng, chunk, chance, 0.5)
+        cells = draw_cells(rng, chunk, chance, 0.5)
         amount = rng.choice(amounts, len(cells))
         blocks.append(
             _once(orders, cells, 1, None, _what(itemid, amount, unit, None, None, category, second, MAIN, description))
@@ -314,7 +314,7 @@ def _fluids(rng: np.random.Generator, chunk: Chunk, orders: OrderIds) -> list[di
     return blocks
 
 
-def _procedures(rng: np.random.Generator, chunk: Chunk, tables: Tables, orders: OrderIds) -> None:
+def _procedures(rng: np.random.Generator, chunk: Chunk, tables: TableWriters, orders: OrderIds) -> None:
     series = chunk.course.series
     support = series["given_support"]
     blocks = []
@@ -339,7 +339,7 @@ def _procedures(rng: np.random.Generator, chunk: Chunk, tables: Tables, orders: 
         start = chunk.calendar.intime[stay] + (length * 0.1 * rng.random(len(stay))).astype(np.int64)
         end = start + (length * rng.uniform(0.4, 0.9, len(stay))).astype(np.int64)
         blocks.append(_lasting(orders, itemid, stay, start - start % 60, end - end % 60, category))
-    films = choose(rng, chunk, 0.012 + 0.01 * (support >= 2), 0.1)
+    films = draw_cells(rng, chunk, 0.012 + 0.01 * (support >= 2), 0.1)
     blocks.append(_task(orders, 225459, films.stay, films.time, "Imaging"))
     rows = joined(blocks)
     rows = grouped_by(rows["stay"].to_numpy(), rows)

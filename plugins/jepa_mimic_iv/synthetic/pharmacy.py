@@ -10,7 +10,7 @@ from . import catalogue
 from .grid import Chunk
 from .physiology import Array
 from .population import DAY, HOUR
-from .writing import Tables, number_text, pick, time_text
+from .writing import TableWriters, number_text, pick, time_text
 
 DRUG_OF_SERIES = {
     "given_norepinephrine": "Norepinephrine",
@@ -42,7 +42,7 @@ class Prescriptions:
         return np.arange(len(self.drug)) + 11
 
 
-def write_pharmacy(rng: np.random.Generator, chunk: Chunk, tables: Tables) -> None:
+def write_pharmacy(rng: np.random.Generator, chunk: Chunk, tables: TableWriters) -> None:
     """Draws and writes `hosp/prescriptions` and `hosp/emar` of a chunk."""
     ordered = _ordered(rng, chunk)
     structure = chunk.structure
@@ -122,7 +122,12 @@ def _ordered(rng: np.random.Generator, chunk: Chunk) -> Prescriptions:
 
 
 def _write_administrations(
-    rng: np.random.Generator, chunk: Chunk, tables: Tables, ordered: Prescriptions, pharmacy: Array, poe: list[str]
+    rng: np.random.Generator,
+    chunk: Chunk,
+    tables: TableWriters,
+    ordered: Prescriptions,
+    pharmacy: Array,
+    poe: list[str],
 ) -> None:
     per_day = np.array([facts[8] for facts in catalogue.DRUGS.values()])[ordered.drug]
     days = np.maximum(ordered.stop - ordered.start, 0) / DAY

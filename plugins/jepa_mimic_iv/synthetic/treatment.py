@@ -18,19 +18,25 @@ FIO2_START = np.array([0.21, 0.28, 0.50, 0.50, 0.60])
 
 
 @dataclass
-class Memory:
+class TeamMemory:
     """What the team remembers: hours on this level of support, and the hour of the antibiotic course (or -1)."""
 
     hours_on_support: Array
     antibiotic_hour: Array
 
 
-def first_memory(n: int) -> Memory:
-    return Memory(hours_on_support=np.zeros(n), antibiotic_hour=np.full(n, -1.0))
+def first_memory(n: int) -> TeamMemory:
+    return TeamMemory(hours_on_support=np.zeros(n), antibiotic_hour=np.full(n, -1.0))
 
 
 def decide(
-    rng: np.random.Generator, state: State, seen: Signals, before: Treatment, memory: Memory, traits: Traits, hour: int
+    rng: np.random.Generator,
+    state: State,
+    seen: Signals,
+    before: Treatment,
+    memory: TeamMemory,
+    traits: Traits,
+    hour: int,
 ) -> Treatment:
     """Chooses the next hour's treatment for every stay and updates `memory`."""
     pressure = seen.map + rng.normal(0, 4, len(seen.map))
@@ -108,7 +114,7 @@ def _maintenance(rng: np.random.Generator, before: Treatment, state: State, hour
 
 
 def _support(
-    rng: np.random.Generator, seen: Signals, before: Treatment, memory: Memory, traits: Traits, hour: int
+    rng: np.random.Generator, seen: Signals, before: Treatment, memory: TeamMemory, traits: Traits, hour: int
 ) -> Array:
     """Ladder of respiratory support: 0 room air, 1 cannula, 2 mask or high flow, 3 non-invasive, 4 intubated."""
     n, level, waited = len(seen.spo2), before.support, memory.hours_on_support
@@ -175,7 +181,7 @@ def _furosemide(rng: np.random.Generator, state: State, pressure: Array, traits:
     return given * rng.choice([20.0, 40.0, 80.0], n, p=[0.5, 0.4, 0.1])
 
 
-def _antibiotics(rng: np.random.Generator, state: State, seen: Signals, memory: Memory) -> tuple[Array, Array]:
+def _antibiotics(rng: np.random.Generator, state: State, seen: Signals, memory: TeamMemory) -> tuple[Array, Array]:
     """Vancomycin every 12 h and piperacillin-tazobactam every 8 h from the start of a course."""
     n, course = len(seen.temperature), memory.antibiotic_hour
     suspected = (seen.temperature > 38.0) | (state.white_cells > 13.5)

@@ -66,13 +66,13 @@ class _Unclosable:
         return None
 
 
-class Tables:
+class TableWriters:
     """All tables of one generation, opened together and closed together."""
 
     def __init__(self, folder: Path, names: Iterable[str] = tuple(COLUMNS)) -> None:
         self._writers = {name: TableWriter(folder, name) for name in names}
 
-    def __enter__(self) -> Tables:
+    def __enter__(self) -> TableWriters:
         return self
 
     def __exit__(
