@@ -32,6 +32,12 @@ class WindowsConfig(Config):
     length: int = Field(72, ge=2, description="steps of a window")
     stride: int = Field(12, ge=1, description="steps from the start of one window to the start of the next")
     min_length: int = Field(6, ge=2, validate_default=True, description="steps below which a window is not used")
+    share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of the subjects of train that phases train on; scales and heads have all of them",
+    )
 
     @field_validator("min_length")
     @classmethod
