@@ -26,7 +26,7 @@ import torch
 
 from jepa_core.config import ObjectiveConfig
 from jepa_core.plugin import shared_registry
-from jepa_core.recipe import PhaseUse, load_recipe
+from jepa_core.recipe import PhaseUse, Use, load_recipe
 from jepa_core.runs.pipeline import build_learner, built_phase, dataset_of
 from jepa_core.runs.run import Run
 from jepa_core.training.curriculum import run_curriculum
@@ -66,9 +66,8 @@ def ways(phases: list[PhaseUse]) -> dict[str, list[PhaseUse]]:
     return {"with": phases, "without": [replace(use, objectives=tuple(_blind(use))) for use in phases]}
 
 
-def _blind(use: PhaseUse) -> list[PhaseUse]:
-    configs = [(one, one.config) for one in use.objectives]
-    return [one for one, config in configs if isinstance(config, ObjectiveConfig) and not config.observes]
+def _blind(use: PhaseUse) -> list[Use[ObjectiveConfig]]:
+    return [one for one in use.objectives if not one.config.observes]
 
 
 def summary(phases: list[PhaseUse], best: dict[str, list[float]]) -> dict[str, float]:
