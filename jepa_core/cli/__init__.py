@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from jepa_core.cli.arguments import parse_command_line
 from jepa_core.errors import JepaError, PluginError, RunError
 from jepa_core.libraries import advice, culprit
+from jepa_core.runs.interrupt import Interrupt
 
 __all__ = ["main"]
 
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("jepa").setLevel(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
     logging.getLogger().setLevel(logging.WARNING)
     try:
-        return arguments.command(arguments) or 0
+        with Interrupt().listening():
+            return arguments.command(arguments) or 0
     except JepaError as error:
         return _report_error(error, arguments)
     except ImportError as error:

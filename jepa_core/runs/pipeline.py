@@ -17,7 +17,7 @@ import torch
 
 from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
-from jepa_core.data.dataset import Dataset, refuse_empty_splits
+from jepa_core.data.dataset import Dataset, refuse_empty_splits, trained_on
 from jepa_core.data.observations import Observer
 from jepa_core.data.preparation import describe_store, facts, open_dataset, prepare_data
 from jepa_core.data.rendering import ChannelRendering
@@ -189,7 +189,7 @@ def built_phase(use: PhaseUse) -> BuiltPhase:
 
 def _training_windows(run: Run, dataset: Dataset) -> Windows:
     cut = run.recipe.windows
-    windows = dataset.windows("train", cut.length, cut.stride, cut.min_length)
+    windows = dataset.windows_of(trained_on(dataset, cut.share), cut.length, cut.stride, cut.min_length)
     if len(windows) == 0:
         raise DataError(
             f"no trajectory of the train split has the {cut.min_length} steps of windows.min_length; lower it"

@@ -137,7 +137,10 @@ class RolloutConfig(PhaseConfig):
 
     rollout_horizon: int = Field(10, ge=0, description="steps of the rollout in the loss (2 in the paper); 0 for none")
     rollout_origins: int = Field(1, gt=0, description="rollouts of each window, each from a step drawn at random")
-    rollout_weight: float = Field(1.0, gt=0, description="factor of the rollout term; teacher forcing has 1")
+    rollout_weight: float = Field(1.0, gt=0, description="factor of the rollout term")
+    teacher_forcing_weight: float = Field(
+        1.0, ge=0, description="factor of the teacher-forced term; at 0, without a rollout, objectives alone are left"
+    )
 
 
 class PredictorWarmupConfig(RolloutConfig):

@@ -21,7 +21,7 @@ class StateSpaceConfig(PredictorConfig):
     )
     head_size: int = Field(32, gt=0, description="size of a head")
     state_size: int = Field(16, gt=0, description="numbers that a block remembers of each of a head's")
-    chunk: int = Field(32, gt=0, description="steps that are computed at once; changes speed and memory only")
+    chunk: int = Field(16, gt=0, description="steps that are computed at once; changes speed and memory only")
     output: Literal["absolute", "residual"] = Field(
         "absolute", description="predict the next state itself, or what to add to the present one"
     )
@@ -42,7 +42,7 @@ class StateSpaceConfig(PredictorConfig):
     def size(self, latent_dim: int) -> ModelSize:
         """Parameters of the predictor for latents of size D; all are trainable."""
         inputs = 3 * (latent_dim + 1) * self.width
-        block = self.width * (2 + self.projected + self.inner) + 3 * self.heads
+        block = self.width * (2 + self.projected + self.inner) + 2 * self.heads
         total = inputs + self.layers * block + 2 * self.width + (self.width + 1) * latent_dim
         return ModelSize(parameters=total, trainable=total)
 

@@ -55,12 +55,11 @@ class Memory:
 
 @dataclass(frozen=True)
 class Projected:
-    """What a block makes of steps (..., W). values: (..., H, P), scaled by the step size. gate, skipped: (..., H P).
-    keys, queries: (..., N). decay: (..., H) log decay of the state at the step, below 0."""
+    """What a block makes of steps (..., W). values: (..., H, P), scaled by the step size. gate: (..., H P). keys,
+    queries: (..., N). decay: (..., H) log decay of the state at the step, below 0."""
 
     values: Tensor
     gate: Tensor
-    skipped: Tensor
     keys: Tensor
     queries: Tensor
     decay: Tensor
@@ -73,7 +72,8 @@ class StateSpace(Predictor):
     Each head keeps a state (P, N) that decays at a rate which the step itself decides, and to which the step adds; the
     scan is computed in chunks, by matrix products within one and a recurrence from one to the next. The belief is the
     last block's normalised output. There is no convolution in front of the scan, so that its state is all that a
-    rollout goes on from: a step of it costs the same however long the past is.
+    rollout goes on from: a step of it costs the same however long the past is. Nor is there a path around the scan but
+    the residual one.
     """
 
     def __init__(self, config: StateSpaceConfig, latent_dim: int) -> None:
@@ -147,7 +147,6 @@ class Block(nn.Module):
         sizes = torch.empty(config.heads).uniform_(low, high).exp()
         self.step_bias = nn.Parameter(sizes + (-torch.expm1(-sizes)).log())  # softplus gives the sizes back
         self.log_rate = nn.Parameter(torch.empty(config.heads).uniform_(1, FASTEST).log())
-        self.skip = nn.Parameter(torch.ones(config.heads))
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, Past]:
         """The next block's input (B, T, W), and what a rollout goes on from."""
@@ -180,13 +179,11 @@ class Block(nn.Module):
         sizes = (config.inner, config.inner, config.state_size, config.state_size, config.heads)
         values, gate, keys, queries, step = self.project(self.norm(hidden)).float().split(sizes, dim=-1)
         step = F.softplus(step + self.step_bias)
-        values = F.silu(values)
-        by_head = values.unflatten(-1, (config.heads, config.head_size))
-        skipped = (self.skip[:, None] * by_head).flatten(-2)
-        return Projected(by_head * step[..., None], gate, skipped, keys, queries, -self.log_rate.exp() * step)
+        by_head = F.silu(values).unflatten(-1, (config.heads, config.head_size))
+        return Projected(by_head * step[..., None], gate, keys, queries, -self.log_rate.exp() * step)
 
     def _finish(self, hidden: Tensor, made: Projected, scanned: Tensor) -> Tensor:
-        return hidden + self.output((scanned.flatten(-2) + made.skipped) * F.silu(made.gate))
+        return hidden + self.output(scanned.flatten(-2) * F.silu(made.gate))
 
 
 def scan(decay: Tensor, values: Tensor, keys: Tensor, queries: Tensor, chunk: int) -> tuple[Tensor, Tensor]:
@@ -217,9 +214,9 @@ def _carried(sums: Tensor, values: Tensor, keys: Tensor) -> tuple[Tensor, Tensor
     added = (left * values).transpose(3, 4) @ keys[:, :, None]
     state = torch.zeros_like(added[:, 0])
     begins = []
-    for number, kept in enumerate(total.exp().unbind(1)):
+    for kept, new in zip(total.exp().unbind(1), added.unbind(1), strict=True):
         begins.append(state)
-        state = kept[..., None, None] * state + added[:, number]
+        state = kept[..., None, None] * state + new
     return torch.stack(begins, dim=1), state
 
 
