@@ -164,13 +164,12 @@ class StoreWriter:
 
 
 class _Column:
-    """One growing array: rows are held back until they fill a shard, so that every shard is written once."""
+    """One growing array: rows are held back until they fill a shard, so that every shard is written once. It is made
+    when its first rows are written: most are shorter than a shard, and never grow."""
 
     def __init__(self, group: zarr.Group, name: str, dtype: str, dimension: str, shard: int = SHARD) -> None:
-        self._array = group.create_array(
-            name, shape=(0,), dtype=dtype, chunks=(CHUNK,), shards=(shard,), dimension_names=(dimension,),
-            compressors=ZstdCodec(level=3), fill_value=0,
-        )  # fmt: skip
+        self._group, self._name, self._dimension = group, name, dimension
+        self._array: zarr.Array | None = None
         self._dtype, self._shard = np.dtype(dtype), shard
         self._held: list[np.ndarray] = []
         self._rows_held = 0
@@ -187,14 +186,26 @@ class _Column:
         return self._digest.digest()
 
     def _write(self, rows: int) -> None:
-        if rows == 0:
+        if rows == 0 and self._array is not None:
             return
-        held = np.concatenate(self._held)
-        start = self._array.shape[0]
-        self._array.resize((start + rows,))
-        self._array[start : start + rows] = held[:rows]
+        held = np.concatenate([np.empty(0, self._dtype), *self._held])
+        array, start = self._grown(rows)
+        if rows:
+            array[start : start + rows] = held[:rows]
         self._digest.update(held[:rows].tobytes())
         self._held, self._rows_held = [held[rows:]], len(held) - rows
+
+    def _grown(self, rows: int) -> tuple[zarr.Array, int]:
+        """The array with room for so many rows more, and where they begin."""
+        if self._array is None:
+            self._array = self._group.create_array(
+                self._name, shape=(rows,), dtype=self._dtype, chunks=(CHUNK,), shards=(self._shard,),
+                dimension_names=(self._dimension,), compressors=ZstdCodec(level=3), fill_value=0,
+            )  # fmt: skip
+            return self._array, 0
+        start = self._array.shape[0]
+        self._array.resize((start + rows,))
+        return self._array, start
 
 
 _DIMENSION = {"label": "step", "outcome": "trajectory"}

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from commands import RECIPE, command, environment
+from commands import RECIPE, environment
+from warm import WarmProcess
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -19,12 +20,10 @@ OTHER = RECIPE.replace("evaluators:\n  - use: toy\n", "evaluators:\n  - {use: to
 
 
 @pytest.fixture(scope="module")
-def finished(toy_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(toy_package: Path, warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     (folder / "toy.yaml").write_text(RECIPE)
-    done = subprocess.run(
-        command("run", "toy.yaml", "--out", "run"), env=environment(toy_package), cwd=folder, capture_output=True
-    )
+    done = warm.run(["run", "toy.yaml", "--out", "run"], environment(toy_package), folder)
     assert done.returncode == 0, done.stderr
     return folder
 
