@@ -127,11 +127,14 @@ class ImaginedCosts:
         acted = [PlannedActs(asked.acts(one), asked.at, asked.horizon, "none") for one in plans]
         context = model.reach.context(asked.at, asked.horizon)
         origins = list(origins_of(model.view(self.data), self.data, self.trajectory, self.alone, acted, context))
-        read = decoded(foresee(model.frozen, iter(origins), asked.horizon), model.readouts, model.decoder, None)
-        assert read is not None, "a goal's channels have been looked for"
-        names = [channel.name for channel in read.channels]
-        by_member = values_by_name(names, read.members.swapaxes(0, 1), asked.goal.wanted)
-        return asked.goal.costs(by_member, plans, asked.at)
+        decoder = None if model.decoder is None else model.decoder.of_member()
+        costs = []
+        for member in model.frozen.apart():
+            read = decoded(foresee(member, iter(origins), asked.horizon), model.readouts, decoder, None)
+            assert read is not None, "a goal's channels have been looked for"
+            names = [channel.name for channel in read.channels]
+            costs.append(asked.goal.costs(values_by_name(names, read.values, asked.goal.wanted), plans, asked.at))
+        return np.stack(costs)
 
 
 def _known_limits(goal: Goal, data: Data) -> Goal:
