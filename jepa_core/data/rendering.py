@@ -25,13 +25,16 @@ from jepa_core.data.distinct import Distinct
 from jepa_core.data.source import Source
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Rendered, Trajectories
+from jepa_core.errors import DataError
 from jepa_core.io.files import sync_folder, write_json
+from jepa_core.io.seals import check_seal, seal_of
 from jepa_core.io.ticker import Ticker
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Channels, Items
 
-RENDERING_VERSION = 2
+RENDERING_VERSION = 3
+RECORD = "rendering.json"
 
 log = logging.getLogger("jepa")
 
@@ -44,7 +47,7 @@ class Rendering(ABC):
         self.static = np.load(folder / "static.npy")
         self.state = np.load(folder / "state.npy", mmap_mode="r")
         self.action = np.load(folder / "action.npy", mmap_mode="r")
-        self.count: int = json.loads((folder / "rendering.json").read_text())["items"]
+        self.count: int = json.loads((folder / RECORD).read_text())["items"]
 
     @abstractmethod
     def take(self, ids: np.ndarray) -> Items:
@@ -89,7 +92,18 @@ def open_rendering(store: Store, source: Source, modality: str) -> Rendering:
     folder = rendering_folder(store, source, modality)
     if not is_whole(folder):
         _write(store, source, modality, folder)
+    _check(folder)
     return RENDERINGS[modality](folder)
+
+
+def _check(folder: Path) -> None:
+    """Raises DataError if the rendering is not as it was written."""
+    advice = "delete the folder and run again, which renders anew"
+    try:
+        sealed = json.loads((folder / RECORD).read_text())["files"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / RECORD} is damaged; {advice}") from error
+    check_seal(folder, RECORD, sealed, advice)
 
 
 def rendering_folder(store: Store, source: Source, modality: str) -> Path:
@@ -100,7 +114,7 @@ def rendering_folder(store: Store, source: Source, modality: str) -> Path:
 
 def is_whole(folder: Path) -> bool:
     """Whether a rendering lies there, and not what somebody left of one."""
-    return (folder / "rendering.json").is_file()
+    return (folder / RECORD).is_file()
 
 
 def _write(store: Store, source: Source, modality: str, folder: Path) -> None:
@@ -109,7 +123,8 @@ def _write(store: Store, source: Source, modality: str, folder: Path) -> None:
     partial.mkdir(parents=True)
     blocks = _rendered(store, source, modality)
     count = {"text": _write_texts, "channels": _write_channels}[modality](blocks, partial)
-    write_json(partial / "rendering.json", {"items": count, "modality": modality})
+    files = seal_of(partial, without=RECORD)
+    write_json(partial / RECORD, {"items": count, "modality": modality, "files": files})
     sync_folder(partial)
     shutil.rmtree(folder, ignore_errors=True)  # one that was torn
     partial.rename(folder)

@@ -33,13 +33,15 @@ from zarr.codecs import ZstdCodec
 from jepa_core.data.trajectories import ROLES, Channel, Events, Role, Trajectories
 from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_core.io.files import require_regular_files, sync_folder
+from jepa_core.io.seals import check_seal, seal_of
 from jepa_core.io.ticker import Ticker
 
 if TYPE_CHECKING:
     import xarray
 
 FORMAT = "jepa-trajectories"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+METADATA = "zarr.json"
 
 CHUNK = 65_536
 """Rows of a chunk: what one read decompresses. Training never reads the store itself, so chunks suit reading in
@@ -152,7 +154,9 @@ class StoreWriter:
         digest.update(json.dumps([vars(channel) for channel in self._channels]).encode())
         digest.update("\0".join(self._texts).encode())
         marks = {"format": FORMAT, "format_version": FORMAT_VERSION, "content": digest.hexdigest(), "complete": True}
-        self._group.attrs.update(self._attributes | marks)
+        marks["files"] = seal_of(self._partial, without=METADATA)
+        attributes = self._attributes | marks
+        self._group.attrs.update(attributes | {"sha256": _digest_of_attributes(attributes)})
         sync_folder(self._partial)
         shutil.rmtree(self.path, ignore_errors=True)
         self._partial.rename(self.path)
@@ -391,7 +395,7 @@ def _offsets(counts: np.ndarray) -> np.ndarray:
 
 
 def _open(path: Path) -> zarr.Group:
-    metadata = path / "zarr.json"
+    metadata = path / METADATA
     if not metadata.is_file():
         raise DataError(
             f"{path} is not a store: it has no zarr.json; give the folder that `jepa run` wrote, or run again"
@@ -406,7 +410,17 @@ def _open(path: Path) -> zarr.Group:
             f"{path} has store format {attributes.get('format_version')}, and this version reads {FORMAT_VERSION}; "
             "delete it and run again, which builds it anew from the raw data"
         )
+    if attributes.pop("sha256", None) != _digest_of_attributes(attributes):
+        raise DataError(f"{metadata} is not as it was written; {_AGAIN}")
+    check_seal(path, METADATA, attributes["files"], _AGAIN)
     return zarr.open_group(path, mode="r", zarr_format=3)
+
+
+_AGAIN = "a store is not changed, cut or copied file by file; delete it and run again, which builds it anew"
+
+
+def _digest_of_attributes(attributes: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(attributes, sort_keys=True).encode()).hexdigest()
 
 
 def refuse_unsafe_codecs(path: Path) -> None:
