@@ -191,6 +191,7 @@ class Source(ABC):
 
     def acting(self, act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> list[Act]:
         """What an act leaves in the data, as recorded ones do: by default an event of its channel in each of its steps.
+        One whose value is NaN leaves none, and takes away what is recorded of the channel.
 
         trajectory: of one, up to where the act begins, for a source that needs a fact of it (a weight, for a dose by
         weight). Raises DataError if that is not there. No act at all is what a step without an action is rendered as.
@@ -472,7 +473,8 @@ class Evaluation:
     predictor trained on its latents for as many steps as the curriculum trained the predictor; None where the
     curriculum has no phase that could train it. channels: opens (once) the same trajectories as numbers, whatever the
     encoder reads: the modality `channels`, fitted on nothing; None where the source cannot render it. scratch: a folder
-    for temporary files on the run's disk; None for the system's own.
+    for temporary files on the run's disk; None for the system's own. source: that built the trajectories, for what-ifs;
+    None where there is none to ask.
     """
 
     learner: Learner
@@ -481,6 +483,7 @@ class Evaluation:
     untrained: Callable[[], Learner] | None
     channels: Callable[[], Dataset] | None = None
     scratch: Path | None = None
+    source: Source | None = None
 
     @property
     def dataset(self) -> Dataset:

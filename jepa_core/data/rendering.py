@@ -17,11 +17,12 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import numpy as np
 import torch
 
+from jepa_core.config import Modality
 from jepa_core.contracts import Channels, Items, Source
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Rendered, Trajectories
@@ -35,6 +36,8 @@ log = logging.getLogger("jepa")
 
 class Rendering(ABC):
     """Items of a store. static: (N,), state: (S,), action: (S,) int64 item ids; count: number of distinct items."""
+
+    modality: ClassVar[Modality]
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,6 +54,8 @@ class Rendering(ABC):
 class TextRendering(Rendering):
     """Texts in one file, with their offsets beside."""
 
+    modality = "text"
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._offsets = np.load(folder / "offsets.npy", mmap_mode="r")
@@ -63,6 +68,8 @@ class TextRendering(Rendering):
 
 class ChannelRendering(Rendering):
     """Channel values, (items, C, P) float32 with NaN for what was not observed."""
+
+    modality = "channels"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from jepa_core.config import EvaluatorConfig
+from jepa_core.config import Config, EvaluatorConfig
 
 
 class RolloutDriftConfig(EvaluatorConfig):
@@ -77,6 +77,41 @@ class ChannelForecastConfig(EvaluatorConfig):
     least_values: int = Field(1000, gt=0, description="values on the split that a channel in medians has, at least")
     batch_size: int = Field(64, gt=0, description="windows rolled out at once")
     bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
+
+
+class JudgedActConfig(Config):
+    """An act that is imagined in every trajectory, in the data's units."""
+
+    channel: str = Field(description="channel of the data")
+    value: float = Field(description="its value")
+    unit: str | None = Field(None, description="unit of the value, to be held against the channel's")
+    against: float | None = Field(None, description="value in the other future; null: the act is left out there")
+    begin: int = Field(0, ge=0, description="steps after the first one imagined at which it begins")
+    steps: int = Field(6, gt=0, description="steps that it lasts")
+
+
+class ImaginationConfig(EvaluatorConfig):
+    """Effects of acts as the model imagines them, beside those that the generator of the data says they have."""
+
+    acts: tuple[JudgedActConfig, ...] = Field(min_length=1, description="acts, each judged by itself")
+    channels: tuple[str, ...] = Field(
+        (), description="observations that are judged; none means all that are both decoded and made by the generator"
+    )
+    at: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+        (24,), min_length=1, description="steps that are seen; a trajectory is imagined from each that it reaches"
+    )
+    horizon: int = Field(12, gt=1, description="steps that are imagined")
+    otherwise: Literal["none", "recorded"] = Field(
+        "recorded", description="what is done besides the act, in both futures: nothing, or what the data record"
+    )
+    turns: int = Field(
+        8, ge=2, description="turns of chance that the generator is run through, besides that of the data"
+    )
+    clear: float = Field(
+        1.0, ge=0, description="an effect is clear if it is so many standard deviations of the channel over turns"
+    )
+    bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
+    untrained: bool = Field(True, description="also measure the encoder as it was before training")
 
 
 class LatentCollapseConfig(EvaluatorConfig):
