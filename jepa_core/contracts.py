@@ -17,8 +17,8 @@ shape is the `ItemShape` of what it encodes (None for texts), and a predictor as
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -115,12 +115,14 @@ class Prediction:
     next_states: (B, T, D); position t holds the prediction of the state at t + 1, from static, states <= t and actions
     <= t. belief: (B, T, W); what the predictor knows at t, of the same: its hidden state, which that prediction is read
     from. memory: whatever the predictor keeps of the real steps so that a rollout computes none of them again (keys and
-    values, say).
+    values, say). terms: of a predictor that has a loss of its own (a divergence, say), each a scalar, weighted; the
+    loop adds them to the loss of a phase that trains the predictor.
     """
 
     next_states: Tensor
     belief: Tensor
     memory: Any
+    terms: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,9 @@ from jepa_core.contracts import PartitionedSource, Staged
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import RunError
+from jepa_core.io.cluster import client_of
 from jepa_core.io.files import write_json
 from jepa_core.io.ticker import Ticker
-from jepa_core.libraries import library
 
 Each: TypeAlias = Callable[[Callable[[int], None], Iterable[int]], Iterator[None]]
 """Does something for each of some numbers: the builtin `map`, or one that many processes share."""
@@ -169,13 +169,9 @@ def cluster_workers(address: str) -> Iterator[Each]:
 
     Raises PluginError if the extra is not installed, RunError if no scheduler answers or a worker dies again and again.
     """
-    with library("distributed"):
-        from distributed import Client, KilledWorker
-    try:
-        client = Client(address, timeout=_ANSWER, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise RunError(f"no dask scheduler answers at {address}; start one, or correct the address") from error
-    with client:
+    with client_of(address) as client:
+        from distributed import KilledWorker
+
         try:
             yield client.get_executor(pure=False).map
         except KilledWorker as error:
@@ -183,7 +179,3 @@ def cluster_workers(address: str) -> Iterator[Each]:
                 "workers of the cluster died over the same partition, most likely because memory ran out; finished "
                 "partitions are kept, and the same command goes on from there; give each worker more memory"
             ) from error
-
-
-_ANSWER = "10s"
-"""How long a scheduler may take to answer."""

@@ -32,7 +32,7 @@ from zarr.codecs import ZstdCodec
 
 from jepa_core.data.trajectories import ROLES, Channel, Events, Role, Trajectories
 from jepa_core.errors import DataError, UnsafeArtefactError
-from jepa_core.io.files import sync_folder
+from jepa_core.io.files import require_regular_files, sync_folder
 from jepa_core.io.ticker import Ticker
 
 if TYPE_CHECKING:
@@ -385,6 +385,7 @@ def _open(path: Path) -> zarr.Group:
         raise DataError(
             f"{path} is not a store: it has no zarr.json; give the folder that `jepa run` wrote, or run again"
         )
+    require_regular_files(path)
     refuse_unsafe_codecs(path)
     attributes = _read_json(metadata).get("attributes", {})
     if attributes.get("format") != FORMAT or not attributes.get("complete"):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import DataError, RunError
-from jepa_core.io.files import write_json
+from jepa_core.io.files import require_regular_files, write_json
 
 RECORD = "model.json"
 WEIGHTS = "model.safetensors"
@@ -42,6 +42,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / RECORD
     if not path.is_file():
         raise RunError(_no_model(folder))
+    require_regular_files(folder)
     record = read_json(path)
     if record.get("format") != FORMAT:
         raise RunError(

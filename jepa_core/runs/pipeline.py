@@ -17,11 +17,12 @@ import torch
 
 from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
-from jepa_core.data.dataset import Dataset, refuse_empty_splits
+from jepa_core.data.dataset import Dataset, refuse_empty_splits, trained_on
 from jepa_core.data.observations import Observer
 from jepa_core.data.preparation import describe_store, facts, open_dataset, prepare_data
 from jepa_core.data.rendering import ChannelRendering
 from jepa_core.data.windows import Windows
+from jepa_core.ensemble import ensemble_of
 from jepa_core.errors import DataError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
@@ -132,7 +133,8 @@ def _learner(
     """A learner of an encoder and a new predictor, whose weights depend on the seed alone."""
     torch.manual_seed(run.recipe.seed + 1)
     runtime = run.recipe.runtime
-    predictor = run.recipe.predictor.build(encoder.latent_dim)
+    use = run.recipe.predictor
+    predictor = ensemble_of(lambda: use.build(encoder.latent_dim), use.config.members)
     cache_bytes = int(runtime.latent_cache_gib * 2**30)
     autocast = runtime.precision == "bf16"
     return Learner(
@@ -187,7 +189,7 @@ def built_phase(use: PhaseUse) -> BuiltPhase:
 
 def _training_windows(run: Run, dataset: Dataset) -> Windows:
     cut = run.recipe.windows
-    windows = dataset.windows("train", cut.length, cut.stride, cut.min_length)
+    windows = dataset.windows_of(trained_on(dataset, cut.share), cut.length, cut.stride, cut.min_length)
     if len(windows) == 0:
         raise DataError(
             f"no trajectory of the train split has the {cut.min_length} steps of windows.min_length; lower it"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from jepa_core.config import Config
+from jepa_core.config import BatchSize, Config
 
 BaselineName = Literal["linear", "lightgbm", "lstm", "gru_d", "tcn"]
 
@@ -63,7 +63,7 @@ class SequenceConfig(Config):
     blocks: int = Field(4, gt=0, description="residual blocks of the TCN; block b looks 2 ** b steps apart")
     kernel: int = Field(3, gt=1, description="steps that a convolution of the TCN sees")
     weight_decay: float = Field(1e-2, ge=0, description="of AdamW, on matrices")
-    batch_size: int = Field(64, gt=0, description="trajectories in a batch")
+    batch_size: BatchSize = Field(64, description="trajectories in a batch")
     epochs: int = Field(30, gt=0, description="most passes over the train rows")
     patience: int = Field(4, gt=0, description="epochs without a better loss on tuning after which it stops")
     gradient_clip: float = Field(1.0, gt=0, description="largest gradient norm")

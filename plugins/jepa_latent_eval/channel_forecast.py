@@ -55,7 +55,7 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         learner = evaluation.learner
-        decoders = [module for module in learner.modules.values() if isinstance(module, Decoder)]
+        decoders = list(learner.decoders().values())
         if not decoders or learner.observer is None:
             return no_channels("no objective of the curriculum keeps a decoder of channels")
         cohorts = {split: self._cohort(evaluation, split) for split in ("tuning", self.config.split)}

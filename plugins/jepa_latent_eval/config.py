@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from jepa_core.config import Config, EvaluatorConfig
+from jepa_core.config import BatchSize, Config, Draws, EvaluatorConfig
 
 
 class RolloutDriftConfig(EvaluatorConfig):
@@ -18,8 +18,8 @@ class RolloutDriftConfig(EvaluatorConfig):
     headline_context: int = Field(24, gt=0, description="context of the headlines; the nearest measured one stands in")
     horizon: int = Field(48, gt=0, description="longest rollout, in steps; shorter where the training window ends")
     stride: int = Field(12, gt=0, description="steps between the starts of two windows of a trajectory")
-    batch_size: int = Field(16, gt=0, description="windows rolled out at once")
-    bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
+    batch_size: BatchSize = Field(16, description="windows rolled out at once")
+    bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
     mean_steps: int = Field(20_000, gt=0, description="steps of the train split behind the mean latent, about")
     shuffled_actions: bool = Field(True, description="also roll out under the future actions of another subject")
     untrained: bool = Field(True, description="also measure the encoder as it was before training")
@@ -38,8 +38,8 @@ class LatentDisplacementConfig(EvaluatorConfig):
         (6, 12, 24), min_length=1, description="steps from the baseline to the onset"
     )
     controls: int = Field(5, gt=0, description="most stable trajectories drawn for each case")
-    batch_size: int = Field(16, gt=0, description="windows encoded at once")
-    bootstrap: int = Field(1000, ge=100, description="draws of subjects, and of shuffled labels")
+    batch_size: BatchSize = Field(16, description="windows encoded at once")
+    bootstrap: Draws = Field(1000, description="draws of subjects, and of shuffled labels")
     untrained: bool = Field(True, description="also measure the encoder as it was before training")
 
     @model_validator(mode="after")
@@ -59,12 +59,12 @@ class DecodedForecastConfig(EvaluatorConfig):
         (1, 6, 12, 24, 48), min_length=1, description="steps ahead; those beyond the training window are null"
     )
     stride: int = Field(12, gt=0, description="steps between the starts of two windows of a trajectory")
-    batch_size: int = Field(16, gt=0, description="windows rolled out at once")
+    batch_size: BatchSize = Field(16, description="windows rolled out at once")
     probe_steps: int = Field(20_000, gt=0, description="steps of the train split that a probe is fitted on, about")
     strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0, 10.0, 100.0, 1000.0), min_length=1, description="ridge penalties, of which the tuning split chooses"
     )
-    bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
+    bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
 
 
 class ChannelForecastConfig(EvaluatorConfig):
@@ -75,19 +75,23 @@ class ChannelForecastConfig(EvaluatorConfig):
     stride: int = Field(12, gt=0, description="steps between the starts of two windows of a trajectory")
     level: float = Field(0.9, gt=0, lt=1, description="share of values that intervals shall cover")
     least_values: int = Field(1000, gt=0, description="values on the split that a channel in medians has, at least")
-    batch_size: int = Field(64, gt=0, description="windows rolled out at once")
-    bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
+    batch_size: BatchSize = Field(64, description="windows rolled out at once")
+    bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
+
+
+Value = Annotated[float, Field(allow_inf_nan=False)]
+"""A value in the unit of a channel."""
 
 
 class JudgedActConfig(Config):
     """An act that is imagined in every trajectory, in the data's units."""
 
     channel: str = Field(description="channel of the data")
-    value: float = Field(description="its value")
+    value: Value = Field(description="its value")
     unit: str | None = Field(None, description="unit of the value, to be held against the channel's")
-    against: float | None = Field(None, description="value in the other future; null: the act is left out there")
-    begin: int = Field(0, ge=0, description="steps after the first one imagined at which it begins")
-    steps: int = Field(6, gt=0, description="steps that it lasts")
+    against: Value | None = Field(None, description="value in the other future; null: the act is left out there")
+    begin: int = Field(0, ge=0, le=10_000, description="steps after the first one imagined at which it begins")
+    steps: int = Field(6, gt=0, le=10_000, description="steps that it lasts")
 
 
 class ImaginationConfig(EvaluatorConfig):
@@ -97,29 +101,39 @@ class ImaginationConfig(EvaluatorConfig):
     channels: tuple[str, ...] = Field(
         (), description="observations that are judged; none means all that are both decoded and made by the generator"
     )
-    at: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+    at: tuple[Annotated[int, Field(gt=0, le=1_000_000)], ...] = Field(
         (24,), min_length=1, description="steps that are seen; a trajectory is imagined from each that it reaches"
     )
-    horizon: int = Field(12, gt=1, description="steps that are imagined")
+    horizon: int = Field(12, gt=1, le=10_000, description="steps that are imagined")
     otherwise: Literal["none", "recorded"] = Field(
         "recorded", description="what is done besides the act, in both futures: nothing, or what the data record"
     )
     turns: int = Field(
-        8, ge=2, description="turns of chance that the generator is run through, besides that of the data"
+        8, ge=2, le=1000, description="turns of chance that the generator is run through, besides that of the data"
     )
     clear: float = Field(
-        1.0, ge=0, description="an effect is clear if it is so many standard deviations of the channel over turns"
+        1.0, ge=0, le=100, description="an effect is clear beyond so many standard deviations of the channel over turns"
     )
-    bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
+    bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
     untrained: bool = Field(True, description="also measure the encoder as it was before training")
+
+    @model_validator(mode="after")
+    def _acts_lead_somewhere(self) -> Self:
+        late = [act for act in self.acts if act.begin + 1 >= self.horizon]
+        if late:
+            raise ValueError(
+                f"the act on '{late[0].channel}' begins {late[0].begin} steps after the first of {self.horizon} that "
+                "are imagined, and so changes none of them; begin it earlier, or choose a longer horizon"
+            )
+        return self
 
 
 class LatentCollapseConfig(EvaluatorConfig):
     """Rank and spread of the latents of states, and a verdict on whether they have collapsed."""
 
     steps: int = Field(20_000, gt=0, description="steps that are encoded, about; whole windows are drawn until then")
-    batch_size: int = Field(16, gt=0, description="windows encoded at once")
-    bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
+    batch_size: BatchSize = Field(16, description="windows encoded at once")
+    bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
     untrained: bool = Field(True, description="also measure the encoder as it was before training")
     least_spread: float = Field(1e-3, ge=0, description="collapsed if the latents' spread over size is below this")
     least_rank: float = Field(

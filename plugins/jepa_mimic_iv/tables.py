@@ -7,12 +7,14 @@ import gzip
 import re
 import uuid
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+from pyarrow import parquet
 
 from jepa_core.errors import DataError, JepaError, RunError
 from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
@@ -20,6 +22,8 @@ from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
 _LINE = re.compile(r"on Line: (\d+)")
 _COLUMN = re.compile(r'converting column "(\w+)"')
 _DATABASE = "extraction.duckdb"
+_CLOCKS = (None, "UTC", "Etc/UTC", "Z", "GMT", "+00:00")
+"""Zones of Parquet columns whose clock is taken as it stands: none, and the names of UTC."""
 PARTITION_MEMORY = "512MB"
 """Memory in which the database makes a partition; it needs far less, and keeps in the rest what it has read."""
 _WHAT_TO_DO = "compare the file with its checksum in SHA256SUMS.txt, and copy or download it again"
@@ -53,7 +57,7 @@ class Tables:
 
 def _scan(table: str, path: Path) -> str:
     wanted = COLUMNS[table]
-    header = _parquet_columns(path) if path.suffix == ".parquet" else _csv_columns(path)
+    header = _parquet_columns(path, wanted) if path.suffix == ".parquet" else _csv_columns(path)
     absent = [column for column in wanted if column not in header]
     if absent:
         raise DataError(
@@ -94,12 +98,20 @@ def _csv_columns(path: Path) -> list[str]:
     return header
 
 
-def _parquet_columns(path: Path) -> list[str]:
+def _parquet_columns(path: Path, wanted: Iterable[str]) -> list[str]:
     try:
-        described = duckdb.execute(f"DESCRIBE SELECT * FROM read_parquet({_quoted(path)})").fetchall()
-    except duckdb.Error as error:
+        schema = parquet.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as parquet; {_WHAT_TO_DO}") from error
-    return [row[0] for row in described]
+    for column in schema:
+        zone = column.type.tz if pa.types.is_timestamp(column.type) else None
+        if column.name in wanted and zone not in _CLOCKS:
+            raise DataError(
+                f"{path}: the times of column {column.name} have the time zone {zone}, which MIMIC-IV has not: its "
+                "times are what a clock showed; write the column as timestamps without a zone, or with the zone UTC, "
+                "that show the same clock"
+            )
+    return list(schema.names)
 
 
 class Workspace:
