@@ -25,9 +25,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
-from jepa_core.contracts import PartitionedSource, Staged
+from jepa_core.data.source import PartitionedSource, Staged
 from jepa_core.data.store import Store, StoreWriter
-from jepa_core.data.trajectories import Channel
+from jepa_core.data.trajectories import Channel, Trajectories
 from jepa_core.errors import RunError
 from jepa_core.io.cluster import client_of
 from jepa_core.io.files import write_json
@@ -53,11 +53,14 @@ def finished_partitions(folder: Path) -> tuple[int, int]:
 
 
 def make_partitions(source: PartitionedSource, folder: Path, each: Each) -> None:
-    """Stage, if that is not done yet, and make the partitions that are not there yet.
+    """Stage, if that is not done yet, and make the partitions that are not there yet. A single one is left to
+    `join_partitions`, which can write it where it belongs.
 
     Raises DataError if the data break their contract, RunError if a worker is lost; finished partitions are kept.
     """
     staged = stage_once(source, folder)
+    if staged.partitions == 1:
+        return
     pending = _pending(folder, staged)
     one = functools.partial(make_partition, source, staged.channels, folder)
     ticker = Ticker("made")
@@ -66,16 +69,23 @@ def make_partitions(source: PartitionedSource, folder: Path, each: Each) -> None
         ticker.add(partitions=1)
 
 
-def join_partitions(folder: Path, writer: StoreWriter) -> None:
+def join_partitions(source: PartitionedSource, folder: Path, writer: StoreWriter) -> None:
     """Write the partitions to one store, in their order."""
     staged = _read_staged(folder)
     assert staged is not None
     writer.channels(staged.channels)
-    for number in range(staged.partitions):
-        for block in Store(_place(folder, number)).blocks():
-            writer.append(block)
+    for block in _blocks(source, folder, staged):
+        writer.append(block)
     for name, rows in staged.records.items():
         writer.record(name, rows)
+
+
+def _blocks(source: PartitionedSource, folder: Path, staged: Staged) -> Iterator[Trajectories]:
+    if staged.partitions == 1:
+        yield from source.partition(folder / "staged", 0, staged.channels)
+        return
+    for number in range(staged.partitions):
+        yield from Store(_place(folder, number)).blocks()
 
 
 def make_partition(source: PartitionedSource, channels: Sequence[Channel], folder: Path, number: int) -> None:

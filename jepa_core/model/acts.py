@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from jepa_core.contracts import Act, Otherwise, Source
+from jepa_core.data.source import Act, Otherwise, Source
 from jepa_core.data.trajectories import Channel, Events, Trajectories
 from jepa_core.errors import RecipeError
 

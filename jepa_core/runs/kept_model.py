@@ -7,7 +7,7 @@ from typing import Any
 
 from safetensors.torch import save
 
-from jepa_core.contracts import Source
+from jepa_core.data.source import Source
 from jepa_core.io.files import write_atomically
 from jepa_core.io.tensor_files import savable
 from jepa_core.model.folder import RECORD, WEIGHTS, write_record

@@ -42,6 +42,7 @@ from jepa_core.runs.run import Run, command, now
 from jepa_core.runs.sharing import control_name, shared_folder
 from jepa_core.training.checkpoint import restore_checkpoint
 from jepa_core.training.curriculum import BuiltPhase, Progress, build_modules, run_curriculum
+from jepa_core.training.latent_cache import TYPES
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
 from jepa_core.training.target import EncoderUnder
@@ -136,10 +137,11 @@ def _learner(
     use = run.recipe.predictor
     predictor = ensemble_of(lambda: use.build(encoder.latent_dim), use.config.members)
     cache_bytes = int(runtime.latent_cache_gib * 2**30)
-    autocast = runtime.precision == "bf16"
     return Learner(
-        encoder, predictor, dataset, device, scratch, cache_bytes, autocast, observer, belief_gradient=belief_gradient
-    )
+        encoder, predictor, dataset, device, scratch, cache_bytes,
+        autocast=runtime.precision == "bf16", cached_as=TYPES[runtime.latent_cache_type],
+        observer=observer, belief_gradient=belief_gradient,
+    )  # fmt: skip
 
 
 def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:

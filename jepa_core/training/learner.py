@@ -37,9 +37,10 @@ class Learner:
     """Online encoder, EMA target, predictor, and the modules that objectives train.
 
     encoder: an Encoder, or an EncoderUnder other weights. predictor: a Predictor. cache_bytes: memory for the latents
-    of a frozen encoder, beyond which they go into a file of `scratch`. autocast: compute in bf16. observer:
-    reads states as numbers; None where the source renders none. belief_gradient: whether what is done with a belief may
-    train the predictor; without it objectives learn to read beliefs and change none.
+    of a frozen encoder, beyond which they go into a file of `scratch`. cached_as: the type in which these are kept.
+    autocast: compute in bf16. observer: reads states as numbers; None where the source renders none. belief_gradient:
+    whether what is done with a belief may train the predictor; without it objectives learn to read beliefs and change
+    none.
 
     modules: those of objectives, by the objective's name: of the phase that runs, and those that are kept.
     """
@@ -55,6 +56,7 @@ class Learner:
         autocast: bool = False,
         observer: Observer | None = None,
         belief_gradient: bool = True,
+        cached_as: torch.dtype = torch.float32,
     ) -> None:
         self.encoder = encoder.to(device)
         self.predictor = predictor.to(device)
@@ -68,6 +70,7 @@ class Learner:
         self._scratch = scratch
         self._cache_bytes = cache_bytes
         self._autocast = autocast
+        self._cached_as = cached_as
         self._cache: LatentCache | None = None
         self._shared: TensorFolder | None = None
         self._encoder_trains = self._predictor_trains = False
@@ -246,7 +249,7 @@ class Learner:
         if self._cache is None:
             size, dim = self.dataset.rendering.count, self.encoder.latent_dim
             self._cache = LatentCache(
-                size, dim, self._encode, self.device, self._cache_bytes, self._scratch, self._shared
+                size, dim, self._encode, self.device, self._cache_bytes, self._scratch, self._shared, self._cached_as
             )
         return self._cache.take(ids)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jepa_core.contracts import Act, PartitionedSource, Simulator, Staged
+from jepa_core.data.source import Act, PartitionedSource, Simulator, Staged
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import RecipeError
 from jepa_core.io.files import digest_pieces
