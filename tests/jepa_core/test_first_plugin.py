@@ -34,7 +34,7 @@ def new_environment(tmp_path: Path) -> Path:
     (packages / "installed_here.pth").write_text("\n".join(here))
     for tool, module in TOOLS.items():
         script = folder / "bin" / tool
-        script.write_text(f"#!/bin/sh\nexec {folder / 'bin' / 'python'} -m {module} \"$@\"\n")
+        script.write_text(f'#!/bin/sh\nexec {folder / "bin" / "python"} -m {module} "$@"\n')
         script.chmod(0o755)
     return folder / "bin"
 
