@@ -34,8 +34,8 @@ class Bounded:
     low: float
     high: float
 
-    def cells(self) -> list[Cell]:
-        return [None if np.isnan(one) else float(one) for one in (self.value, self.low, self.high)]
+    def cells(self) -> list[float | None]:
+        return [None if np.isnan(figure) else float(figure) for figure in (self.value, self.low, self.high)]
 
 
 @dataclass(frozen=True)

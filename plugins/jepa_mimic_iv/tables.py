@@ -7,11 +7,13 @@ import gzip
 import re
 import uuid
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from jepa_core.errors import DataError, JepaError, RunError
@@ -131,9 +133,14 @@ class Workspace:
     ) -> None:
         self._connection.close()
 
-    def give(self, name: str, columns: dict[str, list[Any]]) -> None:
+    @property
+    def _distributed(self) -> Tables:
+        assert self._tables is not None  # a staged workspace reads what was made of them
+        return self._tables
+
+    def give(self, name: str, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> None:
         """Make a small table out of Python values."""
-        self._connection.register("given", pa.table(columns))
+        self._connection.register("given", pa.table(dict(columns)))
         self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM given")
         self._connection.unregister("given")
 
@@ -152,12 +159,12 @@ class Workspace:
         Raises DataError if that table cannot be read, with file, line and column but never what stands there, and
         RunError if memory or disk do not suffice.
         """
-        statement = sql.replace("{table}", self._tables.scan(reads)) if reads else sql
+        statement = sql.replace("{table}", self._distributed.scan(reads)) if reads else sql
         try:
             return self._connection.execute(statement, parameters or {})
         except duckdb.Error as error:
             # The database's own message quotes the line, so it must reach neither the user nor a log.
-            raise _explained(error, self._tables.paths[reads] if reads else None, reads) from None
+            raise _explained(error, self._distributed.paths[reads] if reads else None, reads) from None
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a small result."""
@@ -172,7 +179,7 @@ class Workspace:
 
     def path(self, table: str) -> Path:
         """The file of a distributed table."""
-        return self._tables.paths[table]
+        return self._distributed.paths[table]
 
 
 def _connect(path: Path, memory_limit: str, threads: int, read_only: bool) -> duckdb.DuckDBPyConnection:
