@@ -101,7 +101,7 @@ def prepare(tables: Path, memory: str, workers: int) -> dict[str, float]:
             make_partitions(source, folder, watch)
         clock.append(time.perf_counter())
         with StoreWriter(place, "mimic_iv", source.fingerprint()) as writer:
-            join_partitions(folder, writer)
+            join_partitions(source, folder, writer)
         clock.append(time.perf_counter())
         store = Store(place)
         open_rendering(store, source, "text")

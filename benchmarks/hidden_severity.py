@@ -1,11 +1,12 @@
-"""How much of the hidden severity of synthetic stays a linear probe reads from state latents, before and after
+"""How much of the hidden severity of synthetic stays a linear probe reads from a frozen model, before and after
 training.
 
     python benchmarks/hidden_severity.py [--stays 400] [--json] [KEY=VALUE ...]
 
 The generator of synthetic MIMIC-IV writes the severity that drove every hour; no source reads it. A ridge regression is
-fitted on the latents of the train split and scored (R2) on the tuning split: for the encoder as it is before training,
-and after the curriculum of the recipe `clin_jepa` with the given changes; and for the numbers of the hour themselves.
+fitted on the train split and scored (R2) on the tuning split, on state latents, on the predictor's beliefs and on what
+the recipe's decoders read of them: before training, where both models are as they were drawn, and after the curriculum
+of the recipe `clin_jepa` with the given changes; and on the numbers of the hour themselves.
 Beside it: the effective rank, and the rollout against its two controls from 24 steps of context at h = 1 and 48.
 `planted_truth.py` asks the same, and more, of a finished run.
 """
@@ -23,10 +24,15 @@ import pyarrow.parquet
 import torch
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
 
 from jepa_core.contracts import Evaluation
 from jepa_core.data.dataset import Dataset
+from jepa_core.data.observations import Observer
 from jepa_core.data.preparation import open_store
+from jepa_core.model.frozen import Frozen
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.results.findings import Findings
@@ -50,12 +56,13 @@ def main() -> None:
         severity = read_severity(tables / "truth.parquet", dataset)
         result = {
             "numbers": {"r2": read_numbers(recipe, dataset, severity, "tuning").r2},
-            "untrained": probe(learner, dataset, severity),
+            "untrained": probe(learner, dataset, severity, recipe.windows.length),
         }
         cut = recipe.windows
         windows = dataset.windows("train", cut.length, cut.stride, cut.min_length)
         run_curriculum([built_phase(use) for use in recipe.curriculum], learner, windows, recipe.seed)
-        result |= {"trained": probe(learner, dataset, severity), "rollout": rollout(recipe, learner)}
+        trained = probe(learner, dataset, severity, recipe.windows.length)
+        result |= {"trained": trained, "rollout": rollout(recipe, learner)}
     print(json.dumps(result, indent=None if options.json else 1))
 
 
@@ -67,12 +74,15 @@ def build(recipe: Recipe, folder: Path) -> tuple[Dataset, Learner]:
     encoder.fit(dataset.training_items())
     torch.manual_seed(recipe.seed + 1)
     predictor = recipe.predictor.build(encoder.latent_dim)
-    return dataset, Learner(encoder, predictor, dataset, torch.device("cpu"), folder)
+    numbers = Observer(lambda: Dataset.open(dataset.store, source, "channels"), recipe.source.config.observations())
+    return dataset, Learner(encoder, predictor, dataset, torch.device("cpu"), folder, observer=numbers)
 
 
-def probe(learner: Learner, dataset: Dataset, severity: np.ndarray) -> dict[str, float]:
-    reading = read_latents(learner, dataset, severity, "tuning")
-    return {"r2": reading.r2, "effective_rank": effective_rank(reading.inputs[:4000])}
+def probe(learner: Learner, dataset: Dataset, severity: np.ndarray, window_length: int) -> dict[str, float]:
+    """R2 from each feature, and the effective rank of the latents."""
+    readings = read_features(learner, dataset, severity, "tuning", window_length)
+    rank = effective_rank(readings["latents"].inputs[:4000])
+    return {f"r2 of {name}": one.r2 for name, one in readings.items()} | {"effective_rank": rank}
 
 
 def read_severity(path: Path, dataset: Dataset) -> np.ndarray:
@@ -102,14 +112,34 @@ class Reading:
         return float(r2_score(self.wanted, self.read))
 
 
-def read_latents(learner: Learner, dataset: Dataset, severity: np.ndarray, split: str) -> Reading:
-    """Severity read from state latents."""
+def read_features(
+    learner: Learner, dataset: Dataset, severity: np.ndarray, split: str, window_length: int
+) -> dict[str, Reading]:
+    """Severity read from state latents, from beliefs, and from what decoders read of them, where there are any."""
     learner.freeze()
-    latents = {}
+    frozen = Frozen.of(learner)
+    inputs: dict[str, dict[str, np.ndarray]] = {}
     for part in ("train", split):
-        made = np.concatenate([latents_of(learner, dataset, one) for one in dataset.trajectories(part)])
-        latents[part] = made[np.isfinite(severity[all_steps(dataset, part)])]
-    return _regression(dataset, severity, latents, split)
+        made: dict[str, list[np.ndarray]] = {}
+        for trajectory in dataset.trajectories(part):
+            for name, values in features_of(learner, frozen, int(trajectory), window_length).items():
+                made.setdefault(name, []).append(values.double().numpy())
+        known = np.isfinite(severity[all_steps(dataset, part)])
+        for name, values in made.items():
+            inputs.setdefault(name, {})[part] = np.concatenate(values)[known]
+    return {name: _regression(dataset, severity, one, split) for name, one in inputs.items()}
+
+
+@torch.no_grad()
+def features_of(learner: Learner, frozen: Frozen, trajectory: int, window_length: int) -> dict[str, Tensor]:
+    """Of every step of a trajectory: latents (T, D), belief (T, W), decoded belief (T, F)."""
+    steps = int(learner.dataset.steps[trajectory])
+    windows = learner.dataset.windows_of(np.array([trajectory]), length=steps, stride=1, min_length=1)
+    latents = learner.latents(learner.dataset.batch(windows, np.array([0])))
+    belief = frozen.beliefs(latents, window_length)
+    found = {"latents": latents.states[0], "belief": belief}
+    read = [decoder(belief) for decoder in frozen.decoders.values()]
+    return found | ({"decoded belief": torch.cat(read, dim=-1)} if read else {})
 
 
 def read_numbers(recipe: Recipe, dataset: Dataset, severity: np.ndarray, split: str) -> Reading:
@@ -130,7 +160,8 @@ def read_numbers(recipe: Recipe, dataset: Dataset, severity: np.ndarray, split: 
 
 def _regression(dataset: Dataset, severity: np.ndarray, inputs: dict[str, np.ndarray], split: str) -> Reading:
     """inputs: by split, of its known steps."""
-    fitted = Ridge(alpha=10.0).fit(inputs["train"], severity[known_steps(dataset, severity, "train")])
+    fitted = make_pipeline(StandardScaler(), Ridge(alpha=10.0))
+    fitted.fit(inputs["train"], severity[known_steps(dataset, severity, "train")])
     steps = known_steps(dataset, severity, split)
     subject = np.repeat(dataset.subject, dataset.steps)[steps]
     return Reading(inputs[split], severity[steps], fitted.predict(inputs[split]), subject)
@@ -145,13 +176,6 @@ def known_steps(dataset: Dataset, severity: np.ndarray, split: str) -> np.ndarra
 def all_steps(dataset: Dataset, split: str) -> np.ndarray:
     first, steps = dataset.store.first_step, dataset.steps
     return np.concatenate([first[one] + np.arange(steps[one]) for one in dataset.trajectories(split)])
-
-
-def latents_of(learner: Learner, dataset: Dataset, trajectory: int) -> np.ndarray:
-    """State latents of a whole trajectory: (T, D) float64."""
-    steps = int(dataset.steps[trajectory])
-    windows = dataset.windows_of(np.array([trajectory]), length=steps, stride=1, min_length=1)
-    return learner.latents(dataset.batch(windows, np.array([0]))).states[0].double().numpy()
 
 
 def rollout(recipe: Recipe, learner: Learner) -> dict[str, dict[str, float]]:

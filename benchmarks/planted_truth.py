@@ -12,12 +12,13 @@ RUN/predictions, on the same rows, the AUROC of
     severity            the hidden severity of the row's step: orders as far as the planted truth can
     and every method that left predictions
 
-with n, the difference of the latents to the untrained ones, and the mean over the tasks of an evaluator. Intervals are
-95 %, percentile, over the subjects that have a row in any of the evaluator's tasks, with its own draws: for
-the methods they are those of the report. Then R2 of a linear probe of the severity (ridge, fitted on the states of
-train, scored on held-out ones) before and after training, with the interval of the gain over held-out subjects, and
-the AUROC of the fifth of the hours with the highest severity by what the probe reads, beside the scorers of known
-answer: a task that the planted truth alone defines.
+with n, the difference of every feature to its untrained twin, and the mean over the tasks of an evaluator. Intervals
+are 95 %, percentile, over the subjects that have a row in any of the evaluator's tasks, with its own draws: for the
+methods they are those of the report. Then R2 of a linear probe of the severity (ridge, fitted on the hours of train,
+scored on held-out ones) from latents, beliefs and what decoders read of them, each of the untrained control (its
+encoder as drawn, a predictor and decoders trained on that) and of the run, with the interval of the gain over held-out
+subjects, and the AUROC of the fifth of the hours with the highest severity by what the probe reads, beside the scorers
+of known answer: a task that the planted truth alone defines.
 
 Exit code 1 if the perfect scorer does not have 1.
 """
@@ -34,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hidden_severity import Reading, read_latents, read_numbers, read_severity
+from hidden_severity import Reading, read_features, read_numbers, read_severity
 from pyarrow import parquet
 
 from jepa_core.data.dataset import Dataset
@@ -42,7 +43,7 @@ from jepa_core.data.preparation import recorded_data
 from jepa_core.errors import DataError, JepaError, RunError
 from jepa_core.plugin import shared_registry
 from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
-from jepa_core.runs.pipeline import build_learner
+from jepa_core.runs.pipeline import build_learner, evaluation_of
 from jepa_core.runs.reevaluation import load_model
 from jepa_core.runs.run import Run
 from jepa_downstream.measures import UNSTABLE, DrawnEstimate, Draws, binary
@@ -50,8 +51,10 @@ from jepa_downstream.measures import UNSTABLE, DrawnEstimate, Draws, binary
 DRAWS = 1000
 HIGH = 0.2
 """Share of the hours that count as those of the highest severity."""
-MAIN, UNTRAINED = "latents", "untrained_latents"
-GAIN = "latents minus untrained_latents"
+PAIRS = (
+    ("latents", "untrained_latents"), ("belief", "untrained_belief"), ("decoded_belief", "decoded_untrained_belief")
+)  # fmt: skip
+"""Every feature with its untrained twin."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ def task_result(one: Measured) -> dict[str, Any]:
         "subjects": len(np.unique(subject)),
         "subjects_with_a_positive": len(np.unique(subject[truth == 1])),
         "auroc": {name: with_bounds(found) for name, found in one.auroc.items()},
-        "gain": with_bounds(gain) if (gain := gain_of(one.auroc)) else None,
+        "gains": {name: with_bounds(gain) for name, gain in gains_of(one.auroc).items()},
     }
 
 
@@ -202,13 +205,14 @@ def mean_result(measured: list[Measured]) -> dict[str, Any]:
         "subjects": len(np.unique(np.concatenate([one.rows.subject for one in measured]))),
         "draws_left_out": auroc["perfect"].skipped if auroc else None,
         "auroc": {name: with_bounds(found, most_skipped=1.0) for name, found in auroc.items()},
-        "gain": with_bounds(gain, most_skipped=1.0) if (gain := gain_of(auroc)) else None,
+        "gains": {name: with_bounds(gain, most_skipped=1.0) for name, gain in gains_of(auroc).items()},
     }
 
 
-def gain_of(auroc: dict[str, DrawnEstimate]) -> DrawnEstimate | None:
-    """Latents minus untrained latents, paired."""
-    return auroc[MAIN].minus(auroc[UNTRAINED]) if MAIN in auroc and UNTRAINED in auroc else None
+def gains_of(found: dict[str, DrawnEstimate]) -> dict[str, DrawnEstimate]:
+    """Every feature minus its untrained twin, paired."""
+    there = [(one, twin) for one, twin in PAIRS if one in found and twin in found]
+    return {f"{one} minus {twin}": found[one].minus(found[twin]) for one, twin in there}
 
 
 def mean(estimates: list[DrawnEstimate]) -> DrawnEstimate:
@@ -228,28 +232,29 @@ def with_bounds(found: DrawnEstimate, most_skipped: float = UNSTABLE) -> dict[st
 
 
 def probe(run: Run, dataset: Dataset, severity: np.ndarray) -> dict[str, Any]:
-    """R2 of the severity in held-out states: from the hour's numbers, and from latents before and after training."""
-    learner, _ = build_learner(run, dataset)
-    readings = {
-        "numbers": read_numbers(run.recipe, dataset, severity, "held_out"),
-        "untrained": read_latents(learner, dataset, severity, "held_out"),
-    }
+    """R2 of the severity in held-out hours: from their numbers, and from each feature of control and run."""
+    learner, drawn = build_learner(run, dataset)
     load_model(run.folder / "model.safetensors", learner, run.recipe)
-    readings["trained"] = read_latents(learner, dataset, severity, "held_out")
+    control, length = evaluation_of(run, learner, drawn).untrained, run.recipe.windows.length
+    readings = {"numbers": read_numbers(run.recipe, dataset, severity, "held_out")}
+    for one, place in ((learner, 0), (control() if control else None, 1)):
+        if one is not None:
+            found = read_features(one, dataset, severity, "held_out", length)
+            readings |= {pair[place]: found[name] for pair in PAIRS if (name := pair[0].replace("_", " ")) in found}
     r2 = {name: r2_of(reading) for name, reading in readings.items()}
-    count = readings["trained"]
+    count = readings["latents"]
     return {
         "steps": len(count.wanted),
         "subjects": len(np.unique(count.subject)),
         "r2": {name: with_bounds(found) for name, found in r2.items()},
-        "gain": with_bounds(r2["trained"].minus(r2["untrained"])),
+        "gains": {name: with_bounds(gain) for name, gain in gains_of(r2).items()},
         "ranking": ranking(readings),
     }
 
 
 def ranking(readings: dict[str, Reading]) -> dict[str, Any]:
     """AUROC of the held-out hours of the highest severity, `HIGH` of them, from what was read of it."""
-    wanted, subject = readings["trained"].wanted, readings["trained"].subject
+    wanted, subject = readings["latents"].wanted, readings["latents"].subject
     truth = (wanted > np.quantile(wanted, 1 - HIGH)).astype(np.float64)
     scores = {
         "perfect": truth,
@@ -261,7 +266,7 @@ def ranking(readings: dict[str, Reading]) -> dict[str, Any]:
     return {
         "positives": int(truth.sum()),
         "auroc": {name: with_bounds(found) for name, found in auroc.items()},
-        "gain": with_bounds(auroc["trained"].minus(auroc["untrained"])),
+        "gains": {name: with_bounds(gain) for name, gain in gains_of(auroc).items()},
     }
 
 
@@ -289,24 +294,26 @@ def table(result: dict[str, Any]) -> str:
             lines += auroc_lines(one)
     found = result["probe"]
     lines += ["", f"R2 of the severity: {found['steps']:,} held-out steps of {found['subjects']} subjects"]
-    lines += [line(name, value) for name, value in found["r2"].items()]
-    lines += [line("trained minus untrained", found["gain"], "+")]
+    lines += [line(name, value) for name, value in found["r2"].items()] + gain_lines(found)
     ranked = found["ranking"]
     lines += ["", f"AUROC of the {ranked['positives']:,} hours of the highest severity among them"]
     lines += [line(name, value) for name, value in ranked["auroc"].items()]
-    return "\n".join([*lines, line("trained minus untrained", ranked["gain"], "+"), "", random_line(result)])
+    return "\n".join([*lines, *gain_lines(ranked), "", random_line(result)])
 
 
 def auroc_lines(one: dict[str, Any]) -> list[str]:
     if one["auroc"]["perfect"]["value"] is None:
         return ["  rows of one class: no AUROC"]
-    lines = [line(name, value) for name, value in one["auroc"].items()]
-    return [*lines, line(GAIN, one["gain"], "+")] if one["gain"] else lines
+    return [line(name, value) for name, value in one["auroc"].items()] + gain_lines(one)
+
+
+def gain_lines(one: dict[str, Any]) -> list[str]:
+    return [line(name, value, "+") for name, value in one["gains"].items()]
 
 
 def line(name: str, found: dict[str, float | None], sign: str = "-") -> str:
     """sign: `+` for differences."""
-    value = f"  {name:34} {found['value']:{sign}7.3f}"
+    value = f"  {name:46} {found['value']:{sign}7.3f}"
     if found["low"] is None:
         return f"{value}  no interval: too many draws of one class"
     return f"{value}  ({found['low']:{sign}.3f} to {found['high']:{sign}.3f})"

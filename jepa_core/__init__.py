@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jepa_core.contracts import Act
     from jepa_core.model.loading import load
-    from jepa_core.recipe import EncoderUse, Match, PhaseUse, Recipe, RuntimeConfig, Use, WindowsConfig, load_recipe
+    from jepa_core.recipe import (
+        EncoderUse,
+        Match,
+        PhaseUse,
+        PredictorMatch,
+        PredictorUse,
+        Recipe,
+        RuntimeConfig,
+        Use,
+        WindowsConfig,
+        load_recipe,
+    )
     from jepa_core.runs.starting import run
 
 __all__ = [
-    "Act", "EncoderUse", "Match", "PhaseUse", "Recipe", "RuntimeConfig", "Use", "WindowsConfig", "load", "load_recipe",
-    "run",
+    "Act", "EncoderUse", "Match", "PhaseUse", "PredictorMatch", "PredictorUse", "Recipe", "RuntimeConfig", "Use",
+    "WindowsConfig", "load", "load_recipe", "run",
 ]  # fmt: skip
 
 _PLACES = {"Act": "jepa_core.contracts", "load": "jepa_core.model.loading", "run": "jepa_core.runs.starting"}

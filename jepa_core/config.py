@@ -8,20 +8,43 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from jepa_core.errors import RecipeError
 
+LARGEST_INTEGER = 2**32 - 1
+"""Sizes, counts and seeds beyond it overflow somewhere in the libraries that are given them."""
+LARGEST_FLOAT = 1e18
+"""Squares of larger numbers overflow single precision."""
+
+BatchSize = Annotated[int, Field(gt=0, le=65_536)]
+"""Windows or rows at once; more of them than any device takes."""
+Draws = Annotated[int, Field(ge=100, le=100_000)]
+"""Of subjects, behind an interval; more would not change a digit that is printed."""
+Threads = Annotated[int, Field(ge=1, le=1024)]
+"""Of one process; no machine has more cores."""
+
 
 class Config(BaseModel):
-    """Base of every config: unknown keys are errors, values do not change after validation."""
+    """Base of every config: unknown keys are errors, values do not change after validation, and no number is larger
+    than the libraries can count."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_counted(cls, value: Any) -> Any:
+        for number in _numbers(value):
+            if isinstance(number, int) and abs(number) > LARGEST_INTEGER:
+                raise ValueError(f"is beyond {LARGEST_INTEGER:,}, the largest whole number that a recipe may hold")
+            if isinstance(number, float) and not abs(number) <= LARGEST_FLOAT:
+                raise ValueError(f"is beyond {LARGEST_FLOAT:g}, the largest number that a recipe may hold")
+        return value
 
     def missing(self) -> list[str]:
         """What this component needs and does not find on this machine, one sentence each."""
@@ -130,6 +153,17 @@ class StepLength:
     unit: str = "steps"
 
 
+def _numbers(value: Any) -> Iterator[int | float]:
+    """Numbers in a value of a config, but for those in configs within it, which are checked as they are made."""
+    if isinstance(value, int | float):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _numbers(tuple(value.values()))
+    elif isinstance(value, list | tuple | frozenset):
+        for one in value:
+            yield from _numbers(one)
+
+
 class SourceConfig(Config):
     """Config of a Source."""
 
@@ -220,7 +254,17 @@ class EncoderConfig(Config):
 
 
 class PredictorConfig(Config):
-    """Config of a Predictor."""
+    """Config of a Predictor. Its sizes and costs are those of one member (see `ensemble_size`)."""
+
+    members: int = Field(
+        1,
+        ge=1,
+        description="predictors, drawn and trained apart on one encoder: their mean predicts, and their spread tells "
+        "what the data leave open",
+    )
+
+    size_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that `match` may set to reach a number of parameters, as those of an encoder."""
 
     @property
     def longest_window(self) -> int | None:
@@ -234,6 +278,11 @@ class PredictorConfig(Config):
     def size(self, latent_dim: int) -> ModelSize:
         """Parameters of the predictor for latents of size D."""
         raise NotImplementedError
+
+    def ensemble_size(self, latent_dim: int) -> ModelSize:
+        """Parameters of all members."""
+        one = self.size(latent_dim)
+        return ModelSize(self.members * one.parameters, self.members * one.trainable, one.bytes_per_frozen_parameter)
 
     def activation_bytes(self, windows: int, steps: int, latent_dim: int) -> int:
         """Estimated peak bytes of activations of one training step on `windows` windows of `steps` steps."""
@@ -298,8 +347,10 @@ class PhaseConfig(Config):
     needs: ClassVar[frozenset[str]] = frozenset()
     """What the encoder must offer; a recipe whose encoder does not is refused before anything is built."""
 
-    steps: int = Field(0, ge=0, description="optimizer steps; a phase of 0 steps acts only at its end")
-    batch_size: int = Field(16, gt=0, description="windows in a batch")
+    steps: int = Field(
+        0, ge=0, le=1_000_000_000, description="optimizer steps; a phase of 0 steps acts only at its end"
+    )
+    batch_size: BatchSize = Field(16, description="windows in a batch")
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
 

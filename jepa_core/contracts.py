@@ -1,4 +1,4 @@
-"""Every interface of the framework, on one page.
+"""Every interface of the framework, on one page; that of a source stands in `jepa_core.data.source`, without torch.
 
     raw data --Source--> store --windows--> Batch --Encoder--> Latents --Predictor--> Prediction --Phase--> loss
                                                                   |
@@ -17,8 +17,8 @@ shape is the `ItemShape` of what it encodes (None for texts), and a predictor as
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
@@ -27,12 +27,19 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.config import EvaluatorConfig, LearnerShape, ObjectiveConfig, PhaseConfig
-from jepa_core.data.trajectories import Channel, Rendered, Trajectories
+from jepa_core.data.source import (  # noqa: F401 - they belong to this page
+    Act,
+    Otherwise,
+    PartitionedSource,
+    Simulator,
+    Source,
+    Staged,
+)
+from jepa_core.data.trajectories import Channel
 from jepa_core.results.findings import Findings, KeptHead
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
-    from jepa_core.data.store import Store, StoreWriter
     from jepa_core.model.view import View
     from jepa_core.training.curriculum import Progress
     from jepa_core.training.learner import Learner
@@ -115,12 +122,14 @@ class Prediction:
     next_states: (B, T, D); position t holds the prediction of the state at t + 1, from static, states <= t and actions
     <= t. belief: (B, T, W); what the predictor knows at t, of the same: its hidden state, which that prediction is read
     from. memory: whatever the predictor keeps of the real steps so that a rollout computes none of them again (keys and
-    values, say).
+    values, say). terms: of a predictor that has a loss of its own (a divergence, say), each a scalar, weighted; the
+    loop adds them to the loss of a phase that trains the predictor.
     """
 
     next_states: Tensor
     belief: Tensor
     memory: Any
+    terms: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,120 +144,7 @@ class Rollout:
     belief: Tensor
 
 
-@dataclass(frozen=True)
-class Act:
-    """Something that is done in a what-if, in the steps begin to end - 1 of a trajectory, counted from 0.
-
-    channel: name of a channel of the store. value: in the channel's unit; None where the action has none. unit: that
-    unit, or None for whichever it is. text: what a recorded event of the kind says in words, if anything.
-    """
-
-    channel: str
-    value: float | None
-    unit: str | None
-    begin: int
-    end: int
-    text: str | None = None
-
-
 # --- components -------------------------------------------------------------------------------------------------------
-
-
-class Source(ABC):
-    """Builds a store from raw data and renders its steps. The only part that knows the raw format."""
-
-    @abstractmethod
-    def fingerprint(self) -> str:
-        """Hex digest of the inputs and of every option that changes the store. Equal fingerprints mean equal stores.
-
-        Raises DataError if an input is missing or unreadable.
-        """
-
-    @abstractmethod
-    def build(self, writer: StoreWriter, scratch: Path) -> None:
-        """Write every trajectory to `writer`, in an order that depends on the data alone; `scratch` is an empty folder
-        to work in.
-
-        Splits are by subject and are written with the trajectories. Memory must not grow with their number.
-        Raises DataError if the data break their contract.
-        """
-
-    @abstractmethod
-    def render(self, trajectories: Trajectories, channels: Sequence[Channel], modality: str) -> Rendered:
-        """Render some of the store's trajectories for encoders of a modality. A step shows nothing that came after it.
-
-        channels: of the store, which the events point into. They are given, not remembered: a source that has built no
-        store renders all the same.
-        """
-
-    def begins(self, steps: np.ndarray) -> np.ndarray:
-        """When steps begin, in the unit in which the store's events have their times. steps: (S,) counted from 0."""
-        return steps.astype(np.float64)
-
-    def acting(self, act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> list[Act]:
-        """What an act leaves in the data, as recorded ones do: by default an event of its channel in each of its steps.
-
-        trajectory: of one, up to where the act begins, for a source that needs a fact of it (a weight, for a dose by
-        weight). Raises DataError if that is not there. No act at all is what a step without an action is rendered as.
-        """
-        return [act]
-
-    def rendering_fingerprint(self, modality: str) -> str:
-        """Digest of everything besides the store that `render` depends on; a change makes the dataset render again."""
-        return modality
-
-    def fitted(self, store: Store) -> dict[str, Any]:
-        """What reading other data as this store was read takes besides the config, as plain values that JSON holds:
-        columns that were found, names that were read. A run keeps it; it is never found again on other data."""
-        return {}
-
-    def load_fitted(self, fitted: dict[str, Any]) -> None:  # noqa: B027 - most sources find nothing on their data
-        """Take up what `fitted` of another instance gave, before `build` of other data (see `SourceConfig.at`).
-
-        `build` then raises DataError for data that the fitted encoder cannot read: a channel that is missing, other
-        units, a category that it does not know.
-        """
-
-
-@dataclass(frozen=True)
-class Staged:
-    """What a source found while staging. partitions: how many there are, a function of the data and the options alone.
-    channels: of the store. records: tables about how it was built; see `StoreWriter.record`."""
-
-    partitions: int
-    channels: list[Channel]
-    records: dict[str, list[dict[str, str | int | float]]]
-
-
-class PartitionedSource(Source):
-    """A source whose trajectories can be made a partition at a time, in any order, by any number of processes.
-
-    The framework keeps what is finished, so that an interrupted build goes on from there; the store is the partitions
-    in their order, whoever made them. Instances can be pickled.
-    """
-
-    @abstractmethod
-    def stage(self, scratch: Path) -> Staged:
-        """Read the raw data once, and put into the empty folder `scratch` all that partitions are made of.
-
-        Raises DataError if the data break their contract.
-        """
-
-    @abstractmethod
-    def partition(self, scratch: Path, number: int, channels: Sequence[Channel]) -> Iterator[Trajectories]:
-        """Blocks of one partition, from what was staged, in memory that does not grow with the number of partitions.
-
-        channels: of the store, as they were staged. `scratch` is only read: other processes read it at the same time.
-        """
-
-    def build(self, writer: StoreWriter, scratch: Path) -> None:
-        staged = self.stage(scratch)
-        writer.channels(staged.channels)
-        for number in range(staged.partitions):
-            for block in self.partition(scratch, number, staged.channels):
-                writer.append(block)
-        for name, rows in staged.records.items():
-            writer.record(name, rows)
 
 
 class Encoder(nn.Module, ABC, Generic[ItemsT]):
@@ -485,6 +381,30 @@ class Readout(ABC):
         """States (..., D) to values (..., C), in the units of the channels."""
 
 
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals around what a kept decoder reads of a forecast, fitted where nothing else was; made by `Evaluator.head`
+    of what it kept.
+
+    level: share of the values that they are to cover. names: (C,) of the channels. widths: (H, C) half-widths in normal
+    scores, infinite where too few values were seen to tell.
+    """
+
+    level: float
+    names: list[str]
+    widths: np.ndarray
+
+    def at(self, names: Sequence[str], horizon: int) -> np.ndarray:
+        """Half-widths (horizon, len(names)); NaN beyond the horizon and the channels that they were fitted for, and
+        where they are infinite."""
+        found = np.full((horizon, len(names)), np.nan)
+        steps = min(horizon, len(self.widths))
+        for place, name in enumerate(names):
+            if name in self.names:
+                found[:steps, place] = self.widths[:steps, self.names.index(name)]
+        return np.where(np.isfinite(found), found, np.nan)
+
+
 class Evaluator(ABC, Generic[EvaluatorC]):
     """Measures a learner on a split."""
 
@@ -503,7 +423,7 @@ class Evaluator(ABC, Generic[EvaluatorC]):
         fitted on the way is among them (`Findings.heads`), in a form that `head` takes.
         """
 
-    def head(self, kept: KeptHead) -> Head | Readout:
+    def head(self, kept: KeptHead) -> Head | Readout | Intervals:
         """What `evaluate` kept, ready for data that it was not fitted on."""
         raise NotImplementedError(f"{type(self).__name__} keeps no heads")
 

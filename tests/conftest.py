@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,15 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+from warm import WarmProcess  # noqa: E402 - of the folder that was just added
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmProcess]:
+    """What runs the command `jepa` without importing its libraries again."""
+    with WarmProcess() as process:
+        yield process
 
 
 @pytest.fixture(scope="session")

@@ -11,14 +11,16 @@ import torch
 from safetensors.torch import load_file
 
 from commands import REPOSITORY
+from jepa_core.config import LearnerShape
 from jepa_core.plugin import Registry, discover
 from jepa_core.recipe import InvalidRecipe, Recipe, load_recipe
 from jepa_core.runs.pipeline import execute
-from jepa_core.runs.plan import OWN_MODULE, make_plan
+from jepa_core.runs.plan import HEADS, OWN_MODULE, make_plan
 from jepa_core.runs.run import Run
 
 CURRICULA = {
     "clin_jepa": "predictor_warmup joint_refinement ema_alignment hard_sync predictor_finalization",
+    "clin_jepa_ungrounded": "predictor_warmup joint_refinement ema_alignment hard_sync predictor_finalization",
     "clin_jepa_sft": "next_token predictor_warmup joint_refinement ema_alignment hard_sync predictor_finalization",
     "sft_baseline": "next_token predictor_finalization",
     "frozen_encoder": "predictor_finalization",
@@ -85,13 +87,23 @@ def run(recipe: Recipe, folder: Path, registry: Registry) -> Path:
     return folder
 
 
-def check(folder: Path) -> None:
-    """A report, findings, and weights of encoder, target and predictor, and of nothing else."""
+def kept_modules(recipe: Recipe) -> set[str]:
+    """Names of the objectives whose modules a run keeps."""
+    heads = [
+        one for use in recipe.curriculum for one in use.objectives if one.config.module_size(LearnerShape(1, 1, 1))
+    ]
+    return {one.name for one in heads if one.config.keep}
+
+
+def check(folder: Path, *kept: str) -> None:
+    """A report, findings, and weights of encoder, target and predictor, of the modules of objectives that are kept, and
+    of nothing else."""
     assert (folder / "report.html").is_file()
     assert json.loads((folder / "findings" / "latent_collapse.json").read_text())["headlines"]
     assert json.loads((folder / "findings" / "rollout_drift.json").read_text())["tables"]
     model = load_file(folder / "model.safetensors")
-    assert {name.split(".")[0] for name in model} == {"encoder", "target", "predictor"}
+    assert {name.split(".")[0] for name in model} - {"objective"} == {"encoder", "target", "predictor"}
+    assert {name.split(".")[1] for name in model if name.startswith("objective.")} == set(kept)
     assert all(torch.isfinite(value).all() for value in model.values())
 
 
@@ -111,14 +123,22 @@ def test_a_shipped_curriculum_is_valid_and_its_plan_counts_what_each_phase_train
     assert [phase.use for phase in plan.phases] == CURRICULA[name].split() and not plan.missing
     for phase, use in zip(plan.phases, recipe.curriculum, strict=True):
         own = use.config.predictor.size(64).trainable if phase.use == "masked_prediction" else 0
-        modules = {"encoder": plan.encoder.trainable, "predictor": plan.predictor.trainable, OWN_MODULE: own}
-        assert (OWN_MODULE in phase.trains) == (own > 0)
+        heads = [one.config.module_size(recipe.learner_shape()) for one in use.objectives if phase.steps]
+        read = sum(one.trainable for one in heads if one)
+        modules = {
+            "encoder": plan.encoder.trainable,
+            "predictor": plan.predictor.trainable,
+            OWN_MODULE: own,
+            HEADS: read,
+        }
+        assert (OWN_MODULE in phase.trains, HEADS in phase.trains) == (own > 0, read > 0)
         assert phase.trained_parameters == sum(modules[module] for module in phase.trains)
 
 
 @pytest.mark.parametrize("name", CURRICULA)
 def test_a_shipped_curriculum_runs_to_its_findings(name: str, registry: Registry, runs: Path) -> None:
-    check(run(load(name, name, registry, *TINY), runs / name, registry))
+    recipe = load(name, name, registry, *TINY)
+    check(run(recipe, runs / name, registry), *kept_modules(recipe))
 
 
 @pytest.mark.parametrize("name", WITHOUT_TEXT)
@@ -127,7 +147,7 @@ def test_the_same_phases_run_on_channels(name: str, registry: Registry, runs: Pa
     recipe_file.write_text(OSCILLATORS.format(parent=name))
     recipe = load(recipe_file, name, registry, *TINY_EVALUATION)
     assert recipe.encoder.config.modality == "channels"
-    check(run(recipe, runs / f"oscillators_{name}", registry))
+    check(run(recipe, runs / f"oscillators_{name}", registry), *kept_modules(recipe))
 
 
 @pytest.mark.parametrize("name", sorted(set(CURRICULA) - set(WITHOUT_TEXT)))

@@ -86,7 +86,8 @@ def room(name: str) -> str:
 
 
 BESIDE = {("contracts", "data")}
-"""Arrows that go both ways between rooms: contracts exchange trajectories, which lie with the other data."""
+"""Arrows that go both ways between rooms: contracts exchange trajectories, which lie with the other data, and have the
+contract of a source, which lies there because it needs no torch."""
 
 
 def test_the_rooms_of_the_core_import_one_another_one_way() -> None:
@@ -96,7 +97,7 @@ def test_the_rooms_of_the_core_import_one_another_one_way() -> None:
         rooms.setdefault(room(name), set()).update(other for one, other in arrows if one != other)
     assert len(rooms) > 10 and circle(rooms) == []
     of_data = {name for name in imports(MODULES)["jepa_core.contracts"] if room(name) == "data"}
-    assert of_data == {"jepa_core.data.trajectories"}
+    assert of_data == {"jepa_core.data.source", "jepa_core.data.trajectories"}
 
 
 # --- what is loaded ---------------------------------------------------------------------------------------------------
@@ -114,6 +115,12 @@ def test_the_training_loop_loads_neither_yaml_nor_the_planner_nor_the_hub() -> N
     script = "import jepa_core.training.curriculum"
     planner = ("jepa_core.runs", "jepa_core.runs.plan", "jepa_core.recipe", "ruamel.yaml")
     assert loaded(script, *planner, *HEAVY, "torch") == {"torch"}
+
+
+def test_what_prepares_data_loads_no_torch() -> None:
+    own = ("data.preparation", "data.partitions", "data.rendering", "data.source", "cli.writing")
+    script = "\n".join(f"import jepa_core.{name}" for name in own)
+    assert loaded(script, *HEAVY, "torch") == set()
 
 
 def test_no_module_of_the_core_loads_a_library_that_a_component_may_not_need() -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import csv
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,12 @@ import pytest
 import torch
 
 import jepa_core
+from commands import environment
 from jepa_core.data.store import Store
 from jepa_core.errors import DataError, JepaError, RecipeError
 from jepa_core.model.model import Model
 from jepa_core.results.predictions import predictions_path
+from warm import WarmProcess
 
 READINGS = "readings.csv"
 SENSORS = """\
@@ -65,9 +66,8 @@ evaluators:
 """
 
 
-def jepa(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "jepa_core", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+def jepa(warm: WarmProcess, *arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    return warm.run(list(map(str, arguments)), environment(), folder)
 
 
 def write_readings(path: Path, machines: int = 100) -> None:
@@ -94,12 +94,12 @@ def write_rows(path: Path, header: list[str], rows: list[list[object]]) -> None:
 
 
 @pytest.fixture(scope="module")
-def sensors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sensors(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished run on readings, whose stores are gone, and the readings of its held-out machines."""
     folder = tmp_path_factory.mktemp("sensors")
     write_readings(folder / READINGS)
     (folder / "sensors.yaml").write_text(SENSORS)
-    done = jepa("run", "sensors.yaml", "--out", "made/run", folder=folder)
+    done = jepa(warm, "run", "sensors.yaml", "--out", "made/run", folder=folder)
     assert done.returncode == 0, done.stderr
     (folder / "made" / "run").rename(folder / "run")  # away from its stores
     header, *rows = csv.reader((folder / READINGS).read_text().splitlines())
@@ -152,9 +152,9 @@ def test_held_out_subjects_given_alone_score_as_the_run_said_to_the_bit(
     assert len(wanted) > 20 and {row: score[row] for row in wanted} == wanted
 
 
-def test_the_command_writes_what_the_run_wrote_without_the_truth(sensors: Path) -> None:
+def test_the_command_writes_what_the_run_wrote_without_the_truth(sensors: Path, warm: WarmProcess) -> None:
     out = sensors / "scores.parquet"
-    done = jepa("predict", "run", "--data", "new.csv", "--task", "bad", "--at", "3", "--out", out, folder=sensors)
+    done = jepa(warm, "predict", "run", "--data", "new.csv", "--task", "bad", "--at", "3", "--out", out, folder=sensors)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(out) and out.stat().st_mode & 0o077 == 0
     made, before = pq.read_table(out), predicted(sensors, "bad_after_3", "latents")
@@ -164,8 +164,8 @@ def test_the_command_writes_what_the_run_wrote_without_the_truth(sensors: Path) 
     assert made["step"].to_pylist() == before["step"].to_pylist()
 
 
-def test_without_a_file_scores_are_printed_by_position_and_no_name_is(sensors: Path) -> None:
-    done = jepa("predict", "run", "--data", "new.csv", "--task", "hot_within_3", "--quiet", folder=sensors)
+def test_without_a_file_scores_are_printed_by_position_and_no_name_is(sensors: Path, warm: WarmProcess) -> None:
+    done = jepa(warm, "predict", "run", "--data", "new.csv", "--task", "hot_within_3", "--quiet", folder=sensors)
     assert done.returncode == 0 and done.stderr == ""
     rows = list(csv.DictReader(done.stdout.splitlines()))
     assert rows[0].keys() == {"trajectory", "step", "score"} and rows[0]["trajectory"] == "0"
@@ -304,12 +304,12 @@ STAYS = (
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def records(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished run on synthetic tables, and the tables of its held-out subjects alone."""
     from jepa_mimic_iv.synthetic import write_tables
 
     folder = tmp_path_factory.mktemp("records")
-    done = jepa("run", "clin_jepa", *STAYS, "--out", "made/run", folder=folder)
+    done = jepa(warm, "run", "clin_jepa", *STAYS, "--out", "made/run", folder=folder)
     assert done.returncode == 0, done.stderr
     (folder / "made" / "run").rename(folder / "run")
     write_tables(folder / "whole", 40, 0)

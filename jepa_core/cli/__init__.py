@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from jepa_core.cli.arguments import parse_command_line
-from jepa_core.errors import JepaError, PluginError
+from jepa_core.errors import JepaError, PluginError, RunError
 from jepa_core.libraries import advice, culprit
+from jepa_core.runs.interrupt import Interrupt
 
 __all__ = ["main"]
 
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("jepa").setLevel(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
     logging.getLogger().setLevel(logging.WARNING)
     try:
-        return arguments.command(arguments) or 0
+        with Interrupt().listening():
+            return arguments.command(arguments) or 0
     except JepaError as error:
         return _report_error(error, arguments)
     except ImportError as error:
@@ -34,6 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _report_error(RunError(f"{error.filename}: {error.strerror}; give another path"), arguments)
 
 
 def _report_error(error: JepaError, arguments: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jepa_core.cli import comparing, predicting, reading, studying, writing
+from jepa_core.cli import comparing, imagining, predicting, reading, studying, writing
 from jepa_core.kinds import KINDS
 
 EPILOG = """\
@@ -98,11 +98,7 @@ def _running(add: Add) -> None:
 def _using(add: Add) -> None:
     """Commands that use a trained model."""
     predict = add("predict", predicting.predict, "score new raw data as a finished run's evaluation scored its own")
-    predict.add_argument("run", type=Path, metavar="RUN", help="folder of the run; nothing else of it is needed")
-    predict.add_argument(
-        "--data", type=Path, nargs="+", required=True, metavar="PATH",
-        help="raw data as the run's source reads its own: a folder of tables, or files",
-    )  # fmt: skip
+    _model_arguments(predict)
     predict.add_argument(
         "--task", required=True, metavar="TASK", help="a task of the run, or what it is about, such as an outcome"
     )
@@ -115,6 +111,31 @@ def _using(add: Add) -> None:
         "--out", type=Path, metavar="FILE", help="parquet in the schema of predictions (default: print CSV)"
     )
     predict.add_argument("--quiet", action="store_true", help="say only what went wrong")
+    imagine = add("imagine", imagining.imagine, "two futures of new raw data under other acts, beside one another")
+    _model_arguments(imagine)
+    imagine.add_argument("--at", type=_steps, required=True, metavar="N", help="steps that are seen; acts begin then")
+    imagine.add_argument("--actions", type=Path, required=True, metavar="FILE", help="YAML file of what is done")
+    imagine.add_argument(
+        "--against", type=Path, metavar="FILE", help="what is done instead in the other future (default: nothing)"
+    )
+    imagine.add_argument("--horizon", type=_steps, default=12, metavar="H", help="steps imagined (default: 12)")
+    imagine.add_argument(
+        "--channel", action="append", default=[], metavar="NAME",
+        help="channel or label that is shown, several times for several (default: those that differ most)",
+    )  # fmt: skip
+    imagine.add_argument(
+        "--trajectory", type=int, metavar="P", help="of one trajectory alone, by its position in the data, from 0"
+    )
+    imagine.add_argument("--html", type=Path, metavar="FILE", help="also write the figures as one HTML file")
+    imagine.add_argument("--out", type=Path, metavar="FILE", help="also write every value as parquet")
+
+
+def _model_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run; nothing else of it is needed")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, metavar="PATH",
+        help="raw data as the run's source reads its own: a folder of tables, or files",
+    )  # fmt: skip
 
 
 def _looking(add: Add) -> None:

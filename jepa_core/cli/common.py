@@ -46,8 +46,9 @@ def print_page(page: Any, arguments: argparse.Namespace, text: Callable[[Any], s
 def write_new(path: Path, content: bytes) -> None:
     """Write a file that does not exist yet. Raises RecipeError if it does."""
     from jepa_core.errors import RecipeError
+    from jepa_core.io.files import write_atomically
 
     if path.exists():
         raise RecipeError(f"{path} exists already and is left as it is; name another file")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    write_atomically(path, content)

@@ -85,7 +85,10 @@ def plan_text(plan: Plan) -> str:
 
 def _model_lines(plan: Plan) -> list[str]:
     """Encoder, what it is sized to, and predictor, side by side."""
-    models = [("encoder", plan.encoder), ("sized to", plan.matched), ("predictor", plan.predictor)]
+    models = [
+        ("encoder", plan.encoder), ("sized to", plan.matched),
+        ("predictor", plan.predictor), ("sized to", plan.matched_predictor),
+    ]  # fmt: skip
     rows = [
         (role, model.use, _count(model.parameters), _count(model.trainable), _flops(model.flops))
         for role, model in models

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 
 from jepa_core.cli.common import load_study_and_folder
+from jepa_core.errors import RecipeError
 from jepa_core.runs.process import owner_only
 
 log = logging.getLogger("jepa")
+
+
+def gpus_of(given: str) -> list[str]:
+    """GPUs as CUDA_VISIBLE_DEVICES names them. Raises RecipeError if one is named otherwise."""
+    gpus = [gpu.strip() for gpu in given.split(",") if gpu.strip()]
+    wrong = [gpu for gpu in gpus if not re.fullmatch(r"\d{1,3}|(GPU|MIG)-[\w/-]+", gpu)]
+    if wrong or len(set(gpus)) < len(gpus):
+        raise RecipeError("--gpus takes numbers or UUIDs of GPUs, each once, with commas between them, such as 0,1")
+    return gpus
 
 
 @owner_only()
@@ -22,7 +33,7 @@ def study(arguments: argparse.Namespace) -> int:
 
     found, folder = load_study_and_folder(arguments, arguments.study)
     folder.open(found, find_study(arguments.study).read_text())
-    gpus = [one for one in (arguments.gpus or "").split(",") if one]
+    gpus = gpus_of(arguments.gpus or "")
     display = StudyBars() if sys.stderr.isatty() else StudyLines()
     run_study(found, folder, display, arguments.jobs, gpus, arguments.cluster or "")
     require_done(found, folder)

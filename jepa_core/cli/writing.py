@@ -65,7 +65,7 @@ def _display(run: Run, arguments: argparse.Namespace) -> Iterator[RunDisplay]:
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Let Ctrl-C and TERM end the block at once, in order."""
-    from jepa_core.runs.listeners import Interrupt
+    from jepa_core.runs.interrupt import Interrupt
 
     with Interrupt().listening():
         yield

@@ -88,6 +88,20 @@ class Dataset:
         return ids[first : first + int(self.steps[trajectory])]
 
 
+def trained_on(dataset: Dataset, share: float) -> np.ndarray:
+    """Trajectories of a share of the subjects of train, (n,) in order; one subject at the least.
+
+    Which subjects depends on their number alone, and a smaller share is part of a larger one: so shares differ in how
+    much there is to train on, under every seed of training.
+    """
+    trajectories = dataset.trajectories("train")
+    subjects, of = np.unique(np.asarray(dataset.subject)[trajectories], return_inverse=True)
+    if share == 1 or len(subjects) == 0:
+        return trajectories
+    rank = np.random.default_rng(0).permutation(len(subjects))
+    return trajectories[rank[of] < max(1, round(share * len(subjects)))]
+
+
 def refuse_empty_splits(dataset: Dataset, splits: Iterable[str]) -> None:
     """Refuse data without a trajectory in one of some splits, before anything is trained for it.
 

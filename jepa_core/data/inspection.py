@@ -99,7 +99,9 @@ def _renderings(store: Store) -> list[dict[str, Any]]:
     found = []
     for path in sorted(store.path.parent.glob(f"{store.path.name}.*/rendering.json")):
         size = sum(one.stat().st_size for one in path.parent.iterdir())
-        found.append({"rendering": path.parent.name, **json.loads(path.read_text()), "bytes": size})
+        record = json.loads(path.read_text())
+        kept = {key: record[key] for key in ("items", "modality")}
+        found.append({"rendering": path.parent.name, **kept, "bytes": size})
     return found
 
 

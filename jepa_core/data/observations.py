@@ -45,7 +45,7 @@ class Observer:
 
     def of(self, steps: Tensor) -> Observations:
         """Observations of the steps with these numbers (B, T) among all of the store, on the CPU."""
-        means = self._means(steps.flatten().numpy())
+        means = self.means(steps.flatten().numpy())
         scores = self.scaling(means.values, means.observed)
         shape = (*steps.shape, len(self.names))
         return Observations(scores.view(shape), means.observed.view(shape))
@@ -72,10 +72,11 @@ class Observer:
         numbers = [first[one] + np.arange(steps[one]) for one in trajectories]
         every = np.concatenate([*numbers, np.empty(0, dtype=np.int64)])
         for start in range(0, len(every), chunk):
-            yield self._means(every[start : start + chunk])
+            yield self.means(every[start : start + chunk])
 
-    def _means(self, steps: np.ndarray) -> Channels:
-        """Means over the observed samples of steps (N,): (N, C, 1)."""
+    def means(self, steps: np.ndarray) -> Channels:
+        """Means over the observed samples of the steps with these numbers (N,) among all of the store, in the data's
+        units: (N, C, 1)."""
         rendering = self._dataset.rendering
         items = rendering.take(rendering.state[steps])
         assert isinstance(items, Channels)

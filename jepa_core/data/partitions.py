@@ -25,13 +25,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
-from jepa_core.contracts import PartitionedSource, Staged
+from jepa_core.data.source import PartitionedSource, Staged
 from jepa_core.data.store import Store, StoreWriter
-from jepa_core.data.trajectories import Channel
+from jepa_core.data.trajectories import Channel, Trajectories
 from jepa_core.errors import RunError
+from jepa_core.io.cluster import client_of
 from jepa_core.io.files import write_json
 from jepa_core.io.ticker import Ticker
-from jepa_core.libraries import library
 
 Each: TypeAlias = Callable[[Callable[[int], None], Iterable[int]], Iterator[None]]
 """Does something for each of some numbers: the builtin `map`, or one that many processes share."""
@@ -53,11 +53,14 @@ def finished_partitions(folder: Path) -> tuple[int, int]:
 
 
 def make_partitions(source: PartitionedSource, folder: Path, each: Each) -> None:
-    """Stage, if that is not done yet, and make the partitions that are not there yet.
+    """Stage, if that is not done yet, and make the partitions that are not there yet. A single one is left to
+    `join_partitions`, which can write it where it belongs.
 
     Raises DataError if the data break their contract, RunError if a worker is lost; finished partitions are kept.
     """
     staged = stage_once(source, folder)
+    if staged.partitions == 1:
+        return
     pending = _pending(folder, staged)
     one = functools.partial(make_partition, source, staged.channels, folder)
     ticker = Ticker("made")
@@ -66,16 +69,23 @@ def make_partitions(source: PartitionedSource, folder: Path, each: Each) -> None
         ticker.add(partitions=1)
 
 
-def join_partitions(folder: Path, writer: StoreWriter) -> None:
+def join_partitions(source: PartitionedSource, folder: Path, writer: StoreWriter) -> None:
     """Write the partitions to one store, in their order."""
     staged = _read_staged(folder)
     assert staged is not None
     writer.channels(staged.channels)
-    for number in range(staged.partitions):
-        for block in Store(_place(folder, number)).blocks():
-            writer.append(block)
+    for block in _blocks(source, folder, staged):
+        writer.append(block)
     for name, rows in staged.records.items():
         writer.record(name, rows)
+
+
+def _blocks(source: PartitionedSource, folder: Path, staged: Staged) -> Iterator[Trajectories]:
+    if staged.partitions == 1:
+        yield from source.partition(folder / "staged", 0, staged.channels)
+        return
+    for number in range(staged.partitions):
+        yield from Store(_place(folder, number)).blocks()
 
 
 def make_partition(source: PartitionedSource, channels: Sequence[Channel], folder: Path, number: int) -> None:
@@ -169,13 +179,9 @@ def cluster_workers(address: str) -> Iterator[Each]:
 
     Raises PluginError if the extra is not installed, RunError if no scheduler answers or a worker dies again and again.
     """
-    with library("distributed"):
-        from distributed import Client, KilledWorker
-    try:
-        client = Client(address, timeout=_ANSWER, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise RunError(f"no dask scheduler answers at {address}; start one, or correct the address") from error
-    with client:
+    with client_of(address) as client:
+        from distributed import KilledWorker
+
         try:
             yield client.get_executor(pure=False).map
         except KilledWorker as error:
@@ -183,7 +189,3 @@ def cluster_workers(address: str) -> Iterator[Each]:
                 "workers of the cluster died over the same partition, most likely because memory ran out; finished "
                 "partitions are kept, and the same command goes on from there; give each worker more memory"
             ) from error
-
-
-_ANSWER = "10s"
-"""How long a scheduler may take to answer."""

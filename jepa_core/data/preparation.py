@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jepa_core.config import EncoderConfig, Modality, SourceConfig
-from jepa_core.contracts import PartitionedSource, Source
-from jepa_core.data.dataset import Dataset
 from jepa_core.data.partitions import (
     Each,
     finished_partitions,
@@ -31,6 +29,7 @@ from jepa_core.data.partitions import (
 )
 from jepa_core.data.places import store_path
 from jepa_core.data.rendering import Rendering, is_whole, open_rendering, rendering_folder
+from jepa_core.data.source import PartitionedSource, Source
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import ROLES, SPLITS
 from jepa_core.errors import DataError, JepaError
@@ -38,6 +37,7 @@ from jepa_core.io.files import disk_errors
 from jepa_core.io.locks import locked
 
 if TYPE_CHECKING:
+    from jepa_core.data.dataset import Dataset
     from jepa_core.recipe import Recipe
 
 _DIFFERENCES = 5
@@ -57,7 +57,7 @@ class Prepared:
 
     def dataset(self) -> Dataset:
         """What phases and evaluators read."""
-        return Dataset(self.store, self.rendering)
+        return _dataset(self.store, self.rendering)
 
     def summary(self) -> dict[str, Any]:
         """Everything that `jepa prepare` prints. No identifier."""
@@ -94,7 +94,13 @@ def open_dataset(store: Store, source: Source, modality: Modality) -> Dataset:
 
     Raises Busy if another process is making it.
     """
-    return Dataset(store, _open_or_render(store, source, modality)[0])
+    return _dataset(store, _open_or_render(store, source, modality)[0])
+
+
+def _dataset(store: Store, rendering: Rendering) -> Dataset:
+    from jepa_core.data.dataset import Dataset  # not above: it imports torch, and preparing data needs none
+
+    return Dataset(store, rendering)
 
 
 def open_store(source: Source, name: str, folder: Path, each: Each = map) -> Store:
@@ -210,7 +216,7 @@ def _material(source: Source, path: Path, each: Each) -> Iterator[Callable[[Stor
     if isinstance(source, PartitionedSource):
         folder = partitions_folder(path)
         make_partitions(source, folder, each)
-        yield partial(join_partitions, folder)
+        yield partial(join_partitions, source, folder)
         shutil.rmtree(folder)
         return
     # A fixed name, so that what a killed process left there is removed.

@@ -17,18 +17,24 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from jepa_core.contracts import Channels, Items, Source
+from jepa_core.data.distinct import Distinct
+from jepa_core.data.source import Source
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Rendered, Trajectories
+from jepa_core.errors import DataError
 from jepa_core.io.files import sync_folder, write_json
+from jepa_core.io.seals import check_seal, seal_of
 from jepa_core.io.ticker import Ticker
 
-RENDERING_VERSION = 2
+if TYPE_CHECKING:
+    from jepa_core.contracts import Channels, Items
+
+RENDERING_VERSION = 3
+RECORD = "rendering.json"
 
 log = logging.getLogger("jepa")
 
@@ -41,7 +47,7 @@ class Rendering(ABC):
         self.static = np.load(folder / "static.npy")
         self.state = np.load(folder / "state.npy", mmap_mode="r")
         self.action = np.load(folder / "action.npy", mmap_mode="r")
-        self.count: int = json.loads((folder / "rendering.json").read_text())["items"]
+        self.count: int = json.loads((folder / RECORD).read_text())["items"]
 
     @abstractmethod
     def take(self, ids: np.ndarray) -> Items:
@@ -69,6 +75,10 @@ class ChannelRendering(Rendering):
         self._values = np.load(folder / "values.npy", mmap_mode="r")
 
     def take(self, ids: np.ndarray) -> Channels:
+        import torch  # not above: preparing data needs none
+
+        from jepa_core.contracts import Channels
+
         values = torch.from_numpy(np.array(self._values[ids]))
         return Channels(torch.nan_to_num(values, nan=0.0), ~torch.isnan(values))
 
@@ -82,7 +92,18 @@ def open_rendering(store: Store, source: Source, modality: str) -> Rendering:
     folder = rendering_folder(store, source, modality)
     if not is_whole(folder):
         _write(store, source, modality, folder)
+    _check(folder)
     return RENDERINGS[modality](folder)
+
+
+def _check(folder: Path) -> None:
+    """Raises DataError if the rendering is not as it was written."""
+    advice = "delete the folder and run again, which renders anew"
+    try:
+        sealed = json.loads((folder / RECORD).read_text())["files"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / RECORD} is damaged; {advice}") from error
+    check_seal(folder, RECORD, sealed, advice)
 
 
 def rendering_folder(store: Store, source: Source, modality: str) -> Path:
@@ -93,7 +114,7 @@ def rendering_folder(store: Store, source: Source, modality: str) -> Path:
 
 def is_whole(folder: Path) -> bool:
     """Whether a rendering lies there, and not what somebody left of one."""
-    return (folder / "rendering.json").is_file()
+    return (folder / RECORD).is_file()
 
 
 def _write(store: Store, source: Source, modality: str, folder: Path) -> None:
@@ -102,7 +123,8 @@ def _write(store: Store, source: Source, modality: str, folder: Path) -> None:
     partial.mkdir(parents=True)
     blocks = _rendered(store, source, modality)
     count = {"text": _write_texts, "channels": _write_channels}[modality](blocks, partial)
-    write_json(partial / "rendering.json", {"items": count, "modality": modality})
+    files = seal_of(partial, without=RECORD)
+    write_json(partial / RECORD, {"items": count, "modality": modality, "files": files})
     sync_folder(partial)
     shutil.rmtree(folder, ignore_errors=True)  # one that was torn
     partial.rename(folder)
@@ -148,28 +170,21 @@ def _in_item_order(steps: np.ndarray) -> Iterator[tuple[str, slice]]:
 
 
 def _write_texts(blocks: Iterator[tuple[Trajectories, Rendered]], folder: Path) -> int:
-    numbers = _Numbers()
-    known: dict[bytes, int] = {}
-    lengths: list[int] = []
+    numbers, distinct = _Numbers(), Distinct()
+    lengths = [np.zeros(1, np.int64)]
     with (folder / "texts.utf8").open("wb") as file:
         for block, rendered in blocks:
-            texts = [text for role, part in _in_item_order(block.steps) for text in getattr(rendered, role)[part]]
-            ids = np.array([_intern(text, known, lengths, file) for text in texts], dtype=np.int64)
+            texts = [
+                text.encode() for role, part in _in_item_order(block.steps) for text in getattr(rendered, role)[part]
+            ]
+            # Texts are known by their digests: memory does not grow with what they say.
+            ids, new = distinct.number([hashlib.blake2b(text, digest_size=16).digest() for text in texts])
+            file.write(b"".join(texts[place] for place in new))
+            lengths.append(np.array([len(texts[place]) for place in new], np.int64))
             numbers.append(ids, block.steps.astype(np.int64))
     numbers.save(folder)
-    np.save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
-    return len(lengths)
-
-
-def _intern(text: str, known: dict[bytes, int], lengths: list[int], file: BinaryIO) -> int:
-    """Number of a text; a new one is written. Texts are known by a 128-bit digest, which takes less memory than the
-    texts."""
-    encoded = text.encode()
-    number = known.setdefault(hashlib.blake2b(encoded, digest_size=16).digest(), len(known))
-    if number == len(lengths):
-        file.write(encoded)
-        lengths.append(len(encoded))
-    return number
+    np.save(folder / "offsets.npy", np.cumsum(np.concatenate(lengths)))
+    return distinct.count
 
 
 def _write_channels(blocks: Iterator[tuple[Trajectories, Rendered]], folder: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -147,6 +148,17 @@ class NormalScores(ChannelScaling):
         share = ((flat - low) / (high - low)).nan_to_num(0.0, 0.0, 0.0).clamp(0, 1)
         scores = torch.lerp(self.scores.gather(1, before), self.scores.gather(1, after), share)
         return scores.view(by_channel.shape).transpose(0, 1).clamp(-self.clip, self.clip) * observed
+
+    def values(self, scores: np.ndarray) -> np.ndarray:
+        """Values that have given scores (..., C), float64: the inverse of `forward`, which cannot tell values beyond
+        the outer quantiles; NaN for a channel that was never observed, and for a score that is NaN."""
+        made = np.full(scores.shape, np.nan)
+        for channel, (knots, known) in enumerate(zip(self.knots, self.scores, strict=True)):
+            count = int(knots.isfinite().sum())
+            if count:
+                one = scores[..., channel].astype(np.float64)
+                made[..., channel] = np.interp(one, known[:count].numpy(), knots[:count].numpy())
+        return np.where(np.isnan(scores), np.nan, made)
 
 
 class _Thinned:

@@ -32,14 +32,16 @@ from zarr.codecs import ZstdCodec
 
 from jepa_core.data.trajectories import ROLES, Channel, Events, Role, Trajectories
 from jepa_core.errors import DataError, UnsafeArtefactError
-from jepa_core.io.files import sync_folder
+from jepa_core.io.files import require_regular_files, sync_folder
+from jepa_core.io.seals import check_seal, seal_of
 from jepa_core.io.ticker import Ticker
 
 if TYPE_CHECKING:
     import xarray
 
 FORMAT = "jepa-trajectories"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+METADATA = "zarr.json"
 
 CHUNK = 65_536
 """Rows of a chunk: what one read decompresses. Training never reads the store itself, so chunks suit reading in
@@ -152,7 +154,9 @@ class StoreWriter:
         digest.update(json.dumps([vars(channel) for channel in self._channels]).encode())
         digest.update("\0".join(self._texts).encode())
         marks = {"format": FORMAT, "format_version": FORMAT_VERSION, "content": digest.hexdigest(), "complete": True}
-        self._group.attrs.update(self._attributes | marks)
+        marks["files"] = seal_of(self._partial, without=METADATA)
+        attributes = self._attributes | marks
+        self._group.attrs.update(attributes | {"sha256": _digest_of_attributes(attributes)})
         sync_folder(self._partial)
         shutil.rmtree(self.path, ignore_errors=True)
         self._partial.rename(self.path)
@@ -160,13 +164,12 @@ class StoreWriter:
 
 
 class _Column:
-    """One growing array: rows are held back until they fill a shard, so that every shard is written once."""
+    """One growing array: rows are held back until they fill a shard, so that every shard is written once. It is made
+    when its first rows are written: most are shorter than a shard, and never grow."""
 
     def __init__(self, group: zarr.Group, name: str, dtype: str, dimension: str, shard: int = SHARD) -> None:
-        self._array = group.create_array(
-            name, shape=(0,), dtype=dtype, chunks=(CHUNK,), shards=(shard,), dimension_names=(dimension,),
-            compressors=ZstdCodec(level=3), fill_value=0,
-        )  # fmt: skip
+        self._group, self._name, self._dimension = group, name, dimension
+        self._array: zarr.Array | None = None
         self._dtype, self._shard = np.dtype(dtype), shard
         self._held: list[np.ndarray] = []
         self._rows_held = 0
@@ -183,14 +186,26 @@ class _Column:
         return self._digest.digest()
 
     def _write(self, rows: int) -> None:
-        if rows == 0:
+        if rows == 0 and self._array is not None:
             return
-        held = np.concatenate(self._held)
-        start = self._array.shape[0]
-        self._array.resize((start + rows,))
-        self._array[start : start + rows] = held[:rows]
+        held = np.concatenate([np.empty(0, self._dtype), *self._held])
+        array, start = self._grown(rows)
+        if rows:
+            array[start : start + rows] = held[:rows]
         self._digest.update(held[:rows].tobytes())
         self._held, self._rows_held = [held[rows:]], len(held) - rows
+
+    def _grown(self, rows: int) -> tuple[zarr.Array, int]:
+        """The array with room for so many rows more, and where they begin."""
+        if self._array is None:
+            self._array = self._group.create_array(
+                self._name, shape=(rows,), dtype=self._dtype, chunks=(CHUNK,), shards=(self._shard,),
+                dimension_names=(self._dimension,), compressors=ZstdCodec(level=3), fill_value=0,
+            )  # fmt: skip
+            return self._array, 0
+        start = self._array.shape[0]
+        self._array.resize((start + rows,))
+        return self._array, start
 
 
 _DIMENSION = {"label": "step", "outcome": "trajectory"}
@@ -380,11 +395,12 @@ def _offsets(counts: np.ndarray) -> np.ndarray:
 
 
 def _open(path: Path) -> zarr.Group:
-    metadata = path / "zarr.json"
+    metadata = path / METADATA
     if not metadata.is_file():
         raise DataError(
             f"{path} is not a store: it has no zarr.json; give the folder that `jepa run` wrote, or run again"
         )
+    require_regular_files(path)
     refuse_unsafe_codecs(path)
     attributes = _read_json(metadata).get("attributes", {})
     if attributes.get("format") != FORMAT or not attributes.get("complete"):
@@ -394,7 +410,17 @@ def _open(path: Path) -> zarr.Group:
             f"{path} has store format {attributes.get('format_version')}, and this version reads {FORMAT_VERSION}; "
             "delete it and run again, which builds it anew from the raw data"
         )
+    if attributes.pop("sha256", None) != _digest_of_attributes(attributes):
+        raise DataError(f"{metadata} is not as it was written; {_AGAIN}")
+    check_seal(path, METADATA, attributes["files"], _AGAIN)
     return zarr.open_group(path, mode="r", zarr_format=3)
+
+
+_AGAIN = "a store is not changed, cut or copied file by file; delete it and run again, which builds it anew"
+
+
+def _digest_of_attributes(attributes: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(attributes, sort_keys=True).encode()).hexdigest()
 
 
 def refuse_unsafe_codecs(path: Path) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jepa_core.errors import RunError
+from jepa_core.errors import RunError, UnsafeArtefactError
 
 _PIECE = 1 << 16
 _PIECES = 64
@@ -22,7 +22,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path` by a whole file: written beside it, flushed to the disk, renamed over it.
 
     The temporary file lies in the same folder, since a rename across file systems is not atomic.
+    Raises RunError if something that is no regular file lies there.
     """
+    require_replaceable(path)
     temporary = path.with_name(f".{path.name}.partial")
     with temporary.open("wb") as file:
         file.write(content)
@@ -35,6 +37,25 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON with sorted keys, atomically. NaN is refused: what could not be measured is null."""
     write_atomically(path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n")
+
+
+def require_replaceable(path: Path) -> None:
+    """A file is written only where there is none or a regular one. Raises RunError if a device, a pipe or a folder lies
+    there."""
+    if path.exists() and not path.is_file():
+        raise RunError(f"{path} is there and is no regular file, so it is not replaced; name another file")
+
+
+def require_regular_files(folder: Path) -> None:
+    """Refuse a folder of files that holds a pipe, a socket, a device or a link to nowhere, before any is opened: to
+    read one may wait for ever.
+
+    Raises UnsafeArtefactError naming it.
+    """
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if not os.path.isfile(path := os.path.join(place, name)):
+                raise UnsafeArtefactError(f"{path} is no regular file, so nothing in {folder} was opened; remove it")
 
 
 def digest_pieces(path: Path, digest: hashlib._Hash) -> None:

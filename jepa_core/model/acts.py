@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from jepa_core.contracts import Act, Source
+from jepa_core.data.source import Act, Otherwise, Source
 from jepa_core.data.trajectories import Channel, Events, Trajectories
-from jepa_core.errors import DataError, RecipeError
-
-Otherwise: TypeAlias = Literal["none", "recorded"]
-"""What is done besides the acts of a what-if: nothing, or what the data record."""
+from jepa_core.errors import RecipeError
 
 
-class _Written(BaseModel):
-    """An act as a file of JSON gives it."""
+class Written(BaseModel):
+    """An act as plain values give it."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -31,22 +26,12 @@ class _Written(BaseModel):
     begin: Annotated[int, Field(ge=0, alias="from")]
     end: Annotated[int, Field(ge=1, alias="to")]
 
+    def act(self) -> Act:
+        """What is done."""
+        return Act(self.channel, self.value, self.unit, self.begin, self.end)
 
-_ACTS = TypeAdapter(list[_Written])
 
-
-def read_acts(path: Path) -> list[Act]:
-    """The acts in a JSON file: `[{"channel": "push", "value": 1.5, "unit": "N", "from": 24, "to": 30}]`; an empty list
-    is to do nothing. `from` and `to` count steps from 0; the step `to` is not in it.
-
-    Raises DataError if the file holds anything else.
-    """
-    try:
-        return acts_of(json.loads(path.read_bytes()))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON: {type(error).__name__}") from error
-    except RecipeError as error:
-        raise DataError(f"{path}: {error}") from error
+_ACTS = TypeAdapter(list[Written])
 
 
 def acts_of(written: Sequence[Act] | Sequence[Mapping[str, Any]]) -> list[Act]:
@@ -57,11 +42,11 @@ def acts_of(written: Sequence[Act] | Sequence[Mapping[str, Any]]) -> list[Act]:
     try:
         read = _ACTS.validate_python(written)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        problems = "; ".join(f"acts.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise RecipeError(
             f"actions are a list of {{channel, value, unit, from, to}}, from and to in steps from 0 ({problems})"
         ) from error
-    return [Act(act.channel, act.value, act.unit, act.begin, act.end) for act in read]
+    return [act.act() for act in read]
 
 
 @dataclass(frozen=True)
@@ -76,16 +61,16 @@ class PlannedActs:
     def __post_init__(self) -> None:
         """Raises RecipeError for an act outside the steps that are imagined."""
         last = self.at + self.horizon - 1
-        for act in self.acts:
+        for number, act in enumerate(self.acts):
             if not self.at <= act.begin < act.end:
                 raise RecipeError(
-                    f"the act on '{act.channel}' goes from step {act.begin} to {act.end}; what is imagined begins at "
-                    f"step {self.at}, and an act ends after it begins"
+                    f"acts.{number}: the act on '{act.channel}' goes from step {act.begin} to {act.end}; what is "
+                    f"imagined begins at step {self.at}, and an act ends after it begins"
                 )
             if act.begin >= last:
                 raise RecipeError(
-                    f"the act on '{act.channel}' begins at step {act.begin}; the last action that leads to a step "
-                    f"imagined is that of step {last - 1}: choose a longer horizon, or an earlier step"
+                    f"acts.{number}: the act on '{act.channel}' begins at step {act.begin}; the last action that leads "
+                    f"to a step imagined is that of step {last - 1}: choose a longer horizon, or an earlier step"
                 )
 
     def told(self) -> str:
@@ -103,16 +88,16 @@ def known_acts(acts: Sequence[Act], channels: Sequence[Channel]) -> list[Act]:
     """The acts with their channels' units. Raises RecipeError for an unknown channel or another unit."""
     units = {channel.name: channel.unit for channel in channels}
     found = []
-    for act in acts:
+    for number, act in enumerate(acts):
         if act.channel not in units:
             near = difflib.get_close_matches(act.channel, list(units), n=3, cutoff=0.4)
             told = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise RecipeError(f"the data have no channel '{act.channel}' to act on{told}")
+            raise RecipeError(f"acts.{number}.channel: the data have no channel '{act.channel}' to act on{told}")
         unit = units[act.channel]
         if act.unit is not None and act.unit != unit:
             raise RecipeError(
-                f"the channel '{act.channel}' is in {unit or 'no unit'}, and the act gives it in {act.unit or 'none'}; "
-                "convert its value"
+                f"acts.{number}.unit: the channel '{act.channel}' is in {unit or 'no unit'}, and the act gives it in "
+                f"{act.unit or 'none'}; convert its value"
             )
         found.append(replace(act, unit=unit))
     return found

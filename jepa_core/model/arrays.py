@@ -12,8 +12,9 @@ import numpy as np
 import xarray
 
 if TYPE_CHECKING:
-    from jepa_core.contracts import Readout
+    from jepa_core.data.trajectories import Channel
     from jepa_core.model.data import Data
+    from jepa_core.model.decoding import Decoded
 
 
 def of_trajectories(
@@ -39,24 +40,30 @@ def with_steps(
     return made.assign_coords({dimension: number, "time": time})
 
 
-def decoded_arrays(
-    readouts: Sequence[Readout], dimensions: Sequence[str], states: np.ndarray
-) -> dict[str, tuple[Sequence[str], np.ndarray]]:
-    """`decoded` (..., channel): what readouts read off states (..., D), all channels beside one another; nothing where
-    there is no readout."""
-    if not readouts:
-        return {}
-    values = np.concatenate([one.decode(states.astype(np.float64)) for one in readouts], axis=-1)
-    return {"decoded": ((*dimensions, "channel"), values)}
-
-
-def with_channels(made: xarray.Dataset, readouts: Sequence[Readout]) -> xarray.Dataset:
-    """With name and unit of each channel that was decoded."""
-    channels = [channel for one in readouts for channel in one.channels]
-    if not channels:
+def with_decoded(made: xarray.Dataset, found: Decoded | None) -> xarray.Dataset:
+    """With `decoded` (trajectory, horizon, channel), its bounds `decoded_low` and `decoded_high` where intervals were
+    fitted, and what each channel is: its name, its unit, and whether a label or a channel of the data is read."""
+    if found is None:
         return made
-    units = ("channel", [one.unit for one in channels])
-    return made.assign_coords(channel=[one.name for one in channels], unit=units)
+    dimensions = ("trajectory", "horizon", "channel")
+    arrays = {"decoded": found.values}
+    if found.level is not None:
+        arrays |= {"decoded_low": found.low, "decoded_high": found.high}
+        made = made.assign_attrs(interval=found.level)
+    names = [one.name for one in found.channels]
+    units = ("channel", [one.unit for one in found.channels])
+    made = made.assign({name: (dimensions, values) for name, values in arrays.items()})
+    return made.assign_coords(channel=names, unit=units, reads=("channel", found.reads))
+
+
+def of_observations(values: np.ndarray, channels: Sequence[Channel]) -> xarray.DataArray:
+    """Values (T, C) of one trajectory as (step, channel)."""
+    coordinates = {
+        "step": np.arange(len(values)),
+        "channel": [one.name for one in channels],
+        "unit": ("channel", [one.unit for one in channels]),
+    }
+    return xarray.DataArray(values, coordinates, ("step", "channel"), "observed")
 
 
 def of_steps(

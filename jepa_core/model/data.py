@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jepa_core.config import SourceConfig, StepLength
-from jepa_core.contracts import Source
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import build_store, open_dataset
+from jepa_core.data.source import Source
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError

@@ -3,6 +3,7 @@
 model.json           components with every key, shapes, what the source fitted, versions, digests of the files
 model.safetensors    weights of encoder, target and predictor
 fitted.json          what the encoder fitted
+observations.json    scale of the channels that decoders read, where objectives kept one
 
 JSON and safetensors alone: nothing is loaded that could execute.
 """
@@ -16,22 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import DataError, RunError
-from jepa_core.io.files import write_json
+from jepa_core.io.files import require_regular_files, write_json
 
 RECORD = "model.json"
 WEIGHTS = "model.safetensors"
 FITTED = "fitted.json"
+OBSERVATIONS = "observations.json"
 FORMAT = 1
 """Raised when `model.json` can no longer be read as before."""
 
 
 def write_record(folder: Path, content: Mapping[str, Any]) -> None:
     """Write `model.json` into a folder whose other files are there."""
-    record = {
-        **content,
-        "format": FORMAT,
-        "files": {name: digest_of(folder / name) for name in (WEIGHTS, FITTED)},
-    }
+    names = [WEIGHTS, FITTED, *([OBSERVATIONS] if content["observations"] else [])]
+    record = {**content, "format": FORMAT, "files": {name: digest_of(folder / name) for name in names}}
     write_json(folder / RECORD, record | {"sha256": _digest_of_record(record)})
 
 
@@ -43,6 +42,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / RECORD
     if not path.is_file():
         raise RunError(_no_model(folder))
+    require_regular_files(folder)
     record = read_json(path)
     if record.get("format") != FORMAT:
         raise RunError(

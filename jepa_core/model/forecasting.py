@@ -82,9 +82,24 @@ def origin_of(view: View, trajectory: int, at: int, context: int, horizon: int) 
     return Origin(seen, known.actions[:, held], wanted[context - 1 :] < steps)
 
 
-def foresee(frozen: Frozen, origins: Iterator[Origin], horizon: int) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """States foreseen (n, H, D) float32, and whether their actions are recorded (n, H), AT_ONCE origins at a time; all
-    have equally many steps of context."""
+@dataclass(frozen=True)
+class Foreseen:
+    """What was rolled out from n origins. state: (n, H, D) float32. belief: (n, H, W) float32, which each state was
+    read from. recorded: (n, H) bool, whether the action that leads to it is recorded."""
+
+    state: np.ndarray
+    belief: np.ndarray
+    recorded: np.ndarray
+
+
+def foresee(frozen: Frozen, origins: Iterator[Origin], horizon: int) -> Foreseen:
+    """Roll out from every origin; all have equally many steps of context."""
+    parts = list(_in_parts(frozen, origins, horizon))
+    return Foreseen(*(np.concatenate(one) for one in zip(*parts, strict=True)))
+
+
+def _in_parts(frozen: Frozen, origins: Iterator[Origin], horizon: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """AT_ONCE origins at a time."""
     held: list[Origin] = []
     for origin in origins:
         held.append(origin)
@@ -96,7 +111,7 @@ def foresee(frozen: Frozen, origins: Iterator[Origin], horizon: int) -> Iterator
 
 
 @torch.no_grad()
-def _rolled(frozen: Frozen, origins: list[Origin], horizon: int) -> tuple[Tensor, np.ndarray]:
+def _rolled(frozen: Frozen, origins: list[Origin], horizon: int) -> tuple[np.ndarray, ...]:
     parts = [one.seen for one in origins]
     seen = Latents(
         static=torch.cat([one.static for one in parts]),
@@ -107,5 +122,6 @@ def _rolled(frozen: Frozen, origins: list[Origin], horizon: int) -> tuple[Tensor
     actions = torch.cat([one.actions for one in origins])
     last = torch.full((len(origins), 1), seen.states.shape[1] - 1)
     with frozen.precision():
-        made = roll_out(frozen.predictor, seen, actions, last, horizon).states
-    return made[:, 0].float(), np.stack([one.recorded for one in origins])
+        made = roll_out(frozen.predictor, seen, actions, last, horizon)
+    state, belief = (one[:, 0].float().cpu().numpy() for one in (made.states, made.belief))
+    return state, belief, np.stack([one.recorded for one in origins])

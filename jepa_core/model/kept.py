@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from jepa_core.contracts import Evaluator, Head, Readout
+from jepa_core.contracts import Evaluator, Head, Intervals, Readout
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.model.recorded import recorded_component
 from jepa_core.plugin import Registry
@@ -54,7 +54,7 @@ def kept_tasks(folder: Path, registry: Registry) -> Iterator[KeptTask]:
     """Every head of a run that scores trajectories, evaluator by evaluator, in the order of its tables."""
     for name, maker, heads in _kept(folder, registry):
         for kept in heads:
-            if kept.kind != "readout":
+            if kept.kind in ("boolean", "float"):
                 yield KeptTask(name, kept.task, kept.method, kept.target, kept.kind, kept, maker)
 
 
@@ -66,6 +66,17 @@ def kept_readouts(folder: Path, registry: Registry) -> Iterator[Readout]:
                 made = maker.head(kept)
                 assert isinstance(made, Readout)
                 yield made
+
+
+def kept_intervals(folder: Path, registry: Registry) -> Intervals | None:
+    """The first intervals that an evaluator of a run fitted; None if there are none."""
+    for _, maker, heads in _kept(folder, registry):
+        for kept in heads:
+            if kept.kind == "intervals":
+                made = maker.head(kept)
+                assert isinstance(made, Intervals)
+                return made
+    return None
 
 
 def _kept(folder: Path, registry: Registry) -> Iterator[tuple[str, Evaluator, list[KeptHead]]]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from jepa_core.config import EncoderConfig, ItemShape, LearnerShape, PredictorConfig, SourceConfig
 from jepa_core.contracts import Decoder, Encoder, Predictor
 from jepa_core.data.trajectories import Channel
+from jepa_core.ensemble import decoder_for, ensemble_of
 from jepa_core.errors import DataError, RunError
 from jepa_core.model.folder import FITTED, WEIGHTS, read_json, read_record
 from jepa_core.model.forecasting import Reach
@@ -75,13 +76,19 @@ def _frozen(
         encoder: Encoder = parts["encoder"].component.load()(
             parts["encoder"].config, None if shape is None else ItemShape(**shape)
         )
-        predictor: Predictor = parts["predictor"].component.load()(parts["predictor"].config, encoder.latent_dim)
+        predictor = _predictor(parts["predictor"], encoder.latent_dim)
     encoder.load_fitted(read_json(folder / FITTED))
     _take_weights(folder / WEIGHTS, encoder, predictor)
     decoders = _decoders(folder, record, registry)
+    decoders = {name: decoder_for(predictor, one) for name, one in decoders.items()}
     for module in (encoder, predictor, *decoders.values()):
         module.requires_grad_(False).eval().to(device)
     return Frozen(encoder, predictor, device, partial(computing_in, record["precision"], device), decoders)
+
+
+def _predictor(part: Recorded, latent_dim: int) -> Predictor:
+    config = cast(PredictorConfig, part.config)
+    return ensemble_of(lambda: part.component.load()(config, latent_dim), config.members)
 
 
 def _decoders(folder: Path, record: Mapping[str, Any], registry: Registry) -> dict[str, Decoder]:

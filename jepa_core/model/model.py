@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jepa_core.config import Modality, SourceConfig
-from jepa_core.contracts import Act, Readout
+from jepa_core.contracts import Act, Intervals, Otherwise, Readout
+from jepa_core.data.observations import CLIP, Observer
+from jepa_core.data.standardisation import NormalScores
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import RecipeError
 from jepa_core.model import forecasting, streaming
-from jepa_core.model.acts import Otherwise, PlannedActs, acts_of, known_acts
+from jepa_core.model.acts import PlannedActs, acts_of, known_acts
 from jepa_core.model.data import Data, read
+from jepa_core.model.decoding import ChannelDecoder, decoded
+from jepa_core.model.folder import OBSERVATIONS, read_json
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
 from jepa_core.model.imagining import CAUTION, origins_under
-from jepa_core.model.kept import KeptTask, Scored, find_task, kept_readouts, kept_tasks, rows_to_score
+from jepa_core.model.kept import KeptTask, Scored, find_task, kept_intervals, kept_readouts, kept_tasks, rows_to_score
 from jepa_core.model.streaming import Item, Stream
 from jepa_core.model.view import View
 from jepa_core.plugin import Component, Registry
@@ -100,6 +104,23 @@ class Model:
         """What evaluators of the run fitted to read values off states; see `heads`."""
         return list(kept_readouts(self.folder, self.registry))
 
+    @cached_property
+    def intervals(self) -> Intervals | None:
+        """What an evaluator of the run fitted around forecasts of channels; see `heads`."""
+        return kept_intervals(self.folder, self.registry)
+
+    @cached_property
+    def decoder(self) -> ChannelDecoder | None:
+        """What reads channels off beliefs; None where no objective of the run keeps a decoder."""
+        names = self.record.get("observations", [])
+        if not names or not self.frozen.decoders:
+            return None
+        units = {one.name: one.unit for one in self.channels}
+        scaling = NormalScores(len(names), CLIP)
+        scaling.load_fitted(read_json(self.folder / OBSERVATIONS))
+        channels = [Channel(name, units.get(name, "")) for name in names]
+        return ChannelDecoder(next(iter(self.frozen.decoders.values())), scaling, channels)
+
     def predict(
         self, data: Data, task: str, at: int | None = None, method: str | None = None, evaluator: str | None = None
     ) -> xarray.DataArray:
@@ -141,7 +162,8 @@ class Model:
     def forecast(self, data: Data, at: int, horizon: int) -> xarray.Dataset:
         """What is foreseen after the first `at` steps of every trajectory that has so many: `state` (trajectory,
         horizon, latent), where horizon h is the step at + h - 1, counted from 0; `decoded` (trajectory, horizon,
-        channel) what the run's readouts read off it, in the units that `unit` (channel) tells.
+        channel) what the run's readouts and its decoder read off it, in the units that `unit` (channel) tells, with
+        `decoded_low` and `decoded_high` where an evaluator fitted intervals, which cover the share `interval`.
 
         The actions are those that the data record, future ones included, and where a trajectory ends the last of them
         is held: `action_recorded` (trajectory, horizon) says which it is for the action that leads to each step.
@@ -189,25 +211,41 @@ class Model:
         made = self._foreseen(data, chosen, origins, at, horizon, context)
         return made.drop_vars("action_recorded").assign_attrs(actions=plan.told(), caution=CAUTION)
 
+    def observed(self, data: Data, trajectory: int) -> xarray.DataArray:
+        """What a trajectory, by its position in the data, shows of the channels that the run's decoder reads: (step,
+        channel) in the units of the data, NaN where nothing was observed.
+
+        Raises RecipeError if there is no such position, or no decoder.
+        """
+        from jepa_core.model.arrays import of_observations
+
+        dataset = data.channels
+        if self.decoder is None or dataset is None:
+            raise RecipeError(f"{self!r} keeps no decoder of channels; it needs an objective such as grounding")
+        if not 0 <= trajectory < len(data):
+            raise RecipeError(f"there is no trajectory at the position {trajectory}; the data have {len(data)}, from 0")
+        observer = Observer(lambda: dataset, self.source_config.observations())
+        first = int(dataset.store.first_step[trajectory])
+        means = observer.means(first + np.arange(int(dataset.steps[trajectory])))
+        values = np.where(means.observed[..., 0].numpy(), means.values[..., 0].numpy(), np.nan)
+        return of_observations(values, self.decoder.channels)
+
     def _foreseen(
         self, data: Data, chosen: np.ndarray, origins: Iterator[Origin], at: int, horizon: int, context: int
     ) -> xarray.Dataset:
-        from jepa_core.model.arrays import decoded_arrays, of_trajectories, with_channels, with_steps
+        from jepa_core.model.arrays import of_trajectories, with_decoded, with_steps
 
-        parts = list(forecasting.foresee(self.frozen, origins, horizon))
-        state = np.concatenate([states.cpu().numpy() for states, _ in parts])
-        recorded = np.concatenate([known for _, known in parts])
+        found = forecasting.foresee(self.frozen, origins, horizon)
         arrays = {
-            "state": (("trajectory", "horizon", "latent"), state),
-            "action_recorded": (("trajectory", "horizon"), recorded),
-            **decoded_arrays(self.readouts, ("trajectory", "horizon"), state),
+            "state": (("trajectory", "horizon", "latent"), found.state),
+            "action_recorded": (("trajectory", "horizon"), found.recorded),
         }
         made = of_trajectories(
             data, chosen, arrays, model=self.record["name"], at=at, context=context,
-            too_short=len(data) - len(chosen), actions=_told(recorded),
+            too_short=len(data) - len(chosen), actions=_told(found.recorded),
         )  # fmt: skip
+        made = with_decoded(made, decoded(found, self.readouts, self.decoder, self.intervals))
         ahead = np.arange(1, horizon + 1)
-        made = with_channels(made, self.readouts)
         return with_steps(made, data, "horizon", ahead, (at + ahead).astype(float))
 
 

@@ -17,7 +17,7 @@ from jepa_core.recipe.plain import Given, read_plain
 from jepa_core.recipe.problems import InvalidRecipe, KeyPath, Problem
 from jepa_core.recipe.schema import Recipe
 from jepa_core.recipe.settings import RuntimeConfig, WindowsConfig
-from jepa_core.recipe.uses import EncoderUse, Match, PhaseUse, Use, item_shape
+from jepa_core.recipe.uses import EncoderUse, Match, PhaseUse, PredictorMatch, PredictorUse, Use, item_shape
 
 if TYPE_CHECKING:
     from jepa_core.recipe.reading import load_recipe
@@ -29,6 +29,8 @@ __all__ = [
     "KeyPath",
     "Match",
     "PhaseUse",
+    "PredictorMatch",
+    "PredictorUse",
     "Problem",
     "Recipe",
     "RuntimeConfig",

@@ -13,28 +13,41 @@ from jepa_core.plugin import Kind, Registry
 from jepa_core.recipe.checks import ROOT, check_curriculum, check_names, check_parts
 from jepa_core.recipe.choosing import choose
 from jepa_core.recipe.explain import Section, section_config, shown
-from jepa_core.recipe.matching import find_match
+from jepa_core.recipe.matching import find_match, find_predictor_match
 from jepa_core.recipe.paths import made_whole
 from jepa_core.recipe.problems import InvalidRecipe, KeyPath, Problem
 from jepa_core.recipe.settings import HeaderConfig, MatchConfig, RuntimeConfig, WindowsConfig
-from jepa_core.recipe.uses import EncoderUse, Parts, PhaseUse, UseT, plain
+from jepa_core.recipe.uses import EncoderUse, Match, Parts, PhaseUse, PredictorMatch, PredictorUse, UseT, plain
 
 
 def complete(parts: Parts, registry: Registry) -> tuple[Parts, frozenset[str]]:
-    """The parts with what they leave out, and the keys of the encoder that `match` gave a value.
+    """The parts with what they leave out, and the dotted keys that `match` gave a value.
 
     Raises InvalidRecipe with every problem. Those between components are looked for once each is valid by itself.
     """
     completer = _Completer(registry)
     whole = completer.parts(parts)
     problems = completer.problems or list(check_parts(whole, registry))
-    found = {} if problems else find_match(whole.source, whole.encoder)
-    if isinstance(found, Problem):
-        problems, found = [found], {}
-    if problems:
-        raise InvalidRecipe(list(dict.fromkeys(problems)), f"in the recipe {shown(parts.name)}")
-    config = whole.encoder.config.model_copy(update=found)
-    return replace(whole, encoder=replace(whole.encoder, config=config)), frozenset(found)
+    if not problems:
+        sized = _sized(whole)
+        if not isinstance(sized, Problem):
+            return sized
+        problems = [sized]
+    raise InvalidRecipe(list(dict.fromkeys(problems)), f"in the recipe {shown(parts.name)}")
+
+
+def _sized(whole: Parts) -> tuple[Parts, frozenset[str]] | Problem:
+    """The parts with encoder and predictor sized to what they are to match, and the dotted keys that were found."""
+    encoder = find_match(whole.source, whole.encoder)
+    if isinstance(encoder, Problem):
+        return encoder
+    sized = replace(whole.encoder, config=whole.encoder.config.model_copy(update=encoder))
+    predictor = find_predictor_match(sized.config, whole.predictor)
+    if isinstance(predictor, Problem):
+        return predictor
+    found = {f"encoder.{key}" for key in encoder} | {f"predictor.{key}" for key in predictor}
+    config = whole.predictor.config.model_copy(update=predictor)
+    return replace(whole, encoder=sized, predictor=replace(whole.predictor, config=config)), frozenset(found)
 
 
 @dataclass
@@ -56,7 +69,7 @@ class _Completer:
             parts,
             source=self._single(parts.source, "source", ROOT / "source"),
             encoder=self._encoder(parts.encoder),
-            predictor=self._single(parts.predictor, "predictor", ROOT / "predictor"),
+            predictor=self._predictor(parts.predictor),
             curriculum=tuple(self._phase(use, number) for number, use in enumerate(phases)),
             evaluators=self._listed(parts.evaluators, "evaluator", ROOT / "evaluators"),
         )
@@ -70,13 +83,24 @@ class _Completer:
         return whole
 
     def _encoder(self, use: EncoderUse) -> EncoderUse:
-        whole, path = self._single(use, "encoder", ROOT / "encoder"), ROOT / "encoder" / "match"
+        whole = self._single(use, "encoder", ROOT / "encoder")
         if whole.match is None:
             return whole
-        counted = {"parameters": whole.match.parameters}
-        self._check_values(Section(path, "'match' of the encoder", MatchConfig, counted))
-        other = self._single(whole.match.encoder, "encoder", path / "encoder")
-        return replace(whole, match=replace(whole.match, encoder=other))
+        other = self._matched(whole.match.encoder, "encoder", whole.match.parameters)
+        return replace(whole, match=Match(other, whole.match.parameters))
+
+    def _predictor(self, use: PredictorUse) -> PredictorUse:
+        whole = self._single(use, "predictor", ROOT / "predictor")
+        if whole.match is None:
+            return whole
+        other = self._matched(whole.match.predictor, "predictor", whole.match.parameters)
+        return replace(whole, match=PredictorMatch(other, whole.match.parameters))
+
+    def _matched(self, other: UseT, kind: Kind, counted: str) -> UseT:
+        """What one is sized to; its own `match`, if it has one, is looked at nowhere."""
+        path = ROOT / kind / "match"
+        self._check_values(Section(path, f"'match' of the {kind}", MatchConfig, {"parameters": counted}))
+        return self._single(other, kind, path / kind)
 
     def _listed(self, uses: tuple[UseT, ...], kind: Kind, path: KeyPath) -> tuple[UseT, ...]:
         """The uses in a list, under names that differ."""

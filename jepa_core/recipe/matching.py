@@ -1,23 +1,24 @@
-"""Sizes an encoder to another one: `match: {encoder: {use: ...}, parameters: trainable}`.
+"""Sizes an encoder or a predictor to another one: `match: {encoder: {use: ...}, parameters: trainable}`.
 
-A swap of encoders is a fair comparison only if both have as many parameters and latents of one size.
+A swap of encoders is a fair comparison only if both have as many parameters and latents of one size; one of predictors,
+if both have as many parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, TypeVar
 
-from jepa_core.config import EncoderConfig, SourceConfig
+from jepa_core.config import EncoderConfig, PredictorConfig, SourceConfig
 from jepa_core.errors import JepaError
 from jepa_core.recipe.problems import KeyPath, Problem
-from jepa_core.recipe.uses import EncoderUse, Match, Use
+from jepa_core.recipe.uses import EncoderUse, Match, PredictorUse, Use
 
 TOLERANCE = 0.02
 """Share of the wanted parameters by which the size found may differ."""
 _LARGEST_VALUE = 1 << 20
 
-Count = Callable[[EncoderConfig], int]
+SizedT = TypeVar("SizedT", EncoderConfig, PredictorConfig)
 
 
 def find_match(source: Use[SourceConfig], encoder: EncoderUse) -> dict[str, int] | Problem:
@@ -50,6 +51,24 @@ def _find(source: SourceConfig, encoder: EncoderUse, match: Match) -> dict[str, 
         return Problem(path / "match", f"the size to match is unknown: {error}")
 
 
+def find_predictor_match(encoder: EncoderConfig, predictor: PredictorUse) -> dict[str, int] | Problem:
+    """Values of the predictor's keys that give it parameters as many as those of the predictor that it is sized to;
+    none where it is sized to none. encoder: of the recipe; its latents are what both read."""
+    match, config, path = predictor.match, predictor.config, KeyPath() / "predictor" / "match"
+    if match is None:
+        return {}
+    try:
+        dim = encoder.latent_dim
+        wanted = match.count(match.predictor.config, dim)
+        return match_size(config, config.model_fields_set, wanted, lambda one: match.count(one, dim))
+    except NoMatch as error:
+        return Problem(path, f"'{predictor.name}' cannot be sized: {error}", error.hint)
+    except JepaError as error:
+        if config.size_keys and config.model_fields_set.issuperset(config.size_keys):
+            return {}
+        return Problem(path, f"the size to match is unknown: {error}")
+
+
 class NoMatch(Exception):
     """No size within the tolerance. hint: what to do."""
 
@@ -58,7 +77,7 @@ class NoMatch(Exception):
         self.hint = hint
 
 
-def match_size(config: EncoderConfig, written: Collection[str], wanted: int, count: Count) -> dict[str, int]:
+def match_size(config: SizedT, written: Collection[str], wanted: int, count: Callable[[SizedT], int]) -> dict[str, int]:
     """Values of the config's `size_keys` with which it has `wanted` parameters within 2 %.
 
     Keys that the recipe writes are kept. The others are searched from the coarsest on; a finer one is touched only if
@@ -80,7 +99,7 @@ def match_size(config: EncoderConfig, written: Collection[str], wanted: int, cou
     if _near(size(best), wanted):
         return best
     if not config.size_keys:
-        raise NoMatch("this encoder has no key that sets its size", "match the other encoder to this one instead")
+        raise NoMatch("it has no key that sets its size", "match the other one to it instead")
     values = ", ".join(f"{key}={value}" for key, value in best.items()) or "the keys as they are written"
     raise NoMatch(
         f"the nearest to {wanted:,} parameters is {size(best):,}, with {values}: more than {TOLERANCE:.0%} away",

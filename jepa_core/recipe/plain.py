@@ -15,10 +15,10 @@ from jepa_core.recipe.explain import ConfigT, Section, Texts, Unreadable, has_un
 from jepa_core.recipe.paths import from_their_files
 from jepa_core.recipe.problems import InvalidRecipe, KeyPath, Problem
 from jepa_core.recipe.schema import Recipe
-from jepa_core.recipe.settings import HeaderConfig, MatchConfig, RuntimeConfig, WindowsConfig
-from jepa_core.recipe.uses import NAMED_LISTS, EncoderUse, Match, PhaseUse, Use
+from jepa_core.recipe.settings import Counted, HeaderConfig, MatchConfig, RuntimeConfig, WindowsConfig
+from jepa_core.recipe.uses import NAMED_LISTS, EncoderUse, Match, PhaseUse, PredictorMatch, PredictorUse, Use
 
-_BESIDE: dict[Kind, tuple[str, ...]] = {"encoder": ("match",), "phase": ("objectives",)}
+_BESIDE: dict[Kind, tuple[str, ...]] = {"encoder": ("match",), "predictor": ("match",), "phase": ("objectives",)}
 """Keys that the recipe itself reads beside `use` and, in a list, `name`."""
 _TOP_KEYS = ("extends", "source", "windows", "encoder", "predictor", "curriculum", "evaluators", "runtime")
 _LONGEST_NAME = 80
@@ -47,7 +47,7 @@ def read_plain(given: Given, default_name: str, registry: Registry) -> Recipe:
     windows = reader.settings(values, "windows", WindowsConfig)
     runtime = reader.settings(values, "runtime", RuntimeConfig)
     source, encoder, predictor = (reader.single(values, kind) for kind in ("source", "encoder", "predictor"))
-    match = reader.matched(values.get("encoder"))
+    match, predictor_match = (reader.matched(values.get(kind), kind) for kind in ("encoder", "predictor"))
     phases, evaluators = (reader.listed(values, key, ROOT) for key in ("curriculum", "evaluators"))
     if values.get("curriculum", []) == []:
         reader.problems += check_curriculum(())
@@ -58,8 +58,10 @@ def read_plain(given: Given, default_name: str, registry: Registry) -> Recipe:
         **dict(header.valid()),
         source=source.use(),
         windows=windows.valid(),
-        encoder=EncoderUse(**vars(encoder.use()), match=match.match() if match else None),
-        predictor=predictor.use(),
+        encoder=EncoderUse(**vars(encoder.use()), match=Match(*match.of()) if match else None),
+        predictor=PredictorUse(
+            **vars(predictor.use()), match=PredictorMatch(*predictor_match.of()) if predictor_match else None
+        ),
         curriculum=[part.phase() for part in phases],
         evaluators=[part.use() for part in evaluators],
         runtime=runtime.valid(),
@@ -97,12 +99,13 @@ class _Part(_Piece[Any]):
 
 @dataclass
 class _MatchPiece(_Piece[MatchConfig]):
-    """The section `match` of the encoder, and the encoder that it names."""
+    """A section `match`, and the encoder or predictor that it names."""
 
-    encoder: _Part = field(kw_only=True)
+    other: _Part = field(kw_only=True)
 
-    def match(self) -> Match:
-        return Match(self.encoder.use(), self.valid().parameters)
+    def of(self) -> tuple[Use[Any], Counted]:
+        """What is to be matched, and which of its parameters are counted."""
+        return self.other.use(), self.valid().parameters
 
 
 @dataclass
@@ -138,18 +141,18 @@ class _Reader:
         hint = f"`{kind}: {{use: ...}}`; there are: {self._names(kind)}"
         return self._none(Problem(ROOT, f"the recipe needs the section '{kind}'", hint))
 
-    def matched(self, encoder: Any) -> _MatchPiece | None:
-        """What the recipe's encoder is sized to, if anything."""
-        values, path = encoder.get("match") if isinstance(encoder, Mapping) else None, ROOT / "encoder" / "match"
+    def matched(self, part: Any, kind: Kind) -> _MatchPiece | None:
+        """What the recipe's encoder or predictor is sized to, if anything."""
+        values, path = part.get("match") if isinstance(part, Mapping) else None, ROOT / kind / "match"
         if values is None or isinstance(values, Unreadable):
             return None
-        if not isinstance(values, Mapping) or "encoder" not in values:
-            hint = "`match: {encoder: {use: ...}, parameters: trainable}`"
-            message = "'match' needs the key 'encoder', the encoder to be sized to"
+        if not isinstance(values, Mapping) or kind not in values:
+            hint = f"`match: {{{kind}: {{use: ...}}, parameters: trainable}}`"
+            message = f"'match' needs the key '{kind}', the {kind} to be sized to"
             self.problems.append(Problem(path, message, hint))
             return None
-        section = Section(path, "'match' of the encoder", MatchConfig, values, ("encoder",), self.texts)
-        piece = _MatchPiece(section, encoder=self._part(values["encoder"], "encoder", path / "encoder", ("use",)))
+        section = Section(path, f"'match' of the {kind}", MatchConfig, values, (kind,), self.texts)
+        piece = _MatchPiece(section, other=self._part(values[kind], kind, path / kind, ("use",)))
         self.pieces.append(piece)
         return piece
 

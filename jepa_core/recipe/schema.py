@@ -22,7 +22,17 @@ from jepa_core.plugin import Registry, shared_registry
 from jepa_core.recipe.completing import complete
 from jepa_core.recipe.problems import KeyPath
 from jepa_core.recipe.settings import RuntimeConfig, WindowsConfig
-from jepa_core.recipe.uses import Parts, Use, as_encoder, as_phase, as_use, component_list, item_shape, plain
+from jepa_core.recipe.uses import (
+    Parts,
+    Use,
+    as_encoder,
+    as_phase,
+    as_predictor,
+    as_use,
+    component_list,
+    item_shape,
+    plain,
+)
 
 PYTHON = "python"
 """Where a value came from that no file says."""
@@ -43,8 +53,9 @@ class Recipe(Parts):
             evaluators=[LatentCollapseConfig()],
         )
 
-    Each component is found by its config's class; `Use`, `PhaseUse` and `EncoderUse` add what a file says beside a
-    config's own keys: a name, objectives, `match`. `dataclasses.replace` gives a changed recipe, checked again.
+    Each component is found by its config's class; `Use`, `PhaseUse`, `EncoderUse` and `PredictorUse` add what a file
+    says beside a config's own keys: a name, objectives, `match`. `dataclasses.replace` gives a changed recipe, checked
+    again.
     """
 
     registry: Registry = field(repr=False, compare=False)
@@ -80,7 +91,7 @@ class Recipe(Parts):
             source=as_use(source),
             windows=WindowsConfig() if windows is None else windows,
             encoder=as_encoder(encoder),
-            predictor=as_use(predictor),
+            predictor=as_predictor(predictor),
             curriculum=tuple(as_phase(one) for one in component_list("curriculum", curriculum)),
             evaluators=tuple(as_use(one) for one in component_list("evaluators", evaluators)),
             runtime=RuntimeConfig() if runtime is None else runtime,
@@ -90,7 +101,7 @@ class Recipe(Parts):
             object.__setattr__(self, part.name, getattr(parts, part.name))
         object.__setattr__(self, "registry", registry)
         stated = dict.fromkeys(_stated(parts), PYTHON) if written is None else written
-        object.__setattr__(self, "written", {**stated, **{f"encoder.{key}": "match" for key in found}})
+        object.__setattr__(self, "written", {**stated, **dict.fromkeys(found, "match")})
 
     def item_shape(self) -> ItemShape | None:
         """Shape of the items that the encoder will encode; None for texts.

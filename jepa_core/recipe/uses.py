@@ -114,6 +114,38 @@ class EncoderUse(Use[EncoderConfig]):
         return super().resolved() | ({"match": self.match.resolved()} if self.match else {})
 
 
+@dataclass(frozen=True, init=False)
+class PredictorMatch:
+    """The predictor that another one is sized to, and which of its parameters are counted."""
+
+    predictor: Use[PredictorConfig]
+    parameters: Counted
+
+    def __init__(self, predictor: PredictorConfig | Use[PredictorConfig], parameters: Counted = "trainable") -> None:
+        object.__setattr__(self, "predictor", as_use(predictor))
+        object.__setattr__(self, "parameters", parameters)
+
+    def count(self, predictor: PredictorConfig, latent_dim: int) -> int:
+        """Parameters of a predictor of latents of size D, all its members together."""
+        size = predictor.ensemble_size(latent_dim)
+        return size.trainable if self.parameters == "trainable" else size.parameters
+
+    def resolved(self) -> dict[str, Any]:
+        """Plain values, defaults included."""
+        return {"predictor": self.predictor.resolved(), "parameters": self.parameters}
+
+
+@dataclass(frozen=True)
+class PredictorUse(Use[PredictorConfig]):
+    """The predictor that a recipe uses, and what it is sized to, if anything."""
+
+    match: PredictorMatch | None = None
+
+    def resolved(self) -> dict[str, Any]:
+        """Plain values, defaults included."""
+        return super().resolved() | ({"match": self.match.resolved()} if self.match else {})
+
+
 @dataclass(frozen=True)
 class Parts:
     """All that a recipe says, whether or not it is valid."""
@@ -124,7 +156,7 @@ class Parts:
     source: Use[SourceConfig]
     windows: WindowsConfig
     encoder: EncoderUse
-    predictor: Use[PredictorConfig]
+    predictor: PredictorUse
     curriculum: tuple[PhaseUse, ...]
     evaluators: tuple[Use[EvaluatorConfig], ...]
     runtime: RuntimeConfig
@@ -137,6 +169,8 @@ class Parts:
         if self.encoder.match is not None:
             yield root / "encoder" / "match" / "encoder", self.encoder.match.encoder
         yield root / "predictor", self.predictor
+        if self.predictor.match is not None:
+            yield root / "predictor" / "match" / "predictor", self.predictor.match.predictor
         for path, phase in _items(root / "curriculum", self.curriculum):
             yield path, phase
             yield from _items(path / "objectives", phase.objectives)
@@ -172,6 +206,12 @@ def as_encoder(given: EncoderConfig | Use[EncoderConfig]) -> EncoderUse:
     """What is given, as the use of an encoder."""
     use = as_use(given)
     return use if isinstance(use, EncoderUse) else EncoderUse(use.config, use.name, use.chosen)
+
+
+def as_predictor(given: PredictorConfig | Use[PredictorConfig]) -> PredictorUse:
+    """What is given, as the use of a predictor."""
+    use = as_use(given)
+    return use if isinstance(use, PredictorUse) else PredictorUse(use.config, use.name, use.chosen)
 
 
 def as_phase(given: PhaseConfig | Use[PhaseConfig]) -> PhaseUse:

@@ -96,20 +96,26 @@ def parse_yaml(
     name: str, content: str, environment: Mapping[str, str], problems: Problems, folder: Path | None = None
 ) -> SectionNode | None:
     """The tree of a recipe's text; None if it cannot be read, after saying why in `problems`. folder: of its file."""
-    content = content.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    text = Text(name, tuple(content.split("\n")), folder=folder)
-    reader = _Reader(text, content, environment, problems)
-    try:
-        node = reader.read()
-    except _Fatal:
-        return None
-    if isinstance(node, SectionNode):
+    node = parse_node(name, content, environment, problems, folder)
+    if node is None or isinstance(node, SectionNode):
         return node
-    if isinstance(node, ScalarNode) and node.value is None:
-        problems.add(Place(text, 1, 1, 1), "the recipe is empty")
+    if is_null(node):
+        problems.add(Place(node.place.text, 1, 1, 1), "the recipe is empty")
     elif not isinstance(node, UnusableNode):
         problems.add(node.place, "a recipe is a section of keys, such as `seed: 0`", "")
     return None
+
+
+def parse_node(
+    name: str, content: str, environment: Mapping[str, str], problems: Problems, folder: Path | None = None
+) -> Node | None:
+    """The tree of any text of ours, whatever its root; None if it cannot be read, after saying why."""
+    content = content.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = Text(name, tuple(content.split("\n")), folder=folder)
+    try:
+        return _Reader(text, content, environment, problems).read()
+    except _Fatal:
+        return None
 
 
 def plain_values(node: Node) -> Any:

@@ -196,13 +196,13 @@ class KeptHead:
     """Something that an evaluator fitted on latents, in a form that files hold; `Evaluator.head` makes it work again.
 
     name: unique within the evaluator. kind: `boolean` scores are probabilities and `float` ones values, as of
-    Predictions; a `readout` reads values off states. task, method: as of Predictions; empty for a readout. target: what
-    a task is about, such as the name of an outcome. state: plain values that JSON holds, numpy arrays and texts, nested
-    by keys.
+    Predictions; a `readout` reads values off states; `intervals` stand around what a decoder reads of forecasts. task,
+    method: as of Predictions; empty for the last two. target: what a task is about, such as the name of an outcome.
+    state: plain values that JSON holds, numpy arrays and texts, nested by keys.
     """
 
     name: str
-    kind: Literal["boolean", "float", "readout"]
+    kind: Literal["boolean", "float", "readout", "intervals"]
     task: str = ""
     method: str = ""
     target: str = ""

@@ -49,9 +49,9 @@ def write_predictions(folder: Path, evaluator: str, predictions: Sequence[Predic
             old.unlink()
     for one in predictions:
         table = _table(one)
-        _write(table, predictions_path(folder, evaluator, one.task, one.method))
+        write_table(table, predictions_path(folder, evaluator, one.task, one.method))
         if one.kind == "boolean" and "labelling" not in one.extra:
-            _write(meds_table(table), predictions_path(folder / MEDS, evaluator, one.task, one.method))
+            write_table(meds_table(table), predictions_path(folder / MEDS, evaluator, one.task, one.method))
 
 
 def meds_table(table: pa.Table) -> pa.Table:
@@ -66,7 +66,8 @@ def meds_table(table: pa.Table) -> pa.Table:
     return table.select(schema.names).cast(schema)
 
 
-def _write(table: pa.Table, path: Path) -> None:
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a parquet file, whole or not at all; it may name subjects, so its folder is for its owner alone."""
     path.parent.mkdir(exist_ok=True, mode=0o700, parents=True)
     held = io.BytesIO()
     parquet.write_table(table, held, compression="zstd")
@@ -83,7 +84,7 @@ def write_scores(
     score: np.ndarray,
 ) -> None:  # fmt: skip
     """Write scores (R,) of rows whose truth nobody knows yet, in the same schema without it."""
-    _write(pa.table(_whose(subject, seconds) | _scored(kind, score) | _places(trajectory, step)), path)
+    write_table(pa.table(_whose(subject, seconds) | _scored(kind, score) | _places(trajectory, step)), path)
 
 
 def _table(one: Predictions) -> pa.Table:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import RunError
+from jepa_core.io.files import require_regular_files
 from jepa_core.results.findings import Findings
 
 
@@ -82,6 +83,7 @@ def read_run(folder: Path) -> RunRecord:
     """
     if not folder.is_dir():
         raise RunError(f"there is no run at {folder}; give the directory of a run")
+    require_regular_files(folder)
     recipe = folder / "recipe.resolved.yaml"
     return RunRecord(
         manifest=_read_dict(folder / "manifest.json"),

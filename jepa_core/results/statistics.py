@@ -109,31 +109,44 @@ def spectrum_rank(singular: np.ndarray) -> float:
 def redrawn_ranks(values: np.ndarray, subjects: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """Effective rank of the latents of redrawn subjects: (draws,). The subjects are those of `bootstrap_subjects`.
 
-    A draw's second moments are those of its subjects, added up, so that its latents are never laid side by side. Memory
-    is bounded; time is that of `draws` eigenvalue problems of size D. values: (N, D), finite. subjects: (N,).
+    Memory is bounded; time is that of `draws` eigenvalue problems of size D, or of the number of latents if that is
+    less. values: (N, D), finite. subjects: (N,).
     """
     values = np.asarray(values, dtype=np.float64)
     _, owner, counts = np.unique(subjects, return_inverse=True, return_counts=True)
     dimensions, magnitude = values.shape[1], float(np.sqrt(np.mean(values**2)))
-    order = np.argsort(owner, kind="stable")
-    by_subject = np.split((values - values.mean(axis=0))[order], np.cumsum(counts)[:-1])
-    sums = np.stack([one.sum(axis=0) for one in by_subject])
-    block = max(1, MOMENTS_IN_MEMORY // dimensions**2)
+    centred = values - values.mean(axis=0)
+    together = draws * dimensions**2 <= MOMENTS_IN_MEMORY
     ranks: list[float] = []
-    for weights in redrawn_weights(len(counts), draws, seed, block):
-        moments = _redrawn_moments(by_subject, weights, block)
-        rows, totals = weights @ counts, weights @ sums
-        for moment, total, count in zip(moments, totals, rows, strict=True):
-            centred = moment - np.outer(total, total) / count
-            ranks.append(spectrum_rank(_singular(centred, magnitude, int(count), dimensions)))
+    for weights in redrawn_weights(len(counts), draws, seed, max(1, WEIGHTS_IN_MEMORY // len(counts))):
+        grams = _added_grams(centred, owner, weights) if together else (_gram(centred, one[owner]) for one in weights)
+        for gram, count in zip(grams, weights @ counts, strict=True):
+            ranks.append(spectrum_rank(_singular(gram, magnitude, int(count), dimensions)))
     return np.array(ranks)
 
 
-def _redrawn_moments(by_subject: list[np.ndarray], weights: np.ndarray, block: int) -> np.ndarray:
-    """(draws, D, D) second moments. by_subject: latents of each subject, (N, D). weights: (draws, S)."""
-    dimensions = by_subject[0].shape[1]
+def _added_grams(latents: np.ndarray, owner: np.ndarray, weights: np.ndarray) -> Iterator[np.ndarray]:
+    """Second moments about the mean (D, D) of each draw of subjects, added up from those of the subjects, so that a
+    draw's latents are never laid side by side. latents: (N, D). owner: (N,). weights: (draws, S)."""
+    order, dimensions = np.argsort(owner, kind="stable"), latents.shape[1]
+    counts = np.bincount(owner)
+    by_subject = np.split(latents[order], np.cumsum(counts)[:-1])
+    block = max(1, MOMENTS_IN_MEMORY // dimensions**2)
     moments = np.zeros((len(weights), dimensions**2))
     for first in range(0, len(by_subject), block):
         part = np.stack([(one.T @ one).ravel() for one in by_subject[first : first + block]])
         moments += weights[:, first : first + block] @ part
-    return moments.reshape(-1, dimensions, dimensions)
+    totals = weights @ np.stack([one.sum(axis=0) for one in by_subject])
+    for moment, total, count in zip(moments, totals, weights @ counts, strict=True):
+        yield moment.reshape(dimensions, dimensions) - np.outer(total, total) / count
+
+
+def _gram(latents: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Second moments about the mean (D, D) of latents (N, D) that are drawn so many times (N,); of fewer latents than
+    dimensions, their inner products, which have the same eigenvalues above 0."""
+    drawn = np.flatnonzero(times)
+    times = times[drawn, None]
+    some = latents[drawn]
+    some -= (times * some).sum(axis=0) / times.sum()
+    some *= np.sqrt(times)
+    return some.T @ some if len(some) > some.shape[1] else some @ some.T

@@ -7,7 +7,7 @@ from typing import Any
 
 from safetensors.torch import save
 
-from jepa_core.contracts import Source
+from jepa_core.data.source import Source
 from jepa_core.io.files import write_atomically
 from jepa_core.io.tensor_files import savable
 from jepa_core.model.folder import RECORD, WEIGHTS, write_record
@@ -36,6 +36,7 @@ def keep_record(run: Run, learner: Learner) -> None:
         "seed": recipe.seed,
         "components": {kind: component_record(run, use) for kind, use in uses.items()},
         "decoders": _decoder_records(run, learner),
+        "observations": list(learner.observer.names) if learner.observer and learner.decoders() else [],
         "item_shape": None if shape is None else asdict(shape),
         "window_length": recipe.windows.length,
         "precision": recipe.runtime.precision,

@@ -1,15 +1,9 @@
-"""What a run of the command is given to listen: metrics, progress on the terminal, checkpoints; and signals."""
+"""What a run of the command is given to listen: metrics, progress on the terminal, checkpoints."""
 
 from __future__ import annotations
 
 import json
-import signal
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -20,9 +14,11 @@ from rich.progress import Progress as Bar
 from jepa_core.contracts import Listener
 from jepa_core.errors import Preempted
 from jepa_core.io.files import disk_errors, write_json
+from jepa_core.io.terminal import ErrorOutput
 from jepa_core.results.findings import Findings
 from jepa_core.results.statistics import effective_rank
 from jepa_core.runs.cost import Stopwatch
+from jepa_core.runs.interrupt import Interrupt
 from jepa_core.runs.run import Run
 from jepa_core.training.checkpoint import save_checkpoint
 from jepa_core.training.curriculum import BuiltPhase, Progress
@@ -121,6 +117,7 @@ class RunLines(RunDisplay):
     LINES = 5
 
     def __init__(self) -> None:
+        self._output = ErrorOutput()
         self._due = 0.0
 
     def phase_started(self, progress: Progress) -> None:
@@ -144,7 +141,7 @@ class RunLines(RunDisplay):
             self._print(f"  {name}: {verdict.level}: {verdict.text}")
 
     def _print(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        print(line, file=self._output, flush=True)
 
 
 class RunBars(RunDisplay):
@@ -153,7 +150,7 @@ class RunBars(RunDisplay):
     COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(file=ErrorOutput())
         self._bar: Bar | None = None
         self._task = TaskID(0)
 
@@ -205,38 +202,6 @@ def describe_step(record: dict[str, Any]) -> str:
     """Loss terms and latent rank of a logged step, in a few words."""
     parts = [f"{name} {value:.4f}" for name, value in record["terms"].items()]
     return "  ".join([*parts, f"rank {record['rank']:.1f}"] if record["rank"] is not None else parts)
-
-
-class Interrupt:
-    """Turns the first Ctrl-C or TERM into a stop at the next step's end, and the second into a stop at once."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._training = False
-
-    @contextmanager
-    def listening(self) -> Iterator[Interrupt]:
-        """Handle the two signals while the block runs; outside the main thread, where none arrive, nothing is done."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def training(self, training: bool) -> None:
-        """While training, the loop stops by itself at a checkpoint; elsewhere there is nothing to wait for."""
-        self._training = training
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._training and not self.requested:
-            self.requested = True
-            print("stopping after this step; once more stops at once", file=sys.stderr, flush=True)
-            return
-        raise Preempted("interrupted")
 
 
 class Checkpointer(Listener):

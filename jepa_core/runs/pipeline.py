@@ -17,14 +17,16 @@ import torch
 
 from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
-from jepa_core.data.dataset import Dataset, refuse_empty_splits
+from jepa_core.data.dataset import Dataset, refuse_empty_splits, trained_on
 from jepa_core.data.observations import Observer
 from jepa_core.data.preparation import describe_store, facts, open_dataset, prepare_data
 from jepa_core.data.rendering import ChannelRendering
 from jepa_core.data.windows import Windows
+from jepa_core.ensemble import ensemble_of
 from jepa_core.errors import DataError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
+from jepa_core.model.folder import OBSERVATIONS
 from jepa_core.recipe import PhaseUse, Use
 from jepa_core.report.page import write_report
 from jepa_core.results.findings import Findings
@@ -40,6 +42,7 @@ from jepa_core.runs.run import Run, command, now
 from jepa_core.runs.sharing import control_name, shared_folder
 from jepa_core.training.checkpoint import restore_checkpoint
 from jepa_core.training.curriculum import BuiltPhase, Progress, build_modules, run_curriculum
+from jepa_core.training.latent_cache import TYPES
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
 from jepa_core.training.target import EncoderUnder
@@ -116,7 +119,7 @@ def _observer(run: Run, dataset: Dataset) -> Observer | None:
     """What reads states as numbers, or None where the source renders none."""
     opens, config = _channels_opener(run, dataset), run.recipe.source.config
     assert isinstance(config, SourceConfig)
-    return Observer(opens, config.observations(), run.folder / "observations.json") if opens else None
+    return Observer(opens, config.observations(), run.folder / OBSERVATIONS) if opens else None
 
 
 def _learner(
@@ -131,12 +134,14 @@ def _learner(
     """A learner of an encoder and a new predictor, whose weights depend on the seed alone."""
     torch.manual_seed(run.recipe.seed + 1)
     runtime = run.recipe.runtime
-    predictor = run.recipe.predictor.build(encoder.latent_dim)
+    use = run.recipe.predictor
+    predictor = ensemble_of(lambda: use.build(encoder.latent_dim), use.config.members)
     cache_bytes = int(runtime.latent_cache_gib * 2**30)
-    autocast = runtime.precision == "bf16"
     return Learner(
-        encoder, predictor, dataset, device, scratch, cache_bytes, autocast, observer, belief_gradient=belief_gradient
-    )
+        encoder, predictor, dataset, device, scratch, cache_bytes,
+        autocast=runtime.precision == "bf16", cached_as=TYPES[runtime.latent_cache_type],
+        observer=observer, belief_gradient=belief_gradient,
+    )  # fmt: skip
 
 
 def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
@@ -186,7 +191,7 @@ def built_phase(use: PhaseUse) -> BuiltPhase:
 
 def _training_windows(run: Run, dataset: Dataset) -> Windows:
     cut = run.recipe.windows
-    windows = dataset.windows("train", cut.length, cut.stride, cut.min_length)
+    windows = dataset.windows_of(trained_on(dataset, cut.share), cut.length, cut.stride, cut.min_length)
     if len(windows) == 0:
         raise DataError(
             f"no trajectory of the train split has the {cut.min_length} steps of windows.min_length; lower it"

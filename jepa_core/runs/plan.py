@@ -72,6 +72,8 @@ class Plan:
     matched: ModelPlan | None
     """The encoder that this one is sized to, if any."""
     predictor: ModelPlan
+    matched_predictor: ModelPlan | None
+    """The predictor that this one is sized to, if any."""
     step_windows: int
     """Windows of the largest batch that trains the encoder, or of the largest one where none does."""
     latent_dim: int | None
@@ -111,7 +113,8 @@ def make_plan(recipe: Recipe) -> Plan:
         inputs=[InputPlan(str(one.path), one.bytes) for one in source.inputs()],
         encoder=_encoder(recipe, recipe.encoder),
         matched=_encoder(recipe, recipe.encoder.match.encoder) if recipe.encoder.match else None,
-        predictor=_predictor(recipe) if sizes else ModelPlan(recipe.predictor.component.name),
+        predictor=_predictor(recipe, recipe.predictor, known=sizes is not None),
+        matched_predictor=_matched_predictor(recipe, known=sizes is not None),
         step_windows=_step_windows(recipe),
         latent_dim=encoder.latent_dim if sizes else None,
         window_steps=recipe.windows.length,
@@ -134,7 +137,7 @@ def _sizes(recipe: Recipe) -> tuple[ModelSize, ModelSize] | None:
     """Sizes of encoder and predictor; None while the files that tell them are not there."""
     encoder, predictor = recipe.encoder.config, recipe.predictor.config
     try:
-        return encoder.size(recipe.item_shape()), predictor.size(encoder.latent_dim)
+        return encoder.size(recipe.item_shape()), predictor.ensemble_size(encoder.latent_dim)
     except DataError:
         return None
 
@@ -151,11 +154,25 @@ def _encoder(recipe: Recipe, use: Use) -> ModelPlan:
     return ModelPlan(use.component.name, size.parameters, size.trainable, flops)
 
 
-def _predictor(recipe: Recipe) -> ModelPlan:
-    config, latent_dim = recipe.predictor.config, recipe.encoder.config.latent_dim
-    size = config.size(latent_dim)
-    flops = config.flops(_step_windows(recipe), recipe.windows.length, latent_dim, True)
-    return ModelPlan(recipe.predictor.component.name, size.parameters, size.trainable, flops)
+def _predictor(recipe: Recipe, use: Use[PredictorConfig], known: bool) -> ModelPlan:
+    """known: whether the files that tell sizes are there."""
+    if not known:
+        return ModelPlan(use.component.name)
+    latent_dim = recipe.encoder.config.latent_dim
+    size = use.config.ensemble_size(latent_dim)
+    flops = _predictor_flops(recipe, use.config, _step_windows(recipe))
+    return ModelPlan(use.component.name, size.parameters, size.trainable, flops)
+
+
+def _matched_predictor(recipe: Recipe, known: bool) -> ModelPlan | None:
+    match = recipe.predictor.match
+    return None if match is None else _predictor(recipe, match.predictor, known)
+
+
+def _predictor_flops(recipe: Recipe, config: PredictorConfig, windows: int) -> int | None:
+    """Operations of a pass of all members; None if the predictor makes no estimate."""
+    one = config.flops(windows, recipe.windows.length, recipe.encoder.config.latent_dim, True)
+    return None if one is None else config.members * one
 
 
 def _step_windows(recipe: Recipe) -> int:
@@ -207,7 +224,7 @@ def _flops(recipe: Recipe, use: PhaseUse, encoder_trains: bool) -> int | None:
     config, encoder = use.config, recipe.encoder.config
     if not config.steps:
         return 0
-    parts = [recipe.predictor.config.flops(config.batch_size, recipe.windows.length, encoder.latent_dim, True)]
+    parts = [_predictor_flops(recipe, recipe.predictor.config, config.batch_size)]
     if encoder_trains:
         parts.append(encoder.flops(_items(recipe, config.batch_size), True, recipe.item_shape()))
     known = [part for part in parts if part is not None]
@@ -221,7 +238,8 @@ def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelS
     if config.steps:
         items = _items(recipe, config.batch_size)
         activations = recipe.encoder.config.activation_bytes(items, "encoder" in config.trains, recipe.item_shape())
-        activations += recipe.predictor.config.activation_bytes(
+        predicting = recipe.predictor.config
+        activations += predicting.members * predicting.activation_bytes(
             config.batch_size, steps, recipe.encoder.config.latent_dim
         )
     return _weight_bytes(encoder, predictor) + (GRADIENT_BYTES + ADAM_BYTES) * trained + activations

@@ -101,15 +101,16 @@ def _deterministic(device: torch.device) -> Iterator[None]:
     import torch
 
     fill: Any = torch.utils.deterministic  # a module that makes its one attribute itself
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    before = torch.get_deterministic_debug_mode()
     filled = fill.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    # `use_deterministic_algorithms` does the same and imports torch's compiler, which takes a second.
+    torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "warn")
     fill.fill_uninitialized_memory = False
     try:
         yield
     finally:
         fill.fill_uninitialized_memory = filled
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.set_deterministic_debug_mode(before)
 
 
 @contextmanager

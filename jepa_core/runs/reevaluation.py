@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.io.files import disk_errors
+from jepa_core.model.folder import read_record
 from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.runs.process import process_state
 from jepa_core.runs.run import Run
@@ -61,6 +62,8 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
     if not model.is_file() or recorded is None:
         raise RunError(f"{run.folder} has not finished training; go on with: jepa resume {run.folder}")
     with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
+        if has_record(run):
+            read_record(run.folder)  # refuses what is not as it was written
         learner, untrained = build_learner(run, recorded_data(run.recipe, run.stores, recorded))
         load_model(model, learner, run.recipe)
         if not has_record(run):

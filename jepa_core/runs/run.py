@@ -29,7 +29,7 @@ from ruamel.yaml import YAML
 
 from jepa_core.data.places import stores_folder
 from jepa_core.errors import DataError, RecipeError, RunError
-from jepa_core.io.files import disk_errors, write_atomically, write_json
+from jepa_core.io.files import disk_errors, require_regular_files, write_atomically, write_json
 from jepa_core.io.locks import locked
 from jepa_core.plugin import Component, Registry
 from jepa_core.recipe import Recipe, load_recipe
@@ -91,11 +91,13 @@ class Run:
     def open(cls, folder: Path, registry: Registry) -> Run:
         """Open an existing run.
 
-        Raises RunError if `folder` is no run, RecipeError if its recipe was changed since it began.
+        Raises RecipeError if `folder` is no run or if its recipe was changed since it began, UnsafeArtefactError if it
+        holds something that is no regular file.
         """
         resolved = folder / "recipe.resolved.yaml"
         if not resolved.is_file() or not (folder / "manifest.json").is_file():
             raise RecipeError(f"{folder} is not the folder of a run: it has no manifest.json and recipe.resolved.yaml")
+        require_regular_files(folder)
         run = cls(folder, load_recipe(resolved, [], registry), registry)
         if run.manifest()["recipe_sha256"] != hashlib.sha256(resolved.read_bytes()).hexdigest():
             raise RecipeError(
@@ -145,8 +147,10 @@ def _claim(folder: Path) -> None:
         taken = any(folder.iterdir())
         if not taken:
             (folder / RECIPE).open("x").close()
-    except (FileExistsError, NotADirectoryError):
+    except FileExistsError:
         taken = True
+    except NotADirectoryError as error:
+        raise RecipeError(f"{folder} cannot be made: a part of its path is a file; name another folder") from error
     except PermissionError as error:
         raise RunError(f"{folder} cannot be made: permission denied; name another folder with --out") from error
     if taken:

@@ -48,7 +48,7 @@ def shared_folder(
         "frozen": tensors_digest({
             name: _sample(value) for name, value in _tensors(encoder).items() if name not in drawn
         }),
-        "precision": run.recipe.runtime.precision,
+        "precision": [run.recipe.runtime.precision, run.recipe.runtime.latent_cache_type],
         "software": [versions(), plugin_versions(run.registry, [use.component])],
         "machine": _machine(device),
     }))  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.recipe import Recipe, find_recipe, load_recipe
+from jepa_core.runs.interrupt import Interrupt
 from jepa_core.runs.plan import make_plan
 from jepa_core.runs.process import environment
 from jepa_core.runs.run import FolderTaken, Run, dump_yaml, next_folder
@@ -66,7 +67,7 @@ def create_run(recipe: Recipe, text: str, folder: str | Path | None, runs: str |
 def carry_out(run: Run, display: RunDisplay | None = None) -> None:
     """Do all that a run is to do, or what is left of it, with metrics and checkpoints; signals stop it in order."""
     with environment():  # before torch is imported
-        from jepa_core.runs.listeners import Interrupt, RunDisplay, listeners_of
+        from jepa_core.runs.listeners import RunDisplay, listeners_of
         from jepa_core.runs.pipeline import execute
 
         with Interrupt().listening() as interrupt:

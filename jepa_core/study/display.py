@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from jepa_core.io.terminal import ErrorOutput
 from jepa_core.results.findings import Findings
 from jepa_core.results.text import duration
 from jepa_core.study.definition import Cell
@@ -20,6 +21,7 @@ from jepa_core.study.folder import StudyFolder, steps_of
 
 log = logging.getLogger("jepa")
 
+BEAT_SECONDS = 60.0
 COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
 
 
@@ -29,6 +31,8 @@ class StudyDisplay:
     def __init__(self) -> None:
         self._runs = self._over = self._failed = 0
         self._since = 0.0
+        self._working: list[Cell] = []
+        self._changing = threading.Lock()
 
     @contextlib.contextmanager
     def showing(self, cells: Sequence[Cell], folder: StudyFolder) -> Iterator[None]:
@@ -38,11 +42,30 @@ class StudyDisplay:
 
     def begun(self, cell: Cell) -> None:
         """A run is at work. Of a run in a cluster nobody is told."""
+        with self._changing:
+            self._working.append(cell)
 
     def ended(self, cell: Cell, how: str, failed: bool = False) -> None:
         """A run is over, in words."""
         self._over += 1
         self._failed += failed
+        self._left(cell)
+
+    def stopped(self, cell: Cell, how: str) -> None:
+        """A run that had begun is not over and not at work any more, in words."""
+        self._left(cell)
+
+    def _left(self, cell: Cell) -> bool:
+        """Whether the run was at work; it no longer is."""
+        with self._changing:
+            was = cell in self._working
+            if was:
+                self._working.remove(cell)
+        return was
+
+    def _at_work(self) -> list[Cell]:
+        with self._changing:
+            return list(self._working)
 
     def _standing(self) -> str:
         """How many are left or failed, and how long the rest will take if it goes on like this."""
@@ -56,9 +79,27 @@ class StudyDisplay:
 
 
 class StudyLines(StudyDisplay):
-    """One line when a run begins, and one when it is over."""
+    """One line when a run begins, one when it is over, and now and then one that says how far those at work are."""
+
+    @contextlib.contextmanager
+    def showing(self, cells: Sequence[Cell], folder: StudyFolder) -> Iterator[None]:
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(BEAT_SECONDS):
+                log.info("at work: %s", "; ".join(_how_far(folder, cell) for cell in self._at_work()) or "none")
+
+        heart = threading.Thread(target=beat, daemon=True)
+        with super().showing(cells, folder):
+            heart.start()
+            try:
+                yield
+            finally:
+                over.set()
+                heart.join()
 
     def begun(self, cell: Cell) -> None:
+        super().begun(cell)
         log.info("%s begins", cell.name)
 
     def ended(self, cell: Cell, how: str, failed: bool = False) -> None:
@@ -67,13 +108,17 @@ class StudyLines(StudyDisplay):
         level = logging.WARNING if failed else logging.INFO
         log.log(level, "%d/%d  %s %s%s", self._over, self._runs, cell.name, how, f"  ({standing})" if standing else "")
 
+    def stopped(self, cell: Cell, how: str) -> None:
+        if self._left(cell):
+            log.warning("%s %s", cell.name, how)
+
 
 class StudyBars(StudyDisplay):
     """A bar for the study and one for each run at work, by its optimizer steps."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._console = Console(stderr=True)
+        self._console = Console(file=ErrorOutput())
         self._bars = _Polled(self._console)
 
     @contextlib.contextmanager
@@ -88,14 +133,22 @@ class StudyBars(StudyDisplay):
                 yield
 
     def begun(self, cell: Cell) -> None:
+        super().begun(cell)
         self._bars.add(cell)
 
     def ended(self, cell: Cell, how: str, failed: bool = False) -> None:
         super().ended(cell, how, failed)
         self._bars.remove(cell)
-        colour = "red" if failed else "green"
-        self._console.print(f"[{colour}]{cell.name}[/] {escape(how)}", soft_wrap=True, highlight=False)
+        self._say(cell, how, "red" if failed else "green")
         self._bars.update(self._total, completed=self._over, now=self._standing())
+
+    def stopped(self, cell: Cell, how: str) -> None:
+        if self._left(cell):
+            self._bars.remove(cell)
+            self._say(cell, how, "yellow")
+
+    def _say(self, cell: Cell, how: str, colour: str) -> None:
+        self._console.print(f"[{colour}]{cell.name}[/] {escape(how)}", soft_wrap=True, highlight=False)
 
 
 class _Polled(Progress):
@@ -104,32 +157,33 @@ class _Polled(Progress):
     folder: StudyFolder
 
     def __init__(self, console: Console) -> None:
-        self._working: dict[Cell, TaskID] = {}
-        self._changing = threading.Lock()
+        self._drawn: dict[Cell, TaskID] = {}
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
         super().__init__(
             *columns, TimeElapsedColumn(), TextColumn("{task.fields[now]}"), console=console, refresh_per_second=2
         )
 
     def add(self, cell: Cell) -> None:
-        task = self.add_task(f"  {cell.name}", total=steps_of(cell.recipe), now="")
-        with self._changing:
-            self._working[cell] = task
+        task = self.add_task(f"  {cell.name}", total=steps_of(cell.recipe), now="")  # draws, so it may hold no lock
+        with self._lock:
+            self._drawn[cell] = task
 
     def remove(self, cell: Cell) -> None:
-        with self._changing:
-            task = self._working.pop(cell, None)
-        if task is not None:
-            self.remove_task(task)
+        with self._lock:
+            if cell in self._drawn:
+                self.remove_task(self._drawn.pop(cell))
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        with self._changing:
-            working = dict(self._working)
-        for cell, task in working.items():
-            step, phase = _come_to(self.folder, cell)
-            if task in self._tasks:
+        with self._lock:  # the same that guards the tasks, so that none goes between look and update
+            for cell, task in self._drawn.items():
+                step, phase = _come_to(self.folder, cell)
                 self.update(task, completed=step, now=phase)
         yield from super().get_renderables()
+
+
+def _how_far(folder: StudyFolder, cell: Cell) -> str:
+    step, phase = _come_to(folder, cell)
+    return f"{cell.name} {step}/{steps_of(cell.recipe)} {phase or 'not in training yet'}"
 
 
 def _come_to(folder: StudyFolder, cell: Cell) -> tuple[int, str]:
@@ -138,10 +192,10 @@ def _come_to(folder: StudyFolder, cell: Cell) -> tuple[int, str]:
     try:
         written = path.read_bytes().rpartition(b"\n")[0].rpartition(b"\n")[2]
         record = json.loads(written)
-    except (OSError, ValueError):
+        step, phase = int(record["total_step"]), str(record["phase"])
+    except (OSError, ValueError, KeyError, TypeError):  # nothing there yet, or a line that is half written
         return 0, ""
-    step = int(record["total_step"])
-    return step, str(record["phase"]) if step < steps_of(cell.recipe) else "evaluating"
+    return step, phase if step < steps_of(cell.recipe) else "evaluating"
 
 
 def tell(folder: StudyFolder) -> None:

@@ -7,99 +7,22 @@ done is never started again. Data are prepared once, before the first run; what 
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import queue
 import shutil
 import signal
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
 
-from jepa_core.errors import Busy, Preempted
-from jepa_core.libraries import library
+from jepa_core.errors import Preempted
+from jepa_core.io.cluster import client_of
 from jepa_core.study.definition import Cell, Study
 from jepa_core.study.display import StudyDisplay
 from jepa_core.study.folder import StudyFolder
+from jepa_core.study.processes import STOPPED, Command, Processes
 
 log = logging.getLogger("jepa")
-
-STOPPED = (75, -signal.SIGTERM, -signal.SIGINT, -signal.SIGKILL)
-"""Exit codes of a process that was stopped, rather than failed: the run goes on another time."""
-BUSY_SECONDS = 2
-
-
-@dataclass(frozen=True)
-class Command:
-    """What a process is asked to do: `jepa` with arguments, its words into a log, under some further environment."""
-
-    arguments: tuple[str, ...]
-    log: str
-    environment: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass
-class Processes:
-    """Processes that are at work, so that they can all be told to stop."""
-
-    _alive: set[subprocess.Popen[bytes]] = field(default_factory=set)
-    # Reentrant: a signal may come while the main thread itself holds it, and `stop` runs on that thread.
-    _lock: threading.RLock = field(default_factory=threading.RLock)
-    stopping: bool = False
-
-    def run(self, command: Command) -> int:
-        """Run a command to its end and return its exit code; 75 at once when all are told to stop.
-
-        A study that was killed leaves its runs at work: a command that finds its run busy is given again until that one
-        has ended.
-        """
-        while (code := self._once(command)) == Busy.exit_code:
-            time.sleep(BUSY_SECONDS)
-        return code
-
-    def _once(self, command: Command) -> int:
-        with Path(command.log).open("ab") as words:
-            with self._lock:
-                if self.stopping:
-                    return Preempted.exit_code
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "jepa_core", *command.arguments],
-                    stdout=words,
-                    stderr=words,
-                    stdin=subprocess.DEVNULL,
-                    env=os.environ | dict(command.environment),
-                    start_new_session=True,  # Ctrl-C reaches this process alone, which then tells the others in order
-                )
-                self._alive.add(process)
-            try:
-                return process.wait()
-            finally:
-                with self._lock:
-                    self._alive.discard(process)
-
-    def stop(self, *_: object) -> None:
-        """Tell every process to save what it has and end."""
-        with self._lock:
-            self.stopping = True
-            for process in self._alive:
-                with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGTERM)
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Stop all of them when this process is asked to end."""
-        before = {number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def run_study(
@@ -110,7 +33,8 @@ def run_study(
     display: what shows how the runs come along.
     jobs: processes at once. gpus: one process each, instead. cluster: address of a dask.distributed scheduler whose
     workers see the study's folder, instead.
-    Raises Preempted if this process was asked to stop, PluginError if `cluster` is given and distributed is missing.
+    Raises Preempted if this process was asked to stop, RunError if no scheduler answers or the disk is full,
+    PluginError if `cluster` is given and distributed is missing.
     """
     waiting = [cell for cell in study.cells if folder.state(cell) != "done"]
     log.info("study: %s; %d runs, %d of them done", folder.path, len(study.cells), len(study.cells) - len(waiting))
@@ -168,23 +92,29 @@ def _here(
 
     def work(cell: Cell) -> int:
         environment = places.get()
-        if not processes.stopping:
+        try:  # whatever happens, the place is free again: others wait for it
+            if processes.stopping:
+                return Preempted.exit_code
             display.begun(cell)
-        try:
             return processes.run(command_of(cell, folder, environment))
         finally:
             places.put(environment)
 
     with ThreadPoolExecutor(count) as pool:
-        _collect({pool.submit(work, cell): cell for cell in cells}, as_completed, folder, display)
+        try:
+            _collect({pool.submit(work, cell): cell for cell in cells}, as_completed, folder, display)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            processes.stop()
+            raise
 
 
 def _on_cluster(cells: Sequence[Cell], folder: StudyFolder, address: str, display: StudyDisplay) -> None:
-    with library("distributed"):
-        from distributed import Client
+    with client_of(address) as client, client.as_current():
         from distributed import as_completed as completed
-    with Client(address) as client:
-        futures = {client.submit(_in_worker, command_of(cell, folder), pure=False, retries=2): cell for cell in cells}
+
+        there = StudyFolder(folder.path.absolute())  # workers were started in other folders
+        futures = {client.submit(_in_worker, command_of(cell, there), pure=False, retries=2): cell for cell in cells}
         _collect(futures, completed, folder, display)
 
 
@@ -194,18 +124,27 @@ def _in_worker(command: Command) -> int:
 
 
 def _collect(
-    futures: dict[Future[int], Cell],
-    completed: Callable[[dict[Future[int], Cell]], Iterator[Future[int]]],
+    futures: dict[Any, Cell],
+    completed: Callable[[dict[Any, Cell]], Iterator[Any]],
     folder: StudyFolder,
     display: StudyDisplay,
 ) -> None:
-    """Say how each run ended, and write down those that failed."""
+    """Say how each run ended, and write down those that failed.
+
+    futures: those of concurrent.futures or of distributed, which `completed` gives as they are over.
+    """
     for future in completed(futures):
         cell, code = futures[future], future.result()
         if code == 0:
             display.ended(cell, "is done")
         elif code in STOPPED:
-            display.ended(cell, "was stopped and goes on another time")
+            display.stopped(cell, _stopped(code))
         else:
             folder.note_failure(cell, code)
             display.ended(cell, f"failed (exit code {code}): see {folder.log(cell)}", failed=True)
+
+
+def _stopped(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "was killed, by hand or because memory ran out, and goes on another time"
+    return "was stopped and goes on another time"

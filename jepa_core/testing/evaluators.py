@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.config import EvaluatorConfig
-from jepa_core.contracts import Channels, Encoder, Evaluation, Evaluator, Head, Readout
+from jepa_core.contracts import Channels, Encoder, Evaluation, Evaluator, Head, Intervals, Readout
 from jepa_core.data.dataset import Dataset
 from jepa_core.errors import DataError
 from jepa_core.model.view import View
@@ -150,6 +150,10 @@ def check_kept_heads(bench: EvaluatorBench) -> None:
             read = made.decode(np.zeros((2, 3, LATENT), dtype=np.float32))
             wanted = (2, 3, len(made.channels))
             require(read.shape == wanted, f"the readout '{kept.name}' gave {read.shape} for {wanted}")
+            continue
+        if isinstance(made, Intervals):
+            shape = made.at([*made.names, "unknown"], 1).shape
+            require(shape == (1, len(made.names) + 1), f"the intervals '{kept.name}' gave {shape} at one step")
             continue
         for told in findings.predictions:
             if (told.task, told.method) == (kept.task, kept.method):

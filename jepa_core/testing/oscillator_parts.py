@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,24 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from jepa_core.config import ItemShape
-from jepa_core.contracts import Channels, Encoder, LanguageEncoder, Latents, Prediction, Predictor, Rollout, Source
+from jepa_core.contracts import (
+    Act,
+    Channels,
+    Encoder,
+    LanguageEncoder,
+    Latents,
+    Otherwise,
+    Prediction,
+    Predictor,
+    Rollout,
+    Simulator,
+    Source,
+)
 from jepa_core.data.splits import divide
 from jepa_core.data.store import StoreWriter
 from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
 from jepa_core.data.words import plain_number
-from jepa_core.errors import RecipeError
+from jepa_core.errors import DataError, RecipeError
 from jepa_core.testing.oscillators import (
     HIDDEN,
     OscillatorsConfig,
@@ -38,8 +51,42 @@ FAR = 0.5
 """Position in m above which the event `event_far` is on."""
 
 
+DRIFT, PULL = 0.3, 0.2
+"""Radians that an oscillator of stiffness 1 turns in a step by itself, and for each newton of the push before it."""
+
+
+@dataclass(frozen=True)
+class DrawnOscillators:
+    """What is drawn of oscillators. steps, stiffness: (N,). push, angle: (S,), trajectory by trajectory; an angle is
+    that of a step's last sample, and a push acts after it. random: what draws the errors of measurement."""
+
+    steps: np.ndarray
+    stiffness: np.ndarray
+    push: np.ndarray
+    angle: np.ndarray
+    random: np.random.Generator
+
+    @classmethod
+    def of(cls, config: OscillatorsConfig) -> DrawnOscillators:
+        """The same for the same config."""
+        random = np.random.default_rng(config.seed)
+        steps = random.integers(config.shortest, config.longest + 1, config.trajectories)
+        stiffness = random.uniform(0.8, 1.2, config.trajectories)
+        push = random.normal(size=steps.sum())
+        pairs = zip(stiffness, _by_owner(push, steps), strict=True)
+        angle = np.concatenate([np.cumsum(k * turns_before(part)) for k, part in pairs])
+        return cls(steps, stiffness, push, angle, random)
+
+
+def turns_before(push: np.ndarray) -> np.ndarray:
+    """Radians by which an oscillator of stiffness 1 comes to each step (T,), from its pushes (T,)."""
+    return DRIFT + PULL * np.concatenate([[0.0], push[:-1]])
+
+
 class Oscillators(Source):
     """Position and speed of oscillators that an action pushes; the stiffness is a static fact.
+
+    A push of step t moves the state of step t + 1 and those after it.
 
     Labels: `event_far`, 1 while the true position is above 0.5 m; `remaining`, the steps that are left. Outcomes:
     `pushed`, whether the pushes were strong; `travel`, how far the oscillator turned in all.
@@ -55,15 +102,9 @@ class Oscillators(Source):
     def build(self, writer: StoreWriter, scratch: Path) -> None:
         """Write all trajectories as one block, `repeats` times over."""
         writer.channels(CHANNELS)
-        count = self.config.trajectories
-        random = np.random.default_rng(self.config.seed)
-        steps = random.integers(self.config.shortest, self.config.longest + 1, count)
-        stiffness = random.uniform(0.8, 1.2, count)
-        push = random.normal(size=steps.sum())
-        angle = np.concatenate(
-            [np.cumsum(k * (0.3 + 0.2 * part)) for k, part in zip(stiffness, _by_owner(push, steps), strict=True)]
-        )
-        observed = self._observed(angle, random)
+        count, drawn = self.config.trajectories, DrawnOscillators.of(self.config)
+        steps, push, angle = drawn.steps, drawn.push, drawn.angle
+        observed = self._observed(angle, drawn.random)
         subject = FIRST_IDENTIFIER + np.arange(count) // 2
         split = divide(subject, np.zeros(count, dtype=int), self.config.split)
         block = Trajectories(
@@ -71,7 +112,7 @@ class Oscillators(Source):
             subject=subject,
             split=split,
             steps=steps,
-            static=_events(self._grid(STIFFNESS, stiffness[:, None]), np.full(count, np.nan)),
+            static=_events(self._grid(STIFFNESS, drawn.stiffness[:, None]), np.full(count, np.nan)),
             state=_events(observed, _step_times(steps)),
             action=_events(self._grid(PUSH, push[:, None]), _step_times(steps)),
             texts=np.array([], dtype=object),
@@ -93,11 +134,13 @@ class Oscillators(Source):
             return Rendered(*([_sentence(item) for item in grid] for grid in grids))
         raise RecipeError(f"the source oscillators renders text and channels, not {modality}")
 
+    def simulator(self) -> Simulator:
+        """The oscillators themselves."""
+        return OscillatorSimulator(self.config)
+
     def _observed(self, angle: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """States as they are observed, (S, C, P): noisy, and with gaps."""
-        samples = (
-            angle[:, None] + 0.3 * (np.arange(self.config.samples) + 1 - self.config.samples) / self.config.samples
-        )
+        samples = sampled(angle, self.config.samples)
         grid = self._grid(POSITION, np.sin(samples))
         grid[:, SPEED] = np.cos(samples)
         grid += self.config.noise * random.normal(size=grid.shape)
@@ -153,6 +196,50 @@ def _sentence(item: np.ndarray) -> str:
         if observed:
             parts.append(" ".join([channel.name, *observed, channel.unit]).rstrip())
     return "; ".join(parts)
+
+
+def sampled(angle: np.ndarray, samples: int) -> np.ndarray:
+    """Angles of the samples (..., P) of steps whose last samples have these (...)."""
+    return angle[..., None] + DRIFT * (np.arange(samples) + 1 - samples) / samples
+
+
+class OscillatorSimulator(Simulator):
+    """Oscillators run on under chosen pushes; nothing in how they move is left to chance."""
+
+    def __init__(self, config: OscillatorsConfig) -> None:
+        self._config, self._drawn = config, DrawnOscillators.of(config)
+
+    def simulate(
+        self,
+        identifiers: np.ndarray,
+        acts: Sequence[Sequence[Act]],
+        at: int,
+        horizon: int,
+        otherwise: Otherwise = "none",
+        turn: int = 0,
+    ) -> dict[str, np.ndarray]:
+        owner = np.asarray(identifiers) - FIRST_IDENTIFIER
+        if not ((owner >= 0) & (owner < self._config.trajectories)).all():
+            raise DataError("these oscillators are not of this source; give identifiers of its own trajectories")
+        if (self._drawn.steps[owner] < at).any():
+            raise DataError(f"an oscillator has fewer than {at} steps; run it on from one that it has")
+        push = np.stack([self._pushes(*row, at, horizon, otherwise) for row in zip(owner, acts, strict=True)])
+        first = np.cumsum(self._drawn.steps) - self._drawn.steps
+        turned = np.cumsum(self._drawn.stiffness[owner, None] * (DRIFT + PULL * push), axis=1)
+        angle = sampled(self._drawn.angle[first[owner] + at - 1, None] + turned, self._config.samples)
+        return {"position": np.sin(angle).mean(axis=-1), "speed": np.cos(angle).mean(axis=-1)}
+
+    def _pushes(self, owner: int, acts: Sequence[Act], at: int, horizon: int, otherwise: Otherwise) -> np.ndarray:
+        """Pushes of the steps at - 1 ... at + H - 2, in newtons: (H,)."""
+        own = _by_owner(self._drawn.push, self._drawn.steps)[owner]
+        push = np.zeros(at + horizon - 1)
+        known = min(len(own), len(push)) if otherwise == "recorded" else at
+        push[:known] = own[:known]
+        for act in acts:
+            if act.channel != CHANNELS[PUSH].name or act.value is None:
+                raise DataError(f"an oscillator can be pushed and nothing else; there was an act on '{act.channel}'")
+            push[act.begin : act.end] = act.value
+        return push[at - 1 :]
 
 
 class TinyChannels(Encoder[Channels]):

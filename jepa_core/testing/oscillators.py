@@ -32,7 +32,7 @@ HIDDEN = 16
 class OscillatorsConfig(SourceConfig):
     """Noisy oscillators that an action pushes, made on the spot."""
 
-    trajectories: int = Field(24, ge=6, description="trajectories; every subject has two of them")
+    trajectories: int = Field(24, ge=6, le=1_000_000, description="trajectories; every subject has two of them")
     shortest: int = Field(3, ge=1, description="steps of the shortest trajectory, at least")
     longest: int = Field(29, ge=1, description="steps of the longest trajectory, at most")
     samples: int = Field(1, ge=1, description="samples of a channel in one step")

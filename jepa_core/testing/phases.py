@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, cast
@@ -13,6 +14,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load, save
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from jepa_core.config import PhaseConfig
 from jepa_core.contracts import Batch, Listener, Phase
@@ -193,6 +195,47 @@ def check_target_has_no_grad(bench: PhaseBench) -> None:
     bench.run(learner)
     reached = [name for name, one in learner.target.weights().items() if one.requires_grad or one.grad is not None]
     require(not reached, f"a gradient reaches {', '.join(reached[:3])} of the target; use learner.target_states(batch)")
+
+
+def check_gradient_under_recomputation(bench: PhaseBench) -> None:
+    """The gradient is the same where the encoder computes its activations again in the backward pass, as large ones do:
+    weights put in for the length of a call (`torch.func.functional_call`) are gone by then, and the gradient is wrong
+    without a word."""
+    bench.needs_steps()
+    if "encoder" not in bench.config.trains:
+        raise NotApplicable("the phase does not train the encoder")
+    kept, again = (_encoder_gradients(bench, wrap) for wrap in (lambda encode: encode, _recomputed))
+    wrong = [name for name, value in kept.items() if not close(value, again[name])]
+    require(
+        not wrong,
+        f"the gradient of {', '.join(wrong[:3])} is another one where activations are computed again; encode with "
+        "learner.latents, or learner.target_states for the EMA target, or a copy.deepcopy of the encoder that holds "
+        "the other weights",
+    )
+
+
+Encode = Callable[[Any], Tensor]
+
+
+def _encoder_gradients(bench: PhaseBench, wrap: Callable[[Encode], Encode]) -> dict[str, Tensor]:
+    """Gradients of the first step, by parameter, of a learner whose encoder's forward is wrapped."""
+    learner = bench.learner()
+    learner.encoder.forward = wrap(learner.encoder.forward)  # type: ignore[method-assign, assignment]
+    found: dict[str, Tensor] = {}
+
+    def look(compute: Callable[[Batch], Terms], batch: Batch) -> Terms:
+        torch.stack(list(compute(batch).values())).sum().backward()
+        gradients = {name: one.grad for name, one in learner.encoder_parameters().items()}
+        found.update({name: one.clone() for name, one in gradients.items() if one is not None})
+        raise _Stopped
+
+    with suppress(_Stopped):
+        bench.run(learner, look=look)
+    return found
+
+
+def _recomputed(encode: Encode) -> Encode:
+    return lambda items: checkpoint(encode, items, use_reentrant=False) if torch.is_grad_enabled() else encode(items)
 
 
 def check_module_size_reported(bench: PhaseBench) -> None:

@@ -22,6 +22,7 @@ from jepa_core.testing.bench import (
     require,
     require_no_global_draws,
     require_silent,
+    require_terms,
 )
 
 HORIZON = 3
@@ -243,6 +244,24 @@ def check_gradient_flows(bench: PredictorBench) -> None:
     torch.stack([part.square().sum() for part in parts.values()]).sum().backward()
     idle = [name for name, one in predictor.named_parameters() if one.requires_grad and one.grad is None]
     require(not idle, f"no gradient reaches {', '.join(idle[:3])}; use them, or call requires_grad_(False) on them")
+
+
+def check_terms_finite_and_named(bench: PredictorBench) -> None:
+    """Terms of the predictor's own loss are named, finite scalars, which padding does not change; training adds them to
+    the loss of a phase."""
+    predictor, latents = bench.make(LATENT).train(), bench.latents()
+    found = []
+    for given in (latents, other_latents_in_padding(latents)):
+        torch.manual_seed(0)
+        found.append(dict(predictor(given).terms))
+    if not found[0]:
+        raise NotApplicable("it has no loss of its own")
+    require_terms(found[0])
+    changed = [name for name in found[0] if not close(found[0][name].detach(), found[1][name].detach())]
+    require(not changed, f"the terms {', '.join(changed)} change with what stands in the padding; use latents.mask")
+    require(
+        all(term.requires_grad for term in found[0].values()), "a term carries no gradient; do not detach all of it"
+    )
 
 
 def check_size_reported(bench: PredictorBench) -> None:

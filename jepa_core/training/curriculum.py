@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from jepa_core.config import PhaseConfig, ScheduleConfig
 from jepa_core.contracts import Batch, Listener, Objective, Phase
 from jepa_core.data.windows import WindowOrder, Windows
+from jepa_core.ensemble import members_of
 from jepa_core.errors import RunError
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
@@ -109,10 +110,9 @@ def _run_phase(progress: Progress, windows: Windows, listeners: Sequence[Listene
     while progress.step < config.steps:
         assert optimizer is not None and progress.first_bad_step is not None
         batch = learner.dataset.batch(windows, order.batch(progress.step))
-        generator = _seed_step(seed, built.name, progress.step)
         _set_rates(optimizer, schedule_factor(config.schedule, progress.step, config.steps))
         with learner.precision():
-            terms = built.phase.loss(learner, batch, generator) | _objectives(progress, batch)
+            terms = _terms(progress, batch)
             loss = torch.stack([term.float() for term in terms.values()]).sum()
         loss.backward()
         _clip(learner, built)
@@ -171,6 +171,20 @@ def _put_away_modules(progress: Progress) -> None:
             learner.modules.pop(name, None)
 
 
+def _terms(progress: Progress, batch: Batch) -> dict[str, Tensor]:
+    """Terms of the loss of a step; of an ensemble that trains, their means over the members, each with its own draws
+    beside the same latents."""
+    built, made = progress.current, []
+    for member in progress.learner.each_member():
+        name = f"{built.name}.member_{member}" if member else built.name
+        generator = _seed_step(progress.seed, name, progress.step)
+        terms = built.phase.loss(progress.learner, batch, generator) | _objectives(progress, batch)
+        made.append(terms | _predictors(progress))
+    if len(made) == 1:
+        return made[0]
+    return {name: torch.stack([one[name] for one in made]).mean(dim=0) for name in made[0]}
+
+
 def _objectives(progress: Progress, batch: Batch) -> dict[str, Tensor]:
     """Terms of the phase's objectives, weighted, each under the name of its objective."""
     found: dict[str, Tensor] = {}
@@ -179,6 +193,13 @@ def _objectives(progress: Progress, batch: Batch) -> dict[str, Tensor]:
         terms = objective.terms(progress.learner, batch, generator)
         found |= {f"{name}.{term}": objective.config.weight * value for term, value in terms.items()}
     return found
+
+
+def _predictors(progress: Progress) -> dict[str, Tensor]:
+    """Terms of the predictor's own, where it trains and the phase or an objective asked for its prediction."""
+    if "predictor" not in progress.current.config.trains:
+        return {}
+    return {f"predictor.{name}": term for name, term in progress.learner.prediction_terms().items()}
 
 
 def _seed_step(seed: int, phase: str, step: int) -> torch.Generator:
@@ -195,7 +216,9 @@ def _first_bad(first_bad: Tensor, loss: Tensor, step: int) -> Tensor:
 def _clip(learner: Learner, built: BuiltPhase) -> None:
     config = built.config.optimizer
     nn.utils.clip_grad_norm_(learner.encoder_parameters().values(), config.encoder_clip)
-    nn.utils.clip_grad_norm_(learner.predictor.parameters(), config.predictor_clip)
+    members = members_of(learner.predictor)
+    for member in members:  # the loss is their mean, so each is clipped as it would be alone
+        nn.utils.clip_grad_norm_(member.parameters(), config.predictor_clip / len(members))
     for module in _own_modules(built):
         nn.utils.clip_grad_norm_(module.parameters(), config.predictor_clip)
 

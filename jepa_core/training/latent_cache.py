@@ -15,7 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jepa_core.errors import RunError
 from jepa_core.io.tensor_files import TensorFolder, same_layout
+
+TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+"""How latents may be kept, as recipes call it."""
 
 BLOCK = 256
 """Items of a block: enough to fill an encoder's passes, few enough that a window's neighbours are not much extra
@@ -26,7 +30,8 @@ class LatentCache:
     """Latents by item id: in memory on the encoder's device, or in a file of `folder` if they would take more than
     `memory_bytes`.
 
-    encode: ids (n,) -> latents (n, D). shared: where blocks are looked for before they are encoded, and kept.
+    encode: ids (n,) -> latents (n, D). shared: where blocks are looked for before they are encoded, and kept. kept_as:
+    the type they are kept in; they are rounded to it once, and given as float32.
     """
 
     def __init__(
@@ -38,22 +43,26 @@ class LatentCache:
         memory_bytes: int,
         folder: Path,
         shared: TensorFolder | None = None,
+        kept_as: torch.dtype = torch.float32,
     ) -> None:
         self._items = items
         self._encode = encode
         self._device = device
         self._shared = shared
         self._filled = np.zeros(-(-items // BLOCK), dtype=bool)
-        self._latents = _allocate(items, latent_dim, device, memory_bytes, folder)
+        self._latents = _allocate(items, latent_dim, kept_as, device, memory_bytes, folder)
 
     @torch.no_grad()
     def take(self, ids: Tensor) -> Tensor:
-        """Latents (n, D) of the items `ids` (n,), which are ascending."""
+        """Latents (n, D) float32 of the items `ids` (n,), which are ascending.
+
+        Raises RunError if a latent is beyond what their type holds.
+        """
         numbers = ids.cpu().numpy()
         for block in np.unique(numbers // BLOCK):
             if not self._filled[block]:
                 self._fill(int(block))
-        return self._latents[ids.to(self._latents.device)].to(self._device)
+        return self._latents[ids.to(self._latents.device)].to(self._device, torch.float32)
 
     def _fill(self, block: int) -> None:
         start, stop = block * BLOCK, min((block + 1) * BLOCK, self._items)
@@ -63,17 +72,23 @@ class LatentCache:
             into.copy_(found["latents"])
         else:
             into.copy_(self._encode(torch.arange(start, stop)))
+            if into.dtype == torch.float16 and into.isinf().any():
+                raise RunError(
+                    "a latent is beyond 65,504, the most that fp16 holds; set runtime.latent_cache_type to bf16 or fp32"
+                )
             if self._shared:
                 self._shared.write(name, {"latents": into})
         self._filled[block] = True
 
 
-def _allocate(items: int, latent_dim: int, device: torch.device, memory_bytes: int, folder: Path) -> Tensor:
-    if items * latent_dim * 4 <= memory_bytes:
-        return torch.empty(items, latent_dim, device=device)
+def _allocate(
+    items: int, latent_dim: int, kept_as: torch.dtype, device: torch.device, memory_bytes: int, folder: Path
+) -> Tensor:
+    if items * latent_dim * kept_as.itemsize <= memory_bytes:
+        return torch.empty(items, latent_dim, device=device, dtype=kept_as)
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "latents.f32"
+    file = folder / "latents"
     file.unlink(missing_ok=True)
-    mapped = torch.from_file(str(file), shared=True, size=items * latent_dim, dtype=torch.float32)
+    mapped = torch.from_file(str(file), shared=True, size=items * latent_dim, dtype=kept_as)
     file.unlink()  # the mapping keeps the space; nothing is left behind, whatever happens to the process
     return mapped.view(items, latent_dim)

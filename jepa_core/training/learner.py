@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from jepa_core.config import LearnerShape, Module
 from jepa_core.contracts import Batch, Decoder, Encoder, LanguageEncoder, Latents, Observations, Prediction, Predictor
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.observations import Observer
+from jepa_core.ensemble import decoder_for, members_of
 from jepa_core.errors import RunError
 from jepa_core.io.tensor_files import TensorFolder
 from jepa_core.training.latent_cache import LatentCache
@@ -29,15 +30,17 @@ class _Made:
     latents: Latents | None = None
     prediction: Prediction | None = None
     observations: Observations | None = None
+    target_states: Tensor | None = None
 
 
 class Learner:
     """Online encoder, EMA target, predictor, and the modules that objectives train.
 
     encoder: an Encoder, or an EncoderUnder other weights. predictor: a Predictor. cache_bytes: memory for the latents
-    of a frozen encoder, beyond which they go into a file of `scratch`. autocast: compute in bf16. observer:
-    reads states as numbers; None where the source renders none. belief_gradient: whether what is done with a belief may
-    train the predictor; without it objectives learn to read beliefs and change none.
+    of a frozen encoder, beyond which they go into a file of `scratch`. cached_as: the type in which these are kept.
+    autocast: compute in bf16. observer: reads states as numbers; None where the source renders none. belief_gradient:
+    whether what is done with a belief may train the predictor; without it objectives learn to read beliefs and change
+    none.
 
     modules: those of objectives, by the objective's name: of the phase that runs, and those that are kept.
     """
@@ -53,6 +56,7 @@ class Learner:
         autocast: bool = False,
         observer: Observer | None = None,
         belief_gradient: bool = True,
+        cached_as: torch.dtype = torch.float32,
     ) -> None:
         self.encoder = encoder.to(device)
         self.predictor = predictor.to(device)
@@ -66,9 +70,10 @@ class Learner:
         self._scratch = scratch
         self._cache_bytes = cache_bytes
         self._autocast = autocast
+        self._cached_as = cached_as
         self._cache: LatentCache | None = None
         self._shared: TensorFolder | None = None
-        self._encoder_trains = False
+        self._encoder_trains = self._predictor_trains = False
         self._latest: _Made | None = None
 
     def share(self, folder: TensorFolder | None) -> None:
@@ -79,6 +84,7 @@ class Learner:
         """Set what trains from here on, the modules of these objectives with it: gradients, dropout, and whether the
         encoder's latents may be kept."""
         self._encoder_trains = "encoder" in trains and bool(self.trainable)
+        self._predictor_trains = "predictor" in trains
         for parameter in self.encoder_parameters().values():
             parameter.requires_grad_(self._encoder_trains)
         for parameter in self.predictor.parameters():
@@ -94,6 +100,24 @@ class Learner:
     def freeze(self) -> None:
         """Nothing trains: for evaluation."""
         self.begin(frozenset())
+
+    def each_member(self) -> Iterator[int]:
+        """Number the members of an ensemble that trains, each in the predictor's place for its turn: what is asked for
+        then is the member's own, on the same latents. A predictor that is none, or does not train, has one turn."""
+        whole = self.predictor
+        members = members_of(whole) if self._predictor_trains else [whole]
+        try:
+            for number, member in enumerate(members):
+                self._take_turn(member)
+                yield number
+        finally:
+            if len(members) > 1:
+                self._take_turn(whole)
+
+    def _take_turn(self, predictor: Predictor) -> None:
+        if predictor is not self.predictor and self._latest is not None:
+            self._latest.prediction = None
+        self.predictor = predictor
 
     def latents(self, batch: Batch) -> Latents:
         """Encode a batch; asked again for the same batch, the same latents are returned.
@@ -117,6 +141,11 @@ class Learner:
             made.prediction = prediction
         return made.prediction
 
+    def prediction_terms(self) -> Mapping[str, Tensor]:
+        """Loss terms of the predictor's own, of the batch asked for last; none if nobody asked for its prediction."""
+        made = self._latest
+        return {} if made is None or made.prediction is None else made.prediction.terms
+
     def observations(self, batch: Batch) -> Observations:
         """What the states of a batch show in numbers, whatever the encoder reads.
 
@@ -132,13 +161,14 @@ class Learner:
 
     @property
     def shape(self) -> LearnerShape:
-        """Sizes of what objectives read."""
+        """Sizes of what objectives read; a belief is that of one member."""
         channels = len(self.observer.names) if self.observer else 0
-        return LearnerShape(self.encoder.latent_dim, self.predictor.belief_dim, channels)
+        return LearnerShape(self.encoder.latent_dim, members_of(self.predictor)[0].belief_dim, channels)
 
     def decoders(self) -> dict[str, Decoder]:
-        """The modules of objectives that read beliefs, by the objective's name."""
-        return {name: module for name, module in self.modules.items() if isinstance(module, Decoder)}
+        """What reads the predictor's beliefs, by the name of the objective that trained it."""
+        kept = {name: module for name, module in self.modules.items() if isinstance(module, Decoder)}
+        return {name: decoder_for(self.predictor, module) for name, module in kept.items()}
 
     def latest_latents(self) -> Latents | None:
         """Latents of the batch asked for last, for whoever watches."""
@@ -151,10 +181,13 @@ class Learner:
 
     def target_states(self, batch: Batch) -> Tensor:
         """States of a batch as the EMA target encodes them: (B, T, D) fp32, no gradient. Only the states are
-        encoded."""
-        used = torch.unique(batch.states)
-        places = torch.searchsorted(used, batch.states)
-        return self._encode_target(batch.items[used])[places.to(self.device)]
+        encoded, and once for a batch."""
+        made = self._made_of(batch)
+        if made.target_states is None:
+            used = torch.unique(batch.states)
+            places = torch.searchsorted(used, batch.states)
+            made.target_states = self._encode_target(batch.items[used])[places.to(self.device)]
+        return made.target_states
 
     def target_latents(self, batch: Batch) -> Latents:
         """A batch as the EMA target encodes it, in fp32, without gradient."""
@@ -168,10 +201,16 @@ class Learner:
     def update_target(self, tau: float) -> None:
         """target <- tau * target + (1 - tau) * online."""
         self.target.move(tau)
+        self._forget_targets()
 
     def sync_target(self) -> None:
         """target <- online."""
         self.target.sync()
+        self._forget_targets()
+
+    def _forget_targets(self) -> None:
+        if self._latest is not None:
+            self._latest.target_states = None
 
     def encoder_parameters(self) -> dict[str, nn.Parameter]:
         """The encoder's trainable parameters by name."""
@@ -210,7 +249,7 @@ class Learner:
         if self._cache is None:
             size, dim = self.dataset.rendering.count, self.encoder.latent_dim
             self._cache = LatentCache(
-                size, dim, self._encode, self.device, self._cache_bytes, self._scratch, self._shared
+                size, dim, self._encode, self.device, self._cache_bytes, self._scratch, self._shared, self._cached_as
             )
         return self._cache.take(ids)
 

@@ -1,6 +1,6 @@
 """Clin-JEPA (arXiv 2605.10840): the action-conditioned transformer predictor, the five phases of its curriculum, the
-phases of the curricula that it is compared with, and terms against collapse. Nothing here depends on the kind of
-trajectory."""
+phases of the curricula that it is compared with, further predictors, terms against collapse, and objectives that tie
+beliefs to the data. Nothing here depends on the kind of trajectory."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from jepa_clin.config import (
     SigregConfig,
     VarianceCovarianceConfig,
 )
+from jepa_clin.further_config import HiddenChannelsConfig, PooledFutureConfig, RssmConfig, StateSpaceConfig
 from jepa_core.plugin import Component, hookimpl
 
 
@@ -32,6 +33,10 @@ def jepa_components() -> Iterator[Component]:
         "predictor", "action_transformer", ActionTransformerConfig, "jepa_clin.predictor:ActionTransformer", small
     )
     yield Component("predictor", "gru", GruConfig, "jepa_clin.gru:Gru", {"width": 16})
+    small_scan = {"width": 16, "layers": 2, "heads": 2, "head_size": 4, "state_size": 4, "chunk": 3}
+    yield Component("predictor", "state_space", StateSpaceConfig, "jepa_clin.state_space:StateSpace", small_scan)
+    small_draw = {"width": 16, "variables": 3, "classes": 4}
+    yield Component("predictor", "rssm", RssmConfig, "jepa_clin.rssm:Rssm", small_draw)
     yield Component("phase", "predictor_warmup", PredictorWarmupConfig, "jepa_clin.phases:PredictorWarmup")
     yield Component("phase", "joint_refinement", JointRefinementConfig, "jepa_clin.phases:JointRefinement")
     yield Component("phase", "ema_alignment", EmaAlignmentConfig, "jepa_clin.phases:EmaAlignment")
@@ -52,4 +57,6 @@ def jepa_components() -> Iterator[Component]:
         "objective", "variance_covariance", VarianceCovarianceConfig, "jepa_clin.regularizers:VarianceCovariance"
     )
     yield Component("objective", "grounding", GroundingConfig, "jepa_clin.grounding:Grounding")
+    yield Component("objective", "pooled_future", PooledFutureConfig, "jepa_clin.futures:PooledFuture")
+    yield Component("objective", "hidden_channels", HiddenChannelsConfig, "jepa_clin.futures:HiddenChannels")
     yield Component("objective", "sigreg", SigregConfig, "jepa_clin.regularizers:Sigreg")

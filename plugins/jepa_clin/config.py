@@ -40,6 +40,8 @@ class ActionTransformerConfig(TransformerConfig, PredictorConfig):
     puts state and action of a step into one token, which halves the tokens and the work.
     """
 
+    size_keys: ClassVar[tuple[str, ...]] = ("layers", "feedforward")
+
     max_steps: int = Field(72, gt=0, description="longest window in steps; its rollout may reach two steps further")
     layout: Literal["interleaved", "joined"] = Field(
         "interleaved", description="a token for the state and one for the action of a step, or one for both"
@@ -104,6 +106,8 @@ class ActionTransformerConfig(TransformerConfig, PredictorConfig):
 class GruConfig(PredictorConfig):
     """A GRU over states and actions, begun by the static facts."""
 
+    size_keys: ClassVar[tuple[str, ...]] = ("width",)
+
     width: int = Field(128, gt=0, description="size of the hidden state, which is the belief")
     output: Literal["absolute", "residual"] = Field(
         "absolute", description="predict the next state itself, or what to add to the present one"
@@ -133,7 +137,10 @@ class RolloutConfig(PhaseConfig):
 
     rollout_horizon: int = Field(10, ge=0, description="steps of the rollout in the loss (2 in the paper); 0 for none")
     rollout_origins: int = Field(1, gt=0, description="rollouts of each window, each from a step drawn at random")
-    rollout_weight: float = Field(1.0, gt=0, description="factor of the rollout term; teacher forcing has 1")
+    rollout_weight: float = Field(1.0, gt=0, description="factor of the rollout term")
+    teacher_forcing_weight: float = Field(
+        1.0, ge=0, description="factor of the teacher-forced term; at 0, without a rollout, objectives alone are left"
+    )
 
 
 class PredictorWarmupConfig(RolloutConfig):

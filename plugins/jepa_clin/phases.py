@@ -46,7 +46,8 @@ class NextStatePrediction(Phase[RolloutC]):
         latents = learner.latents(batch)
         targets = self.targets(learner, batch, latents)
         prediction = learner.prediction(batch)
-        terms = {"teacher_forcing": teacher_forced_l1(prediction.next_states, targets, latents.mask)}
+        forced = teacher_forced_l1(prediction.next_states, targets, latents.mask)
+        terms = {"teacher_forcing": self.config.teacher_forcing_weight * forced}
         # A longer rollout has no step to be compared with, in no window.
         horizon = min(self.config.rollout_horizon, latents.states.shape[1] - 1)
         if horizon > 0:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from jepa_core.config import Config
+from jepa_core.config import BatchSize, Config
 
-BaselineName = Literal["linear", "lightgbm", "lstm", "gru_d", "tcn"]
+BaselineName = Literal["linear", "lightgbm", "lstm", "gru_d", "tcn", "event_sequences"]
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -63,11 +63,42 @@ class SequenceConfig(Config):
     blocks: int = Field(4, gt=0, description="residual blocks of the TCN; block b looks 2 ** b steps apart")
     kernel: int = Field(3, gt=1, description="steps that a convolution of the TCN sees")
     weight_decay: float = Field(1e-2, ge=0, description="of AdamW, on matrices")
-    batch_size: int = Field(64, gt=0, description="trajectories in a batch")
+    batch_size: BatchSize = Field(64, description="trajectories in a batch")
     epochs: int = Field(30, gt=0, description="most passes over the train rows")
     patience: int = Field(4, gt=0, description="epochs without a better loss on tuning after which it stops")
     gradient_clip: float = Field(1.0, gt=0, description="largest gradient norm")
     input_clip: float = Field(5.0, gt=0, description="inputs are clipped at so many standard deviations")
+
+
+class EventSequenceConfig(Config):
+    """A generative model of event tokens; one setting, stopped early on the loss of its tokens on tuning."""
+
+    bins: int = Field(10, ge=2, description="quantile bins of a channel")
+    times: int = Field(72, gt=0, description="steps that have a token of their own; later ones share the last")
+    context: int = Field(768, gt=0, description="tokens of a sequence at most, sampled ones included")
+    parameters: int | None = Field(
+        None, gt=0, description="size of the model; that of the run's encoder and predictor together if null"
+    )
+    layers: int = Field(2, gt=0, description="transformer layers")
+    heads: int = Field(4, gt=0, description="attention heads")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout of the layers while training")
+    learning_rate: Positive = Field(2e-3, description="of AdamW")
+    weight_decay: float = Field(1e-2, ge=0, description="of AdamW")
+    batch_size: int = Field(16, gt=0, description="sequences in a batch")
+    epochs: int = Field(10, gt=0, description="most passes over the train split")
+    patience: int = Field(2, gt=0, description="epochs without a better loss on tuning after which it stops")
+    gradient_clip: float = Field(1.0, gt=0, description="largest gradient norm")
+    futures: int = Field(8, gt=0, description="futures that are sampled for a row")
+    future_tokens: int = Field(256, gt=0, description="tokens of a future at most")
+    scored_tuning_rows: int = Field(
+        1000, ge=0, description="tuning rows up to which their loss is told; each costs its futures"
+    )
+
+    @model_validator(mode="after")
+    def _room(self) -> Self:
+        if self.future_tokens >= self.context:
+            raise ValueError(f"context ({self.context}) must be above future_tokens ({self.future_tokens})")
+        return self
 
 
 class BaselineSearchConfig(Config):
@@ -76,3 +107,4 @@ class BaselineSearchConfig(Config):
     linear: LinearConfig = LinearConfig()
     lightgbm: LightGBMConfig = LightGBMConfig()
     sequence: SequenceConfig = SequenceConfig()
+    event_sequences: EventSequenceConfig = EventSequenceConfig()

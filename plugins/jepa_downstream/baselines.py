@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jepa_downstream.baseline_tabular import LightGBM, LinearBaseline
+from jepa_downstream.event_sequences import EventSequences
 from jepa_downstream.methods import Maker
 from jepa_downstream.sequence_training import GRUDBaseline, LSTMBaseline, TCNBaseline
 
@@ -12,4 +13,5 @@ BASELINES: dict[str, Maker] = {
     "lstm": LSTMBaseline,
     "gru_d": GRUDBaseline,
     "tcn": TCNBaseline,
+    "event_sequences": EventSequences,
 }

@@ -1,6 +1,7 @@
 """Beliefs of trajectories, and what may be made of them up to a row's step.
 
-Symbols: S steps, T steps of one trajectory, W belief size, F numbers that decoders read of a belief.
+Symbols: S steps, T steps of one trajectory, N trajectories, D latent size, W belief size, F numbers that decoders read
+of a belief.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 
 from jepa_core.model.frozen import belief_windows
-from jepa_downstream.encoded import on_disk, on_host
+from jepa_downstream.encoded import PROJECTED, Projection, on_disk, on_host
 from jepa_downstream.rows import Rows, by_trajectory
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class Belief(Protocol):
     def of(self, trajectory: int) -> np.ndarray:
         """Of every step: (T, W) float32."""
 
+    def static(self, trajectory: int) -> np.ndarray:
+        """The latent of the static facts: (D,) float32."""
+
 
 class AloneBeliefs:
     """Beliefs of any trajectory, made when they are asked for: a function of the trajectory alone, to the bit."""
@@ -44,9 +48,13 @@ class AloneBeliefs:
             self._latest = (trajectory, on_host(self.view.beliefs(trajectory)))
         return self._latest[1]
 
+    def static(self, trajectory: int) -> np.ndarray:
+        return on_host(self.view.latents(trajectory).static[0])
+
 
 class AllBeliefs:
-    """Beliefs of every step of an evaluation, (S, W) float32, in a file without a name in `scratch`.
+    """Beliefs of every step of an evaluation, (S, W) float32, in a file without a name in `scratch`, and the latents of
+    the static facts, (N, D) float32.
 
     Those of the trajectories that are measured are made one by one, as those of new data will be; the others in batches
     of the same windows, out of the learner's cache.
@@ -60,6 +68,7 @@ class AllBeliefs:
         dataset = view.dataset
         self._first, self._steps = np.asarray(dataset.store.first_step), np.asarray(dataset.steps)
         self._array = on_disk((int(self._steps.sum()), learner.predictor.belief_dim), scratch)
+        self._static = np.zeros((len(self._steps), learner.encoder.latent_dim), dtype=np.float32)
         others = np.setdiff1d(np.arange(len(self._steps)), measured)
         windows = belief_windows(others, self._steps[others], view.window_length)
         done = np.zeros(len(self._steps), dtype=np.int64)
@@ -68,18 +77,24 @@ class AllBeliefs:
         alone = AloneBeliefs(view)
         for trajectory in measured.tolist():
             self._array[self._part(trajectory)] = alone.of(trajectory)
+            self._static[trajectory] = alone.static(trajectory)
 
     def of(self, trajectory: int) -> np.ndarray:
         """Of every step."""
         return self._array[self._part(trajectory)]
+
+    def static(self, trajectory: int) -> np.ndarray:
+        return self._static[trajectory]
 
     def _part(self, trajectory: int) -> slice:
         return slice(int(self._first[trajectory]), int(self._first[trajectory]) + int(self._steps[trajectory]))
 
     def _write(self, windows: Windows, part: np.ndarray, done: np.ndarray) -> None:
         """Those steps of some windows that are not there yet. done: (N,) steps that each trajectory has."""
+        batch = self.view.dataset.batch(windows, part)
         with torch.no_grad():
-            made = on_host(self._learner.prediction(self.view.dataset.batch(windows, part)).belief)
+            made = on_host(self._learner.prediction(batch).belief)
+            self._static[windows.trajectory[part]] = on_host(self._learner.latents(batch).static)
         for row, window in enumerate(part):
             trajectory, start = windows.trajectory[window], int(windows.start[window])
             begin, end = int(done[trajectory]), start + int(windows.length[window])
@@ -89,16 +104,24 @@ class AllBeliefs:
 
 
 class BeliefSummaries:
-    """The last belief and the mean of those so far: (R, 2 W) float32."""
+    """The latent of the static facts, the last belief, the means of the last few and of all so far: (R, D + (2 + P) W)
+    float32, where P is the number of `recent`.
 
-    def __init__(self, belief: Belief) -> None:
-        self._belief = belief
+    A recurrent belief may have forgotten after many steps what the static facts were; heads are told them beside it, as
+    summaries of latents and of channels do.
+    """
+
+    def __init__(self, belief: Belief, recent: Sequence[int] = ()) -> None:
+        """recent: over how many of the last beliefs means are taken."""
+        self._belief, self._recent = belief, list(recent)
 
     def __call__(self, rows: Rows) -> np.ndarray:
         made: list[np.ndarray] = []
         order: list[np.ndarray] = []
         for trajectory, index in by_trajectory(rows):
-            made.append(last_and_mean(self.read(self._belief.of(trajectory)), rows.step[index]))
+            told = last_and_means(self.read(self._belief.of(trajectory)), rows.step[index], self._recent)
+            facts = self._belief.static(trajectory)
+            made.append(np.concatenate([np.broadcast_to(facts, (len(index), len(facts))), told], axis=1))
             order.append(index)
         if not made:
             return np.zeros((0, 1), dtype=np.float32)
@@ -110,32 +133,54 @@ class BeliefSummaries:
 
     def to_state(self) -> dict[str, Any]:
         """As a kept head holds it."""
-        return {"kind": "beliefs"}
+        return {"kind": "beliefs", "recent": self._recent}
 
 
 class DecodedBeliefs(BeliefSummaries):
-    """The same of all that decoders read of a belief, side by side: (R, 2 F) float32."""
+    """The same of all that decoders read of a belief, side by side, or of its principal directions: (R, D + (2 + P) F)
+    float32."""
 
-    def __init__(self, belief: Belief, names: Sequence[str]) -> None:
-        """names: of the decoders, which the view's model has."""
-        super().__init__(belief)
-        self._names = list(names)
+    def __init__(
+        self, belief: Belief, names: Sequence[str], recent: Sequence[int] = (), projection: Projection | None = None
+    ) -> None:
+        """names: of the decoders, which the view's model has. projection: of all that they read; None keeps it."""
+        super().__init__(belief, recent)
+        self._names, self._projection = list(names), projection
         self._decoders = [belief.view.frozen.decoders[name] for name in self._names]
+
+    @classmethod
+    def fit(
+        cls, belief: Belief, names: Sequence[str], recent: Sequence[int], components: int | None, seed: int
+    ) -> DecodedBeliefs:
+        """On so many principal directions of what is read in the train split, at some thousands of its steps."""
+        whole = cls(belief, names, recent)
+        if components is None:
+            return whole
+        dataset = belief.view.dataset
+        order = np.random.default_rng(seed).permutation(dataset.trajectories("train"))
+        drawn = order[: int(np.searchsorted(np.cumsum(dataset.steps[order]), PROJECTED)) + 1]
+        read = np.concatenate([whole.read(belief.of(int(one))) for one in drawn])
+        return cls(belief, names, recent, Projection.of(read, components))
 
     @torch.no_grad()
     def read(self, beliefs: np.ndarray) -> np.ndarray:
         """What the decoders read of beliefs (T, W): (T, F)."""
         given = torch.from_numpy(np.asarray(beliefs)).to(self._belief.view.frozen.device)
-        return on_host(torch.cat([decoder(given) for decoder in self._decoders], dim=-1))
+        read = on_host(torch.cat([decoder(given) for decoder in self._decoders], dim=-1))
+        return read if self._projection is None else self._projection(read)
 
     def to_state(self) -> dict[str, Any]:
-        return {"kind": "decoded_beliefs", "decoders": self._names}
+        state: dict[str, Any] = {"kind": "decoded_beliefs", "decoders": self._names, "recent": self._recent}
+        return state if self._projection is None else state | {"projection": vars(self._projection)}
 
 
-def last_and_mean(values: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Of values (T, K) the one at each of `steps` (r,) and the mean up to it: (r, 2 K) float32.
+def last_and_means(values: np.ndarray, steps: np.ndarray, recent: Sequence[int]) -> np.ndarray:
+    """Of values (T, K) the one at each of `steps` (r,), the means of the last `recent` (P) up to it, of fewer where it
+    comes early, and the mean of all up to it: (r, (2 + P) K) float32.
 
-    Running sums from the first step on: what comes after a step cannot change a bit of its mean.
+    Running sums from the first step on: what comes after a step cannot change a bit of its means.
     """
-    mean = np.cumsum(values, axis=0, dtype=np.float64)[steps] / (steps + 1)[:, None]
-    return np.concatenate([values[steps], mean.astype(np.float32)], axis=1)
+    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
+    counts = [np.minimum(count, steps + 1) for count in recent] + [steps + 1]
+    means = [(sums[steps + 1] - sums[steps + 1 - count]) / count[:, None] for count in counts]
+    return np.concatenate([values[steps], *means], axis=1).astype(np.float32)

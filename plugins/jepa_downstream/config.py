@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from jepa_core.config import Config, EvaluatorConfig
+from jepa_core.config import BatchSize, Config, Draws, EvaluatorConfig, Threads
 from jepa_downstream.baseline_config import BaselineName, BaselineSearchConfig, LightGBMConfig
 
 Positive = Annotated[int, Field(gt=0)]
@@ -100,7 +100,7 @@ class HeadsConfig(Config):
     iterations: int = Field(100, gt=0, description="most iterations of logistic regression")
     rounds: int = Field(400, gt=0, description="most boosted trees")
     patience: int = Field(30, gt=0, description="trees without a better loss on tuning after which boosting stops")
-    threads: int = Field(1, gt=0, description="threads of boosting")
+    threads: Threads = Field(1, description="threads of boosting")
 
 
 class AlarmsConfig(Config):
@@ -131,6 +131,14 @@ class TasksConfig(EvaluatorConfig):
     components: int = Field(
         128, gt=0, description="principal directions that larger latents are projected on before they are summarised"
     )
+    recent_beliefs: tuple[Positive, ...] = Field(
+        (), description="steps over which the last beliefs are averaged, beside the last one and the mean of all"
+    )
+    decoded_components: Positive | None = Field(
+        None,
+        description="principal directions that what decoders read of a belief is projected on; all of it counts if "
+        "null, which is many numbers where there are many channels",
+    )
     rollout_horizons: tuple[Positive, ...] = Field(
         (1, 6, 12), min_length=1, description="steps ahead at which the rollout is read"
     )
@@ -146,8 +154,8 @@ class TasksConfig(EvaluatorConfig):
         gt=0,
         description="seconds of a step, for alarms a day and the times of predictions; 1 for the latter if null",
     )
-    batch_size: int = Field(64, gt=0, description="windows encoded or rolled out at once")
-    bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
+    batch_size: BatchSize = Field(64, description="windows encoded or rolled out at once")
+    bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
 
     @model_validator(mode="after")
     def _distinct(self) -> TasksConfig:

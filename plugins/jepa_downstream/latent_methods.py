@@ -13,7 +13,7 @@ from jepa_core.errors import DataError
 from jepa_core.model.view import View
 from jepa_downstream.beliefs import AllBeliefs, AloneBeliefs, BeliefSummaries, DecodedBeliefs
 from jepa_downstream.decoded import LinearReadings
-from jepa_downstream.encoded import Alone, Encoded, LatentSummaries, Projections
+from jepa_downstream.encoded import Alone, Encoded, LatentSummaries, Projection, Projections
 from jepa_downstream.heads import ColumnScaling, Examples, Scorer, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
 from jepa_downstream.methods import CannotFit
@@ -91,12 +91,17 @@ def _latent(state: Mapping[str, Any], view: View) -> Alone:
     return Alone(view, Projections.from_state(state["projections"]))
 
 
+def _decoded_beliefs(state: Mapping[str, Any], view: View) -> DecodedBeliefs:
+    projection = Projection(**state["projection"]) if "projection" in state else None
+    return DecodedBeliefs(AloneBeliefs(view), state["decoders"], state["recent"], projection)
+
+
 _INPUTS: dict[str, Callable[[Mapping[str, Any], View], Inputs]] = {
     "summaries": lambda state, view: LatentSummaries(_latent(state, view)),
     "rollouts": lambda state, view: Rollouts(_latent(state, view), state["horizons"], state["context"]),
     "readings": lambda state, view: LinearReadings(_latent(state, view), state["weights"], state["bias"]),
-    "beliefs": lambda state, view: BeliefSummaries(AloneBeliefs(view)),
-    "decoded_beliefs": lambda state, view: DecodedBeliefs(AloneBeliefs(view), state["decoders"]),
+    "beliefs": lambda state, view: BeliefSummaries(AloneBeliefs(view), state["recent"]),
+    "decoded_beliefs": _decoded_beliefs,
 }
 """What makes inputs of a view, by the `kind` in their state."""
 
@@ -153,21 +158,23 @@ class LatentMethods:
         return self._method("decoded untrained latents", information, readings, True)
 
     def belief(self) -> LatentMethod:
-        inputs = self._keep(BeliefSummaries(self._beliefs(self._evaluation.learner)))
-        return self._method("belief", "the predictor's belief, last and mean", inputs)
+        inputs = self._belief_summaries(self._evaluation.learner)
+        return self._method("belief", "static latents, and the predictor's belief, last and means", inputs)
 
     def decoded_belief(self) -> LatentMethod:
         inputs = self._decoded_beliefs(self._evaluation.learner)
-        return self._method("decoded belief", "what decoders read of the belief, last and mean", inputs)
+        return self._method(
+            "decoded belief", "static latents, and what decoders read of the belief, last and means", inputs
+        )
 
     def untrained_belief(self) -> LatentMethod:
-        inputs = self._keep(BeliefSummaries(self._beliefs(self._untrained())))
-        information = "the belief, last and mean, of a predictor trained on the encoder as it was before training"
+        inputs = self._belief_summaries(self._untrained())
+        information = "the same, of a predictor trained on the encoder as it was before training"
         return self._method("untrained belief", information, inputs, True)
 
     def decoded_untrained_belief(self) -> LatentMethod:
         inputs = self._decoded_beliefs(self._untrained())
-        information = "what decoders that were trained for it read of that belief, last and mean"
+        information = "the same of that predictor, and of decoders that were trained to read it"
         return self._method("decoded untrained belief", information, inputs, True)
 
     def _untrained(self) -> Learner:
@@ -185,12 +192,16 @@ class LatentMethods:
             LinearReadings.fit(self._encoded(learner), self._evaluation.channels(), self._evaluation.seed)
         )
 
+    def _belief_summaries(self, learner: Learner) -> Kept:
+        return self._keep(BeliefSummaries(self._beliefs(learner), self._config.recent_beliefs))
+
     def _decoded_beliefs(self, learner: Learner) -> Kept:
         beliefs = self._beliefs(learner)
         names = list(beliefs.view.frozen.decoders)
         if not names:
             raise CannotFit("no objective of the curriculum keeps a decoder of beliefs")
-        return self._keep(DecodedBeliefs(beliefs, names))
+        recent, components = self._config.recent_beliefs, self._config.decoded_components
+        return self._keep(DecodedBeliefs.fit(beliefs, names, recent, components, self._evaluation.seed))
 
     def _keep(self, inputs: Inputs) -> Kept:
         return Kept(inputs, self._evaluation.dataset.store, self._evaluation.scratch)

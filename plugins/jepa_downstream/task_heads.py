@@ -13,6 +13,7 @@ from jepa_core.results.findings import KeptHead
 from jepa_downstream.averaged import FittedAverage
 from jepa_downstream.baseline_tabular import FittedTabular
 from jepa_downstream.config import TaskConfig
+from jepa_downstream.event_sequences import FittedSequences
 from jepa_downstream.floors import Means
 from jepa_downstream.latent_methods import FittedHead
 from jepa_downstream.methods import CannotFit, Fitted
@@ -38,6 +39,7 @@ KINDS: dict[str, _Kind] = {
     "latents": FittedHead,
     "tabular": FittedTabular,
     "sequence": FittedSequence,
+    "event_sequences": FittedSequences,
     "means": Means,
     "average": _Averages(),
 }

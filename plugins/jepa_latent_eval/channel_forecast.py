@@ -6,14 +6,14 @@ channel's unit weighs more than another's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from jepa_core.contracts import Decoder, Evaluation, Evaluator
-from jepa_core.results.findings import Findings
+from jepa_core.contracts import Decoder, Evaluation, Evaluator, Intervals
+from jepa_core.results.findings import Findings, KeptHead
 from jepa_latent_eval.channel_findings import channel_findings, no_channels
 from jepa_latent_eval.config import ChannelForecastConfig
 from jepa_latent_eval.intervals import conformal_widths
@@ -55,7 +55,7 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         learner = evaluation.learner
-        decoders = [module for module in learner.modules.values() if isinstance(module, Decoder)]
+        decoders = list(learner.decoders().values())
         if not decoders or learner.observer is None:
             return no_channels("no objective of the curriculum keeps a decoder of channels")
         cohorts = {split: self._cohort(evaluation, split) for split in ("tuning", self.config.split)}
@@ -69,8 +69,16 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
         }
         level = self.config.level
         widths = {name: conformal_widths(errors, level) for name, errors in found["tuning"].errors.items()}
-        measured = MeasuredForecasts(found[self.config.split], widths, list(learner.observer.names))
-        return channel_findings(measured, self.config, evaluation.seed)
+        names = list(learner.observer.names)
+        measured = MeasuredForecasts(found[self.config.split], widths, names)
+        state = {"level": level, "names": names, "widths": widths[ROLLOUT]}
+        kept = KeptHead("intervals", "intervals", target="channels", state=state)
+        return replace(channel_findings(measured, self.config, evaluation.seed), heads=[kept])
+
+    def head(self, kept: KeptHead) -> Intervals:
+        """The intervals around forecasts."""
+        state = kept.state
+        return Intervals(float(state["level"]), list(state["names"]), state["widths"])
 
     def _cohort(self, evaluation: Evaluation, split: str) -> Cohort | str:
         config = self.config

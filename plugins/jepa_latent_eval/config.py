@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from jepa_core.config import EvaluatorConfig
+from jepa_core.config import BatchSize, Draws, EvaluatorConfig
 
 
 class RolloutDriftConfig(EvaluatorConfig):
@@ -18,8 +18,8 @@ class RolloutDriftConfig(EvaluatorConfig):
     headline_context: int = Field(24, gt=0, description="context of the headlines; the nearest measured one stands in")
     horizon: int = Field(48, gt=0, description="longest rollout, in steps; shorter where the training window ends")
     stride: int = Field(12, gt=0, description="steps between the starts of two windows of a trajectory")
-    batch_size: int = Field(16, gt=0, description="windows rolled out at once")
-    bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
+    batch_size: BatchSize = Field(16, description="windows rolled out at once")
+    bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
     mean_steps: int = Field(20_000, gt=0, description="steps of the train split behind the mean latent, about")
     shuffled_actions: bool = Field(True, description="also roll out under the future actions of another subject")
     untrained: bool = Field(True, description="also measure the encoder as it was before training")
@@ -38,8 +38,8 @@ class LatentDisplacementConfig(EvaluatorConfig):
         (6, 12, 24), min_length=1, description="steps from the baseline to the onset"
     )
     controls: int = Field(5, gt=0, description="most stable trajectories drawn for each case")
-    batch_size: int = Field(16, gt=0, description="windows encoded at once")
-    bootstrap: int = Field(1000, ge=100, description="draws of subjects, and of shuffled labels")
+    batch_size: BatchSize = Field(16, description="windows encoded at once")
+    bootstrap: Draws = Field(1000, description="draws of subjects, and of shuffled labels")
     untrained: bool = Field(True, description="also measure the encoder as it was before training")
 
     @model_validator(mode="after")
@@ -59,12 +59,12 @@ class DecodedForecastConfig(EvaluatorConfig):
         (1, 6, 12, 24, 48), min_length=1, description="steps ahead; those beyond the training window are null"
     )
     stride: int = Field(12, gt=0, description="steps between the starts of two windows of a trajectory")
-    batch_size: int = Field(16, gt=0, description="windows rolled out at once")
+    batch_size: BatchSize = Field(16, description="windows rolled out at once")
     probe_steps: int = Field(20_000, gt=0, description="steps of the train split that a probe is fitted on, about")
     strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0, 10.0, 100.0, 1000.0), min_length=1, description="ridge penalties, of which the tuning split chooses"
     )
-    bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
+    bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
 
 
 class ChannelForecastConfig(EvaluatorConfig):
@@ -75,16 +75,16 @@ class ChannelForecastConfig(EvaluatorConfig):
     stride: int = Field(12, gt=0, description="steps between the starts of two windows of a trajectory")
     level: float = Field(0.9, gt=0, lt=1, description="share of values that intervals shall cover")
     least_values: int = Field(1000, gt=0, description="values on the split that a channel in medians has, at least")
-    batch_size: int = Field(64, gt=0, description="windows rolled out at once")
-    bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
+    batch_size: BatchSize = Field(64, description="windows rolled out at once")
+    bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
 
 
 class LatentCollapseConfig(EvaluatorConfig):
     """Rank and spread of the latents of states, and a verdict on whether they have collapsed."""
 
     steps: int = Field(20_000, gt=0, description="steps that are encoded, about; whole windows are drawn until then")
-    batch_size: int = Field(16, gt=0, description="windows encoded at once")
-    bootstrap: int = Field(1000, ge=100, description="draws of subjects behind every interval")
+    batch_size: BatchSize = Field(16, description="windows encoded at once")
+    bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
     untrained: bool = Field(True, description="also measure the encoder as it was before training")
     least_spread: float = Field(1e-3, ge=0, description="collapsed if the latents' spread over size is below this")
     least_rank: float = Field(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from jepa_core.contracts import Act
+from jepa_core.data.source import Act
 from jepa_core.data.trajectories import Channel, Trajectories
 from jepa_core.errors import DataError
 from jepa_mimic_iv.infusions import hourly_factor

@@ -12,6 +12,7 @@ import pyarrow as pa
 from jepa_core.data.trajectories import Events, Trajectories
 from jepa_mimic_iv import labels
 from jepa_mimic_iv.cohort import Stays
+from jepa_mimic_iv.columns import to_numpy
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.event_series import Grid
 from jepa_mimic_iv.tables import Workspace
@@ -121,7 +122,7 @@ class _Block:
             owners[role] = self._trajectory(table) if role == "static" else self._step(table)
             count = len(self._stays) if role == "static" else self._total
             events[role] = _events(table, owners[role], count, sum(map(len, texts)))
-            texts.append(_dictionary(table).dictionary.to_numpy(zero_copy_only=False))
+            texts.append(to_numpy(_dictionary(table).dictionary))
         shown = labels.ShownEvents.of(
             ((tables[role], owners[role]) for role in ("state", "action")), numbers, self._total
         )
@@ -145,7 +146,7 @@ class _Block:
         to_end = np.repeat(whole, self._steps) - begins
         onset = self.read("SELECT stay, onset FROM sepsis3 ORDER BY stay")
         since = np.full(len(self._stays), np.inf)
-        since[self._trajectory(onset)] = onset["onset"].to_numpy()
+        since[self._trajectory(onset)] = to_numpy(onset["onset"])
         septic = (np.round(begins + self._step_hours - np.repeat(since, self._steps), 6) > 0).astype(np.float32)
         saturation = shown.mean("bg/so2") if self._by_saturation else np.full(self._total, np.nan)
         course = labels.SeriesInputs(self._urine_rate(), self._ventilated(), saturation, to_end, died, septic)
@@ -154,7 +155,7 @@ class _Block:
     def _urine_rate(self) -> np.ndarray:
         table = self.read(_URINE_RATE)
         rate = np.full(self._total, np.nan)
-        rate[self._step(table)] = table["value"].to_numpy(zero_copy_only=False)
+        rate[self._step(table)] = to_numpy(table["value"])
         return rate
 
     def _ventilated(self) -> np.ndarray:
@@ -165,27 +166,27 @@ class _Block:
     def _outcomes(self) -> dict[str, np.ndarray]:
         table = self.read(_sql("outcomes")).drop_columns(["stay"])
         return {
-            name: table[name].to_numpy(zero_copy_only=False).astype(np.float32) for name in table.column_names
+            name: to_numpy(table[name]).astype(np.float32) for name in table.column_names
         }  # fmt: skip
 
     def _column(self, statement: str) -> np.ndarray:
-        return self.read(statement).column(0).to_numpy()
+        return to_numpy(self.read(statement).column(0))
 
     def _trajectory(self, table: pa.Table) -> np.ndarray:
-        return np.searchsorted(self._stays, table["stay"].to_numpy())
+        return np.searchsorted(self._stays, to_numpy(table["stay"]))
 
     def _step(self, table: pa.Table) -> np.ndarray:
-        return self._first[self._trajectory(table)] + table["step"].to_numpy()
+        return self._first[self._trajectory(table)] + to_numpy(table["step"])
 
 
 def _events(table: pa.Table, owner: np.ndarray, owners: int, first_text: int) -> Events:
-    text = _dictionary(table).indices.fill_null(-1 - first_text).to_numpy() + first_text
-    time = table["time"].to_numpy() if "time" in table.column_names else np.full(len(owner), np.nan)
+    text = to_numpy(_dictionary(table).indices) + first_text
+    time = to_numpy(table["time"]) if "time" in table.column_names else np.full(len(owner), np.nan)
     return Events(
         offsets=np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=owners))]).astype(np.int64),
-        channel=table["channel"].to_numpy().astype(np.int32),
-        value=table["value"].to_numpy(zero_copy_only=False).astype(np.float32),
-        text=text.astype(np.int32),
+        channel=to_numpy(table["channel"]).astype(np.int32),
+        value=to_numpy(table["value"]).astype(np.float32),
+        text=np.where(np.isnan(text), -1, text).astype(np.int32),
         time=time.astype(np.float32),
     )
 

@@ -95,7 +95,7 @@ def select_members(
     attrition = [*attrition, _count(work, "has vital signs", "member")]
     columns = work.execute("SELECT stay, subject_id, died FROM member ORDER BY stay").fetchnumpy()
     split = divide(columns["subject_id"], columns["died"], config.split)
-    work.give("division", {"stay": columns["stay"], "split": split})
+    work.give("division", {"stay": columns["stay"].tolist(), "split": split.tolist()})
     return attrition
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator
 
-from jepa_core.config import Config, Input, ItemShape, PathText, SourceConfig, StepLength, SubjectSplitConfig
+from jepa_core.config import Config, Input, ItemShape, PathText, SourceConfig, StepLength, SubjectSplitConfig, Threads
 from jepa_core.errors import RecipeError
 from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
 
@@ -18,7 +18,7 @@ SYNTHETIC = "synthetic"
 class SyntheticConfig(Config):
     """Size of the synthetic MIMIC-IV that is made when `tables` says `synthetic`."""
 
-    stays: int = Field(200, ge=10, description="intensive care stays to make")
+    stays: int = Field(200, ge=10, le=1_000_000, description="intensive care stays to make")
     seed: int = Field(0, ge=0, description="seed of the generator; the same seed makes the same tables")
 
 
@@ -78,7 +78,7 @@ class MimicIVConfig(SourceConfig):
         pattern=r"^\d+(\.\d+)?\s*(MB|MiB|GB|GiB)$",
         description="memory that reading and sorting the tables may use before it works on disk, such as 2GB",
     )
-    threads: int = Field(2, ge=1, description="threads that read and sort the tables")
+    threads: Threads = Field(2, description="threads that read and sort the tables")
 
     @field_validator("tables")
     @classmethod

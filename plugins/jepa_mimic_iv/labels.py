@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from jepa_mimic_iv import event_series
+from jepa_mimic_iv.columns import to_numpy
 from jepa_mimic_iv.event_series import Grid
 
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -75,7 +76,7 @@ class ShownEvents:
         """Of the events of several roles, each with the step that it belongs to."""
         kept = list(tables)
         columns = {
-            name: np.concatenate([table[name].to_numpy(zero_copy_only=False) for table, _ in kept])
+            name: np.concatenate([to_numpy(table[name]) for table, _ in kept])
             for name in ("channel", "value", "text", "time")
         }
         carried = columns.pop("time") < 0

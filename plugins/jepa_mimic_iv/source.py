@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jepa_core.contracts import Act, PartitionedSource, Staged
+from jepa_core.data.source import Act, PartitionedSource, Simulator, Staged
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import RecipeError
 from jepa_core.io.files import digest_pieces
@@ -20,6 +20,7 @@ from jepa_mimic_iv.acting import recorded_as
 from jepa_mimic_iv.assembly import BLOCK, assemble
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.synthetic import write_tables
+from jepa_mimic_iv.synthetic.simulator import SyntheticStays
 from jepa_mimic_iv.tables import Tables, Workspace
 from jepa_mimic_iv.templates import TEMPLATES, Template
 
@@ -106,6 +107,12 @@ class MimicIVSource(PartitionedSource):
     def acting(self, act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> list[Act]:
         """An act as it is charted; see `recorded_as`."""
         return recorded_as(act, trajectory, channels, self.config.step_hours)
+
+    def simulator(self) -> Simulator | None:
+        """The invented patients, where there are such and a step is one of their hours."""
+        if not self.config.is_synthetic or self.config.step_hours != 1:
+            return None
+        return SyntheticStays(self.config.synthetic.stays, self.config.synthetic.seed)
 
     def rendering_fingerprint(self, modality: str) -> str:
         if modality == "channels":

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 
-import pyarrow as pa
-
 from jepa_core.data.trajectories import Channel
 from jepa_mimic_iv import concepts, derived
 from jepa_mimic_iv.concepts import Variable
@@ -257,9 +255,10 @@ def _give_factors(work: Workspace) -> None:
     work.give(
         "factor",
         {
-            "rate_unit": pa.array([row[0] for row in known], pa.string()),
-            "amount_unit": pa.array([row[1] for row in known], pa.string()),
-            "factor": pa.array([row[2].amount for row in known], pa.float64()),
-            "per_kg": pa.array([row[2].per_kg for row in known], pa.bool_()),
+            "rate_unit": [rate for rate, _, _ in known],
+            "amount_unit": [amount for _, amount, _ in known],
+            "factor": [float(factor.amount) for _, _, factor in known],
+            "per_kg": [bool(factor.per_kg) for _, _, factor in known],
         },
+        {"factor": "DOUBLE", "per_kg": "BOOLEAN"},
     )

@@ -7,14 +7,14 @@ import gzip
 import re
 import uuid
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
+from pyarrow import parquet
 
 from jepa_core.errors import DataError, JepaError, RunError
 from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
@@ -22,6 +22,8 @@ from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
 _LINE = re.compile(r"on Line: (\d+)")
 _COLUMN = re.compile(r'converting column "(\w+)"')
 _DATABASE = "extraction.duckdb"
+_CLOCKS = (None, "UTC", "Etc/UTC", "Z", "GMT", "+00:00")
+"""Zones of Parquet columns whose clock is taken as it stands: none, and the names of UTC."""
 PARTITION_MEMORY = "512MB"
 """Memory in which the database makes a partition; it needs far less, and keeps in the rest what it has read."""
 _WHAT_TO_DO = "compare the file with its checksum in SHA256SUMS.txt, and copy or download it again"
@@ -55,7 +57,7 @@ class Tables:
 
 def _scan(table: str, path: Path) -> str:
     wanted = COLUMNS[table]
-    header = _parquet_columns(path) if path.suffix == ".parquet" else _csv_columns(path)
+    header = _parquet_columns(path, wanted) if path.suffix == ".parquet" else _csv_columns(path)
     absent = [column for column in wanted if column not in header]
     if absent:
         raise DataError(
@@ -96,12 +98,20 @@ def _csv_columns(path: Path) -> list[str]:
     return header
 
 
-def _parquet_columns(path: Path) -> list[str]:
+def _parquet_columns(path: Path, wanted: Iterable[str]) -> list[str]:
     try:
-        described = duckdb.execute(f"DESCRIBE SELECT * FROM read_parquet({_quoted(path)})").fetchall()
-    except duckdb.Error as error:
+        schema = parquet.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as parquet; {_WHAT_TO_DO}") from error
-    return [row[0] for row in described]
+    for column in schema:
+        zone = column.type.tz if pa.types.is_timestamp(column.type) else None
+        if column.name in wanted and zone not in _CLOCKS:
+            raise DataError(
+                f"{path}: the times of column {column.name} have the time zone {zone}, which MIMIC-IV has not: its "
+                "times are what a clock showed; write the column as timestamps without a zone, or with the zone UTC, "
+                "that show the same clock"
+            )
+    return list(schema.names)
 
 
 class Workspace:
@@ -138,11 +148,13 @@ class Workspace:
         assert self._tables is not None  # a staged workspace reads what was made of them
         return self._tables
 
-    def give(self, name: str, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> None:
-        """Make a small table out of Python values."""
-        self._connection.register("given", pa.table(dict(columns)))
-        self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM given")
-        self._connection.unregister("given")
+    def give(self, name: str, columns: Mapping[str, Sequence[Any]], types: Mapping[str, str] | None = None) -> None:
+        """Make a small table out of Python values. types: of columns that may have no value to tell theirs."""
+        # Not by way of an Arrow table: pyarrow imports pandas for that, which takes longer than all of these tables.
+        told = {column: _type(values) for column, values in columns.items()} | dict(types or {})
+        chosen = ", ".join(f"unnest(${column}::{told[column]}[]) AS {column}" for column in columns)
+        values = {column: list(values) for column, values in columns.items()}
+        self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT {chosen}", values)
 
     def commit(self) -> None:
         """Keep every table that was made."""
@@ -180,6 +192,16 @@ class Workspace:
     def path(self, table: str) -> Path:
         """The file of a distributed table."""
         return self._distributed.paths[table]
+
+
+def _type(values: Sequence[Any]) -> str:
+    """What the database calls the type of Python values; text if there is none that is not None."""
+    kinds = {type(value) for value in values} - {type(None)}
+    return next((name for kind, name in _TYPES.items() if kind in kinds), "VARCHAR")
+
+
+# Whole numbers among others are such numbers too.
+_TYPES = {bool: "BOOLEAN", float: "DOUBLE", int: "BIGINT"}
 
 
 def _connect(path: Path, memory_limit: str, threads: int, read_only: bool) -> duckdb.DuckDBPyConnection:

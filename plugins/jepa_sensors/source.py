@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jepa_core.contracts import Source
+from jepa_core.data.source import Source
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError

@@ -145,6 +145,13 @@ def test_the_rollout_term_is_weighted() -> None:
     torch.testing.assert_close(half["teacher_forcing"], one["teacher_forcing"])
 
 
+def test_without_a_weight_teacher_forcing_trains_nothing() -> None:
+    learner = Learner()
+    config = PredictorWarmupConfig(teacher_forcing_weight=0, rollout_horizon=0)
+    loss_of(PredictorWarmup(config), learner, make_batch())["teacher_forcing"].backward()
+    assert not any(one.grad.any() for one in learner.predictor.parameters() if one.grad is not None)
+
+
 def test_a_horizon_of_zero_leaves_the_rollout_out() -> None:
     assert set(loss_of(PredictorWarmup(PredictorWarmupConfig(rollout_horizon=0)), Learner(), make_batch())) == {
         "teacher_forcing"

@@ -25,6 +25,8 @@ def test_components_are_those_of_clin_jepa() -> None:
     assert [(component.kind, component.name) for component in jepa_clin.jepa_components()] == [
         ("predictor", "action_transformer"),
         ("predictor", "gru"),
+        ("predictor", "state_space"),
+        ("predictor", "rssm"),
         ("phase", "predictor_warmup"),
         ("phase", "joint_refinement"),
         ("phase", "ema_alignment"),
@@ -35,6 +37,8 @@ def test_components_are_those_of_clin_jepa() -> None:
         ("phase", "masked_prediction"),
         ("objective", "variance_covariance"),
         ("objective", "grounding"),
+        ("objective", "pooled_future"),
+        ("objective", "hidden_channels"),
         ("objective", "sigreg"),
     ]
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from commands import RECIPE, command, environment, install
+from commands import RECIPE, environment, install
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import open_store
 from jepa_core.plugin import Registry, discover
+from warm import WarmProcess
 
 
 @pytest.fixture(scope="session")
@@ -40,18 +41,12 @@ def toy_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def jepa(toy_package: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def jepa(toy_package: Path, tmp_path: Path, warm: WarmProcess) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command in a process of its own, with the toy plugin installed."""
 
     def run(
         *arguments: str | Path, packages: tuple[Path, ...] = (), **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments),
-            env=environment(toy_package, *packages, **variables),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
+        return warm.run(list(map(str, arguments)), environment(toy_package, *packages, **variables), tmp_path)
 
     return run

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from commands import RECIPE, command, environment
+from commands import RECIPE, environment
+from warm import WarmProcess
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -19,12 +20,10 @@ OTHER = RECIPE.replace("evaluators:\n  - use: toy\n", "evaluators:\n  - {use: to
 
 
 @pytest.fixture(scope="module")
-def finished(toy_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(toy_package: Path, warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     (folder / "toy.yaml").write_text(RECIPE)
-    done = subprocess.run(
-        command("run", "toy.yaml", "--out", "run"), env=environment(toy_package), cwd=folder, capture_output=True
-    )
+    done = warm.run(["run", "toy.yaml", "--out", "run"], environment(toy_package), folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -133,9 +132,11 @@ def test_a_run_that_has_not_finished_training_is_told_to_go_on(jepa: Jepa, run: 
 
 def test_a_damaged_model_is_one_clear_error(jepa: Jepa, run: Path) -> None:
     model = run / "model.safetensors"
-    model.write_bytes(model.read_bytes()[:-20])
-    refused = jepa("evaluate", "run")
-    assert refused.returncode == 3 and "is damaged" in refused.stderr and "Traceback" not in refused.stderr
+    whole = model.read_bytes()
+    for damaged in (whole[:-20], whole[:-1] + bytes([whole[-1] ^ 1])):
+        model.write_bytes(damaged)
+        refused = jepa("evaluate", "run")
+        assert refused.returncode == 3 and "is damaged" in refused.stderr and "Traceback" not in refused.stderr
 
 
 def test_runs_are_listed_with_their_figures_and_a_damaged_one_does_not_hide_the_others(jepa: Jepa, run: Path) -> None:

@@ -11,19 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from commands import RECIPE, command, environment
+from commands import RECIPE, environment
+from warm import WarmProcess
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def exported(toy_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(toy_package: Path, warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
     (folder / "toy.yaml").write_text(RECIPE)
-    for arguments in (("run", "toy.yaml", "--out", "run"), ("export", "run", "--to", "taken")):
-        done = subprocess.run(
-            command(*arguments), env=environment(toy_package), cwd=folder, capture_output=True, text=True
-        )
+    for arguments in (["run", "toy.yaml", "--out", "run"], ["export", "run", "--to", "taken"]):
+        done = warm.run(arguments, environment(toy_package), folder)
         assert done.returncode == 0, done.stderr
     return folder
 
@@ -72,13 +71,10 @@ def test_nothing_that_is_exported_tells_an_identifier_or_a_place_on_this_machine
         assert str(exported).encode() not in content and str(Path(__file__).parents[2]).encode() not in content
 
 
-def test_a_folder_that_is_there_is_left_as_it_is(exported: Path, toy_package: Path) -> None:
+def test_a_folder_that_is_there_is_left_as_it_is(exported: Path, toy_package: Path, warm: WarmProcess) -> None:
     kept = exported / "kept"
     kept.mkdir()
     (kept / "mine.txt").write_text("mine")
-    done = subprocess.run(
-        command("export", "run", "--to", "kept"), env=environment(toy_package), cwd=exported, capture_output=True,
-        text=True,
-    )  # fmt: skip
+    done = warm.run(["export", "run", "--to", "kept"], environment(toy_package), exported)
     assert done.returncode == 2 and "there already" in done.stderr
     assert [path.name for path in kept.iterdir()] == ["mine.txt"]

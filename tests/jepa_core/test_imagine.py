@@ -1,6 +1,5 @@
 """What-ifs: acts in the data's units, put into trajectories as the source records them."""
 
-import json
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import torch
 from jepa_core import Act
 from jepa_core.config import ItemShape
 from jepa_core.data.trajectories import Channel
-from jepa_core.errors import DataError, RecipeError
-from jepa_core.model.acts import PlannedActs, acted, acts_of, known_acts, read_acts
+from jepa_core.errors import RecipeError
+from jepa_core.model.acts import PlannedActs, acted, acts_of, known_acts
 from jepa_core.model.data import Data
 from jepa_core.model.forecasting import Reach
 from jepa_core.model.frozen import Frozen
@@ -104,18 +103,6 @@ def test_answers_say_what_was_done_and_that_it_identifies_nothing(model, data):
 def test_an_act_that_cannot_be_done_is_refused_with_the_reason(model, data, act, told):
     with pytest.raises(RecipeError, match=told):
         model.imagine(data, AT, HORIZON, [act])
-
-
-def test_acts_are_read_from_json_and_a_file_that_holds_none_is_named(tmp_path: Path):
-    file = tmp_path / "acts.json"
-    file.write_text(json.dumps([{"channel": "push", "value": 1.5, "from": 4, "to": 6}]))
-    assert read_acts(file) == [Act("push", 1.5, None, 4, 6)]
-    file.write_text("{")
-    with pytest.raises(DataError, match="acts.json"):
-        read_acts(file)
-    file.write_text('{"push": 1}')
-    with pytest.raises(DataError, match="acts.json"):
-        read_acts(file)
 
 
 def test_a_unit_that_is_not_given_is_the_channels():

@@ -10,8 +10,9 @@ import torch
 from jepa_core.config import ItemShape
 from jepa_core.contracts import Batch
 from jepa_core.data.dataset import Dataset
+from jepa_core.errors import RunError
 from jepa_core.plugin import Registry
-from jepa_core.training.latent_cache import BLOCK, LatentCache
+from jepa_core.training.latent_cache import BLOCK, TYPES, LatentCache
 from jepa_core.training.learner import Learner
 from jepa_core.training.target import EncoderUnder
 
@@ -142,6 +143,43 @@ def test_a_cache_too_large_for_its_memory_goes_to_a_file_that_leaves_nothing_beh
     large = LatentCache(3 * BLOCK, 3, encode, torch.device("cpu"), 1 << 30, tmp_path).take(ids)
     assert torch.equal(small, large) and small[:, 0].tolist() == ids.tolist()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("kept_as", "error"), [("fp32", 0.0), ("fp16", 2**-11), ("bf16", 2**-8)])
+def test_latents_are_rounded_once_to_the_type_they_are_kept_in(kept_as: str, error: float, tmp_path: Path) -> None:
+    latents = torch.randn(3 * BLOCK, 5, generator=torch.Generator().manual_seed(0))
+    ids = torch.tensor([1, 5, BLOCK, 2 * BLOCK + 3])
+
+    def cache(memory_bytes: int) -> LatentCache:
+        cpu = torch.device("cpu")
+        return LatentCache(3 * BLOCK, 5, lambda ids: latents[ids], cpu, memory_bytes, tmp_path, None, TYPES[kept_as])
+
+    taken = cache(1 << 30).take(ids)
+    assert taken.dtype == torch.float32 and torch.equal(taken, cache(0).take(ids))
+    assert torch.equal(taken, latents[ids].to(TYPES[kept_as]).float())
+    assert ((taken - latents[ids]).abs() <= error * latents[ids].abs()).all()
+    assert torch.equal(taken, latents[ids]) is (kept_as == "fp32")
+
+
+def test_a_cache_of_16_bits_fits_into_half_the_memory(tmp_path: Path) -> None:
+    def in_a_file(kept_as: str) -> bool:
+        bytes_at_most = BLOCK * 3 * 2
+        made = LatentCache(
+            BLOCK, 3, lambda ids: torch.ones(len(ids), 3), torch.device("cpu"), bytes_at_most, tmp_path / kept_as, None,
+            TYPES[kept_as],
+        )  # fmt: skip
+        assert made.take(torch.arange(4)).tolist() == [[1.0] * 3] * 4
+        return (tmp_path / kept_as).exists()
+
+    assert in_a_file("fp32") and not in_a_file("fp16") and not in_a_file("bf16")
+
+
+def test_a_latent_beyond_fp16_is_one_clear_error(tmp_path: Path) -> None:
+    cache = LatentCache(
+        BLOCK, 1, lambda ids: 1e5 * torch.ones(len(ids), 1), torch.device("cpu"), 1 << 20, tmp_path, None, TYPES["fp16"]
+    )
+    with pytest.raises(RunError, match=r"65,504.*latent_cache_type to bf16"):
+        cache.take(torch.arange(3))
 
 
 def test_the_target_follows_the_formula_in_fp32(learner: Learner) -> None:

@@ -18,7 +18,8 @@ from jepa_core.contracts import Listener
 from jepa_core.plugin import Registry, discover
 from jepa_core.recipe import load_recipe
 from jepa_core.results.findings import Findings
-from jepa_core.runs.listeners import Interrupt, RunDisplay, listeners_of
+from jepa_core.runs.interrupt import Interrupt
+from jepa_core.runs.listeners import RunDisplay, listeners_of
 from jepa_core.runs.pipeline import execute
 from jepa_core.runs.reevaluation import evaluate_again
 from jepa_core.runs.run import Run

@@ -247,3 +247,58 @@ def test_the_plan_shows_both_encoders_and_the_operations_of_each_phase(tmp_path:
     (line,) = [line for line in text.splitlines() if "sized to" in line]
     assert line.split() == ["sized", "to", "phrases", "200,000", "50,000", "unknown"]
     assert "training on 4 windows" in text
+
+
+class RowsConfig(PredictorConfig):
+    """A predictor of so many rows."""
+
+    size_keys: ClassVar = ("rows",)
+    rows: int = Field(2, gt=0)
+
+    def size(self, latent_dim: int) -> ModelSize:
+        return ModelSize(self.rows * latent_dim, self.rows * latent_dim)
+
+    def activation_bytes(self, windows: int, steps: int, latent_dim: int) -> int:
+        return 0
+
+
+WITH_ROWS = Registry(
+    [
+        Plugin(
+            "plain", "jepa-plain", "1", components=(*COMPONENTS, Component("predictor", "rows", RowsConfig, "no:Rows"))
+        )
+    ]
+)
+
+
+def read_sized(tmp_path: Path, predictor: str = "rows", match: str = "predictor: {use: rows, rows: 700}") -> Recipe:
+    path = tmp_path / "matched.yaml"
+    path.write_text(RECIPE.replace("{use: next}", f"{{use: {predictor}, match: {{{match}}}}}"))
+    return load_recipe(path, (), WITH_ROWS)
+
+
+def test_a_predictor_gets_the_parameters_of_another_for_the_latents_that_both_read(tmp_path: Path) -> None:
+    recipe = read_sized(tmp_path)
+    assert recipe.encoder.config.latent_dim == 16, "the encoder is sized first"
+    assert recipe.predictor.config.size(16).parameters == pytest.approx(700 * 16, rel=0.02)
+    assert recipe.origins()["predictor.rows"] == "match"
+    plan = make_plan(recipe)
+    assert plan.matched_predictor is not None and plan.matched_predictor.parameters == 700 * 16
+    assert plan_text(plan).count("sized to") == 2
+
+
+def test_a_sized_predictor_is_a_recipe_that_reads_back_as_the_same(tmp_path: Path) -> None:
+    recipe, path = read_sized(tmp_path), tmp_path / "again.yaml"
+    with path.open("w") as file:
+        YAML().dump(recipe.resolved(), file)
+    assert load_recipe(path, [], WITH_ROWS) == recipe
+
+
+def test_a_predictor_without_size_keys_cannot_be_matched(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRecipe, match="'next' cannot be sized.*has no key that sets its size"):
+        read_sized(tmp_path, predictor="next")
+
+
+def test_what_a_predictor_is_sized_to_must_be_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRecipe, match="'match' needs the key 'predictor'"):
+        read_sized(tmp_path, match="parameters: total")

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import jepa_core
-from commands import RECIPE, command, environment
+from commands import RECIPE, environment
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import DataError, JepaError, PluginError, RecipeError, RunError
 from jepa_core.model.data import Data, compare_channels
@@ -22,15 +22,14 @@ from jepa_core.model.folder import write_record
 from jepa_core.model.loading import load
 from jepa_core.model.model import Model
 from jepa_core.plugin import Registry
+from warm import WarmProcess
 
 
 @pytest.fixture(scope="module")
-def finished(toy_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(toy_package: Path, warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     (folder / "toy.yaml").write_text(RECIPE)
-    done = subprocess.run(
-        command("run", "toy.yaml", "--out", "run"), env=environment(toy_package), cwd=folder, capture_output=True
-    )
+    done = warm.run(["run", "toy.yaml", "--out", "run"], environment(toy_package), folder)
     assert done.returncode == 0, done.stderr
     return folder / "run"
 

@@ -101,3 +101,17 @@ def test_the_scale_is_kept_and_taken_up(tmp_path: Path) -> None:
     assert torch.equal(Observer(lambda: dataset, PLACES, file).of(steps).values, first.of(steps).values)
     with pytest.raises(DataError, match="of 1 channels"):
         Observer(lambda: dataset, {"position": 1}, file).prepare()
+
+
+def test_scores_become_the_values_again_that_had_them() -> None:
+    dataset = oscillators(trajectories=60)
+    seen = Observer(lambda: dataset, PLACES)
+    first = dataset.store.first_step
+    train = np.concatenate([first[one] + np.arange(dataset.steps[one]) for one in dataset.trajectories("train")])
+    observed = seen.of(torch.from_numpy(train)[None])
+    again = seen.scaling.values(np.where(observed.observed, observed.values, np.nan))[0]
+    values = raw(dataset, train)
+    np.testing.assert_array_equal(np.isnan(again), np.isnan(values))
+    np.testing.assert_allclose(again, values, atol=1e-5)
+    outermost = seen.scaling.values(np.array([[9.0, np.nan]]))
+    assert outermost[0, 0] == np.float32(np.nanmax(values[:, 0])) and np.isnan(outermost[0, 1])

@@ -13,6 +13,7 @@ from jepa_core.data.partitions import cluster_workers, local_workers, partitions
 from jepa_core.data.preparation import open_store
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.errors import DataError, Preempted, RunError
+from jepa_core.io import cluster
 from pieces import PARTITIONS, PiecesSource
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
@@ -169,7 +170,7 @@ def test_a_cluster_makes_the_same_store_and_its_errors_are_ours(
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
-    monkeypatch.setattr(partitions, "_ANSWER", "1s")
+    monkeypatch.setattr(cluster, "ANSWER", "1s")
 
     with pytest.raises(RunError, match="answers at tcp://127.0.0.1:9"), cluster_workers("tcp://127.0.0.1:9"):
         pass

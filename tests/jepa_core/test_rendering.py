@@ -67,6 +67,15 @@ def test_a_rendering_that_was_torn_is_made_again(source, store: Store) -> None:
     assert again.take(np.arange(3)) == rendering.take(np.arange(3))
 
 
+@pytest.mark.parametrize("name", ["state.npy", "texts.utf8", "rendering.json"])
+def test_a_rendering_that_was_damaged_is_refused(name: str, source, store: Store) -> None:
+    file = open_rendering(store, source, "text").folder / name
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(DataError, match=f"{name} is damaged.*renders anew"):
+        open_rendering(store, source, "text")
+
+
 def test_an_encoder_is_fitted_on_the_train_split_alone(source, store: Store, monkeypatch) -> None:
     dataset = Dataset.open(store, source, "channels")  # no two owners share an item
     taken: list[int] = []

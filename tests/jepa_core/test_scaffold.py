@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from commands import REPOSITORY, command, environment, install
+from commands import REPOSITORY, environment, install
 from jepa_core.errors import RecipeError
 from jepa_core.plugin import KINDS, Kind, Registry, shared_registry
 from jepa_core.scaffold import write_package
 from jepa_core.testing import checks_of
+from warm import WarmProcess
 
 PAGE = (REPOSITORY / "docs" / "plugins.md").read_text()
 SHOWN: dict[Kind, str] = {
@@ -70,9 +71,11 @@ def test_the_tests_of_new_packages_pass_at_once(packages: Path, installed: list[
 
 
 @pytest.mark.parametrize("name", SHOWN.values())
-def test_the_recipe_of_a_new_package_is_valid(name: str, packages: Path, installed: list[Path]) -> None:
+def test_the_recipe_of_a_new_package_is_valid(
+    name: str, packages: Path, installed: list[Path], warm: WarmProcess
+) -> None:
     recipe = packages / f"jepa-{name.replace('_', '-')}" / f"{name}.yaml"
-    done = subprocess.run(command("validate", recipe), env=environment(*installed), capture_output=True, text=True)
+    done = warm.run(["validate", str(recipe)], environment(*installed), packages)
     assert done.returncode == 0, done.stderr
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,24 +16,24 @@ from jepa_core.errors import DataError, UnsafeArtefactError
 
 
 def block(seed: int, count: int = 3) -> Trajectories:
-    random = np.random.default_rng(seed)
-    steps = random.integers(1, 6, count)
+    draws = np.random.default_rng(seed)
+    steps = draws.integers(1, 6, count)
     texts = np.array(["common", f"only {seed}"], dtype=object)
 
     def some(owners: int) -> Events:
-        offsets = np.concatenate([[0], np.cumsum(random.poisson(2, owners))])
+        offsets = np.concatenate([[0], np.cumsum(draws.poisson(2, owners))])
         events = int(offsets[-1])
         return Events(
-            offsets, random.integers(0, 2, events), random.normal(size=events).astype(np.float32),
-            random.integers(-1, 2, events), random.random(events).astype(np.float32),
+            offsets, draws.integers(0, 2, events), draws.normal(size=events).astype(np.float32),
+            draws.integers(-1, 2, events), draws.random(events).astype(np.float32),
         )  # fmt: skip
 
     total = int(steps.sum())
     identifiers = np.arange(count) + 10 * seed
-    height = np.where(random.random(total) < 0.3, np.nan, random.random(total)).astype(np.float32)
+    height = np.where(draws.random(total) < 0.3, np.nan, draws.random(total)).astype(np.float32)
     return Trajectories(
         identifiers, identifiers // 2, np.zeros(count), steps, some(count), some(total), some(total), texts,
-        labels={"height": height, "fell": np.float32([np.nan, 0, 1])[random.integers(0, 3, total)]},
+        labels={"height": height, "fell": np.float32([np.nan, 0, 1])[draws.integers(0, 3, total)]},
         outcomes={"broke": np.float32([0, np.nan, 1])[:count]},
     )  # fmt: skip
 
@@ -159,7 +160,7 @@ def test_a_half_written_store_is_refused(tmp_path: Path) -> None:
 def test_a_store_of_another_version_is_refused_naming_both(tmp_path: Path) -> None:
     write(tmp_path / "store")
     change(tmp_path / "store", format_version=99)
-    with pytest.raises(DataError, match="format 99, and this version reads 1"):
+    with pytest.raises(DataError, match="format 99, and this version reads 2"):
         Store(tmp_path / "store")
 
 
@@ -171,8 +172,36 @@ def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
 def test_a_missing_array_is_one_clear_error(tmp_path: Path) -> None:
     write(tmp_path / "store")
     (tmp_path / "store" / "split" / "zarr.json").unlink()
-    with pytest.raises(DataError, match="array 'split'"):
+    with pytest.raises(DataError, match="split/zarr.json is missing; .* run again"):
         Store(tmp_path / "store")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_flipped_bit_is_found_wherever_it_lies(seed: int, tmp_path: Path) -> None:
+    write(path := tmp_path / "store")
+    draw = random.Random(seed)
+    file = draw.choice(sorted(one for one in path.rglob("*") if one.is_file()))
+    content = bytearray(file.read_bytes())
+    place = draw.randrange(len(content))
+    content[place] ^= 1 << draw.randrange(8)
+    file.write_bytes(content)
+    with pytest.raises((DataError, UnsafeArtefactError), match="damaged|not as it was written|JSON|codec|Zarr|format"):
+        Store(path)
+
+
+def test_a_chunk_that_is_gone_is_not_read_as_zeros(tmp_path: Path) -> None:
+    write(path := tmp_path / "store")
+    next((path / "state_value" / "c").rglob("*")).unlink()
+    with pytest.raises(DataError, match="state_value/c/0 is missing"):
+        Store(path)
+
+
+def test_a_store_that_another_tool_copied_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    write(path := tmp_path / "store")
+    copy = tmp_path / "copy"
+    Store(path).to_xarray().isel(trajectory=slice(0, 1)).to_zarr(copy, zarr_format=3, consolidated=False)
+    with pytest.raises(DataError, match="not changed, cut or copied"):
+        Store(copy)
 
 
 @pytest.mark.parametrize("nested", [False, True])

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jepa_core.data.dataset import trained_on
 from jepa_core.data.windows import WindowOrder, cut_windows
+from jepa_core.testing.bench import oscillators
 
 
 def test_the_last_window_ends_with_the_trajectory() -> None:
@@ -33,6 +35,19 @@ def test_every_step_of_a_long_enough_trajectory_is_in_some_window(steps: list[in
         (t, s + i) for t, s, n in zip(windows.trajectory, windows.start, windows.length, strict=True) for i in range(n)
     }
     assert covered == {(t, i) for t, count in enumerate(steps) if count >= 2 for i in range(count)}
+
+
+def test_shares_of_train_are_whole_subjects_and_each_is_part_of_a_larger_one() -> None:
+    dataset = oscillators()
+    whole = trained_on(dataset, 1.0)
+    assert whole.tolist() == dataset.trajectories("train").tolist()
+    parts = {share: trained_on(dataset, share) for share in (0.001, 0.3, 0.6)}
+    subjects = {share: set(np.asarray(dataset.subject)[part].tolist()) for share, part in parts.items()}
+    every = set(np.asarray(dataset.subject)[whole].tolist())
+    assert len(subjects[0.001]) == 1 and len(subjects[0.3]) == round(0.3 * len(every))
+    assert subjects[0.001] < subjects[0.3] < subjects[0.6] < every
+    for share, part in parts.items():
+        assert part.tolist() == [one for one in whole if dataset.subject[one] in subjects[share]]
 
 
 def test_an_epoch_shows_every_window_once_and_a_batch_may_cross_its_border() -> None:

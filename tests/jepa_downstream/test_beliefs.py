@@ -14,7 +14,7 @@ from jepa_core.model.view import View
 from jepa_downstream.averaged import Averaged, FittedOnce
 from jepa_downstream.beliefs import AllBeliefs
 from jepa_downstream.config import PredictionTasksConfig
-from jepa_downstream.latent_methods import LatentMethods
+from jepa_downstream.latent_methods import LatentMethods, inputs_of
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.prediction_tasks import PredictionTasks, makers
 from jepa_downstream.rows import Rows, Task
@@ -65,14 +65,31 @@ def expected_beliefs(made: fakes.Dataset, table: np.ndarray, trajectory: int) ->
     return np.stack([found[step] for step in range(steps)])
 
 
-def test_a_row_is_told_its_belief_and_the_mean_of_those_before(made, telling) -> None:
+def static_latents(made: fakes.Dataset, table: np.ndarray, rows: Rows) -> np.ndarray:
+    return table[2 * made.total + rows.trajectory].astype(np.float32)
+
+
+def test_a_row_is_told_its_static_latent_its_belief_and_the_mean_of_those_before(made, telling) -> None:
     rows = every_step(made)
     found = LatentMethods(fakes.evaluation(made, telling), config()).belief().inputs(rows)
     size = telling.shape[1]
+    assert np.array_equal(found[:, :size], static_latents(made, telling, rows))
+    found = found[:, size:]
     for number in range(0, len(rows), 17):
         beliefs = expected_beliefs(made, telling, int(rows.trajectory[number]))[: rows.step[number] + 1]
         np.testing.assert_allclose(found[number, :size], beliefs[-1], atol=1e-5)
         np.testing.assert_allclose(found[number, size:], beliefs.mean(axis=0), atol=1e-5)
+
+
+def test_means_of_the_last_beliefs_stand_between_the_last_and_the_mean_of_all(made, telling) -> None:
+    rows = every_step(made)
+    evaluation, size = fakes.evaluation(made, telling), telling.shape[1]
+    found = LatentMethods(evaluation, config(recent_beliefs=[4])).belief().inputs(rows)
+    without = LatentMethods(evaluation, config()).belief().inputs(rows)
+    assert np.array_equal(np.delete(found, np.s_[2 * size : 3 * size], axis=1), without)
+    for number in range(0, len(rows), 17):
+        beliefs = expected_beliefs(made, telling, int(rows.trajectory[number]))[: rows.step[number] + 1]
+        np.testing.assert_allclose(found[number, 2 * size : 3 * size], beliefs[-4:].mean(axis=0), atol=1e-5)
 
 
 def test_a_belief_has_seen_every_step_before_it_or_half_a_window(made, telling) -> None:
@@ -92,12 +109,31 @@ def test_what_decoders_read_is_told_as_beliefs_are(made, telling) -> None:
     rows = every_step(made)
     found = LatentMethods(evaluation, config()).decoded_belief().inputs(rows)
     read = 2 * (telling.shape[1] + 1)
+    assert np.array_equal(found[:, : telling.shape[1]], static_latents(made, telling, rows))
+    found = found[:, telling.shape[1] :]
     assert found.shape == (len(rows), 2 * read)
     for number in range(0, len(rows), 29):
         beliefs = expected_beliefs(made, telling, int(rows.trajectory[number]))[: rows.step[number] + 1]
         one = np.concatenate([beliefs**2, beliefs[:, :1]], axis=1)
         both = np.concatenate([one, one], axis=1)
         np.testing.assert_allclose(found[number], np.concatenate([both[-1], both.mean(axis=0)]), rtol=1e-4, atol=1e-5)
+
+
+def test_what_decoders_read_may_be_projected_on_its_principal_directions(made, telling) -> None:
+    rows, found = every_step(made), {}
+    for components in (None, 3, 10_000):
+        evaluation = fakes.evaluation(made, telling)
+        evaluation.learner.modules = {"one": Squares()}
+        asked = config(decoded_components=components)
+        inputs = LatentMethods(evaluation, asked).decoded_belief().inputs
+        found[components] = inputs(rows)
+        again = inputs_of(inputs.to_state(), View.of(evaluation.learner, evaluation))(rows)
+        np.testing.assert_allclose(again, found[components], rtol=1e-5, atol=1e-5)
+        found[components] = found[components][:, telling.shape[1] :]  # behind the static latent
+    assert found[3].shape == (len(rows), 6) and np.array_equal(found[None], found[10_000])
+    size = found[None].shape[1] // 2
+    spread = [found[3][:, :3].var(axis=0).sum(), found[None][:, :size].var(axis=0).sum()]
+    assert 0.3 * spread[1] < spread[0] <= spread[1]
 
 
 def test_nothing_after_a_row_changes_a_bit_of_what_it_is_told(made, telling) -> None:

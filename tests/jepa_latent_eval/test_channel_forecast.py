@@ -40,8 +40,11 @@ class Observing(fakes.Learner):
         self.values = (states + noise * random.normal(size=states.shape)).astype(np.float32)
         self.observed = random.random(states.shape) < 0.7
         self.observed[:, -1] = False
-        self.modules = {"grounding": Itself()}
+        self.kept = {"grounding": Itself()}
         self.observer = SimpleNamespace(names=[f"channel {number}" for number in range(CHANNELS)])
+
+    def decoders(self) -> dict[str, Decoder]:
+        return self.kept
 
     def observations(self, batch: Batch) -> Observations:
         places = batch.states.numpy()
@@ -113,7 +116,7 @@ def test_errors_of_the_last_value_are_what_a_loop_finds(data):
 
 def test_without_a_decoder_the_reason_is_said(data):
     learner = Observing(data, fakes.linear_latents(data), fakes.Exact(), 0.5)
-    learner.modules = {}
+    learner.kept = {}
     assert "keeps a decoder" in forecast(data, learner=learner).headlines[0].note
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from commands import command, environment
+from commands import environment
 from jepa_core.errors import JepaError
+from warm import WarmProcess
 
 CANARIES = ("77000", "88000", "99000", "2150-", "2151-", "CANARY", "canary")
 """What the identifiers, times and texts of the tables begin with."""
@@ -32,13 +32,13 @@ def found(text: str) -> set[str]:
     return {canary for canary in CANARIES if canary in text}
 
 
-def test_preparing_and_inspecting_show_no_canary(marked: Any, tmp_path: Path) -> None:
+def test_preparing_and_inspecting_show_no_canary(marked: Any, tmp_path: Path, warm: WarmProcess) -> None:
     marked.write(tmp_path / "tables")
     split = "source.split.fractions=[0.34,0.33,0.33]"
     arguments = ["clin_jepa", f"source.tables={tmp_path / 'tables'}", split]
 
     def jepa(*words: str) -> str:
-        done = subprocess.run(command(*words), env=environment(), cwd=tmp_path, capture_output=True, text=True)
+        done = warm.run(list(words), environment(), tmp_path)
         assert done.returncode == 0, found(done.stdout + done.stderr)
         return done.stdout + done.stderr
 

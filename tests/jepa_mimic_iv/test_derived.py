@@ -462,6 +462,16 @@ def test_neuromuscular_blockers_show_rate_and_the_amount_of_each_hour(three_stay
     assert built.values(0, "neuroblock/drug_amount") == {1: [4.8], 2: [9.6]}
 
 
+def test_equal_amounts_of_a_blocker_in_one_hour_add_up(three_stays, build):
+    for start in (1.0, 1.5):
+        three_stays.pump(0, start, start + 0.5, 221555, rate=2.0, rateuom="mcg/kg/min", amount=4.8, amountuom="mg")
+
+    built = build(three_stays)
+
+    assert built.values(0, "neuroblock/drug_rate") == {1: [2.0]}
+    assert built.values(0, "neuroblock/drug_amount") == {1: [9.6]}
+
+
 def test_lines_and_procedures_are_kept_by_the_hour_and_not_written_out(three_stays, build):
     three_stays.add("icu/d_items", itemid=225752, label="Arterial Line")
     three_stays.procedure(0, -2, 1.5, 225752, location="Left Antecub")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import os
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import pandas
+import polars
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
@@ -173,8 +174,40 @@ def test_times_with_a_zone_are_read_alike_wherever_the_machine_stands(three_stay
     assert found.stdout.strip() == Store(tmp_path / "store").content
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        ("icu/icustays", "intime"), ("icu/chartevents", "charttime"), ("hosp/labevents", "storetime"),
+        ("hosp/prescriptions", "stoptime"), ("hosp/microbiologyevents", "chartdate"),
+    ],
+)  # fmt: skip
+def test_a_zone_that_is_not_utc_is_refused_by_name(three_stays, tmp_path, column):
+    folder = three_stays.write(tmp_path / "tables", ".parquet")
+    path = folder / f"{column[0]}.parquet"
+    table = pq.read_table(path)
+    moved = table[column[1]].cast(pa.timestamp("us", tz="America/New_York"))
+    pq.write_table(table.set_column(table.schema.get_field_index(column[1]), column[1], moved), path)
+
+    said = refusal(folder, tmp_path)
+
+    assert f"{path.name}: the times of column {column[1]} have the time zone America/New_York" in said
+    assert "write the column as timestamps without a zone, or with the zone UTC" in said
+
+
+def test_a_zone_in_words_leaves_the_clock_as_it_is_written(three_stays, tmp_path):
+    three_stays.chart(0, 2, 220179, 110.5)
+    extract(three_stays.write(tmp_path / "plain"), tmp_path)
+    for rows in three_stays.rows.values():
+        for row in rows:
+            row |= {name: f"{cell}+05:30" for name, cell in row.items() if cell and name.endswith("time")}
+    (tmp_path / "other").mkdir()
+    extract(three_stays.write(tmp_path / "zoned"), tmp_path / "other")
+
+    assert Store(tmp_path / "other" / "store").content == Store(tmp_path / "store").content
+
+
 def test_one_cohort_gives_one_store_whoever_wrote_its_files(three_stays, tmp_path):
-    """As csv, csv.gz, and Parquet by DuckDB, pyarrow, and polars and pandas where they are installed."""
+    """As csv, csv.gz, and Parquet by DuckDB, pyarrow, pandas and polars."""
     three_stays.lab(1, 4, 50912, 1.3, hadm_id=None)
     three_stays.order(0, 5, "Vancomycin", dose_val_rx="1,000", dose_unit_rx="mg", route=None)
     three_stays.order(1, 5, "Cefepime ", dose_val_rx="2", dose_unit_rx="g", route="IV")
@@ -182,14 +215,14 @@ def test_one_cohort_gives_one_store_whoever_wrote_its_files(three_stays, tmp_pat
     three_stays.given(2, 6, None)
     plain = three_stays.write(tmp_path / "csv")
     folders = [plain, three_stays.write(tmp_path / "gz", ".csv.gz"), three_stays.write(tmp_path / "arrow", ".parquet")]
-    folders += [rewritten(plain, tmp_path / name, write) for name, write in WRITERS.items() if has(name)]
+    folders += [rewritten(plain, tmp_path / name, write) for name, write in WRITERS.items()]
     contents = []
     for number, folder in enumerate(folders):
         (tmp_path / f"out{number}").mkdir()
         extract(folder, tmp_path / f"out{number}")
         contents.append(Store(tmp_path / f"out{number}" / "store").content)
 
-    assert len(contents) >= 5 and len(set(contents)) == 1
+    assert len(contents) == 7 and len(set(contents)) == 1
 
 
 def rewritten(plain: Path, folder: Path, write: Callable[[Path, Path], None]) -> Path:
@@ -210,23 +243,15 @@ def by_arrow_with_empty_texts(path: Path, target: Path) -> None:
 
 
 def by_pandas(path: Path, target: Path) -> None:
-    import pandas
-
     # Without this, pandas takes the word None, which is a device, for nothing.
     pandas.read_csv(path, keep_default_na=False, na_values=[""]).to_parquet(target)
 
 
 def by_polars(path: Path, target: Path) -> None:
-    import polars
-
     polars.read_csv(path, infer_schema_length=None, try_parse_dates=True).write_parquet(target)
 
 
 WRITERS = {"duckdb": by_duckdb, "pyarrow": by_arrow_with_empty_texts, "pandas": by_pandas, "polars": by_polars}
-
-
-def has(library: str) -> bool:
-    return importlib.util.find_spec(library) is not None
 
 
 def test_tied_rows_give_one_store_with_any_number_of_threads(three_stays, tmp_path):

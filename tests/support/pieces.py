@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jepa_core.contracts import PartitionedSource, Staged
+from jepa_core.data.source import PartitionedSource, Staged
 from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
 from jepa_core.errors import DataError, Preempted
 

@@ -1,5 +1,6 @@
 -- What is being done in each step, from the derived tables: stay, hour, channel, value, text. Something that lasts shows in every step that it
--- lasts in, from the moment that it began or the beginning of the step; never for how long it will.
+-- lasts in, from the moment that it began or the beginning of the step; never for how long it will. What is equal shows once in a step; amounts
+-- add up.
 WITH
     lasting AS (
         SELECT stay, start, stop, channel, rate AS value, NULL::VARCHAR AS text, false AS by_time
@@ -49,7 +50,7 @@ WITH
     ),
     portion AS (
         SELECT
-            stay, step, channel, text, greatest(start, step * $step_hours) AS hour,
+            stay, step, channel, text, by_time, greatest(start, step * $step_hours) AS hour,
             value * CASE WHEN by_time THEN least(stop, (step + 1) * $step_hours) - greatest(start, step * $step_hours) ELSE 1 END
                 AS value
         FROM in_step
@@ -67,7 +68,9 @@ WITH
             UNPIVOT crrt ON COLUMNS(* EXCLUDE (stay, hour)) INTO NAME name VALUE value)
     )
 
-SELECT stay, min(hour) AS hour, channel, value, text FROM portion GROUP BY stay, step, channel, value, text
+SELECT stay, min(hour) AS hour, channel, value, text FROM portion WHERE NOT by_time GROUP BY stay, step, channel, value, text
+UNION ALL
+SELECT stay, min(hour), channel, sum(value ORDER BY hour, value), text FROM portion WHERE by_time GROUP BY stay, step, channel, text
 UNION ALL
 SELECT stay, hour, channel, value, NULL FROM mean_rate
 UNION ALL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -54,30 +55,68 @@ class Course:
     final_severity: Array
 
 
+@dataclass(frozen=True)
+class Hour:
+    """An hour of `n` stays: the state at its beginning, what it shows, and what is then given."""
+
+    number: int
+    state: State
+    seen: Signals
+    treatment: Treatment
+
+
+def run_hours(
+    rng: np.random.Generator,
+    traits: Traits,
+    state: State,
+    treat: Callable[[int, Treatment], Treatment] = lambda hour, decided: decided,
+    chance: Callable[[int], np.random.Generator | None] = lambda hour: None,
+) -> Iterator[Hour]:
+    """Hour after hour from a first state. treat: what is given in an hour instead of what was decided. chance: draws
+    the noise that leads out of an hour; `rng` where it is None.
+
+    Draws are equally many whatever is given, so that chance takes the same turns.
+    """
+    treatment, memory = no_treatment(len(traits.age)), first_memory(len(traits.age))
+    for hour in range(LONGEST_HOURS):
+        seen = signals(state, treatment, traits, hour)
+        treatment = treat(hour, decide(rng, state, seen, treatment, memory, traits, hour))
+        yield Hour(hour, state, seen, treatment)
+        state = advance(state, treatment, traits, hour, draw_noise(chance(hour) or rng, traits))
+
+
+def begin_course(rng: np.random.Generator, traits: Traits) -> tuple[State, Array]:
+    """The first state of every stay, and the hours that it is planned for."""
+    state = first_state(rng, traits)
+    return state, _planned_hours(rng, state)
+
+
+def draw_ends(rng: np.random.Generator, n: int) -> tuple[Array, Array]:
+    """What decides whether stays end in death in an hour, and when in it they end."""
+    return rng.random(n), rng.uniform(0.05, 1.0, n)
+
+
 def run_course(rng: np.random.Generator, traits: Traits, may_die: Array) -> Course:
     """Simulates until every stay has ended (at most three weeks). A stay that `may_die` is False for survives."""
     n = len(traits.age)
-    state, treatment, memory = first_state(rng, traits), no_treatment(n), first_memory(n)
-    planned = _planned_hours(rng, state)
+    state, planned = begin_course(rng, traits)
     ended, died = np.full(n, np.nan), np.zeros(n, dtype=bool)
     final, burden = state.severity(), state.burden
     hours: list[dict[str, Array]] = []
     latents: list[Array] = []
-    for hour in range(LONGEST_HOURS):
-        seen = signals(state, treatment, traits, hour)
-        treatment = decide(rng, state, seen, treatment, memory, traits, hour)
-        severity = state.severity()
-        hours.append(_record(state, seen, treatment, severity))
-        latents.append(state.latent.astype(np.float32))
+    for now in run_hours(rng, traits, state):
+        hour, severity = now.number, now.state.severity()
+        hours.append(_record(now.state, now.seen, now.treatment, severity))
+        latents.append(now.state.latent.astype(np.float32))
         going = np.isnan(ended)
-        final, burden = np.where(going, severity, final), np.where(going, state.burden, burden)
-        dying = going & may_die & (rng.random(n) < _death_hazard(severity, traits.frailty))
+        final, burden = np.where(going, severity, final), np.where(going, now.state.burden, burden)
+        risk, moment = draw_ends(rng, n)
+        dying = going & may_die & (risk < _death_hazard(severity, traits.frailty))
         leaving = going & (hour + 1 >= planned) & ((severity < WELL_ENOUGH_TO_LEAVE) | (hour + 1 >= 1.7 * planned))
-        ended = np.where(dying | leaving, np.maximum(hour + rng.uniform(0.05, 1.0, n), 1.0), ended)
+        ended = np.where(dying | leaving, np.maximum(hour + moment, 1.0), ended)
         died |= dying
         if not np.isnan(ended).any():
             break
-        state = advance(state, treatment, traits, hour, draw_noise(rng, traits))
     los = np.where(np.isnan(ended), float(LONGEST_HOURS), ended)
     ward = may_die & ~died & (rng.random(n) < _ward_death(final, burden, traits.frailty))
     present = np.arange(len(hours))[:, None] < los[None, :]

@@ -10,7 +10,8 @@ from .course import Course
 from .physiology import Array
 
 HOUR, DAY = 3600, 86400
-ID_MODULUS = 9_999_991
+ID_MODULUS, ID_SHIFT = 9_999_991, 12_345
+STAY_BASE, STAY_STRIDE = 30_000_000, 6_700_417
 # The ICU stays of each admission of a subject, and how common the pattern is. A 0 is an admission without ICU stay.
 HISTORIES: tuple[tuple[int, ...], ...] = ((1,), (2,), (1, 1), (2, 1), (1, 0))
 HISTORY_SHARE = (0.74, 0.08, 0.12, 0.02, 0.04)
@@ -72,7 +73,7 @@ def draw_structure(rng: np.random.Generator, chunk: int, capacity: int, stays: i
         male=rng.random(subject) < 0.56,
         hadm_id=_ids(20_000_000, 4_256_233, 2 * chunk * capacity + np.arange(len(in_subject))),
         admission_subject=in_subject,
-        stay_id=_ids(30_000_000, 6_700_417, chunk * capacity + np.arange(stays)),
+        stay_id=_ids(STAY_BASE, STAY_STRIDE, chunk * capacity + np.arange(stays)),
         stay_admission=admissions,
         may_die=np.append(owner[1:] != owner[:-1], True) & ends_subject[admissions],
         start_hour=_arrival_hours(rng, stays),
@@ -81,7 +82,14 @@ def draw_structure(rng: np.random.Generator, chunk: int, capacity: int, stays: i
 
 def _ids(base: int, stride: int, index: Array) -> Array:
     """A permutation of the index (the modulus is prime), so that ids carry no order; unique below ten million."""
-    return base + (stride * index.astype(np.int64) + 12_345) % ID_MODULUS
+    return base + (stride * index.astype(np.int64) + ID_SHIFT) % ID_MODULUS
+
+
+def place_of_stay(stay_id: Array, capacity: int) -> tuple[Array, Array]:
+    """Chunk, and place in the chunk, of stays by their ids; `_ids` backwards. An id that was never given has some
+    place all the same."""
+    index = (stay_id.astype(np.int64) - STAY_BASE - ID_SHIFT) * pow(STAY_STRIDE, -1, ID_MODULUS) % ID_MODULUS
+    return index // capacity, index % capacity
 
 
 def _arrival_hours(rng: np.random.Generator, stays: int) -> Array:

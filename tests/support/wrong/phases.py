@@ -50,6 +50,14 @@ class MovesTheEncoder(Fit):
         next(iter(learner.encoder_parameters().values())).add_(1e-3)
 
 
+@fails("check_gradient_under_recomputation", "phase", TrainsEncoderConfig)
+class EncodesUnderOtherWeights(Fit):
+    def loss(self, learner, batch, generator):
+        scaled = {name: 1.5 * value for name, value in learner.encoder_parameters().items()}
+        latents = torch.func.functional_call(learner.encoder, scaled, (learner.dataset.items(batch.items),))
+        return super().loss(learner, batch, generator) | {"scale": latents.abs().mean()}
+
+
 @fails("check_trainable_params_change", "phase", TrainsEncoderConfig)
 class DetachesTheEncoder(Fit):
     def loss(self, learner, batch, generator):

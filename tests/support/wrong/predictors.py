@@ -39,6 +39,13 @@ class BelievesLess(TinyRecurrent):
         return replace(prediction, belief=prediction.belief[..., :-1])
 
 
+@fails("check_terms_finite_and_named", "predictor", TinyRecurrentConfig)
+class CountsPadding(TinyRecurrent):
+    def forward(self, latents):
+        prediction = super().forward(latents)
+        return replace(prediction, terms={"size": prediction.belief.square().mean()})
+
+
 @fails("check_causal", "predictor", TinyRecurrentConfig)
 class LooksAhead(TinyRecurrent):
     def forward(self, latents):

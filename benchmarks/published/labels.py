@@ -1,14 +1,24 @@
-"""Labels and outcomes in plain Python, over the raw rows of one stay; None where nobody can tell."""
+"""Labels and outcomes, over the raw rows of one stay and what its hours show; None where nobody can tell.
+
+icu-features (ICareFM) for the events, with the departures that docs/mimic-iv.md names; Kamath 2001 for the MELD.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from published import Series, Stay, mean_pressure, plain, urine, urine_rates, vasoactive
+from published.bedside import mean_pressure, ventilation, weights
+from published.dialysis import continuous
+from published.drips import vasoactive
+from published.kidney import urine
+from published.stay import Series, Stay, plain
 
 Told = float | None
+ByHour = dict[int, float]
+"""The mean of what an hour shows."""
 RAISING = {"dobutamine", "norepinephrine", "epinephrine", "milrinone", "dopamine", "vasopressin"}
+ROOM_AIR = 21.0
 
 
 @dataclass
@@ -34,7 +44,7 @@ def both(*parts: Told) -> Told:
     return 0.0 if 0.0 in parts else None if None in parts else 1.0
 
 
-def means(series: Series) -> dict[int, float]:
+def means(series: Series) -> ByHour:
     """Means of the distinct values of each hour of the stay."""
     hours: dict[int, set[tuple[float, float]]] = {}
     for at, value in series:
@@ -48,7 +58,7 @@ def circulatory(stay: Stay) -> list[Told]:
     pressure, lactate = means(mean_pressure(stay)), means(stay.results(50813, 10_000))
     drips = [span for drug, spans in vasoactive(stay).items() if drug in RAISING for span in spans]
     found: list[Told] = []
-    for hour in range(math.ceil(plain(stay.hours))):
+    for hour in range(stay.steps):
         running = any(start < hour + 1 and stop > hour for start, stop, _ in drips)
         low = 1.0 if running else float(round(pressure[hour], 4) <= 65) if hour in pressure else None
         high = float(round(lactate[hour], 4) >= 2) if hour in lactate else None
@@ -56,12 +66,31 @@ def circulatory(stay: Stay) -> list[Told]:
     return found
 
 
+def respiratory(stay: Stay, tension: ByHour, fraction: ByHour, saturation: ByHour) -> list[Told]:
+    """PaO2/FiO2 below 200; air is breathed where no fraction is charted and nothing ventilates in this or the next
+    hour. saturation: arterial, of 90 % at most where there is no ratio; empty where that does not count."""
+    helped = {
+        hour
+        for start, stop, status, supported in ventilation(stay)
+        if supported or status == "NonInvasiveVent"
+        for hour in range(max(math.floor(plain(start)), 0), math.ceil(plain(stop)))
+    }
+    found: list[Told] = []
+    for hour in range(stay.steps):
+        inspired = fraction.get(hour, None if {hour, hour + 1} & helped else ROOM_AIR)
+        if hour in tension and inspired:
+            found.append(float(round(100 * tension[hour] / inspired, 4) < 200))
+        else:
+            found.append(float(round(saturation[hour], 4) <= 90) if hour in saturation else None)
+    return found
+
+
 def kidney(stay: Stay) -> list[Told]:
     """KDIGO 3 by creatinine, urine, or continuous dialysis so far."""
     creatinine, rate = means(stay.results(50912, 150)), hourly_urine(stay)
-    begun = min((start for start, _ in stay.dialysis), default=math.inf)
+    begun = min(continuous(stay), default=math.inf)
     found: list[Told] = []
-    for hour in range(math.ceil(plain(stay.hours))):
+    for hour in range(stay.steps):
         value = creatinine.get(hour)
         lowest = min((creatinine[h] for h in range(hour - 168, hour) if h in creatinine), default=None)
         recent = min((creatinine[h] for h in range(hour - 47, hour + 1) if h in creatinine), default=None)
@@ -71,12 +100,12 @@ def kidney(stay: Stay) -> list[Told]:
         high = both(hurt, None if value is None else float(round(value, 4) > 4))
         little = [little_urine(rate, hour, span, bound) for span, bound in ((24, 0.3), (12, 0.0))]
         found.append(
-            either(float(begun < hour + 1), None if ratio is None else float(ratio >= 3), high, *map(float, little))
+            either(float(begun <= hour), None if ratio is None else float(ratio >= 3), high, *map(float, little))
         )
     return found
 
 
-def little_urine(rate: dict[int, float], hour: int, span: int, bound: float) -> bool:
+def little_urine(rate: ByHour, hour: int, span: int, bound: float) -> bool:
     """Whether the largest rate of a span within the stay lies below a bound, or at it where the bound is 0."""
     most = max((rate[h] for h in range(hour - span + 1, hour + 1) if h in rate), default=None)
     if most is None or hour < span - 1:
@@ -84,28 +113,47 @@ def little_urine(rate: dict[int, float], hour: int, span: int, bound: float) -> 
     return round(most, 4) < bound or bound == 0 and round(most, 4) <= 0
 
 
-def hourly_urine(stay: Stay) -> dict[int, float]:
+def hourly_urine(stay: Stay) -> ByHour:
     """mL/kg/h of an hour by the last weight known in it; a charting covers the time since the one before."""
-    charted = urine(stay)
-    weights = dict(urine_rates(stay).get("weight", []))
+    charted, scales = urine(stay), weights(stay)
     beats = [at for at in stay.numbers({220045}, 0, 300) if at >= 0]
     found: dict[int, tuple[float, float, float]] = {}
     before = min(beats, default=None)
     for place, (at, volume) in enumerate(charted):
         start = charted[place - 1][0] if place else min(before, at) if before is not None else at
-        if at in weights:
+        known = [value for when, value in scales if when <= at]
+        if known:
             hour = math.floor(plain(at))
             total, hours, _ = found.get(hour, (0.0, 0.0, 0.0))
-            found[hour] = total + volume, hours + at - start, weights[at]
+            found[hour] = total + volume, hours + at - start, known[-1]
     return {hour: total / max(hours, 1) / weight for hour, (total, hours, weight) in found.items()}
+
+
+def liver(stay: Stay, bilirubin: ByHour, inr: ByHour, creatinine: ByHour) -> list[Told]:
+    """MELD of 30 or more, each value from the next hour where this one has none; creatinine is 4 for 7 days of
+    dialysis."""
+    dialysed = continuous(stay)
+    found: list[Told] = []
+    for hour in range(stay.steps):
+        parts = [one.get(hour, one.get(hour + 1)) for one in (bilirubin, inr, creatinine)]
+        if any(hour - 168 < one <= hour for one in dialysed):
+            parts[2] = 4.0
+        if None in parts:
+            found.append(None)
+            continue
+        logs = [math.log(max(part, 1.0)) for part in parts if part is not None]
+        found.append(float(round(3.78 * logs[0] + 11.2 * logs[1] + 9.57 * logs[2] + 6.43, 4) >= 30))
+    return found
+
+
+def hyperglycaemia(stay: Stay, glucose: ByHour) -> list[Told]:
+    return [float(round(glucose[hour], 4) > 180) if hour in glucose else None for hour in range(stay.steps)]
 
 
 def decompensation(stay: Stay, end: End) -> list[Told]:
     """The last 24 hours of a stay that ended with death."""
     died, last = in_intensive_care(end), math.ceil(plain(end.hours))
-    return [
-        died if last - hour <= 24 else None if died is None else 0.0 for hour in range(math.ceil(plain(stay.hours)))
-    ]
+    return [died if last - hour <= 24 else None if died is None else 0.0 for hour in range(stay.steps)]
 
 
 def in_intensive_care(end: End) -> Told:

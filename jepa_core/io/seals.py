@@ -1,0 +1,54 @@
+"""What the files of a folder were when it was finished, so that damage is found before anything is read.
+
+A flipped bit, a missing or cut file, one of another copy: any of these would otherwise be read as other values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from jepa_core.errors import DataError
+
+_whole: set[tuple[str, ...]] = set()
+"""Folders that this process has found to be whole, with sizes and times of their files: each is read once."""
+
+
+def seal_of(folder: Path, without: str) -> dict[str, str]:
+    """Size and SHA-256 of every file in a folder and below, by its path in it, but for the one file `without`, which
+    will hold the seal."""
+    return {name: f"{path.stat().st_size} {_digest(path)}" for name, path in _files(folder, without).items()}
+
+
+def check_seal(folder: Path, without: str, sealed: Mapping[str, str], advice: str) -> None:
+    """Refuse a folder that is not as it was sealed.
+
+    Sizes are compared at every call, contents once in a process as long as no file changes.
+    Raises DataError naming the file, with `advice`: what to do about it.
+    """
+    found = _files(folder, without)
+    for name in sorted(sealed.keys() | found.keys()):
+        if name not in found:
+            raise DataError(f"{folder / name} is missing; {advice}")
+        if name not in sealed:
+            raise DataError(f"{folder / name} does not belong there; {advice}")
+    stats = {name: path.stat() for name, path in found.items()}
+    cut = [name for name, stat in stats.items() if stat.st_size != int(sealed[name].split()[0])]
+    known = (str(folder.resolve()), *(f"{name} {stat.st_mtime_ns} {sealed[name]}" for name, stat in stats.items()))
+    if not cut and known in _whole:
+        return
+    for name in cut or sorted(found):
+        if name in cut or _digest(found[name]) != sealed[name].split()[1]:
+            raise DataError(f"{folder / name} is damaged: it is not as it was written; {advice}")
+    _whole.add(known)
+
+
+def _files(folder: Path, without: str) -> dict[str, Path]:
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: path for name, path in paths.items() if name != without}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

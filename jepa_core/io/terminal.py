@@ -1,0 +1,36 @@
+"""Where progress is shown. Work never ends because nobody can read about it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+
+
+class ErrorOutput(io.StringIO):
+    """Standard error for what is only shown: words that it does not take, since the terminal is gone, full or slow, are
+    dropped. Nothing is kept here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # What it is now: while bars are drawn, rich puts something in its place that writes here.
+        self._file = sys.stderr
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.flush()
+
+    def isatty(self) -> bool:
+        return self._file.isatty()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # an attribute there, which nobody sets
+        return self._file.encoding

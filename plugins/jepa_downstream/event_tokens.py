@@ -1,0 +1,102 @@
+"""Trajectories as sequences of event tokens: what was observed, in quantile bins, between tokens of time.
+
+Symbols: K columns of what was observed, T steps of a trajectory, L tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jepa_downstream.baseline_channels import PROFILED, Histories, Observed
+
+if TYPE_CHECKING:
+    from jepa_core.data.dataset import Dataset
+
+BEGIN, END = 0, 1
+FIRST_TIME = 2
+"""The token of a trajectory's first step; those of the next steps follow it, and the last of them stands for all later
+ones."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Token of every event. observed: columns that have tokens. edges: of each of these columns, static ones first, the
+    bounds between its bins. times: steps that have a token of their own."""
+
+    observed: Observed
+    edges: tuple[np.ndarray, ...]
+    times: int
+
+    @classmethod
+    def fit(cls, histories: Histories, dataset: Dataset, bins: int, times: int, seed: int) -> Vocabulary:
+        """Bins of equally many values of each column in trajectories of the train split. No label is read."""
+        observed = Observed.of(histories, dataset, seed)
+        drawn = np.random.default_rng(seed).permutation(dataset.trajectories("train"))[:PROFILED]
+        statics, dynamics = [], []
+        for one in np.sort(drawn):
+            static, dynamic = step_means(histories, int(one), int(dataset.steps[one]))
+            statics.append(static[observed.static])
+            dynamics.append(dynamic[:, observed.dynamic])
+        columns = [*np.array(statics).T, *np.concatenate(dynamics).T]
+        shares = np.arange(1, bins) / bins
+        edges = tuple(np.unique(np.nanquantile(one, shares, method="nearest")) for one in columns)
+        return cls(observed, edges, times)
+
+    @property
+    def size(self) -> int:
+        """Tokens that there are."""
+        return FIRST_TIME + self.times + int(sum(len(one) + 1 for one in self.edges))
+
+    def time(self, step: int) -> int:
+        """Token of a step, counted from 0."""
+        return FIRST_TIME + min(step, self.times - 1)
+
+    def is_time(self, tokens: np.ndarray) -> np.ndarray:
+        """Which tokens begin a step."""
+        return (tokens >= FIRST_TIME) & (tokens < FIRST_TIME + self.times)
+
+    def tokens(self, histories: Histories, trajectory: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Static facts (L0,), and the first T steps, each begun by its time (L,): int64."""
+        static, dynamic = step_means(histories, trajectory, steps)
+        count = len(self.observed.static)
+        facts = self._ids(static[None, self.observed.static], 0)
+        events = self._ids(dynamic[:, self.observed.dynamic], count)
+        times = np.array([self.time(step) for step in range(steps)], dtype=np.int64)
+        rows = np.concatenate([times[:, None], events], axis=1)
+        return np.append(BEGIN, facts[facts >= 0]), rows[rows >= 0]
+
+    def _ids(self, values: np.ndarray, begin: int) -> np.ndarray:
+        """Tokens of values (T, columns), of the columns from `begin` on; -1 where nothing was observed."""
+        ids = np.full(values.shape, -1, dtype=np.int64)
+        first = FIRST_TIME + self.times + sum(len(one) + 1 for one in self.edges[:begin])
+        for column, edges in enumerate(self.edges[begin : begin + values.shape[1]]):
+            seen = ~np.isnan(values[:, column])
+            ids[seen, column] = first + np.searchsorted(edges, values[seen, column], side="right")
+            first += len(edges) + 1
+        return ids
+
+    def to_state(self) -> dict[str, Any]:
+        """As a kept head holds it."""
+        return {
+            "observed": dict(vars(self.observed)), "times": self.times,
+            "edges": {str(number): one for number, one in enumerate(self.edges)},
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Vocabulary:
+        edges = tuple(state["edges"][str(number)] for number in range(len(state["edges"])))
+        return cls(Observed(**state["observed"]), edges, state["times"])
+
+
+def step_means(histories: Histories, trajectory: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Static facts (C,), and the mean of each step's samples (T, 2 C), NaN where nothing was observed."""
+    static, samples = histories.read(trajectory, steps)
+    parts = samples.reshape(steps, -1, samples.shape[1])
+    seen = ~np.isnan(parts)
+    count = seen.sum(axis=1)
+    total = np.where(seen, parts, 0).sum(axis=1)
+    return static, np.where(count > 0, total / np.maximum(count, 1), np.nan)

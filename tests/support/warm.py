@@ -1,0 +1,102 @@
+"""Runs the command `jepa` in processes that begin with its libraries imported.
+
+A process that is started from nothing spends most of a small run's time on imports. Here one process imports them once,
+and forks a child for each command. A child has the environment, the folder and the search path that it is given, dies
+of the signals that it gets, and ends as `python -m jepa_core` does. All children have the seed of hashes of the process
+they are forked from, so a test of the same bits from other processes starts one of them with `commands.command`.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+LIBRARIES = ("torch._dynamo", "zarr", "matplotlib.figure", "matplotlib.backends.backend_svg", "rich.console")
+"""What a run imports besides the core's own modules, wherever in its course."""
+
+
+class WarmProcess:
+    """The process that forks, for as long as a block runs."""
+
+    def __enter__(self) -> WarmProcess:
+        from commands import environment
+
+        # One thread, so that a fork has all of them.
+        held = environment(OPENBLAS_NUM_THREADS="1")
+        arguments = [sys.executable, __file__]
+        self._process = subprocess.Popen(arguments, env=held, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def run(self, arguments: list[str], env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+        """What `subprocess.run` gives of `python -m jepa_core ARGUMENTS`, with its output captured."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with tempfile.TemporaryDirectory() as folder:
+            outputs = [Path(folder) / name for name in ("stdout", "stderr")]
+            asked = {"arguments": arguments, "environment": env, "folder": str(cwd), "outputs": list(map(str, outputs))}
+            print(json.dumps(asked), file=self._process.stdin, flush=True)
+            code = json.loads(self._process.stdout.readline())
+            return subprocess.CompletedProcess(arguments, code, *(path.read_text() for path in outputs))
+
+
+def main() -> None:
+    """Fork for each line of the standard input, and tell how the child ended. A child comes back from here to run."""
+    given = [os.path.abspath(path) for path in os.environ["PYTHONPATH"].split(os.pathsep)]
+    own = [path for path in sys.path[1:] if path not in given]
+    _import_everything()
+    gc.freeze()  # what is never collected is never copied into a child
+    while line := sys.stdin.readline():
+        child = os.fork()
+        if child == 0:
+            _become(json.loads(line), own)
+            return
+        _, status = os.waitpid(child, 0)
+        print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
+    sys.exit()
+
+
+def _import_everything() -> None:
+    import jepa_core
+
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    for module in pkgutil.walk_packages(jepa_core.__path__, "jepa_core."):
+        if not module.name.startswith(("jepa_core.testing", "jepa_core.scaffold.", "jepa_core.__main__")):
+            importlib.import_module(module.name)
+
+
+def _become(asked: dict[str, Any], own: list[str]) -> None:
+    """Make of this process what it were if it had been started as it is asked."""
+    for number, path in ((0, os.devnull), *enumerate(asked["outputs"], start=1)):
+        opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.chdir(asked["folder"])
+    tempfile.tempdir = None
+    sys.path[:] = [asked["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *own]
+    importlib.invalidate_caches()
+    sys.argv = ["jepa_core", *asked["arguments"]]
+
+
+if __name__ == "__main__":
+    main()
+    runpy.run_module("jepa_core", run_name="__main__", alter_sys=True)
