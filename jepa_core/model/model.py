@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,16 +15,19 @@ from jepa_core.contracts import Act, Intervals, Otherwise, Readout
 from jepa_core.data.observations import CLIP, Observer
 from jepa_core.data.standardisation import NormalScores
 from jepa_core.data.trajectories import Channel
+from jepa_core.ensemble import member_decoder, members_of
 from jepa_core.errors import RecipeError
-from jepa_core.model import forecasting, streaming
+from jepa_core.model import forecasting, steering, streaming
 from jepa_core.model.acts import PlannedActs, acts_of, known_acts
 from jepa_core.model.data import Data, read
 from jepa_core.model.decoding import ChannelDecoder, decoded
 from jepa_core.model.folder import OBSERVATIONS, read_json
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
+from jepa_core.model.goals import Goal, goal_of
 from jepa_core.model.imagining import CAUTION, origins_under
 from jepa_core.model.kept import KeptTask, Scored, find_task, kept_intervals, kept_readouts, kept_tasks, rows_to_score
+from jepa_core.model.searching import Search
 from jepa_core.model.streaming import Item, Stream
 from jepa_core.model.view import View
 from jepa_core.plugin import Component, Registry
@@ -121,6 +124,12 @@ class Model:
         channels = [Channel(name, units.get(name, "")) for name in names]
         return ChannelDecoder(next(iter(self.frozen.decoders.values())), scaling, channels)
 
+    @property
+    def member_decoders(self) -> list[ChannelDecoder | None]:
+        """What reads channels off the beliefs of each member of an ensemble."""
+        whole, count = self.decoder, len(members_of(self.frozen.predictor))
+        return [None if whole is None else replace(whole, decoder=member_decoder(whole.decoder))] * count
+
     def predict(
         self, data: Data, task: str, at: int | None = None, method: str | None = None, evaluator: str | None = None
     ) -> xarray.DataArray:
@@ -210,6 +219,49 @@ class Model:
         origins = origins_under(self.view(data), data, chosen, plan, context)
         made = self._foreseen(data, chosen, origins, at, horizon, context)
         return made.drop_vars("action_recorded").assign_attrs(actions=plan.told(), caution=CAUTION)
+
+    def steer(
+        self,
+        data: Data,
+        at: int,
+        horizon: int,
+        goal: Goal | Mapping[str, Any],
+        risk: float = 1.0,
+        how: Search | None = None,
+        retrospective: bool = False,
+    ) -> xarray.Dataset:
+        """Actions from step `at` on under which what is imagined costs least, for every trajectory that has so many
+        steps: `chosen` (trajectory, step, action) in the units of the data, `cost` (trajectory) that the model expects
+        of them, and `cost_of_nothing`.
+
+        goal: what is wanted and what may be done, a `jepa_core.Goal` or its plain values. risk: share of an ensemble's
+        members, the worst, whose mean cost counts. how: the search. retrospective: says that plans are made of the past
+        alone, which a source whose actions are interventions on people asks for.
+
+        Raises RecipeError if it is not said, for an unknown channel or one that nothing reads, a limit in another unit,
+        or a horizon below 2; DataError if no trajectory is long enough.
+        """
+        from jepa_core.model.arrays import of_trajectories
+
+        if self.source_config.in_retrospect and not retrospective:
+            raise RecipeError(steering.RETROSPECT)
+        wanted = goal if isinstance(goal, Goal) else goal_of(goal)
+        asked = steering.Steering(wanted, at, horizon, risk, how or Search())
+        chosen = forecasting.long_enough(data.dataset, at)
+        found = steering.steer(self, data, chosen, asked)
+        by_trajectory = ("trajectory",)
+        arrays = {
+            "chosen": (("trajectory", "step", "action"), found.chosen),
+            "cost": (by_trajectory, found.cost),
+            "cost_of_nothing": (by_trajectory, found.nothing),
+        }
+        made = of_trajectories(
+            data, chosen, arrays, model=self.record["name"], at=at, horizon=horizon, goal=wanted.told(), risk=risk,
+            members=len(members_of(self.frozen.predictor)), method=asked.how.method, caution=steering.CAUTION,
+        )  # fmt: skip
+        names = [limit.channel for limit in wanted.limits]
+        units = ("action", [found.units[name] for name in names])
+        return made.assign_coords(step=at + np.arange(horizon - 1), action=names, unit=units)
 
     def observed(self, data: Data, trajectory: int) -> xarray.DataArray:
         """What a trajectory, by its position in the data, shows of the channels that the run's decoder reads: (step,

@@ -18,7 +18,7 @@ class RolloutDriftConfig(EvaluatorConfig):
     headline_context: int = Field(24, gt=0, description="context of the headlines; the nearest measured one stands in")
     horizon: int = Field(48, gt=0, description="longest rollout, in steps; shorter where the training window ends")
     stride: int = Field(12, gt=0, description="steps between the starts of two windows of a trajectory")
-    batch_size: BatchSize = Field(16, description="windows rolled out at once")
+    batch_size: BatchSize = Field(64, description="windows rolled out at once")
     bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
     mean_steps: int = Field(20_000, gt=0, description="steps of the train split behind the mean latent, about")
     shuffled_actions: bool = Field(True, description="also roll out under the future actions of another subject")
@@ -59,7 +59,7 @@ class DecodedForecastConfig(EvaluatorConfig):
         (1, 6, 12, 24, 48), min_length=1, description="steps ahead; those beyond the training window are null"
     )
     stride: int = Field(12, gt=0, description="steps between the starts of two windows of a trajectory")
-    batch_size: BatchSize = Field(16, description="windows rolled out at once")
+    batch_size: BatchSize = Field(64, description="windows rolled out at once")
     probe_steps: int = Field(20_000, gt=0, description="steps of the train split that a probe is fitted on, about")
     strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0, 10.0, 100.0, 1000.0), min_length=1, description="ridge penalties, of which the tuning split chooses"

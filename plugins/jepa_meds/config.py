@@ -102,6 +102,11 @@ class MedsConfig(SourceConfig):
         return Path(self.path).expanduser()
 
     @property
+    def in_retrospect(self) -> bool:
+        """Actions are treatment."""
+        return True
+
+    @property
     def step_length(self) -> StepLength:
         return StepLength(self.step_hours, "h")
 
