@@ -17,7 +17,7 @@ from jepa_core.results.findings import Findings, KeptHead
 from jepa_latent_eval.channel_findings import channel_findings, no_channels
 from jepa_latent_eval.config import ChannelForecastConfig
 from jepa_latent_eval.intervals import conformal_widths
-from jepa_latent_eval.rollout import Cohort, find_cohort, imagine
+from jepa_latent_eval.rollout import Cohort, find_cohort, imagined_states
 from jepa_latent_eval.states import encoded
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
         dataset, context = learner.dataset, cohort.context
         for part, latents in encoded(learner, dataset, cohort.windows, cohort.index, self.config.batch_size):
             with torch.no_grad():
-                belief = imagine(learner, latents, context).belief[:, 0]
+                belief = imagined_states(learner, latents, context).belief[:, 0]
                 said = decoder.next_values(belief).float().cpu().numpy()
             observations = learner.observations(dataset.batch(cohort.windows, part))
             seen = torch.where(observations.observed, observations.values, torch.nan).cpu().numpy()
