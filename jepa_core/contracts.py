@@ -333,7 +333,8 @@ class Evaluation:
     predictor trained on its latents for as many steps as the curriculum trained the predictor; None where the
     curriculum has no phase that could train it. channels: opens (once) the same trajectories as numbers, whatever the
     encoder reads: the modality `channels`, fitted on nothing; None where the source cannot render it. scratch: a folder
-    for temporary files on the run's disk; None for the system's own.
+    for temporary files on the run's disk; None for the system's own. source: that built the trajectories, for what-ifs;
+    None where there is none to ask.
     """
 
     learner: Learner
@@ -342,6 +343,7 @@ class Evaluation:
     untrained: Callable[[], Learner] | None
     channels: Callable[[], Dataset] | None = None
     scratch: Path | None = None
+    source: Source | None = None
 
     @property
     def dataset(self) -> Dataset:

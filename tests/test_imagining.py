@@ -30,6 +30,8 @@ curriculum:
   - {use: joint_refinement, steps: 2, objectives: [{use: grounding, windows: [[0, 1]]}]}
 evaluators:
   - {use: channel_forecast, context: 6, horizon: 4, least_values: 5, stride: 4, bootstrap: 100}
+  - {use: imagination, at: [6], horizon: 5, turns: 2, bootstrap: 100,
+     acts: [{channel: push, value: 2.0, unit: N, against: 0.0, steps: 3}]}
 """
 PUSH = "acts:\n  - {channel: push, value: 2.0, unit: N, from: 6, to: 9}\n"
 AT, HORIZON = 6, 5
@@ -73,6 +75,18 @@ def test_the_command_prints_what_differs_and_writes_figures_and_every_value(
     assert "push 2 N, steps 6 to 8; nothing else is done" in html and "no act; all else as recorded" in html
     assert "do not identify what an intervention does" in html and html.count("<svg") >= 2
     assert "730000" not in html + printed
+
+
+def test_the_run_judges_imagined_effects_by_those_of_its_generator(folder: Path) -> None:
+    found = json.loads((folder / "run" / "findings" / "imagination.json").read_text())
+    effects = next(one for one in found["tables"] if one["name"] == "effects")
+    names = [one["name"] for one in effects["columns"]]
+    rows = [dict(zip(names, row, strict=True)) for row in effects["rows"]]
+    assert {(row["channel"], row["h"]) for row in rows} == {(c, h) for c in ("position", "speed") for h in (2, 3, 4, 5)}
+    assert all(row["clear"] > 0 and row["direction_untrained"] is not None for row in rows)
+    assert {one["name"] for one in found["figures"]} == {"effect-push-2-position", "effect-push-2-speed", "example"}
+    report = (folder / "run" / "report.html").read_text()
+    assert "Imagined and true effects of acts" in report and "730000" not in report
 
 
 def test_one_trajectory_is_drawn_with_the_runs_intervals_before_what_it_records(folder: Path, model: Model) -> None:

@@ -93,7 +93,7 @@ class StateSpace(Predictor):
         """Predict the state at t + 1 for every t; actions beyond the states are left to the rollout."""
         actions = latents.actions[:, : latents.states.shape[1]]
         hidden, pasts = self._tokens(latents.static[:, None], latents.states, actions), []
-        for block in self.blocks:
+        for block in self._blocks():
             hidden, past = block(hidden)
             pasts.append(past)
         belief = self.norm(hidden)
@@ -103,7 +103,7 @@ class StateSpace(Predictor):
     def extend(self, step: Latents, memory: Memory) -> Prediction:
         """One more step, from the states after the last."""
         hidden, pasts = self._tokens(step.static[:, None], step.states, step.actions), []
-        for block, past in zip(self.blocks, memory.blocks, strict=True):
+        for block, past in zip(self._blocks(), memory.blocks, strict=True):
             hidden, longer = block.extend(hidden, past)
             pasts.append(longer)
         belief = self.norm(hidden)
@@ -120,13 +120,16 @@ class StateSpace(Predictor):
         states, beliefs = [state], [belief]
         for ahead in range(1, horizon):
             hidden = self._tokens(latents.static[:, None], state, at_steps(latents.actions, origins + ahead))
-            for index, block in enumerate(self.blocks):
+            for index, block in enumerate(self._blocks()):
                 hidden, kept[index] = block.step(hidden, kept[index])
             belief = self.norm(hidden)
             state = self._read(belief, state)
             states.append(state)
             beliefs.append(belief)
         return Rollout(torch.stack(states, dim=2), torch.stack(beliefs, dim=2))
+
+    def _blocks(self) -> list[Block]:
+        return [cast(Block, one) for one in self.blocks]
 
     def _tokens(self, static: Tensor, states: Tensor, actions: Tensor) -> Tensor:
         return self.static_in(static) + self.state_in(states) + self.action_in(actions)
