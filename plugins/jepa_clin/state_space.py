@@ -7,7 +7,6 @@ a chunk, K chunks.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -85,7 +84,7 @@ class StateSpace(Predictor):
         self.static_in = nn.Linear(latent_dim, config.width)
         self.state_in = nn.Linear(latent_dim, config.width)
         self.action_in = nn.Linear(latent_dim, config.width)
-        self.blocks = ScanBlocks(ScanBlock(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(ScanBlock(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.output = nn.Linear(config.width, latent_dim)
 
@@ -108,9 +107,8 @@ class StateSpace(Predictor):
             pasts.append(longer)
         belief = self.norm(hidden)
         next_states = self._read(belief, step.states)
-        predicted = torch.cat((memory.next_states, next_states), dim=1)
-        beliefs = torch.cat((memory.belief, belief), dim=1)
-        return Prediction(next_states, belief, Memory(predicted, beliefs, tuple(pasts)))
+        told = torch.cat((memory.next_states, next_states), dim=1), torch.cat((memory.belief, belief), dim=1)
+        return Prediction(next_states, belief, Memory(*told, tuple(pasts)))
 
     def rollout(self, latents: Latents, memory: Memory, origins: Tensor, horizon: int) -> Rollout:
         """Roll out H steps from each of M origins a window: states (B, M, H, D) and their beliefs (B, M, H, W)."""
@@ -128,8 +126,8 @@ class StateSpace(Predictor):
             beliefs.append(belief)
         return Rollout(torch.stack(states, dim=2), torch.stack(beliefs, dim=2))
 
-    def _blocks(self) -> list[Block]:
-        return [cast(Block, one) for one in self.blocks]
+    def _blocks(self) -> list[ScanBlock]:
+        return [cast(ScanBlock, one) for one in self.blocks]
 
     def _tokens(self, static: Tensor, states: Tensor, actions: Tensor) -> Tensor:
         return self.static_in(static) + self.state_in(states) + self.action_in(actions)
@@ -231,10 +229,3 @@ def _advance(made: ScanInputs, state: Tensor) -> tuple[Tensor, Tensor]:
     added = made.values[..., None] * made.keys[..., None, None, :]
     state = made.decay.exp()[..., None, None] * state + added
     return (state * made.queries[..., None, None, :]).sum(-1), state
-
-
-class ScanBlocks(nn.ModuleList):
-    """Blocks, one behind the other."""
-
-    def __iter__(self) -> Iterator[ScanBlock]:
-        return cast(Iterator[ScanBlock], super().__iter__())
