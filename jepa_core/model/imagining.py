@@ -7,26 +7,53 @@ do not identify what an intervention does, and every answer says so.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Channels, Items, Latents
+from jepa_core.contracts import Channels, Items, Latents, Source
 from jepa_core.data.trajectories import Rendered, Trajectories
 from jepa_core.model.acts import PlannedActs, acted
 from jepa_core.model.forecasting import Origin
 
 if TYPE_CHECKING:
-    from jepa_core.model.data import Data
+    from jepa_core.data.dataset import Dataset
     from jepa_core.model.frozen import Frozen
     from jepa_core.model.view import View
 
 CAUTION = "recorded actions do not identify what an intervention does; this is what the model associates with it"
 
 
-def origins_under(view: View, data: Data, chosen: np.ndarray, plan: PlannedActs, context: int) -> Iterator[Origin]:
+class Actable(Protocol):
+    """Trajectories whose actions can be chosen: a source, and what it built, as an encoder reads it."""
+
+    @property
+    def source(self) -> Source: ...
+
+    @property
+    def dataset(self) -> Dataset: ...
+
+    def rendered(self, trajectories: Trajectories) -> Rendered:
+        """The items of trajectories that are made of these."""
+        ...
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """A run's own trajectories, for its evaluators. dataset: as its encoder reads it."""
+
+    source: Source
+    dataset: Dataset
+
+    def rendered(self, trajectories: Trajectories) -> Rendered:
+        """The items of trajectories that are made of these."""
+        return self.source.render(trajectories, self.dataset.store.channels, self.dataset.modality)
+
+
+def origins_under(view: View, data: Actable, chosen: np.ndarray, plan: PlannedActs, context: int) -> Iterator[Origin]:
     """The origin of each chosen trajectory, ascending, with the actions of a plan after it. An origin says of each step
     imagined whether its action is as recorded: none of them but the first, which leads from the last step seen."""
     store = data.dataset.store
@@ -35,7 +62,7 @@ def origins_under(view: View, data: Data, chosen: np.ndarray, plan: PlannedActs,
 
 
 def origins_of(
-    view: View, data: Data, trajectory: int, alone: Trajectories, plans: Sequence[PlannedActs], context: int
+    view: View, data: Actable, trajectory: int, alone: Trajectories, plans: Sequence[PlannedActs], context: int
 ) -> Iterator[Origin]:
     """The origin of one trajectory under each of some plans that begin and end at the same steps; what they do is
     encoded at once. alone: the trajectory by itself."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +92,7 @@ class StateSpace(Predictor):
         """Predict the state at t + 1 for every t; actions beyond the states are left to the rollout."""
         actions = latents.actions[:, : latents.states.shape[1]]
         hidden, pasts = self._tokens(latents.static[:, None], latents.states, actions), []
-        for block in self.blocks:
+        for block in self._blocks():
             hidden, past = block(hidden)
             pasts.append(past)
         belief = self.norm(hidden)
@@ -101,13 +102,13 @@ class StateSpace(Predictor):
     def extend(self, step: Latents, memory: Memory) -> Prediction:
         """One more step, from the states after the last."""
         hidden, pasts = self._tokens(step.static[:, None], step.states, step.actions), []
-        for block, past in zip(self.blocks, memory.blocks, strict=True):
+        for block, past in zip(self._blocks(), memory.blocks, strict=True):
             hidden, longer = block.extend(hidden, past)
             pasts.append(longer)
         belief = self.norm(hidden)
         next_states = self._read(belief, step.states)
-        everything = (torch.cat(pair, dim=1) for pair in ((memory.next_states, next_states), (memory.belief, belief)))
-        return Prediction(next_states, belief, Memory(*everything, tuple(pasts)))
+        told = torch.cat((memory.next_states, next_states), dim=1), torch.cat((memory.belief, belief), dim=1)
+        return Prediction(next_states, belief, Memory(*told, tuple(pasts)))
 
     def rollout(self, latents: Latents, memory: Memory, origins: Tensor, horizon: int) -> Rollout:
         """Roll out H steps from each of M origins a window: states (B, M, H, D) and their beliefs (B, M, H, W)."""
@@ -117,13 +118,16 @@ class StateSpace(Predictor):
         states, beliefs = [state], [belief]
         for ahead in range(1, horizon):
             hidden = self._tokens(latents.static[:, None], state, at_steps(latents.actions, origins + ahead))
-            for index, block in enumerate(self.blocks):
+            for index, block in enumerate(self._blocks()):
                 hidden, kept[index] = block.step(hidden, kept[index])
             belief = self.norm(hidden)
             state = self._read(belief, state)
             states.append(state)
             beliefs.append(belief)
         return Rollout(torch.stack(states, dim=2), torch.stack(beliefs, dim=2))
+
+    def _blocks(self) -> list[Block]:
+        return [cast(Block, one) for one in self.blocks]
 
     def _tokens(self, static: Tensor, states: Tensor, actions: Tensor) -> Tensor:
         return self.static_in(static) + self.state_in(states) + self.action_in(actions)
