@@ -18,11 +18,7 @@ from jepa_core.results.findings import Findings, KeptHead
 from jepa_latent_eval.channel_findings import channel_findings, no_channels
 from jepa_latent_eval.config import ChannelForecastConfig
 from jepa_latent_eval.intervals import conformal_widths
-<<<<<<< HEAD
-from jepa_latent_eval.rollout import Cohort, find_cohort, imagined_states
-=======
-from jepa_latent_eval.rollout import Cohort, find_cohort, imagine, imagine_by
->>>>>>> main
+from jepa_latent_eval.rollout import Cohort, find_cohort, imagine_by, imagined_states
 from jepa_latent_eval.states import encoded
 
 if TYPE_CHECKING:
