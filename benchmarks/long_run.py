@@ -33,7 +33,7 @@ from jepa_core.data.windows import Windows
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.results.statistics import effective_rank
-from jepa_core.runs.pipeline import stage_of
+from jepa_core.runs.pipeline import built_phase
 from jepa_core.training.curriculum import Progress, run_curriculum
 from jepa_core.training.learner import Learner
 
@@ -52,7 +52,7 @@ def main() -> int:
             dataset.windows(split, cut.length, cut.stride, cut.min_length) for split in ("train", "tuning")
         )
         watcher = Watcher(learner, tuning, options.every, options.out)
-        run_curriculum([stage_of(use) for use in recipe.curriculum], learner, train, recipe.seed, [watcher])
+        run_curriculum([built_phase(use) for use in recipe.curriculum], learner, train, recipe.seed, [watcher])
     return 0
 
 
@@ -88,7 +88,7 @@ class Watcher(Listener):
             self._write(progress)
 
     def _write(self, progress: Progress) -> None:
-        record = {"phase": progress.stage.name, "step": progress.step, "total_step": progress.total_step}
+        record = {"phase": progress.current.name, "step": progress.step, "total_step": progress.total_step}
         record |= {"terms": {name: float(value) for name, value in progress.terms.items()}}
         record |= watched(progress.learner, self._batch)
         record["processor_seconds"] = round(time.process_time() - self._began, 1)
