@@ -1,5 +1,5 @@
 """JEPA curricula on time series, as a library: `Recipe` says what a run is made of, `run` carries it out, `load` gives
-its trained model; an `Act` is something done in a what-if."""
+its trained model; an `Act` is something done in a what-if, a `Goal` what actions are chosen for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Act
+    from jepa_core.model.features import JepaFeatures
+    from jepa_core.model.goals import Goal
     from jepa_core.model.loading import load
     from jepa_core.recipe import (
         EncoderUse,
@@ -23,11 +25,17 @@ if TYPE_CHECKING:
     from jepa_core.runs.starting import run
 
 __all__ = [
-    "Act", "EncoderUse", "Match", "PhaseUse", "PredictorMatch", "PredictorUse", "Recipe", "RuntimeConfig", "Use",
-    "WindowsConfig", "load", "load_recipe", "run",
+    "Act", "EncoderUse", "Goal", "JepaFeatures", "Match", "PhaseUse", "PredictorMatch", "PredictorUse", "Recipe",
+    "RuntimeConfig", "Use", "WindowsConfig", "load", "load_recipe", "run",
 ]  # fmt: skip
 
-_PLACES = {"Act": "jepa_core.contracts", "load": "jepa_core.model.loading", "run": "jepa_core.runs.starting"}
+_PLACES = {
+    "Act": "jepa_core.contracts",
+    "Goal": "jepa_core.model.goals",
+    "JepaFeatures": "jepa_core.model.features",
+    "load": "jepa_core.model.loading",
+    "run": "jepa_core.runs.starting",
+}
 """Where what is offered here lies, if not in `jepa_core.recipe`. It is imported when it is asked for, so that the
 command line starts at once."""
 

@@ -171,6 +171,12 @@ class SourceConfig(Config):
     """What the source can render."""
 
     @property
+    def in_retrospect(self) -> bool:
+        """Whether actions may only be planned in retrospect, such as where they are what was done to people: whoever
+        asks for a plan has to say so."""
+        return False
+
+    @property
     def step_length(self) -> StepLength:
         """How long a step is, for the axes of arrays; 1 step where steps are counted alone."""
         return StepLength()

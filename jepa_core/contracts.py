@@ -333,7 +333,8 @@ class Evaluation:
     predictor trained on its latents for as many steps as the curriculum trained the predictor; None where the
     curriculum has no phase that could train it. channels: opens (once) the same trajectories as numbers, whatever the
     encoder reads: the modality `channels`, fitted on nothing; None where the source cannot render it. scratch: a folder
-    for temporary files on the run's disk; None for the system's own.
+    for temporary files on the run's disk; None for the system's own. source: that built the trajectories, for what-ifs;
+    None where there is none to ask.
     """
 
     learner: Learner
@@ -342,6 +343,7 @@ class Evaluation:
     untrained: Callable[[], Learner] | None
     channels: Callable[[], Dataset] | None = None
     scratch: Path | None = None
+    source: Source | None = None
 
     @property
     def dataset(self) -> Dataset:
@@ -387,21 +389,26 @@ class Intervals:
     of what it kept.
 
     level: share of the values that they are to cover. names: (C,) of the channels. widths: (H, C) half-widths in normal
-    scores, infinite where too few values were seen to tell.
+    scores, infinite where too few values were seen to tell. noise: (H, C) standard deviation in normal scores of what
+    no member of an ensemble foresees: of the forecast's errors, less that of the members among themselves.
     """
 
     level: float
     names: list[str]
     widths: np.ndarray
+    noise: np.ndarray
 
-    def at(self, names: Sequence[str], horizon: int) -> np.ndarray:
-        """Half-widths (horizon, len(names)); NaN beyond the horizon and the channels that they were fitted for, and
-        where they are infinite."""
+    def at(self, names: Sequence[str], horizon: int) -> tuple[np.ndarray, np.ndarray]:
+        """Half-widths and noise (horizon, len(names)); NaN beyond the horizon and the channels that they were fitted
+        for, and where they are infinite."""
+        return self._placed(self.widths, names, horizon), self._placed(self.noise, names, horizon)
+
+    def _placed(self, fitted: np.ndarray, names: Sequence[str], horizon: int) -> np.ndarray:
         found = np.full((horizon, len(names)), np.nan)
-        steps = min(horizon, len(self.widths))
+        steps = min(horizon, len(fitted))
         for place, name in enumerate(names):
             if name in self.names:
-                found[:steps, place] = self.widths[:steps, self.names.index(name)]
+                found[:steps, place] = fitted[:steps, self.names.index(name)]
         return np.where(np.isfinite(found), found, np.nan)
 
 

@@ -122,6 +122,11 @@ def decoder_for(predictor: Predictor, decoder: Decoder) -> Decoder:
     return decoder if members == 1 else EnsembleDecoder(decoder, members)
 
 
+def member_decoder(decoder: Decoder) -> Decoder:
+    """What reads the belief of one member: `decoder_for` backwards."""
+    return decoder.decoder if isinstance(decoder, EnsembleDecoder) else decoder
+
+
 def _joined(made: Sequence[Prediction], seen: Latents) -> Prediction:
     """Predictions of members on the same steps as one."""
     next_states = torch.stack([one.next_states for one in made]).mean(dim=0)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jepa_core.cli import comparing, imagining, predicting, reading, studying, writing
+from jepa_core.cli import comparing, imagining, predicting, reading, steering, studying, writing
 from jepa_core.kinds import KINDS
 
 EPILOG = """\
@@ -128,6 +128,26 @@ def _using(add: Add) -> None:
     )
     imagine.add_argument("--html", type=Path, metavar="FILE", help="also write the figures as one HTML file")
     imagine.add_argument("--out", type=Path, metavar="FILE", help="also write every value as parquet")
+    steer = add("steer", steering.steer, "actions for new raw data under which what is imagined costs least")
+    _model_arguments(steer)
+    steer.add_argument("--at", type=_steps, required=True, metavar="N", help="steps that are seen; actions begin then")
+    steer.add_argument(
+        "--goal", type=Path, required=True, metavar="FILE", help="YAML file of what is wanted and what may be done"
+    )
+    steer.add_argument("--horizon", type=_steps, default=12, metavar="H", help="steps imagined (default: 12)")
+    steer.add_argument("--method", choices=("cem", "mppi"), default="cem", help="how plans are looked for")
+    steer.add_argument(
+        "--risk", type=float, default=1.0, metavar="SHARE",
+        help="share of an ensemble's members, the worst, whose mean cost counts (default: 1, all of them)",
+    )  # fmt: skip
+    steer.add_argument("--plans", type=_steps, default=64, metavar="P", help="plans tried in a round (default: 64)")
+    steer.add_argument("--rounds", type=_steps, default=8, metavar="R", help="rounds (default: 8)")
+    steer.add_argument("--seed", type=int, default=0, help="seed of the search")
+    steer.add_argument(
+        "--retrospective", action="store_true",
+        help="say that plans are made of the past alone; sources whose actions are interventions on people need it",
+    )  # fmt: skip
+    steer.add_argument("--out", type=Path, metavar="FILE", help="also write every step as parquet")
 
 
 def _model_arguments(parser: argparse.ArgumentParser) -> None:

@@ -58,7 +58,7 @@ def _show(model: Model, data: Data, asked: tuple[WhatIf, WhatIf], arguments: arg
 
 def _imagined(model: Model, data: Data, asked: WhatIf, arguments: argparse.Namespace) -> xarray.Dataset:
     """One of the two futures, of the trajectories that are shown."""
-    with _named(asked.file):
+    with named_file(asked.file):
         made = model.imagine(data, arguments.at, arguments.horizon, asked.acts, asked.otherwise)
     place: int | None = arguments.trajectory
     if place is None:
@@ -70,12 +70,12 @@ def _imagined(model: Model, data: Data, asked: WhatIf, arguments: argparse.Names
 
 
 @contextmanager
-def _named(file: Path | None) -> Iterator[None]:
-    """Errors about acts say which file they stand in."""
+def named_file(file: Path | None) -> Iterator[None]:
+    """Errors about what a file says tell which file that is."""
     try:
         yield
     except RecipeError as error:
-        if file is None or not str(error).startswith("acts."):
+        if file is None or not str(error).startswith(("acts.", "limits.", "cost.")):
             raise
         raise RecipeError(f"{file}: {error}") from error
 

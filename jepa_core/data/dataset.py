@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
+from jepa_core.config import Modality
 from jepa_core.contracts import Batch, Items, Source
 from jepa_core.data.rendering import Rendering, open_rendering
 from jepa_core.data.store import Store
@@ -28,6 +29,11 @@ class Dataset:
         self.split = store.split
         self.steps = store.steps
         _refuse_shared_subjects(store)
+
+    @property
+    def modality(self) -> Modality:
+        """What the trajectories are rendered for."""
+        return self.rendering.modality
 
     @classmethod
     def open(cls, store: Store, source: Source, modality: str) -> Dataset:

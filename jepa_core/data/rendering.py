@@ -17,10 +17,11 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from jepa_core.config import Modality
 from jepa_core.data.distinct import Distinct
 from jepa_core.data.source import Source
 from jepa_core.data.store import Store
@@ -42,6 +43,8 @@ log = logging.getLogger("jepa")
 class Rendering(ABC):
     """Items of a store. static: (N,), state: (S,), action: (S,) int64 item ids; count: number of distinct items."""
 
+    modality: ClassVar[Modality]
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.static = np.load(folder / "static.npy")
@@ -57,6 +60,8 @@ class Rendering(ABC):
 class TextRendering(Rendering):
     """Texts in one file, with their offsets beside."""
 
+    modality = "text"
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._offsets = np.load(folder / "offsets.npy", mmap_mode="r")
@@ -69,6 +74,8 @@ class TextRendering(Rendering):
 
 class ChannelRendering(Rendering):
     """Channel values, (items, C, P) float32 with NaN for what was not observed."""
+
+    modality = "channels"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

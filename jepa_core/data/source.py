@@ -71,6 +71,7 @@ class Source(ABC):
 
     def acting(self, act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> list[Act]:
         """What an act leaves in the data, as recorded ones do: by default an event of its channel in each of its steps.
+        One whose value is NaN leaves none, and takes away what is recorded of the channel.
 
         trajectory: of one, up to where the act begins, for a source that needs a fact of it (a weight, for a dose by
         weight). Raises DataError if that is not there. No act at all is what a step without an action is rendered as.

@@ -282,7 +282,7 @@ class Store:
         """Digest of everything in the store."""
         return self.attributes["content"]
 
-    @property
+    @cached_property
     def channels(self) -> list[Channel]:
         columns = [self._read(f"channel_{field}").tolist() for field in ("name", "unit", "group", "label", "order")]
         return [Channel(*row) for row in zip(*columns, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -112,14 +113,16 @@ def acted(source: Source, trajectory: Trajectories, channels: Sequence[Channel],
     steps = plan.at + plan.horizon - 1
     number = {channel.name: place for place, channel in enumerate(channels)}
     events = [event for act in plan.acts for event in source.acting(act, trajectory, channels)]
+    left = [event for event in events if event.value is None or not math.isnan(event.value)]
     rows = [
         (step, number[event.channel], np.nan if event.value is None else event.value, event.text)
-        for event in events
+        for event in left
         for step in range(event.begin, min(event.end, steps))
     ]
     new = _made(rows, source, len(trajectory.texts))
-    texts = [event.text for event in events if event.text is not None]
-    kept = _recorded(trajectory.action, plan, steps, {(step, channel) for step, channel, *_ in rows})
+    texts = [event.text for event in left if event.text is not None]
+    taken = {(step, number[event.channel]) for event in events for step in range(event.begin, min(event.end, steps))}
+    kept = _recorded(trajectory.action, plan, steps, taken)
     return replace(
         trajectory,
         steps=np.array([steps], dtype=trajectory.steps.dtype),

@@ -85,11 +85,15 @@ def origin_of(view: View, trajectory: int, at: int, context: int, horizon: int) 
 @dataclass(frozen=True)
 class Foreseen:
     """What was rolled out from n origins. state: (n, H, D) float32. belief: (n, H, W) float32, which each state was
-    read from. recorded: (n, H) bool, whether the action that leads to it is recorded."""
+    read from. recorded: (n, H) bool, whether the action that leads to it is recorded. member_state, member_belief: (n,
+    K, H, D) and (n, K, H, W of a member), what each member of an ensemble imagines by itself; K is 1 where there is
+    none."""
 
     state: np.ndarray
     belief: np.ndarray
     recorded: np.ndarray
+    member_state: np.ndarray
+    member_belief: np.ndarray
 
 
 def foresee(frozen: Frozen, origins: Iterator[Origin], horizon: int) -> Foreseen:
@@ -121,7 +125,13 @@ def _rolled(frozen: Frozen, origins: list[Origin], horizon: int) -> tuple[np.nda
     )
     actions = torch.cat([one.actions for one in origins])
     last = torch.full((len(origins), 1), seen.states.shape[1] - 1)
-    with frozen.precision():
-        made = roll_out(frozen.predictor, seen, actions, last, horizon)
-    state, belief = (one[:, 0].float().cpu().numpy() for one in (made.states, made.belief))
-    return state, belief, np.stack([one.recorded for one in origins])
+
+    def rolled(one: Frozen) -> tuple[np.ndarray, np.ndarray]:
+        with one.precision():
+            made = roll_out(one.predictor, seen, actions, last, horizon)
+        return made.states[:, 0].float().cpu().numpy(), made.belief[:, 0].float().cpu().numpy()
+
+    whole, members = rolled(frozen), frozen.apart()
+    by_itself = [rolled(one) for one in members] if len(members) > 1 else [whole]
+    apart = (np.stack(part, axis=1) for part in zip(*by_itself, strict=True))
+    return *whole, np.stack([one.recorded for one in origins]), *apart

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from jepa_core.contracts import Decoder, Encoder, Items, Latents, Predictor, Rollout
 from jepa_core.data.windows import Windows, cut_windows
+from jepa_core.ensemble import member_decoder, members_of
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
@@ -58,6 +59,13 @@ class Frozen:
     def of(cls, learner: Learner) -> Frozen:
         """A learner that was frozen."""
         return cls(learner.encoder, learner.predictor, learner.device, learner.precision, learner.decoders())
+
+    def apart(self) -> list[Frozen]:
+        """The same with each member of an ensemble in turn as the predictor, and what reads its beliefs; itself alone
+        where there is one."""
+        members = members_of(self.predictor)
+        decoders = {name: member_decoder(one) for name, one in self.decoders.items()}
+        return [replace(self, predictor=one, decoders=decoders) for one in members] if len(members) > 1 else [self]
 
     @torch.no_grad()
     def encode(self, items: Items) -> Tensor:

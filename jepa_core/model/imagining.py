@@ -6,49 +6,89 @@ do not identify what an intervention does, and every answer says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Channels, Items, Latents
-from jepa_core.data.trajectories import Rendered
+from jepa_core.contracts import Channels, Items, Latents, Source
+from jepa_core.data.trajectories import Rendered, Trajectories
 from jepa_core.model.acts import PlannedActs, acted
 from jepa_core.model.forecasting import Origin
 
 if TYPE_CHECKING:
-    from jepa_core.model.data import Data
+    from jepa_core.data.dataset import Dataset
     from jepa_core.model.frozen import Frozen
     from jepa_core.model.view import View
 
 CAUTION = "recorded actions do not identify what an intervention does; this is what the model associates with it"
 
 
-def origins_under(view: View, data: Data, chosen: np.ndarray, plan: PlannedActs, context: int) -> Iterator[Origin]:
+class Actable(Protocol):
+    """Trajectories whose actions can be chosen: a source, and what it built, as an encoder reads it."""
+
+    @property
+    def source(self) -> Source: ...
+
+    @property
+    def dataset(self) -> Dataset: ...
+
+    def rendered(self, trajectories: Trajectories) -> Rendered:
+        """The items of trajectories that are made of these."""
+        ...
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """A run's own trajectories, for its evaluators. dataset: as its encoder reads it."""
+
+    source: Source
+    dataset: Dataset
+
+    def rendered(self, trajectories: Trajectories) -> Rendered:
+        """The items of trajectories that are made of these."""
+        return self.source.render(trajectories, self.dataset.store.channels, self.dataset.modality)
+
+
+def origins_under(view: View, data: Actable, chosen: np.ndarray, plan: PlannedActs, context: int) -> Iterator[Origin]:
     """The origin of each chosen trajectory, ascending, with the actions of a plan after it. An origin says of each step
     imagined whether its action is as recorded: none of them but the first, which leads from the last step seen."""
     store = data.dataset.store
     for trajectory, alone in store.each(chosen):
-        rendered = data.rendered(acted(data.source, alone, store.channels, plan))
-        known = view.latents(trajectory)
-        part = slice(plan.at - context, plan.at)
-        actions = torch.cat([known.actions[:, part], _encoded_actions(view.frozen, rendered, plan)], dim=1)
-        seen = Latents(known.static, known.states[:, part], known.actions[:, part], known.mask[:, part])
-        yield Origin(seen, actions, np.arange(plan.horizon) == 0)
+        yield from origins_of(view, data, trajectory, alone, [plan], context)
 
 
-def _encoded_actions(frozen: Frozen, rendered: Rendered, plan: PlannedActs) -> Tensor:
-    """Latents of the actions of the steps from `at` on: (1, H - 1, D)."""
-    part = slice(plan.at, plan.at + plan.horizon - 1)
-    if plan.horizon == 1:
-        return torch.empty(1, 0, frozen.encoder.latent_dim, device=frozen.device)
-    return frozen.encode(_items(rendered.action, part))[None]
+def origins_of(
+    view: View, data: Actable, trajectory: int, alone: Trajectories, plans: Sequence[PlannedActs], context: int
+) -> Iterator[Origin]:
+    """The origin of one trajectory under each of some plans that begin and end at the same steps; what they do is
+    encoded at once. alone: the trajectory by itself."""
+    store, known = data.dataset.store, view.latents(trajectory)
+    rendered = [data.rendered(acted(data.source, alone, store.channels, plan)) for plan in plans]
+    encoded = _encoded_actions(view.frozen, rendered, plans[0])
+    part = slice(plans[0].at - context, plans[0].at)
+    seen = Latents(known.static, known.states[:, part], known.actions[:, part], known.mask[:, part])
+    for one in encoded:
+        actions = torch.cat([seen.actions, one[None]], dim=1)
+        yield Origin(seen, actions, np.arange(plans[0].horizon) == 0)
 
 
-def _items(rendered: list[str] | np.ndarray, part: slice) -> Items:
-    if isinstance(rendered, list):
-        return rendered[part]
-    values = torch.from_numpy(np.ascontiguousarray(rendered[part], dtype=np.float32))
+def _encoded_actions(frozen: Frozen, rendered: Sequence[Rendered], plan: PlannedActs) -> Tensor:
+    """Latents of the actions of the steps from `at` on, of each plan: (P, H - 1, D)."""
+    part, ahead = slice(plan.at, plan.at + plan.horizon - 1), plan.horizon - 1
+    if ahead == 0:
+        return torch.empty(len(rendered), 0, frozen.encoder.latent_dim, device=frozen.device)
+    return frozen.encode(_items([one.action for one in rendered], part)).unflatten(0, (len(rendered), ahead))
+
+
+def _items(actions: Sequence[list[str] | np.ndarray], part: slice) -> Items:
+    """The items of a part of each list, one list after another."""
+    texts = [text for one in actions if isinstance(one, list) for text in one[part]]
+    if texts:
+        return texts
+    grids = [one[part] for one in actions if isinstance(one, np.ndarray)]
+    values = torch.from_numpy(np.concatenate(grids).astype(np.float32))
     return Channels(torch.nan_to_num(values, nan=0.0), ~torch.isnan(values))

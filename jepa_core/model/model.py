@@ -15,16 +15,19 @@ from jepa_core.contracts import Act, Intervals, Otherwise, Readout
 from jepa_core.data.observations import CLIP, Observer
 from jepa_core.data.standardisation import NormalScores
 from jepa_core.data.trajectories import Channel
+from jepa_core.ensemble import members_of
 from jepa_core.errors import RecipeError
-from jepa_core.model import forecasting, streaming
+from jepa_core.model import forecasting, steering, streaming
 from jepa_core.model.acts import PlannedActs, acts_of, known_acts
 from jepa_core.model.data import Data, read
 from jepa_core.model.decoding import ChannelDecoder, decoded
 from jepa_core.model.folder import OBSERVATIONS, read_json
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
+from jepa_core.model.goals import Goal, goal_of
 from jepa_core.model.imagining import CAUTION, origins_under
 from jepa_core.model.kept import KeptTask, Scored, find_task, kept_intervals, kept_readouts, kept_tasks, rows_to_score
+from jepa_core.model.searching import Search
 from jepa_core.model.streaming import Item, Stream
 from jepa_core.model.view import View
 from jepa_core.plugin import Component, Registry
@@ -163,7 +166,10 @@ class Model:
         """What is foreseen after the first `at` steps of every trajectory that has so many: `state` (trajectory,
         horizon, latent), where horizon h is the step at + h - 1, counted from 0; `decoded` (trajectory, horizon,
         channel) what the run's readouts and its decoder read off it, in the units that `unit` (channel) tells, with
-        `decoded_low` and `decoded_high` where an evaluator fitted intervals, which cover the share `interval`.
+        `decoded_low` and `decoded_high` where an evaluator fitted intervals, which cover the share `interval`. Of an
+        ensemble, `decoded_member` (trajectory, member, horizon, channel) is what each member imagines by itself, and
+        `epistemic` its standard deviation over them: what more data might settle. `aleatoric` is that of what no member
+        foresees, fitted on the tuning split.
 
         The actions are those that the data record, future ones included, and where a trajectory ends the last of them
         is held: `action_recorded` (trajectory, horizon) says which it is for the action that leads to each step.
@@ -210,6 +216,49 @@ class Model:
         origins = origins_under(self.view(data), data, chosen, plan, context)
         made = self._foreseen(data, chosen, origins, at, horizon, context)
         return made.drop_vars("action_recorded").assign_attrs(actions=plan.told(), caution=CAUTION)
+
+    def steer(
+        self,
+        data: Data,
+        at: int,
+        horizon: int,
+        goal: Goal | Mapping[str, Any],
+        risk: float = 1.0,
+        how: Search | None = None,
+        retrospective: bool = False,
+    ) -> xarray.Dataset:
+        """Actions from step `at` on under which what is imagined costs least, for every trajectory that has so many
+        steps: `chosen` (trajectory, step, action) in the units of the data, `cost` (trajectory) that the model expects
+        of them, and `cost_of_nothing`.
+
+        goal: what is wanted and what may be done, a `jepa_core.Goal` or its plain values. risk: share of an ensemble's
+        members, the worst, whose mean cost counts. how: the search. retrospective: says that plans are made of the past
+        alone, which a source whose actions are interventions on people asks for.
+
+        Raises RecipeError if it is not said, for an unknown channel or one that nothing reads, a limit in another unit,
+        or a horizon below 2; DataError if no trajectory is long enough.
+        """
+        from jepa_core.model.arrays import of_trajectories
+
+        if self.source_config.in_retrospect and not retrospective:
+            raise RecipeError(steering.RETROSPECT)
+        wanted = goal if isinstance(goal, Goal) else goal_of(goal)
+        asked = steering.Steering(wanted, at, horizon, risk, how or Search())
+        chosen = forecasting.long_enough(data.dataset, at)
+        found = steering.steer(self, data, chosen, asked)
+        by_trajectory = ("trajectory",)
+        arrays = {
+            "chosen": (("trajectory", "step", "action"), found.chosen),
+            "cost": (by_trajectory, found.cost),
+            "cost_of_nothing": (by_trajectory, found.nothing),
+        }
+        made = of_trajectories(
+            data, chosen, arrays, model=self.record["name"], at=at, horizon=horizon, goal=wanted.told(), risk=risk,
+            members=len(members_of(self.frozen.predictor)), method=asked.how.method, caution=steering.CAUTION,
+        )  # fmt: skip
+        names = [limit.channel for limit in wanted.limits]
+        units = ("action", [found.units[name] for name in names])
+        return made.assign_coords(step=at + np.arange(horizon - 1), action=names, unit=units)
 
     def observed(self, data: Data, trajectory: int) -> xarray.DataArray:
         """What a trajectory, by its position in the data, shows of the channels that the run's decoder reads: (step,

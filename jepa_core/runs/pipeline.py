@@ -223,6 +223,7 @@ def evaluation_of(run: Run, learner: Learner, untrained: EncoderUnder) -> Evalua
         untrained=_control_maker(run, learner, untrained),
         channels=_channels_opener(run, learner.dataset),
         scratch=run.scratch,
+        source=run.recipe.source.build(),
     )
 
 

@@ -7,6 +7,7 @@ from jepa_core.plugin import Component, hookimpl
 from jepa_latent_eval.config import (
     ChannelForecastConfig,
     DecodedForecastConfig,
+    ImaginationConfig,
     LatentCollapseConfig,
     LatentDisplacementConfig,
     RolloutDriftConfig,
@@ -49,4 +50,17 @@ def jepa_components() -> Iterator[Component]:
         config=ChannelForecastConfig,
         implementation="jepa_latent_eval.channel_forecast:ChannelForecast",
         example={"context": 4, "horizon": 4, "stride": 3, "least_values": 10, "bootstrap": 200},
+    )
+    yield Component(
+        "evaluator",
+        "imagination",
+        config=ImaginationConfig,
+        implementation="jepa_latent_eval.imagination:Imagination",
+        example={
+            "acts": [{"channel": "push", "value": 2.0, "against": 0.0, "steps": 2}],
+            "at": [4],
+            "horizon": 4,
+            "turns": 2,
+            "bootstrap": 200,
+        },
     )

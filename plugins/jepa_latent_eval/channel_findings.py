@@ -9,6 +9,7 @@ import numpy as np
 
 from jepa_core.results.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
 from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
+from jepa_latent_eval.estimates import UNKNOWN, Bounded, ratio_of_sums
 
 if TYPE_CHECKING:
     from jepa_latent_eval.channel_forecast import MeasuredForecasts
@@ -24,18 +25,6 @@ NOTE = (
     "their coverage is measured here. Error ratios are medians over the channels with enough values. Intervals of "
     "figures are 95 %, percentiles over redrawn subjects."
 )
-
-
-@dataclass(frozen=True)
-class Bounded:
-    """A figure with its 95 % interval; NaN where it cannot be measured."""
-
-    value: float
-    low: float
-    high: float
-
-    def cells(self) -> list[Cell]:
-        return [None if np.isnan(one) else float(one) for one in (self.value, self.low, self.high)]
 
 
 @dataclass(frozen=True)
@@ -84,18 +73,8 @@ def _coverage(measured: MeasuredForecasts, places: int | slice, config: ChannelF
     rows = len(errors)
     there = (np.isfinite(errors) & np.isfinite(widths)).reshape(rows, -1)
     inside = there & (np.nan_to_num(errors, nan=np.inf) <= widths).reshape(rows, -1)
-    return _ratio(inside.sum(axis=1), there.sum(axis=1), measured.held_out.subjects, config, seed)
-
-
-def _ratio(
-    above: np.ndarray, below: np.ndarray, subjects: np.ndarray, config: ChannelForecastConfig, seed: int
-) -> Bounded:
-    """Ratio of two sums over windows, (N,) each."""
-    if not below.sum():
-        return Bounded(np.nan, np.nan, np.nan)
-    draws = bootstrap_subjects(np.stack([above, below], axis=1), subjects, config.bootstrap, seed)
-    low, high = percentile_interval(draws[:, 0] / np.where(draws[:, 1] > 0, draws[:, 1], np.nan))
-    return Bounded(float(above.sum() / below.sum()), float(low), float(high))
+    subjects = measured.held_out.subjects
+    return ratio_of_sums(inside.sum(axis=1), there.sum(axis=1), subjects, config.bootstrap, seed)
 
 
 def _horizon(
@@ -122,7 +101,7 @@ def _median_ratio(
     """Median over channels of mean error over the control's."""
     said, other = (np.nan_to_num(errors[name]) for name in ("rollout", control))
     if said.shape[1] == 0 or not np.isfinite(errors["rollout"]).any():
-        return Bounded(np.nan, np.nan, np.nan)
+        return UNKNOWN
     draws = bootstrap_subjects(np.stack([said, other], axis=1), subjects, config.bootstrap, seed)
     low, high = percentile_interval(_median(draws[:, 0], draws[:, 1]))
     return Bounded(float(_median(said.sum(axis=0)[None], other.sum(axis=0)[None])[0]), float(low), float(high))

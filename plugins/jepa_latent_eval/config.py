@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from jepa_core.config import BatchSize, Draws, EvaluatorConfig
+from jepa_core.config import BatchSize, Config, Draws, EvaluatorConfig
 
 
 class RolloutDriftConfig(EvaluatorConfig):
@@ -18,7 +18,7 @@ class RolloutDriftConfig(EvaluatorConfig):
     headline_context: int = Field(24, gt=0, description="context of the headlines; the nearest measured one stands in")
     horizon: int = Field(48, gt=0, description="longest rollout, in steps; shorter where the training window ends")
     stride: int = Field(12, gt=0, description="steps between the starts of two windows of a trajectory")
-    batch_size: BatchSize = Field(16, description="windows rolled out at once")
+    batch_size: BatchSize = Field(64, description="windows rolled out at once")
     bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
     mean_steps: int = Field(20_000, gt=0, description="steps of the train split behind the mean latent, about")
     shuffled_actions: bool = Field(True, description="also roll out under the future actions of another subject")
@@ -59,7 +59,7 @@ class DecodedForecastConfig(EvaluatorConfig):
         (1, 6, 12, 24, 48), min_length=1, description="steps ahead; those beyond the training window are null"
     )
     stride: int = Field(12, gt=0, description="steps between the starts of two windows of a trajectory")
-    batch_size: BatchSize = Field(16, description="windows rolled out at once")
+    batch_size: BatchSize = Field(64, description="windows rolled out at once")
     probe_steps: int = Field(20_000, gt=0, description="steps of the train split that a probe is fitted on, about")
     strengths: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0, 10.0, 100.0, 1000.0), min_length=1, description="ridge penalties, of which the tuning split chooses"
@@ -77,6 +77,55 @@ class ChannelForecastConfig(EvaluatorConfig):
     least_values: int = Field(1000, gt=0, description="values on the split that a channel in medians has, at least")
     batch_size: BatchSize = Field(64, description="windows rolled out at once")
     bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
+
+
+Value = Annotated[float, Field(allow_inf_nan=False)]
+"""A value in the unit of a channel."""
+
+
+class JudgedActConfig(Config):
+    """An act that is imagined in every trajectory, in the data's units."""
+
+    channel: str = Field(description="channel of the data")
+    value: Value = Field(description="its value")
+    unit: str | None = Field(None, description="unit of the value, to be held against the channel's")
+    against: Value | None = Field(None, description="value in the other future; null: the act is left out there")
+    begin: int = Field(0, ge=0, le=10_000, description="steps after the first one imagined at which it begins")
+    steps: int = Field(6, gt=0, le=10_000, description="steps that it lasts")
+
+
+class ImaginationConfig(EvaluatorConfig):
+    """Effects of acts as the model imagines them, beside those that the generator of the data says they have."""
+
+    acts: tuple[JudgedActConfig, ...] = Field(min_length=1, description="acts, each judged by itself")
+    channels: tuple[str, ...] = Field(
+        (), description="observations that are judged; none means all that are both decoded and made by the generator"
+    )
+    at: tuple[Annotated[int, Field(gt=0, le=1_000_000)], ...] = Field(
+        (24,), min_length=1, description="steps that are seen; a trajectory is imagined from each that it reaches"
+    )
+    horizon: int = Field(12, gt=1, le=10_000, description="steps that are imagined")
+    otherwise: Literal["none", "recorded"] = Field(
+        "recorded", description="what is done besides the act, in both futures: nothing, or what the data record"
+    )
+    turns: int = Field(
+        8, ge=2, le=1000, description="turns of chance that the generator is run through, besides that of the data"
+    )
+    clear: float = Field(
+        1.0, ge=0, le=100, description="an effect is clear beyond so many standard deviations of the channel over turns"
+    )
+    bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
+    untrained: bool = Field(True, description="also measure the encoder as it was before training")
+
+    @model_validator(mode="after")
+    def _acts_lead_somewhere(self) -> Self:
+        late = [act for act in self.acts if act.begin + 1 >= self.horizon]
+        if late:
+            raise ValueError(
+                f"the act on '{late[0].channel}' begins {late[0].begin} steps after the first of {self.horizon} that "
+                "are imagined, and so changes none of them; begin it earlier, or choose a longer horizon"
+            )
+        return self
 
 
 class LatentCollapseConfig(EvaluatorConfig):

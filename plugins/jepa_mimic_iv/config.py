@@ -97,6 +97,11 @@ class MimicIVConfig(SourceConfig):
         return Path(self.tables).expanduser()
 
     @property
+    def in_retrospect(self) -> bool:
+        """Actions are treatment."""
+        return True
+
+    @property
     def step_length(self) -> StepLength:
         return StepLength(self.step_hours, "h")
 

@@ -41,9 +41,7 @@ def toy_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def jepa(
-    toy_package: Path, tmp_path: Path, warm: WarmProcess
-) -> Callable[..., subprocess.CompletedProcess[str]]:
+def jepa(toy_package: Path, tmp_path: Path, warm: WarmProcess) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command in a process of its own, with the toy plugin installed."""
 
     def run(

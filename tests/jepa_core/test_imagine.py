@@ -120,3 +120,20 @@ def test_words_of_an_act_join_the_texts_of_the_trajectory(data):
     made = acted(Speaking(OscillatorsConfig()), alone, CHANNELS, plan)
     last = slice(int(made.action.offsets[AT]), None)
     assert [made.texts[text] for text in made.action.text[last]] == ["hard", "softly", "hard", "softly"]
+
+
+def test_an_act_that_leaves_nothing_takes_away_what_is_recorded(data):
+    """As a pump that is set to 0 is not charted."""
+
+    class Silent(Oscillators):
+        def acting(self, act, trajectory, channels):
+            return [Act(act.channel, float("nan"), act.unit, act.begin, act.end)]
+
+    store = data.dataset.store
+    (_, alone), *_ = store.each(np.flatnonzero(store.steps >= AT + HORIZON))
+    plan = PlannedActs([Act("push", 0.0, "N", AT + 1, AT + 3)], AT, HORIZON, "recorded")
+    rendered = data.rendered(acted(Silent(OscillatorsConfig()), alone, CHANNELS, plan)).action[:, PUSH, 0]
+    recorded = data.rendered(alone).action[:, PUSH, 0]
+    assert np.isnan(rendered[AT + 1 : AT + 3]).all()
+    np.testing.assert_array_equal(rendered[: AT + 1], recorded[: AT + 1])
+    np.testing.assert_array_equal(rendered[AT + 3 :], recorded[AT + 3 : AT + HORIZON - 1])

@@ -1,5 +1,7 @@
 """What an imagined intervention would have left in the record."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -49,3 +51,32 @@ def test_a_weight_that_is_charted_only_after_the_act_begins_is_none():
 def test_what_is_no_rate_is_charted_as_it_is():
     act = Act("emar/Insulin", None, None, 1, 2)
     assert recorded_as(act, stay([]), CHANNELS, step_hours=1.0) == [act]
+
+
+DERIVED = [
+    *CHANNELS,
+    Channel("vasoactive_agent/norepinephrine", "mcg/kg/min", "vasoactive_agent"),
+    Channel("mean_rate/norepinephrine", "mcg/kg/min", "mean_rate"),
+    Channel("norepinephrine_equivalent_dose/norepinephrine_equivalent_dose", "mcg/kg/min"),
+    Channel("inputevents/Vasopressin/rate [units/hour]", "units/hour", "inputevents/rate", "Vasopressin"),
+    Channel("vasoactive_agent/vasopressin", "units/hour", "vasoactive_agent"),
+]
+
+
+def test_a_vasoactive_drug_is_told_by_what_is_derived_from_its_rate():
+    made = recorded_as(Act(RATE, 0.1, None, 2, 4), stay([80.0]), DERIVED, step_hours=1.0)
+    assert {one.channel: one.value for one in made[2:]} == {
+        "vasoactive_agent/norepinephrine": 0.1,
+        "mean_rate/norepinephrine": 0.1,
+        "norepinephrine_equivalent_dose/norepinephrine_equivalent_dose": 0.1,
+    }
+    act = Act("inputevents/Vasopressin/rate [units/hour]", 2.4, None, 2, 4)
+    made = recorded_as(act, stay([80.0]), DERIVED, step_hours=1.0)
+    assert [one.value for one in made if one.channel.startswith("norepinephrine_eq")] == [pytest.approx(0.1)]
+
+
+def test_a_pump_that_is_set_to_nothing_leaves_nothing():
+    """No rate of 0 is ever charted; a stay without a weight can do without."""
+    made = recorded_as(Act(RATE, 0.0, None, 0, 2), stay([]), DERIVED, step_hours=1.0)
+    assert {one.channel for one in made} == {AMOUNT, RATE, *(one.name for one in DERIVED[4:7])}
+    assert all(one.value is not None and math.isnan(one.value) for one in made)
