@@ -28,6 +28,7 @@ import torch
 
 from jepa_core.contracts import Batch, Latents, Listener
 from jepa_core.data.dataset import Dataset
+from jepa_core.data.observations import Observer
 from jepa_core.data.preparation import open_store
 from jepa_core.data.windows import Windows
 from jepa_core.plugin import shared_registry
@@ -64,7 +65,8 @@ def build(recipe: Recipe, folder: Path) -> tuple[Dataset, Learner]:
     encoder.fit(dataset.training_items())
     torch.manual_seed(recipe.seed + 1)
     predictor = recipe.predictor.build(encoder.latent_dim)
-    return dataset, Learner(encoder, predictor, dataset, torch.device("cpu"), folder)
+    numbers = Observer(lambda: Dataset.open(dataset.store, source, "channels"), recipe.source.config.observations())
+    return dataset, Learner(encoder, predictor, dataset, torch.device("cpu"), folder, observer=numbers)
 
 
 class Watcher(Listener):
