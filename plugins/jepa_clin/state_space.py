@@ -55,7 +55,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Projected:
+class ScanInputs:
     """What a block makes of steps (..., W). values: (..., H, P), scaled by the step size. gate: (..., H P). keys,
     queries: (..., N). decay: (..., H) log decay of the state at the step, below 0."""
 
@@ -84,7 +84,7 @@ class StateSpace(Predictor):
         self.static_in = nn.Linear(latent_dim, config.width)
         self.state_in = nn.Linear(latent_dim, config.width)
         self.action_in = nn.Linear(latent_dim, config.width)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(ScanBlock(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.output = nn.Linear(config.width, latent_dim)
 
@@ -126,8 +126,8 @@ class StateSpace(Predictor):
             beliefs.append(belief)
         return Rollout(torch.stack(states, dim=2), torch.stack(beliefs, dim=2))
 
-    def _blocks(self) -> list[Block]:
-        return [cast(Block, one) for one in self.blocks]
+    def _blocks(self) -> list[ScanBlock]:
+        return [cast(ScanBlock, one) for one in self.blocks]
 
     def _tokens(self, static: Tensor, states: Tensor, actions: Tensor) -> Tensor:
         return self.static_in(static) + self.state_in(states) + self.action_in(actions)
@@ -138,7 +138,7 @@ class StateSpace(Predictor):
         return states + predicted if self.config.output == "residual" else predicted
 
 
-class Block(nn.Module):
+class ScanBlock(nn.Module):
     """Pre-norm, a selective scan, a gate, and a residual connection."""
 
     def __init__(self, config: StateSpaceConfig) -> None:
@@ -178,15 +178,15 @@ class Block(nn.Module):
         scanned, state = _advance(made, state)
         return self._finish(hidden, made, scanned), state
 
-    def _project(self, hidden: Tensor) -> Projected:
+    def _project(self, hidden: Tensor) -> ScanInputs:
         config = self.config
         sizes = (config.inner, config.inner, config.state_size, config.state_size, config.heads)
         values, gate, keys, queries, step = self.project(self.norm(hidden)).float().split(sizes, dim=-1)
         step = F.softplus(step + self.step_bias)
         by_head = F.silu(values).unflatten(-1, (config.heads, config.head_size))
-        return Projected(by_head * step[..., None], gate, keys, queries, -self.log_rate.exp() * step)
+        return ScanInputs(by_head * step[..., None], gate, keys, queries, -self.log_rate.exp() * step)
 
-    def _finish(self, hidden: Tensor, made: Projected, scanned: Tensor) -> Tensor:
+    def _finish(self, hidden: Tensor, made: ScanInputs, scanned: Tensor) -> Tensor:
         return hidden + self.output(scanned.flatten(-2) * F.silu(made.gate))
 
 
@@ -224,7 +224,7 @@ def _carried(sums: Tensor, values: Tensor, keys: Tensor) -> tuple[Tensor, Tensor
     return torch.stack(begins, dim=1), state
 
 
-def _advance(made: Projected, state: Tensor) -> tuple[Tensor, Tensor]:
+def _advance(made: ScanInputs, state: Tensor) -> tuple[Tensor, Tensor]:
     """One step of the recurrence for each of M rollouts: what is read (B, M, H, P), and the states (B, M, H, P, N)."""
     added = made.values[..., None] * made.keys[..., None, None, :]
     state = made.decay.exp()[..., None, None] * state + added

@@ -18,7 +18,7 @@ from jepa_core.results.findings import Findings, KeptHead
 from jepa_latent_eval.channel_findings import channel_findings, no_channels
 from jepa_latent_eval.config import ChannelForecastConfig
 from jepa_latent_eval.intervals import conformal_widths
-from jepa_latent_eval.rollout import Cohort, find_cohort, imagine, imagine_by
+from jepa_latent_eval.rollout import Cohort, find_cohort, imagine_by, imagined_states
 from jepa_latent_eval.states import encoded
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
         dataset, context = learner.dataset, cohort.context
         for part, latents in encoded(learner, dataset, cohort.windows, cohort.index, self.config.batch_size):
             with torch.no_grad():
-                belief = imagine(learner, latents, context).belief[:, 0]
+                belief = imagined_states(learner, latents, context).belief[:, 0]
                 said = decoder.next_values(belief).float().cpu().numpy()
                 variances.append(_variance(learner, latents, context, decoder))
             observations = learner.observations(dataset.batch(cohort.windows, part))

@@ -106,10 +106,10 @@ def _forecasts(
 
 def roll_out_windows(learner: Learner, latents: Latents, context: int) -> Tensor:
     """States that are rolled out from the first C steps: (B, T - C, D) float32."""
-    return imagine(learner, latents, context).states[:, 0].float()
+    return imagined_states(learner, latents, context).states[:, 0].float()
 
 
-def imagine(learner: Learner, latents: Latents, context: int) -> Rollout:
+def imagined_states(learner: Learner, latents: Latents, context: int) -> Rollout:
     """Roll out from the first C steps, under the actions of `latents`, to their end: one origin a window.
 
     The states to be predicted are blanked, so that no predictor can read them; each rollout gets a memory of its own,
