@@ -101,7 +101,7 @@ def median(taken: list[Taken]) -> Taken:
 def parts(made: Path) -> dict[str, float]:
     """Seconds of each phase and each evaluator of a run."""
     phases = json.loads((made / "costs.json").read_text())
-    evaluators = json.loads((made / "manifest.json").read_text())["evaluated"]
+    evaluators = json.loads((made / "manifest.json").read_text()).get("evaluated", {})
     return {name: cost["seconds"] for name, cost in {**phases, **evaluators}.items()}
 
 

@@ -203,8 +203,8 @@ def ranks_of_64(stays: int, random: np.random.Generator) -> Work:
 
 
 def ranks_of_1024(stays: int, random: np.random.Generator) -> Work:
-    """The same of size 1,024: 2 of them."""
-    return ranks(1024, 20_000, 2, stays)
+    """The same of size 1,024: 33 of them, whose moments do not fit into memory together."""
+    return ranks(1024, 20_000, 33, stays)
 
 
 PARTS: dict[str, Callable[[int, np.random.Generator], Work]] = {

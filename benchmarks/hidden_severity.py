@@ -1,12 +1,12 @@
 """How much of the hidden severity of synthetic stays a linear probe reads from a frozen model, before and after
 training.
 
-    python benchmarks/hidden_severity.py [--stays 400] [--json] [KEY=VALUE ...]
+    python benchmarks/hidden_severity.py [--recipe clin_jepa] [--stays 400] [--json] [KEY=VALUE ...]
 
 The generator of synthetic MIMIC-IV writes the severity that drove every hour; no source reads it. A ridge regression is
 fitted on the train split and scored (R2) on the tuning split, on state latents, on the predictor's beliefs and on what
 the recipe's decoders read of them: before training, where both models are as they were drawn, and after the curriculum
-of the recipe `clin_jepa` with the given changes; and on the numbers of the hour themselves.
+of the recipe with the given changes; and on the numbers of the hour themselves.
 Beside it: the effective rank, and the rollout against its two controls from 24 steps of context at h = 1 and 48.
 `planted_truth.py` asks the same, and more, of a finished run.
 """
@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tables = Path(folder) / "tables"
         write_tables(tables, options.stays, seed=0)
-        recipe = load_recipe("clin_jepa", [f"source.tables={tables}", *options.overrides], shared_registry())
+        recipe = load_recipe(options.recipe, [f"source.tables={tables}", *options.overrides], shared_registry())
         dataset, learner = build(recipe, Path(folder))
         severity = read_severity(tables / "truth.parquet", dataset)
         result = {
@@ -205,9 +205,10 @@ def at_horizons(findings: Findings, horizons: tuple[int, ...]) -> dict[str, dict
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", default="clin_jepa", help="a recipe on synthetic MIMIC-IV")
     parser.add_argument("--stays", type=int, default=400)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="changes to the recipe clin_jepa")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="changes to the recipe")
     return parser.parse_args()
 
 

@@ -389,21 +389,26 @@ class Intervals:
     of what it kept.
 
     level: share of the values that they are to cover. names: (C,) of the channels. widths: (H, C) half-widths in normal
-    scores, infinite where too few values were seen to tell.
+    scores, infinite where too few values were seen to tell. noise: (H, C) standard deviation in normal scores of what
+    no member of an ensemble foresees: of the forecast's errors, less that of the members among themselves.
     """
 
     level: float
     names: list[str]
     widths: np.ndarray
+    noise: np.ndarray
 
-    def at(self, names: Sequence[str], horizon: int) -> np.ndarray:
-        """Half-widths (horizon, len(names)); NaN beyond the horizon and the channels that they were fitted for, and
-        where they are infinite."""
+    def at(self, names: Sequence[str], horizon: int) -> tuple[np.ndarray, np.ndarray]:
+        """Half-widths and noise (horizon, len(names)); NaN beyond the horizon and the channels that they were fitted
+        for, and where they are infinite."""
+        return self._placed(self.widths, names, horizon), self._placed(self.noise, names, horizon)
+
+    def _placed(self, fitted: np.ndarray, names: Sequence[str], horizon: int) -> np.ndarray:
         found = np.full((horizon, len(names)), np.nan)
-        steps = min(horizon, len(self.widths))
+        steps = min(horizon, len(fitted))
         for place, name in enumerate(names):
             if name in self.names:
-                found[:steps, place] = self.widths[:steps, self.names.index(name)]
+                found[:steps, place] = fitted[:steps, self.names.index(name)]
         return np.where(np.isfinite(found), found, np.nan)
 
 

@@ -6,9 +6,12 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+
+import module_list
 
 REPOSITORY = Path(__file__).parents[1]
 CORE = sorted((REPOSITORY / "jepa_core").rglob("*.py"))
@@ -73,3 +76,55 @@ def test_an_entry_module_imports_nothing_heavy(plugin: Path) -> None:
         "sklearn",
         "matplotlib",
     }
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+SAME_MEANING = {
+    "fragment": "an event in words, by each source of clinical texts",
+    "jepa_components": "the hook by which every plugin says what it brings",
+    "render_text": "items in words, by each source of texts",
+}
+"""Public names that several modules define, each with the one meaning they have."""
+
+
+def public_names(path: Path) -> set[str]:
+    """Classes and functions that a module defines for others."""
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for node in ast.parse(path.read_text()).body if isinstance(node, kinds) and node.name[0] != "_"}
+
+
+def defined_twice(paths: Iterable[Path]) -> dict[str, list[str]]:
+    """Where each name is defined that more than one module defines."""
+    places: dict[str, list[str]] = {}
+    for path in paths:
+        for name in public_names(path):
+            places.setdefault(name, []).append(path.relative_to(REPOSITORY).as_posix())
+    return {name: where for name, where in places.items() if len(where) > 1}
+
+
+def test_every_public_class_and_function_has_a_name_of_its_own() -> None:
+    # the functions of the command line are called as the commands that they are
+    shared = defined_twice(path for path in module_list.modules() if path.parent.name != "cli")
+    # a rule that components of several kinds keep has one name, so that reports and tests can ask for it
+    checks = {
+        name for name, where in shared.items() if all(re.match("jepa_core/testing/[a-z]+s.py", one) for one in where)
+    }
+    assert all(name.startswith("check_") for name in checks)
+    assert {name: where for name, where in shared.items() if name not in checks} == {
+        name: shared.get(name) for name in SAME_MEANING
+    }
+
+
+def test_a_name_that_is_defined_twice_is_found() -> None:
+    assert len(defined_twice([REPOSITORY / "jepa_core/plugin.py"] * 2)["Component"]) == 2
+
+
+def test_the_page_on_architecture_lists_every_module_with_the_first_sentence_of_each() -> None:
+    listed = module_list.PAGE.read_text()
+    assert module_list.section() in listed, "write the list again: python tests/support/module_list.py"
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert [path for path in module_list.modules() if not module_list.sentence(path)] == []

@@ -31,7 +31,7 @@ CURRICULA = {
     "cotraining_variance_covariance": "cotraining",
 }
 GROUNDED = "predictor_warmup joint_refinement hard_sync predictor_finalization"
-"""Of `physionet2012_grounded`: the five without alignment, which was not shown to be needed on these data."""
+"""Of `physionet2012_grounded` and `cmapss_grounded`: the five without alignment, which was not shown to be needed."""
 WITHOUT_TEXT = {name: phases for name, phases in CURRICULA.items() if "next_token" not in phases}
 TINY_EVALUATION = (
     "evaluators.rollout_drift.contexts=[4]",

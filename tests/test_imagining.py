@@ -25,7 +25,7 @@ TOY = """\
 extends: five_phases
 source: {use: oscillators, shortest: 20, longest: 30, trajectories: 40}
 encoder: {use: mlp, width: 16, feedforward: 16, layers: 1, latent_size: 8}
-predictor: {use: gru, width: 16, output: residual}
+predictor: {use: gru, members: 2, width: 16, output: residual}
 windows: {length: 16, stride: 6, min_length: 4}
 curriculum:
   - {use: predictor_warmup, steps: 2, objectives: [{use: grounding, windows: [[0, 1]]}]}
@@ -34,6 +34,13 @@ evaluators:
   - {use: channel_forecast, context: 6, horizon: 4, least_values: 5, stride: 4, bootstrap: 100}
   - {use: imagination, at: [6], horizon: 5, turns: 2, bootstrap: 100,
      acts: [{channel: push, value: 2.0, unit: N, against: 0.0, steps: 3}]}
+"""
+GOAL = """\
+cost:
+  - {use: target, channel: position, value: 0.5, from: 7}
+  - {use: effort, channel: push, weight: 0.02}
+limits:
+  - {channel: push, low: -2, high: 2, unit: N}
 """
 PUSH = "acts:\n  - {channel: push, value: 2.0, unit: N, from: 6, to: 9}\n"
 AT, HORIZON = 6, 5
@@ -239,3 +246,47 @@ def test_a_wrong_question_has_one_answer_that_says_why(
 def test_a_device_that_there_is_not_is_named(folder: Path) -> None:
     with pytest.raises(RecipeError, match="auto, cpu or cuda, not on 'tpu'"):
         jepa_core.load(folder / "run", "tpu")
+
+
+# --- actions that are chosen ------------------------------------------------------------------------------------------
+
+
+def steer(folder: Path, goal: str, *arguments: str) -> int:
+    (folder / "goal.yaml").write_text(goal)
+    asked = ["steer", str(folder / "run"), "--data", str(folder / "new.json"), "--goal", str(folder / "goal.yaml")]
+    small = ["--at", str(AT), "--horizon", str(HORIZON), "--plans", "8", "--rounds", "2", "--risk", "0.5"]
+    return main([*asked, *small, *arguments])
+
+
+def test_the_command_chooses_actions_within_their_limits_and_says_what_they_are_not(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert steer(folder, GOAL, "--out", str(folder / "plans.parquet")) == 0
+    printed = capsys.readouterr().out
+    assert "push, step by step" in printed and "as 2 members expect them" in printed
+    assert "do not identify what an intervention does" in printed and "730000" not in printed
+    table = pq.read_table(folder / "plans.parquet")
+    assert table.num_rows == 8 * (HORIZON - 1) and b"no advice" in table.schema.metadata[b"caution"]
+    assert np.abs(table["value"].to_numpy()).max() <= 2 and set(table["unit"].to_pylist()) == {"N"}
+    assert (table["cost"].to_numpy() <= table["cost_of_nothing"].to_numpy() + 1e-9).all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"position": "height"}, r"goal\.yaml: cost\.0: nothing reads 'height'.*it reads position, speed"),
+        ({"unit: N": "unit: kN"}, r"goal\.yaml: limits\.0\.unit: .* is in N"),
+        ({"low: -2": "low: 3"}, r"goal\.yaml:5:.*low \(3"),
+    ],
+)
+def test_a_goal_that_cannot_be_asked_for_is_refused_with_its_file(folder, capsys, changed, told) -> None:
+    goal = GOAL
+    for old, new in changed.items():
+        goal = goal.replace(old, new)
+    assert steer(folder, goal) == 2
+    assert re.search(told, capsys.readouterr().err)
+
+
+def test_a_forecast_of_an_ensemble_tells_its_spread_from_the_noise(folder: Path, model: Model) -> None:
+    made = model.forecast(model.read(folder / "new.json"), AT, 4)
+    assert made.sizes["member"] == 2 and (made.epistemic >= 0).all() and (made.aleatoric > 0).any()

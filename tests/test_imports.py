@@ -123,6 +123,11 @@ def test_what_prepares_data_loads_no_torch() -> None:
     assert loaded(script, *HEAVY, "torch") == set()
 
 
+@pytest.mark.parametrize("plugin", ["jepa_meds", "jepa_mimic_iv", "jepa_sensors"])
+def test_a_source_loads_neither_torch_nor_pandas_to_prepare_data(plugin: str) -> None:
+    assert loaded(f"import {plugin}.source", "torch", "pandas") == set()
+
+
 def test_no_module_of_the_core_loads_a_library_that_a_component_may_not_need() -> None:
     own = [name for name in MODULES if name not in ("jepa_core.__main__", "jepa_core.model.arrays")]
     assert loaded("\n".join(f"import {name}" for name in own), *HEAVY, "torch") == {"torch"}

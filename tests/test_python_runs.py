@@ -102,7 +102,7 @@ def test_a_mistake_in_overrides_is_shown_under_the_override(folder: Path) -> Non
         jepa.run(folder / "twin.yaml", overrides={"windows.length": 1, "curriculum.lat": None})
     assert str(caught.value).splitlines() == [
         "2 problems in the overrides",
-        "  overrides: windows.length=1  expected a whole number of at least 2, found 1",
+        "  overrides: windows.length=1  expected a whole number from 2 to 100000, found 1",
         "                            ^",
         "  overrides: curriculum.lat=null  unknown phase 'lat'",
         "                        ^^^ did you mean 'late'?",

@@ -42,17 +42,24 @@ def with_steps(
 
 def with_decoded(made: xarray.Dataset, found: Decoded | None) -> xarray.Dataset:
     """With `decoded` (trajectory, horizon, channel), its bounds `decoded_low` and `decoded_high` where intervals were
-    fitted, and what each channel is: its name, its unit, and whether a label or a channel of the data is read."""
+    fitted, and what each channel is: its name, its unit, and whether a label or a channel of the data is read.
+
+    `aleatoric`: the noise that was fitted with the intervals. Of an ensemble, `decoded_member` (trajectory, member,
+    horizon, channel) and `epistemic`, its spread.
+    """
     if found is None:
         return made
     dimensions = ("trajectory", "horizon", "channel")
     arrays = {"decoded": found.values}
     if found.level is not None:
-        arrays |= {"decoded_low": found.low, "decoded_high": found.high}
+        arrays |= {"decoded_low": found.low, "decoded_high": found.high, "aleatoric": found.noise}
         made = made.assign_attrs(interval=found.level)
     names = [one.name for one in found.channels]
     units = ("channel", [one.unit for one in found.channels])
     made = made.assign({name: (dimensions, values) for name, values in arrays.items()})
+    if found.members.shape[1] > 1:
+        by_member = ("trajectory", "member", "horizon", "channel")
+        made = made.assign(epistemic=(dimensions, found.spread), decoded_member=(by_member, found.members))
     return made.assign_coords(channel=names, unit=units, reads=("channel", found.reads))
 
 

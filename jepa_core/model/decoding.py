@@ -6,7 +6,7 @@ Symbols: n trajectories, H horizon, C channels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ import torch
 from jepa_core.contracts import Decoder, Intervals, Readout
 from jepa_core.data.standardisation import NormalScores
 from jepa_core.data.trajectories import Channel
+from jepa_core.ensemble import member_decoder
 from jepa_core.model.forecasting import Foreseen
 
 
@@ -31,6 +32,10 @@ class ChannelDecoder:
         device = next(self.decoder.parameters()).device
         return self.decoder.next_values(torch.from_numpy(belief).to(device)).float().cpu().numpy()
 
+    def of_member(self) -> ChannelDecoder:
+        """The same for the beliefs of one member of an ensemble."""
+        return replace(self, decoder=member_decoder(self.decoder))
+
     def values(self, scores: np.ndarray) -> np.ndarray:
         """Normal scores (..., C) in the units of the channels, no further than the values of the train split reach."""
         return self.scaling.values(scores)
@@ -39,48 +44,60 @@ class ChannelDecoder:
 @dataclass(frozen=True)
 class Decoded:
     """Everything that is read of a forecast. reads: (C,) `label` or `channel`. values, low, high: (n, H, C) in the
-    units of the channels; the bounds are NaN where no interval was fitted. level: share that intervals cover; None
-    where there are none."""
+    units of the channels; the bounds are NaN where no interval was fitted. members: (n, K, H, C), read of what each
+    member of an ensemble imagines by itself. noise: (n, H, C) standard deviation of what no member foresees, NaN where
+    none was fitted. level: share that intervals cover; None where there are none."""
 
     channels: list[Channel]
     reads: list[str]
     values: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    noise: np.ndarray
+    members: np.ndarray
     level: float | None
+
+    @property
+    def spread(self) -> np.ndarray:
+        """(n, H, C) standard deviation over the members, two at the least."""
+        return self.members.std(axis=1, ddof=1)
 
 
 def decoded(
     foreseen: Foreseen, readouts: Sequence[Readout], decoder: ChannelDecoder | None, intervals: Intervals | None
 ) -> Decoded | None:
     """Labels by the readouts, channels by the decoder; None where there is neither."""
-    states = foreseen.state.astype(np.float64)
-    parts = [_bounded(one.decode(states)) for one in readouts]
+    states, own = foreseen.state.astype(np.float64), foreseen.member_state.astype(np.float64)
+    parts = [(*_unbounded(one.decode(states)), one.decode(own)) for one in readouts]
     channels = [channel for one in readouts for channel in one.channels]
     labels = len(channels)
     if decoder is not None:
-        parts.append(_channels(foreseen.belief, decoder, intervals))
+        by_members = decoder.of_member()
+        members = by_members.values(by_members.scores(foreseen.member_belief))
+        parts.append((*_channels(foreseen.belief, decoder, intervals), members))
         channels = channels + decoder.channels
     if not parts:
         return None
-    values, low, high = (np.concatenate(one, axis=-1) for one in zip(*parts, strict=True))
+    values, low, high, noise, members = (np.concatenate(one, axis=-1) for one in zip(*parts, strict=True))
     reads = ["label"] * labels + ["channel"] * (len(channels) - labels)
     level = intervals.level if decoder is not None and intervals is not None else None
-    return Decoded(channels, reads, values, low, high, level)
+    return Decoded(channels, reads, values, low, high, noise, members, level)
 
 
-def _bounded(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values without intervals."""
+def _unbounded(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Values around which nothing was fitted."""
     unknown = np.full(values.shape, np.nan)
-    return values, unknown, unknown
+    return values, unknown, unknown, unknown
 
 
 def _channels(
     belief: np.ndarray, decoder: ChannelDecoder, intervals: Intervals | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values, lower and upper bounds (n, H, C)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Values, lower and upper bounds, noise (n, H, C)."""
     scores = decoder.scores(belief)
+    values = decoder.values(scores)
     if intervals is None:
-        return _bounded(decoder.values(scores))
-    widths = intervals.at([channel.name for channel in decoder.channels], scores.shape[1])
-    return decoder.values(scores), decoder.values(scores - widths), decoder.values(scores + widths)
+        return _unbounded(values)
+    widths, noise = intervals.at([channel.name for channel in decoder.channels], scores.shape[1])
+    scaled = (decoder.values(scores + noise) - decoder.values(scores - noise)) / 2
+    return values, decoder.values(scores - widths), decoder.values(scores + widths), scaled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from jepa_core.contracts import Act, Intervals, Otherwise, Readout
 from jepa_core.data.observations import CLIP, Observer
 from jepa_core.data.standardisation import NormalScores
 from jepa_core.data.trajectories import Channel
-from jepa_core.ensemble import member_decoder, members_of
+from jepa_core.ensemble import members_of
 from jepa_core.errors import RecipeError
 from jepa_core.model import forecasting, steering, streaming
 from jepa_core.model.acts import PlannedActs, acts_of, known_acts
@@ -124,12 +124,6 @@ class Model:
         channels = [Channel(name, units.get(name, "")) for name in names]
         return ChannelDecoder(next(iter(self.frozen.decoders.values())), scaling, channels)
 
-    @property
-    def member_decoders(self) -> list[ChannelDecoder | None]:
-        """What reads channels off the beliefs of each member of an ensemble."""
-        whole, count = self.decoder, len(members_of(self.frozen.predictor))
-        return [None if whole is None else replace(whole, decoder=member_decoder(whole.decoder))] * count
-
     def predict(
         self, data: Data, task: str, at: int | None = None, method: str | None = None, evaluator: str | None = None
     ) -> xarray.DataArray:
@@ -172,7 +166,10 @@ class Model:
         """What is foreseen after the first `at` steps of every trajectory that has so many: `state` (trajectory,
         horizon, latent), where horizon h is the step at + h - 1, counted from 0; `decoded` (trajectory, horizon,
         channel) what the run's readouts and its decoder read off it, in the units that `unit` (channel) tells, with
-        `decoded_low` and `decoded_high` where an evaluator fitted intervals, which cover the share `interval`.
+        `decoded_low` and `decoded_high` where an evaluator fitted intervals, which cover the share `interval`. Of an
+        ensemble, `decoded_member` (trajectory, member, horizon, channel) is what each member imagines by itself, and
+        `epistemic` its standard deviation over them: what more data might settle. `aleatoric` is that of what no member
+        foresees, fitted on the tuning split.
 
         The actions are those that the data record, future ones included, and where a trajectory ends the last of them
         is held: `action_recorded` (trajectory, horizon) says which it is for the action that leads to each step.

@@ -127,8 +127,9 @@ class ImaginedCosts:
         acted = [PlannedActs(asked.acts(one), asked.at, asked.horizon, "none") for one in plans]
         context = model.reach.context(asked.at, asked.horizon)
         origins = list(origins_of(model.view(self.data), self.data, self.trajectory, self.alone, acted, context))
+        decoder = None if model.decoder is None else model.decoder.of_member()
         costs = []
-        for member, decoder in zip(model.frozen.apart(), model.member_decoders, strict=True):
+        for member in model.frozen.apart():
             read = decoded(foresee(member, iter(origins), asked.horizon), model.readouts, decoder, None)
             assert read is not None, "a goal's channels have been looked for"
             names = [channel.name for channel in read.channels]

@@ -140,10 +140,10 @@ class _Completer:
     def _check_config(self, path: KeyPath, title: str, config: Config) -> None:
         """Note what a file could not say: the resolved recipe of a run must read back as the same recipe."""
         values = plain(config)
-        self.problems += [
-            Problem(at, f"expected a finite number, found {number}") for at, number in _not_finite(path, values)
-        ]
-        self._check_values(Section(path, title, type(config), values))
+        unsaid = [Problem(at, f"expected a finite number, found {number}") for at, number in _not_finite(path, values)]
+        self.problems += unsaid
+        if not unsaid:  # the section's own check would tell of the same number again
+            self._check_values(Section(path, title, type(config), values))
 
     def _check_values(self, section: Section[Any]) -> None:
         section_config(section, [section], self.problems)

@@ -56,7 +56,7 @@ DRIFT, PULL = 0.3, 0.2
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnOscillators:
     """What is drawn of oscillators. steps, stiffness: (N,). push, angle: (S,), trajectory by trajectory; an angle is
     that of a step's last sample, and a push acts after it. random: what draws the errors of measurement."""
 
@@ -67,7 +67,7 @@ class Drawn:
     random: np.random.Generator
 
     @classmethod
-    def of(cls, config: OscillatorsConfig) -> Drawn:
+    def of(cls, config: OscillatorsConfig) -> DrawnOscillators:
         """The same for the same config."""
         random = np.random.default_rng(config.seed)
         steps = random.integers(config.shortest, config.longest + 1, config.trajectories)
@@ -102,7 +102,7 @@ class Oscillators(Source):
     def build(self, writer: StoreWriter, scratch: Path) -> None:
         """Write all trajectories as one block, `repeats` times over."""
         writer.channels(CHANNELS)
-        count, drawn = self.config.trajectories, Drawn.of(self.config)
+        count, drawn = self.config.trajectories, DrawnOscillators.of(self.config)
         steps, push, angle = drawn.steps, drawn.push, drawn.angle
         observed = self._observed(angle, drawn.random)
         subject = FIRST_IDENTIFIER + np.arange(count) // 2
@@ -207,7 +207,7 @@ class OscillatorSimulator(Simulator):
     """Oscillators run on under chosen pushes; nothing in how they move is left to chance."""
 
     def __init__(self, config: OscillatorsConfig) -> None:
-        self._config, self._drawn = config, Drawn.of(config)
+        self._config, self._drawn = config, DrawnOscillators.of(config)
 
     def simulate(
         self,

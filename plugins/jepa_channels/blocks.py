@@ -68,7 +68,7 @@ class ChannelEncoder(Encoder):
                 f"the items have {channels} channels of {samples} samples, and the source's item_shape states "
                 f"{self.shape.channels} of {self.shape.samples}; the source must render what it states"
             )
-        device = self.output[1].weight.device
+        device = next(self.output.parameters()).device
         values, observed = items.values.to(device), items.observed.to(device)
         represented = self.represent(self.standardise(values, observed), observed)
         return normalise_latents(self.output(represented), self.config.latent_norm)

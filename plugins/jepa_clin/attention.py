@@ -5,7 +5,9 @@ Symbols: B windows, S tokens, Q tokens that ask, K tokens attended to, W width, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -99,3 +101,10 @@ class Layer(nn.Module):
         mixed = F.scaled_dot_product_attention(queries, seen.keys, seen.values, attn_mask=mask, dropout_p=dropout)
         hidden = hidden + self.dropout(self.attention_out(mixed.transpose(1, 2).flatten(2)))
         return hidden + self.feedforward(hidden)
+
+
+class Layers(nn.ModuleList):
+    """Layers, one behind the other."""
+
+    def __iter__(self) -> Iterator[Layer]:
+        return cast(Iterator[Layer], super().__iter__())

@@ -50,6 +50,7 @@ class MaskedPrediction(Phase[MaskedPredictionConfig]):
         hidden, exists = marked_steps(hides)
         visible = learner.latents(batch_at(batch, steps, seen))
         target = learner.target_latents(batch_at(batch, hidden, exists))
+        assert self.module is not None  # the loop has built it
         predicted = self.module(visible, *(index.to(visible.mask.device) for index in (steps, hidden)), target.mask)
         wanted = torch.stack((target.states, target.actions), dim=1)
         counted = target.mask[:, None].expand(wanted.shape[:-1])

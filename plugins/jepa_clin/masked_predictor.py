@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from jepa_clin.attention import Layer
+from jepa_clin.attention import Layer, Layers
 from jepa_clin.config import MaskedPredictorConfig
 from jepa_core.contracts import Latents
 
@@ -32,7 +32,7 @@ class MaskedPredictor(nn.Module):
         self.input = nn.Linear(latent_dim, config.width)
         self.roles = nn.Embedding(3, config.width)
         self.mask_token = nn.Parameter(torch.empty(config.width))
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.layers = Layers(Layer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.output = nn.Linear(config.width, latent_dim)
         nn.init.normal_(self.roles.weight, std=0.02)

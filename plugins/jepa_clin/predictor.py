@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from jepa_clin.attention import KeysValues, Layer
+from jepa_clin.attention import KeysValues, Layer, Layers
 from jepa_clin.config import ActionTransformerConfig
 from jepa_clin.steps import at_steps
 from jepa_core.contracts import Latents, Prediction, Predictor, Rollout
@@ -61,7 +61,7 @@ class ActionTransformer(Predictor):
         self.state_in = nn.Linear(latent_dim, config.width)
         self.action_in = nn.Linear(latent_dim, config.width)
         self.positions = nn.Embedding(config.positions, config.width)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.layers = Layers(Layer(config) for _ in range(config.layers))
         self.output = nn.Linear(config.width, latent_dim)
         self._initialize()
 
@@ -113,8 +113,9 @@ class ActionTransformer(Predictor):
             layers.append(past.append(new.keys, new.values))
             hidden = layer.attend(hidden[:, asking], queries, layers[-1], seen[:, :, asking])
         next_states = self._read(hidden, step.states)
-        everything = (torch.cat(pair, dim=1) for pair in ((memory.next_states, next_states), (memory.belief, hidden)))
-        return Prediction(next_states, hidden, KeptSteps(*everything, tuple(layers), visible))
+        predicted = torch.cat((memory.next_states, next_states), dim=1)
+        beliefs = torch.cat((memory.belief, hidden), dim=1)
+        return Prediction(next_states, hidden, KeptSteps(predicted, beliefs, tuple(layers), visible))
 
     def rollout(self, latents: Latents, memory: KeptSteps, origins: Tensor, horizon: int) -> Rollout:
         """Roll out H steps from each of M origins a window: states (B, M, H, D) and their beliefs (B, M, H, W).

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Projected:
+class ScanInputs:
     """What a block makes of steps (..., W). values: (..., H, P), scaled by the step size. gate: (..., H P). keys,
     queries: (..., N). decay: (..., H) log decay of the state at the step, below 0."""
 
@@ -83,7 +84,7 @@ class StateSpace(Predictor):
         self.static_in = nn.Linear(latent_dim, config.width)
         self.state_in = nn.Linear(latent_dim, config.width)
         self.action_in = nn.Linear(latent_dim, config.width)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(ScanBlock(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.output = nn.Linear(config.width, latent_dim)
 
@@ -91,7 +92,7 @@ class StateSpace(Predictor):
         """Predict the state at t + 1 for every t; actions beyond the states are left to the rollout."""
         actions = latents.actions[:, : latents.states.shape[1]]
         hidden, pasts = self._tokens(latents.static[:, None], latents.states, actions), []
-        for block in self.blocks:
+        for block in self._blocks():
             hidden, past = block(hidden)
             pasts.append(past)
         belief = self.norm(hidden)
@@ -101,13 +102,13 @@ class StateSpace(Predictor):
     def extend(self, step: Latents, memory: Memory) -> Prediction:
         """One more step, from the states after the last."""
         hidden, pasts = self._tokens(step.static[:, None], step.states, step.actions), []
-        for block, past in zip(self.blocks, memory.blocks, strict=True):
+        for block, past in zip(self._blocks(), memory.blocks, strict=True):
             hidden, longer = block.extend(hidden, past)
             pasts.append(longer)
         belief = self.norm(hidden)
         next_states = self._read(belief, step.states)
-        everything = (torch.cat(pair, dim=1) for pair in ((memory.next_states, next_states), (memory.belief, belief)))
-        return Prediction(next_states, belief, Memory(*everything, tuple(pasts)))
+        told = torch.cat((memory.next_states, next_states), dim=1), torch.cat((memory.belief, belief), dim=1)
+        return Prediction(next_states, belief, Memory(*told, tuple(pasts)))
 
     def rollout(self, latents: Latents, memory: Memory, origins: Tensor, horizon: int) -> Rollout:
         """Roll out H steps from each of M origins a window: states (B, M, H, D) and their beliefs (B, M, H, W)."""
@@ -117,13 +118,16 @@ class StateSpace(Predictor):
         states, beliefs = [state], [belief]
         for ahead in range(1, horizon):
             hidden = self._tokens(latents.static[:, None], state, at_steps(latents.actions, origins + ahead))
-            for index, block in enumerate(self.blocks):
+            for index, block in enumerate(self._blocks()):
                 hidden, kept[index] = block.step(hidden, kept[index])
             belief = self.norm(hidden)
             state = self._read(belief, state)
             states.append(state)
             beliefs.append(belief)
         return Rollout(torch.stack(states, dim=2), torch.stack(beliefs, dim=2))
+
+    def _blocks(self) -> list[ScanBlock]:
+        return [cast(ScanBlock, one) for one in self.blocks]
 
     def _tokens(self, static: Tensor, states: Tensor, actions: Tensor) -> Tensor:
         return self.static_in(static) + self.state_in(states) + self.action_in(actions)
@@ -134,7 +138,7 @@ class StateSpace(Predictor):
         return states + predicted if self.config.output == "residual" else predicted
 
 
-class Block(nn.Module):
+class ScanBlock(nn.Module):
     """Pre-norm, a selective scan, a gate, and a residual connection."""
 
     def __init__(self, config: StateSpaceConfig) -> None:
@@ -174,15 +178,15 @@ class Block(nn.Module):
         scanned, state = _advance(made, state)
         return self._finish(hidden, made, scanned), state
 
-    def _project(self, hidden: Tensor) -> Projected:
+    def _project(self, hidden: Tensor) -> ScanInputs:
         config = self.config
         sizes = (config.inner, config.inner, config.state_size, config.state_size, config.heads)
         values, gate, keys, queries, step = self.project(self.norm(hidden)).float().split(sizes, dim=-1)
         step = F.softplus(step + self.step_bias)
         by_head = F.silu(values).unflatten(-1, (config.heads, config.head_size))
-        return Projected(by_head * step[..., None], gate, keys, queries, -self.log_rate.exp() * step)
+        return ScanInputs(by_head * step[..., None], gate, keys, queries, -self.log_rate.exp() * step)
 
-    def _finish(self, hidden: Tensor, made: Projected, scanned: Tensor) -> Tensor:
+    def _finish(self, hidden: Tensor, made: ScanInputs, scanned: Tensor) -> Tensor:
         return hidden + self.output(scanned.flatten(-2) * F.silu(made.gate))
 
 
@@ -220,7 +224,7 @@ def _carried(sums: Tensor, values: Tensor, keys: Tensor) -> tuple[Tensor, Tensor
     return torch.stack(begins, dim=1), state
 
 
-def _advance(made: Projected, state: Tensor) -> tuple[Tensor, Tensor]:
+def _advance(made: ScanInputs, state: Tensor) -> tuple[Tensor, Tensor]:
     """One step of the recurrence for each of M rollouts: what is read (B, M, H, P), and the states (B, M, H, P, N)."""
     added = made.values[..., None] * made.keys[..., None, None, :]
     state = made.decay.exp()[..., None, None] * state + added

@@ -77,4 +77,4 @@ class FittedAverage:
         return {"kind": "average", "fits": {str(number): one.to_state() for number, one in enumerate(self.fits)}}
 
     def scores(self, rows: Rows) -> np.ndarray:
-        return np.mean([one.scores(rows) for one in self.fits], axis=0, dtype=np.float64)
+        return np.stack([fit.scores(rows) for fit in self.fits]).mean(axis=0, dtype=np.float64)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from jepa_core.contracts import Channels
 from jepa_downstream.methods import CannotFit
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ TRIM = 0.005
 """Share of the values at either end that moments leave out, because one slipped decimal point would set the scale."""
 
 
+def samples(dataset: Dataset, ids: np.ndarray) -> torch.Tensor:
+    """(N, C, P) samples of some items of a data set that is rendered as channels, NaN where nothing was observed."""
+    items = dataset.items(torch.from_numpy(ids))
+    assert isinstance(items, Channels)  # what that modality is
+    return torch.where(items.observed, items.values, torch.nan)
+
+
 class Histories:
     """Reads what was observed of a trajectory. Symbols: T steps, C channels, P samples of a channel in a step."""
 
@@ -38,7 +46,7 @@ class Histories:
     def __init__(self, dataset: Dataset) -> None:
         """dataset: rendered for the modality `channels`."""
         self._dataset = dataset
-        self.samples: int = dataset.items(torch.zeros(1, dtype=torch.int64)).values.shape[2]
+        self.samples: int = samples(dataset, np.zeros(1, dtype=np.int64)).shape[2]
 
     def steps(self, trajectory: int) -> int:
         """How many steps a trajectory has."""
@@ -53,8 +61,7 @@ class Histories:
         rendering, first = self._dataset.rendering, int(self._dataset.store.first_step[trajectory])
         part = slice(first, first + steps)
         ids = np.concatenate([rendering.static[trajectory, None], rendering.state[part], rendering.action[part]])
-        items = self._dataset.items(torch.from_numpy(ids))
-        values = torch.where(items.observed, items.values, torch.nan)
+        values = samples(self._dataset, ids)
         static = values[0].nanmean(dim=1).numpy()
         dynamic = values[1:].unflatten(0, (2, steps)).permute(1, 3, 0, 2).flatten(2).flatten(0, 1)
         return static, dynamic.numpy()

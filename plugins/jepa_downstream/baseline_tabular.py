@@ -103,9 +103,9 @@ class LinearBaseline(Tabular):
     ) -> tuple[Scorer, dict[str, Any]]:
         config = self._config.linear
         preparation = Preparation.of(train.inputs, may_miss, config.clip)
-        examples = (Examples(preparation(one.inputs), one.truth) for one in (train, tuning))
+        prepared, watched = (Examples(preparation(one.inputs), one.truth) for one in (train, tuning))
         heads = HeadsConfig(families=("linear",), strengths=config.strengths, iterations=config.iterations)
-        head, chosen = select_head(kind, *examples, heads, seed)
+        head, chosen = select_head(kind, prepared, watched, heads, seed)
         return PreparedHead(preparation, head), chosen
 
 
@@ -154,7 +154,8 @@ class _Boosting:
         for values in product(config.learning_rates, config.leaves, config.leaf_rows):
             settings = dict(zip(SETTINGS, values, strict=True))
             model = self.grow(settings, seed)
-            yield self._loss(self._tuning.truth, model.predict(self._tuning.inputs)), settings, model
+            scores = np.asarray(model.predict(self._tuning.inputs))
+            yield self._loss(self._tuning.truth, scores), settings, model
 
     def grow(self, settings: dict[str, Any], seed: int) -> lightgbm.Booster:
         """A model, stopped early on tuning."""

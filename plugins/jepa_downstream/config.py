@@ -204,8 +204,12 @@ class LabelEfficiencyConfig(TasksConfig):
 
     @model_validator(mode="after")
     def _asked_for(self) -> LabelEfficiencyConfig:
-        given = {"references": set(self.references), "averaged_with": {self.averaged_with} - {None}}
-        known = {"references": {*self.methods, *self.baselines}, "averaged_with": set(self.baselines)}
+        beside = set() if self.averaged_with is None else {self.averaged_with}
+        given: dict[str, set[str]] = {"references": set(self.references), "averaged_with": {*beside}}
+        known: dict[str, set[str]] = {
+            "references": {*self.methods, *self.baselines},
+            "averaged_with": set(self.baselines),
+        }
         for key, names in given.items():
             lacking = ", ".join(sorted(map(str, names - known[key])))
             if lacking:

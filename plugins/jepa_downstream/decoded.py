@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import QuantileTransformer
 
+from jepa_downstream.baseline_channels import samples
 from jepa_downstream.encoded import Encoded, Latent, causal_summaries
 from jepa_downstream.rows import Rows, by_trajectory
 
@@ -80,8 +80,7 @@ def _drawn(dataset: Dataset, seed: int) -> list[slice]:
 
 def _values(dataset: Dataset, part: slice) -> np.ndarray:
     """Channels of states: (T, C) float32, the mean of a step's samples, NaN where nothing was observed."""
-    items = dataset.items(torch.from_numpy(np.array(dataset.rendering.state[part])))
-    return torch.where(items.observed, items.values, torch.nan).nanmean(dim=2).numpy()
+    return samples(dataset, np.array(dataset.rendering.state[part])).nanmean(dim=2).numpy()
 
 
 def _targets(values: np.ndarray, seed: int) -> np.ndarray:

@@ -89,6 +89,8 @@ class EventModel(nn.Module):
 
 
 class _Layer(nn.Module):
+    """Causal attention and a feed-forward block, pre-norm."""
+
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
         self.heads = shape.heads

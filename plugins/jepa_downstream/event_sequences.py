@@ -124,7 +124,7 @@ class _Sequences:
                 self._parts.append((whole, np.concatenate([np.full(len(facts), UNKNOWN), own])))
 
     def batches(self, size: int, order: np.ndarray) -> list[tuple[Tensor, Tensor]]:
-        """Tokens (B, L) padded by END, and the labels (B, L - 1) of what foresees the next token; in batches."""
+        """Tokens (B, L), padded by -1, and the labels (B, L - 1) of what foresees the next token; in batches."""
         return [
             self._batch([self._parts[one] for one in order[begin : begin + size]])
             for begin in range(0, len(order), size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -90,7 +90,7 @@ class Mean:
 
 def head_of(state: Mapping[str, Any]) -> Scorer:
     """The head that gave a state."""
-    kinds = {
+    kinds: dict[str, Callable[[], Scorer]] = {
         "linear": lambda: LinearScorer(state["weights"], state["bias"], state["logistic"]),
         "trees": lambda: Trees(state["trees"]),
         "mean": lambda: Mean(

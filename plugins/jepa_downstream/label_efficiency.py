@@ -61,19 +61,21 @@ class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
     ) -> Iterator[Curve]:
         """A curve a method, and one for each that is averaged with a baseline."""
         given = list(labels_of(task, self.config.subjects, self.config.labellings))
-        found = {key: [self._scored(task, method, one, seed) for one in given] for key, method in made.items()}
+        found: dict[str, list[Point]] = {
+            key: [self._scored(task, method, one, seed) for one in given] for key, method in made.items()
+        }
         names = {key: method.name for key, method in made.items()}
         told = {key: getattr(method, "information", "") for key, method in made.items()}
         beside = self.config.averaged_with
-        for key in self.config.methods if beside else ():
-            assert beside is not None
-            both = f"{key}+{beside}"
-            found[both] = [_averaged(*pair) for pair in zip(found[key], found[beside], strict=True)]
-            names[both] = f"{names[key]} + {names[beside]}"
-            told[both] = f"the mean of the scores of {names[key]} and {names[beside]}"
-        for key, points in found.items():
-            measured = [self._measured(task, one, draws) for one in points]
-            yield Curve(task.task, task.splits[self.config.split], key, names[key], told[key], measured)
+        if beside is not None:
+            for key in self.config.methods:
+                both = f"{key}+{beside}"
+                found[both] = [_averaged(*pair) for pair in zip(found[key], found[beside], strict=True)]
+                names[both] = f"{names[key]} + {names[beside]}"
+                told[both] = f"the mean of the scores of {names[key]} and {names[beside]}"
+        for curve, points in found.items():
+            measured = [self._measured(task, point, draws) for point in points]
+            yield Curve(task.task, task.splits[self.config.split], curve, names[curve], told[curve], measured)
 
     def _scored(self, task: TaskRows, method: Method | UnmeasuredMethod, labels: LabelledRows, seed: int) -> Point:
         """Scores of the measured rows under each labelling, or why there are none."""
@@ -135,6 +137,7 @@ def mean_estimates(found: Sequence[Estimates]) -> Estimates:
     made = {}
     for name in found[0]:
         values = [one[name].value for one in found]
-        mean = None if None in values else float(np.mean(values, dtype=np.float64))
+        known = [value for value in values if value is not None]
+        mean = float(np.mean(known, dtype=np.float64)) if len(known) == len(values) else None
         made[name] = DrawnEstimate(mean, over_labellings(np.stack([one[name].draws for one in found], axis=1)))
     return made

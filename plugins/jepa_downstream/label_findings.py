@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -153,7 +153,7 @@ def _kept_of(gap: Gap, subjects: np.ndarray) -> Iterator[Redrawn]:
 
 def _redrawn(metric: str, point: Point, estimate: DrawnEstimate | None, subjects: np.ndarray) -> Iterator[Redrawn]:
     if estimate is not None and estimate.value is not None:
-        place = {} if point.every else {"axis": AXIS, "at": float(point.subjects)}
+        place: dict[str, Any] = {} if point.every else {"axis": AXIS, "at": float(point.subjects)}
         yield Redrawn(metric, subjects, estimate.value, estimate.draws, **place)
 
 

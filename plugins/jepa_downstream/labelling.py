@@ -57,7 +57,7 @@ class CrossFitted:
 
     def scores(self, rows: Rows) -> np.ndarray:
         """(R,) float64. Raises CannotFit where one is no number."""
-        score = np.mean([one.scores(rows) for one in self.fits], axis=0, dtype=np.float64)
+        score = np.stack([fit.scores(rows) for fit in self.fits]).mean(axis=0, dtype=np.float64)
         if not np.isfinite(score).all():
             raise CannotFit(f"{int((~np.isfinite(score)).sum()):,} of its scores are no numbers")
         return score

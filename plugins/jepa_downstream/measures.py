@@ -69,8 +69,8 @@ class DrawnEstimate:
 
     def minus(self, other: DrawnEstimate) -> DrawnEstimate:
         """The paired difference."""
-        both = self.value is not None and other.value is not None
-        return DrawnEstimate(self.value - other.value if both else None, self.draws - other.draws)
+        value = None if self.value is None or other.value is None else self.value - other.value
+        return DrawnEstimate(value, self.draws - other.draws)
 
     def times(self, factor: float) -> DrawnEstimate:
         """The same in another unit."""

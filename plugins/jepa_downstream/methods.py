@@ -24,7 +24,8 @@ class Fitted(Protocol):
     chosen: what was selected on tuning, as plain values that JSON holds.
     """
 
-    chosen: dict[str, Any]
+    @property
+    def chosen(self) -> dict[str, Any]: ...
 
     def scores(self, rows: Rows) -> np.ndarray:
         """(R,) float64, finite: probability that the truth is 1, or the value. The truth of the rows is not read, nor
@@ -42,8 +43,11 @@ class Method(Protocol):
     name: such as "latents" or "LightGBM". information: what it is told, in a few words for the table.
     """
 
-    name: str
-    information: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def information(self) -> str: ...
 
     def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> Fitted:
         """Fit on train, select on tuning; nothing is fitted on tuning. `train` may be a subsample of the task's rows.

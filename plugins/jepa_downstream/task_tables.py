@@ -195,7 +195,7 @@ def _subgroups_table(results: list[MethodResult]) -> Table:
 
 
 def _methods_table(results: list[MethodResult]) -> Table:
-    rows = {one.method: [one.method, one.information or "could not be made"] for one in results}
+    rows: dict[str, list[Cell]] = {one.method: [one.method, one.information or "could not be made"] for one in results}
     return Table("methods", "What each method is told", [Column("method"), Column("information")], [*rows.values()])
 
 

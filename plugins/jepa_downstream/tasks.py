@@ -145,7 +145,7 @@ def _attrition(
 def _by_split(
     dataset: Dataset, kept: np.ndarray, trajectory: np.ndarray, step: np.ndarray, truth: np.ndarray
 ) -> dict[str, Rows]:
-    found = {}
+    found: dict[str, Rows] = {}
     for number, name in enumerate(SPLITS):
         chosen = np.flatnonzero(kept & (dataset.split[trajectory] == number))
         mine = trajectory[chosen]

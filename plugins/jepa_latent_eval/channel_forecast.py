@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from jepa_core.contracts import Decoder, Evaluation, Evaluator, Intervals
+from jepa_core.contracts import Decoder, Evaluation, Evaluator, Intervals, Latents
+from jepa_core.ensemble import member_decoder, members_of
 from jepa_core.results.findings import Findings, KeptHead
 from jepa_latent_eval.channel_findings import channel_findings, no_channels
 from jepa_latent_eval.config import ChannelForecastConfig
 from jepa_latent_eval.intervals import conformal_widths
-from jepa_latent_eval.rollout import Cohort, find_cohort, imagine
+from jepa_latent_eval.rollout import Cohort, find_cohort, imagine_by, imagined_states
 from jepa_latent_eval.states import encoded
 
 if TYPE_CHECKING:
@@ -30,10 +31,21 @@ MEAN = "train mean"
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Absolute errors (N, H, C) of each forecast, NaN where a channel is not observed. subjects: (N,)."""
+    """Absolute errors (N, H, C) of each forecast, NaN where a channel is not observed. variance: (N, H, C) over the
+    members of an ensemble, 0 where there is one. subjects: (N,)."""
 
     errors: dict[str, np.ndarray]
+    variance: np.ndarray
     subjects: np.ndarray
+
+    def noise(self) -> np.ndarray:
+        """Standard deviation (H, C) of what no member foresees: by the law of total variance, the mean squared error of
+        the rollout less the mean variance over the members, at the same values; NaN where there are none."""
+        squared = self.errors[ROLLOUT] ** 2
+        there = np.isfinite(squared)
+        count = there.sum(axis=0)
+        left = np.where(there, squared - self.variance, 0.0).sum(axis=0) / np.maximum(count, 1)
+        return np.where(count > 0, np.sqrt(np.maximum(left, 0.0)), np.nan)
 
 
 @dataclass(frozen=True)
@@ -71,14 +83,14 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
         widths = {name: conformal_widths(errors, level) for name, errors in found["tuning"].errors.items()}
         names = list(learner.observer.names)
         measured = MeasuredForecasts(found[self.config.split], widths, names)
-        state = {"level": level, "names": names, "widths": widths[ROLLOUT]}
+        state = {"level": level, "names": names, "widths": widths[ROLLOUT], "noise": found["tuning"].noise()}
         kept = KeptHead("intervals", "intervals", target="channels", state=state)
         return replace(channel_findings(measured, self.config, evaluation.seed), heads=[kept])
 
     def head(self, kept: KeptHead) -> Intervals:
         """The intervals around forecasts."""
         state = kept.state
-        return Intervals(float(state["level"]), list(state["names"]), state["widths"])
+        return Intervals(float(state["level"]), list(state["names"]), state["widths"], state["noise"])
 
     def _cohort(self, evaluation: Evaluation, split: str) -> Cohort | str:
         config = self.config
@@ -87,16 +99,26 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
 
     def _forecasts(self, learner: Learner, cohort: Cohort, decoder: Decoder) -> Forecasts:
         parts: list[dict[str, np.ndarray]] = []
+        variances = []
         dataset, context = learner.dataset, cohort.context
         for part, latents in encoded(learner, dataset, cohort.windows, cohort.index, self.config.batch_size):
             with torch.no_grad():
-                belief = imagine(learner, latents, context).belief[:, 0]
+                belief = imagined_states(learner, latents, context).belief[:, 0]
                 said = decoder.next_values(belief).float().cpu().numpy()
+                variances.append(_variance(learner, latents, context, decoder))
             observations = learner.observations(dataset.batch(cohort.windows, part))
             seen = torch.where(observations.observed, observations.values, torch.nan).cpu().numpy()
             parts.append(_errors(said, seen[:, :context], seen[:, context:]))
         errors = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return Forecasts(errors, cohort.subjects[cohort.index])
+        return Forecasts(errors, np.concatenate(variances), cohort.subjects[cohort.index])
+
+
+def _variance(learner: Learner, latents: Latents, context: int, decoder: Decoder) -> np.ndarray:
+    """(N, H, C) variance over what the members of an ensemble read of what each imagines by itself."""
+    members, own = members_of(learner.predictor), member_decoder(decoder)
+    beliefs = [imagine_by(member, latents, context).belief[:, 0] for member in members]
+    read = torch.stack([own.next_values(belief).float() for belief in beliefs])
+    return read.var(dim=0, correction=min(1, len(members) - 1)).double().cpu().numpy()
 
 
 def _errors(said: np.ndarray, past: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:

@@ -36,8 +36,8 @@ class LatentCollapse(Evaluator[LatentCollapseConfig]):
             )
         states = self._states(evaluation.learner, evaluation, part)
         trained = self._geometry(states, evaluation)
-        wanted = self.config.untrained and evaluation.untrained is not None
-        control = self._states(evaluation.untrained(), evaluation, part) if wanted else None
+        untrained_learner = evaluation.untrained if self.config.untrained else None
+        control = None if untrained_learner is None else self._states(untrained_learner(), evaluation, part)
         untrained = None if control is None else self._geometry(control, evaluation)
         data = evaluation.dataset
         numbers = subject_numbers(

@@ -106,12 +106,14 @@ class LatentDisplacement(Evaluator[LatentDisplacementConfig]):
     def _kept(self, evaluation: Evaluation, one: EventDisplacement) -> Redrawn | None:
         """The ratio of the trained encoder for comparing runs; None where it is undefined."""
         trained = one.encoders.get("trained")
-        if one.matched is None or trained is None or trained.ratio is None or not np.isfinite(trained.ratio):
+        if one.matched is None or trained is None or trained.ratio is None or trained.paired is None:
+            return None
+        if not np.isfinite(trained.ratio):
             return None
         everyone = evaluation.dataset.subject[evaluation.dataset.trajectories(self.config.split)]
         numbers = np.unique(subject_numbers(one.matched.subjects, everyone))
-        place = {"axis": "h", "at": float(one.horizon)}
-        return Redrawn(ratio_name(one.event), numbers, float(trained.ratio), trained.paired, **place)
+        ratio, name = float(trained.ratio), ratio_name(one.event)
+        return Redrawn(name, numbers, ratio, trained.paired, axis="h", at=float(one.horizon))
 
     def _courses(self, evaluation: Evaluation) -> Iterator[tuple[str, EventCourse]]:
         split = self.config.split
@@ -159,9 +161,9 @@ def displacement(matched: Matched, ends: np.ndarray, draws: int, seed: int) -> D
     redrawn = bootstrap_subjects(columns, matched.subjects, draws, seed)
     return Displacement(
         scatter=scatter,
-        case=_over(means[0], means[1]),
-        control=_over(means[2], means[3]),
-        ratio=_ratio(means),
+        case=float(_over(means[0], means[1])),
+        control=float(_over(means[2], means[3])),
+        ratio=float(_ratio(means)),
         draws=_ratio(redrawn.T),
         paired=_ratio(redraw(columns, matched.subjects).T),
         shuffled=_shuffled_ratios(matched, length, draws, seed),

@@ -63,18 +63,18 @@ def _longest(measured: list[EventDisplacement]) -> list[EventDisplacement]:
 
 
 def _cases(one: EventDisplacement) -> int:
-    return int(one.matched.case.sum())
+    return 0 if one.matched is None else int(one.matched.case.sum())
 
 
-def _interval(found: Displacement) -> list[Cell]:
+def _interval(found: Displacement) -> list[float | None]:
     if found.draws is None:
         return [None, None, None]
     low, high = percentile_interval(found.draws)
     return [_cell(found.ratio), _cell(low), _cell(high)]
 
 
-def _range(found: Displacement) -> list[Cell]:
-    if found.shuffled is None:
+def _range(found: Displacement) -> list[float | None]:
+    if found.shuffled is None or found.ratio is None:
         return [None, None, None]
     low, high = percentile_interval(found.shuffled)
     p = (1 + np.sum(found.shuffled >= found.ratio)) / (1 + len(found.shuffled))
@@ -86,7 +86,7 @@ def _headline(one: EventDisplacement) -> Headline:
     label = ratio_name(one.event)
     metric = f"{label}, h = {one.horizon}"
     note = f"{one.horizon} steps to the onset, {_cases(one)} cases; 1 is no farther than stable"
-    subjects = len(np.unique(one.matched.subjects))
+    subjects = 0 if one.matched is None else len(np.unique(one.matched.subjects))
     return Headline(label, value, "", low, high, subjects, note=note, metric=metric, better="higher")
 
 
@@ -116,8 +116,9 @@ def _verdicts(one: EventDisplacement) -> list[Verdict]:
 def _against_shuffled(where: str, trained: Displacement) -> Verdict:
     _, low, _ = _interval(trained)
     _, chance, _ = _range(trained)
-    if low is not None and chance is not None and low > 1 and trained.ratio > chance:
-        return Verdict("good", f"{where}, latents move {trained.ratio:.2f} times as far as those of stable controls.")
+    ratio = trained.ratio
+    if low is not None and chance is not None and ratio is not None and low > 1 and ratio > chance:
+        return Verdict("good", f"{where}, latents move {ratio:.2f} times as far as those of stable controls.")
     return Verdict("warning", f"{where}, latents move no farther than those of stable controls, or chance could do it.")
 
 
@@ -154,12 +155,13 @@ def _picture(one: EventDisplacement, paths: Paths, number: int) -> Figure:
         f"{paths.method}; states of {int(paths.case.sum())} cases and {int((~paths.case).sum())} controls, "
         f"{one.horizon + 1} steps each, in order along the line; a mean path is that of their mean latents."
     )
-    title, labels = f"Paths of latents before {one.event}", (f"{place} {paths.axis}" for place in ("first", "second"))
-    return Figure(f"paths_{one.event}_{number}", title, *labels, series, note=note)
+    title = f"Paths of latents before {one.event}"
+    across, up = f"first {paths.axis}", f"second {paths.axis}"
+    return Figure(f"paths_{one.event}_{number}", title, across, up, series, note=note)
 
 
 def _path(label: str, points: np.ndarray) -> Series:
-    return Series(label, *([float(value) for value in column] for column in points.T))
+    return Series(label, points[:, 0].astype(float).tolist(), points[:, 1].astype(float).tolist())
 
 
 def _single_paths(label: str, paths: np.ndarray) -> Series:

@@ -232,9 +232,10 @@ def _headline_figure(at: MeasuredContext | None) -> list[Figure]:
         return []
     curves = at.trained
     value, (drift, low, high) = _last(curves.scaled(ROLLOUT))[0], _last(curves.drift(ROLLOUT))
-    skill = [float(one) for one in _last(curves.skill_horizon()) if one is not None]
+    beats, *bounds = [float(cell) for cell in _last(curves.skill_horizon()) if cell is not None]
+    least, most = bounds or (None, None)
     end = Mark(f"at h = {at.horizon}; drift since h = 1:", at.horizon, value, drift, low, high, "%")
-    reach = Mark("skill horizon: beats persistence and the mean latent up to h =", skill[0], None, *skill)
+    reach = Mark("skill horizon: beats persistence and the mean latent up to h =", beats, None, beats, least, most)
     note = (
         f"The rollout sees {at.context} real steps, then the recorded actions alone. Persistence repeats the last "
         "state seen; the mean latent is that of the train split. Error: l1 over the latents' own scale, the mean "

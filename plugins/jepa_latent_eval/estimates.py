@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jepa_core.results.findings import Cell
 from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
 
 
@@ -18,7 +17,7 @@ class Bounded:
     low: float
     high: float
 
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[float | None]:
         """Value and bounds, None where they are not known."""
         return [None if np.isnan(one) else float(one) for one in (self.value, self.low, self.high)]
 

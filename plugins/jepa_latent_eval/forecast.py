@@ -81,8 +81,8 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         empty = [name for name in ("train", "tuning") if len(evaluation.dataset.trajectories(name)) == 0]
         if empty:
             return [], [f"the split {empty[0]} is empty, and a probe is fitted on train and chosen on tuning"]
-        splits = {name: self._states(evaluation, name) for name in ("train", "tuning")}
-        fitted = list(fit_probes(names, evaluation.dataset, *splits.values(), self.config.strengths))
+        train, tuning = (self._states(evaluation, name) for name in ("train", "tuning"))
+        fitted = list(fit_probes(names, evaluation.dataset, train, tuning, self.config.strengths))
         probes = [one for one in fitted if isinstance(one, Probe)]
         return probes, [one for one in fitted if isinstance(one, str)]
 

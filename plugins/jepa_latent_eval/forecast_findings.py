@@ -14,7 +14,7 @@ from jepa_latent_eval.rollout import Cohort
 
 if TYPE_CHECKING:
     from jepa_latent_eval.config import DecodedForecastConfig
-    from jepa_latent_eval.forecast import Probe, Score
+    from jepa_latent_eval.decoding import Probe, Score
 
 TOLD = {
     decoding.RECORDED: "past, and the recorded future actions",
@@ -76,7 +76,8 @@ def forecast_findings(
 
 def _median(scores: Scores, name: str, place: int) -> tuple[float | None, float | None, float | None, int]:
     """Median MASE over the labels that are measured at a horizon, its interval, and how many labels."""
-    kept = [one[name][place] for one in scores if one[name][place] is not None and np.isfinite(one[name][place].mase)]
+    measured = [scored[name][place] for scored in scores]
+    kept = [score for score in measured if score is not None and np.isfinite(score.mase)]
     if not kept:
         return None, None, None, 0
     stacked = np.stack([one.mase_draws for one in kept])
@@ -92,15 +93,19 @@ def _headline(scores: Scores, name: str, place: int, at: int, subjects: int, lab
 
 
 def _verdict(scores: Scores, name: str, place: int, at: int) -> Verdict:
-    kept = [one for one in scores if one[name][place] is not None]
+    kept = [scored for scored in scores if scored[name][place] is not None]
     better = {
-        control: sum(one[name][place].mae < one[control][place].mae for one in kept)
+        control: sum(_error(scored[name][place]) < _error(scored[control][place]) for scored in kept)
         for control in (decoding.LAST_VALUE, decoding.DECODED_PERSISTENCE, decoding.MEAN)
     }
     told = ", ".join(f"{control} for {count}" for control, count in better.items())
     good = bool(kept) and min(better.values()) > len(kept) / 2
     text = f"At h = {at}, of {len(kept)} labels, the {name} (told: {TOLD[name]}) has the smaller error than {told}."
     return Verdict("good" if good else "warning", text)
+
+
+def _error(score: Score | None) -> float:
+    return float("nan") if score is None else score.mae
 
 
 def _summary(scores: Scores, horizons: list[int], subjects: int, note: str) -> Table:
@@ -128,7 +133,7 @@ def _table(probes: list[Probe], scores: Scores, horizons: list[int], note: str) 
 
 def _cells(found: Score | None) -> list[Cell]:
     if found is None:
-        return [None] * 6 + [0, 0]
+        return [*[None] * 6, 0, 0]
     estimates = [cell for value, draws in ((found.mae, found.mae_draws), (found.mase, found.mase_draws))
                  for cell in _estimate(value, draws)]  # fmt: skip
     return [*estimates, found.rows, found.subjects]

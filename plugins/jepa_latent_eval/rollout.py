@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Latents, Rollout
+from jepa_core.contracts import Latents, Predictor, Rollout
 from jepa_latent_eval.states import encoded
 
 if TYPE_CHECKING:
@@ -106,18 +106,23 @@ def _forecasts(
 
 def roll_out_windows(learner: Learner, latents: Latents, context: int) -> Tensor:
     """States that are rolled out from the first C steps: (B, T - C, D) float32."""
-    return imagine(learner, latents, context).states[:, 0].float()
+    return imagined_states(learner, latents, context).states[:, 0].float()
 
 
-def imagine(learner: Learner, latents: Latents, context: int) -> Rollout:
+def imagined_states(learner: Learner, latents: Latents, context: int) -> Rollout:
     """Roll out from the first C steps, under the actions of `latents`, to their end: one origin a window.
 
     The states to be predicted are blanked, so that no predictor can read them; each rollout gets a memory of its own,
     because a predictor may write on it.
     """
+    return imagine_by(learner.predictor, latents, context)
+
+
+def imagine_by(predictor: Predictor, latents: Latents, context: int) -> Rollout:
+    """The same, by any predictor, such as a member of an ensemble."""
     seen = Latents(latents.static, *(part[:, :context] for part in (latents.states, latents.actions, latents.mask)))
     blanked = torch.cat([seen.states, torch.zeros_like(latents.states[:, context:])], dim=1)
     origins = torch.full((len(blanked), 1), context - 1, dtype=torch.int64, device=blanked.device)
-    memory = learner.predictor(seen).memory
+    memory = predictor(seen).memory
     horizon = blanked.shape[1] - context
-    return learner.predictor.rollout(replace(latents, states=blanked), memory, origins, horizon)
+    return predictor.rollout(replace(latents, states=blanked), memory, origins, horizon)

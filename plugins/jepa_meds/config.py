@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -115,7 +115,7 @@ class MedsConfig(SourceConfig):
         if len(paths) != 1 or not paths[0].is_dir():
             raise RecipeError("the source meds reads one folder, which holds data/ and metadata/; give that")
         absent = tuple(dict.fromkeys([*self.actions, *self.exclude, *self.units]))
-        changes = {"path": str(paths[0].resolve()), "split": None, "labels": {}, "allow_empty": absent}
+        changes: dict[str, Any] = {"path": str(paths[0].resolve()), "split": None, "labels": {}, "allow_empty": absent}
         return self.model_copy(update=changes)
 
     def inputs(self) -> list[Input]:

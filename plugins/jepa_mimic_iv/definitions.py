@@ -55,7 +55,7 @@ def make_definitions(work: Workspace, first: int, given: tuple[str, ...]) -> Non
 def _give_charted_items(work: Workspace, items: list[int]) -> None:
     """The items that are read of chartevents, and from how many hours before admission on."""
     lasts = {item.id: variable.lasts for variable in concepts.CHARTED for item in variable.items}
-    columns = {
+    columns: dict[str, list[Any]] = {
         "item": items,
         "repeats_lab": [item in concepts.LAB_COPIES for item in items],
         "look_back": [max(concepts.LOOK_BACK, lasts.get(item, 0.0)) for item in items],
@@ -99,7 +99,7 @@ def _respiratory_words() -> list[tuple[int, str, str, int, bool | None]]:
     """Item, word, status, its rank, and whether the word says that a ventilator breathes through a tube; a tube by
     itself leaves that open."""
     device, mode, hamilton = derived.DEVICE, derived.MODE, derived.HAMILTON_MODE
-    told = (
+    told: tuple[tuple[str, dict[int, Sequence[str]]], ...] = (
         ("Tracheostomy", {device: derived.TRACHEOSTOMY_DEVICES}),
         (
             "InvasiveVent",

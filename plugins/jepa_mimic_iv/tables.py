@@ -143,6 +143,11 @@ class Workspace:
     ) -> None:
         self._connection.close()
 
+    @property
+    def _distributed(self) -> Tables:
+        assert self._tables is not None  # a staged workspace reads what was made of them
+        return self._tables
+
     def give(self, name: str, columns: Mapping[str, Sequence[Any]], types: Mapping[str, str] | None = None) -> None:
         """Make a small table out of Python values. types: of columns that may have no value to tell theirs."""
         # Not by way of an Arrow table: pyarrow imports pandas for that, which takes longer than all of these tables.
@@ -166,12 +171,12 @@ class Workspace:
         Raises DataError if that table cannot be read, with file, line and column but never what stands there, and
         RunError if memory or disk do not suffice.
         """
-        statement = sql.replace("{table}", self._tables.scan(reads)) if reads else sql
+        statement = sql.replace("{table}", self._distributed.scan(reads)) if reads else sql
         try:
             return self._connection.execute(statement, parameters or {})
         except duckdb.Error as error:
             # The database's own message quotes the line, so it must reach neither the user nor a log.
-            raise _explained(error, self._tables.paths[reads] if reads else None, reads) from None
+            raise _explained(error, self._distributed.paths[reads] if reads else None, reads) from None
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a small result."""
@@ -186,7 +191,7 @@ class Workspace:
 
     def path(self, table: str) -> Path:
         """The file of a distributed table."""
-        return self._tables.paths[table]
+        return self._distributed.paths[table]
 
 
 def _type(values: Sequence[Any]) -> str:

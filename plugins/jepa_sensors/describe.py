@@ -84,7 +84,7 @@ def _described(found: Guess, paths: Sequence[Path], tables: Sequence[Path], rows
     if not any(one["channel"] not in told and not one["constant"] for one in channels):
         told = {}  # nothing would be left to learn from
     told |= found.answers
-    page = {
+    page: dict[str, Any] = {
         "file": ", ".join(map(str, paths)),
         **({"files": len(tables)} if len(tables) > 1 else {}),
         "format": config.format_of(tables[0]),

@@ -49,7 +49,8 @@ def with_history(
     """
     if not history:
         return rendered
-    seen = rendered.state[:, places].transpose(0, 2, 1)
+    static, state, action = (np.asarray(part) for part in (rendered.static, rendered.state, rendered.action))
+    seen = state[:, places].transpose(0, 2, 1)
     steps, samples, count = seen.shape
     seen = seen.reshape(-1, count)
     number = np.arange(len(seen))
@@ -66,7 +67,7 @@ def with_history(
         empty = np.full((len(grid), len(history) * count, samples), np.nan, dtype=np.float32)
         return np.concatenate([grid, empty], axis=1)
 
-    return Rendered(widened(rendered.static), np.concatenate([rendered.state, *past], axis=1), widened(rendered.action))
+    return Rendered(widened(static), np.concatenate([state, *past], axis=1), widened(action))
 
 
 def render_text(trajectories: Trajectories, channels: Sequence[Channel], samples: int) -> Rendered:

@@ -27,7 +27,7 @@ from jepa_sensors.targets import Targets
 EXTRACTION_VERSION = 2
 """Raised when the same files and options give another store."""
 
-_NOT_STORED = {"files": True, "split": {"tuning", "held_out"}, "history": True}
+_NOT_STORED: dict[str, bool | set[str]] = {"files": True, "split": {"tuning", "held_out"}, "history": True}
 """Options that do not change the store: places of files, and what is made of it when it is rendered."""
 
 log = logging.getLogger("jepa")
@@ -47,7 +47,7 @@ class TableSource(Source):
     def fingerprint(self) -> str:
         """Digest of the files, of the options that change the store, and of the extraction's version."""
         self._refuse_missing()
-        options = self.config.model_dump(mode="json", exclude=_NOT_STORED)
+        options = self.config.model_dump(mode="json", exclude=dict(_NOT_STORED))
         options["seen"] = [one.name for one in self.config.seen_columns()]
         digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
         digest.update(f"extraction {EXTRACTION_VERSION}".encode())

@@ -64,12 +64,8 @@ def load_backbone(folder: Path, dtype: torch.dtype) -> nn.Module:
         check_shard(path)
     config = _parse_config(folder)
     with quiet():
-        backbone, report = Qwen3Model.from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype,
-            **SAFE_LOADING,
-        )
+        loaded: Any = Qwen3Model.from_pretrained(folder, config=config, dtype=dtype, **SAFE_LOADING)
+    backbone, report = loaded  # SAFE_LOADING asks for what was missing, too
     check_loaded(folder, report, lambda name: name == HEAD)
     return backbone.requires_grad_(False)
 
@@ -99,13 +95,13 @@ def adapt(backbone: nn.Module, lora: LoraConfig | BackboneLoraConfig | None, mod
 
     adapter = AdapterConfig(
         r=lora.rank,
-        lora_alpha=lora.alpha,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type] # declared int, and used as a number
         lora_dropout=lora.dropout,
         target_modules=list(modules),
         bias="none",
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in backbone.modules()),
     )
-    adapted = inject_adapter_in_model(adapter, backbone)
+    adapted: Any = inject_adapter_in_model(adapter, backbone)
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -135,7 +131,8 @@ def _write_adapter(backbone: nn.Module, folder: Path, state: Mapping[str, Tensor
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.cpu().contiguous() for name, value in state.items()}
     write_atomically(folder / "adapter_model.safetensors", save(tensors, {"format": "pt"}))
-    backbone.peft_config[ADAPTER].save_pretrained(folder)
+    configs: Any = backbone.peft_config
+    configs[ADAPTER].save_pretrained(folder)
 
 
 def _parse_config(folder: Path) -> BackboneConfig:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from jepa_core.config import Config, EncoderConfig, LatentNorm, ModelSize, PathText
+from jepa_core.config import Config, EncoderConfig, ItemShape, LatentNorm, ModelSize, PathText
 from jepa_text.architecture import PUBLISHED, Architecture
 from jepa_text.folder import missing_files, read_architecture
 
@@ -108,7 +108,7 @@ class Qwen3Config(EncoderConfig):
         absent = missing_files(self.folder)
         return absent if self.folder.is_dir() else [f"{one}, or set weights: random" for one in absent]
 
-    def size(self, shape: None = None) -> ModelSize:
+    def size(self, shape: ItemShape | None = None) -> ModelSize:
         architecture = self.architecture
         base = architecture.parameters()
         if self.folder is None:
@@ -116,7 +116,7 @@ class Qwen3Config(EncoderConfig):
         adapters = architecture.lora_parameters(self.lora.rank, self.lora.modules) if self.lora else 0
         return ModelSize(parameters=base + adapters, trainable=adapters, bytes_per_frozen_parameter=self._value_bytes)
 
-    def activation_bytes(self, items: int, training: bool, shape: None = None) -> int:
+    def activation_bytes(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
         """Estimated peak bytes of activations, for texts of 128 tokens.
 
         Without a gradient, or with gradient checkpointing, one pass is held at a time (without a gradient, one layer of
@@ -128,7 +128,7 @@ class Qwen3Config(EncoderConfig):
         values = self.architecture.saved_values(tokens)
         return values * self._value_bytes // (1 if training else self.architecture.layers)
 
-    def flops(self, items: int, training: bool, shape: None = None) -> int:
+    def flops(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
         """Twice the multiply-adds of the backbone, for latents of texts of 128 tokens.
 
         The backward pass costs as much again for the gradients of what each layer reads, and as much a third time for

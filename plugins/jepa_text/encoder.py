@@ -43,7 +43,7 @@ class Qwen3Encoder(LanguageEncoder):
         self.latent_dim = config.latent_dim
         self.tokens: TokenIds | None = None
         self._untied_head: Tensor | None = None
-        self.backbone = self._random() if config.folder is None else self._pretrained()
+        self.backbone: Any = self._random() if config.folder is None else self._pretrained()
 
     def fit(self, items: Iterable[Sequence[str]]) -> None:
         """Make the tokenizer of a random model from the training texts; pretrained weights bring their own."""
@@ -147,6 +147,7 @@ class Qwen3Encoder(LanguageEncoder):
 
     def _pretrained(self) -> nn.Module:
         folder = self.config.folder
+        assert folder is not None
         backbone = load_backbone(folder, self._dtype)
         self._take(read_tokenizer(folder))
         return adapt(backbone, self.config.lora, self.config.lora.modules if self.config.lora else ())

@@ -19,7 +19,7 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLED_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
-SAFE_LOADING = {
+SAFE_LOADING: dict[str, Any] = {
     "local_files_only": True,
     "use_safetensors": True,
     "trust_remote_code": False,
@@ -98,10 +98,12 @@ def read_architecture(folder: Path) -> Architecture:
     Raises DataError or UnsafeArtefactError as `read_config` does, and DataError if a size is no positive integer.
     """
     config = read_config(folder)
-    sizes = {name: config.get(key) for name, key in ARCHITECTURE_KEYS.items()}
+    sizes: dict[str, int] = {}
     for name, key in ARCHITECTURE_KEYS.items():
-        if type(sizes[name]) is not int or sizes[name] < 1:
+        size = config.get(key)
+        if type(size) is not int or size < 1:
             raise DataError(f"{folder / CONFIG}: {key} must be a positive integer; {COPY_AGAIN}")
+        sizes[name] = size
     return Architecture(**sizes, attention_bias=bool(config.get("attention_bias", False)))
 
 

@@ -13,12 +13,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from jepa_core.errors import UnsafeArtefactError
 from jepa_text.folder import COPY_AGAIN, shard_paths
 
 LARGEST_HEADER = 100 * 1024 * 1024
-ALL_LINEAR = "all-linear"
+ALL_LINEAR: Final = "all-linear"
 
 # Parts that a checkpoint may hold on top of its backbone, none of which a latent is read from.
 _HEAD = re.compile(

@@ -13,31 +13,35 @@ Symbols: S tokens of the pack, N texts, W hidden size, A query heads, K heads of
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, TypeAlias
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from jepa_text.attention import attend, attend_at_ends
 from jepa_text.functions import rms_norm, rotate
 from jepa_text.packing import Pack
 
+Built: TypeAlias = Any
+"""A module as transformers built it: what it holds is not declared by `nn.Module`."""
+
 Rotation = tuple[Tensor, Tensor]
 """Cosines and sines of the tokens' positions, each (S, 1, Z)."""
 
 
-def token_states(backbone: nn.Module, pack: Pack) -> Tensor:
+def token_states(backbone: Built, pack: Pack) -> Tensor:
     """Last hidden states of all tokens: (S, W)."""
     hidden, _ = _run(backbone, backbone.layers, pack)
     return _normed(backbone.norm, hidden)
 
 
-def end_states(backbone: nn.Module, pack: Pack) -> Tensor:
+def end_states(backbone: Built, pack: Pack) -> Tensor:
     """Last hidden states of the last tokens of the texts, the same as in `token_states`: (N, W)."""
     *below, last = backbone.layers
     hidden, rotation = _run(backbone, below, pack)
     return _normed(backbone.norm, _last_layer(last, hidden, rotation, pack))
 
 
-def _run(backbone: nn.Module, layers: Iterable[nn.Module], pack: Pack) -> tuple[Tensor, Rotation]:
+def _run(backbone: Built, layers: Iterable[Built], pack: Pack) -> tuple[Tensor, Rotation]:
     """Hidden states (S, W) of all tokens after these first layers, and what turns queries and keys."""
     of_distinct = backbone.embed_tokens(pack.distinct)
     hidden = of_distinct.index_select(0, pack.places)
@@ -45,21 +49,22 @@ def _run(backbone: nn.Module, layers: Iterable[nn.Module], pack: Pack) -> tuple[
     rotation = cosines.transpose(0, 1), sines.transpose(0, 1)
     for number, layer in enumerate(layers):
         if number == 0:
-            heads = tuple(part.index_select(0, pack.places) for part in _project(layer, of_distinct))
+            queries, keys, values = (part.index_select(0, pack.places) for part in _project(layer, of_distinct))
+            heads = queries, keys, values
         else:
             heads = _project(layer, hidden)
         hidden = _layer(layer, hidden, heads, rotation, pack)
     return hidden, rotation
 
 
-def _project(layer: nn.Module, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _project(layer: Built, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries (S, A, Z), keys and values (S, K, Z) of tokens (S, W), wherever these stand in their texts."""
     normed = _normed(layer.input_layernorm, hidden)
     return _queries(layer.self_attn, normed), *_keys_values(layer.self_attn, normed)
 
 
 def _layer(
-    layer: nn.Module, hidden: Tensor, heads: tuple[Tensor, Tensor, Tensor], rotation: Rotation, pack: Pack
+    layer: Built, hidden: Tensor, heads: tuple[Tensor, Tensor, Tensor], rotation: Rotation, pack: Pack
 ) -> Tensor:
     """The layer's output for all tokens: (S, W)."""
     attention, (queries, keys, values) = layer.self_attn, heads
@@ -68,7 +73,7 @@ def _layer(
     return _feed_forward(layer, hidden + attention.o_proj(gathered.flatten(1)))
 
 
-def _last_layer(layer: nn.Module, hidden: Tensor, rotation: Rotation, pack: Pack) -> Tensor:
+def _last_layer(layer: Built, hidden: Tensor, rotation: Rotation, pack: Pack) -> Tensor:
     """The layer's output for the last token of each text, whose keys and values all tokens give: (N, W)."""
     attention = layer.self_attn
     normed = _normed(layer.input_layernorm, hidden)
@@ -80,27 +85,27 @@ def _last_layer(layer: nn.Module, hidden: Tensor, rotation: Rotation, pack: Pack
     return _feed_forward(layer, hidden.index_select(0, pack.ends) + attention.o_proj(gathered.flatten(1)))
 
 
-def _queries(attention: nn.Module, normed: Tensor) -> Tensor:
+def _queries(attention: Built, normed: Tensor) -> Tensor:
     return _normed(attention.q_norm, _heads(attention.q_proj(normed), attention))
 
 
-def _keys_values(attention: nn.Module, normed: Tensor) -> tuple[Tensor, Tensor]:
+def _keys_values(attention: Built, normed: Tensor) -> tuple[Tensor, Tensor]:
     keys, values = (_heads(project(normed), attention) for project in (attention.k_proj, attention.v_proj))
     return _normed(attention.k_norm, keys), values
 
 
-def _heads(projected: Tensor, attention: nn.Module) -> Tensor:
+def _heads(projected: Tensor, attention: Built) -> Tensor:
     return projected.unflatten(-1, (-1, attention.head_dim))
 
 
-def _feed_forward(layer: nn.Module, hidden: Tensor) -> Tensor:
+def _feed_forward(layer: Built, hidden: Tensor) -> Tensor:
     return hidden + layer.mlp(_normed(layer.post_attention_layernorm, hidden))
 
 
-def _normed(norm: nn.Module, hidden: Tensor) -> Tensor:
+def _normed(norm: Built, hidden: Tensor) -> Tensor:
     return rms_norm(hidden, norm.weight, norm.variance_epsilon)
 
 
-def _dropout(attention: nn.Module) -> float:
+def _dropout(attention: Built) -> float:
     """Of attention weights, while training."""
     return attention.attention_dropout if attention.training else 0.0

@@ -37,10 +37,12 @@ def pack(texts: list[Tokens], device: torch.device) -> Pack:
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     stops = lengths.cumsum()
     tokens = np.fromiter(chain.from_iterable(texts), np.int64, stops[-1])
-    distinct, places = np.unique(tokens, return_inverse=True)
-    positions = np.arange(stops[-1]) - np.repeat(stops - lengths, lengths)
-    arrays = (torch.from_numpy(array).to(device) for array in (distinct, places, positions, stops - 1))
-    return Pack(*arrays, groups_of(lengths.tolist()))
+    unique, inverse = np.unique(tokens, return_inverse=True)
+    within = np.arange(stops[-1]) - np.repeat(stops - lengths, lengths)
+    distinct, places, positions, ends = (
+        torch.from_numpy(array).to(device) for array in (unique, inverse, within, stops - 1)
+    )
+    return Pack(distinct, places, positions, ends, groups_of(lengths.tolist()))
 
 
 def groups_of(lengths: Iterable[int]) -> Groups:

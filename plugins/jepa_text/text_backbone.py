@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoConfig, AutoModel, PreTrainedConfig
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from jepa_core.contracts import Encoder
@@ -40,7 +40,8 @@ class TextBackbone(Encoder):
         self.pooling = config.chosen_pooling
         loaded = _load(config.folder, torch.bfloat16 if config.precision == "bf16" else torch.float32)
         self.padding = loaded.config.pad_token_id or 0
-        self.tokenizer = _tokenizer(config, loaded.get_input_embeddings().num_embeddings)
+        embeddings: Any = loaded.get_input_embeddings()
+        self.tokenizer = _tokenizer(config, embeddings.num_embeddings)
         self.backbone = adapt(loaded, config.lora, config.modules)
 
     def forward(self, items: Sequence[str]) -> Tensor:
@@ -104,7 +105,7 @@ def _tokenizer(config: TextBackboneConfig, vocabulary: int) -> Tokenizer:
     return tokenizer
 
 
-def _load(folder: Path, dtype: torch.dtype) -> nn.Module:
+def _load(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     """The folder's backbone, frozen, without what lies on top of it."""
     for path in shard_paths(folder):
         check_shard(path)
@@ -127,7 +128,7 @@ def _load(folder: Path, dtype: torch.dtype) -> nn.Module:
 
 def _parse_config(folder: Path) -> PreTrainedConfig:
     values: dict[str, Any] = read_plain_config(folder)
-    kind = values.get("model_type")
+    kind = str(values.get("model_type"))
     if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         raise DataError(f"{folder / CONFIG}: model_type is no text model that transformers has; give another folder")
     try:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from jepa_core.config import Config, EncoderConfig, LatentNorm, Modality, ModelSize, PathText
+from jepa_core.config import Config, EncoderConfig, ItemShape, LatentNorm, Modality, ModelSize, PathText
 from jepa_core.errors import DataError
 from jepa_text.config import TYPICAL_TOKENS
 from jepa_text.folder import CONFIG, COPY_AGAIN, missing_files, read_described, read_plain_config
@@ -117,12 +117,12 @@ class TextBackboneConfig(EncoderConfig):
     def missing(self) -> list[str]:
         return missing_files(self.folder)
 
-    def size(self, shape: None = None) -> ModelSize:
+    def size(self, shape: ItemShape | None = None) -> ModelSize:
         tensors = self.backbone.tensors
         adapters = tensors.lora_parameters(self.lora.rank, self.modules) if self.lora else 0
         return ModelSize(tensors.parameters + adapters, adapters, self._value_bytes)
 
-    def activation_bytes(self, items: int, training: bool, shape: None = None) -> int:
+    def activation_bytes(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
         """Estimated peak bytes of activations, for texts of 128 tokens: what the linear maps read and give, and six
         values of the width around them in each layer. Held for one pass where nothing is kept for later."""
         backbone = self.backbone
@@ -134,7 +134,7 @@ class TextBackboneConfig(EncoderConfig):
         )
         return tokens * values * self._value_bytes // (1 if training else backbone.depth)
 
-    def flops(self, items: int, training: bool, shape: None = None) -> int:
+    def flops(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
         """Twice the multiply-adds of the linear maps and of attention, for texts of 128 tokens; in training as for
         Qwen3: the frozen maps twice, attention and adapters three times, checkpointing one pass more."""
         backbone, length = self.backbone, min(TYPICAL_TOKENS, self.token_limit)

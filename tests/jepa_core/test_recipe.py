@@ -564,7 +564,11 @@ def test_wrong_values_and_keys_say_what_belongs_there(keys: str, expected: str) 
         ("seed: 3", "windows: {length: 8, min_length: 9}", "1:34 min_length (9) must not be more than length (8) | "),
         ("seed: 3", "windows: {length: 4}", "1:10 min_length (6) must not be more than length (4) | "),
         ("seed: 3", "windows: {min_length: 1}", "1:23 expected a whole number of at least 2, found 1 | "),
-        ("seed: 3", "windows: 72", "1:10 expected a section of keys, found 72 | keys here: length, stride, min_length"),
+        (
+            "seed: 3",
+            "windows: 72",
+            "1:10 expected a section of keys, found 72 | keys here: length, stride, min_length, share",
+        ),
         ("seed: 3", "runtime: {threads: 0}", "1:20 expected 'auto' or a whole number from 1 to 1024, found 0 | "),
         ("seed: 3", "runtime: {device: gpu}", "1:19 expected 'auto', 'cpu' or 'cuda', found 'gpu' | "),
     ],

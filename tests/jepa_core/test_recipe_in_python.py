@@ -316,7 +316,7 @@ ACROSS = {
     ),
     "recipe's name": Mistake(
         {"name": "../x"}, ("name: mine", "name: ../x"), 1, "name",
-        "a name must not begin with '.' nor hold '/', '\\' or ':'", "",
+        "a name must not begin with '.' or '-' nor hold '/', '\\', ':' or brackets", "",
     ),
     "seed": Mistake(
         {"seed": -1}, ("seed: 3", "seed: -1"), 3, "seed", "expected a whole number from 0 to 4294967295, found -1", "",
@@ -426,8 +426,9 @@ def test_a_config_of_two_components_is_used_once_one_is_chosen() -> None:
 @pytest.mark.parametrize(
     ("config", "key", "message"),
     [
-        (DriftConfig(scale=float("inf")), "scale", "expected a finite number, found inf"),
-        (DriftConfig(columns={"hr": float("nan")}), "columns.hr", "expected a finite number, found nan"),
+        (DriftConfig().model_copy(update={"scale": float("inf")}), "scale", "expected a finite number, found inf"),
+        (DriftConfig().model_copy(update={"columns": {"hr": float("nan")}}), "columns.hr",
+         "expected a finite number, found nan"),
         (DriftConfig().model_copy(update={"scale": "big"}), "scale", "expected a number, found 'big'"),
         (DriftConfig().model_copy(update={"split": "tain"}), "split",
          "expected 'train', 'tuning' or 'held_out', found 'tain'"),

@@ -193,6 +193,15 @@ def test_what_is_chosen_costs_no_more_than_nothing_and_stays_within_its_limits(p
     np.testing.assert_array_equal(made.chosen.values, again.chosen.values)
 
 
+def test_a_forecast_of_an_ensemble_has_a_spread_over_what_each_member_imagines(pair) -> None:
+    model, data = pair
+    made = model.forecast(data, AT, HORIZON)
+    assert made.decoded_member.dims == ("trajectory", "member", "horizon", "channel") and made.sizes["member"] == 3
+    np.testing.assert_allclose(made.epistemic, made.decoded_member.std("member", ddof=1), rtol=1e-6)
+    first = made.decoded.isel(horizon=0)  # later each member goes on from its own states
+    np.testing.assert_allclose(made.decoded_member.isel(horizon=0).mean("member"), first, atol=1e-6)
+
+
 def test_a_plan_for_the_worst_members_costs_more(pair) -> None:
     model, data = pair
     mean, worst = (model.steer(data, AT, HORIZON, WRITTEN, risk, QUICK).cost_of_nothing for risk in (1.0, 0.3))

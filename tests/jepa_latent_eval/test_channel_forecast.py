@@ -12,7 +12,7 @@ from torch import Tensor
 
 from jepa_core.contracts import Batch, Decoder, Observations
 from jepa_core.results.findings import Findings
-from jepa_latent_eval.channel_forecast import ChannelForecast
+from jepa_latent_eval.channel_forecast import ROLLOUT, ChannelForecast, Forecasts
 from jepa_latent_eval.config import ChannelForecastConfig
 from jepa_latent_eval.intervals import conformal_widths, least_errors
 from tests.jepa_latent_eval import fakes
@@ -132,3 +132,12 @@ def test_too_few_errors_give_no_finite_width():
     errors = np.ones((8, 1, 1))
     assert np.isinf(conformal_widths(errors, 0.9)).all() and least_errors(0.9) == 9
     assert np.isfinite(conformal_widths(np.ones((9, 1, 1)), 0.9)).all()
+
+
+def test_noise_is_what_the_members_do_not_differ_by() -> None:
+    random = np.random.default_rng(0)
+    members, noise = random.normal(scale=0.5, size=(4000, 1, 1)), random.normal(scale=2.0, size=(4000, 1, 1))
+    errors = {ROLLOUT: np.abs(members + noise)}
+    errors[ROLLOUT][:7] = np.nan
+    found = Forecasts(errors, np.full((4000, 1, 1), 0.25), np.arange(4000)).noise()
+    np.testing.assert_allclose(found, 2.0, rtol=0.05)

@@ -113,7 +113,7 @@ def segments_of(rng: np.random.Generator, chunk: Chunk, doses: Array) -> Segment
     doses = np.where(chunk.course.present, doses, 0.0)
     hours, n = doses.shape
     before = np.vstack([np.zeros((1, n)), doses[:-1]])
-    bag_change = (np.arange(hours)[:, None] + rng.integers(0, 11, n)[None, :]) % 11 == 0
+    bag_change = (np.arange(hours)[:, None] + rng.integers(0, 11, (1, n))) % 11 == 0
     cut = (doses != before) | (bag_change & (doses > 0) & (before > 0))
     edge_stay, edge_hour = np.nonzero(cut.T)
     moment = chunk.calendar.intime[edge_stay] + edge_hour * HOUR + 60 * rng.integers(0, 50, len(edge_stay))

@@ -128,8 +128,8 @@ def draw_calendar(rng: np.random.Generator, structure: Structure, course: Course
             if last is not None and course.died_on_ward[last]:
                 deathtime[admission] = dischtime[admission]
         next_free[subject] = dischtime[admission] + int(later[admission] * DAY)
-    for admission in np.flatnonzero(deathtime >= 0):
-        dod[structure.admission_subject[admission]] = deathtime[admission]
+    for deadly in np.flatnonzero(deathtime >= 0):
+        dod[structure.admission_subject[deadly]] = deathtime[deadly]
     return Calendar(
         intime, outtime, admittime, dischtime, deathtime, _later_deaths(rng, structure, course, dischtime, dod), before
     )

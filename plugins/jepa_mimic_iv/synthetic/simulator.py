@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from jepa_core.contracts import Act, Otherwise, Simulator
+from jepa_core.data.source import Act, Otherwise, Simulator
 from jepa_core.errors import DataError
 
 from . import CHUNK_STAYS

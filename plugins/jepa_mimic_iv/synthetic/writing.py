@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pyarrow.csv as pacsv
 from .catalogue import COLUMNS
 from .physiology import Array
 
-Column = pa.Array | pa.ChunkedArray | Array | str | int | float | None
+Column: TypeAlias = pa.Array | pa.ChunkedArray | Array | str | int | float | None
 _ROWS = pacsv.WriteOptions(include_header=False, quoting_style="needed", batch_size=65_536)
 
 
