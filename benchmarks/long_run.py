@@ -28,12 +28,13 @@ import torch
 
 from jepa_core.contracts import Batch, Latents, Listener
 from jepa_core.data.dataset import Dataset
+from jepa_core.data.observations import Observer
 from jepa_core.data.preparation import open_store
 from jepa_core.data.windows import Windows
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.results.statistics import effective_rank
-from jepa_core.runs.pipeline import stage_of
+from jepa_core.runs.pipeline import built_phase
 from jepa_core.training.curriculum import Progress, run_curriculum
 from jepa_core.training.learner import Learner
 
@@ -52,7 +53,7 @@ def main() -> int:
             dataset.windows(split, cut.length, cut.stride, cut.min_length) for split in ("train", "tuning")
         )
         watcher = Watcher(learner, tuning, options.every, options.out)
-        run_curriculum([stage_of(use) for use in recipe.curriculum], learner, train, recipe.seed, [watcher])
+        run_curriculum([built_phase(use) for use in recipe.curriculum], learner, train, recipe.seed, [watcher])
     return 0
 
 
@@ -64,7 +65,8 @@ def build(recipe: Recipe, folder: Path) -> tuple[Dataset, Learner]:
     encoder.fit(dataset.training_items())
     torch.manual_seed(recipe.seed + 1)
     predictor = recipe.predictor.build(encoder.latent_dim)
-    return dataset, Learner(encoder, predictor, dataset, torch.device("cpu"), folder)
+    numbers = Observer(lambda: Dataset.open(dataset.store, source, "channels"), recipe.source.config.observations())
+    return dataset, Learner(encoder, predictor, dataset, torch.device("cpu"), folder, observer=numbers)
 
 
 class Watcher(Listener):
@@ -88,7 +90,7 @@ class Watcher(Listener):
             self._write(progress)
 
     def _write(self, progress: Progress) -> None:
-        record = {"phase": progress.stage.name, "step": progress.step, "total_step": progress.total_step}
+        record = {"phase": progress.current.name, "step": progress.step, "total_step": progress.total_step}
         record |= {"terms": {name: float(value) for name, value in progress.terms.items()}}
         record |= watched(progress.learner, self._batch)
         record["processor_seconds"] = round(time.process_time() - self._began, 1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Act
+    from jepa_core.model.features import JepaFeatures
     from jepa_core.model.goals import Goal
     from jepa_core.model.loading import load
     from jepa_core.recipe import (
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
     from jepa_core.runs.starting import run
 
 __all__ = [
-    "Act", "EncoderUse", "Goal", "Match", "PhaseUse", "PredictorMatch", "PredictorUse", "Recipe", "RuntimeConfig",
-    "Use", "WindowsConfig", "load", "load_recipe", "run",
+    "Act", "EncoderUse", "Goal", "JepaFeatures", "Match", "PhaseUse", "PredictorMatch", "PredictorUse", "Recipe",
+    "RuntimeConfig", "Use", "WindowsConfig", "load", "load_recipe", "run",
 ]  # fmt: skip
 
 _PLACES = {
     "Act": "jepa_core.contracts",
     "Goal": "jepa_core.model.goals",
+    "JepaFeatures": "jepa_core.model.features",
     "load": "jepa_core.model.loading",
     "run": "jepa_core.runs.starting",
 }

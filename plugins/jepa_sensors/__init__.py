@@ -32,7 +32,8 @@ def jepa_components() -> Iterator[Component]:
 @hookimpl
 def jepa_describe_files(paths: Sequence[Path]) -> FileDescription | None:
     """What is in tables of readings, and a recipe to start from."""
-    from jepa_sensors.sniffing import refuse_other_kinds, tables_at
+    from jepa_sensors.files import refuse_other_kinds
+    from jepa_sensors.sniffing import tables_at
 
     tables, others = tables_at(paths)
     if not tables:

@@ -28,7 +28,17 @@ from jepa_sensors.config_parts import (
     TargetName,
     TimeFormat,
 )
-from jepa_sensors.files import Format, Header, find, format_of, header, is_table, not_found, separator_of
+from jepa_sensors.files import (
+    Format,
+    Header,
+    find,
+    format_of,
+    header,
+    is_table,
+    not_found,
+    refuse_other_kinds,
+    separator_of,
+)
 from jepa_sensors.series_files import Axis
 from jepa_sensors.target_names import one_hot_names
 
@@ -228,6 +238,8 @@ class TableConfig(SourceConfig):
 
     def header(self, path: Path) -> Header:
         """A file's columns. Raises DataError if it cannot be read."""
+        if self.format == "auto":
+            refuse_other_kinds([path])
         return header(path, self.format_of(path), self.separator_of(path), self.columns, self.encoding, self.axes)
 
     def seen_columns(self) -> list[SeenColumn]:

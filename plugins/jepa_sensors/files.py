@@ -96,6 +96,28 @@ def is_table(path: Path) -> bool:
     return path.is_file() and _ending(path) in _FORMATS
 
 
+def refuse_other_kinds(paths: Sequence[Path]) -> None:
+    """Say of files that hold readings in a form that is not read how to save them.
+
+    Raises DataError for the first.
+    """
+    for path in paths:
+        how = _OTHERS.get(path.suffix.lower())
+        if how and path.is_file():
+            raise DataError(f"{path}: this form of readings is not read; {how}")
+
+
+_OTHERS = {
+    ".npz": "it is an archive of arrays: save each by numpy.save",
+    ".xls": "save the sheet as CSV", ".xlsx": "save the sheet as CSV", ".ods": "save the sheet as CSV",
+    ".feather": "save it as Parquet", ".arrow": "save it as Parquet", ".h5": "save it as Parquet or CSV",
+    ".hdf5": "save it as Parquet or CSV", ".mat": "save its arrays by numpy.save", ".pkl": "save it as Parquet or CSV",
+    ".hea": "it heads a record of WFDB: save what wfdb.rdrecord(...).to_dataframe() gives as Parquet",
+    ".edf": "save its signals as Parquet", ".bdf": "save its signals as Parquet", ".zip": "unpack it",
+    ".json": "save it as CSV", ".jsonl": "save it as CSV",
+}  # fmt: skip
+
+
 def format_of(path: Path) -> Format:
     """The format that a file's name tells; CSV for an ending that nobody knows."""
     return _FORMATS.get(_ending(path), "csv")

@@ -36,23 +36,6 @@ def tables_at(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     return tables, [path.name for path in found if path not in tables]
 
 
-def refuse_other_kinds(paths: Sequence[Path]) -> None:
-    """Say of files that hold tables in a form that is not read how to save them."""
-    for path in paths:
-        how = _OTHERS.get(path.suffix.lower())
-        if how and path.is_file():
-            raise DataError(f"{path}: this form of a table is not read; {how}")
-
-
-_OTHERS = {
-    ".npz": "it is an archive of arrays: save each by numpy.save",
-    ".xls": "save the sheet as CSV", ".xlsx": "save the sheet as CSV", ".ods": "save the sheet as CSV",
-    ".feather": "save it as Parquet", ".arrow": "save it as Parquet", ".h5": "save it as Parquet or CSV",
-    ".hdf5": "save it as Parquet or CSV", ".mat": "save its arrays by numpy.save", ".pkl": "save it as Parquet or CSV",
-    ".zip": "unpack it", ".json": "save it as CSV", ".jsonl": "save it as CSV",
-}  # fmt: skip
-
-
 def sniffed(path: Path) -> dict[str, Any]:
     """How a file has to be read: its format, separator, encoding, and names of columns where it has none.
 

@@ -256,8 +256,16 @@ def test_files_of_other_columns_are_not_thrown_together(write: Write, tmp_path: 
         describe(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "how"), [("a.xlsx", "save the sheet as CSV"), ("a.npz", "save each by numpy.save")])
-def test_tables_in_a_form_that_is_not_read_are_named(tmp_path: Path, name: str, how: str) -> None:
-    (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(DataError, match=how):
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("a.xlsx", "save the sheet as CSV"), ("a.npz", "save each by numpy.save"), ("a.hea", "wfdb.rdrecord")],
+)
+def test_readings_in_a_form_that_is_not_read_are_named_and_nothing_of_them_is_told(
+    tmp_path: Path, build: Callable[..., object], name: str, how: str
+) -> None:
+    (tmp_path / name).write_text("rec1 2 125 1000 10:20:00 01/03/2150\n")
+    with pytest.raises(DataError, match=how) as inspected:
         describe(tmp_path / name)
+    with pytest.raises(DataError, match=how) as prepared:
+        build(files=str(tmp_path / name), time="time")
+    assert "2150" not in f"{inspected.value} {prepared.value}"

@@ -15,7 +15,7 @@ from jepa_core.contracts import Source
 from jepa_core.data.splits import split_by_subject
 from jepa_core.data.store import StoreWriter
 from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
-from jepa_core.data.words import number
+from jepa_core.data.words import plain_number
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.io.files import digest_pieces
 from jepa_my_component.config import MyComponentConfig
@@ -119,4 +119,4 @@ def _grid(events: Events, channels: int) -> np.ndarray:
 
 def _sentence(values: np.ndarray, channels: Sequence[Channel]) -> str:
     told = [(channel, value) for channel, value in zip(channels, values, strict=True) if not np.isnan(value)]
-    return "; ".join(f"{channel.name} {number(float(value))} {channel.unit}".rstrip() for channel, value in told)
+    return "; ".join(f"{channel.name} {plain_number(float(value))} {channel.unit}".rstrip() for channel, value in told)
