@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from jepa_core import Act
 from jepa_core.cli import main
 from jepa_core.errors import DataError, JepaError, RecipeError
 from jepa_core.model.acts_file import read_what_if
+from jepa_core.model.data import Data
 from jepa_core.model.futures import Futures
 from jepa_core.model.model import Model
 
@@ -213,6 +215,37 @@ def test_a_damaged_scale_is_refused_and_named(folder: Path, tmp_path: Path) -> N
     scale.unlink()
     with pytest.raises(JepaError, match="observations.json is missing"):
         jepa_core.load(tmp_path / "run", "cpu")
+
+
+WRONG: list[tuple[str, Callable[[Model, Data], object], str]] = [
+    ("no number", lambda m, d: m.imagine(d, AT, HORIZON, [Act("push", np.nan, "N", 6, 8)]), "acts.0.value"),
+    ("an infinite value", lambda m, d: m.imagine(d, AT, HORIZON, [Act("push", np.inf, "N", 6, 8)]), "acts.0.value"),
+    ("another word", lambda m, d: m.imagine(d, AT, HORIZON, otherwise="all"), "none, recorded, not 'all'"),
+    ("acts in a text", lambda m, d: m.imagine(d, AT, HORIZON, "push"), "actions are a list of"),
+    ("half a step", lambda m, d: m.forecast(d, 6.5, HORIZON), "at least 1 step"),
+    ("half a horizon", lambda m, d: m.forecast(d, AT, 2.5), "at least 1 step"),
+    ("no horizon", lambda m, d: m.imagine(d, AT, 0), "at least 1 step"),
+    ("no step", lambda m, d: m.forecast(d, 0, HORIZON), "at least 1 step"),
+    ("beyond training", lambda m, d: m.imagine(d, AT, 17), "longer than the windows of 16 steps"),
+    ("a text for numbers", lambda m, d: m.begin("a text"), "reads arrays .4, 1. .*str was given"),
+    ("another shape", lambda m, d: m.begin(np.zeros((3, 1))), "reads arrays .4, 1. .*.3, 1. was given"),
+    ("what is infinite", lambda m, d: m.begin(np.full((4, 1), np.inf)), "nothing infinite"),
+    ("no such place", lambda m, d: m.observed(d, 99), "no trajectory at the position 99"),
+    ("no head", lambda m, d: m.predict(d, "task"), "no head for the task 'task'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("ask", "told"), [one[1:] for one in WRONG], ids=[one[0] for one in WRONG])
+def test_a_wrong_question_has_one_answer_that_says_why(
+    folder: Path, model: Model, ask: Callable[[Model, Data], object], told: str
+) -> None:
+    with pytest.raises(RecipeError, match=told):
+        ask(model, model.read(folder / "new.json"))
+
+
+def test_a_device_that_there_is_not_is_named(folder: Path) -> None:
+    with pytest.raises(RecipeError, match="auto, cpu or cuda, not on 'tpu'"):
+        jepa_core.load(folder / "run", "tpu")
 
 
 # --- actions that are chosen ------------------------------------------------------------------------------------------

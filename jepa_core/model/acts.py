@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -60,7 +60,10 @@ class PlannedActs:
     otherwise: Otherwise
 
     def __post_init__(self) -> None:
-        """Raises RecipeError for an act outside the steps that are imagined."""
+        """Raises RecipeError for an act outside the steps that are imagined, or another word for what is done
+        besides."""
+        if self.otherwise not in get_args(Otherwise):
+            raise RecipeError(f"otherwise is one of {', '.join(get_args(Otherwise))}, not {self.otherwise!r}")
         last = self.at + self.horizon - 1
         for number, act in enumerate(self.acts):
             if not self.at <= act.begin < act.end:
@@ -86,7 +89,8 @@ class PlannedActs:
 
 
 def known_acts(acts: Sequence[Act], channels: Sequence[Channel]) -> list[Act]:
-    """The acts with their channels' units. Raises RecipeError for an unknown channel or another unit."""
+    """The acts with their channels' units. Raises RecipeError for an unknown channel, another unit or a value that is
+    not finite."""
     units = {channel.name: channel.unit for channel in channels}
     found = []
     for number, act in enumerate(acts):
@@ -94,6 +98,8 @@ def known_acts(acts: Sequence[Act], channels: Sequence[Channel]) -> list[Act]:
             near = difflib.get_close_matches(act.channel, list(units), n=3, cutoff=0.4)
             told = f"; did you mean {' or '.join(near)}?" if near else ""
             raise RecipeError(f"acts.{number}.channel: the data have no channel '{act.channel}' to act on{told}")
+        if act.value is not None and not math.isfinite(act.value):
+            raise RecipeError(f"acts.{number}.value: {act.value} is no finite number; give the act's value")
         unit = units[act.channel]
         if act.unit is not None and act.unit != unit:
             raise RecipeError(

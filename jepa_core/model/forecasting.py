@@ -37,11 +37,17 @@ class Reach:
         """Steps that are seen before a forecast: as many as leave the horizon within a window of training, one at the
         least.
 
-        Raises RecipeError if at or horizon is no step, or if the predictor cannot reach so far.
+        Raises RecipeError if at or horizon is no step, or if the predictor cannot reach so far, or was trained on no
+        window that is so long.
         """
-        if at < 1 or horizon < 1:
+        if not all(isinstance(one, int | np.integer) and one >= 1 for one in (at, horizon)):
             raise RecipeError(
                 f"a forecast sees and foresees at least 1 step; at={at}, horizon={horizon} were asked for"
+            )
+        if horizon > self.window:
+            raise RecipeError(
+                f"a horizon of {horizon} steps is longer than the windows of {self.window} steps that the predictor "
+                f"was trained on; ask for at most {self.window}"
             )
         context = min(at, max(1, self.window - horizon))
         if self.longest is not None and context + horizon - 1 > self.longest:

@@ -17,7 +17,7 @@ from jepa_core.config import EncoderConfig, ItemShape, LearnerShape, PredictorCo
 from jepa_core.contracts import Decoder, Encoder, Predictor
 from jepa_core.data.trajectories import Channel
 from jepa_core.ensemble import decoder_for, ensemble_of
-from jepa_core.errors import DataError, RunError
+from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.model.folder import FITTED, WEIGHTS, read_json, read_record
 from jepa_core.model.forecasting import Reach
 from jepa_core.model.frozen import Frozen, computing_in
@@ -128,6 +128,8 @@ def _below(prefix: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _device(name: str) -> torch.device:
+    if name not in ("auto", "cpu", "cuda"):
+        raise RecipeError(f"a model is loaded on auto, cpu or cuda, not on {name!r}")
     if name == "cuda" and not torch.cuda.is_available():
         raise RunError("there is no GPU here; load the model with device='cpu'")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

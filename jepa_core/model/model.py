@@ -184,12 +184,28 @@ class Model:
     def begin(self, static: Item) -> Stream:
         """A trajectory before its first step, to be followed step by step. static: an item as the encoder reads them, a
         text or values (C, P)."""
-        return streaming.begin(self.frozen, static)
+        return streaming.begin(self.frozen, self._item(static))
 
     def step(self, state: Stream, observation: Item, action: Item) -> Stream:
         """The trajectory after one more step, which costs one step and not the history; equal to the batch answer but
         for rounding. `next_state` is what is foreseen. Raises RunError beyond the predictor's last position."""
-        return streaming.step(self.frozen, state, observation, action)
+        return streaming.step(self.frozen, state, self._item(observation), self._item(action))
+
+    def _item(self, given: Item) -> Item:
+        """An item that the encoder reads. Raises RecipeError for anything else."""
+        if self.modality == "text":
+            if not isinstance(given, str):
+                raise RecipeError(f"the encoder of {self!r} reads texts, and {type(given).__name__} was given")
+            return given
+        shape = tuple(self.record["item_shape"].values())
+        values = given if isinstance(given, np.ndarray) else np.empty(0)
+        if values.shape != shape or np.isinf(values).any():
+            told = f"an array {values.shape}" if isinstance(given, np.ndarray) else type(given).__name__
+            raise RecipeError(
+                f"the encoder of {self!r} reads arrays {shape} (channels, samples) with NaN for what was not observed "
+                f"and nothing infinite; {told} was given"
+            )
+        return values
 
     def imagine(
         self,

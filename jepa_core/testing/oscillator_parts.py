@@ -72,10 +72,20 @@ class DrawnOscillators:
         random = np.random.default_rng(config.seed)
         steps = random.integers(config.shortest, config.longest + 1, config.trajectories)
         stiffness = random.uniform(0.8, 1.2, config.trajectories)
-        push = random.normal(size=steps.sum())
+        push = _lasting(random.normal(size=steps.sum()), steps, config.persistence)
         pairs = zip(stiffness, _by_owner(push, steps), strict=True)
         angle = np.concatenate([np.cumsum(k * turns_before(part)) for k, part in pairs])
         return cls(steps, stiffness, push, angle, random)
+
+
+def _lasting(push: np.ndarray, steps: np.ndarray, persistence: float) -> np.ndarray:
+    """Pushes (S,) of variance 1, each correlated with the one before it of the same trajectory, from independent
+    ones."""
+    lasting = push.copy()
+    for part in _by_owner(lasting, steps):  # views
+        for step in range(1, len(part)):
+            part[step] = persistence * part[step - 1] + np.sqrt(1 - persistence**2) * part[step]
+    return lasting
 
 
 def turns_before(push: np.ndarray) -> np.ndarray:

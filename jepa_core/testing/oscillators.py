@@ -39,6 +39,9 @@ class OscillatorsConfig(SourceConfig):
     repeats: int = Field(1, ge=1, description="times that every trajectory stands in the store, under its one subject")
     noise: float = Field(0.05, ge=0, description="standard deviation of the noise on what is observed")
     gaps: float = Field(0.1, ge=0, lt=1, description="share of the samples of states that are not observed")
+    persistence: float = Field(
+        0.0, ge=0, lt=1, description="correlation of a push with the one before it; above 0, pushes last"
+    )
     seed: int = Field(0, ge=0, description="seed of the oscillators")
     split: SubjectSplitConfig | None = Field(
         SubjectSplitConfig(fractions=(0.6, 0.2, 0.2), seed=0),

@@ -6,7 +6,7 @@ import pytest
 from jepa_core.contracts import Act
 from jepa_core.errors import DataError
 from jepa_core.testing.bench import oscillators
-from jepa_core.testing.oscillator_parts import CHANNELS, POSITION, SPEED, Oscillators
+from jepa_core.testing.oscillator_parts import CHANNELS, POSITION, SPEED, Drawn, Oscillators
 from jepa_core.testing.oscillators import OscillatorsConfig
 
 AT, HORIZON = 4, 5
@@ -22,6 +22,14 @@ def test_oscillators_pushed_as_they_were_are_those_of_the_data(samples: int) -> 
         values = source.render(alone, CHANNELS, "channels").state[AT : AT + HORIZON].mean(axis=2)
         np.testing.assert_allclose(simulated["position"][row], values[:, POSITION], atol=1e-6)
         np.testing.assert_allclose(simulated["speed"][row], values[:, SPEED], atol=1e-6)
+
+
+def test_pushes_last_as_long_as_is_asked_and_vary_as_much() -> None:
+    for persistence in (0.0, 0.8):
+        push = Drawn.of(OscillatorsConfig(trajectories=40, shortest=50, longest=50, persistence=persistence)).push
+        rows = push.reshape(40, 50)
+        assert np.corrcoef(rows[:, :-1].ravel(), rows[:, 1:].ravel())[0, 1] == pytest.approx(persistence, abs=0.06)
+        assert push.std() == pytest.approx(1.0, abs=0.1)
 
 
 def test_a_push_moves_the_states_after_it() -> None:

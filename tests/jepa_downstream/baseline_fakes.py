@@ -72,7 +72,11 @@ def many(count: int = 60, samples: int = 1, seed: int = 0) -> Dataset:
 
 def evaluation(dataset: Dataset | None) -> SimpleNamespace:
     channels = None if dataset is None else lambda: dataset
-    learner = SimpleNamespace(device=torch.device("cpu"))
+    # A baseline may be sized to what the run trains.
+    trained = torch.nn.Linear(32, 32)
+    learner = SimpleNamespace(
+        device=torch.device("cpu"), encoder_parameters=lambda: dict(trained.named_parameters()), predictor=trained
+    )
     return SimpleNamespace(channels=channels, learner=learner, dataset=dataset, seed=0, scratch=None)
 
 

@@ -226,7 +226,7 @@ def test_the_plugin_is_declared_without_torch():
     code = (
         "import sys, jepa_latent_eval; names = [c.name for c in jepa_latent_eval.jepa_components()]; "
         "assert names == ['rollout_drift', 'latent_collapse', 'latent_displacement', 'decoded_forecast', "
-        "'channel_forecast'], names; "
+        "'channel_forecast', 'imagination'], names; "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -185,7 +185,7 @@ def test_a_text_column_that_no_shard_has_is_refused(folder: Folder, tmp_path: Pa
 
 
 RECIPE = """\
-extends: clin_jepa
+extends: clin_jepa_ungrounded
 source: {{use: meds, path: {path}, trajectory: {{start: ICU_ADMISSION//.*, end: ICU_DISCHARGE//.*}}}}
 """
 

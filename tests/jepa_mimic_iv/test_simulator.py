@@ -83,3 +83,9 @@ def test_what_is_shown_is_observed_and_what_is_chosen_is_treatment():
 
     assert set(SHOWN) <= set(MimicIVConfig().observations())
     assert replace(no_treatment(1), **{name: np.ones(1) for name in GIVEN.values()})
+
+
+def test_actions_of_charts_are_planned_in_retrospect_alone() -> None:
+    from jepa_meds.config import MedsConfig
+
+    assert MimicIVConfig().in_retrospect and MedsConfig.model_construct().in_retrospect
