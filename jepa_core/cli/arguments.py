@@ -193,6 +193,7 @@ def _looking(add: Add) -> None:
     export = add("export", writing.export, "write a run's model as a folder to take along: programs, weights, a card")
     export.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
     export.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="new folder of the export")
+    export.add_argument("--onnx", action="store_true", help="write the programs in ONNX, too")
     report = add("report", writing.report, "write a run's report again")
     report.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
 

@@ -137,7 +137,7 @@ def export(arguments: argparse.Namespace) -> None:
     from jepa_core.model.export import export_model
     from jepa_core.model.loading import load
 
-    export_model(load(arguments.run, "cpu", installed_registry()), arguments.to)
+    export_model(load(arguments.run, "cpu", installed_registry()), arguments.to, arguments.onnx)
     print(arguments.to / "README.md")
 
 

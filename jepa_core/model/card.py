@@ -60,6 +60,8 @@ def _parts(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _tried(name: str, found: Mapping[str, Any]) -> str:
+    if "refused" in found:
+        return f"* `{name}` was not written: {found['refused']}."
     fixed = f"; it takes {found['steps']} steps, shorter windows filled up and masked"
     takes = "" if found["steps"] == "any" else fixed
     return f"* `{name}` is within {found['largest_difference']:.1e} of the model on made-up inputs{takes}."

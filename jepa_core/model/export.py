@@ -4,6 +4,7 @@ README.md          the model card
 model/             what `jepa_core.load` takes
 encoder.pt2        the encoder as a program that torch alone runs; only where it reads numbers
 predictor.pt2      the predictor as such a program
+*.onnx             the same programs in ONNX, where that is asked for and torch's exporter takes them
 encoder/           the encoder's weights in the form that other tools read, where it has one
 export.json        how far the programs' answers are from the model's, and how many steps they take
 
@@ -27,6 +28,7 @@ from jepa_core.errors import RecipeError, RunError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.model.card import model_card
 from jepa_core.model.folder import RECORD, read_json
+from jepa_core.model.onnx_files import require_onnx, write_onnx
 
 if TYPE_CHECKING:
     from jepa_core.model.model import Model
@@ -37,21 +39,26 @@ _TRACED, _TRIED = 3, 7
 """Items or windows that a program is traced with, and that it is tried with."""
 
 
-def export_model(model: Model, folder: Path) -> None:
-    """Write the model into a new folder, and try every program on made-up inputs of another size.
+def export_model(model: Model, folder: Path, onnx: bool = False) -> None:
+    """Write the model into a new folder, and try every program on made-up inputs of another size. onnx: write the
+    programs in ONNX beside; the card says which of them torch's exporter does not take.
 
-    Raises RecipeError if the folder is there, RunError if a program's answers differ from the model's by more than
-    1e-5, or if the disk is full.
+    Raises PluginError if the libraries of ONNX are not there, RecipeError if the folder is there, RunError if a
+    program's answers differ from the model's by more than 1e-5, or if the disk is full.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RecipeError(f"{folder} is there already; name a new folder with --to")
+    if onnx:
+        require_onnx()
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _copy_model(model, folder / "model")
         if (model.folder / "encoder").is_dir():
             shutil.copytree(model.folder / "encoder", folder / "encoder")
         window = model.reach.window
-        programs = {one.file: _write_program(one, window, folder / one.file) for one in _programs(model)}
+        programs: dict[str, dict[str, Any]] = {}
+        for program in _programs(model):
+            programs |= _write_program(program, window, folder, onnx)
         write_json(folder / "export.json", {"versions": {"torch": torch.__version__}, "programs": programs})
         write_atomically(folder / "README.md", model_card(model, programs).encode())
 
@@ -91,11 +98,12 @@ class _Predicting(nn.Module):
 
 @dataclass(frozen=True)
 class _Program:
-    """A function of tensors to be written. inputs: made up, for a number of items or windows and, of a predictor, of
-    steps. varying: which dimensions of the inputs may have another size, by name."""
+    """A function of tensors to be written. outputs: their names. inputs: made up, for a number of items or windows
+    and, of a predictor, of steps. varying: which dimensions of the inputs may have another size, by name."""
 
     file: str
     function: nn.Module
+    outputs: tuple[str, ...]
     inputs: Callable[[int, int], tuple[Tensor, ...]]
     varying: Mapping[str, Mapping[int, Any]]
 
@@ -111,7 +119,9 @@ def _programs(model: Model) -> Iterator[_Program]:
             observed = torch.rand(count, *shape, generator=random) < 0.7
             return torch.randn(count, *shape, generator=random) * observed, observed
 
-        yield _Program("encoder.pt2", _Encoding(frozen.encoder), channels, {"values": items, "observed": items})
+        yield _Program(
+            "encoder.pt2", _Encoding(frozen.encoder), ("latents",), channels, {"values": items, "observed": items}
+        )
     windows = Dim("windows", min=1)
 
     def latents(count: int, length: int) -> tuple[Tensor, ...]:
@@ -120,23 +130,32 @@ def _programs(model: Model) -> Iterator[_Program]:
 
     by_step = {0: windows, 1: Dim.AUTO}  # a recurrent network is unrolled over the steps that it was traced with
     varying = {"static": {0: windows}, "states": by_step, "actions": by_step, "mask": by_step}
-    yield _Program("predictor.pt2", _Predicting(frozen.predictor), latents, varying)
+    outputs = ("next_states", "belief")
+    yield _Program("predictor.pt2", _Predicting(frozen.predictor), outputs, latents, varying)
 
 
-def _write_program(program: _Program, window: int, path: Path) -> dict[str, Any]:
+def _write_program(program: _Program, window: int, folder: Path, onnx: bool) -> dict[str, dict[str, Any]]:
     """Trace a function on a window of training, write the program, load it again and try it: its largest difference,
-    and the numbers of steps that it takes."""
-    function = program.function.cpu().eval()
+    and the numbers of steps that it takes, by file."""
+    function, path = program.function.cpu().eval(), folder / program.file
     with torch.no_grad():
         traced = torch.export.export(function, program.inputs(_TRACED, window), dynamic_shapes=dict(program.varying))
         _forget_places(traced)
         torch.export.save(traced, path)
         loaded = torch.export.load(path).module()
-        difference = _largest_difference(function, loaded, program.inputs(_TRIED, window))
+        tried = program.inputs(_TRIED, window)
+        expected = _all(function(*tried))
+        difference = _largest_difference(expected, _all(loaded(*tried)))
         steps = "any" if _takes(loaded, program.inputs(_TRIED, max(2, window - 1))) else window
-    if difference > CLOSE:
-        raise RunError(f"{path.name} differs from the model by {difference:.1e} on made-up inputs; it was not exported")
-    return {"largest_difference": difference, "steps": steps}
+    found: dict[str, dict[str, Any]] = {path.name: {"largest_difference": difference, "steps": steps}}
+    if onnx:
+        other = path.with_suffix(".onnx")
+        found[other.name] = write_onnx(traced, other, program.outputs, tried, expected) | {"steps": steps}
+    for name, told in found.items():
+        off = told.get("largest_difference", 0.0)
+        if off > CLOSE:
+            raise RunError(f"{name} differs from the model by {off:.1e} on made-up inputs; it was not exported")
+    return found
 
 
 def _takes(loaded: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
@@ -155,7 +174,9 @@ def _forget_places(program: ExportedProgram) -> None:
             node.meta.pop("stack_trace", None)
 
 
-def _largest_difference(function: nn.Module, loaded: nn.Module, inputs: tuple[Tensor, ...]) -> float:
-    expected, found = function(*inputs), loaded(*inputs)
-    pairs = [(expected, found)] if isinstance(expected, Tensor) else zip(expected, found, strict=True)
-    return max(float((one - other).abs().max()) for one, other in pairs)
+def _all(answer: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (answer,) if isinstance(answer, Tensor) else tuple(answer)
+
+
+def _largest_difference(expected: tuple[Tensor, ...], found: tuple[Tensor, ...]) -> float:
+    return max(float((one - other).abs().max()) for one, other in zip(expected, found, strict=True))

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from commands import RECIPE, environment
+from jepa_core.errors import PluginError
+from jepa_core.model.card import _tried
+from jepa_core.model.onnx_files import require_onnx
 from warm import WarmProcess
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
@@ -78,3 +81,32 @@ def test_a_folder_that_is_there_is_left_as_it_is(exported: Path, toy_package: Pa
     done = warm.run(["export", "run", "--to", "kept"], environment(toy_package), exported)
     assert done.returncode == 2 and "there already" in done.stderr
     assert [path.name for path in kept.iterdir()] == ["mine.txt"]
+
+
+# --- ONNX -------------------------------------------------------------------------------------------------------------
+
+
+def test_programs_in_onnx_answer_as_the_model_does(exported: Path, toy_package: Path, warm: WarmProcess) -> None:
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name)
+    done = warm.run(["export", "run", "--to", "open", "--onnx"], environment(toy_package), exported)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((exported / "open/export.json").read_text())["programs"]
+    assert set(told) == {f"{name}.{form}" for name in ("encoder", "predictor") for form in ("pt2", "onnx")}
+    assert max(one["largest_difference"] for one in told.values()) <= 1e-5
+    for path in (exported / "open").glob("*.onnx"):
+        content = path.read_bytes()
+        assert str(exported).encode() not in content and str(Path(__file__).parents[2]).encode() not in content
+
+
+def test_onnx_without_its_libraries_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(PluginError, match="the library onnx is not installed; install it with: pip install"):
+        require_onnx()
+
+
+def test_the_card_says_what_the_exporter_does_not_take() -> None:
+    told = {"refused": "torch's exporter does not take it (ConversionError)", "steps": "any"}
+    assert _tried("encoder.onnx", told) == (
+        "* `encoder.onnx` was not written: torch's exporter does not take it (ConversionError)."
+    )

@@ -36,7 +36,7 @@ def test_only_source_and_encoder_change_from_one_data_set_to_another(name: str, 
     """Of what is trained. The recordings of basic_motions are shorter than the windows of the others, so it changes
     these too."""
     shared = [key for key in SHARED if name != "basic_motions" or key != "windows"]
-    clin, own = load_recipe("clin_jepa", [], discover()).resolved(), load(name, registry).resolved()
+    clin, own = load_recipe("clin_jepa_ungrounded", [], discover()).resolved(), load(name, registry).resolved()
     assert {key: own[key] for key in shared} == {key: clin[key] for key in shared}
 
 

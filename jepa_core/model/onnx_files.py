@@ -1,0 +1,69 @@
+"""Exported programs in ONNX, where torch's exporter takes them, tried in onnxruntime."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+from torch.onnx import OnnxExporterError
+
+from jepa_core.libraries import library
+
+
+def require_onnx() -> None:
+    """Raises PluginError with the command that installs them, if the libraries behind ONNX are not there."""
+    with library("onnx"):
+        import onnx  # noqa: F401
+    with library("onnxscript"):
+        import onnxscript  # noqa: F401
+    with library("onnxruntime"):
+        import onnxruntime  # noqa: F401
+
+
+def write_onnx(
+    traced: ExportedProgram, path: Path, outputs: Sequence[str], tried: Sequence[Tensor], expected: Sequence[Tensor]
+) -> dict[str, Any]:
+    """Write a program and try it. outputs: their names. expected: the model's answers to the inputs `tried`.
+
+    Gives the `largest_difference` of the answers, or why the program is `refused`, and then leaves no file.
+    """
+    try:
+        with _quiet():
+            made = torch.onnx.export(traced, output_names=list(outputs), dynamo=True, verbose=False)
+            assert made is not None  # as it is for a program
+            made.save(path)
+    except OnnxExporterError as error:
+        path.unlink(missing_ok=True)
+        return {"refused": f"torch's exporter does not take it ({type(error).__name__})"}
+    return {"largest_difference": _difference(path, tried, expected)}
+
+
+def _difference(path: Path, tried: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
+    """The largest difference of what onnxruntime computes from what is expected."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    given = {one.name: value.numpy() for one, value in zip(session.get_inputs(), tried, strict=True)}
+    found = (torch.from_numpy(values) for values in session.run(None, given))
+    return max(float((one - other).abs().max()) for one, other in zip(expected, found, strict=True))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says of libraries that are not there, and of its own parts."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
