@@ -6,7 +6,7 @@ import pytest
 from jepa_core.contracts import Act
 from jepa_core.errors import DataError
 from jepa_core.testing.bench import oscillators
-from jepa_core.testing.oscillator_parts import CHANNELS, POSITION, SPEED, Drawn, Oscillators
+from jepa_core.testing.oscillator_parts import CHANNELS, POSITION, SPEED, DrawnOscillators, Oscillators
 from jepa_core.testing.oscillators import OscillatorsConfig
 
 AT, HORIZON = 4, 5
@@ -26,7 +26,9 @@ def test_oscillators_pushed_as_they_were_are_those_of_the_data(samples: int) -> 
 
 def test_pushes_last_as_long_as_is_asked_and_vary_as_much() -> None:
     for persistence in (0.0, 0.8):
-        push = Drawn.of(OscillatorsConfig(trajectories=40, shortest=50, longest=50, persistence=persistence)).push
+        push = DrawnOscillators.of(
+            OscillatorsConfig(trajectories=40, shortest=50, longest=50, persistence=persistence)
+        ).push
         rows = push.reshape(40, 50)
         assert np.corrcoef(rows[:, :-1].ravel(), rows[:, 1:].ravel())[0, 1] == pytest.approx(persistence, abs=0.06)
         assert push.std() == pytest.approx(1.0, abs=0.1)
