@@ -1,6 +1,7 @@
 """How near plans made with a model come to plans made with what made the data.
 
-    python benchmarks/planning.py RUN [--trajectories 60] [--at 16] [--horizon 13] [--goal FILE] [--risk 1] [--json]
+    python benchmarks/planning.py RUN [--trajectories 60] [--at 16] [--horizon 13] [--goal FILE] [--risk 1]
+                                   [--away SEED] [--json]
 
 RUN is a run whose source can be run on under chosen acts, such as `jepa run oscillators_planning`. For trajectories of
 another seed, which the run has never seen, one search, with the same draws, looks for the plan of least cost with
@@ -53,6 +54,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("--trajectories", type=int, default=60)
+    parser.add_argument("--away", type=int, default=AWAY, metavar="SEED", help="added to the seed of the run's source")
     parser.add_argument("--at", type=int, default=16)
     parser.add_argument("--horizon", type=int, default=13)
     parser.add_argument("--goal", type=Path, metavar="FILE")
@@ -78,7 +80,7 @@ def default_goal(at: int, horizon: int) -> Goal:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Costs of the three ways, and their ratios."""
     model = jepa_core.load(options.run, device="cpu")
-    data, simulator = new_trajectories(model, options.trajectories)
+    data, simulator = new_trajectories(model, options.trajectories, options.away)
     goal = default_goal(options.at, options.horizon) if options.goal is None else read_goal(options.goal)
     how = Search(method=options.method, plans=options.plans, rounds=options.rounds)
     asked = Steering(goal, options.at, options.horizon, options.risk, how)
@@ -98,11 +100,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def new_trajectories(model: Model, count: int) -> tuple[Data, Simulator]:
+def new_trajectories(model: Model, count: int, away: int) -> tuple[Data, Simulator]:
     """Trajectories of another seed, and what made them."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "keys.json"
-        seed = getattr(model.source_config, "seed", 0) + AWAY
+        seed = getattr(model.source_config, "seed", 0) + away
         path.write_text(json.dumps({"seed": seed, "trajectories": count}))
         data = model.read(path)
     simulator = data.source.simulator()
