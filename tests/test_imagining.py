@@ -290,3 +290,18 @@ def test_a_goal_that_cannot_be_asked_for_is_refused_with_its_file(folder, capsys
 def test_a_forecast_of_an_ensemble_tells_its_spread_from_the_noise(folder: Path, model: Model) -> None:
     made = model.forecast(model.read(folder / "new.json"), AT, 4)
     assert made.sizes["member"] == 2 and (made.epistemic >= 0).all() and (made.aleatoric > 0).any()
+
+
+def test_samples_spread_as_members_and_noise_do_and_are_those_of_their_seed(folder: Path, model: Model) -> None:
+    data = model.read(folder / "new.json")
+    made = model.imagine(data, AT, 4, samples=400)
+    drawn = made.decoded_sample.sel(channel="position")
+    assert made.sizes["sample"] == 400
+    told = made.sel(channel="position")
+    within = told.decoded_member.var("member") + told.aleatoric**2  # the law of total variance
+    np.testing.assert_allclose(drawn.var("sample"), within, rtol=0.5)
+    np.testing.assert_allclose(drawn.var("sample").mean(), within.mean(), rtol=0.05)
+    again = model.imagine(data, AT, 4, samples=400)
+    np.testing.assert_array_equal(made.decoded_sample, again.decoded_sample)
+    assert (made.decoded_sample != model.imagine(data, AT, 4, samples=400, seed=1).decoded_sample).any()
+    assert "decoded_sample" not in model.forecast(data, AT, 4)

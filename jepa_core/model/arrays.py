@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray
 
+from jepa_core.errors import RecipeError
+
 if TYPE_CHECKING:
     from jepa_core.data.trajectories import Channel
     from jepa_core.model.data import Data
@@ -40,13 +42,21 @@ def with_steps(
     return made.assign_coords({dimension: number, "time": time})
 
 
-def with_decoded(made: xarray.Dataset, found: Decoded | None) -> xarray.Dataset:
+def with_decoded(made: xarray.Dataset, found: Decoded | None, samples: int, seed: int) -> xarray.Dataset:
     """With `decoded` (trajectory, horizon, channel), its bounds `decoded_low` and `decoded_high` where intervals were
     fitted, and what each channel is: its name, its unit, and whether a label or a channel of the data is read.
 
     `aleatoric`: the noise that was fitted with the intervals. Of an ensemble, `decoded_member` (trajectory, member,
-    horizon, channel) and `epistemic`, its spread.
+    horizon, channel) and `epistemic`, its spread. `decoded_sample` (trajectory, sample, horizon, channel), if samples
+    are asked for.
+
+    Raises RecipeError for samples where no noise was fitted.
     """
+    if samples and (found is None or found.level is None):
+        raise RecipeError(
+            "samples need the noise of decoded channels, and none was fitted; evaluate the run with channel_forecast, "
+            "and its curriculum needs an objective that decodes, such as grounding"
+        )
     if found is None:
         return made
     dimensions = ("trajectory", "horizon", "channel")
@@ -60,6 +70,9 @@ def with_decoded(made: xarray.Dataset, found: Decoded | None) -> xarray.Dataset:
     if found.members.shape[1] > 1:
         by_member = ("trajectory", "member", "horizon", "channel")
         made = made.assign(epistemic=(dimensions, found.spread), decoded_member=(by_member, found.members))
+    if samples:
+        by_sample = ("trajectory", "sample", "horizon", "channel")
+        made = made.assign(decoded_sample=(by_sample, found.samples(samples, seed)))
     return made.assign_coords(channel=names, unit=units, reads=("channel", found.reads))
 
 

@@ -62,6 +62,18 @@ class Decoded:
         """(n, H, C) standard deviation over the members, two at the least."""
         return self.members.std(axis=1, ddof=1)
 
+    def samples(self, count: int, seed: int) -> np.ndarray:
+        """(n, count, H, C) futures: one member, drawn for the whole future, and noise of every step by itself. NaN
+        where no noise was fitted.
+
+        At every step they spread as what may come does; how errors hang together from step to step they do not say.
+        """
+        draws = np.random.default_rng(seed)
+        rows, members = self.members.shape[:2]
+        drawn = draws.integers(0, members, (rows, count))
+        own = self.members[np.arange(rows)[:, None], drawn]
+        return own + self.noise[:, None] * draws.standard_normal(own.shape)
+
 
 def decoded(
     foreseen: Foreseen, readouts: Sequence[Readout], decoder: ChannelDecoder | None, intervals: Intervals | None

@@ -162,24 +162,26 @@ class Model:
             raise RecipeError(f"these data were read by {data.reader!r}; read them with this model, as its run did")
         return data.view
 
-    def forecast(self, data: Data, at: int, horizon: int) -> xarray.Dataset:
+    def forecast(self, data: Data, at: int, horizon: int, samples: int = 0, seed: int = 0) -> xarray.Dataset:
         """What is foreseen after the first `at` steps of every trajectory that has so many: `state` (trajectory,
         horizon, latent), where horizon h is the step at + h - 1, counted from 0; `decoded` (trajectory, horizon,
         channel) what the run's readouts and its decoder read off it, in the units that `unit` (channel) tells, with
         `decoded_low` and `decoded_high` where an evaluator fitted intervals, which cover the share `interval`. Of an
         ensemble, `decoded_member` (trajectory, member, horizon, channel) is what each member imagines by itself, and
         `epistemic` its standard deviation over them: what more data might settle. `aleatoric` is that of what no member
-        foresees, fitted on the tuning split.
+        foresees, fitted on the tuning split. With `samples`, `decoded_sample` (trajectory, sample, horizon, channel)
+        are so many futures drawn from both, by `seed`.
 
         The actions are those that the data record, future ones included, and where a trajectory ends the last of them
         is held: `action_recorded` (trajectory, horizon) says which it is for the action that leads to each step.
-        Raises DataError if no trajectory is long enough, RecipeError if the predictor does not reach so far.
+        Raises DataError if no trajectory is long enough, RecipeError if the predictor does not reach so far, or for
+        samples where no noise was fitted.
         """
         context = self.reach.context(at, horizon)
         chosen = forecasting.long_enough(data.dataset, at)
         view = self.view(data)
         origins = (forecasting.origin_of(view, one, at, context, horizon) for one in chosen.tolist())
-        return self._foreseen(data, chosen, origins, at, horizon, context)
+        return self._foreseen(data, chosen, origins, at, horizon, context, samples, seed)
 
     def begin(self, static: Item) -> Stream:
         """A trajectory before its first step, to be followed step by step. static: an item as the encoder reads them, a
@@ -214,6 +216,8 @@ class Model:
         horizon: int,
         actions: Sequence[Act] | Sequence[Mapping[str, Any]] = (),
         otherwise: Otherwise = "none",
+        samples: int = 0,
+        seed: int = 0,
     ) -> xarray.Dataset:
         """What the model associates with other actions: as `forecast`, but from step `at` on those of `actions` are
         done, and otherwise nothing, or what the data record.
@@ -230,7 +234,7 @@ class Model:
         context = self.reach.context(at, horizon)
         chosen = forecasting.long_enough(data.dataset, at)
         origins = origins_under(self.view(data), data, chosen, plan, context)
-        made = self._foreseen(data, chosen, origins, at, horizon, context)
+        made = self._foreseen(data, chosen, origins, at, horizon, context, samples, seed)
         return made.drop_vars("action_recorded").assign_attrs(actions=plan.told(), caution=CAUTION)
 
     def steer(
@@ -296,7 +300,15 @@ class Model:
         return of_observations(values, self.decoder.channels)
 
     def _foreseen(
-        self, data: Data, chosen: np.ndarray, origins: Iterator[Origin], at: int, horizon: int, context: int
+        self,
+        data: Data,
+        chosen: np.ndarray,
+        origins: Iterator[Origin],
+        at: int,
+        horizon: int,
+        context: int,
+        samples: int,
+        seed: int,
     ) -> xarray.Dataset:
         from jepa_core.model.arrays import of_trajectories, with_decoded, with_steps
 
@@ -309,7 +321,7 @@ class Model:
             data, chosen, arrays, model=self.record["name"], at=at, context=context,
             too_short=len(data) - len(chosen), actions=_told(found.recorded),
         )  # fmt: skip
-        made = with_decoded(made, decoded(found, self.readouts, self.decoder, self.intervals))
+        made = with_decoded(made, decoded(found, self.readouts, self.decoder, self.intervals), samples, seed)
         ahead = np.arange(1, horizon + 1)
         return with_steps(made, data, "horizon", ahead, (at + ahead).astype(float))
 
