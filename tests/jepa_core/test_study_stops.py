@@ -106,12 +106,13 @@ def test_lines_show_now_and_then_that_runs_live(
 def test_a_run_that_never_began_is_not_said_to_be_stopped(
     study_file: Path, registry: Registry, folder: StudyFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "jepa")
     cells, lines = load_study(study_file, [], registry, {}).cells, StudyLines()
     with lines.showing(cells, folder):
         lines.begun(cells[0])
         lines.stopped(cells[0], "was stopped")
         lines.stopped(cells[1], "was stopped")
-    assert caplog.messages == ["full-0 was stopped"]
+    assert caplog.messages == ["full-0 begins", "full-0 was stopped"]
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x"])

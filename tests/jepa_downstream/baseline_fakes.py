@@ -72,8 +72,8 @@ def many(count: int = 60, samples: int = 1, seed: int = 0) -> Dataset:
 
 def evaluation(dataset: Dataset | None) -> SimpleNamespace:
     channels = None if dataset is None else lambda: dataset
-    # A baseline may be sized to what the run trains.
-    trained = torch.nn.Linear(32, 32)
+    # A baseline may be sized to what the run trains; on meta, so that no weight is drawn.
+    trained = torch.nn.Linear(32, 32, device="meta")
     learner = SimpleNamespace(
         device=torch.device("cpu"), encoder_parameters=lambda: dict(trained.named_parameters()), predictor=trained
     )
