@@ -83,7 +83,8 @@ def _horizon(
     errors = {name: one[:, place, kept] for name, one in measured.held_out.errors.items()}
     there = np.isfinite(errors["rollout"])
     seen = np.isfinite(measured.held_out.errors["rollout"][:, place]).any(axis=1)
-    widths = measured.widths["rollout"][place, kept] / measured.widths["last value"][place, kept]
+    with np.errstate(divide="ignore", invalid="ignore"):  # the last value of a constant channel is never wrong
+        widths = measured.widths["rollout"][place, kept] / measured.widths["last value"][place, kept]
     finite = widths[np.isfinite(widths)]
     return Horizon(
         h=place + 1,
