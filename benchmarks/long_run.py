@@ -25,14 +25,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from hidden_severity import build
 
 from jepa_core.contracts import Batch, Latents, Listener
-from jepa_core.data.dataset import Dataset
-from jepa_core.data.observations import Observer
-from jepa_core.data.preparation import open_store
 from jepa_core.data.windows import Windows
 from jepa_core.plugin import shared_registry
-from jepa_core.recipe import Recipe, load_recipe
+from jepa_core.recipe import load_recipe
 from jepa_core.results.statistics import effective_rank
 from jepa_core.runs.pipeline import built_phase
 from jepa_core.training.curriculum import Progress, run_curriculum
@@ -55,18 +53,6 @@ def main() -> int:
         watcher = Watcher(learner, tuning, options.every, options.out)
         run_curriculum([built_phase(use) for use in recipe.curriculum], learner, train, recipe.seed, [watcher])
     return 0
-
-
-def build(recipe: Recipe, folder: Path) -> tuple[Dataset, Learner]:
-    source = recipe.source.build()
-    dataset = Dataset.open(open_store(source, "mimic_iv", folder), source, "text")
-    torch.manual_seed(recipe.seed)
-    encoder = recipe.encoder.build(recipe.item_shape())
-    encoder.fit(dataset.training_items())
-    torch.manual_seed(recipe.seed + 1)
-    predictor = recipe.predictor.build(encoder.latent_dim)
-    numbers = Observer(lambda: Dataset.open(dataset.store, source, "channels"), recipe.source.config.observations())
-    return dataset, Learner(encoder, predictor, dataset, torch.device("cpu"), folder, observer=numbers)
 
 
 class Watcher(Listener):

@@ -32,7 +32,7 @@ from zarr.codecs import ZstdCodec
 
 from jepa_core.data.trajectories import ROLES, Channel, Events, Role, Trajectories
 from jepa_core.errors import DataError, UnsafeArtefactError
-from jepa_core.io.files import require_regular_files, sync_folder
+from jepa_core.io.files import digest_of_record, require_regular_files, sync_folder
 from jepa_core.io.seals import check_seal, seal_of
 from jepa_core.io.ticker import Ticker
 
@@ -156,7 +156,7 @@ class StoreWriter:
         marks = {"format": FORMAT, "format_version": FORMAT_VERSION, "content": digest.hexdigest(), "complete": True}
         marks["files"] = seal_of(self._partial, without=METADATA)
         attributes = self._attributes | marks
-        self._group.attrs.update(attributes | {"sha256": _digest_of_attributes(attributes)})
+        self._group.attrs.update(attributes | {"sha256": digest_of_record(attributes)})
         sync_folder(self._partial)
         shutil.rmtree(self.path, ignore_errors=True)
         self._partial.rename(self.path)
@@ -410,17 +410,13 @@ def _open(path: Path) -> zarr.Group:
             f"{path} has store format {attributes.get('format_version')}, and this version reads {FORMAT_VERSION}; "
             "delete it and run again, which builds it anew from the raw data"
         )
-    if attributes.pop("sha256", None) != _digest_of_attributes(attributes):
+    if attributes.pop("sha256", None) != digest_of_record(attributes):
         raise DataError(f"{metadata} is not as it was written; {_AGAIN}")
     check_seal(path, METADATA, attributes["files"], _AGAIN)
     return zarr.open_group(path, mode="r", zarr_format=3)
 
 
 _AGAIN = "a store is not changed, cut or copied file by file; delete it and run again, which builds it anew"
-
-
-def _digest_of_attributes(attributes: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(attributes, sort_keys=True).encode()).hexdigest()
 
 
 def refuse_unsafe_codecs(path: Path) -> None:

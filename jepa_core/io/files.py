@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,17 @@ def require_regular_files(folder: Path) -> None:
         for name in names:
             if not os.path.isfile(path := os.path.join(place, name)):
                 raise UnsafeArtefactError(f"{path} is no regular file, so nothing in {folder} was opened; remove it")
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_record(record: Mapping[str, Any]) -> str:
+    """SHA-256 of what JSON can hold, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def digest_pieces(path: Path, digest: hashlib._Hash) -> None:

@@ -5,11 +5,11 @@ A flipped bit, a missing or cut file, one of another copy: any of these would ot
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from jepa_core.errors import DataError
+from jepa_core.io.files import digest_of_file
 
 _whole: set[tuple[str, ...]] = set()
 """Folders that this process has found to be whole, with sizes and times of their files: each is read once."""
@@ -18,7 +18,7 @@ _whole: set[tuple[str, ...]] = set()
 def seal_of(folder: Path, without: str) -> dict[str, str]:
     """Size and SHA-256 of every file in a folder and below, by its path in it, but for the one file `without`, which
     will hold the seal."""
-    return {name: f"{path.stat().st_size} {_digest(path)}" for name, path in _files(folder, without).items()}
+    return {name: f"{path.stat().st_size} {digest_of_file(path)}" for name, path in _files(folder, without).items()}
 
 
 def check_seal(folder: Path, without: str, sealed: Mapping[str, str], advice: str) -> None:
@@ -39,7 +39,7 @@ def check_seal(folder: Path, without: str, sealed: Mapping[str, str], advice: st
     if not cut and known in _whole:
         return
     for name in cut or sorted(found):
-        if name in cut or _digest(found[name]) != sealed[name].split()[1]:
+        if name in cut or digest_of_file(found[name]) != sealed[name].split()[1]:
             raise DataError(f"{folder / name} is damaged: it is not as it was written; {advice}")
     _whole.add(known)
 
@@ -47,8 +47,3 @@ def check_seal(folder: Path, without: str, sealed: Mapping[str, str], advice: st
 def _files(folder: Path, without: str) -> dict[str, Path]:
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {name: path for name, path in paths.items() if name != without}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,14 +10,13 @@ JSON and safetensors alone: nothing is loaded that could execute.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import DataError, RunError
-from jepa_core.io.files import require_regular_files, write_json
+from jepa_core.io.files import digest_of_file, digest_of_record, require_regular_files, write_json
 
 RECORD = "model.json"
 WEIGHTS = "model.safetensors"
@@ -30,8 +29,8 @@ FORMAT = 1
 def write_record(folder: Path, content: Mapping[str, Any]) -> None:
     """Write `model.json` into a folder whose other files are there."""
     names = [WEIGHTS, FITTED, *([OBSERVATIONS] if content["observations"] else [])]
-    record = {**content, "format": FORMAT, "files": {name: digest_of(folder / name) for name in names}}
-    write_json(folder / RECORD, record | {"sha256": _digest_of_record(record)})
+    record = {**content, "format": FORMAT, "files": {name: digest_of_file(folder / name) for name in names}}
+    write_json(folder / RECORD, record | {"sha256": digest_of_record(record)})
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -49,7 +48,7 @@ def read_record(folder: Path) -> dict[str, Any]:
             f"{path} has the format {record.get('format')}, and this version reads {FORMAT}; install the version that "
             "made the run, or run its recipe again"
         )
-    if record.pop("sha256", None) != _digest_of_record(record):
+    if record.pop("sha256", None) != digest_of_record(record):
         raise DataError(f"{path} is not as it was written; copy the run again")
     for name, digest in record["files"].items():
         check_file(folder / name, digest)
@@ -63,14 +62,8 @@ def check_file(path: Path, digest: str) -> None:
     """
     if not path.is_file():
         raise DataError(f"{path} is missing; copy the whole folder of the run again")
-    if digest_of(path) != digest:
+    if digest_of_file(path) != digest:
         raise DataError(f"{path} is damaged: it is not as it was written; copy the run again")
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -90,7 +83,3 @@ def _no_model(folder: Path) -> str:
     if (folder / WEIGHTS).is_file():
         return f"{folder} was made before runs kept {RECORD}; write it with: jepa evaluate {folder}"
     return f"{folder} has not finished training; go on with: jepa resume {folder}"
-
-
-def _digest_of_record(record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()

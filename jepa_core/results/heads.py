@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from jepa_core.errors import DataError, RunError
-from jepa_core.io.files import write_atomically, write_json
+from jepa_core.io.files import digest_of_record, write_atomically, write_json
 from jepa_core.results.findings import KeptHead
 
 INDEX = "heads.json"
@@ -60,7 +60,7 @@ def write_heads(folder: Path, heads: Sequence[KeptHead], evaluator: Mapping[str,
         write_atomically(folder / name, content)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     index = {"format": FORMAT, "evaluator": dict(evaluator), "heads": told, "same": same, "files": digests}
-    write_json(folder / INDEX, index | {"sha256": _digest(index)})
+    write_json(folder / INDEX, index | {"sha256": digest_of_record(index)})
 
 
 def read_heads(folder: Path) -> tuple[dict[str, Any], list[KeptHead]]:
@@ -144,7 +144,7 @@ def _read_index(path: Path) -> dict[str, Any]:
             f"{path} has the format {index.get('format')}, and this version reads {FORMAT}; install the version that "
             "made the run, or evaluate it again with: jepa evaluate"
         )
-    if index.pop("sha256", None) != _digest(index):
+    if index.pop("sha256", None) != digest_of_record(index):
         raise DataError(f"{path} is not as it was written; copy the run again")
     return index
 
@@ -158,7 +158,3 @@ def _checked(path: Path, digest: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != digest:
         raise DataError(f"{path} is damaged: it is not as it was written; copy the run again")
     return content
-
-
-def _digest(index: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()

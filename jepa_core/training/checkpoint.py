@@ -9,7 +9,6 @@ it: see `Phase.loss`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -23,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from jepa_core.errors import DataError, RunError, UnsafeArtefactError
-from jepa_core.io.files import disk_errors, sync_folder, write_json
+from jepa_core.io.files import digest_of_file, disk_errors, sync_folder, write_json
 from jepa_core.io.tensor_files import savable
 from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase, build_modules
 from jepa_core.training.learner import Learner
@@ -54,7 +53,7 @@ def save_checkpoint(folder: Path, progress: Progress, phase_done: bool) -> None:
             "format_version": FORMAT_VERSION,
             "index": index,
             "step": step,
-            "sha256": _digest(partial / "state.safetensors"),
+            "sha256": digest_of_file(partial / "state.safetensors"),
         }
         write_json(partial / "position.json", position)
         _sync_file(partial / "state.safetensors")
@@ -159,18 +158,13 @@ def _checkpoints(folder: Path) -> list[Path]:
 def _position(checkpoint: Path) -> dict[str, int] | None:
     try:
         position = json.loads((checkpoint / "position.json").read_text())
-        whole = _digest(checkpoint / "state.safetensors") == position["sha256"]
+        whole = digest_of_file(checkpoint / "state.safetensors") == position["sha256"]
     except (OSError, ValueError, KeyError):
         return None
     if position.get("format_version") != FORMAT_VERSION:
         found = position.get("format_version")
         raise DataError(f"{checkpoint} has checkpoint format {found}, and this version reads {FORMAT_VERSION}")
     return position if whole else None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync_file(path: Path) -> None:
