@@ -54,7 +54,7 @@ def outcome_of(
         metrics = learner.take_logged()
         for objective in built.objectives:
             added = _of_objective(built, objective, learner, batch, seed_draws(seed, f"{name}.{objective}", number))
-            terms, metrics = terms | added.terms, metrics | added.metrics
+            terms, metrics = {**terms, **added.terms}, {**metrics, **added.metrics}
         outcomes.append(Outcome(terms | _of_predictor(built, learner), metrics))
     return outcomes[0] if len(outcomes) == 1 else mean_outcome(outcomes)
 
