@@ -64,8 +64,8 @@ def with_decoded(made: xarray.Dataset, found: Decoded | None, samples: int, seed
     if found.level is not None:
         arrays |= {"decoded_low": found.low, "decoded_high": found.high, "aleatoric": found.noise}
         made = made.assign_attrs(interval=found.level)
-    names = [one.name for one in found.channels]
-    units = ("channel", [one.unit for one in found.channels])
+    names = [channel.name for channel in found.channels]
+    units = ("channel", [channel.unit for channel in found.channels])
     made = made.assign({name: (dimensions, values) for name, values in arrays.items()})
     if found.members.shape[1] > 1:
         by_member = ("trajectory", "member", "horizon", "channel")
@@ -80,8 +80,8 @@ def of_observations(values: np.ndarray, channels: Sequence[Channel]) -> xarray.D
     """Values (T, C) of one trajectory as (step, channel)."""
     coordinates = {
         "step": np.arange(len(values)),
-        "channel": [one.name for one in channels],
-        "unit": ("channel", [one.unit for one in channels]),
+        "channel": [channel.name for channel in channels],
+        "unit": ("channel", [channel.unit for channel in channels]),
     }
     return xarray.DataArray(values, coordinates, ("step", "channel"), "observed")
 
@@ -91,9 +91,9 @@ def of_steps(
 ) -> xarray.DataArray:
     """Values (R,) of rows as (trajectory, step), NaN where there is no row."""
     trajectories, owner = np.unique(trajectory, return_inverse=True)
-    steps, place = np.unique(step, return_inverse=True)
+    steps, inverse = np.unique(step, return_inverse=True)
     grid = np.full((len(trajectories), len(steps)), np.nan)
-    grid[owner, place] = values
-    made = of_trajectories(data, trajectories, {"score": (("trajectory", "step"), grid)})
-    found = with_steps(made, data, "step", steps, steps + 1.0)["score"]
-    return found.assign_attrs(attributes)
+    grid[owner, inverse] = values
+    dataset = of_trajectories(data, trajectories, {"score": (("trajectory", "step"), grid)})
+    scores = with_steps(dataset, data, "step", steps, steps + 1.0)["score"]
+    return scores.assign_attrs(attributes)

@@ -151,7 +151,7 @@ def build_modules(phases: Sequence[BuiltPhase], learner: Learner, seed: int, nam
 
     Raises KeyError for a name that no phase has.
     """
-    first = {name: one for built in reversed(phases) for name, one in built.objectives.items()}
+    first = {name: objective for built in reversed(phases) for name, objective in built.objectives.items()}
     for name in names:
         if name not in learner.modules:
             _seed_step(seed, f"objective.{name}", 0)
@@ -164,7 +164,7 @@ def _put_away_modules(progress: Progress) -> None:
     """Drop the phase's own module, and those of objectives that no later phase takes and that are not kept."""
     built, learner = progress.current, progress.learner
     built.phase.module = None
-    later = {name for one in progress.phases[progress.index + 1 :] if one.config.steps for name in one.objectives}
+    later = {name for phase in progress.phases[progress.index + 1 :] if phase.config.steps for name in phase.objectives}
     for name, objective in built.objectives.items():
         objective.module = None
         if name not in later and not objective.config.keep:
@@ -174,25 +174,25 @@ def _put_away_modules(progress: Progress) -> None:
 def _terms(progress: Progress, batch: Batch) -> dict[str, Tensor]:
     """Terms of the loss of a step; of an ensemble that trains, their means over the members, each with its own draws
     beside the same latents."""
-    built, made = progress.current, []
+    built, losses = progress.current, []
     for member in progress.learner.each_member():
         name = f"{built.name}.member_{member}" if member else built.name
         generator = _seed_step(progress.seed, name, progress.step)
         terms = built.phase.loss(progress.learner, batch, generator) | _objectives(progress, batch)
-        made.append(terms | _predictors(progress))
-    if len(made) == 1:
-        return made[0]
-    return {name: torch.stack([one[name] for one in made]).mean(dim=0) for name in made[0]}
+        losses.append(terms | _predictors(progress))
+    if len(losses) == 1:
+        return losses[0]
+    return {name: torch.stack([loss[name] for loss in losses]).mean(dim=0) for name in losses[0]}
 
 
 def _objectives(progress: Progress, batch: Batch) -> dict[str, Tensor]:
     """Terms of the phase's objectives, weighted, each under the name of its objective."""
-    found: dict[str, Tensor] = {}
+    of_weights: dict[str, Tensor] = {}
     for name, objective in progress.current.objectives.items():
         generator = _seed_step(progress.seed, f"{progress.current.name}.{name}", progress.step)
         terms = objective.terms(progress.learner, batch, generator)
-        found |= {f"{name}.{term}": objective.config.weight * value for term, value in terms.items()}
-    return found
+        of_weights |= {f"{name}.{term}": objective.config.weight * value for term, value in terms.items()}
+    return of_weights
 
 
 def _predictors(progress: Progress) -> dict[str, Tensor]:
@@ -251,7 +251,7 @@ def matrices(module: nn.Module) -> Iterator[nn.Parameter]:
     for layer in module.modules():
         if not isinstance(layer, _NOT_MATRICES):
             own = layer.named_parameters(recurse=False)
-            yield from (one for name, one in own if one.dim() >= 2 and not name.startswith("bias"))
+            yield from (parameter for name, parameter in own if parameter.dim() >= 2 and not name.startswith("bias"))
 
 
 _NOT_MATRICES = (
