@@ -235,7 +235,8 @@ class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs n
 
     What a learner offers: `latents(batch)`, `prediction(batch)` (what the predictor makes of them),
     `observations(batch)`, `target_states(batch)` and `target_latents(batch)` (no gradient), `predictor`,
-    `update_target(tau)`, `sync_target()`.
+    `update_target(tau)`, `sync_target()`; and `log(name, number)`, for what is to be recorded and shown beside the loss
+    and is no term of it.
     """
 
     module: nn.Module | None = None

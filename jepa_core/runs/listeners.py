@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +86,17 @@ class Metrics(Listener):
             "total_step": progress.total_step,
             "loss": sum(terms.values()),
             "terms": terms,
+            "metrics": {name: _finite(float(value)) for name, value in progress.metrics.items()},
             "rank": _latent_rank(progress.learner),
             "learning_rate": max(group["lr"] for group in progress.optimizer.param_groups),
             "seconds": seconds,
             "steps_per_second": done / seconds,
         }
+
+
+def _finite(value: float) -> float | None:
+    """A number as JSON holds it; None for one that is no number."""
+    return value if math.isfinite(value) else None
 
 
 def _latent_rank(learner: Learner) -> float | None:
@@ -199,8 +206,9 @@ def _what(built: BuiltPhase) -> str:
 
 
 def describe_step(record: dict[str, Any]) -> str:
-    """Loss terms and latent rank of a logged step, in a few words."""
-    parts = [f"{name} {value:.4f}" for name, value in record["terms"].items()]
+    """Loss terms, metrics and latent rank of a logged step, in a few words."""
+    values = {**record["terms"], **record["metrics"]}
+    parts = [f"{name} {value:.4f}" for name, value in values.items() if value is not None]
     return "  ".join([*parts, f"rank {record['rank']:.1f}"] if record["rank"] is not None else parts)
 
 

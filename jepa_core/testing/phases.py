@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -144,6 +144,37 @@ def check_loss_finite_and_named(bench: PhaseBench) -> None:
         return terms
 
     bench.run(bench.learner(), look=look)
+
+
+def check_metrics_finite_and_named(bench: PhaseBench) -> None:
+    """What the phase logs beside its loss is finite, goes by other names than its terms, and is the same at every step:
+    curves are drawn of it."""
+    bench.needs_steps()
+    told = _Told()
+    bench.run(bench.learner(), listeners=[told])
+    if not any(told.metrics):
+        raise NotApplicable("the phase logs nothing beside its loss")
+    require(
+        all(one.keys() == told.metrics[0].keys() for one in told.metrics),
+        "the phase logs other names at some steps than at others; log each of them at every step",
+    )
+    for terms, metrics in zip(told.terms, told.metrics, strict=True):
+        both = sorted(terms.keys() & metrics.keys())
+        require(not both, f"'{', '.join(both)}' is a term of the loss and is logged too; terms are recorded anyhow")
+        wrong = [name for name, value in metrics.items() if not torch.isfinite(value)]
+        require(not wrong, f"what is logged as '{', '.join(wrong)}' is not finite; divide by max(count, 1)")
+
+
+class _Told(Listener):
+    """Keeps terms and metrics of every step."""
+
+    def __init__(self) -> None:
+        self.terms: list[Mapping[str, Tensor]] = []
+        self.metrics: list[Mapping[str, Tensor]] = []
+
+    def step_ended(self, progress: Progress) -> None:
+        self.terms.append(progress.terms)
+        self.metrics.append(progress.metrics)
 
 
 def check_frozen_params_unchanged(bench: PhaseBench) -> None:

@@ -75,6 +75,7 @@ class Learner:
         self._shared: TensorFolder | None = None
         self._encoder_trains = self._predictor_trains = False
         self._latest: _Made | None = None
+        self._logged: dict[str, Tensor] = {}
 
     def share(self, folder: TensorFolder | None) -> None:
         """Take latents from a folder, and add to it, for as long as the encoder has the weights that it has now."""
@@ -158,6 +159,22 @@ class Learner:
             observed = self.observer.of(batch.steps)
             memo.observations = Observations(observed.values.to(self.device), observed.observed.to(self.device))
         return memo.observations
+
+    def log(self, name: str, value: Tensor | float) -> None:
+        """Have a number recorded and shown beside the loss terms of the step. It is part of no loss, and carries no
+        gradient; reading it is left to whoever listens.
+
+        value: one number. Raises RunError for a tensor of more.
+        """
+        number = torch.as_tensor(value, device=self.device).detach().float()
+        if number.numel() != 1:
+            raise RunError(f"learner.log('{name}', ...) takes one number, not a tensor of shape {tuple(number.shape)}")
+        self._logged[name] = number.reshape(())
+
+    def take_logged(self) -> dict[str, Tensor]:
+        """What was logged since this was called last, by name."""
+        logged, self._logged = self._logged, {}
+        return logged
 
     @property
     def shape(self) -> LearnerShape:

@@ -43,6 +43,14 @@ class VectorLoss(Fit):
         return {"prediction": super().loss(learner, batch, generator)["prediction"] * torch.ones(2)}
 
 
+@fails("check_metrics_finite_and_named", "phase", ToyFitConfig)
+class LogsNoNumber(Fit):
+    def loss(self, learner, batch, generator):
+        terms = super().loss(learner, batch, generator)
+        learner.log("share", terms["prediction"].detach() / 0)
+        return terms
+
+
 @fails("check_frozen_params_unchanged", "phase", ToyFitConfig)
 class MovesTheEncoder(Fit):
     @torch.no_grad()
