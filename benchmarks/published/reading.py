@@ -114,9 +114,9 @@ def read_persons(folder: Path, frame: Frame) -> None:
 def add_earlier(
     person: Person, admission: str, visits: list[tuple[str, str, str]], codes: dict[str, set[tuple[str, str]]]
 ) -> None:
-    admitted = next(came for one, came, _ in visits if one == admission)
-    past = [one for one, _, left in visits if one != admission and left and left <= admitted]
-    person.earlier = set().union(*(codes[one] for one in past)) if past else None
+    admitted = next(came for visit, came, _ in visits if visit == admission)
+    past = [visit for visit, _, left in visits if visit != admission and left and left <= admitted]
+    person.earlier = set().union(*(codes[visit] for visit in past)) if past else None
 
 
 def read_charts(folder: Path, frame: Frame, stored: bool) -> None:

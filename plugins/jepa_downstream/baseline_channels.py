@@ -84,8 +84,8 @@ class Observed:
         """
         drawn = np.random.default_rng(seed).permutation(dataset.trajectories("train"))[:PROFILED]
         static, seen, carried = [], [], []
-        for one in np.sort(drawn):
-            facts, samples = histories.read(int(one), int(dataset.steps[one]))
+        for number in np.sort(drawn):
+            facts, samples = histories.read(int(number), int(dataset.steps[number]))
             static.append(~np.isnan(facts))
             seen.append(np.count_nonzero(~np.isnan(samples), axis=0))
             carried.append(_digest(carry_on(samples)))
@@ -154,11 +154,11 @@ class Profile:
     @classmethod
     def of(cls, histories: Histories, train: Rows, seed: int) -> Profile:
         """Profile of the train rows: nothing after the last row of a trajectory is read."""
-        trajectories, place = np.unique(train.trajectory, return_inverse=True)
+        trajectories, inverse = np.unique(train.trajectory, return_inverse=True)
         steps = np.zeros(len(trajectories), dtype=np.int64)
-        np.maximum.at(steps, place, train.step + 1)
+        np.maximum.at(steps, inverse, train.step + 1)
         drawn = np.sort(np.random.default_rng(seed).permutation(len(trajectories))[:PROFILED])
-        read = [histories.read(int(trajectories[one]), int(steps[one])) for one in drawn]
+        read = [histories.read(int(trajectories[drawn_row]), int(steps[drawn_row])) for drawn_row in drawn]
         static, dynamic = (np.concatenate(parts) for parts in (
             [static[None] for static, _ in read], [dynamic for _, dynamic in read]
         ))  # fmt: skip

@@ -42,11 +42,11 @@ def labelling(rows: Rows, stratum: np.ndarray, number: int) -> np.ndarray:
     subjects, first = np.unique(rows.subject, return_index=True)
     shuffled = np.random.default_rng([SEED, number]).permutation(len(subjects))
     of = stratum[first][shuffled]
-    place = np.empty(len(of))
+    position = np.empty(len(of))
     for one in np.unique(of):
         mine = np.flatnonzero(of == one)
-        place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
-    return subjects[shuffled[np.argsort(place, kind="stable")]]
+        position[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+    return subjects[shuffled[np.argsort(position, kind="stable")]]
 
 
 @dataclass(frozen=True)

@@ -95,13 +95,13 @@ class LatentDisplacement(Evaluator[LatentDisplacementConfig]):
         learners = {"trained": evaluation.learner}
         if self.config.untrained and evaluation.untrained is not None:
             learners["untrained"] = evaluation.untrained()
-        found = [
+        events = [
             self._compare(evaluation, learners, event, course, horizon)
             for event, course in self._courses(evaluation)
             for horizon in sorted(set(self.config.horizons))
         ]
-        redrawn = [kept for one in found if (kept := self._kept(evaluation, one)) is not None]
-        return replace(displacement_findings(found, self.config), redrawn=redrawn)
+        redrawn = [kept for one in events if (kept := self._kept(evaluation, one)) is not None]
+        return replace(displacement_findings(events, self.config), redrawn=redrawn)
 
     def _kept(self, evaluation: Evaluation, one: EventDisplacement) -> Redrawn | None:
         """The ratio of the trained encoder for comparing runs; None where it is undefined."""

@@ -74,7 +74,7 @@ class CsvRows(FileRows):
                 yield table
 
     def place(self, row: int) -> str:
-        first, block = self._blocks[bisect_right(self._blocks, row, key=lambda one: one[0]) - 1]
+        first, block = self._blocks[bisect_right(self._blocks, row, key=lambda block_of: block_of[0]) - 1]
         return f"line {block.line_of(row - first)}"
 
     def _text_blocks(self) -> Iterator[TextBlock]:
@@ -121,8 +121,8 @@ class CsvRows(FileRows):
         try:
             block.text.decode()
         except UnicodeDecodeError as error:
-            place = f"{self.path}, line {block.line_at(error.start)}"
-            return DataError(not_this_encoding(place, self.layout.encoding))
+            where = f"{self.path}, line {block.line_at(error.start)}"
+            return DataError(not_this_encoding(where, self.layout.encoding))
         return DataError(f"{self.path}, line {block.line}: the rows that begin there are no CSV; see source.separator")
 
     def _as_csv(self, text: bytes) -> bytes:

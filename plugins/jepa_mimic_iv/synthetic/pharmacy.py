@@ -51,8 +51,8 @@ def write_pharmacy(rng: np.random.Generator, chunk: Chunk, tables: TableWriters)
     poe = [f"{owner}-{number}" for owner, number in zip(subject, ordered.poe, strict=True)]
     facts = list(zip(*catalogue.DRUGS.values(), strict=True))
     detail = {
-        name: pick(map(str, facts[place]), ordered.drug)
-        for place, name in enumerate(
+        name: pick(map(str, facts[index]), ordered.drug)
+        for index, name in enumerate(
             (
                 "formulary_drug_cd",
                 "gsn",
