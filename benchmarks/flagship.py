@@ -95,7 +95,7 @@ def kilobyte() -> int:
 
 def median(taken: list[Taken]) -> Taken:
     """The run whose processor time is the median."""
-    return sorted(taken, key=lambda one: one.processor)[len(taken) // 2]
+    return sorted(taken, key=lambda timing: timing.processor)[len(taken) // 2]
 
 
 def parts(made: Path) -> dict[str, float]:
@@ -109,7 +109,7 @@ def table(before: Taken, after: Taken) -> str:
     rows = [("processor time", before.processor, after.processor)]
     rows += [(name, before.parts[name], after.parts.get(name, 0.0)) for name in before.parts]
     lines = [f"{'':<28}{'before':>10}{'after':>10}{'ratio':>8}"]
-    lines += [f"{name:<28}{old:>8.1f} s{two:>8.1f} s{two / old if old else 1:>8.2f}" for name, old, two in rows]
+    lines += [f"{name:<28}{old:>8.1f} s{new:>8.1f} s{new / old if old else 1:>8.2f}" for name, old, new in rows]
     peaks = f"{before.peak / 1e9:.2f} and {after.peak / 1e9:.2f} GB"
     return "\n".join([*lines, f"peak of memory: {peaks}"])
 

@@ -113,9 +113,9 @@ def numbering(stays: int, random: np.random.Generator) -> Work:
     texts, block = stays * 2 * HOURS, 256 * 2 * HOURS
 
     def call() -> None:
-        distinct, made = Distinct(), np.random.default_rng(0)
+        distinct, draws = Distinct(), np.random.default_rng(0)
         for first in range(0, texts, block):
-            whole = made.bytes(16 * min(block, texts - first))
+            whole = draws.bytes(16 * min(block, texts - first))
             digests = [whole[at : at + 16] for at in range(0, len(whole), 16)]
             distinct.number([*digests, *digests[: len(digests) // 10]])
 
@@ -192,9 +192,9 @@ def cohorts(stays: int, random: np.random.Generator) -> Work:
 
 
 def ranks(size: int, latents: int, some: int, stays: int) -> Work:
-    made = np.random.default_rng(0).normal(size=(latents, size)).astype(np.float32)
+    matrix = np.random.default_rng(0).normal(size=(latents, size)).astype(np.float32)
     subjects = np.random.default_rng(1).integers(0, max(2, min(stays, latents) // 8), size=latents)
-    return Work(lambda: redrawn_ranks(made, subjects, some, 0), some / DRAWS)
+    return Work(lambda: redrawn_ranks(matrix, subjects, some, 0), some / DRAWS)
 
 
 def ranks_of_64(stays: int, random: np.random.Generator) -> Work:

@@ -193,7 +193,7 @@ def rollout(recipe: Recipe, learner: Learner) -> dict[str, dict[str, float]]:
 
 
 def at_horizons(findings: Findings, horizons: tuple[int, ...]) -> dict[str, dict[str, float]]:
-    (table,) = (one for one in findings.tables if one.name == "horizons")
+    (table,) = (candidate for candidate in findings.tables if candidate.name == "horizons")
     names = [column.name for column in table.columns]
     rows = [dict(zip(names, row, strict=True)) for row in table.rows]
     l1 = {(row["h"], row["forecast"]): row["l1"] for row in rows}

@@ -41,11 +41,9 @@ def main() -> int:
         print(f"no run under {options.study / 'runs'} is finished", file=sys.stderr)
         return 1
     for (variant, seed), run_folders in folders.items():
-        print(
-            f"{variant}, seed {seed}: folds {', '.join(sorted(run_folder.name.rsplit('-')[-1] for run_folder in run_folders))}"
-        )
+        print(f"{variant}, seed {seed}: folds {', '.join(sorted(path.name.rsplit('-')[-1] for path in run_folders))}")
     for variant in dict.fromkeys(variant for variant, _ in folders):
-        measured_folds = measured({seed: some for (name, seed), some in folders.items() if name == variant})
+        measured_folds = measured({seed: of_seed for (name, seed), of_seed in folders.items() if name == variant})
         for line in lines(measured_folds, [plain_name(plain) for plain in options.against]):
             print(f"{variant}  {line}")
     return 0
@@ -76,7 +74,7 @@ def lines(found: Found, against: list[str]) -> Iterator[str]:
         for method, seeds in methods.items():
             compared = [(base, difference(seeds, methods[base])) for base in against if base in methods]
             others = [
-                f"minus {_words(base)} {_told(one)}" for base, one in compared if one is not None and base != method
+                f"minus {_words(base)} {_told(gap)}" for base, gap in compared if gap is not None and base != method
             ]
             yield "  ".join([f"{_words(task)}  {score}  {_words(method)}  {_alone(seeds)}", *others])
 
@@ -93,10 +91,10 @@ def _alone(seeds: dict[int, RunMetric]) -> str:
     return f"{value:.3f}" + ("" if known is None else " ({:.3f} to {:.3f})".format(*percentile_interval(known)))
 
 
-def _told(found: VariantDifference) -> str:
-    bounds = "no interval" if found.subjects_low is None else f"{found.subjects_low:+.3f} to {found.subjects_high:+.3f}"
-    by_seed = " / ".join(f"{value:+.3f}" for _, value in found.by_seed)
-    return f"{found.value:+.3f} ({bounds}; by seed {by_seed})"
+def _told(gap: VariantDifference) -> str:
+    bounds = "no interval" if gap.subjects_low is None else f"{gap.subjects_low:+.3f} to {gap.subjects_high:+.3f}"
+    by_seed = " / ".join(f"{value:+.3f}" for _, value in gap.by_seed)
+    return f"{gap.value:+.3f} ({bounds}; by seed {by_seed})"
 
 
 def parse_options() -> argparse.Namespace:

@@ -144,7 +144,7 @@ def print_page(page: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(page, indent=1))
         return
     print(f"{page['run']}: {page['trajectories']} new trajectories of {page['subjects']} subjects, {page['goal']}")
-    rows = {f"cost, plan of {name}": one for name, one in page["costs"].items()}
+    rows = {f"cost, plan of {name}": costs_of for name, costs_of in page["costs"].items()}
     for name, cost in (rows | {key: page[key] for key in ("model over truth", "nothing over model")}).items():
         print(f"{name:24} {cost['value']:.3f}  ({cost['low']:.3f} to {cost['high']:.3f})")
 

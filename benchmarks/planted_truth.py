@@ -242,10 +242,10 @@ def probe(run: Run, dataset: Dataset, severity: np.ndarray) -> dict[str, Any]:
     load_model(run.folder / "model.safetensors", learner, run.recipe)
     control, length = evaluation_of(run, learner, drawn).untrained, run.recipe.windows.length
     readings = {"numbers": read_numbers(run.recipe, dataset, severity, "held_out")}
-    for member, place in ((learner, 0), (control() if control else None, 1)):
+    for member, number in ((learner, 0), (control() if control else None, 1)):
         if member is not None:
             inputs = read_features(member, dataset, severity, "held_out", length)
-            readings |= {pair[place]: inputs[name] for pair in PAIRS if (name := pair[0].replace("_", " ")) in inputs}
+            readings |= {pair[number]: inputs[name] for pair in PAIRS if (name := pair[0].replace("_", " ")) in inputs}
     r2 = {name: r2_of(reading) for name, reading in readings.items()}
     count = readings["latents"]
     return {

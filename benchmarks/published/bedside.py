@@ -94,7 +94,7 @@ def ventilation(stay: Stay) -> list[tuple[float, float, str, bool]]:
             moments[hour].append(told)
     statuses, order, last = [], sorted(moments), (math.nan, False)
     for index, hour in enumerate(order):
-        status = min((one for one, _ in moments[hour]), key=RANKS.index)
+        status = min((candidate for candidate, _ in moments[hour]), key=RANKS.index)
         said = [spoken for _, spoken in moments[hour] if spoken is not None]
         if said:
             last = (hour, any(said))

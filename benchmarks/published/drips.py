@@ -49,12 +49,12 @@ def dose_of(one: Given, drug: str) -> float | None:
 def bags(stay: Stay, items: dict[int, str]) -> dict[str, list[Bag]]:
     """Bags of each drug as they are charted, the first begun first."""
     bags_of: dict[str, list[Bag]] = defaultdict(list)
-    for one in stay.given:
-        drug = items.get(one.item)
-        if drug and one.stop is not None and one.stop > max(one.began, 0) and (one.rate or 0) > 0:
-            dose = dose_of(one, drug)
+    for given in stay.given:
+        drug = items.get(given.item)
+        if drug and given.stop is not None and given.stop > max(given.began, 0) and (given.rate or 0) > 0:
+            dose = dose_of(given, drug)
             if dose is not None:
-                bags_of[drug].append(Bag(one.began, one.stop, dose, one.weight or math.nan, one.new))
+                bags_of[drug].append(Bag(given.began, given.stop, dose, given.weight or math.nan, given.new))
     return {
         drug: sorted(bags_of_drug, key=lambda bag: (bag.began, bag.stop, bag.dose))
         for drug, bags_of_drug in bags_of.items()
@@ -66,8 +66,8 @@ def counted(charted: list[Bag]) -> list[Bag]:
     silent: dict[int, float] = {}
     for bag in charted:
         older = [
-            place
-            for place, dose in enumerate(charted)
+            position
+            for position, dose in enumerate(charted)
             if dose.began < bag.began < dose.stop and abs(plain(bag.dose / dose.dose) - 1) <= 0.01
         ]
         if bag.new and older:

@@ -52,7 +52,7 @@ def creatinine_stages(stay: Stay) -> list[tuple[float, float, float | None, floa
         if lab.item == 50912 and lab.value and 0 < lab.value <= 150:
             drawn[lab.drawn].append(lab)
     values = [(at, max(r.seen for r in rows), sum(r.value for r in rows) / len(rows)) for at, rows in drawn.items()]
-    found: dict[float, tuple[float, float, float, float | None, float | None, int]] = {}
+    at_hours: dict[float, tuple[float, float, float, float | None, float | None, int]] = {}
     for at, seen, value in sorted(values):
         earlier = [(plain(at - a), v) for a, s, v in values if a < at and plain(at - a) <= 168 and s <= seen]
         low_7, low_48 = (
@@ -62,8 +62,8 @@ def creatinine_stages(stay: Stay) -> list[tuple[float, float, float | None, floa
         ratio, rise = plain(value / low_7) if low_7 else 0.0, plain(value - low_48) if low_48 else 0.0
         hurt = ratio >= 1.5 or rise >= 0.3
         stage = 3 if ratio >= 3 or plain(value) >= 4 and hurt else 2 if ratio >= 2 else 1 if hurt else 0
-        found[round(seen * 3600)] = (at, seen, value, low_48, low_7, stage)
-    return [row[1:] for row in found.values()]
+        at_hours[round(seen * 3600)] = (at, seen, value, low_48, low_7, stage)
+    return [row[1:] for row in at_hours.values()]
 
 
 def urine_stages(stay: Stay) -> dict[str, Series]:

@@ -164,8 +164,8 @@ def in_intensive_care(end: End) -> Told:
 
 def outcomes(end: End) -> dict[str, Told]:
     death = end.death if end.death is not None else end.day
-    found: dict[str, Told] = {"hospital_mortality": float(end.died), "icu_mortality": in_intensive_care(end)}
+    told: dict[str, Told] = {"hospital_mortality": float(end.died), "icu_mortality": in_intensive_care(end)}
     for days in (7, 14, 30, 90):
         alive = 0.0 if not end.died and end.discharged else None
-        found[f"mortality_{days}d"] = alive if death is None else float(death <= days * 24)
-    return found | {"prolonged_stay_7d": float(end.hours > 168)}
+        told[f"mortality_{days}d"] = alive if death is None else float(death <= days * 24)
+    return told | {"prolonged_stay_7d": float(end.hours > 168)}

@@ -74,13 +74,19 @@ def plain_results(stay: Stay) -> dict[str, Series]:
     for lab in stay.labs:
         by_item[lab.item].append(lab)
     for channel, (item, high) in PLAIN.items():
-        by_channel[channel] |= {(one.seen, one.value) for one in by_item[item] if one.value and 0 < one.value <= high}
+        by_channel[channel] |= {
+            (reading.seen, reading.value) for reading in by_item[item] if reading.value and 0 < reading.value <= high
+        }
     by_channel["chemistry/aniongap"] |= {
-        (one.seen, one.value) for one in by_item[ANION_GAP] if one.value is not None and -100 <= one.value <= 10_000
+        (reading.seen, reading.value)
+        for reading in by_item[ANION_GAP]
+        if reading.value is not None and -100 <= reading.value <= 10_000
     }
     for name, item in OTHERS.items():
         by_channel[f"blood_differential/{name}"] |= {
-            (one.seen, one.value) for one in by_item[item] if one.value is not None and one.value >= 0
+            (reading.seen, reading.value)
+            for reading in by_item[item]
+            if reading.value is not None and reading.value >= 0
         }
     return {name: sorted(values) for name, values in by_channel.items()}
 

@@ -29,7 +29,7 @@ CREATININE = 50912
 
 def rows(folder: Path, name: str) -> Iterator[dict[str, str]]:
     """Rows of a table, with blanks made single and none at the ends."""
-    path = next((one for end in (".csv.gz", ".csv") if (one := folder / f"{name}{end}").is_file()), None)
+    path = next((candidate for end in (".csv.gz", ".csv") if (candidate := folder / f"{name}{end}").is_file()), None)
     if path is None:
         sys.exit(f"{folder} has no {name} as csv or csv.gz, which this check reads; name the tables with --tables")
     with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:

@@ -216,7 +216,7 @@ def require_no_global_draws(action: Callable[[], object]) -> None:
     before = random.getstate(), _numpy_state(), torch.initial_seed()
     action()
     after = random.getstate(), _numpy_state(), torch.initial_seed()
-    touched = [name for name, old, two in zip(("python", "numpy", "torch"), before, after, strict=True) if old != two]
+    touched = [name for name, old, new in zip(("python", "numpy", "torch"), before, after, strict=True) if old != new]
     require(
         not touched,
         f"it used or seeded the global random state of {' and '.join(touched)}, which nothing seeds for it; draw from "

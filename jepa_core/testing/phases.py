@@ -155,7 +155,7 @@ def check_metrics_finite_and_named(bench: PhaseBench) -> None:
     if not any(told.metrics):
         raise NotApplicable("the phase logs nothing beside its loss")
     require(
-        all(one.keys() == told.metrics[0].keys() for one in told.metrics),
+        all(measured.keys() == told.metrics[0].keys() for measured in told.metrics),
         "the phase logs other names at some steps than at others; log each of them at every step",
     )
     for terms, metrics in zip(told.terms, told.metrics, strict=True):

@@ -59,13 +59,15 @@ def outcome_of(built: BuiltPhase, learner: Learner, batch: Batch, seed: int, num
 
 def mean_outcome(outcomes: Sequence[Outcome]) -> Outcome:
     """The means of terms and of metrics over what several batches, or members on one batch, gave."""
-    return Outcome(_means([one.terms for one in outcomes]), _means([one.metrics for one in outcomes]))
+    return Outcome(_means([outcome.terms for outcome in outcomes]), _means([outcome.metrics for outcome in outcomes]))
 
 
 def _means(values: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """The mean of each name, over those that have it."""
-    names = dict.fromkeys(name for one in values for name in one)
-    return {name: torch.stack([one[name] for one in values if name in one]).mean(dim=0) for name in names}
+    names = dict.fromkeys(name for of_member in values for name in of_member)
+    return {
+        name: torch.stack([of_member[name] for of_member in values if name in of_member]).mean(dim=0) for name in names
+    }
 
 
 def _of_objective(built: BuiltPhase, name: str, learner: Learner, batch: Batch, generator: torch.Generator) -> Outcome:

@@ -95,8 +95,8 @@ class Observed:
 
 def carry_on(samples: np.ndarray) -> np.ndarray:
     """(T, K) what was last seen of each column, NaN before the first."""
-    place = np.where(np.isnan(samples), -1, np.arange(len(samples))[:, None])
-    last = np.maximum.accumulate(place, axis=0)
+    position = np.where(np.isnan(samples), -1, np.arange(len(samples))[:, None])
+    last = np.maximum.accumulate(position, axis=0)
     return np.where(last >= 0, np.take_along_axis(samples, np.maximum(last, 0), axis=0), np.nan)
 
 

@@ -61,7 +61,7 @@ class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
     ) -> Iterator[Curve]:
         """A curve a method, and one for each that is averaged with a baseline."""
         given = list(labels_of(task, self.config.subjects, self.config.labellings))
-        found: dict[str, list[Point]] = {
+        by_method: dict[str, list[Point]] = {
             key: [self._scored(task, method, subset, seed) for subset in given] for key, method in methods.items()
         }
         names = {key: method.name for key, method in methods.items()}
@@ -70,10 +70,10 @@ class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
         if beside is not None:
             for key in self.config.methods:
                 both = f"{key}+{beside}"
-                found[both] = [_averaged(*pair) for pair in zip(found[key], found[beside], strict=True)]
+                by_method[both] = [_averaged(*pair) for pair in zip(by_method[key], by_method[beside], strict=True)]
                 names[both] = f"{names[key]} + {names[beside]}"
                 told[both] = f"the mean of the scores of {names[key]} and {names[beside]}"
-        for curve, points in found.items():
+        for curve, points in by_method.items():
             measured = [self._measured(task, point, draws) for point in points]
             yield Curve(task.task, task.splits[self.config.split], curve, names[curve], told[curve], measured)
 
@@ -121,10 +121,10 @@ def labels_of(task: TaskRows, sizes: Sequence[int], labellings: int) -> Iterator
     yield LabelledRows(everyone, True, [train])
 
 
-def _averaged(one: Point, other: Point) -> Point:
-    if one.scores is None or other.scores is None:
-        return replace(one, scores=None, reason=one.reason or other.reason)
-    return replace(one, scores=(one.scores + other.scores) / 2)
+def _averaged(first: Point, other: Point) -> Point:
+    if first.scores is None or other.scores is None:
+        return replace(first, scores=None, reason=first.reason or other.reason)
+    return replace(first, scores=(first.scores + other.scores) / 2)
 
 
 def _spread(estimates: Sequence[DrawnEstimate]) -> float | None:

@@ -102,12 +102,12 @@ def binary(truth: np.ndarray, score: np.ndarray, subject: np.ndarray, draws: Dra
     values = [np.nan if one_class else metric(truth, score, sample_weight=weight) for metric in sides]
     terms = np.column_stack([weight, weight * (score - truth) ** 2, _by_bin(score, weight * (truth - score))])
     brier_ece = _brier_and_ece(draws.sums(owner, terms))
-    found = _brier_and_ece(terms.sum(axis=0, keepdims=True))
+    brier_and_ece = _brier_and_ece(terms.sum(axis=0, keepdims=True))
     return {
         "auroc": _estimate(values[0], areas[:, 0]),
         "average_precision": _estimate(values[1], areas[:, 1]),
-        "brier": _estimate(found[0][0], brier_ece[0]),
-        "ece": _estimate(found[1][0], brier_ece[1]),
+        "brier": _estimate(brier_and_ece[0][0], brier_ece[0]),
+        "ece": _estimate(brier_and_ece[1][0], brier_ece[1]),
     }
 
 

@@ -161,7 +161,7 @@ def measures(task: TaskRows, rows: Rows, score: np.ndarray, draws: Draws, weight
 
 def _of_groups(task: TaskRows, rows: Rows, score: np.ndarray, draws: Draws, groups: Subgroups) -> list[GroupResult]:
     """Every group that has a row; those of few subjects are counted and not measured."""
-    found = []
+    lines = []
     at = groups.group[rows.trajectory]
     for number, name in enumerate(groups.names):
         part = rows.take(np.flatnonzero(at == number))
@@ -169,5 +169,5 @@ def _of_groups(task: TaskRows, rows: Rows, score: np.ndarray, draws: Draws, grou
             continue
         few = len(np.unique(part.subject)) < FEWEST
         estimates = {} if few else measures(task, part, score[at == number], draws, np.ones(len(part)))
-        found.append(GroupResult(groups.channel, name, part, estimates))
-    return found
+        lines.append(GroupResult(groups.channel, name, part, estimates))
+    return lines

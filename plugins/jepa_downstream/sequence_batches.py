@@ -88,8 +88,8 @@ class Batches:
         read = [self._histories.read(*owned) for owned in zip(owners, self._steps[chosen].tolist(), strict=True)]
         length = int(self._steps[chosen].max()) * samples
         dynamic = np.full((len(chosen), length, len(self._profile.dynamic.chosen)), np.nan, dtype=np.float32)
-        for place, (_, values) in enumerate(read):
-            dynamic[place, : len(values)] = self._profile.dynamic.standardised(values, self._clip)
+        for row_number, (_, values) in enumerate(read):
+            dynamic[row_number, : len(values)] = self._profile.dynamic.standardised(values, self._clip)
         static = torch.from_numpy(
             self._profile.static.standardised(np.stack([static for static, _ in read]), self._clip)
         )

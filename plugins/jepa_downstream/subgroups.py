@@ -32,7 +32,7 @@ def subgroups(store: Store, channel: str) -> Subgroups:
 
     Raises DataError if no trajectory has such a static fact.
     """
-    number = {one.name: index for index, one in enumerate(store.channels)}
+    number = {column.name: index for index, column in enumerate(store.channels)}
     offsets = store.event_offsets("static")
     part = slice(0, store.event_count("static"))
     of_channel = store.event_column("static", "channel", part) == number.get(channel, -1)

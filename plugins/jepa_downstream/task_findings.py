@@ -54,8 +54,8 @@ def task_findings(
 
 def _headlines(results: list[MethodResult]) -> Iterator[tuple[Headline, DrawnEstimate]]:
     """Each with the estimate that it tells."""
-    main = [one for one in results if one.method == MAIN]
-    if any(one.task.task.kind == "binary" for one in main):
+    main = [by_main for by_main in results if by_main.method == MAIN]
+    if any(of_main.task.task.kind == "binary" for of_main in main):
         yield _mean_auroc(main)
     gains = _gains(results)
     if gains:

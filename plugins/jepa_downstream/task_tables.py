@@ -74,13 +74,13 @@ def _tasks_table(tasks: list[TaskRows]) -> Table:
     rows: list[list[Cell]] = []
     for task in tasks:
         for split in SPLITS:
-            found, binary = task.splits[split], task.task.kind == "binary"
-            mean = float(found.truth.mean()) if len(found) else None
-            classes: list[Cell] = [int(found.truth.sum()), mean] if binary else [None, None]
+            of_split, binary = task.splits[split], task.task.kind == "binary"
+            mean = float(of_split.truth.mean()) if len(of_split) else None
+            classes: list[Cell] = [int(of_split.truth.sum()), mean] if binary else [None, None]
             left_out = "; ".join(f"{count:,} {reason}" for reason, count in task.left_out[split].items())
-            counts: list[Cell] = [len(np.unique(found.trajectory)), len(np.unique(found.subject))]
+            counts: list[Cell] = [len(np.unique(of_split.trajectory)), len(np.unique(of_split.subject))]
             described = [*(classes if of_class else []), *([None if binary else mean] if of_value else [])]
-            rows.append([task.task.name, split, len(found), *described, *counts, left_out or "none"])
+            rows.append([task.task.name, split, len(of_split), *described, *counts, left_out or "none"])
     note = "One row a trajectory for an outcome, one row a step for an event or a label."
     return Table("tasks", "Rows of the tasks", columns, rows, note)
 
@@ -113,7 +113,7 @@ def _score_tables(
 
 
 def _differences(results: list[MethodResult], names: tuple[str, ...], key: str, title: str) -> Table:
-    main = {one.task.task.name: estimates_of(one) for one in results if one.method == MAIN}
+    main = {scored.task.task.name: estimates_of(scored) for scored in results if scored.method == MAIN}
     rows: list[list[Cell]] = []
     for result in results:
         base = main.get(result.task.task.name, {})
@@ -189,7 +189,7 @@ def _event_cells(result: MethodResult, config: PredictionTasksConfig) -> list[Ce
 
 
 def _subgroups_table(results: list[MethodResult]) -> Table:
-    names = [name for name in (*BINARY, *VALUES) if any(name in estimates_of(one) for one in results)]
+    names = [name for name in (*BINARY, *VALUES) if any(name in estimates_of(scored) for scored in results)]
     columns = [
         Column("task"), Column("method"), Column("channel"), Column("group"), *with_bounds(names),
         Column("rows", digits=7), Column("positives", digits=7), Column("subjects", digits=7), Column("remark"),

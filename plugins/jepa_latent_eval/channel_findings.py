@@ -131,7 +131,8 @@ def _headlines(
 
 def _coverage_verdict(horizons: list[Horizon], config: ChannelForecastConfig) -> Verdict:
     off = [horizon.h for horizon in horizons if not abs(horizon.coverage.value - config.level) <= TOLERANCE]
-    span = f"{min(horizon.coverage.value for horizon in horizons):.1%} to {max(horizon.coverage.value for horizon in horizons):.1%}"
+    covered = [horizon.coverage.value for horizon in horizons]
+    span = f"{min(covered):.1%} to {max(covered):.1%}"
     told = f"The {config.level:.0%} intervals cover {span} of the values by horizon"
     if not off:
         return Verdict("good", f"{told}.")
@@ -180,7 +181,8 @@ def _channels(measured: MeasuredForecasts, config: ChannelForecastConfig) -> Tab
         judged = there & np.isfinite(widths[:, index])
         covered = float((own <= widths[:, index])[judged].mean()) if judged.any() else None
         means: list[Cell] = [
-            float(errors[one][:, :, index][there].mean()) if there.any() else None for one in ("rollout", *CONTROLS)
+            float(errors[method][:, :, index][there].mean()) if there.any() else None
+            for method in ("rollout", *CONTROLS)
         ]
         rows.append([name, covered, *means, int(there.sum())])
     return Table("channels", "Forecasts of every channel, all horizons", columns, rows, NOTE)

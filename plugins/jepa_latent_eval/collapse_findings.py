@@ -66,21 +66,22 @@ def verdicts(trained: Geometry, untrained: Geometry | None, config: LatentCollap
     """`collapsed` and why, or not; and what else must be known to read the ranks."""
     ways = collapses(trained, config)
     if ways:
-        found = [Verdict("bad", f"collapsed: {'; '.join(ways)}.")]
+        collapse = [Verdict("bad", f"collapsed: {'; '.join(ways)}.")]
     else:
         before = f", {untrained.effective_rank:.3g} before training" if untrained is not None else ""
         rank = f"{trained.effective_rank:.3g} of {trained.rank_limit} possible{before}"
         text = f"not collapsed. The effective rank ({rank}) says nothing of what the latents are good for."
-        found = [Verdict("good", text)]
+        collapse = [Verdict("good", text)]
     spreads = {"over time": trained.over_time, "across trajectories": trained.across}
     unmeasured = " and ".join(name for name, spread in spreads.items() if spread.value is None)
     if unmeasured:
-        found.append(Verdict("warning", f"Too few steps or trajectories to measure the spread {unmeasured}."))
-    return found
+        collapse.append(Verdict("warning", f"Too few steps or trajectories to measure the spread {unmeasured}."))
+    return collapse
 
 
 def _headlines(geometry: Geometry) -> list[Headline]:
-    states = f"the largest possible is {geometry.rank_limit}; {geometry.steps} states of {geometry.trajectories} trajectories"
+    counted = f"{geometry.steps} states of {geometry.trajectories} trajectories"
+    states = f"the largest possible is {geometry.rank_limit}; {counted}"
     return [
         Headline(
             RANK, geometry.effective_rank, f"of {geometry.rank_limit}", n=geometry.subjects, note=states, metric=RANK

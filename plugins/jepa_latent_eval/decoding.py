@@ -151,7 +151,7 @@ def absolute_errors(
     values = dataset.store.label(probe.label)[first[:, None] + np.arange(context + horizons[-1])].astype(np.float64)
     truth = values[:, context - 1 + np.array(horizons)]
     still = {LAST_VALUE: _last_value(values[:, :context], probe.mean)[:, None], MEAN: np.full((1, 1), probe.mean)}
-    return {name: np.abs(one - truth) for name, one in (decoded | still).items()}
+    return {name: np.abs(decoded_values - truth) for name, decoded_values in (decoded | still).items()}
 
 
 def _last_value(seen: np.ndarray, otherwise: float) -> np.ndarray:
@@ -166,12 +166,12 @@ def score(errors: dict[str, np.ndarray], subjects: np.ndarray, draws: int, seed:
     errors: (N, H) for each forecast, NaN in the same places. subjects: (N,). Draws redraw the subjects of all N rows,
     so that those of different labels are paired.
     """
-    found: dict[str, list[Score | None]] = {name: [] for name in errors}
+    by_name: dict[str, list[Score | None]] = {name: [] for name in errors}
     for rows in np.stack(list(errors.values()), axis=-1).transpose(1, 0, 2):
         scores = _scores(rows, subjects, list(errors), draws, seed)
-        for name, kept in found.items():
+        for name, kept in by_name.items():
             kept.append(scores.get(name))
-    return found
+    return by_name
 
 
 def _scores(rows: np.ndarray, subjects: np.ndarray, names: list[str], draws: int, seed: int) -> dict[str, Score]:

@@ -105,7 +105,7 @@ def clear_effects(one: Compared, config: ImaginationConfig) -> np.ndarray:
 
 def _effects(pair: Compared, question: Question) -> list[Effect]:
     """What was found at every horizon that the act can change."""
-    return [_effect(pair, place, question) for place in range(_first(pair.act), pair.imagined.shape[1])]
+    return [_effect(pair, step, question) for step in range(_first(pair.act), pair.imagined.shape[1])]
 
 
 def _effect(pair: Compared, index: int, question: Question) -> Effect:

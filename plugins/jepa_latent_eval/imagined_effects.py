@@ -165,7 +165,10 @@ class Imaginer:
         """Values (R, H, C) that are foreseen under the recorded actions."""
         horizon, context = question.config.horizon, question.context
         return self._decoded(question, (
-            [origin_of(self.view, trajectory, start.at, min(context, start.at), horizon) for trajectory in start.chosen.tolist()]
+            [
+                origin_of(self.view, number, start.at, min(context, start.at), horizon)
+                for number in start.chosen.tolist()
+            ]
             for start in question.starts
         ))  # fmt: skip
 
@@ -252,7 +255,7 @@ def compare(question: Question, units: Sequence[str]) -> Iterator[Compared]:
             yield Compared(
                 act, name, units[index], values, given[..., index], against[..., index],
                 None if untrained is None else untrained[..., index],
-                {what: np.abs(error) for what, error in errors.items()}, question.subjects,
+                {label: np.abs(error) for label, error in errors.items()}, question.subjects,
             )  # fmt: skip
 
 

@@ -103,7 +103,9 @@ class Shard:
             code=table["code"].cast(pa.large_string()).combine_chunks().dictionary_encode(),
             value=self._values(table, first),
             texts=tuple(
-                table[one].cast(pa.large_string()).combine_chunks() for one in text_columns if one in self.columns
+                table[wanted_column].cast(pa.large_string()).combine_chunks()
+                for wanted_column in text_columns
+                if wanted_column in self.columns
             ),
         )
 

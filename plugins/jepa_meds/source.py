@@ -54,8 +54,10 @@ class MedsSource(Source):
         self._refuse_missing()
         labels = {path: name for name, path in self.config.label_inputs()}
         for file in self.config.inputs():
-            place = file.path.relative_to(self.config.folder).as_posix() if file.path not in labels else file.path.name
-            digest.update(f"{labels.get(file.path, '')} {place} ".encode())
+            shown_path = (
+                file.path.relative_to(self.config.folder).as_posix() if file.path not in labels else file.path.name
+            )
+            digest.update(f"{labels.get(file.path, '')} {shown_path} ".encode())
             digest_pieces(file.path, digest)
         return digest.hexdigest()
 
@@ -147,8 +149,8 @@ def _refuse_other_units(config: MedsConfig, channels: Sequence[Channel], known: 
         before = known.get(_without_unit(config, channel.name), [channel.unit]) if channel.unit else [channel.unit]
         if channel.unit not in before:
             raise DataError(
-                f"{config.folder}: the code {channel.name} is in {channel.unit}, and the data that the encoder was fitted on "
-                f"have it in {', '.join(before)}; convert its values, and name its unit so"
+                f"{config.folder}: the code {channel.name} is in {channel.unit}, and the data that the encoder was "
+                f"fitted on have it in {', '.join(before)}; convert its values, and name its unit so"
             )
 
 

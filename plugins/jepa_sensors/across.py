@@ -72,7 +72,9 @@ def _facts(block: Block, keys: Sequence[str], name: str, times: Sequence[str] | 
     """A row for each row, that tells what another column holds."""
     positions = np.zeros(len(block.rows), dtype=np.int64)
     columns_of = {
-        SAMPLE: _time(positions, times), CHANNEL: pa.array([name] * len(positions), pa.string()), VALUE: block.column(name)
+        SAMPLE: _time(positions, times),
+        CHANNEL: pa.array([name] * len(positions), pa.string()),
+        VALUE: block.column(name)
     }  # fmt: skip
     return Block(block.file, block.rows, _with_keys(block, keys, pa.array(np.arange(len(positions))), columns_of))
 

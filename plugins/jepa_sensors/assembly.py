@@ -85,7 +85,7 @@ class RowAssembly:
         owner, number = owner[kept], number[kept]
         time = table["time"].to_numpy()
         slot = number - cuts.start[owner] if cuts.width is None else slots_of(time, cuts.origin[owner], cuts.width)
-        values = [table[f"v{place}"].to_numpy() for place in range(len(self._staged.columns))]
+        values = [table[f"v{value_number}"].to_numpy() for value_number in range(len(self._staged.columns))]
         step = (np.cumsum(cuts.steps) - cuts.steps)[owner] + slot // self._config.step.samples
         rows = CutRows(cuts, owner, time, table["row"].to_numpy(), values, slot, step)
         self._refuse_repeated(rows)
@@ -94,11 +94,11 @@ class RowAssembly:
     def _refuse_repeated(self, rows: CutRows) -> None:
         again = np.flatnonzero((np.diff(rows.owner) == 0) & (np.diff(rows.time) == 0))
         if len(again) and self._config.time_column and self._config.repeats == "refuse":
-            file_place = self._staged.files.place
-            first_row, two = sorted(rows.row[again[0] : again[0] + 2].tolist())
+            where = self._staged.files.place
+            first, second = sorted(rows.row[again[0] : again[0] + 2].tolist())
             raise DataError(
-                f"{file_place(two)}: the id and the time are those of {file_place(first_row)}; keep one of the rows, name what tells "
-                "them apart in source.id, or set source.repeats to mean"
+                f"{where(second)}: the id and the time are those of {where(first)}; keep one of the rows, name what "
+                "tells them apart in source.id, or set source.repeats to mean"
             )
 
     def _block(self, rows: CutRows) -> Trajectories:
@@ -192,8 +192,8 @@ class RowAssembly:
         self, columns: Sequence[SeenColumn], column: np.ndarray, value: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Channel and value of each event: a category is the channel of its own that has the value 1."""
-        first = np.array([self._first_channel[one.name] for one in columns], dtype=np.int32)[column]
-        words = np.array([bool(one.categories) for one in columns], dtype=bool)[column]
+        first = np.array([self._first_channel[read_column.name] for read_column in columns], dtype=np.int32)[column]
+        words = np.array([bool(read_column.categories) for read_column in columns], dtype=bool)[column]
         code = np.where(words, value, 0).astype(np.int32)
         return first + code, np.where(words, 1, value).astype(np.float32)
 

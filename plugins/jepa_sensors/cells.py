@@ -90,8 +90,8 @@ def times(block: Block, config: TableConfig, clock: Clock | None) -> tuple[np.nd
     if column.null_count:
         raise block.error(_first(column.is_null()), f"column {name} is empty; every row must have a time")
     if types.is_timestamp(column.type) or types.is_date(column.type):
-        found: Clock = "zoned" if types.is_timestamp(column.type) and column.type.tz else "local"
-        return _same(block, name, column.cast(_type(found), safe=False), found, clock)
+        named_clock: Clock = "zoned" if types.is_timestamp(column.type) and column.type.tz else "local"
+        return _same(block, name, column.cast(_type(named_clock), safe=False), named_clock, clock)
     if config.time_format:
         return _formed(block, config, clock)
     if types.is_time(column.type) or kind_of(column.type) not in ("number", "text"):
@@ -127,8 +127,8 @@ def _stamps(block: Block, name: str, column: pa.Array, clock: Clock | None) -> t
     first: Clock = clock or ("zoned" if zoned[0].as_py() else "local")
     other = pc.invert(zoned) if first == "zoned" else zoned
     if first != "number" and pc.any(other).as_py():
-        found: Clock = "zoned" if first == "local" else "local"
-        raise block.error(_first(other), _mixed(name, found, first))
+        clock_seen: Clock = "zoned" if first == "local" else "local"
+        raise block.error(_first(other), _mixed(name, clock_seen, first))
     if first == "number":
         wrong = _first_failing(column, lambda part: as_numbers(part, block.file.decimal))
         raise block.error(wrong, f"column {name} is not {_CLOCKS[first]} there, as in the rows before")
@@ -155,8 +155,8 @@ def _formed(block: Block, config: TableConfig, clock: Clock | None) -> tuple[np.
     stamps = read_stamps(column, pattern_of(config.time_format))
     hint = f"is not of the spelling {config.time_format} there, as source.time_format has it"
     micros = _instants(block, config.time_column, stamps, hint)
-    found: Clock = "zoned" if bool(stamps.zoned[:1].any()) else "local"
-    return _same(block, config.time_column, pa.array(micros), found, clock)
+    told_clock: Clock = "zoned" if bool(stamps.zoned[:1].any()) else "local"
+    return _same(block, config.time_column, pa.array(micros), told_clock, clock)
 
 
 def _instants(block: Block, name: str, stamps: Stamps, hint: str) -> np.ndarray:

@@ -302,11 +302,11 @@ class TableConfig(SourceConfig):
         if missing:
             raise DataError(missing[0])
         path = find(self.files)[0]
-        found = self.header(path)
-        names = found.names
+        its_header = self.header(path)
+        names = its_header.names
         refuse_unknown([*self.id, self.subject, self.time, *self.actions, *self.statics, *self.ignore], names, path)
         taken = self.named_columns()
-        left = [name for name in names if name not in taken and name not in found.indexes]
+        left = [name for name in names if name not in taken and name not in its_header.indexes]
         if not left:
             raise RecipeError(f"source.states: no column of {path.name} is left over to be a state")
         return left

@@ -170,7 +170,7 @@ def _spelled(time: Scan) -> dict[str, str]:
         (unit for unit, name in names.UNITS if re.fullmatch(rf"(.*[_. ])?({name})([_. (].*)?", time.name, re.I)), ""
     )
     middle = float(np.median(values)) if len(values) else 0.0
-    counted = next((one for one, order in _EPOCHS.items() if order <= middle < 10 * order), "")
+    counted = next((named_unit for named_unit, order in _EPOCHS.items() if order <= middle < 10 * order), "")
     return {"time_unit": counted or unit} if (counted or unit) not in ("", "s") else {}
 
 

@@ -80,9 +80,9 @@ def render_text(trajectories: Trajectories, channels: Sequence[Channel], samples
 
 
 def _worded(events: Events, channels: Sequence[Channel], samples: int) -> list[str]:
-    names = [one.group or one.name for one in channels]
+    names = [labelled.group or labelled.name for labelled in channels]
     columns = {name: index for index, name in enumerate(dict.fromkeys(names))}
-    units = {one.group or one.name: f" {one.unit}" if one.unit else "" for one in channels}
+    units = {labelled.group or labelled.name: f" {labelled.unit}" if labelled.unit else "" for labelled in channels}
     values = [f"{value:.4g}" for value in events.value.tolist()]
     slots = _slots(events, samples).tolist()
     texts = []

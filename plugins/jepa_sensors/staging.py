@@ -156,8 +156,8 @@ class Staging:
         first, number = 0, 0
         ticker = Ticker("reading the table")
         try:
-            for group, place in self._config.table_files():
-                file = TableFile(place, self._config)
+            for group, file_of_group in self._config.table_files():
+                file = TableFile(file_of_group, self._config)
                 self.files.add(file, first)
                 end = first
                 for block in self._blocks(file):
@@ -216,10 +216,10 @@ class Staging:
         """Number of the channel (-1 for one that the recipe does not name) and value of every row of a long table."""
         config = self._config
         named = cells.required_texts(block, config.channel_column).dictionary_encode()
-        found = named.dictionary.to_pylist()
+        dictionary = named.dictionary.to_pylist()
         known = {column.name: number for number, column in enumerate(self.columns)}
-        self._skipped |= set(found) - known.keys()
-        channel = np.array([known.get(name, -1) for name in found], dtype=np.int32)[named.indices.to_numpy()]
+        self._skipped |= set(dictionary) - known.keys()
+        channel = np.array([known.get(name, -1) for name in dictionary], dtype=np.int32)[named.indices.to_numpy()]
         value = np.full(len(channel), np.nan)
         words = np.array([bool(column.categories) for column in self.columns] + [False])
         parts = {number: (channel == number) for number in np.flatnonzero(words[:-1]).tolist()}

@@ -106,7 +106,7 @@ def _twins(readings: OrderedRows, names: Sequence[str]) -> Iterator[tuple[str, s
     for other in names:
         for ahead in range(min(_AHEAD, run.stop - middle - length) + 1):
             shifted = _fingerprints(readings.columns[other][middle + ahead : middle + ahead + length])
-            for name in dict.fromkeys(name for one in shifted for name in prints.get(one, [])):
+            for name in dict.fromkeys(name for shift in shifted for name in prints.get(shift, [])):
                 if _is_derived(name, other, names, ahead) and _is_same(readings, name, other, ahead):
                     yield name, f"it is {other}" + (f" {ahead} rows later" if ahead else ", in whatever unit")
 
@@ -136,12 +136,12 @@ def _is_same(readings: OrderedRows, name: str, other: str, ahead: int) -> bool:
     """Whether a column is another some rows ahead, up to a factor and a summand, in all rows but one of a hundred."""
     count = len(readings.key) - ahead
     later = slice(ahead, ahead + count)
-    early, two = readings.columns[name][:count], readings.columns[other][later]
-    both = (readings.key[:count] == readings.key[later]) & np.isfinite(early) & np.isfinite(two)
-    if both.sum() < 2 * _FEWEST or np.ptp(two[both]) == 0:
+    early, late = readings.columns[name][:count], readings.columns[other][later]
+    both = (readings.key[:count] == readings.key[later]) & np.isfinite(early) & np.isfinite(late)
+    if both.sum() < 2 * _FEWEST or np.ptp(late[both]) == 0:
         return False
-    factor, summand = np.polyfit(two[both], early[both], 1)
-    off = np.abs(early[both] - factor * two[both] - summand)
+    factor, summand = np.polyfit(late[both], early[both], 1)
+    off = np.abs(early[both] - factor * late[both] - summand)
     return bool(np.mean(off <= _ROUNDED * np.ptp(early[both])) >= 0.99)
 
 
@@ -203,9 +203,9 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return (np.cumsum(count) - (count - 1) / 2)[inverse]
 
 
-def _correlation(left: np.ndarray, two: np.ndarray) -> float:
-    spread = left.std() * two.std()
-    return float(np.mean((left - left.mean()) * (two - two.mean())) / spread) if spread > 0 else 0.0
+def _correlation(left: np.ndarray, right: np.ndarray) -> float:
+    spread = left.std() * right.std()
+    return float(np.mean((left - left.mean()) * (right - right.mean())) / spread) if spread > 0 else 0.0
 
 
 def _is_constant(key: np.ndarray, values: np.ndarray) -> bool:

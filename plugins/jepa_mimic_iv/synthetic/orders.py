@@ -209,7 +209,7 @@ def _given_cells(rng: np.random.Generator, chunk: Chunk, name: str) -> tuple[Cel
     return cells, cells.of(series)
 
 
-def _once(orders: OrderIds, cells: Cells, minutes: int, total: Array | None, what: dict) -> dict:
+def _once(orders: OrderIds, cells: Cells, minutes: int, total: Array | None, cell: dict) -> dict:
     own = orders.take(len(cells))
     return {
         "stay": cells.stay,
@@ -220,7 +220,7 @@ def _once(orders: OrderIds, cells: Cells, minutes: int, total: Array | None, wha
         "statusdescription": "FinishedRunning",
         "totalamount": None if total is None else number_text(total, 0),
         "totalamountuom": None if total is None else "ml",
-    } | what
+    } | cell
 
 
 def _pushes(rng: np.random.Generator, chunk: Chunk, orders: OrderIds) -> list[dict]:
