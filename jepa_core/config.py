@@ -160,8 +160,8 @@ def _numbers(value: Any) -> Iterator[int | float]:
     elif isinstance(value, Mapping):
         yield from _numbers(tuple(value.values()))
     elif isinstance(value, list | tuple | frozenset):
-        for one in value:
-            yield from _numbers(one)
+        for element in value:
+            yield from _numbers(element)
 
 
 class SourceConfig(Config):
@@ -207,7 +207,7 @@ class SourceConfig(Config):
         Static facts, actions and what is made of earlier steps are not among them. By default every channel is.
         Raises DataError if the file that would tell is not there.
         """
-        return {f"channel {place}": place for place in range(self.item_shape().channels)}
+        return {f"channel {number}": number for number in range(self.item_shape().channels)}
 
     def observed_channels(self) -> dict[str, int]:
         """`observations`, or nothing where the source renders no numbers."""
@@ -287,8 +287,12 @@ class PredictorConfig(Config):
 
     def ensemble_size(self, latent_dim: int) -> ModelSize:
         """Parameters of all members."""
-        one = self.size(latent_dim)
-        return ModelSize(self.members * one.parameters, self.members * one.trainable, one.bytes_per_frozen_parameter)
+        of_member = self.size(latent_dim)
+        return ModelSize(
+            self.members * of_member.parameters,
+            self.members * of_member.trainable,
+            of_member.bytes_per_frozen_parameter,
+        )
 
     def activation_bytes(self, windows: int, steps: int, latent_dim: int) -> int:
         """Estimated peak bytes of activations of one training step on `windows` windows of `steps` steps."""

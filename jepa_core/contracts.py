@@ -405,12 +405,12 @@ class Intervals:
         return self._placed(self.widths, names, horizon), self._placed(self.noise, names, horizon)
 
     def _placed(self, fitted: np.ndarray, names: Sequence[str], horizon: int) -> np.ndarray:
-        found = np.full((horizon, len(names)), np.nan)
+        placed = np.full((horizon, len(names)), np.nan)
         steps = min(horizon, len(fitted))
-        for place, name in enumerate(names):
+        for column, name in enumerate(names):
             if name in self.names:
-                found[:steps, place] = fitted[:steps, self.names.index(name)]
-        return np.where(np.isfinite(found), found, np.nan)
+                placed[:steps, column] = fitted[:steps, self.names.index(name)]
+        return np.where(np.isfinite(placed), placed, np.nan)
 
 
 class Evaluator(ABC, Generic[EvaluatorC]):

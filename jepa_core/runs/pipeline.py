@@ -111,7 +111,7 @@ def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
         learner = _learner(run, encoder, dataset, device, run.scratch, _observer(run, dataset))
     untrained = EncoderUnder(encoder, learner.trainable)
     learner.share(_shared(run, learner, untrained))
-    if any(one.config.observes for use in recipe.curriculum for one in use.objectives):
+    if any(objective.config.observes for use in recipe.curriculum for objective in use.objectives):
         assert learner.observer is not None, "validation refuses such an objective without numbers"
         learner.observer.prepare()
     return learner, untrained
@@ -193,7 +193,7 @@ def _drop_metrics_after(path: Path, progress: Progress) -> None:
 
 def built_phase(use: PhaseUse) -> BuiltPhase:
     """A phase of the recipe as the curriculum runs it, its objectives with it."""
-    return BuiltPhase(use.name, use.build(), {one.name: one.build() for one in use.objectives})
+    return BuiltPhase(use.name, use.build(), {objective.name: objective.build() for objective in use.objectives})
 
 
 def _windows(run: Run, dataset: Dataset, split: Split) -> Windows:
@@ -243,8 +243,8 @@ def measure(run: Run, evaluation: Evaluation, use: Use) -> Findings:
     with memory_errors(f"the evaluation '{use.name}'"):
         findings = use.build().evaluate(evaluation)
     write_findings(run.folder, use.name, findings, component_record(run, use))
-    made = {"settings": use.resolved(), "ended": now(), "command": command(), **cost.read()}
-    run.note(evaluated=run.manifest().get("evaluated", {}) | {use.name: made})
+    record = {"settings": use.resolved(), "ended": now(), "command": command(), **cost.read()}
+    run.note(evaluated=run.manifest().get("evaluated", {}) | {use.name: record})
     return findings
 
 
@@ -286,7 +286,7 @@ def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Calla
     if not chosen:
         return None
     steps = sum(use.config.steps for use in run.recipe.curriculum if "predictor" in use.config.trains)
-    kept = tuple(one for one in chosen[-1].objectives if one.config.keep and _has_module(one))
+    kept = tuple(objective for objective in chosen[-1].objectives if objective.config.keep and _has_module(objective))
     use = replace(chosen[-1], config=chosen[-1].config.model_copy(update={"steps": steps}), objectives=kept)
 
     @cache
@@ -319,10 +319,10 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
     if kept is not None and same_layout(kept, drawn):
         control.load_weights(kept)
         return
-    found = shared.read(name) if shared else None
-    if found is not None and same_layout(found, drawn):
+    taken = shared.read(name) if shared else None
+    if taken is not None and same_layout(taken, drawn):
         log.info("control: taking the predictor that another run trained on the same untrained encoder")
-        control.load_weights(found)
+        control.load_weights(taken)
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
         cut = partial(_windows, run, control.dataset)

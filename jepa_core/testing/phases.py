@@ -159,7 +159,7 @@ def check_metrics_finite_and_named(bench: PhaseBench) -> None:
     if not any(told.metrics):
         raise NotApplicable("the phase logs nothing beside its loss")
     require(
-        all(one.keys() == told.metrics[0].keys() for one in told.metrics),
+        all(measured.keys() == told.metrics[0].keys() for measured in told.metrics),
         "the phase logs other names at some steps than at others; log each of them at every step",
     )
     for terms, metrics in zip(told.terms, told.metrics, strict=True):
@@ -228,7 +228,9 @@ def check_target_has_no_grad(bench: PhaseBench) -> None:
     bench.needs_steps()
     learner = bench.learner()
     bench.run(learner)
-    reached = [name for name, one in learner.target.weights().items() if one.requires_grad or one.grad is not None]
+    reached = [
+        name for name, weight in learner.target.weights().items() if weight.requires_grad or weight.grad is not None
+    ]
     require(not reached, f"a gradient reaches {', '.join(reached[:3])} of the target; use learner.target_states(batch)")
 
 
@@ -256,17 +258,17 @@ def _encoder_gradients(bench: PhaseBench, wrap: Callable[[Encode], Encode]) -> d
     """Gradients of the first step, by parameter, of a learner whose encoder's forward is wrapped."""
     learner = bench.learner()
     learner.encoder.forward = wrap(learner.encoder.forward)  # type: ignore[method-assign, assignment]
-    found: dict[str, Tensor] = {}
+    seen: dict[str, Tensor] = {}
 
     def look(compute: Callable[[Batch], Terms], batch: Batch) -> Terms:
         torch.stack(list(compute(batch).values())).sum().backward()
-        gradients = {name: one.grad for name, one in learner.encoder_parameters().items()}
-        found.update({name: one.clone() for name, one in gradients.items() if one is not None})
+        gradients = {name: parameter.grad for name, parameter in learner.encoder_parameters().items()}
+        seen.update({name: gradient.clone() for name, gradient in gradients.items() if gradient is not None})
         raise _Stopped
 
     with suppress(_Stopped):
         bench.run(learner, look=look)
-    return found
+    return seen
 
 
 def _recomputed(encode: Encode) -> Encode:
@@ -279,7 +281,7 @@ def check_module_size_reported(bench: PhaseBench) -> None:
     size = bench.config.module_size(base.LATENT)
     if built is None and size is None:
         raise NotApplicable("the phase has no module of its own")
-    real = 0 if built is None else sum(one.numel() for one in built.parameters())
+    real = 0 if built is None else sum(parameter.numel() for parameter in built.parameters())
     said = 0 if size is None else size.parameters
     require(said == real, f"module_size() says {said:,} parameters, and build_module makes {real:,}; correct it")
 
@@ -394,7 +396,7 @@ def check_mask_respected(bench: PhaseBench) -> None:
 def check_single_window(bench: PhaseBench) -> None:
     """One window of two steps, the shortest that a recipe may ask for, gives a finite loss."""
     bench.needs_steps()
-    shortest = Windows(*(np.array([one]) for one in (int(bench.dataset.trajectories("train")[0]), 0, 2)))
+    shortest = Windows(*(np.array([number]) for number in (int(bench.dataset.trajectories("train")[0]), 0, 2)))
 
     def look(compute: Callable[[Batch], Terms], batch: Batch) -> Terms:
         terms = compute(batch)

@@ -165,8 +165,8 @@ def _position(checkpoint: Path) -> dict[str, int] | None:
     except (OSError, ValueError, KeyError):
         return None
     if position.get("format_version") != FORMAT_VERSION:
-        found = position.get("format_version")
-        raise DataError(f"{checkpoint} has checkpoint format {found}, and this version reads {FORMAT_VERSION}")
+        version = position.get("format_version")
+        raise DataError(f"{checkpoint} has checkpoint format {version}, and this version reads {FORMAT_VERSION}")
     return position if whole else None
 
 

@@ -184,7 +184,7 @@ def build_modules(phases: Sequence[BuiltPhase], learner: Learner, seed: int, nam
 
     Raises KeyError for a name that no phase has.
     """
-    first = {name: one for built in reversed(phases) for name, one in built.objectives.items()}
+    first = {name: objective for built in reversed(phases) for name, objective in built.objectives.items()}
     for name in names:
         if name not in learner.modules:
             seed_draws(seed, f"objective.{name}", 0)
@@ -197,7 +197,7 @@ def _put_away_modules(progress: Progress) -> None:
     """Drop the phase's own module, and those of objectives that no later phase takes and that are not kept."""
     built, learner = progress.current, progress.learner
     built.phase.module = None
-    later = {name for one in progress.phases[progress.index + 1 :] if one.config.steps for name in one.objectives}
+    later = {name for phase in progress.phases[progress.index + 1 :] if phase.config.steps for name in phase.objectives}
     for name, objective in built.objectives.items():
         objective.module = None
         if name not in later and not objective.config.keep:

@@ -144,27 +144,27 @@ class Learner:
 
         While the encoder is frozen the latents come from the cache and carry no gradient.
         """
-        made = self._made_of(batch)
-        if made.latents is None:
+        memo = self._made_of(batch)
+        if memo.latents is None:
             encoded = self._encode(batch.items) if self._encoder_trains else self._cached(batch.items)
-            made.latents = self._place(encoded, batch)
-        return made.latents
+            memo.latents = self._place(encoded, batch)
+        return memo.latents
 
     def prediction(self, batch: Batch) -> Prediction:
         """What the predictor makes of a batch's latents; asked again for the same batch, the same is returned. So
         objectives read the beliefs of the very pass that a phase predicts with."""
-        made = self._made_of(batch)
-        if made.prediction is None:
+        memo = self._made_of(batch)
+        if memo.prediction is None:
             prediction = self.predictor(self.latents(batch))
             if not self._belief_gradient:
                 prediction = replace(prediction, belief=prediction.belief.detach())
-            made.prediction = prediction
-        return made.prediction
+            memo.prediction = prediction
+        return memo.prediction
 
     def prediction_terms(self) -> Mapping[str, Tensor]:
         """Loss terms of the predictor's own, of the batch asked for last; none if nobody asked for its prediction."""
-        made = self._latest
-        return {} if made is None or made.prediction is None else made.prediction.terms
+        memo = self._latest
+        return {} if memo is None or memo.prediction is None else memo.prediction.terms
 
     def observations(self, batch: Batch) -> Observations:
         """What the states of a batch show in numbers, whatever the encoder reads.
@@ -173,11 +173,11 @@ class Learner:
         """
         if self.observer is None:
             raise RunError("the source does not render its steps as numbers, which an objective asks for")
-        made = self._made_of(batch)
-        if made.observations is None:
-            found = self.observer.of(batch.steps)
-            made.observations = Observations(found.values.to(self.device), found.observed.to(self.device))
-        return made.observations
+        memo = self._made_of(batch)
+        if memo.observations is None:
+            observed = self.observer.of(batch.steps)
+            memo.observations = Observations(observed.values.to(self.device), observed.observed.to(self.device))
+        return memo.observations
 
     def log(self, name: str, value: Tensor | float) -> None:
         """Have a number recorded and shown beside the loss terms of the step. It is part of no loss, and carries no
@@ -218,12 +218,12 @@ class Learner:
     def target_states(self, batch: Batch) -> Tensor:
         """States of a batch as the EMA target encodes them: (B, T, D) fp32, no gradient. Only the states are
         encoded, and once for a batch."""
-        made = self._made_of(batch)
-        if made.target_states is None:
+        memo = self._made_of(batch)
+        if memo.target_states is None:
             used = torch.unique(batch.states)
             places = torch.searchsorted(used, batch.states)
-            made.target_states = self._encode_target(batch.items[used])[places.to(self.device)]
-        return made.target_states
+            memo.target_states = self._encode_target(batch.items[used])[places.to(self.device)]
+        return memo.target_states
 
     def target_latents(self, batch: Batch) -> Latents:
         """A batch as the EMA target encodes it, in fp32, without gradient."""

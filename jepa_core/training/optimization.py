@@ -55,7 +55,7 @@ def matrices(module: nn.Module) -> Iterator[nn.Parameter]:
     for layer in module.modules():
         if not isinstance(layer, _NOT_MATRICES):
             own = layer.named_parameters(recurse=False)
-            yield from (one for name, one in own if one.dim() >= 2 and not name.startswith("bias"))
+            yield from (parameter for name, parameter in own if parameter.dim() >= 2 and not name.startswith("bias"))
 
 
 _NOT_MATRICES = (

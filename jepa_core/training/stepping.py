@@ -36,9 +36,7 @@ class Outcome:
         return Outcome({name: term.detach() for name, term in self.terms.items()}, self.metrics)
 
 
-def outcome_of(
-    built: BuiltPhase, learner: Learner, batch: Batch, seed: int, number: int, purpose: str = ""
-) -> Outcome:
+def outcome_of(built: BuiltPhase, learner: Learner, batch: Batch, seed: int, number: int, purpose: str = "") -> Outcome:
     """What a batch gives; of an ensemble that trains, the means over its members, each with its own draws beside the
     same latents.
 
@@ -61,18 +59,18 @@ def outcome_of(
 
 def mean_outcome(outcomes: Sequence[Outcome]) -> Outcome:
     """The means of terms and of metrics over what several batches, or members on one batch, gave."""
-    return Outcome(_means([one.terms for one in outcomes]), _means([one.metrics for one in outcomes]))
+    return Outcome(_means([outcome.terms for outcome in outcomes]), _means([outcome.metrics for outcome in outcomes]))
 
 
 def _means(values: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """The mean of each name, over those that have it."""
-    names = dict.fromkeys(name for one in values for name in one)
-    return {name: torch.stack([one[name] for one in values if name in one]).mean(dim=0) for name in names}
+    names = dict.fromkeys(name for of_member in values for name in of_member)
+    return {
+        name: torch.stack([of_member[name] for of_member in values if name in of_member]).mean(dim=0) for name in names
+    }
 
 
-def _of_objective(
-    built: BuiltPhase, name: str, learner: Learner, batch: Batch, generator: torch.Generator
-) -> Outcome:
+def _of_objective(built: BuiltPhase, name: str, learner: Learner, batch: Batch, generator: torch.Generator) -> Outcome:
     """Terms of an objective, weighted, and what it logs, each under the objective's name."""
     objective = built.objectives[name]
     terms = objective.terms(learner, batch, generator)

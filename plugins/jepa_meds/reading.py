@@ -74,7 +74,7 @@ class Shard:
         held, first = None, 0
         try:
             with pq.ParquetFile(self.path) as file:
-                for batch in file.iter_batches(BATCH, columns=[one for one in wanted if one in self.columns]):
+                for batch in file.iter_batches(BATCH, columns=[column for column in wanted if column in self.columns]):
                     table = pa.Table.from_batches([batch])
                     held = table if held is None else pa.concat_tables([held, table])
                     cut = _start_of_last_subject(held)
@@ -89,8 +89,8 @@ class Shard:
     def _rows(self, table: pa.Table, first: int, text_columns: Sequence[str]) -> ShardRows:
         for column in ("subject_id", "code"):
             if table[column].null_count:
-                place = int(np.flatnonzero(table[column].is_null().to_numpy())[0])
-                raise self.error(first + place, f"{column} is null, and every row must have one")
+                row = int(np.flatnonzero(table[column].is_null().to_numpy())[0])
+                raise self.error(first + row, f"{column} is null, and every row must have one")
         subject = self._subjects(table, first)
         time = table["time"].cast(pa.timestamp("us"), safe=False).cast(pa.int64()).fill_null(NO_TIME).to_numpy()
         starts = np.concatenate([[0], np.flatnonzero(subject[1:] != subject[:-1]) + 1])
@@ -103,7 +103,9 @@ class Shard:
             code=table["code"].cast(pa.large_string()).combine_chunks().dictionary_encode(),
             value=self._values(table, first),
             texts=tuple(
-                table[one].cast(pa.large_string()).combine_chunks() for one in text_columns if one in self.columns
+                table[wanted_column].cast(pa.large_string()).combine_chunks()
+                for wanted_column in text_columns
+                if wanted_column in self.columns
             ),
         )
 
@@ -131,11 +133,9 @@ class Shard:
     def _check_order(self, subject: np.ndarray, time: np.ndarray, first: int) -> None:
         wrong = np.flatnonzero((subject[1:] == subject[:-1]) & (time[1:] < time[:-1]))
         if len(wrong):
-            place = int(wrong[0]) + 1
-            rule = (
-                "without a time, and such rows come first" if time[place] == NO_TIME else "earlier than the row before"
-            )
-            raise self.error(first + place, f"the row is {rule}; a subject's rows must be sorted by time")
+            row = int(wrong[0]) + 1
+            rule = "without a time, and such rows come first" if time[row] == NO_TIME else "earlier than the row before"
+            raise self.error(first + row, f"the row is {rule}; a subject's rows must be sorted by time")
 
     def error(self, row: int, rule: str) -> DataError:
         """What is wrong with a row."""
