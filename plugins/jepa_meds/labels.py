@@ -125,11 +125,11 @@ def _last_begun(episodes: Episodes, subject: np.ndarray, time: np.ndarray) -> np
     order = np.lexsort((np.arange(len(everyone)) >= count, moments, everyone))
     latest = np.maximum.accumulate(np.where(order < count, np.arange(len(order)), -1))
     of_label = order >= count
-    found = np.full(len(subject), -1)
+    position = np.full(len(subject), -1)
     begun = np.where(latest[of_label] >= 0, order[latest[of_label]], -1)
     own = (begun >= 0) & (episodes.subject[begun] == everyone[order[of_label]])
-    found[order[of_label] - count] = np.where(own, begun, -1)
-    return found
+    position[order[of_label] - count] = np.where(own, begun, -1)
+    return position
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -182,7 +182,9 @@ def _refuse(path: Path, wrong: np.ndarray, rule: str) -> None:
 
 def placements(labels: Mapping[str, StepLabels]) -> Iterator[dict[str, str | int | float]]:
     """For each label, how many rows of its files have a step, and how many of each class have none."""
-    for name, one in labels.items():
-        steps = len(np.unique(np.stack([one.episode, one.step]), axis=1).T) if len(one.step) else 0
-        row: dict[str, str | int | float] = {"label": name, "rows": one.rows, "rows with a step": len(one.step)}
-        yield row | {"labelled steps": steps} | {f"rows of {value} without": count for value, count in one.lost.items()}
+    for name, label in labels.items():
+        steps = len(np.unique(np.stack([label.episode, label.step]), axis=1).T) if len(label.step) else 0
+        row: dict[str, str | int | float] = {"label": name, "rows": label.rows, "rows with a step": len(label.step)}
+        yield (
+            row | {"labelled steps": steps} | {f"rows of {value} without": count for value, count in label.lost.items()}
+        )

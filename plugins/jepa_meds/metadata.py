@@ -99,14 +99,14 @@ def split_of(subjects: np.ndarray, folder: Path) -> np.ndarray:
     Raises DataError if the file leaves any of them out.
     """
     known, split = read_splits(folder)
-    place = np.minimum(np.searchsorted(known, subjects), max(len(known) - 1, 0))
-    lost = subjects[known[place] != subjects] if len(known) else subjects
+    nearest = np.minimum(np.searchsorted(known, subjects), max(len(known) - 1, 0))
+    lost = subjects[known[nearest] != subjects] if len(known) else subjects
     if len(lost):
         raise DataError(
             f"{folder / SPLITS} has no row for {len(np.unique(lost))} of the subjects with trajectories; add them, "
             f"or, {_SEED}"
         )
-    return split[place]
+    return split[nearest]
 
 
 def _read(path: Path, wanted: Mapping[str, Wanted], optional: Mapping[str, Wanted]) -> pa.Table:

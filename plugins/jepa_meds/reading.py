@@ -77,7 +77,7 @@ class Shard:
         held, first = None, 0
         try:
             with pq.ParquetFile(self.path) as file:
-                for batch in file.iter_batches(BATCH, columns=[one for one in wanted if one in self.columns]):
+                for batch in file.iter_batches(BATCH, columns=[column for column in wanted if column in self.columns]):
                     table = pa.Table.from_batches([batch])
                     held = table if held is None else pa.concat_tables([held, table])
                     cut = _start_of_last_subject(held)
@@ -92,8 +92,8 @@ class Shard:
     def _rows(self, table: pa.Table, first: int, text_columns: Sequence[str]) -> ShardRows:
         for column in ("subject_id", "code"):
             if table[column].null_count:
-                place = int(np.flatnonzero(table[column].is_null().to_numpy())[0])
-                raise self.error(first + place, f"{column} is null, and every row must have one")
+                row = int(np.flatnonzero(table[column].is_null().to_numpy())[0])
+                raise self.error(first + row, f"{column} is null, and every row must have one")
         subject = self._subjects(table, first)
         time, beyond = microseconds(table["time"], none=NO_TIME)
         if beyond.any():
@@ -107,7 +107,7 @@ class Shard:
             time=time,
             code=self._words(table, "code").dictionary_encode(),
             value=self._values(table, first),
-            texts=tuple(self._words(table, one) for one in text_columns if one in self.columns),
+            texts=tuple(self._words(table, name) for name in text_columns if name in self.columns),
         )
 
     def _words(self, table: pa.Table, name: str) -> pa.Array:
@@ -141,11 +141,9 @@ class Shard:
     def _check_order(self, subject: np.ndarray, time: np.ndarray, first: int) -> None:
         wrong = np.flatnonzero((subject[1:] == subject[:-1]) & (time[1:] < time[:-1]))
         if len(wrong):
-            place = int(wrong[0]) + 1
-            rule = (
-                "without a time, and such rows come first" if time[place] == NO_TIME else "earlier than the row before"
-            )
-            raise self.error(first + place, f"the row is {rule}; a subject's rows must be sorted by time")
+            row = int(wrong[0]) + 1
+            rule = "without a time, and such rows come first" if time[row] == NO_TIME else "earlier than the row before"
+            raise self.error(first + row, f"the row is {rule}; a subject's rows must be sorted by time")
 
     def error(self, row: int, rule: str) -> DataError:
         """What is wrong with a row."""

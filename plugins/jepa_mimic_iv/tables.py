@@ -38,14 +38,14 @@ class Tables:
             raise DataError(
                 f"the folder {folder} is not there; set `tables` to the folder that holds hosp/ and icu/ of MIMIC-IV"
             )
-        found = {table: find_table(folder, table) for table in COLUMNS}
-        missing = [table for table, path in found.items() if path is None]
+        paths = {table: find_table(folder, table) for table in COLUMNS}
+        missing = [table for table, path in paths.items() if path is None]
         if missing:
             raise DataError(
                 f"{folder} lacks {', '.join(missing)} (looked for {', '.join(SUFFIXES)}); "
                 "the tables must lie in hosp/ and icu/ as they are distributed"
             )
-        self.paths: dict[str, Path] = {table: path for table, path in found.items() if path is not None}
+        self.paths: dict[str, Path] = {table: path for table, path in paths.items() if path is not None}
         self._scans = {table: _scan(table, path) for table, path in self.paths.items()}
 
     def scan(self, table: str) -> str:
