@@ -58,14 +58,14 @@ def _can_hold(kind: pa.DataType, wanted: str) -> bool:
 def wrong_cell(path: Path, wanted: Mapping[str, str]) -> tuple[str, int | None]:
     """Column and row (counted from 0; None if it is not to be found) of the first cell that is no value of its column's
     DuckDB type. The file is read again, a column at a time; no column at all is told as an empty word."""
-    place = "'" + str(path).replace("'", "''") + "'"
+    file = "'" + str(path).replace("'", "''") + "'"
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for column, kind in wanted.items():
             wrong = f'"{column}" IS NOT NULL AND TRY_CAST("{column}" AS {kind}) IS NULL'
             sql = (  # with a hash of each cell, which decodes them all
                 f'SELECT min(file_row_number) FILTER ({wrong}), max(hash("{column}")) '
-                f"FROM read_parquet({place}, file_row_number = true)"
+                f"FROM read_parquet({file}, file_row_number = true)"
             )
             try:
                 row = connection.execute(sql).fetchone()

@@ -104,11 +104,11 @@ def times(block: Block, config: TableConfig, clock: Clock | None) -> tuple[np.nd
     except pa.ArrowException:
         if is_text(column.type):
             return _stamps(block, name, column, clock)
-        place = _first_failing(column, lambda part: part.cast(pa.int64()))
+        failing = _first_failing(column, lambda part: part.cast(pa.int64()))
         rule = (
             f"column {name} is no whole number of nanoseconds there that 64 bits hold; set source.time_unit to its own"
         )
-        raise block.error(place, rule) from None
+        raise block.error(failing, rule) from None
 
 
 def _counted(block: Block, config: TableConfig, column: pa.Array) -> pa.Array:
