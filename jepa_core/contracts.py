@@ -160,8 +160,13 @@ class Encoder(nn.Module, ABC, Generic[ItemsT]):
         """See the distinct items of the train split once, in order, before training (to make a tokenizer, to find a
         mean)."""
 
+    def forget_rare(self, owned: Iterable[tuple[int, ItemsT]]) -> None:  # noqa: B027 - see fit
+        """Forget what `fit` learned of too few subjects to be given away. Called once, after `fit`. owned: a number for
+        a subject of the train split, and items of it; all of one subject's come one after another."""
+
     def fitted(self) -> dict[str, Any]:
-        """What `fit` found, as plain values that JSON holds."""
+        """What `fit` found, as plain values that JSON holds. `least_subjects` among them says that nothing else in it
+        is known from fewer subjects of the train split."""
         return {}
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:  # noqa: B027 - see fit
