@@ -97,7 +97,7 @@ class Recipe(Parts):
             curriculum=tuple(as_phase(phase) for phase in component_list("curriculum", curriculum)),
             evaluators=tuple(as_use(use) for use in component_list("evaluators", evaluators)),
             runtime=RuntimeConfig() if runtime is None else runtime,
-            trackers=tuple(as_use(one) for one in component_list("trackers", trackers)),
+            trackers=tuple(as_use(tracker) for tracker in component_list("trackers", trackers)),
         )
         parts, problems = complete(parts, registry)
         for part in fields(parts):

@@ -61,9 +61,9 @@ class _Logging(Listener):
     def step_ended(self, progress: Progress) -> None:
         terms = {name: float(value) for name, value in progress.terms.items()}
         metrics = {name: float(value) for name, value in progress.metrics.items()}
-        place = {"phase": progress.current.name, "step": progress.step, "steps": STEPS, "total_step": progress.step}
+        position = {"phase": progress.current.name, "step": progress.step, "steps": STEPS, "total_step": progress.step}
         numbers = {"loss": sum(terms.values()), "rank": 2.0, "learning_rate": 1e-3, "seconds": 1.0}
-        self.listener.logged({**place, **numbers, "terms": terms, "metrics": metrics, "steps_per_second": 1.0})
+        self.listener.logged({**position, **numbers, "terms": terms, "metrics": metrics, "steps_per_second": 1.0})
 
 
 class _Stopped(Exception):

@@ -21,8 +21,8 @@ class Tensorboard(Tracker[TensorboardConfig]):
         with library("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
         folder = Path(self.config.folder) if self.config.folder else self.run.folder.parent / "tensorboard"
-        place = folder / self.run.folder.name
-        self._writer: SummaryWriter = SummaryWriter(str(place), purge_step=None if identity is None else step)
+        event_folder = folder / self.run.folder.name
+        self._writer: SummaryWriter = SummaryWriter(str(event_folder), purge_step=None if identity is None else step)
         if identity is None:
             rows = "\n".join(f"| {name} | {value} |" for name, value in self.run.plan.items())
             self._writer.add_text("plan", f"| | |\n|---|---|\n{rows}")

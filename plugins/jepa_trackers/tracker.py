@@ -46,7 +46,7 @@ class Tracker(Listener, ABC, Generic[TrackerC]):
         self._hand_on(int(record["total_step"]), dict(_numbers(record)))
 
     def evaluation_ended(self, name: str, findings: Findings) -> None:
-        told = {f"{name}/{one.label}": one.value for one in findings.headlines if one.value is not None}
+        told = {f"{name}/{headline.label}": headline.value for headline in findings.headlines if headline.value is not None}
         self._hand_on(self._step, told)
 
     def run_ended(self) -> None:
@@ -65,10 +65,10 @@ class Tracker(Listener, ABC, Generic[TrackerC]):
             write_json(path, {"identity": identity})
             self._open = True
         self._step = step
-        self.write(step, {plain_name(name): value for name, value in values.items() if math.isfinite(value)})
+        self.write(step, {metric_name(name): value for name, value in values.items() if math.isfinite(value)})
 
 
-def plain_name(name: str) -> str:
+def metric_name(name: str) -> str:
     """A name of letters, digits and the few signs that every tracker takes."""
     return re.sub(r"[^\w\-. /]", "_", name, flags=re.ASCII)
 

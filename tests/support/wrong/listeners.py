@@ -21,7 +21,7 @@ class Hearing(Listener):
 @fails("check_told_of_a_whole_run", "listener", HearingConfig)
 class WantsEveryValue(Hearing):
     def evaluation_ended(self, name, findings):
-        self.values = [float(one.value) for one in findings.headlines]
+        self.values = [float(headline.value) for headline in findings.headlines]
 
 
 @fails("check_goes_on_after_a_stop", "listener", HearingConfig)
