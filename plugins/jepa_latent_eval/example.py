@@ -114,9 +114,10 @@ def _figure(ends: list[np.ndarray], channel: str, unit: str, asked: Asked) -> Fi
         Series(name, x, *(values[number].astype(float).tolist() for values in ends))
         for number, name in enumerate((RECORDED, NONE))
     ]
-    note = f"Of {LOOKED_AT} trajectories at the most, the one whose two futures differ by the median. {CAUTION}."
+    caution = CAUTION[0].upper() + CAUTION[1:]
+    note = f"Of {LOOKED_AT} trajectories at the most, the one whose two futures differ by the median. {caution}."
     return Figure(
         "example", "One trajectory, imagined under its recorded actions and if nothing is done", "steps ahead",
-        f"{channel} ({unit})" if unit else channel, series, note=note[0].upper() + note[1:],
+        f"{channel} ({unit})" if unit else channel, series, note=note,
         band=f"Bands: {asked.level:.0%} intervals, fitted under recorded actions",
     )  # fmt: skip
