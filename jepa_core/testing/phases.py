@@ -16,7 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from jepa_core.config import PhaseConfig
+from jepa_core.config import PhaseConfig, Split, ValidationConfig
 from jepa_core.contracts import Batch, Listener, Phase
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.windows import Windows
@@ -80,7 +80,7 @@ class PhaseBench(base.Bench):
     @cached_property
     def windows(self) -> Windows:
         """Windows of the train split, whole ones and padded ones."""
-        return self.dataset.windows("train", base.WINDOW, 4, 3)
+        return self.cut("train")
 
     def needs_steps(self) -> None:
         if not self.config.steps:
@@ -107,8 +107,12 @@ class PhaseBench(base.Bench):
         if look is not None:
             _watch(phase, look)
         windows = self.windows if windows is None else windows
-        run_curriculum([BuiltPhase("checked", phase)], learner, windows, 0, listeners, restore)
+        run_curriculum([BuiltPhase("checked", phase)], learner, windows, 0, listeners, restore, self.cut)
         return phase
+
+    def cut(self, split: Split) -> Windows:
+        """Windows of a split, whole ones and padded ones."""
+        return self.dataset.windows(split, base.WINDOW, 4, 3)
 
 
 def _watch(phase: Phase, look: Look) -> None:
@@ -331,6 +335,20 @@ def check_resume_mid_phase_bitwise(bench: PhaseBench) -> None:
             f"after a resume {', '.join(lost[:3])} differ; put what the phase remembers from step to step into "
             "state_dict and load_state_dict, and draw from `generator` alone",
         )
+
+
+def check_validation_changes_nothing(bench: PhaseBench) -> None:
+    """A phase that a recipe validates on the tuning split ends in the bits of one that it does not: its loss keeps
+    nothing of the batches that it sees, and comes out finite where no gradient is asked for."""
+    bench.needs_steps()
+    plain, looked = bench.learner(), bench.learner()
+    bench.run(plain)
+    _with(bench, validation=ValidationConfig(every=1, windows=12)).run(looked)
+    lost = differing(dict(plain.weights()), dict(looked.weights()))
+    require(
+        not lost,
+        f"validations between steps changed {', '.join(lost[:3])}; keep nothing in `loss`, count steps in `after_step`",
+    )
 
 
 def check_rng_isolation(bench: PhaseBench) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -101,6 +101,25 @@ class Learner:
     def freeze(self) -> None:
         """Nothing trains: for evaluation."""
         self.begin(frozenset())
+
+    @contextmanager
+    def looking(self, own: nn.Module | None = None) -> Iterator[None]:
+        """Compute without gradients and without dropout for as long as the block runs, in the midst of training.
+
+        own: a module of the phase's own. What was made of the batch before is there again afterwards.
+        """
+        modules = [self.encoder, self.predictor, *self.modules.values(), *([] if own is None else [own])]
+        training, latest = [module.training for module in modules], self._latest
+        try:
+            self._latest = None
+            for module in modules:
+                module.eval()
+            with torch.no_grad():
+                yield
+        finally:
+            self._latest = latest
+            for module, was in zip(modules, training, strict=True):
+                module.train(was)
 
     def each_member(self) -> Iterator[int]:
         """Number the members of an ensemble that trains, each in the predictor's place for its turn: what is asked for
@@ -249,10 +268,10 @@ class Learner:
             not torch.equal(value, weights[f"encoder.{name}"].to(value))
             for name, value in self.encoder_parameters().items()
         ):
-            self._shared = None
+            self._cache = self._shared = None
         for name, value in self.weights():
             value.copy_(weights[name])
-        self._cache = self._latest = None
+        self._latest = None
 
     def _encode(self, ids: Tensor) -> Tensor:
         with self.precision():

@@ -137,6 +137,17 @@ class ForgetsItsCount(Counting):
         pass
 
 
+@fails("check_validation_changes_nothing", "phase", ToyFitConfig)
+class CountsLosses(Fit):
+    def __init__(self, config):
+        super().__init__(config)
+        self.losses = 0
+
+    def loss(self, learner, batch, generator):
+        self.losses += 1
+        return {name: self.losses * term for name, term in super().loss(learner, batch, generator).items()}
+
+
 @fails("check_rng_isolation", "phase", ToyFitConfig)
 class DrawsFromNumpy(Fit):
     def loss(self, learner, batch, generator):
