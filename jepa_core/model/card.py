@@ -70,7 +70,7 @@ def _tried(name: str, attempt: Mapping[str, Any]) -> str:
 def _no_program(record: Mapping[str, Any]) -> Iterator[str]:
     if record["item_shape"] is None:
         yield (
-            "* The encoder reads texts, and cutting them into tokens is nothing that a program of tensors does: it has no "
+            "* The encoder reads texts, and no program of tensors cuts them into tokens: it has no "
             "program here. What was trained of it is in `model/`, and `jepa_core.load` runs it."
         )
 
