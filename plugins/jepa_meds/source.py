@@ -25,7 +25,7 @@ from jepa_meds.config import MedsConfig
 from jepa_meds.labels import placements
 from jepa_meds.layout import shards
 from jepa_meds.metadata import read_dataset, read_descriptions, split_of
-from jepa_meds.reading import Shard
+from jepa_meds.reading import WRITTEN, Shard, refuse_other_types
 from jepa_meds.survey import Episodes, Survey
 
 EXTRACTION_VERSION = 2
@@ -155,10 +155,13 @@ def _refuse_other_units(config: MedsConfig, channels: Sequence[Channel], known: 
 
 
 def _refuse_unknown_columns(config: MedsConfig, parts: list[Shard]) -> None:
-    """Refuse a text column that no shard has; `text_value` alone is optional in the standard."""
+    """Refuse a text column that no shard has, or that makes no words; `text_value` alone is optional in the
+    standard."""
     for column in config.text_columns:
         if column != "text_value" and not any(column in part.columns for part in parts):
             raise DataError(f"source.text_columns: no shard of {config.folder} has the column {column}; leave it out")
+        for part in parts:
+            refuse_other_types(part.path, part.schema, {column: WRITTEN}, "leave it out of source.text_columns")
 
 
 def _tell(dataset: dict[str, str | int | float], survey: Survey, codes: Codes, descriptions: dict[str, str]) -> None:

@@ -102,8 +102,9 @@ class TableSource(Source):
             held = precision.held(database, staged.path, number)
             if held.count == 0:
                 self._judge_empty(column.name, staged.skipped)
-            elif held.low == held.high and self.config.split is not None:
-                log.warning("the column %s never changes; it tells an encoder nothing", column.name)
+            elif held.low == held.high:
+                if self.config.split is not None:
+                    log.warning("the column %s never changes; it tells an encoder nothing", column.name)
             elif held.lost and not column.categories:
                 log.warning("%s", precision.say_what_is_lost(column.name, held))
         if staged.skipped:
