@@ -46,8 +46,8 @@ class Tracker(Listener, ABC, Generic[TrackerC]):
         self._hand_on(int(record["total_step"]), dict(_numbers(record)))
 
     def evaluation_ended(self, name: str, findings: Findings) -> None:
-        told = {f"{name}/{headline.label}": headline.value for headline in findings.headlines if headline.value is not None}
-        self._hand_on(self._step, told)
+        values = {f"{name}/{headline.label}": headline.value for headline in findings.headlines}
+        self._hand_on(self._step, {label: value for label, value in values.items() if value is not None})
 
     def run_ended(self) -> None:
         self._whole = True
