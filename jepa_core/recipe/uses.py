@@ -169,7 +169,7 @@ class Parts:
     curriculum: tuple[PhaseUse, ...]
     evaluators: tuple[Use[EvaluatorConfig], ...]
     runtime: RuntimeConfig
-    trackers: tuple[Use[ListenerConfig], ...] = ()
+    trackers: tuple[Use[ListenerConfig], ...]
 
     def placed(self) -> Iterator[tuple[KeyPath, Use[Config]]]:
         """Every component that the recipe names, in its order, with where it stands."""
