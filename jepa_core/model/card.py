@@ -46,7 +46,7 @@ def model_card(model: Model, programs: Mapping[str, Mapping[str, Any]]) -> str:
         "\n".join(_headlines(model.folder / "findings")) or "No evaluator was run.",
         "## Use",
         _USE,
-        "\n".join(_tried(name, attempt) for name, attempt in programs.items()),
+        "\n".join([*(_tried(name, attempt) for name, attempt in programs.items()), *_no_program(record)]),
         "## Limits",
         _LIMITS + _rarity(model.folder),
     ]
@@ -77,6 +77,14 @@ def _tried(name: str, attempt: Mapping[str, Any]) -> str:
     fixed = f"; it takes {attempt['steps']} steps, shorter windows filled up and masked"
     takes = "" if attempt["steps"] == "any" else fixed
     return f"* `{name}` is within {attempt['largest_difference']:.1e} of the model on made-up inputs{takes}."
+
+
+def _no_program(record: Mapping[str, Any]) -> Iterator[str]:
+    if record["item_shape"] is None:
+        yield (
+            "* The encoder reads texts, and no program of tensors cuts them into tokens: it has no "
+            "program here. What was trained of it is in `model/`, and `jepa_core.load` runs it."
+        )
 
 
 def _splits(data: Mapping[str, Any]) -> str:
