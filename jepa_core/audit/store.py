@@ -46,7 +46,7 @@ def audit_store(store: Store, registry: Registry) -> list[Check]:
     else:
         checks += [_late_events(store, source), _truncation(store, source, config)]
     checks += [*_assured(store, source), _hindsight(store), *target_checks(store)]
-    rule = "a store holds no model; audit the run that was trained on it"
+    rule = "a store holds no threshold; evaluators choose theirs on tuning"
     return [*checks, Check("thresholds chosen on test", "not verified", rule)]
 
 
