@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jepa_core.audit.checks import Check
+from jepa_core.audit.checks import LeakCheck
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import ROLES
 from jepa_core.model.folder import FITTED, RECORD, read_json, read_record
@@ -26,7 +26,7 @@ _INTEGER = re.compile(r"(?<![\w.])\d{5,19}(?![\w.])")
 _TIME = re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d")
 
 
-def audit_run(folder: Path, store: Store | None, canaries: Iterable[str]) -> list[Check]:
+def audit_run(folder: Path, store: Store | None, canaries: Iterable[str]) -> list[LeakCheck]:
     """Every check of what `jepa export` would copy of a run. store: that the run was trained on, if it is there.
     canaries: words that stand in the raw data and must be nowhere else.
 
@@ -39,7 +39,7 @@ def audit_run(folder: Path, store: Store | None, canaries: Iterable[str]) -> lis
     if store is None:
         rule = "the store that the run was trained on is not there"
         names = ("identifiers of records", "words of few subjects", "numbers of few subjects")
-        return checks + [Check(name, "not verified", rule) for name in names]
+        return checks + [LeakCheck(name, "not verified", rule) for name in names]
     fewest = int(read_json(folder / FITTED).get("least_subjects", LEAST_SUBJECTS))
     plain = [json.loads(text) for name, text in told.items() if name.endswith(".json")]
     return [*checks, _identifiers(told, store), _words(plain, store, fewest), _numbers(plain, store, fewest)]
@@ -52,38 +52,38 @@ def given_away(folder: Path, record: Mapping[str, Any]) -> dict[str, Path]:
     return {name: folder / name for name in names} | {str(path.relative_to(folder)): path for path in others}
 
 
-def _canaries(contents: Mapping[str, bytes], canaries: list[str]) -> Check:
+def _canaries(contents: Mapping[str, bytes], canaries: list[str]) -> LeakCheck:
     name = "planted canaries"
     if not canaries:
-        return Check(name, "not verified", "no word was given with --canary")
+        return LeakCheck(name, "not verified", "no word was given with --canary")
     holding = [file for file, content in contents.items() if any(word.encode() in content for word in canaries)]
     words = f"of {len(canaries)} words some stand in {', '.join(holding)}" if holding else (
         f"none of {len(canaries)} words stands in {len(contents)} files"
     )  # fmt: skip
-    return Check(name, "fail" if holding else "pass", words)
+    return LeakCheck(name, "fail" if holding else "pass", words)
 
 
-def _times(told: Mapping[str, str]) -> Check:
+def _times(told: Mapping[str, str]) -> LeakCheck:
     holding = [file for file, text in told.items() if _TIME.search(text)]
     words = f"there are times of a day in {', '.join(holding)}" if holding else f"none in {', '.join(told)}"
-    return Check("times of records", "fail" if holding else "pass", words)
+    return LeakCheck("times of records", "fail" if holding else "pass", words)
 
 
-def _identifiers(told: Mapping[str, str], store: Store) -> Check:
+def _identifiers(told: Mapping[str, str], store: Store) -> LeakCheck:
     known = {int(number) for number in (*store.identifier, *store.subject) if abs(int(number)) >= TELLING}
     if not known:
         rule = f"identifiers are below {TELLING:,} and cannot be told from other numbers"
-        return Check("identifiers of records", "not verified", rule)
+        return LeakCheck("identifiers of records", "not verified", rule)
     counts = {file: len(known & set(map(int, _INTEGER.findall(text)))) for file, text in told.items()}
     holding = [f"{count} in {file}" for file, count in counts.items() if count]
     words = f"there are {', '.join(holding)}" if holding else f"none of {len(known):,} stands in {', '.join(told)}"
-    return Check("identifiers of records", "fail" if holding else "pass", words)
+    return LeakCheck("identifiers of records", "fail" if holding else "pass", words)
 
 
 # --- what few subjects share ------------------------------------------------------------------------------------------
 
 
-def _words(plain: Iterable[Any], store: Store, fewest: int) -> Check:
+def _words(plain: Iterable[Any], store: Store, fewest: int) -> LeakCheck:
     """Words in what is given away that one to `fewest` - 1 subjects of train have in their texts or channels."""
     waiting = {word for content in plain for word in _strings(content) if len(word.strip()) >= SHORTEST}
     total, seen = len(waiting), dict.fromkeys(waiting, 0)
@@ -95,7 +95,7 @@ def _words(plain: Iterable[Any], store: Store, fewest: int) -> Check:
     rare = sum(seen[word] > 0 for word in waiting)
     words = f"{rare:,} of {total:,} words are those of fewer than {fewest} subjects of train; they are not shown"
     clean = f"none of {total:,} words is that of fewer than {fewest} subjects of train"
-    return Check("words of few subjects", "fail" if rare else "pass", words if rare else clean)
+    return LeakCheck("words of few subjects", "fail" if rare else "pass", words if rare else clean)
 
 
 def _said_by_subject(store: Store) -> Iterator[str]:
@@ -127,7 +127,7 @@ def _strings(content: Any) -> Iterator[str]:
             yield from _strings(value)
 
 
-def _numbers(plain: Iterable[Any], store: Store, fewest: int) -> Check:
+def _numbers(plain: Iterable[Any], store: Store, fewest: int) -> LeakCheck:
     """Numbers with a fraction in what is given away that are values of one to `fewest` - 1 subjects of train."""
     given = np.unique(np.array([value for content in plain for value in _fractions(content)], dtype=np.float32))
     pairs: set[tuple[int, int]] = set()
@@ -139,7 +139,7 @@ def _numbers(plain: Iterable[Any], store: Store, fewest: int) -> Check:
     rare = int(((subjects > 0) & (subjects < fewest)).sum())
     words = f"{rare:,} of {len(given):,} numbers are values of fewer than {fewest} subjects of train"
     clean = f"none of {len(given):,} numbers is a value of fewer than {fewest} subjects of train"
-    return Check("numbers of few subjects", "fail" if rare else "pass", words if rare else clean)
+    return LeakCheck("numbers of few subjects", "fail" if rare else "pass", words if rare else clean)
 
 
 def _places(given: np.ndarray, values: np.ndarray) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jepa_core.audit.checks import Check
+from jepa_core.audit.checks import LeakCheck
 from jepa_core.audit.given_away import audit_run
 from jepa_core.cli import main
 from jepa_core.data.store import Store, StoreWriter
@@ -52,7 +52,7 @@ def given_away(folder: Path, fitted: Any) -> Path:
     return folder
 
 
-def failing(checks: Iterable[Check]) -> set[str]:
+def failing(checks: Iterable[LeakCheck]) -> set[str]:
     return {check.name for check in checks if check.result == "fail"}
 
 
