@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -55,6 +56,8 @@ PAIRS = (
     ("latents", "untrained_latents"), ("belief", "untrained_belief"), ("decoded_belief", "decoded_untrained_belief")
 )  # fmt: skip
 """Every feature with its untrained twin."""
+DIGEST = re.compile(r"-[0-9a-f]{8}$")
+"""What a method's file bears behind its name where the name has a space in it (`plain_name`)."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,8 @@ def tasks_of(evaluator: str, split: str, files: list[Path], dataset: Dataset) ->
     """The files of an evaluator by task. Raises DataError if the methods of a task do not have the same rows."""
     by_task: dict[str, dict[str, dict[str, np.ndarray]]] = {}
     for path in files:
-        _, task, method, _ = path.name.split(".")
+        _, task, name, _ = path.name.split(".")
+        method = DIGEST.sub("", name)
         contents = parquet.read_table(path)
         if "boolean_value" in contents.column_names:
             columns = {name: contents[name].to_numpy(zero_copy_only=False) for name in contents.column_names}

@@ -8,14 +8,14 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import torch
 
-from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig
+from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig, Split, StreamConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
 from jepa_core.data.dataset import Dataset, refuse_empty_splits, trained_on
 from jepa_core.data.observations import Observer
@@ -27,7 +27,7 @@ from jepa_core.errors import DataError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
 from jepa_core.model.folder import OBSERVATIONS
-from jepa_core.recipe import PhaseUse, Use
+from jepa_core.recipe import PhaseUse, Recipe, Use
 from jepa_core.report.page import write_report
 from jepa_core.results.findings import Findings
 from jepa_core.results.heads import heads_folder, write_heads
@@ -57,7 +57,7 @@ def execute(run: Run, listeners: Sequence[Listener] = ()) -> None:
     """
     with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
         dataset = dataset_of(run)
-        refuse_empty_splits(dataset, ["train", *(use.config.split for use in run.recipe.evaluators)])
+        refuse_empty_splits(dataset, _splits_used(run.recipe))
         for use in run.recipe.evaluators:
             use.build().check(dataset)
         learner, untrained = build_learner(run, dataset)
@@ -71,6 +71,12 @@ def execute(run: Run, listeners: Sequence[Listener] = ()) -> None:
         shutil.rmtree(run.scratch, ignore_errors=True)
         for listener in listeners:
             listener.run_ended()
+
+
+def _splits_used(recipe: Recipe) -> list[str]:
+    """What is trained on, looked at while training, and measured on."""
+    tuning = ["tuning"] if any(use.config.validates for use in recipe.curriculum) else []
+    return ["train", *tuning, *(use.config.split for use in recipe.evaluators)]
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -150,6 +156,7 @@ def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
         encoder.load_fitted(json.loads(path.read_text()))
         return
     encoder.fit(dataset.training_items())
+    encoder.forget_rare(dataset.owned_items())
     write_json(path, encoder.fitted())
 
 
@@ -162,10 +169,11 @@ def train(run: Run, learner: Learner, listeners: Sequence[Listener]) -> None:
     run_curriculum(
         phases,
         learner,
-        _training_windows(run, learner.dataset),
+        _windows(run, learner.dataset, "train", StreamConfig()),
         run.recipe.seed,
         listeners,
         lambda progress: _restore(run, progress),
+        partial(_windows, run, learner.dataset),
     )
 
 
@@ -189,12 +197,15 @@ def built_phase(use: PhaseUse) -> BuiltPhase:
     return BuiltPhase(use.name, use.build(), {objective.name: objective.build() for objective in use.objectives})
 
 
-def _training_windows(run: Run, dataset: Dataset) -> Windows:
+def _windows(run: Run, dataset: Dataset, split: Split, stream: StreamConfig) -> Windows:
+    """Windows of a split as a stream or the recipe cuts them; of train, those of the share of it that is trained on."""
     cut = run.recipe.windows
-    windows = dataset.windows_of(trained_on(dataset, cut.share), cut.length, cut.stride, cut.min_length)
+    trajectories = trained_on(dataset, cut.share) if split == "train" else dataset.trajectories(split)
+    length, stride = stream.length or cut.length, stream.stride or cut.stride
+    windows = dataset.windows_of(trajectories, length, stride, cut.min_length)
     if len(windows) == 0:
         raise DataError(
-            f"no trajectory of the train split has the {cut.min_length} steps of windows.min_length; lower it"
+            f"no trajectory of the {split} split has the {cut.min_length} steps of windows.min_length; lower it"
         )
     return windows
 
@@ -316,7 +327,8 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
         control.load_weights(taken)
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
-        run_curriculum([built], control, _training_windows(run, control.dataset), run.recipe.seed)
+        cut = partial(_windows, run, control.dataset)
+        run_curriculum([built], control, cut("train", StreamConfig()), run.recipe.seed, cut=cut)
         if shared:
             shared.write(name, dict(control.weights()))
     write_tensors(own, dict(control.weights()))

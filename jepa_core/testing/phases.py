@@ -16,7 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from jepa_core.config import PhaseConfig
+from jepa_core.config import PhaseConfig, Split, StreamConfig, ValidationConfig
 from jepa_core.contracts import Batch, Listener, Phase
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.windows import Windows
@@ -39,7 +39,8 @@ from jepa_core.testing.bench import (
 )
 from jepa_core.testing.oscillators import TinyChannelsConfig, TinyTextConfig
 from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
-from jepa_core.training.curriculum import BuiltPhase, Progress, run_curriculum
+from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase, run_curriculum
+from jepa_core.training.feeding import Streams
 from jepa_core.training.learner import Learner
 
 STEPS = 4
@@ -80,7 +81,7 @@ class PhaseBench(base.Bench):
     @cached_property
     def windows(self) -> Windows:
         """Windows of the train split, whole ones and padded ones."""
-        return self.dataset.windows("train", base.WINDOW, 4, 3)
+        return self.cut("train")
 
     def needs_steps(self) -> None:
         if not self.config.steps:
@@ -107,8 +108,12 @@ class PhaseBench(base.Bench):
         if look is not None:
             _watch(phase, look)
         windows = self.windows if windows is None else windows
-        run_curriculum([BuiltPhase("checked", phase)], learner, windows, 0, listeners, restore)
+        run_curriculum([BuiltPhase("checked", phase)], learner, windows, 0, listeners, restore, self.cut)
         return phase
+
+    def cut(self, split: Split, stream: StreamConfig = StreamConfig()) -> Windows:  # noqa: B008 - it cannot change
+        """Windows of a split, whole ones and padded ones."""
+        return self.dataset.windows(split, stream.length or base.WINDOW, stream.stride or 4, 3)
 
 
 def _watch(phase: Phase, look: Look) -> None:
@@ -331,6 +336,66 @@ def check_resume_mid_phase_bitwise(bench: PhaseBench) -> None:
             f"after a resume {', '.join(lost[:3])} differ; put what the phase remembers from step to step into "
             "state_dict and load_state_dict, and draw from `generator` alone",
         )
+
+
+def check_validation_changes_nothing(bench: PhaseBench) -> None:
+    """A phase that a recipe validates on the tuning split ends in the bits of one that it does not: its loss keeps
+    nothing of the batches that it sees, and comes out finite where no gradient is asked for."""
+    bench.needs_steps()
+    plain, looked = bench.learner(), bench.learner()
+    bench.run(plain)
+    _with(bench, validation=ValidationConfig(every=1, windows=12)).run(looked)
+    lost = differing(dict(plain.weights()), dict(looked.weights()))
+    require(
+        not lost,
+        f"validations between steps changed {', '.join(lost[:3])}; keep nothing in `loss`, count steps in `after_step`",
+    )
+
+
+def check_patterns_respected(bench: PhaseBench) -> None:
+    """Where a recipe lets only some parameters train (`only`), the others end as they began, to the bit."""
+    bench.needs_steps()
+    learner = bench.learner()
+    names = list(learner.chosen(bench.config.trains, ["*"]))
+    if len(names) < 2:
+        raise NotApplicable("the phase trains no two parameters of encoder and predictor")
+    before = snapshot(dict(learner.weights()))
+    _with(bench, only=(names[0],)).run(learner)
+    changed = [name for name in differing(before, dict(learner.weights())) if name in names[1:]]
+    require(
+        not changed,
+        f"the phase changed {', '.join(changed[:3])}, which `only` leaves out; leave training to the loop's optimizer",
+    )
+
+
+class _Watched(dict[str, Batch]):
+    """Batches by name, and which of them were asked for."""
+
+    def __init__(self, batches: Mapping[str, Batch]) -> None:
+        super().__init__(batches)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> Batch:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+def check_streams_read(bench: PhaseBench) -> None:
+    """The loss reads every further stream that the config names: batches that nobody reads cost time."""
+    bench.needs_steps()
+    names = set(bench.config.streams())
+    if not names:
+        raise NotApplicable("the phase reads no further stream of windows")
+    phase: Phase = bench.component.load()(bench.config)
+    learner, batch = bench.learner(), bench.dataset.batch(bench.windows, np.arange(8))
+    built = BuiltPhase("checked", phase)
+    begin_phase(Progress([built], learner))
+    further = Streams(built, bench.dataset, "train", bench.cut, 0).batches(0)
+    watched = _Watched(further)
+    phase.streams = watched
+    phase.loss(learner, batch, torch.Generator())
+    unread = sorted(names - watched.asked)
+    require(not unread, f"the loss reads no stream '{', '.join(unread)}'; take self.streams[...], or name none")
 
 
 def check_rng_isolation(bench: PhaseBench) -> None:

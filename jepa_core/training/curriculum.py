@@ -12,14 +12,22 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from jepa_core.config import PhaseConfig
+from jepa_core.config import PhaseConfig, Split, StreamConfig
 from jepa_core.contracts import Batch, Listener, Objective, Phase
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.errors import RunError
+from jepa_core.training.feeding import Cut, Streams
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
-from jepa_core.training.optimization import clip_gradients, make_optimizer, schedule_factor, set_rates
-from jepa_core.training.stepping import outcome_of, seed_draws
+from jepa_core.training.optimization import (
+    clip_gradients,
+    make_optimizer,
+    refuse_idle_patterns,
+    schedule_factor,
+    set_rates,
+)
+from jepa_core.training.stepping import Outcome, outcome_of, seed_draws
+from jepa_core.training.validation import Standing, Validator, put_back
 
 
 @dataclass
@@ -43,7 +51,8 @@ class Progress:
     seed: of every draw. index: number of the phase. step: optimizer steps done in it. terms: loss terms of the last
     step, tensors on the device. metrics: what was logged beside them (`Learner.log`), as the terms are. optimizer: of
     the phase. first_bad_step: scalar tensor, the first step of the phase whose loss was not finite, -1 while there is
-    none.
+    none. standing: how the phase's validations have gone. validated: what the validation after the last step gave; None
+    where none followed it.
     """
 
     phases: Sequence[BuiltPhase]
@@ -55,6 +64,8 @@ class Progress:
     metrics: Mapping[str, Tensor] = field(default_factory=dict)
     optimizer: torch.optim.Optimizer | None = None
     first_bad_step: Tensor | None = None
+    standing: Standing = field(default_factory=Standing)
+    validated: Outcome | None = None
 
     @property
     def current(self) -> BuiltPhase:
@@ -62,8 +73,14 @@ class Progress:
 
     @property
     def total_step(self) -> int:
-        """Optimizer steps done since the curriculum began."""
+        """Where the curriculum is in its steps; those that a phase left out by ending early count as done."""
         return sum(built.config.steps for built in self.phases[: self.index]) + self.step
+
+    @property
+    def over(self) -> bool:
+        """Whether the phase has taken its last step, be it early."""
+        config = self.current.config
+        return self.step >= config.steps or self.standing.ends(config.validation)
 
     def check_finite(self) -> None:
         """Wait for the device and stop if any loss so far was not finite.
@@ -78,6 +95,10 @@ class Progress:
             )
 
 
+def _no_more_windows(split: Split, stream: StreamConfig) -> Windows:
+    raise RunError(f"a phase looks at windows of the {split} split, and the curriculum was given none")
+
+
 def run_curriculum(
     phases: Sequence[BuiltPhase],
     learner: Learner,
@@ -85,19 +106,26 @@ def run_curriculum(
     seed: int,
     listeners: Sequence[Listener] = (),
     restore: Callable[[Progress], object] = lambda progress: None,
+    cut: Cut = _no_more_windows,
 ) -> None:
-    """Run the phases in order. `restore` may set the progress to where an earlier run stopped, its optimizer
-    included."""
+    """Run the phases in order. windows: of the train split. restore: may set the progress to where an earlier run
+    stopped, its optimizer included. cut: gives the windows of the tuning split, for
+    validations, and those of further streams."""
+    for built in phases:
+        refuse_idle_patterns(learner, built)
     progress = Progress(phases, learner, seed)
     restore(progress)
+    validators = {built.name: Validator(built, learner, cut, seed) for built in phases if built.config.validates}
     for index in range(progress.index, len(phases)):
         if index != progress.index:
             progress.index, progress.step, progress.optimizer = index, 0, None
         with memory_errors(f"phase '{progress.current.name}'"):
-            _run_phase(progress, windows, listeners)
+            _run_phase(progress, windows, validators.get(progress.current.name), listeners, cut)
 
 
-def _run_phase(progress: Progress, windows: Windows, listeners: Sequence[Listener]) -> None:
+def _run_phase(
+    progress: Progress, windows: Windows, validator: Validator | None, listeners: Sequence[Listener], cut: Cut
+) -> None:
     built, learner = progress.current, progress.learner
     config = built.config
     if progress.optimizer is None:
@@ -106,10 +134,14 @@ def _run_phase(progress: Progress, windows: Windows, listeners: Sequence[Listene
     for listener in listeners:
         listener.phase_started(progress)
     order = WindowOrder(len(windows), config.batch_size, progress.seed, built.name)
-    while progress.step < config.steps:
+    streams = Streams(built, learner.dataset, "train", cut, progress.seed)
+    while not progress.over:
+        built.phase.streams = streams.batches(progress.step)
         _take_step(progress, learner.dataset.batch(windows, order.batch(progress.step)))
+        _validate(progress, validator)
         for listener in listeners:
             listener.step_ended(progress)
+    put_back(progress.standing, learner, built)
     built.phase.finish(learner)
     _put_away_modules(progress)
     for listener in listeners:
@@ -135,12 +167,20 @@ def _take_step(progress: Progress, batch: Batch) -> None:
     progress.step += 1
 
 
+def _validate(progress: Progress, validator: Validator | None) -> None:
+    """Validate the phase after its last step, and every so many."""
+    config = progress.current.config
+    due = validator and (progress.step == config.steps or progress.step % config.validation.every == 0)
+    progress.validated = validator.validate(progress.step, progress.standing) if validator and due else None
+
+
 def begin_phase(progress: Progress) -> None:
     """Set what trains in the phase, and build its phase's own module, those of its objectives, and its optimizer."""
     built, learner = progress.current, progress.learner
+    progress.standing, progress.validated = Standing(), None
     objectives = built.objectives if built.config.steps else {}
     build_modules(progress.phases, learner, progress.seed, objectives)
-    learner.begin(built.config.trains, objectives)
+    learner.begin(built.config.trains, objectives, built.config.only)
     if not built.config.steps:
         return
     for name, objective in objectives.items():
@@ -168,7 +208,7 @@ def build_modules(phases: Sequence[BuiltPhase], learner: Learner, seed: int, nam
 def _put_away_modules(progress: Progress) -> None:
     """Drop the phase's own module, and those of objectives that no later phase takes and that are not kept."""
     built, learner = progress.current, progress.learner
-    built.phase.module = None
+    built.phase.module, built.phase.streams = None, {}
     later = {name for phase in progress.phases[progress.index + 1 :] if phase.config.steps for name in phase.objectives}
     for name, objective in built.objectives.items():
         objective.module = None

@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jepa_core.errors import DataError
+from jepa_core.io.columns import microseconds
 from jepa_meds.layout import label_files
-from jepa_meds.reading import is_time
+from jepa_meds.reading import BEYOND, WHEN, WHO, refuse_other_types, subjects
 from jepa_meds.survey import Episodes
 
 log = logging.getLogger("jepa")
@@ -141,15 +142,15 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if absent or not columns & set(_VALUES):
         missing = ", ".join(absent) or "one of " + ", ".join(_VALUES[:3])
         raise DataError(f"{path}: column {missing} is missing; the MEDS label schema says what the file must hold")
-    if not pa.types.is_integer(table["subject_id"].type) or not is_time(table["prediction_time"].type):
-        raise DataError(f"{path}: subject_id must be int64 and prediction_time timestamp[us] without a time zone")
+    wanted = {"subject_id": WHO, "prediction_time": WHEN}
+    refuse_other_types(path, table.schema, wanted, "write the file as the MEDS label schema asks")
     for name in ("subject_id", "prediction_time"):
         _refuse(path, table[name].is_null().to_numpy(), f"{name} is null")
-    if pa.types.is_uint64(table["subject_id"].type):
-        beyond = table["subject_id"].to_numpy() > np.uint64(np.iinfo(np.int64).max)
-        _refuse(path, beyond, "subject_id is beyond int64")
-    time = table["prediction_time"].cast(pa.timestamp("us"), safe=False).cast(pa.int64())
-    return table["subject_id"].cast(pa.int64()).to_numpy(), time.to_numpy(), _value(path, table)
+    subject, beyond = subjects(table["subject_id"])
+    _refuse(path, beyond, BEYOND)
+    time, beyond = microseconds(table["prediction_time"])
+    _refuse(path, beyond, "prediction_time is one that no clock counts to")
+    return subject, time, _value(path, table)
 
 
 def _value(path: Path, table: pa.Table) -> np.ndarray:

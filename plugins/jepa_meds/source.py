@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jepa_core.data.source import Source
+from jepa_core.data.source import Assurance, Source
 from jepa_core.data.splits import divide
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
@@ -25,7 +25,7 @@ from jepa_meds.config import MedsConfig
 from jepa_meds.labels import placements
 from jepa_meds.layout import shards
 from jepa_meds.metadata import read_dataset, read_descriptions, split_of
-from jepa_meds.reading import Shard
+from jepa_meds.reading import WRITTEN, Shard, refuse_other_types
 from jepa_meds.survey import Episodes, Survey
 
 EXTRACTION_VERSION = 2
@@ -105,6 +105,18 @@ class MedsSource(Source):
         """Hours since the trajectory began."""
         return steps * float(self.config.step_hours)
 
+    def assurances(self, channels: Sequence[Channel]) -> list[Assurance]:
+        """The times of codes are the data set's: whether something was known by then is the answer of its ETL."""
+        return [
+            Assurance("availability", None, "a code is shown at its time; was it known? Its ETL must say"),
+            Assurance("intervals", None, "the standard has no intervals; whether a code tells one is its ETL's answer"),
+            Assurance(
+                "hindsight", None,
+                "codes that an ETL times before they were written (diagnoses, say) are shown unless source.exclude "
+                f"names them; it has {len(self.config.exclude)} expressions",
+            ),
+        ]  # fmt: skip
+
     def rendering_fingerprint(self, modality: str) -> str:
         return f"meds {modality} {render.VERSION} {self.config.names}"
 
@@ -155,10 +167,13 @@ def _refuse_other_units(config: MedsConfig, channels: Sequence[Channel], known: 
 
 
 def _refuse_unknown_columns(config: MedsConfig, parts: list[Shard]) -> None:
-    """Refuse a text column that no shard has; `text_value` alone is optional in the standard."""
+    """Refuse a text column that no shard has, or that makes no words; `text_value` alone is optional in the
+    standard."""
     for column in config.text_columns:
         if column != "text_value" and not any(column in part.columns for part in parts):
             raise DataError(f"source.text_columns: no shard of {config.folder} has the column {column}; leave it out")
+        for part in parts:
+            refuse_other_types(part.path, part.schema, {column: WRITTEN}, "leave it out of source.text_columns")
 
 
 def _tell(dataset: dict[str, str | int | float], survey: Survey, codes: Codes, descriptions: dict[str, str]) -> None:

@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from jepa_core.errors import RecipeError
+from jepa_sensors import cells
 from jepa_sensors.config import CHANNEL, SAMPLE, VALUE, TableConfig
 from jepa_sensors.config_parts import HEADER
-from jepa_sensors.kinds import as_numbers, as_words, is_text
+from jepa_sensors.kinds import as_numbers, is_text
 from jepa_sensors.reading import Block, TableFile
 
 
@@ -50,9 +51,9 @@ def _samples(
 ) -> Block:
     """A row for each sample up to the last one that a row has."""
     rows, width = len(block.rows), len(samples)
-    columns = [block.column(name) for name in samples]
+    columns = [block.plain(name) for name in samples]
     if any(is_text(column.type) for column in columns):
-        columns = [as_words(column) for column in columns]
+        columns = [cells.texts(block, name) for name in samples]
     else:
         columns = [as_numbers(column) for column in columns]
     known = np.stack([column.is_valid().to_numpy(zero_copy_only=False) for column in columns], axis=1)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from jepa_core.errors import DataError
+from jepa_core.io.columns import microseconds
 from jepa_sensors.config import FILE, SECONDS, TableConfig
 from jepa_sensors.config_parts import ROW, SeenColumn
 from jepa_sensors.kinds import as_numbers, as_words, is_text, kind_of, most_exact
@@ -31,9 +32,7 @@ _ISO_SPELLING = "YYYY-MM-DD, or YYYY-MM-DD hh:mm:ss with a fraction and a zone i
 
 def numbers(block: Block, name: str) -> np.ndarray:
     """(R,) float64, NaN where there is no value. Raises DataError at the first cell that is no finite number."""
-    column = block.column(name)
-    if kind_of(column.type) not in ("number", "text"):
-        raise DataError(f"{block.file.path}: column {name} is {column.type}, which is no number; leave it out")
+    column = block.plain(name)
     try:
         values = as_numbers(column, block.file.decimal).to_numpy(zero_copy_only=False)
     except pa.ArrowException:
@@ -91,7 +90,10 @@ def times(block: Block, config: TableConfig, clock: Clock | None) -> tuple[np.nd
         raise block.error(_first(column.is_null()), f"column {name} is empty; every row must have a time")
     if types.is_timestamp(column.type) or types.is_date(column.type):
         named_clock: Clock = "zoned" if types.is_timestamp(column.type) and column.type.tz else "local"
-        return _same(block, name, column.cast(_type(named_clock), safe=False), named_clock, clock)
+        micros, beyond = microseconds(column)
+        if beyond.any():
+            raise block.error(int(np.flatnonzero(beyond)[0]), f"column {name} is a time that no clock counts to")
+        return _same(block, name, pa.array(micros), named_clock, clock)
     if config.time_format:
         return _formed(block, config, clock)
     if types.is_time(column.type) or kind_of(column.type) not in ("number", "text"):
@@ -100,7 +102,13 @@ def times(block: Block, config: TableConfig, clock: Clock | None) -> tuple[np.nd
     try:
         return _same(block, name, _counted(block, config, column), "number", clock)
     except pa.ArrowException:
-        return _stamps(block, name, column, clock)
+        if is_text(column.type):
+            return _stamps(block, name, column, clock)
+        failing = _first_failing(column, lambda part: part.cast(pa.int64()))
+        rule = (
+            f"column {name} is no whole number of nanoseconds there that 64 bits hold; set source.time_unit to its own"
+        )
+        raise block.error(failing, rule) from None
 
 
 def _counted(block: Block, config: TableConfig, column: pa.Array) -> pa.Array:

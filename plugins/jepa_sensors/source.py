@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jepa_core.data.source import Source
+from jepa_core.data.source import Assurance, Source
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
@@ -92,6 +92,13 @@ class TableSource(Source):
         """The number of each step's first sample."""
         return steps * float(self.config.step.samples)
 
+    def assurances(self, channels: Sequence[Channel]) -> list[Assurance]:
+        """Rows are points in time, as the files have them."""
+        return [
+            Assurance("availability", None, "a row is shown at its time; whether it was there then, no file says"),
+            Assurance("intervals", True, "a row is a point in time; the source reads no intervals"),
+        ]
+
     def rendering_fingerprint(self, modality: str) -> str:
         history = self.config.history if modality == "channels" else ()
         return " ".join([f"table {modality} {render.VERSION}", *history])
@@ -102,8 +109,9 @@ class TableSource(Source):
             held = precision.held(database, staged.path, number)
             if held.count == 0:
                 self._judge_empty(column.name, staged.skipped)
-            elif held.low == held.high and self.config.split is not None:
-                log.warning("the column %s never changes; it tells an encoder nothing", column.name)
+            elif held.low == held.high:
+                if self.config.split is not None:
+                    log.warning("the column %s never changes; it tells an encoder nothing", column.name)
             elif held.lost and not column.categories:
                 log.warning("%s", precision.say_what_is_lost(column.name, held))
         if staged.skipped:

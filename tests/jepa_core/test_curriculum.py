@@ -1,39 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 
-from jepa_core.config import ItemShape, OptimizerConfig, ScheduleConfig
+from jepa_core.config import OptimizerConfig, ScheduleConfig
 from jepa_core.contracts import Batch, Listener, Phase
-from jepa_core.data.dataset import Dataset
 from jepa_core.errors import RunError
-from jepa_core.plugin import Registry
 from jepa_core.training.curriculum import BuiltPhase, Progress, run_curriculum
 from jepa_core.training.learner import Learner
 from jepa_core.training.optimization import make_optimizer, matrices, schedule_factor
-
-
-@pytest.fixture
-def make(registry: Registry, dataset: Dataset, tmp_path: Path):
-    """A learner and phases by (name, component, config keys)."""
-
-    def build(*phases: tuple[str, str, dict]) -> tuple[Learner, list[BuiltPhase]]:
-        torch.manual_seed(0)
-        parts = {kind: registry.component(kind, "toy") for kind in ("encoder", "predictor")}
-        encoder = parts["encoder"].load()(parts["encoder"].config(), ItemShape(channels=4))
-        encoder.fit(dataset.training_items())
-        predictor = parts["predictor"].load()(parts["predictor"].config(), encoder.latent_dim)
-        learner = Learner(encoder, predictor, dataset, torch.device("cpu"), tmp_path)
-        made = []
-        for name, use, keys in phases:
-            component = registry.component("phase", use)
-            made.append(BuiltPhase(name, component.load()(component.config(**keys))))
-        return learner, made
-
-    return build
 
 
 def weights_after(learner: Learner, phases: list[BuiltPhase], seed: int = 0) -> dict[str, torch.Tensor]:
