@@ -84,7 +84,9 @@ def dataset_of(run: Run) -> Dataset:
     prepared = prepare_data(run.recipe, run.stores)
     store = prepared.store
     run.note_dataset(facts(store))
-    write_json(run.folder / "data.json", describe_store(store))
+    config = run.recipe.source.config
+    assert isinstance(config, SourceConfig)
+    write_json(run.folder / "data.json", describe_store(store) | {"subject": config.subject_noun})
     write_json(run.folder / "plan.json", make_plan(run.recipe).to_dict())
     log.info("data: %d trajectories, %d steps", len(store), int(store.steps.sum()))
     return prepared.dataset()

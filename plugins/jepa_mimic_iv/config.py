@@ -88,6 +88,10 @@ class MimicIVConfig(SourceConfig):
         return tables
 
     @property
+    def subject_noun(self) -> str:
+        return "patient"
+
+    @property
     def is_synthetic(self) -> bool:
         return self.tables == SYNTHETIC
 
