@@ -235,7 +235,8 @@ class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs n
 
     What a learner offers: `latents(batch)`, `prediction(batch)` (what the predictor makes of them),
     `observations(batch)`, `target_states(batch)` and `target_latents(batch)` (no gradient), `predictor`,
-    `update_target(tau)`, `sync_target()`.
+    `update_target(tau)`, `sync_target()`; and `log(name, number)`, for what is to be recorded and shown beside the loss
+    and is no term of it.
     """
 
     module: nn.Module | None = None
@@ -404,12 +405,12 @@ class Intervals:
         return self._placed(self.widths, names, horizon), self._placed(self.noise, names, horizon)
 
     def _placed(self, fitted: np.ndarray, names: Sequence[str], horizon: int) -> np.ndarray:
-        found = np.full((horizon, len(names)), np.nan)
+        placed = np.full((horizon, len(names)), np.nan)
         steps = min(horizon, len(fitted))
-        for place, name in enumerate(names):
+        for column, name in enumerate(names):
             if name in self.names:
-                found[:steps, place] = fitted[:steps, self.names.index(name)]
-        return np.where(np.isfinite(found), found, np.nan)
+                placed[:steps, column] = fitted[:steps, self.names.index(name)]
+        return np.where(np.isfinite(placed), placed, np.nan)
 
 
 class Evaluator(ABC, Generic[EvaluatorC]):

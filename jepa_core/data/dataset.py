@@ -61,9 +61,9 @@ class Dataset:
         ids = np.concatenate(
             [self.rendering.static[trajectory], self.rendering.state[step].ravel(), self.rendering.action[step].ravel()]
         )
-        items, place = np.unique(ids, return_inverse=True)
+        items, inverse = np.unique(ids, return_inverse=True)
         size, steps = len(index), mask.size
-        places = torch.from_numpy(place)
+        places = torch.from_numpy(inverse)
         return Batch(
             items=torch.from_numpy(items),
             static=places[:size],
@@ -81,8 +81,8 @@ class Dataset:
         """The distinct items of the train split, in order, a chunk at a time: all that an encoder may be fitted on."""
         trajectories = self.trajectories("train")
         steps = [
-            self._of_trajectory(role, one)
-            for one in trajectories
+            self._of_trajectory(role, trajectory)
+            for trajectory in trajectories
             for role in (self.rendering.state, self.rendering.action)
         ]
         ids = np.unique(np.concatenate([self.rendering.static[trajectories], *steps]))

@@ -46,7 +46,7 @@ def model_card(model: Model, programs: Mapping[str, Mapping[str, Any]]) -> str:
         "\n".join(_headlines(model.folder / "findings")) or "No evaluator was run.",
         "## Use",
         _USE,
-        "\n".join(_tried(name, found) for name, found in programs.items()),
+        "\n".join(_tried(name, attempt) for name, attempt in programs.items()),
         "## Limits",
         _LIMITS,
     ]
@@ -59,12 +59,12 @@ def _parts(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"* windows of {record['window_length']} steps in training"
 
 
-def _tried(name: str, found: Mapping[str, Any]) -> str:
-    if "refused" in found:
-        return f"* `{name}` was not written: {found['refused']}."
-    fixed = f"; it takes {found['steps']} steps, shorter windows filled up and masked"
-    takes = "" if found["steps"] == "any" else fixed
-    return f"* `{name}` is within {found['largest_difference']:.1e} of the model on made-up inputs{takes}."
+def _tried(name: str, attempt: Mapping[str, Any]) -> str:
+    if "refused" in attempt:
+        return f"* `{name}` was not written: {attempt['refused']}."
+    fixed = f"; it takes {attempt['steps']} steps, shorter windows filled up and masked"
+    takes = "" if attempt["steps"] == "any" else fixed
+    return f"* `{name}` is within {attempt['largest_difference']:.1e} of the model on made-up inputs{takes}."
 
 
 def _splits(data: Mapping[str, Any]) -> str:
@@ -79,8 +79,8 @@ def _headlines(findings: Path) -> Iterator[str]:
     """The headline figures of every evaluator, with their intervals and n."""
     for path in sorted(findings.glob("*.json")):
         content = read_json(path)
-        yield from (_headline(path.stem, one) for one in content.get("headlines", ()))
-        yield from (f"* {path.stem}: {one['text']}" for one in content.get("verdicts", ()))
+        yield from (_headline(path.stem, headline) for headline in content.get("headlines", ()))
+        yield from (f"* {path.stem}: {verdict['text']}" for verdict in content.get("verdicts", ()))
 
 
 def _headline(evaluator: str, told: Mapping[str, Any]) -> str:

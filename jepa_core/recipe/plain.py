@@ -200,12 +200,12 @@ class _Reader:
             hint = f"write `use: {values}`" if isinstance(values, str) else ""
             message = f"expected the keys of one {kind}, found {self._shown(path, values)}"
             return self._none(Problem(path, message, hint))
-        found = self._component(values, kind, path)
-        if not isinstance(found, Component):
-            return self._none(found)
-        title = f"{kind} '{name or found.name}'"
-        section = Section(path, title, found.config, values, frame, self.texts)
-        part = _Part(section, name=name or found.name, component=found)
+        component = self._component(values, kind, path)
+        if not isinstance(component, Component):
+            return self._none(component)
+        title = f"{kind} '{name or component.name}'"
+        section = Section(path, title, component.config, values, frame, self.texts)
+        part = _Part(section, name=name or component.name, component=component)
         self.pieces.append(part)
         return part
 
@@ -222,8 +222,8 @@ class _Reader:
         if isinstance(used, Unreadable):
             return None
         if not isinstance(used, str):
-            found = self._shown(path / "use", used)
-            return Problem(path / "use", f"'use' takes the name of one {kind}, found {found}")
+            plain = self._shown(path / "use", used)
+            return Problem(path / "use", f"'use' takes the name of one {kind}, found {plain}")
         component = self.registry.components(kind).get(used)
         if component is None:
             return self._unknown(kind, used, path / "use")

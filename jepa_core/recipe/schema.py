@@ -92,16 +92,16 @@ class Recipe(Parts):
             windows=WindowsConfig() if windows is None else windows,
             encoder=as_encoder(encoder),
             predictor=as_predictor(predictor),
-            curriculum=tuple(as_phase(one) for one in component_list("curriculum", curriculum)),
-            evaluators=tuple(as_use(one) for one in component_list("evaluators", evaluators)),
+            curriculum=tuple(as_phase(phase) for phase in component_list("curriculum", curriculum)),
+            evaluators=tuple(as_use(use) for use in component_list("evaluators", evaluators)),
             runtime=RuntimeConfig() if runtime is None else runtime,
         )
-        parts, found = complete(parts, registry)
+        parts, problems = complete(parts, registry)
         for part in fields(parts):
             object.__setattr__(self, part.name, getattr(parts, part.name))
         object.__setattr__(self, "registry", registry)
         stated = dict.fromkeys(_stated(parts), PYTHON) if written is None else written
-        object.__setattr__(self, "written", {**stated, **dict.fromkeys(found, "match")})
+        object.__setattr__(self, "written", {**stated, **dict.fromkeys(problems, "match")})
 
     def item_shape(self) -> ItemShape | None:
         """Shape of the items that the encoder will encode; None for texts.

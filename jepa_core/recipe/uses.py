@@ -75,7 +75,7 @@ class PhaseUse(Use[PhaseConfig]):
         objectives: Sequence[ObjectiveConfig | Use[ObjectiveConfig]] = (),
     ) -> None:
         super().__init__(config, name, chosen)
-        object.__setattr__(self, "objectives", tuple(as_use(one) for one in component_list("objectives", objectives)))
+        object.__setattr__(self, "objectives", tuple(as_use(use) for use in component_list("objectives", objectives)))
 
     def resolved(self) -> dict[str, Any]:
         """Plain values, defaults included."""

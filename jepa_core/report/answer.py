@@ -26,17 +26,17 @@ THIN = 0.35
 Judged = Literal["better", "worse", "open"]
 
 
-def judged(one: Compared) -> Judged:
+def judged(other: Compared) -> Judged:
     """Whether ours is told from another, on which side."""
-    if one.gain_low is not None and one.gain_low > 0:
+    if other.gain_low is not None and other.gain_low > 0:
         return "better"
-    return "worse" if one.gain_high is not None and one.gain_high < 0 else "open"
+    return "worse" if other.gain_high is not None and other.gain_high < 0 else "open"
 
 
 def answer(claim: Claim, terms: Mapping[str, str], lead: bool) -> Markup:
     """A claim as a sentence; the one that leads is set large, unless too few positives stand behind it."""
     style = "answer thin" if claim.is_thin else "answer leading" if lead else "answer"
-    parts = [one if isinstance(one, Markup) else explained(one, terms) for one in _sentence(claim)]
+    parts = [part if isinstance(part, Markup) else explained(part, terms) for part in _sentence(claim)]
     return element("p", *parts, class_=style)
 
 
@@ -58,29 +58,29 @@ def _sentence(claim: Claim, plain: bool = False) -> Iterator[str]:
     yield f"With {ours.words}, {claim.measure} ({claim.about}) is "
     yield value if plain else element("strong", value)
     yield f" ({bounds})" if bounds else ""
-    for place, one in enumerate(others):
-        yield ": " if not place else " and " if place == len(others) - 1 else ", "
-        yield from _against(one, plain)
+    for index, other in enumerate(others):
+        yield ": " if not index else " and " if index == len(others) - 1 else ", "
+        yield from _against(other, plain)
     yield f"; {', '.join(_counts(claim))}."
     if claim.note:
         yield f" {claim.note[:1].upper()}{claim.note[1:]}."
 
 
-def _against(one: Compared, plain: bool) -> Iterator[str]:
+def _against(other: Compared, plain: bool) -> Iterator[str]:
     """By how much ours is better than another, or that it cannot be told."""
-    if one.gain is None:
-        yield f"not compared with {one.words}"
+    if other.gain is None:
+        yield f"not compared with {other.words}"
         return
-    how, gain, bounds = judged(one), number(abs(one.gain)), interval(one.gain_low, one.gain_high)
+    how, gain, bounds = judged(other), number(abs(other.gain)), interval(other.gain_low, other.gain_high)
     if how == "open":
         yield _marked("not told apart from", how, plain)
-        sign = "+" if one.gain > 0 else "−" if one.gain < 0 else ""
-        yield f" {one.words} ({sign}{gain}, {bounds or 'no interval'})"
+        sign = "+" if other.gain > 0 else "−" if other.gain < 0 else ""
+        yield f" {other.words} ({sign}{gain}, {bounds or 'no interval'})"
         return
     if how == "worse":
-        bounds = interval(*(None if end is None else -end for end in (one.gain_high, one.gain_low)))
+        bounds = interval(*(None if end is None else -end for end in (other.gain_high, other.gain_low)))
     yield _marked(f"{gain} {how}", how, plain)
-    yield f" ({bounds}) than {one.words}"
+    yield f" ({bounds}) than {other.words}"
 
 
 def _marked(told: str, how: Judged, plain: bool) -> str:
@@ -107,13 +107,14 @@ def answer_plot(groups: Sequence[Group], noun: str) -> Iterator[Markup]:
     data call a subject."""
     by_measure: dict[tuple[str, str], list[Group]] = {}
     for group in groups:
-        for (measure, unit), claims in itertools.groupby(group.claims, key=lambda one: (one.measure, one.unit)):
+        for (measure, unit), claims in itertools.groupby(group.claims, key=lambda claim: (claim.measure, claim.unit)):
             by_measure.setdefault((measure, unit), []).append(Group(group.title, list(claims)))
     for (measure, unit), of_it in by_measure.items():
         claims = [claim for group in of_it for claim in group.claims]
         signs = _signs(claims)
         way = "further right is better" if claims[0].better == "higher" else "further left is better"
-        thin = f"; grey: fewer than {FEW_POSITIVES} rows of either class" if any(one.is_thin for one in claims) else ""
+        some_thin = any(claim.is_thin for claim in claims)
+        thin = f"; grey: fewer than {FEW_POSITIVES} rows of either class" if some_thin else ""
         yield element(
             "figure",
             element("figcaption", f"{measure} by task ", element("span", f"{way}{thin}", class_="about")),
@@ -126,9 +127,9 @@ def answer_plot(groups: Sequence[Group], noun: str) -> Iterator[Markup]:
 
 def _signs(claims: Sequence[Claim]) -> dict[str, Style]:
     """Signs of the methods by their words: ours in the first colour, whatever else in the others."""
-    ours = {claim.compared[0].words for claim in claims}
-    found = list(dict.fromkeys([*ours, *(one.words for claim in claims for one in claim.compared)]))
-    return {words: coloured(place) for place, words in enumerate(found)}
+    ours = [claim.compared[0].words for claim in claims]
+    named = list(dict.fromkeys([*ours, *(method.words for claim in claims for method in claim.compared)]))
+    return {words: coloured(index) for index, words in enumerate(named)}
 
 
 def _draw(groups: Sequence[Group], signs: dict[str, Style], x_label: str) -> Markup:
@@ -145,10 +146,10 @@ def _draw(groups: Sequence[Group], signs: dict[str, Style], x_label: str) -> Mar
     height = TOP + BOTTOM + sum(heights)
     with new_drawing((WIDTH / 72, height / 72)) as drawing:
         drawing.set_layout_engine("none")
-        place = (NAMES / WIDTH, BOTTOM / height, (WIDTH - NAMES - RIGHT) / WIDTH, sum(heights) / height)
-        axes = drawing.add_axes(place)
+        box = (NAMES / WIDTH, BOTTOM / height, (WIDTH - NAMES - RIGHT) / WIDTH, sum(heights) / height)
+        axes = drawing.add_axes(box)
         dress(axes, "", x_label, whole=False)
-        middles = [sum(heights[:place]) + one / 2 for place, one in enumerate(heights)]
+        middles = [sum(heights[:index]) + space / 2 for index, space in enumerate(heights)]
         for middle, (_, claim) in zip(middles, rows, strict=True):
             if claim is not None:
                 _draw_claim(axes, middle, claim, signs)
@@ -160,15 +161,15 @@ def _draw(groups: Sequence[Group], signs: dict[str, Style], x_label: str) -> Mar
 def _draw_claim(axes: Axes, middle: float, claim: Claim, signs: dict[str, Style]) -> None:
     alpha = THIN if claim.is_thin else 1.0
     first = middle - STEP * (len(claim.compared) - 1) / 2
-    for place, one in enumerate(claim.compared):
-        if one.value is None:
+    for index, method in enumerate(claim.compared):
+        if method.value is None:
             continue
-        style, y = signs[one.words], first + STEP * place
+        style, y = signs[method.words], first + STEP * index
         colour = CONTROL if claim.is_thin else style.colour
-        if one.low is not None and one.high is not None:
-            axes.plot([one.low, one.high], [y, y], color=colour, linewidth=1.6, alpha=alpha)
-        face = {"markersize": 6.5 if place == 0 else 5, "color": colour, "alpha": alpha, "linestyle": "none"}
-        axes.plot([one.value], [y], marker=style.marker, **face)
+        if method.low is not None and method.high is not None:
+            axes.plot([method.low, method.high], [y, y], color=colour, linewidth=1.6, alpha=alpha)
+        face = {"markersize": 6.5 if index == 0 else 5, "color": colour, "alpha": alpha, "linestyle": "none"}
+        axes.plot([method.value], [y], marker=style.marker, **face)
 
 
 def _dress(

@@ -18,35 +18,39 @@ Found = list[tuple[str, Findings]]
 """Evaluators in the order of the recipe, with what they found."""
 
 
-def first_screen(record: RunRecord, found: Found, terms: Mapping[str, str]) -> Iterator[Markup | None]:
+def first_screen(record: RunRecord, evaluated: Found, terms: Mapping[str, str]) -> Iterator[Markup | None]:
     """Everything above the sections."""
     description = record.manifest.get("description")
-    verdicts = [(name, verdict) for name, one in found for verdict in one.verdicts]
-    unsound = [judgement(one.level, one.text, words(name)) for name, one in verdicts if one.level == "bad"]
-    answers = [one.claims[0] for _, one in found if one.claims]
+    verdicts = [(name, verdict) for name, findings in evaluated for verdict in findings.verdicts]
+    unsound = [judgement(told.level, told.text, words(name)) for name, told in verdicts if told.level == "bad"]
+    answers = [findings.claims[0] for _, findings in evaluated if findings.claims]
     yield element("p", "Run report", class_="kicker")
     yield element("h1", record.name)
     yield element("p", str(description), class_="lead") if description else None
     yield element("p", " · ".join(facts(record)), class_="facts")
     yield element("ul", *unsound, class_="verdicts") if unsound else None
-    yield from (answer(claim, terms, lead=not place) for place, claim in enumerate(answers))
-    pictures = [*_forest(found, record.noun), *_standing(found)]
+    yield from (answer(claim, terms, lead=not index) for index, claim in enumerate(answers))
+    pictures = [*_forest(evaluated, record.noun), *_standing(evaluated)]
     yield element("div", *pictures, class_="panels first") if pictures else None
     if not answers:
-        yield from (headlines(name, one.headlines, terms) for name, one in found if one.headlines)
-    yield _caveats([(name, one) for name, one in verdicts if one.level != "bad"])
+        yield from (headlines(name, findings.headlines, terms) for name, findings in evaluated if findings.headlines)
+    yield _caveats([(name, told) for name, told in verdicts if told.level != "bad"])
     yield glossary(terms)
 
 
-def _forest(found: Found, noun: str) -> Iterator[Markup]:
+def _forest(evaluated: Found, noun: str) -> Iterator[Markup]:
     """Claims of those evaluators that no figure stands for."""
-    without = [(name, one.claims) for name, one in found if one.claims and not any(fig.headline for fig in one.figures)]
-    yield from answer_plot([Group(sentence_case(name), claims) for name, claims in without], noun)
+    groups = [
+        Group(sentence_case(name), findings.claims)
+        for name, findings in evaluated
+        if findings.claims and not any(figure.headline for figure in findings.figures)
+    ]
+    yield from answer_plot(groups, noun)
 
 
-def _standing(found: Found) -> Iterator[Markup]:
-    for name, one in found:
-        yield from (headline_figure(figure, f"{name}-{figure.name}") for figure in one.figures if figure.headline)
+def _standing(evaluated: Found) -> Iterator[Markup]:
+    for name, findings in evaluated:
+        yield from (headline_figure(figure, f"{name}-{figure.name}") for figure in findings.figures if figure.headline)
 
 
 def _caveats(verdicts: list[tuple[str, Verdict]]) -> Markup | None:
@@ -54,10 +58,10 @@ def _caveats(verdicts: list[tuple[str, Verdict]]) -> Markup | None:
     if not verdicts:
         return None
     verdicts = sorted(verdicts, key=lambda item: list(LEVELS).index(item[1].level))
-    counts = {level: sum(one.level == level for _, one in verdicts) for level in LEVELS}
+    counts = {level: sum(verdict.level == level for _, verdict in verdicts) for level in LEVELS}
     told = [f"{counts['warning']} to read with care"] if counts["warning"] else []
     told += [f"{counts['good']} sound"] if counts["good"] else []
-    judged = [judgement(one.level, one.text, words(name)) for name, one in verdicts]
+    judged = [judgement(verdict.level, verdict.text, words(name)) for name, verdict in verdicts]
     head = element("summary", "What else the evaluators say: ", element("span", " · ".join(told), class_="count"))
     return element("details", head, element("ul", *judged, class_="verdicts"), class_="fold")
 
@@ -85,7 +89,7 @@ def facts(record: RunRecord) -> list[str]:
 
 def headlines(title: str, of: Iterable[Headline], terms: Mapping[str, str]) -> Markup:
     """Headline figures as cards; those that too few positives stand behind are small and grey."""
-    cards = element("div", *(_card(one, terms) for one in of), class_="cards")
+    cards = element("div", *(_card(headline, terms) for headline in of), class_="cards")
     return element("div", element("h3", sentence_case(title)) if title else None, cards, class_="headlines")
 
 

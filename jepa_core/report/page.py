@@ -56,7 +56,7 @@ def write_report(folder: Path) -> Path:
 
 def in_own_words(record: RunRecord) -> RunRecord:
     """The record with the noun of its data in all that evaluators say."""
-    told = {name: in_words_of(found, record.noun) for name, found in record.findings.items()}
+    told = {name: in_words_of(findings, record.noun) for name, findings in record.findings.items()}
     return replace(record, findings=told)
 
 
@@ -74,18 +74,18 @@ def replace_tables(folder: Path, tables: dict[str, Table]) -> None:
 
 def all_tables(record: RunRecord) -> dict[str, Table]:
     """Every table of the report by the stem of its files."""
-    of_record = {stem: found.table for stem, found in record_tables(record).items()}
+    of_record = {stem: entry.table for stem, entry in record_tables(record).items()}
     return of_record | {
-        f"{name}.{table.name}": table for name, found in record.findings.items() for table in found.tables
+        f"{name}.{table.name}": table for name, findings in record.findings.items() for table in findings.tables
     }
 
 
 def page(record: RunRecord) -> str:
     """The whole page as HTML."""
     in_order = _in_order(record)
-    terms = GENERAL | {term: meaning for _, found in in_order for term, meaning in found.terms.items()}
+    terms = GENERAL | {term: meaning for _, findings in in_order for term, meaning in findings.terms.items()}
     terms = {term: worded(meaning, record.noun) for term, meaning in terms.items()}
-    claimed = any(found.claims for _, found in in_order)
+    claimed = any(findings.claims for _, findings in in_order)
     sections = [
         ("training", "Training", _training(record)),
         *((f"of-{name}", sentence_case(name), _evaluator(record, name, terms, claimed)) for name, _ in in_order),
@@ -108,9 +108,9 @@ def _in_order(record: RunRecord) -> list[tuple[str, Findings]]:
 
 def _records(record: RunRecord, *stems: str) -> Markup | None:
     """Tables of the record under their titles; those that are empty are left out."""
-    found = record_tables(record)
-    worded_tables = (in_words_of(found[stem], record.noun) for stem in stems if stem in found)
-    return join(records_table(one, stem) for one, stem in zip(worded_tables, filter(found.get, stems))) or None
+    tables = record_tables(record)
+    present = {stem: in_words_of(tables[stem], record.noun) for stem in stems if stem in tables}
+    return join(records_table(table, stem) for stem, table in present.items()) or None
 
 
 def _training(record: RunRecord) -> Markup | None:
@@ -135,11 +135,11 @@ def _curriculum(record: RunRecord) -> Markup:
     """The whole curriculum in one strip, then each phase in a panel of its own."""
     phases = record.phases()
     names = list(dict.fromkeys(term for line in record.metrics for term in line.get("terms", {})))
-    terms = {name: coloured(place) for place, name in enumerate(names)}
+    terms = {name: coloured(index) for index, name in enumerate(names)}
     ranks = [line["rank"] for line in record.metrics if finite(line.get("rank"))]
     limits = (0.0, 1.08 * max(ranks)) if ranks and max(ranks) > 0 else None
     strip = draw_curriculum(record.metrics, phases, "curriculum")
-    panels = [_phase(record, place, phase, terms, limits) for place, phase in enumerate(phases, start=1)]
+    panels = [_phase(record, index, phase, terms, limits) for index, phase in enumerate(phases, start=1)]
     return join(
         [
             element("figure", element("div", strip, class_="scroll wide", tabindex=0), class_="strip"),
@@ -150,28 +150,28 @@ def _curriculum(record: RunRecord) -> Markup:
 
 
 def _phase(
-    record: RunRecord, place: int, phase: str, terms: dict[str, Any], limits: tuple[float, float] | None
+    record: RunRecord, index: int, phase: str, terms: dict[str, Any], limits: tuple[float, float] | None
 ) -> Markup:
     lines = [line for line in record.metrics if line["phase"] == phase]
-    planned: dict[str, Any] = next((one for one in record.plan.get("phases", []) if one.get("name") == phase), {})
+    planned: dict[str, Any] = next((entry for entry in record.plan.get("phases", []) if entry.get("name") == phase), {})
     about = " · ".join(f"{key} {value_of(key, planned[key])}" for key in ("steps", "trains") if planned.get(key))
-    caption = element("figcaption", f"{place}. {sentence_case(phase)} ", element("span", about, class_="about"))
+    caption = element("figcaption", f"{index}. {sentence_case(phase)} ", element("span", about, class_="about"))
     if not lines:
         nothing = element("p", "No step was logged: the phase acts at its end only.", class_="note")
         return element("figure", caption, nothing, class_="panel")
-    here = {name: style for name, style in terms.items() if any(name in line.get("terms", {}) for line in lines)}
-    return element("figure", caption, draw_phase(lines, here, limits, f"phase-{place}"), class_="panel")
+    shown = {name: style for name, style in terms.items() if any(name in line.get("terms", {}) for line in lines)}
+    return element("figure", caption, draw_phase(lines, shown, limits, f"phase-{index}"), class_="panel")
 
 
 def _evaluator(record: RunRecord, name: str, terms: Mapping[str, str], claimed: bool) -> Markup | None:
     """What an evaluator found, less the figure that stands on the first screen. claimed: whether its headline figures
     do not stand there either."""
-    found = record.findings[name]
-    cards = headlines("", found.headlines, terms) if claimed and found.headlines else None
-    others = [one for one in found.figures if not one.headline]
-    groups = itertools.groupby(others, key=lambda figure: [(one.label, one.control) for one in figure.series])
+    findings = record.findings[name]
+    cards = headlines("", findings.headlines, terms) if claimed and findings.headlines else None
+    others = [figure for figure in findings.figures if not figure.headline]
+    groups = itertools.groupby(others, key=lambda figure: [(figure.label, figure.control) for figure in figure.series])
     figures = [_figures(name, labels, list(group)) for labels, group in groups]
-    tables = [findings_table(table, f"{name}.{table.name}", terms, record.noun) for table in found.tables]
+    tables = [findings_table(table, f"{name}.{table.name}", terms, record.noun) for table in findings.tables]
     return join([cards, element("div", *figures, class_="panels") if figures else None, *tables]) or None
 
 
@@ -199,10 +199,12 @@ def _figure(evaluator: str, figure: Figure, limits: tuple[float, float] | None, 
 
 def _data(record: RunRecord) -> Markup | None:
     """Attrition, then the manifest of the splits: counts, and which data and draws they are of."""
-    found = _records(record, "data.attrition", "data.splits")
+    records = _records(record, "data.attrition", "data.splits")
     facts = {key: record.manifest.get("dataset", {}).get(key) for key in ("source", "fingerprint", "content")}
     facts |= {"seed": record.manifest.get("seed")}
-    return join([found, pairs({key: value for key, value in facts.items() if value is not None})]) if found else None
+    return (
+        join([records, pairs({key: value for key, value in facts.items() if value is not None})]) if records else None
+    )
 
 
 def _recipe(record: RunRecord) -> Markup | None:

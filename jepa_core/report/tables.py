@@ -46,10 +46,10 @@ def findings_table(
     """
     columns = shown_columns(table)
     shown = table.rows[:SHOWN_ROWS]
-    rows = [[_cell(row, one) for one in columns] for row in shown]
-    starts = [place for place, row in enumerate(shown) if place == 0 or row[:1] != shown[place - 1][:1]]
-    headings = [_heading(one.column, terms, noun) for one in columns]
-    drawn = plain_table(headings, rows, [one.is_numeric(table) for one in columns], starts, _thin_rows(table))
+    rows = [[_cell(row, column) for column in columns] for row in shown]
+    starts = [index for index, row in enumerate(shown) if index == 0 or row[:1] != shown[index - 1][:1]]
+    headings = [_heading(column.column, terms, noun) for column in columns]
+    drawn = plain_table(headings, rows, [column.is_numeric(table) for column in columns], starts, _thin_rows(table))
     note = element("p", table.note, class_="note") if table.note else None
     save = downloads(table, stem)
     if len(table.rows) <= OPEN_ROWS:
@@ -108,8 +108,10 @@ def plain_table(
     """A plain table that scrolls by itself where the screen is narrow. starts: rows that a group begins with; where a
     group has several rows, its name stands out in the first one only. thin: rows that are grey."""
     columns = zip(*rows, strict=True) if rows else [()] * len(numeric)
-    classes = [_class(place, one, cells) for place, (one, cells) in enumerate(zip(numeric, columns, strict=True))]
-    head = [element("th", name, scope="col", class_=one) for name, one in zip(headings, classes, strict=True)]
+    classes = [
+        _class(index, is_number, cells) for index, (is_number, cells) in enumerate(zip(numeric, columns, strict=True))
+    ]
+    head = [element("th", name, scope="col", class_=css) for name, css in zip(headings, classes, strict=True)]
     borders = [*starts, len(rows)] if len(starts) < len(rows) else [0, len(rows)]
     grouped = len(borders) > 2
     bodies = [_group(rows, range(*ends), classes, grouped, thin) for ends in itertools.pairwise(borders)]
@@ -118,8 +120,8 @@ def plain_table(
     return element("div", drawn, class_="scroll", tabindex=0)
 
 
-def _class(place: int, numeric: bool, cells: Sequence[str]) -> str | None:
-    if numeric and place:
+def _class(index: int, numeric: bool, cells: Sequence[str]) -> str | None:
+    if numeric and index:
         return "number"
     return "prose" if any("<" not in cell and len(cell) > LONGEST_LINE for cell in cells) else None
 
@@ -128,20 +130,20 @@ def _group(
     rows: Sequence[Sequence[str]], places: range, classes: Sequence[str | None], grouped: bool, thin: frozenset[int]
 ) -> Markup:
     lines = []
-    for place in places:
-        first = ("again" if place > places[0] else "named") if grouped else classes[0]
-        cells = zip(rows[place], [first, *classes[1:]], strict=True)
-        drawn = (element("td", cell, class_=one) for cell, one in cells)
-        lines.append(element("tr", *drawn, class_="thin" if place in thin else None))
+    for index in places:
+        first = ("again" if index > places[0] else "named") if grouped else classes[0]
+        cells = zip(rows[index], [first, *classes[1:]], strict=True)
+        drawn = (element("td", cell, class_=css) for cell, css in cells)
+        lines.append(element("tr", *drawn, class_="thin" if index in thin else None))
     return element("tbody", *lines)
 
 
 def _thin_rows(table: Table) -> frozenset[int]:
     """Rows that say in a column `positives` that few stand behind them."""
-    place = next((place for place, column in enumerate(table.columns) if column.name == "positives"), None)
-    if place is None:
+    index = next((index for index, column in enumerate(table.columns) if column.name == "positives"), None)
+    if index is None:
         return frozenset()
-    counts = [(number, row[place]) for number, row in enumerate(table.rows)]
+    counts = [(number, row[index]) for number, row in enumerate(table.rows)]
     return frozenset(number for number, count in counts if isinstance(count, int) and count < FEW_POSITIVES)
 
 

@@ -292,7 +292,7 @@ class Findings:
 
     def to_dict(self) -> dict[str, Any]:
         parts = [part.name for part in fields(self) if part.name not in (*_BESIDE, "terms")]
-        return {part: [asdict(one) for one in getattr(self, part)] for part in parts} | {"terms": self.terms}
+        return {part: [asdict(entry) for entry in getattr(self, part)] for part in parts} | {"terms": self.terms}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Findings:
@@ -310,9 +310,9 @@ class Findings:
 
 
 def _claim(plain: dict[str, Any]) -> Claim:
-    return Claim(**{**plain, "compared": [Compared(**one) for one in plain["compared"]]})
+    return Claim(**{**plain, "compared": [Compared(**method) for method in plain["compared"]]})
 
 
 def _figure(plain: dict[str, Any]) -> Figure:
-    series = [Series(**one) for one in plain["series"]]
-    return Figure(**{**plain, "series": series, "marks": [Mark(**one) for one in plain.get("marks", [])]})
+    series = [Series(**entry) for entry in plain["series"]]
+    return Figure(**{**plain, "series": series, "marks": [Mark(**mark) for mark in plain.get("marks", [])]})

@@ -23,8 +23,8 @@ def worded(text: str, noun: str) -> str:
     of_several = {HOUSE: noun, plural(HOUSE): plural(noun)}
 
     def said(match: re.Match[str]) -> str:
-        found = of_several[match[0].lower()]
-        return found if match[0].islower() else found[:1].upper() + found[1:]
+        noun_of_it = of_several[match[0].lower()]
+        return noun_of_it if match[0].islower() else noun_of_it[:1].upper() + noun_of_it[1:]
 
     return re.sub(r"(?<![\w-])subjects?(?![\w-])", said, text, flags=re.IGNORECASE)
 
@@ -40,9 +40,9 @@ def _worded(value: Any, noun: str) -> Any:
     if isinstance(value, str):
         return worded(value, noun)
     if isinstance(value, list):
-        return [_worded(one, noun) for one in value]
+        return [_worded(inner, noun) for inner in value]
     if isinstance(value, dict):
-        return {worded(key, noun): _worded(one, noun) for key, one in value.items()}
+        return {worded(key, noun): _worded(inner, noun) for key, inner in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         told = {part.name: _worded(getattr(value, part.name), noun) for part in fields(value) if part.name not in KEPT}
         return replace(value, **told)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from torch import Tensor
 
 from jepa_core.contracts import Listener
 from jepa_core.errors import Preempted
@@ -23,6 +26,8 @@ from jepa_core.runs.run import Run
 from jepa_core.training.checkpoint import save_checkpoint
 from jepa_core.training.curriculum import BuiltPhase, Progress
 from jepa_core.training.learner import Learner
+from jepa_core.training.stepping import Outcome
+from jepa_core.training.validation import Standing
 
 LOGGED = 50
 """Times that a phase's terms are read and written down, at most; each time waits for the device."""
@@ -49,7 +54,7 @@ class Metrics(Listener):
         self._cost, self._began_at = Stopwatch(), progress.step
 
     def step_ended(self, progress: Progress) -> None:
-        if is_logged(progress.step, progress.current.config.steps):
+        if is_logged(progress.step, progress.current.config.steps) or progress.validated:
             progress.check_finite()
             record = self._record(progress)
             with disk_errors(self._folder), (self._folder / "metrics.jsonl").open("a") as file:
@@ -70,6 +75,7 @@ class Metrics(Listener):
             "steps": steps,
             "windows": steps * progress.current.config.batch_size,
             "steps_per_second": steps / seconds if steps else None,
+            **_best(progress),
         }
         write_json(path, costs)
 
@@ -85,11 +91,35 @@ class Metrics(Listener):
             "total_step": progress.total_step,
             "loss": sum(terms.values()),
             "terms": terms,
+            "metrics": _numbers(progress.metrics),
             "rank": _latent_rank(progress.learner),
             "learning_rate": max(group["lr"] for group in progress.optimizer.param_groups),
             "seconds": seconds,
             "steps_per_second": done / seconds,
+            **({"validation": _validation(progress.validated, progress.standing)} if progress.validated else {}),
         }
+
+
+def _best(progress: Progress) -> dict[str, Any]:
+    """The best validation of a phase that validates, and the step whose weights it ended with."""
+    config, standing = progress.current.config.validation, progress.standing
+    if standing.best is None:
+        return {}
+    ended_with = standing.best_step if config.keep == "best" else progress.step
+    return {"best": standing.best, "best_step": standing.best_step, "ended_with_step": ended_with}
+
+
+def _validation(outcome: Outcome, standing: Standing) -> dict[str, Any]:
+    """A validation, and the best one up to it of what is watched."""
+    terms = {name: float(value) for name, value in outcome.terms.items()}
+    best = {"best": standing.best, "best_step": standing.best_step}
+    return {"loss": sum(terms.values()), "terms": terms, "metrics": _numbers(outcome.metrics), **best}
+
+
+def _numbers(metrics: Mapping[str, Tensor]) -> dict[str, float | None]:
+    """Metrics as JSON holds them; None for what is no number."""
+    values = {name: float(value) for name, value in metrics.items()}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def _latent_rank(learner: Learner) -> float | None:
@@ -136,6 +166,10 @@ class RunLines(RunDisplay):
             f"  step {record['step']}/{record['steps']}  {describe_step(record)}  {rate:.2f} steps/s  {left:.0f} s left"
         )
 
+    def phase_ended(self, progress: Progress) -> None:
+        if early := _ended_early(progress):
+            self._print(f"  {early}")
+
     def evaluation_ended(self, name: str, findings: Findings) -> None:
         for verdict in findings.verdicts:
             self._print(f"  {name}: {verdict.level}: {verdict.text}")
@@ -180,6 +214,8 @@ class RunBars(RunDisplay):
 
     def phase_ended(self, progress: Progress) -> None:
         self.close()
+        if early := _ended_early(progress):
+            self._console.print(f"{progress.current.name} {early}")
 
     def evaluation_ended(self, name: str, findings: Findings) -> None:
         for verdict in findings.verdicts:
@@ -198,9 +234,21 @@ def _what(built: BuiltPhase) -> str:
     return f"{built.config.steps} steps, {trains}{updates}"
 
 
+def _ended_early(progress: Progress) -> str:
+    """What to say of a phase that has ended early; nothing of one that took all of its steps."""
+    steps = progress.current.config.steps
+    if progress.step == steps:
+        return ""
+    best = progress.standing.best_step
+    return f"ended early, after step {progress.step} of {steps}: the best validation was after step {best}"
+
+
 def describe_step(record: dict[str, Any]) -> str:
-    """Loss terms and latent rank of a logged step, in a few words."""
-    parts = [f"{name} {value:.4f}" for name, value in record["terms"].items()]
+    """Loss terms, metrics and latent rank of a logged step, in a few words."""
+    values = {**record["terms"], **record["metrics"]}
+    if "validation" in record:
+        values["validation"] = record["validation"]["loss"]
+    parts = [f"{name} {value:.4f}" for name, value in values.items() if value is not None]
     return "  ".join([*parts, f"rank {record['rank']:.1f}"] if record["rank"] is not None else parts)
 
 

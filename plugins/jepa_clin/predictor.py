@@ -104,8 +104,8 @@ class ActionTransformer(Predictor):
         number, per_step = memory.next_states.shape[1], self.config.tokens_per_step
         if number >= self.config.reach:
             raise OutOfReach(f"step {number + 1} is beyond the predictor's positions for {self.config.reach} steps")
-        place = torch.tensor([number], device=step.states.device)
-        hidden, layers = self._step_tokens(step.states, step.actions, place), []
+        position = torch.tensor([number], device=step.states.device)
+        hidden, layers = self._step_tokens(step.states, step.actions, position), []
         visible = torch.cat((memory.visible, step.mask.repeat_interleave(per_step, dim=1)), dim=1)
         seen = visible[:, None, None].expand(-1, 1, per_step, -1)
         for layer, past, asking in zip(self.layers, memory.layers, self._asking(first_state=0), strict=True):

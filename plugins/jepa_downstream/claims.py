@@ -69,11 +69,11 @@ def contenders(names: Sequence[str], baselines: Sequence[str]) -> list[Contender
     """The first method, its untrained control and a baseline, of those that were measured. names: of all methods, in
     their order. baselines: of those of them that read no latent."""
     main = names[0]
-    control = next((one for one in (CONTROLS.get(main), ANY_CONTROL) if one in names and one != main), None)
+    control = next((name for name in (CONTROLS.get(main), ANY_CONTROL) if name in names and name != main), None)
     rival = RIVAL if RIVAL in baselines else next(iter(baselines), None)
-    found = [Contender(main, OURS if main in CONTROLS else main)]
-    found += [Contender(control, UNTRAINED)] if control else []
-    return found + ([Contender(rival, rival)] if rival and rival != main else [])
+    asked = [Contender(main, OURS if main in CONTROLS else main)]
+    asked += [Contender(control, UNTRAINED)] if control else []
+    return asked + ([Contender(rival, rival)] if rival and rival != main else [])
 
 
 def rarer(rows: Rows, kind: Kind) -> int | None:
@@ -85,64 +85,64 @@ def rarer(rows: Rows, kind: Kind) -> int | None:
 def compared(asked: Sequence[Contender], estimates: Sequence[DrawnEstimate], kind: Kind) -> list[Compared]:
     """Each with its estimate, and with how much better the first one is."""
     sign = 1.0 if MEASURE[kind][2] == "higher" else -1.0
-    found = []
-    for one, estimate in zip(asked, estimates, strict=True):
-        made = Compared(one.name, one.words, estimate.value, *estimate.bounds)
-        if one is not asked[0]:
+    methods = []
+    for method, estimate in zip(asked, estimates, strict=True):
+        told = Compared(method.name, method.words, estimate.value, *estimate.bounds)
+        if method is not asked[0]:
             gain = estimates[0].minus(estimate).times(sign)
             low, high = gain.bounds
-            made = replace(made, gain=gain.value, gain_low=low, gain_high=high)
-        found.append(made)
-    return found
+            told = replace(told, gain=gain.value, gain_low=low, gain_high=high)
+        methods.append(told)
+    return methods
 
 
 def task_claims(results: list[MethodResult], baselines: Sequence[str]) -> list[Claim]:
     """An answer a task, before them the mean of those that ask for a class. baselines: names of those measured."""
     if not results:
         return []
-    names = list(dict.fromkeys(one.method for one in results))
+    names = list(dict.fromkeys(result.method for result in results))
     asked = contenders(names, baselines)
     by_task: dict[str, list[MethodResult]] = {}
-    for one in results:
-        by_task.setdefault(one.task.task.name, []).append(one)
-    told = [_of_task(asked, {one.method: one for one in found}) for found in by_task.values()]
-    classes = [one for one in told if one[0].task.task.kind == "binary"]
-    values = [one for one in told if one[0].task.task.kind == "regression"]
+    for result in results:
+        by_task.setdefault(result.task.task.name, []).append(result)
+    tasks = [_of_task(asked, {result.method: result for result in of_task}) for of_task in by_task.values()]
+    classes = [result for result in tasks if result[0].task.task.kind == "binary"]
+    values = [result for result in tasks if result[0].task.task.kind == "regression"]
     mean = [_mean_claim(asked, classes)] if len(classes) > 1 else []
-    return [*mean, *(_claim(asked, one) for one in [*classes, *values])]
+    return [*mean, *(_claim(asked, result) for result in [*classes, *values])]
 
 
-def _of_task(asked: Sequence[Contender], found: dict[str, MethodResult]) -> list[MethodResult]:
-    return [found[one.name] for one in asked]
+def _of_task(asked: Sequence[Contender], by_method: dict[str, MethodResult]) -> list[MethodResult]:
+    return [by_method[method.name] for method in asked]
 
 
 def _estimates(results: Sequence[MethodResult]) -> list[DrawnEstimate]:
     name = MEASURE[results[0].task.task.kind][0]
-    return [estimates_of(one).get(name, UNDEFINED) for one in results]
+    return [estimates_of(result).get(name, UNDEFINED) for result in results]
 
 
 def _claim(asked: Sequence[Contender], results: Sequence[MethodResult]) -> Claim:
     task, rows = results[0].task.task, results[0].rows
     _, measure, better = MEASURE[task.kind]
     about, subjects = task.name.replace("_", " "), len(np.unique(rows.subject))
-    made = compared(asked, _estimates(results), task.kind)
+    methods = compared(asked, _estimates(results), task.kind)
     note = remark_on(results[0])
-    return Claim(about, measure, better, made, subjects, positives=rarer(rows, task.kind), note=note)
+    return Claim(about, measure, better, methods, subjects, positives=rarer(rows, task.kind), note=note)
 
 
 def _mean_claim(asked: Sequence[Contender], tasks: Sequence[Sequence[MethodResult]]) -> Claim:
     """Of the tasks that have enough of both classes; of all that are measured if none has."""
-    known = [one for one in tasks if all(estimate.value is not None for estimate in _estimates(one))]
-    enough = [one for one in known if (rarer(one[0].rows, "binary") or 0) >= FEW_POSITIVES]
+    known = [task for task in tasks if all(estimate.value is not None for estimate in _estimates(task))]
+    enough = [task for task in known if (rarer(task[0].rows, "binary") or 0) >= FEW_POSITIVES]
     chosen = enough or known
-    of_methods = zip(*(_estimates(one) for one in chosen), strict=True) if chosen else ([UNDEFINED] for _ in asked)
-    made = compared(asked, [mean_estimate(list(one)) for one in of_methods], "binary")
-    counts = [rarer(one[0].rows, "binary") or 0 for one in chosen]
-    subjects = len(np.unique(np.concatenate([one[0].rows.subject for one in chosen or tasks])))
+    of_methods = zip(*(_estimates(task) for task in chosen), strict=True) if chosen else ([UNDEFINED] for _ in asked)
+    methods = compared(asked, [mean_estimate(list(task)) for task in of_methods], "binary")
+    counts = [rarer(task[0].rows, "binary") or 0 for task in chosen]
+    subjects = len(np.unique(np.concatenate([task[0].rows.subject for task in chosen or tasks])))
     note = "; ".join(_left_out(len(tasks), len(known), len(enough)))
     _, measure, better = MEASURE["binary"]
     least = min(counts, default=0)
-    return Claim(f"mean of {len(chosen)} tasks", measure, better, made, subjects, positives=least, note=note)
+    return Claim(f"mean of {len(chosen)} tasks", measure, better, methods, subjects, positives=least, note=note)
 
 
 def _left_out(tasks: int, known: int, enough: int) -> Iterator[str]:
@@ -154,7 +154,7 @@ def _left_out(tasks: int, known: int, enough: int) -> Iterator[str]:
 
 def mean_estimate(estimates: Sequence[DrawnEstimate]) -> DrawnEstimate:
     """The mean of estimates under the same draws."""
-    values = [one.value for one in estimates if one.value is not None]
+    values = [estimate.value for estimate in estimates if estimate.value is not None]
     if not values:
         return UNDEFINED
-    return DrawnEstimate(float(np.mean(values)), np.mean([one.draws for one in estimates], axis=0))
+    return DrawnEstimate(float(np.mean(values)), np.mean([estimate.draws for estimate in estimates], axis=0))

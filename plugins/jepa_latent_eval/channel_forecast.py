@@ -74,16 +74,16 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
         for cohort in cohorts.values():
             if isinstance(cohort, str):
                 return no_channels(cohort)
-        found = {
+        forecasts = {
             split: self._forecasts(learner, cohort, decoders[0])
             for split, cohort in cohorts.items()
             if isinstance(cohort, Cohort)
         }
         level = self.config.level
-        widths = {name: conformal_widths(errors, level) for name, errors in found["tuning"].errors.items()}
+        widths = {name: conformal_widths(errors, level) for name, errors in forecasts["tuning"].errors.items()}
         names = list(learner.observer.names)
-        measured = MeasuredForecasts(found[self.config.split], widths, names)
-        state = {"level": level, "names": names, "widths": widths[ROLLOUT], "noise": found["tuning"].noise()}
+        measured = MeasuredForecasts(forecasts[self.config.split], widths, names)
+        state = {"level": level, "names": names, "widths": widths[ROLLOUT], "noise": forecasts["tuning"].noise()}
         kept = KeptHead("intervals", "intervals", target="channels", state=state)
         return replace(channel_findings(measured, self.config, evaluation.seed), heads=[kept])
 
@@ -130,6 +130,6 @@ def _errors(said: np.ndarray, past: np.ndarray, truth: np.ndarray) -> dict[str, 
 def _last(past: np.ndarray) -> np.ndarray:
     """(N, C) last observed value, the mean of train where there is none."""
     steps = np.arange(past.shape[1])[None, :, None]
-    place = np.where(np.isfinite(past), steps, -1).max(axis=1)
-    values = np.take_along_axis(past, np.maximum(place, 0)[:, None], axis=1)[:, 0]
-    return np.where(place >= 0, values, 0.0)
+    last = np.where(np.isfinite(past), steps, -1).max(axis=1)
+    values = np.take_along_axis(past, np.maximum(last, 0)[:, None], axis=1)[:, 0]
+    return np.where(last >= 0, values, 0.0)

@@ -32,8 +32,9 @@ SUMMARY_HORIZONS = (1, 6, 12, 24, 48)
 
 METHOD = (
     "Every horizon h of a context of C steps is measured on the same windows. l1 is the mean over dimensions and "
-    "windows; intervals are 95 %, percentiles over redrawn subjects. The mean latent is that of the train split; latent scale "
-    "is the mean absolute deviation of the target states from it. Drift is the growth of l1 since h = 1. The skill "
+    "windows; intervals are 95 %, percentiles over redrawn subjects. The mean latent is that of the train split; "
+    "latent scale is the mean absolute deviation of the target states from it. Drift is the growth of l1 since h = 1. "
+    "The skill "
     "horizon is the last h up to which, at every h, the rollout beats both persistence and the mean latent."
 )
 WITH_ACTIONS = (
@@ -101,7 +102,7 @@ def _claim(at: MeasuredContext) -> Claim:
 
 def _gain(difference: BoundedCurve) -> tuple[float | None, float | None, float | None]:
     """By how much the rollout is better, at the longest horizon, of its difference to something."""
-    value, low, high = (None if one is None else -one for one in _last(difference))
+    value, low, high = (None if end is None else -end for end in _last(difference))
     return value, high, low
 
 
@@ -231,15 +232,15 @@ def _summary(contexts: list[MeasuredContext | UnmeasuredContext], note: str, act
     return Table("summary", "Rollout error and drift", columns, rows, note)
 
 
-def _summary_cells(at: MeasuredContext, place: int, acts: bool) -> list[Cell]:
+def _summary_cells(at: MeasuredContext, index: int, acts: bool) -> list[Cell]:
     curves = at.trained
-    shuffled = _cells(curves.minus(SHUFFLED), place) if SHUFFLED in curves.means else [None] * 3
+    shuffled = _cells(curves.minus(SHUFFLED), index) if SHUFFLED in curves.means else [None] * 3
     return [
-        *_cells(curves.l1(ROLLOUT), place),
-        *_cells(curves.drift(ROLLOUT), place),
-        *_cells(curves.scaled(ROLLOUT), place),
-        *_cells(curves.minus(PERSISTENCE), place),
-        *_cells(curves.minus(MEAN), place),
+        *_cells(curves.l1(ROLLOUT), index),
+        *_cells(curves.drift(ROLLOUT), index),
+        *_cells(curves.scaled(ROLLOUT), index),
+        *_cells(curves.minus(PERSISTENCE), index),
+        *_cells(curves.minus(MEAN), index),
         *(shuffled if acts else ()),
     ]
 
@@ -287,10 +288,10 @@ def _headline_figure(at: MeasuredContext | None) -> list[Figure]:
     least, most = bounds or (None, None)
     end = Mark(f"at h = {at.horizon}; drift since h = 1:", at.horizon, value, drift, low, high, "%")
     reach = Mark("skill horizon: beats persistence and the mean latent up to h =", beats, None, beats, least, most)
+    given = "the recorded actions alone" if at.acts else "nothing more"
     note = (
-        f"The rollout sees {at.context} real steps, then {'the recorded actions alone' if at.acts else 'nothing more'}. "
-        "Persistence repeats the last "
-        "state seen; the mean latent is that of the train split. Error: l1 over the latents' own scale, the mean "
+        f"The rollout sees {at.context} real steps, then {given}. Persistence repeats the last state seen; the mean "
+        "latent is that of the train split. Error: l1 over the latents' own scale, the mean "
         "absolute deviation of the states from the mean latent, so 1 is as far off as knowing nothing. "
         f"{at.windows} windows of {at.subjects} subjects, the same at every horizon."
     )
@@ -344,7 +345,7 @@ def _scale_note(curves: Curves) -> str:
 
 def _series(label: str, estimate: BoundedCurve, control: bool = False) -> Series:
     horizons = [float(h) for h in range(1, len(estimate.value) + 1)]
-    value, low, high = ([_cell(one) for one in part] for part in (estimate.value, estimate.low, estimate.high))
+    value, low, high = ([_cell(bound) for bound in part] for part in (estimate.value, estimate.low, estimate.high))
     return Series(label, horizons, value, [] if control else low, [] if control else high, control)
 
 
@@ -356,8 +357,8 @@ def _counts() -> list[Column]:
     return [Column("windows", digits=6), Column("subjects", digits=6)]
 
 
-def _cells(estimate: BoundedCurve, place: int) -> list[Cell]:
-    return [_cell(part[place]) for part in (estimate.value, estimate.low, estimate.high)]
+def _cells(estimate: BoundedCurve, index: int) -> list[Cell]:
+    return [_cell(part[index]) for part in (estimate.value, estimate.low, estimate.high)]
 
 
 def _last(estimate: BoundedCurve) -> tuple[float | None, float | None, float | None]:

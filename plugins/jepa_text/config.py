@@ -106,7 +106,7 @@ class Qwen3Config(EncoderConfig):
         if self.folder is None:
             return []
         absent = missing_files(self.folder)
-        return absent if self.folder.is_dir() else [f"{one}, or set weights: random" for one in absent]
+        return absent if self.folder.is_dir() else [f"{file}, or set weights: random" for file in absent]
 
     def size(self, shape: ItemShape | None = None) -> ModelSize:
         architecture = self.architecture

@@ -106,9 +106,9 @@ class TokenIds:
         new = [text for text in dict.fromkeys(texts) if text not in self._kept]
         encodings = self.tokenizer.encode_batch_fast(new, add_special_tokens=False)
         ids = {text: encoding.ids or self._empty for text, encoding in zip(new, encodings, strict=True)}
-        found = [ids[text] if text in ids else self._kept[text].tolist() for text in texts]
+        ids_of = [ids[text] if text in ids else self._kept[text].tolist() for text in texts]
         self._keep(ids)
-        return found
+        return ids_of
 
     def _keep(self, ids: dict[str, list[int]]) -> None:
         for text, tokens in ids.items():
