@@ -178,7 +178,7 @@ class SourceConfig(Config):
 
     @property
     def subject_noun(self) -> str:
-        """What one subject is called where people read of it, such as `patient` or `engine`."""
+        """What one subject is called where people read of it, such as `engine`."""
         return "subject"
 
     @property

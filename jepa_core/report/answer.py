@@ -12,7 +12,7 @@ from jepa_core.report.forest import BOTTOM, LETTERS, LINE, NAMES, RIGHT, TOP, WI
 from jepa_core.report.html import Markup, element
 from jepa_core.report.plots import CONTROL, GRID, INK, Style, as_svg, coloured, dress, legend, new_drawing
 from jepa_core.report.terms import explained
-from jepa_core.results.findings import FEW_POSITIVES, Claim, Compared
+from jepa_core.results.findings import FEW_POSITIVES, Claim, Side
 from jepa_core.results.text import interval, number, plural, with_unit
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ THIN = 0.35
 Judged = Literal["better", "worse", "open"]
 
 
-def judged(other: Compared) -> Judged:
+def told_apart(other: Side) -> Judged:
     """Whether ours is told from another, on which side."""
     if other.gain_low is not None and other.gain_low > 0:
         return "better"
@@ -66,12 +66,12 @@ def _sentence(claim: Claim, plain: bool = False) -> Iterator[str]:
         yield f" {claim.note[:1].upper()}{claim.note[1:]}."
 
 
-def _against(other: Compared, plain: bool) -> Iterator[str]:
+def _against(other: Side, plain: bool) -> Iterator[str]:
     """By how much ours is better than another, or that it cannot be told."""
     if other.gain is None:
         yield f"not compared with {other.words}"
         return
-    how, gain, bounds = judged(other), number(abs(other.gain)), interval(other.gain_low, other.gain_high)
+    how, gain, bounds = told_apart(other), number(abs(other.gain)), interval(other.gain_low, other.gain_high)
     if how == "open":
         yield _marked("not told apart from", how, plain)
         sign = "+" if other.gain > 0 else "−" if other.gain < 0 else ""

@@ -27,7 +27,7 @@ def first_screen(record: RunRecord, evaluated: Found, terms: Mapping[str, str]) 
     yield element("p", "Run report", class_="kicker")
     yield element("h1", record.name)
     yield element("p", str(description), class_="lead") if description else None
-    yield element("p", " · ".join(facts(record)), class_="facts")
+    yield element("p", " · ".join(run_facts(record)), class_="facts")
     yield element("ul", *unsound, class_="verdicts") if unsound else None
     yield from (answer(claim, terms, lead=not index) for index, claim in enumerate(answers))
     pictures = [*_forest(evaluated, record.noun), *_standing(evaluated)]
@@ -66,7 +66,7 @@ def _caveats(verdicts: list[tuple[str, Verdict]]) -> Markup | None:
     return element("details", head, element("ul", *judged, class_="verdicts"), class_="fold")
 
 
-def facts(record: RunRecord) -> list[str]:
+def run_facts(record: RunRecord) -> list[str]:
     """What was trained on what, in a line."""
     splits = record.data.get("splits", [])
     told = []

@@ -122,7 +122,7 @@ class Headline:
 
 
 @dataclass(frozen=True)
-class Compared:
+class Side:
     """A method of a claim, on the same rows as the others. The first of a claim is ours.
 
     name: as in the tables. words: what a reader who knows none of the tables calls it, such as "the untrained encoder".
@@ -152,7 +152,7 @@ class Claim:
     about: str
     measure: str
     better: Literal["lower", "higher"]
-    compared: list[Compared]
+    compared: list[Side]
     n: int | None
     n_unit: str = "subjects"
     positives: int | None = None
@@ -310,7 +310,7 @@ class Findings:
 
 
 def _claim(plain: dict[str, Any]) -> Claim:
-    return Claim(**{**plain, "compared": [Compared(**method) for method in plain["compared"]]})
+    return Claim(**{**plain, "compared": [Side(**method) for method in plain["compared"]]})
 
 
 def _figure(plain: dict[str, Any]) -> Figure:

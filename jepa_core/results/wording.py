@@ -17,7 +17,7 @@ FoundT = TypeVar("FoundT")
 
 
 def worded(text: str, noun: str) -> str:
-    """A text with the noun of the data in place of `subject`; a name with underscores is no word and stays."""
+    """A text with the noun of the data in place of `subject`; a name with underscores is no word and is kept."""
     if noun == HOUSE:
         return text
     of_several = {HOUSE: noun, plural(HOUSE): plural(noun)}

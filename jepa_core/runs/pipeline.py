@@ -216,9 +216,12 @@ def _windows(run: Run, dataset: Dataset, split: Split) -> Windows:
 def run_evaluators(run: Run, learner: Learner, untrained: EncoderUnder, listeners: Sequence[Listener]) -> None:
     """Run every evaluator whose findings are not there yet."""
     evaluation = evaluation_of(run, learner, untrained)
-    for use in run.recipe.evaluators:
+    for index, use in enumerate(run.recipe.evaluators):
         path = run.findings / f"{use.name}.json"
         done = path.is_file()
+        if not done:
+            for listener in listeners:
+                listener.evaluation_started(use.name, index, len(run.recipe.evaluators))
         findings = Findings.from_dict(json.loads(path.read_text())) if done else measure(run, evaluation, use)
         for listener in listeners:
             listener.evaluation_ended(use.name, findings)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from jepa_core.results.findings import FEW_POSITIVES, Claim, Compared
+from jepa_core.results.findings import FEW_POSITIVES, Claim, Side
 from jepa_downstream.config import Kind
 from jepa_downstream.measures import DrawnEstimate
 from jepa_downstream.results import MethodResult
@@ -59,7 +59,7 @@ TERMS = {
 
 @dataclass(frozen=True)
 class Contender:
-    """A method that an answer names. words: as `Compared` has them."""
+    """A method that an answer names. words: as `Side` has them."""
 
     name: str
     words: str
@@ -82,12 +82,12 @@ def rarer(rows: Rows, kind: Kind) -> int | None:
     return min(positives, len(rows) - positives) if kind == "binary" else None
 
 
-def compared(asked: Sequence[Contender], estimates: Sequence[DrawnEstimate], kind: Kind) -> list[Compared]:
+def compared(asked: Sequence[Contender], estimates: Sequence[DrawnEstimate], kind: Kind) -> list[Side]:
     """Each with its estimate, and with how much better the first one is."""
     sign = 1.0 if MEASURE[kind][2] == "higher" else -1.0
     methods = []
     for method, estimate in zip(asked, estimates, strict=True):
-        told = Compared(method.name, method.words, estimate.value, *estimate.bounds)
+        told = Side(method.name, method.words, estimate.value, *estimate.bounds)
         if method is not asked[0]:
             gain = estimates[0].minus(estimate).times(sign)
             low, high = gain.bounds

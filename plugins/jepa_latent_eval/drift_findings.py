@@ -10,12 +10,12 @@ from jepa_core.results.findings import (
     Cell,
     Claim,
     Column,
-    Compared,
     Figure,
     Findings,
     Headline,
     Mark,
     Series,
+    Side,
     Table,
     Verdict,
 )
@@ -91,9 +91,9 @@ def _claim(at: MeasuredContext) -> Claim:
     curves = at.trained
     about = f"{at.horizon} steps ahead of {at.context} seen"
     compared = [
-        Compared(ROLLOUT, "the rollout", *_last(curves.scaled(ROLLOUT))),
+        Side(ROLLOUT, "the rollout", *_last(curves.scaled(ROLLOUT))),
         *(
-            Compared(name, words, *_last(curves.scaled(name)), *_gain(curves.scaled_minus_control(name)))
+            Side(name, words, *_last(curves.scaled(name)), *_gain(curves.scaled_minus_control(name)))
             for name, words in ((PERSISTENCE, "persistence"), (MEAN, "the mean latent"))
         ),
     ]

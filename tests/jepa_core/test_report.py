@@ -19,11 +19,11 @@ from jepa_core.report.tables import SHOWN_ROWS, findings_table
 from jepa_core.results.findings import (
     Claim,
     Column,
-    Compared,
     Figure,
     Findings,
     Headline,
     Series,
+    Side,
     Table,
     Verdict,
 )
@@ -182,8 +182,8 @@ def test_the_first_screen_has_data_verdicts_and_headlines_with_interval_and_n(pa
 
 
 def told(gain: float, low: float, high: float, positives: int | None = 40) -> Claim:
-    ours = Compared("belief", "frozen features", 0.8, 0.75, 0.85)
-    other = Compared("untrained belief", "the untrained encoder", 0.8 - gain, 0.7, 0.9, gain, low, high)
+    ours = Side("belief", "frozen features", 0.8, 0.75, 0.85)
+    other = Side("untrained belief", "the untrained encoder", 0.8 - gain, 0.7, 0.9, gain, low, high)
     return Claim("mean of 8 tasks", "AUROC", "higher", [ours, other], 300, positives=positives)
 
 
