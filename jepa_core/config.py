@@ -411,6 +411,10 @@ class PhaseConfig(Config):
         return None
 
 
+class ListenerConfig(Config):
+    """Config of a Listener that a recipe names (`trackers`)."""
+
+
 class EvaluatorConfig(Config):
     """Config of an Evaluator."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -47,7 +48,7 @@ class RunBars(RunDisplay):
         assert self._bar is not None, "a phase with steps has a bar"
         self._bar.update(self._task, completed=progress.step)
 
-    def logged(self, record: dict[str, Any]) -> None:
+    def logged(self, record: Mapping[str, Any]) -> None:
         assert self._bar is not None, "a phase with steps has a bar"
         self._bar.update(self._task, now=f"{describe_step(record)}  {record['steps_per_second']:.2f} steps/s")
 

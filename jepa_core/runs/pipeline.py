@@ -158,6 +158,7 @@ def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
         encoder.load_fitted(json.loads(path.read_text()))
         return
     encoder.fit(dataset.training_items())
+    encoder.forget_rare(dataset.owned_items())
     write_json(path, encoder.fitted())
 
 

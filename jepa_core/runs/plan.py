@@ -129,7 +129,9 @@ def make_plan(recipe: Recipe) -> Plan:
 
 
 def _missing(recipe: Recipe) -> list[str]:
-    uses = [recipe.source, recipe.encoder, recipe.predictor, *recipe.curriculum, *recipe.evaluators]
+    uses = [
+        recipe.source, recipe.encoder, recipe.predictor, *recipe.curriculum, *recipe.evaluators, *recipe.trackers,
+    ]  # fmt: skip
     return [f"{use.component.kind} {use.name}: {sentence}" for use in uses for sentence in use.config.missing()]
 
 

@@ -17,6 +17,7 @@ from jepa_core.ensemble import member_decoder, members_of
 from jepa_core.results.findings import Findings, KeptHead
 from jepa_latent_eval.channel_findings import channel_findings, no_channels
 from jepa_latent_eval.config import ChannelForecastConfig
+from jepa_latent_eval.example import Asked, example_figures
 from jepa_latent_eval.intervals import conformal_widths
 from jepa_latent_eval.rollout import Cohort, find_cohort, imagine_by, imagined_states
 from jepa_latent_eval.states import encoded
@@ -62,7 +63,7 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
     """Rolls out from every window of a split, decodes what is imagined, and holds it against what was observed.
 
     Intervals are fitted on the tuning split; the last value that was observed, and the mean of train, have intervals of
-    their own.
+    their own. One trajectory is shown as an example, imagined under its recorded actions and if nothing is done.
     """
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
@@ -85,7 +86,9 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
         measured = MeasuredForecasts(forecasts[self.config.split], widths, names)
         state = {"level": level, "names": names, "widths": widths[ROLLOUT], "noise": forecasts["tuning"].noise()}
         kept = KeptHead("intervals", "intervals", target="channels", state=state)
-        return replace(channel_findings(measured, self.config, evaluation.seed), heads=[kept])
+        findings = channel_findings(measured, self.config, evaluation.seed)
+        example = example_figures(evaluation, Asked(self.config.split, self.config.context, widths[ROLLOUT], level))
+        return replace(findings, figures=findings.figures + example, heads=[kept])
 
     def head(self, kept: KeptHead) -> Intervals:
         """The intervals around forecasts."""
