@@ -226,8 +226,7 @@ def _added_item(name: str, names: list[str], added: Entry, kind: str, problems: 
     if isinstance(added.node, SectionNode) and "use" in added.node.entries:
         label = ScalarNode(name, name, added.key)
         return [replace(added.node, entries={"name": Entry(added.key, label), **added.node.entries})]
-    hint = f"{did_you_mean(name, names)} To add one, give it a `use`"
-    problems.add(added.key, f"unknown {kind} '{name}'", hint)
+    problems.add(added.key, f"unknown {kind} '{name}'", did_you_mean(name, names))
     return []
 
 

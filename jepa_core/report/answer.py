@@ -78,7 +78,8 @@ def _against(other: Side, plain: bool) -> Iterator[str]:
         yield f" {other.words} ({sign}{gain}, {bounds or 'no interval'})"
         return
     if how == "worse":
-        bounds = interval(*(None if end is None else -end for end in (other.gain_high, other.gain_low)))
+        low, high = (None if end is None else -end for end in (other.gain_high, other.gain_low))
+        bounds = interval(low, high)
     yield _marked(f"{gain} {how}", how, plain)
     yield f" ({bounds}) than {other.words}"
 
@@ -107,8 +108,8 @@ def answer_plot(groups: Sequence[Group], noun: str) -> Iterator[Markup]:
     data call a subject."""
     by_measure: dict[tuple[str, str], list[Group]] = {}
     for group in groups:
-        for (measure, unit), claims in itertools.groupby(group.claims, key=lambda claim: (claim.measure, claim.unit)):
-            by_measure.setdefault((measure, unit), []).append(Group(group.title, list(claims)))
+        for scale, alike in itertools.groupby(group.claims, key=lambda claim: (claim.measure, claim.unit)):
+            by_measure.setdefault(scale, []).append(Group(group.title, list(alike)))
     for (measure, unit), of_it in by_measure.items():
         claims = [claim for group in of_it for claim in group.claims]
         signs = _signs(claims)
@@ -168,8 +169,8 @@ def _draw_claim(axes: Axes, middle: float, claim: Claim, signs: dict[str, Style]
         colour = CONTROL if claim.is_thin else style.colour
         if method.low is not None and method.high is not None:
             axes.plot([method.low, method.high], [y, y], color=colour, linewidth=1.6, alpha=alpha)
-        face = {"markersize": 6.5 if index == 0 else 5, "color": colour, "alpha": alpha, "linestyle": "none"}
-        axes.plot([method.value], [y], marker=style.marker, **face)
+        size = 5 if index else 6.5
+        axes.plot([method.value], [y], marker=style.marker, markersize=size, color=colour, alpha=alpha, linestyle="")
 
 
 def _dress(

@@ -33,7 +33,7 @@ def in_words_of(found: FoundT, noun: str) -> FoundT:
     """Findings, or a part of them, with every text that people read worded so."""
     if noun == HOUSE:
         return found
-    return _worded(found, noun)  # type: ignore[no-any-return]
+    return _worded(found, noun)
 
 
 def _worded(value: Any, noun: str) -> Any:
