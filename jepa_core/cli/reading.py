@@ -167,6 +167,18 @@ def inspect(arguments: argparse.Namespace) -> None:
     print_page(inspect_store(find_store(paths[0])), arguments, inspection_text)
 
 
+def audit(arguments: argparse.Namespace) -> int:
+    """Look for leaks in a store, or in a run and what its export would give away; 1 if a check fails."""
+    from jepa_core.audit.checks import audit_page, audit_text
+    from jepa_core.audit.store import audit_store
+    from jepa_core.data.store import Store
+
+    folder: Path = arguments.folder
+    page = audit_page(str(folder), audit_store(Store(folder), installed_registry()))
+    print_page(page, arguments, audit_text)
+    return 1 if page["counts"]["fail"] else 0
+
+
 def check_plugin(arguments: argparse.Namespace) -> int:
     """Run the conformance checks of a plugin's components; 1 if one of them fails."""
     from jepa_core.testing.report import check_components, components_of, results_page, results_text

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jepa_core.data.source import Act, PartitionedSource, Simulator, Staged
+from jepa_core.data.source import Act, Assurance, PartitionedSource, Simulator, Staged
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import RecipeError
 from jepa_core.io.files import digest_pieces
@@ -107,6 +107,19 @@ class MimicIVSource(PartitionedSource):
     def acting(self, act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> list[Act]:
         """An act as it is charted; see `recorded_as`."""
         return recorded_as(act, trajectory, channels, self.config.step_hours)
+
+    def assurances(self, channels: Sequence[Channel]) -> list[Assurance]:
+        """Of laboratory results, of infusions, and of what is coded after discharge."""
+        stored = self.config.lab_visibility == "stored"
+        labs = () if stored else tuple(channel.name for channel in channels if channel.group.startswith("lab"))
+        when = "when they were stored" if stored else "when the specimen was drawn, hours before they were there"
+        return [
+            Assurance("availability", stored, f"laboratory results are shown {when}", labs),
+            Assurance("intervals", True, "of an infusion a step shows what ran within it, and not when it ends"),
+            Assurance(
+                "hindsight", True, "comorbidities are those of earlier admissions; no diagnosis of this one shows"
+            ),
+        ]
 
     def simulator(self) -> Simulator | None:
         """The invented patients, where there are such and a step is one of their hours."""
