@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -160,8 +161,13 @@ class Encoder(nn.Module, ABC, Generic[ItemsT]):
         """See the distinct items of the train split once, in order, before training (to make a tokenizer, to find a
         mean)."""
 
+    def forget_rare(self, owned: Iterable[tuple[int, ItemsT]]) -> None:  # noqa: B027 - see fit
+        """Forget what `fit` learned of too few subjects to be given away. Called once, after `fit`. owned: a number for
+        a subject of the train split, and items of it; all of one subject's come one after another."""
+
     def fitted(self) -> dict[str, Any]:
-        """What `fit` found, as plain values that JSON holds."""
+        """What `fit` found, as plain values that JSON holds. `least_subjects` among them says that nothing else in it
+        is known from fewer subjects of the train split."""
         return {}
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:  # noqa: B027 - see fit
@@ -241,6 +247,9 @@ class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs n
 
     module: nn.Module | None = None
     """What `build_module` made, while the phase runs."""
+    streams: Mapping[str, Batch] = MappingProxyType({})
+    """The batches of the config's `streams` that go with the one `loss` is given: the learner takes them as it does
+    that one."""
 
     def __init__(self, config: PhaseC) -> None:
         self.config = config
@@ -439,12 +448,28 @@ class Evaluator(ABC, Generic[EvaluatorC]):
 # --- who is told how a run goes on ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class RunFacts:
+    """What a listener that a recipe names may know of its run.
+
+    folder: the run's own; what is shared by runs lies beside it. plan: models, phases and seed by name, in plain
+    values; nothing of the data.
+    """
+
+    folder: Path
+    plan: Mapping[str, str | int]
+
+
 class Listener:
     """Is told how one run goes on: writes metrics or checkpoints, shows progress, feeds a tracker.
 
     A listener belongs to one run, and is made anew when an interrupted run goes on. All of a run's listeners are told
-    in the order in which the run was given them; an error that one raises ends the run. A plugin brings listeners by
-    the hook `jepa_listeners` (jepa_core.plugin). None of them may change what a run finds.
+    in the order in which the run was given them. None of them may change what a run finds.
+
+    A recipe names listeners under `trackers`: components like others, built as `Class(config, facts)` with the
+    `RunFacts` of the run. One that raises an error is told no more, and the run goes on. A plugin may also bring
+    listeners to every run, by the hook `jepa_listeners` (jepa_core.plugin); an error that one of these raises ends the
+    run.
     """
 
     def run_started(self) -> None:
@@ -456,6 +481,9 @@ class Listener:
     def step_ended(self, progress: Progress) -> None:
         """An optimizer step is done. `progress.terms` holds tensors: reading one waits for the device."""
 
+    def logged(self, record: Mapping[str, Any]) -> None:
+        """A step was written down, with what its line in `metrics.jsonl` says: numbers, read off the device."""
+
     def phase_ended(self, progress: Progress) -> None:
         """A phase is done, its `finish` included."""
 
@@ -465,3 +493,6 @@ class Listener:
 
     def run_ended(self) -> None:
         """Everything is done, the report included."""
+
+    def close(self) -> None:
+        """The run is over, however it ended: whole, stopped, or in an error."""

@@ -89,6 +89,16 @@ class Dataset:
         for start in range(0, len(ids), chunk):
             yield self.rendering.take(ids[start : start + chunk])
 
+    def owned_items(self) -> Iterator[tuple[int, Items]]:
+        """The distinct items of each trajectory of the train split, with its subject, subject by subject."""
+        trajectories = self.trajectories("train")
+        subjects = np.asarray(self.subject)[trajectories]
+        order = np.argsort(subjects, kind="stable")
+        for subject, trajectory in zip(subjects[order].tolist(), trajectories[order].tolist(), strict=True):
+            own = [self._of_trajectory(role, trajectory) for role in (self.rendering.state, self.rendering.action)]
+            ids = np.unique(np.concatenate([self.rendering.static[trajectory : trajectory + 1], *own]))
+            yield subject, self.rendering.take(ids)
+
     def _of_trajectory(self, ids: np.ndarray, trajectory: int) -> np.ndarray:
         first = int(self.store.first_step[trajectory])
         return ids[first : first + int(self.steps[trajectory])]

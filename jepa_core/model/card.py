@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jepa_core.model.folder import read_json
+from jepa_core.model.folder import FITTED, read_json
 
 if TYPE_CHECKING:
     from jepa_core.model.model import Model
@@ -48,7 +48,7 @@ def model_card(model: Model, programs: Mapping[str, Mapping[str, Any]]) -> str:
         _USE,
         "\n".join([*(_tried(name, attempt) for name, attempt in programs.items()), *_no_program(record)]),
         "## Limits",
-        _LIMITS,
+        _LIMITS + _rarity(model.folder),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -57,6 +57,18 @@ def _parts(record: Mapping[str, Any]) -> Iterator[str]:
     for kind, told in record["components"].items():
         yield f"* {kind}: `{told['use']}` of {told['package']} {told['version']}"
     yield f"* windows of {record['window_length']} steps in training"
+
+
+def _rarity(folder: Path) -> str:
+    """How many subjects share what the encoder fitted, where it says so."""
+    fewest = read_json(folder / FITTED).get("least_subjects") if (folder / FITTED).is_file() else None
+    return (
+        ""
+        if fewest is None
+        else (
+            f"\n* What the encoder fitted holds nothing that fewer than {fewest} subjects of the training data share."
+        )
+    )
 
 
 def _tried(name: str, attempt: Mapping[str, Any]) -> str:

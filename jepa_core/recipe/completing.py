@@ -72,6 +72,7 @@ class _Completer:
             predictor=self._predictor(parts.predictor),
             curriculum=tuple(self._phase(use, number) for number, use in enumerate(phases)),
             evaluators=self._listed(parts.evaluators, "evaluator", ROOT / "evaluators"),
+            trackers=self._listed(parts.trackers, "listener", ROOT / "trackers"),
         )
 
     def _single(self, use: UseT, kind: Kind, path: KeyPath) -> UseT:

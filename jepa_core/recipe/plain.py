@@ -20,7 +20,7 @@ from jepa_core.recipe.uses import NAMED_LISTS, EncoderUse, Match, PhaseUse, Pred
 
 _BESIDE: dict[Kind, tuple[str, ...]] = {"encoder": ("match",), "predictor": ("match",), "phase": ("objectives",)}
 """Keys that the recipe itself reads beside `use` and, in a list, `name`."""
-_TOP_KEYS = ("extends", "source", "windows", "encoder", "predictor", "curriculum", "evaluators", "runtime")
+_TOP_KEYS = ("extends", "source", "windows", "encoder", "predictor", "curriculum", "evaluators", "runtime", "trackers")
 _LONGEST_NAME = 80
 
 
@@ -48,7 +48,9 @@ def read_plain(given: Given, default_name: str, registry: Registry) -> Recipe:
     runtime = reader.settings(values, "runtime", RuntimeConfig)
     source, encoder, predictor = (reader.single(values, kind) for kind in ("source", "encoder", "predictor"))
     match, predictor_match = (reader.matched(values.get(kind), kind) for kind in ("encoder", "predictor"))
-    phases, evaluators = (reader.listed(values, key, ROOT) for key in ("curriculum", "evaluators"))
+    phases, evaluators, trackers = (
+        reader.listed(values, key, ROOT) for key in ("curriculum", "evaluators", "trackers")
+    )
     if values.get("curriculum", []) == []:
         reader.problems += check_curriculum(())
     reader.validate()
@@ -65,6 +67,7 @@ def read_plain(given: Given, default_name: str, registry: Registry) -> Recipe:
         curriculum=[part.phase() for part in phases],
         evaluators=[part.use() for part in evaluators],
         runtime=runtime.valid(),
+        trackers=[part.use() for part in trackers],
         registry=registry,
         written=given.written,
     )

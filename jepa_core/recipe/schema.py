@@ -14,6 +14,7 @@ from jepa_core.config import (
     EvaluatorConfig,
     ItemShape,
     LearnerShape,
+    ListenerConfig,
     PhaseConfig,
     PredictorConfig,
     SourceConfig,
@@ -75,6 +76,7 @@ class Recipe(Parts):
         seed: int = 0,
         windows: WindowsConfig | None = None,
         runtime: RuntimeConfig | None = None,
+        trackers: Sequence[ListenerConfig | Use[ListenerConfig]] = (),
         registry: Registry | None = None,
         written: Mapping[str, str] | None = None,
     ) -> None:
@@ -95,6 +97,7 @@ class Recipe(Parts):
             curriculum=tuple(as_phase(phase) for phase in component_list("curriculum", curriculum)),
             evaluators=tuple(as_use(use) for use in component_list("evaluators", evaluators)),
             runtime=RuntimeConfig() if runtime is None else runtime,
+            trackers=tuple(as_use(tracker) for tracker in component_list("trackers", trackers)),
         )
         parts, problems = complete(parts, registry)
         for part in fields(parts):
@@ -132,6 +135,7 @@ class Recipe(Parts):
             "curriculum": [use.resolved() for use in self.curriculum],
             "evaluators": [use.resolved() for use in self.evaluators],
             "runtime": plain(self.runtime),
+            "trackers": [use.resolved() for use in self.trackers],
         }
 
     def origins(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bar
 from torch import Tensor
 
-from jepa_core.contracts import Listener
+from jepa_core.contracts import Listener, RunFacts
 from jepa_core.errors import Preempted
 from jepa_core.io.files import disk_errors, write_json
 from jepa_core.io.terminal import ErrorOutput
 from jepa_core.results.findings import Findings
 from jepa_core.results.statistics import effective_rank
 from jepa_core.runs.cost import Stopwatch
+from jepa_core.runs.guarding import guarded, plan_facts
 from jepa_core.runs.interrupt import Interrupt
+from jepa_core.runs.plan import make_plan
 from jepa_core.runs.run import Run
 from jepa_core.training.checkpoint import save_checkpoint
 from jepa_core.training.curriculum import BuiltPhase, Progress
@@ -42,11 +44,11 @@ def is_logged(step: int, steps: int) -> bool:
 
 
 class Metrics(Listener):
-    """Writes `metrics.jsonl` and `costs.json`, and has each line shown."""
+    """Writes `metrics.jsonl` and `costs.json`, and tells others of each line."""
 
-    def __init__(self, folder: Path, display: RunDisplay) -> None:
+    def __init__(self, folder: Path, others: Sequence[Listener]) -> None:
         self._folder = folder
-        self._display = display
+        self._others = others
         self._cost = Stopwatch()
         self._began_at = 0
 
@@ -59,7 +61,8 @@ class Metrics(Listener):
             record = self._record(progress)
             with disk_errors(self._folder), (self._folder / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps(record, sort_keys=True) + "\n")
-            self._display.logged(record)
+            for listener in self._others:
+                listener.logged(record)
 
     def phase_ended(self, progress: Progress) -> None:
         path = self._folder / "costs.json"
@@ -134,12 +137,6 @@ def _latent_rank(learner: Learner) -> float | None:
 class RunDisplay(Listener):
     """What is shown of a run; this one shows nothing."""
 
-    def logged(self, record: dict[str, Any]) -> None:
-        """A step was written down."""
-
-    def close(self) -> None:
-        """The run ends, however it does."""
-
 
 class RunLines(RunDisplay):
     """Lines, for logs and pipes: five or so a phase."""
@@ -155,7 +152,7 @@ class RunLines(RunDisplay):
         self._print(f"phase {progress.index + 1}/{len(progress.phases)} {built.name}: {_what(built)}")
         self._due = 0.0
 
-    def logged(self, record: dict[str, Any]) -> None:
+    def logged(self, record: Mapping[str, Any]) -> None:
         share = record["step"] / record["steps"]
         if share < self._due and share < 1:
             return
@@ -208,7 +205,7 @@ class RunBars(RunDisplay):
         assert self._bar is not None, "a phase with steps has a bar"
         self._bar.update(self._task, completed=progress.step)
 
-    def logged(self, record: dict[str, Any]) -> None:
+    def logged(self, record: Mapping[str, Any]) -> None:
         assert self._bar is not None, "a phase with steps has a bar"
         self._bar.update(self._task, now=f"{describe_step(record)}  {record['steps_per_second']:.2f} steps/s")
 
@@ -243,7 +240,7 @@ def _ended_early(progress: Progress) -> str:
     return f"ended early, after step {progress.step} of {steps}: the best validation was after step {best}"
 
 
-def describe_step(record: dict[str, Any]) -> str:
+def describe_step(record: Mapping[str, Any]) -> str:
     """Loss terms, metrics and latent rank of a logged step, in a few words."""
     values = {**record["terms"], **record["metrics"]}
     if "validation" in record:
@@ -289,6 +286,9 @@ class Checkpointer(Listener):
 
 def listeners_of(run: Run, display: RunDisplay, interrupt: Interrupt) -> list[Listener]:
     """What a run is given that writes down how it goes on, shows it, and can be stopped and resumed; what plugins bring
-    is told between them."""
+    and the recipe names is told between them."""
     checkpointer = Checkpointer(run.checkpoints, run.recipe.runtime.checkpoint_every, interrupt)
-    return [Metrics(run.folder, display), display, *run.registry.listeners(run), checkpointer]
+    trackers = run.recipe.trackers
+    facts = RunFacts(run.folder, plan_facts(make_plan(run.recipe)) if trackers else {})
+    others = [display, *run.registry.listeners(run), *(guarded(use, facts) for use in trackers)]
+    return [Metrics(run.folder, others), *others, checkpointer]

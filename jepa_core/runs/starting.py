@@ -71,4 +71,9 @@ def carry_out(run: Run, display: RunDisplay | None = None) -> None:
         from jepa_core.runs.pipeline import execute
 
         with Interrupt().listening() as interrupt:
-            execute(run, listeners_of(run, display or RunDisplay(), interrupt))
+            listeners = listeners_of(run, display or RunDisplay(), interrupt)
+            try:
+                execute(run, listeners)
+            finally:
+                for listener in listeners:
+                    listener.close()

@@ -55,7 +55,9 @@ class EncoderBench(base.Bench):
         """A new encoder, fitted."""
         encoder = self.make(shape or self.shape)
         with quietly():
-            encoder.fit((dataset or self.dataset).training_items())
+            fitted_on = dataset or self.dataset
+            encoder.fit(fitted_on.training_items())
+            encoder.forget_rare(fitted_on.owned_items())
         return encoder.eval()
 
     @cached_property
