@@ -201,5 +201,5 @@ def _come_to(folder: StudyFolder, cell: Cell) -> tuple[int, str]:
 def tell(folder: StudyFolder) -> None:
     """Say what the study found: a sentence a variant."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    for one in read_findings(folder.path / "findings" / "study.json").verdicts:
-        console.print(f"[{COLOURS[one.level]}]{one.level}[/]: {escape(one.text)}")
+    for verdict in read_findings(folder.path / "findings" / "study.json").verdicts:
+        console.print(f"[{COLOURS[verdict.level]}]{verdict.level}[/]: {escape(verdict.text)}")
