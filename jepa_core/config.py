@@ -376,6 +376,16 @@ class ValidationConfig(Config):
         return self
 
 
+class StreamConfig(Config):
+    """A further stream of windows that a phase reads beside its own, in an order of its own."""
+
+    length: int | None = Field(None, ge=2, le=100_000, description="steps of a window; the recipe's, if not given")
+    stride: int | None = Field(
+        None, ge=1, le=100_000, description="steps from a window's start to the next one's; the recipe's, if not given"
+    )
+    batch_size: BatchSize = Field(16, description="windows in a batch")
+
+
 Module = Literal["encoder", "predictor"]
 
 
@@ -392,6 +402,12 @@ class PhaseConfig(Config):
         0, ge=0, le=1_000_000_000, description="optimizer steps; a phase of 0 steps acts only at its end"
     )
     batch_size: BatchSize = Field(16, description="windows in a batch")
+    only: tuple[str, ...] = Field(
+        ("*",),
+        min_length=1,
+        description="patterns of the parameters that train, of those of the modules that the phase trains, such as "
+        "`encoder.layers.1.*` (`*` is anything); modules of the phase's or its objectives' own train whole",
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     validation: ValidationConfig = ValidationConfig()
@@ -400,6 +416,11 @@ class PhaseConfig(Config):
     def validates(self) -> bool:
         """Whether windows of the tuning split are looked at."""
         return bool(self.steps and self.validation.every)
+
+    def streams(self) -> Mapping[str, StreamConfig]:
+        """Further streams of windows that the phase reads, by name: their batches are `Phase.streams`. None by
+        default."""
+        return {}
 
     def module_size(self, latent_dim: int) -> ModelSize | None:
         """Parameters of the module that `Phase.build_module` makes for latents of size D; None if it makes none."""

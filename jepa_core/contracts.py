@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -246,6 +247,9 @@ class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs n
 
     module: nn.Module | None = None
     """What `build_module` made, while the phase runs."""
+    streams: Mapping[str, Batch] = MappingProxyType({})
+    """The batches of the config's `streams` that go with the one `loss` is given: the learner takes them as it does
+    that one."""
 
     def __init__(self, config: PhaseC) -> None:
         self.config = config

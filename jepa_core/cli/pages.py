@@ -63,6 +63,7 @@ def plan_text(plan: Plan) -> str:
     width = max(len(phase.name) for phase in plan.phases)
     for number, phase in enumerate(plan.phases, 1):
         trains = " and ".join(phase.trains) or "nothing"
+        trains += f", only {', '.join(phase.only)}" if phase.only else ""
         extra = f"; updates {phase.updates}" if phase.updates else ""
         terms = f"; with {', '.join(phase.objectives)}" if phase.objectives else ""
         lines.append(

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig, Split
+from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig, Split, StreamConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
 from jepa_core.data.dataset import Dataset, refuse_empty_splits, trained_on
 from jepa_core.data.observations import Observer
@@ -170,7 +170,7 @@ def train(run: Run, learner: Learner, listeners: Sequence[Listener]) -> None:
     run_curriculum(
         phases,
         learner,
-        _windows(run, learner.dataset, "train"),
+        _windows(run, learner.dataset, "train", StreamConfig()),
         run.recipe.seed,
         listeners,
         lambda progress: _restore(run, progress),
@@ -197,11 +197,12 @@ def built_phase(use: PhaseUse) -> BuiltPhase:
     return BuiltPhase(use.name, use.build(), {objective.name: objective.build() for objective in use.objectives})
 
 
-def _windows(run: Run, dataset: Dataset, split: Split) -> Windows:
-    """Windows of a split as the recipe cuts them; of train, those of the share of it that is trained on."""
+def _windows(run: Run, dataset: Dataset, split: Split, stream: StreamConfig) -> Windows:
+    """Windows of a split as a stream or the recipe cuts them; of train, those of the share of it that is trained on."""
     cut = run.recipe.windows
     trajectories = trained_on(dataset, cut.share) if split == "train" else dataset.trajectories(split)
-    windows = dataset.windows_of(trajectories, cut.length, cut.stride, cut.min_length)
+    length, stride = stream.length or cut.length, stream.stride or cut.stride
+    windows = dataset.windows_of(trajectories, length, stride, cut.min_length)
     if len(windows) == 0:
         raise DataError(
             f"no trajectory of the {split} split has the {cut.min_length} steps of windows.min_length; lower it"
@@ -327,7 +328,7 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
         cut = partial(_windows, run, control.dataset)
-        run_curriculum([built], control, cut("train"), run.recipe.seed, cut=cut)
+        run_curriculum([built], control, cut("train", StreamConfig()), run.recipe.seed, cut=cut)
         if shared:
             shared.write(name, dict(control.weights()))
     write_tensors(own, dict(control.weights()))
