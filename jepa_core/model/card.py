@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jepa_core.model.folder import FITTED
+from jepa_core.model.folder import FITTED, read_part
 from jepa_core.results.findings import Headline
 from jepa_core.results.record import read_findings, read_known
 from jepa_core.results.shapes import DataShape
