@@ -36,6 +36,11 @@ class RunRecord:
     def name(self) -> str:
         return str(self.manifest.get("name") or "run")
 
+    @property
+    def noun(self) -> str:
+        """What the source calls its subjects, one of them."""
+        return str(self.data.get("subject") or "subject")
+
     def phases(self) -> list[str]:
         """Names of the phases in the order of the curriculum."""
         planned = [str(phase.get("name", "")) for phase in self.plan.get("phases", [])]

@@ -91,7 +91,9 @@ def dataset_of(run: Run) -> Dataset:
     prepared = prepare_data(run.recipe, run.stores)
     store = prepared.store
     run.note_dataset(facts(store))
-    write_json(run.folder / "data.json", describe_store(store))
+    config = run.recipe.source.config
+    assert isinstance(config, SourceConfig)
+    write_json(run.folder / "data.json", describe_store(store) | {"subject": config.subject_noun})
     write_json(run.folder / "plan.json", make_plan(run.recipe).to_dict())
     log.info("data: %d trajectories, %d steps", len(store), int(store.steps.sum()))
     return prepared.dataset()
@@ -216,9 +218,12 @@ def _windows(run: Run, dataset: Dataset, split: Split, stream: StreamConfig) -> 
 def run_evaluators(run: Run, learner: Learner, untrained: EncoderUnder, listeners: Sequence[Listener]) -> None:
     """Run every evaluator whose findings are not there yet."""
     evaluation = evaluation_of(run, learner, untrained)
-    for use in run.recipe.evaluators:
+    for index, use in enumerate(run.recipe.evaluators):
         path = run.findings / f"{use.name}.json"
         done = path.is_file()
+        if not done:
+            for listener in listeners:
+                listener.evaluation_started(use.name, index, len(run.recipe.evaluators))
         findings = read_findings(path) if done else measure(run, evaluation, use)
         for listener in listeners:
             listener.evaluation_ended(use.name, findings)
