@@ -16,6 +16,7 @@ from jepa_core.errors import Preempted
 from jepa_core.io.files import disk_errors, write_json
 from jepa_core.io.terminal import ErrorOutput
 from jepa_core.results.findings import Findings
+from jepa_core.results.record import read_costs
 from jepa_core.results.statistics import effective_rank
 from jepa_core.runs.cost import Stopwatch
 from jepa_core.runs.guarding import guarded, plan_facts
@@ -63,8 +64,8 @@ class Metrics(Listener):
 
     def phase_ended(self, progress: Progress) -> None:
         path = self._folder / "costs.json"
-        costs = json.loads(path.read_text()) if path.is_file() else {}
-        before = costs.get(progress.current.name, {"steps": 0, "seconds": 0.0, "peak_bytes": 0})
+        costs = read_costs(path)
+        before = {"steps": 0, "seconds": 0.0, "peak_bytes": 0} | costs.get(progress.current.name, {})
         cost = self._cost.read()
         seconds = before["seconds"] + cost["seconds"]
         steps = before["steps"] + progress.step - self._began_at

@@ -3,7 +3,6 @@ goes on from it."""
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from jepa_core.data.windows import Windows
 from jepa_core.ensemble import ensemble_of
 from jepa_core.errors import DataError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
+from jepa_core.io.records import Shape, read_sealed, write_sealed
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
 from jepa_core.model.folder import OBSERVATIONS
 from jepa_core.recipe import PhaseUse, Recipe, Use
@@ -32,6 +32,7 @@ from jepa_core.report.page import write_report
 from jepa_core.results.findings import Findings
 from jepa_core.results.heads import heads_folder, write_heads
 from jepa_core.results.predictions import write_predictions
+from jepa_core.results.record import logged_lines, read_findings
 from jepa_core.results.samples import write_kept
 from jepa_core.runs.cost import Stopwatch
 from jepa_core.runs.kept_model import component_record, save_model
@@ -155,11 +156,11 @@ def _learner(
 def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
     """Fit the encoder on the train split, or take up what it fitted when the run began."""
     if path.is_file():
-        encoder.load_fitted(json.loads(path.read_text()))
+        encoder.load_fitted(read_sealed(path, Shape, "delete it and resume: it is fitted again"))
         return
     encoder.fit(dataset.training_items())
     encoder.forget_rare(dataset.owned_items())
-    write_json(path, encoder.fitted())
+    write_sealed(path, encoder.fitted())
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -189,9 +190,8 @@ def _drop_metrics_after(path: Path, progress: Progress) -> None:
     """Forget the lines of steps that will be done again."""
     if not path.is_file():
         return
-    lines = path.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["total_step"] <= progress.total_step]
-    write_atomically(path, "".join(kept).encode())
+    kept = [line for line, logged in logged_lines(path) if logged["total_step"] <= progress.total_step]
+    write_atomically(path, b"".join(line for line in kept if line.endswith(b"\n")))
 
 
 def built_phase(use: PhaseUse) -> BuiltPhase:
@@ -224,7 +224,7 @@ def run_evaluators(run: Run, learner: Learner, untrained: EncoderUnder, listener
         if not done:
             for listener in listeners:
                 listener.evaluation_started(use.name, index, len(run.recipe.evaluators))
-        findings = Findings.from_dict(json.loads(path.read_text())) if done else measure(run, evaluation, use)
+        findings = read_findings(path) if done else measure(run, evaluation, use)
         for listener in listeners:
             listener.evaluation_ended(use.name, findings)
 
