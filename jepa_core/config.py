@@ -177,6 +177,11 @@ class SourceConfig(Config):
         return False
 
     @property
+    def subject_noun(self) -> str:
+        """What one subject is called where people read of it, such as `engine`."""
+        return "subject"
+
+    @property
     def step_length(self) -> StepLength:
         """How long a step is, for the axes of arrays; 1 step where steps are counted alone."""
         return StepLength()

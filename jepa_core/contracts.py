@@ -487,6 +487,9 @@ class Listener:
     def phase_ended(self, progress: Progress) -> None:
         """A phase is done, its `finish` included."""
 
+    def evaluation_started(self, name: str, index: int, count: int) -> None:
+        """An evaluator begins, the one at `index` (from 0) of so many; not told of one that was done before."""
+
     def evaluation_ended(self, name: str, findings: Findings) -> None:
         """An evaluator has returned its findings, and they are written; also when a finished run is evaluated again,
         and, when a run goes on, of evaluators that were done before."""

@@ -32,8 +32,7 @@ def component_text(page: dict[str, Any]) -> str:
         "keys:",
     ]
     for key in page["keys"]:
-        limits = f", {key['limits']}" if key["limits"] else ""
-        lines.append(f"  {key['name']} ({key['type']}{limits}; default {key['default']})")
+        lines.append(f"  {key['name']}: {key['type']}; {key['default']}")
         if key["description"]:
             lines.append(f"      {key['description']}")
     return "\n".join(lines)

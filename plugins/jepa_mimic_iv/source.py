@@ -125,7 +125,8 @@ class MimicIVSource(PartitionedSource):
         """The invented patients, where there are such and a step is one of their hours."""
         if not self.config.is_synthetic or self.config.step_hours != 1:
             return None
-        return SyntheticStays(self.config.synthetic.stays, self.config.synthetic.seed)
+        wanted = self.config.synthetic
+        return SyntheticStays(wanted.stays, wanted.seed, wanted.illness)
 
     def rendering_fingerprint(self, modality: str) -> str:
         if modality == "channels":
@@ -153,12 +154,14 @@ class MimicIVSource(PartitionedSource):
         if not self.config.is_synthetic:
             return self.config.folder
         folder = scratch / "tables"
-        write_tables(folder, self.config.synthetic.stays, self.config.synthetic.seed)
+        wanted = self.config.synthetic
+        write_tables(folder, wanted.stays, wanted.seed, illness=wanted.illness)
         return folder
 
 
 def _digest_generator(config: MimicIVConfig, digest: hashlib._Hash) -> None:
     """The generator is its own version: its code, its arguments, and the library that draws its random numbers."""
-    digest.update(f"synthetic {config.synthetic.stays} {config.synthetic.seed} numpy {np.__version__}".encode())
+    wanted = config.synthetic
+    digest.update(f"synthetic {wanted.stays} {wanted.seed} {wanted.illness} numpy {np.__version__}".encode())
     for path in sorted((Path(__file__).parent / "synthetic").glob("*.py")):
         digest.update(path.read_bytes())

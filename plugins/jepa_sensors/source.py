@@ -27,8 +27,10 @@ from jepa_sensors.targets import Targets
 EXTRACTION_VERSION = 2
 """Raised when the same files and options give another store."""
 
-_NOT_STORED: dict[str, bool | set[str]] = {"files": True, "split": {"tuning", "held_out"}, "history": True}
-"""Options that do not change the store: places of files, and what is made of it when it is rendered."""
+_NOT_STORED: dict[str, bool | set[str]] = {
+    "files": True, "noun": True, "split": {"tuning", "held_out"}, "history": True
+}  # fmt: skip
+"""Options that do not change the store: places of files, words, and what is made of it when it is rendered."""
 
 log = logging.getLogger("jepa")
 
