@@ -1,4 +1,4 @@
-"""A small part of the harness that tries to break the command: the same kills and the same changed inputs every time."""
+"""A small part of the harness that tries to break the command: the same kills, the same changed inputs each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs changed at random: recipes, tables, stores, runs. Each ends in what the whole one ends in, or in one message."""
+"""Inputs changed at random: recipes, tables, stores, runs. Each ends as the whole one does, or in one message."""
 
 from __future__ import annotations
 
