@@ -13,7 +13,7 @@ import numpy as np
 from jepa_core.audit.checks import LeakCheck
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import ROLES
-from jepa_core.model.folder import FITTED, RECORD, read_json, read_record
+from jepa_core.model.folder import FITTED, RECORD, read_part, read_record
 
 LEAST_SUBJECTS = 5
 """Subjects that must share a word or a number, unless what was fitted names another count."""
@@ -40,7 +40,7 @@ def audit_run(folder: Path, store: Store | None, canaries: Iterable[str]) -> lis
         rule = "the store that the run was trained on is not there"
         names = ("identifiers of records", "words of few subjects", "numbers of few subjects")
         return checks + [LeakCheck(name, "not verified", rule) for name in names]
-    fewest = int(read_json(folder / FITTED).get("least_subjects", LEAST_SUBJECTS))
+    fewest = int(read_part(folder / FITTED).get("least_subjects", LEAST_SUBJECTS))
     plain = [json.loads(text) for name, text in told.items() if name.endswith(".json")]
     return [*checks, _identifiers(told, store), _words(plain, store, fewest), _numbers(plain, store, fewest)]
 

@@ -48,7 +48,8 @@ def given_away(folder: Path, fitted: Any) -> Path:
     folder.mkdir(exist_ok=True)
     write_json(folder / FITTED, fitted)
     (folder / WEIGHTS).write_bytes(b"weights")
-    write_record(folder, {"name": "made", "observations": [], "channels": [{"name": "rhythm"}]})
+    rest = {"seed": 0, "components": {}, "item_shape": None, "window_length": 4, "precision": "fp32", "threads": 1}
+    write_record(folder, {"name": "made", "observations": [], "channels": [{"name": "rhythm"}], **rest})
     return folder
 
 
