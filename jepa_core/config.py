@@ -357,8 +357,20 @@ class PhaseConfig(Config):
         0, ge=0, le=1_000_000_000, description="optimizer steps; a phase of 0 steps acts only at its end"
     )
     batch_size: BatchSize = Field(16, description="windows in a batch")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="parts in which a batch is computed, one after another: less memory, one more forward pass, "
+        "and the loss of the whole batch",
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+
+    @model_validator(mode="after")
+    def _every_part_has_a_window(self) -> Self:
+        if self.accumulate > self.batch_size:
+            raise ValueError(f"a batch of {self.batch_size} windows has no {self.accumulate} parts; lower accumulate")
+        return self
 
     def module_size(self, latent_dim: int) -> ModelSize | None:
         """Parameters of the module that `Phase.build_module` makes for latents of size D; None if it makes none."""

@@ -10,6 +10,7 @@ import math
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from jepa_core.contracts import Batch, Listener, Objective, Phase
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.ensemble import members_of
 from jepa_core.errors import RunError
+from jepa_core.training.division import Division
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
 
@@ -107,20 +109,19 @@ def _run_phase(progress: Progress, windows: Windows, listeners: Sequence[Listene
     for listener in listeners:
         listener.phase_started(progress)
     order = WindowOrder(len(windows), config.batch_size, seed, built.name)
+    division = Division(learner.processes, config.accumulate)
     while progress.step < config.steps:
         assert optimizer is not None and progress.first_bad_step is not None
         batch = learner.dataset.batch(windows, order.batch(progress.step))
         _set_rates(optimizer, schedule_factor(config.schedule, progress.step, config.steps))
-        with learner.precision():
-            terms = _terms(progress, batch)
-            loss = torch.stack([term.float() for term in terms.values()]).sum()
-        loss.backward()
+        terms = division.backward(partial(_terms, progress), batch)
+        division.add_gradients(_trained(optimizer))
         _clip(learner, built)
         optimizer.step()
         optimizer.zero_grad()
         built.phase.after_step(learner)
-        progress.first_bad_step = _first_bad(progress.first_bad_step, loss.detach(), progress.step)
-        progress.terms = {name: term.detach() for name, term in terms.items()}
+        progress.first_bad_step = _first_bad(progress.first_bad_step, terms, progress.step)
+        progress.terms = terms
         progress.step += 1
         for listener in listeners:
             listener.step_ended(progress)
@@ -173,13 +174,14 @@ def _put_away_modules(progress: Progress) -> None:
 
 def _terms(progress: Progress, batch: Batch) -> dict[str, Tensor]:
     """Terms of the loss of a step; of an ensemble that trains, their means over the members, each with its own draws
-    beside the same latents."""
+    beside the same latents. Computed again, they are the same."""
     built, made = progress.current, []
-    for member in progress.learner.each_member():
-        name = f"{built.name}.member_{member}" if member else built.name
-        generator = _seed_step(progress.seed, name, progress.step)
-        terms = built.phase.loss(progress.learner, batch, generator) | _objectives(progress, batch)
-        made.append(terms | _predictors(progress))
+    with progress.learner.precision():
+        for member in progress.learner.each_member():
+            name = f"{built.name}.member_{member}" if member else built.name
+            generator = _seed_step(progress.seed, name, progress.step)
+            terms = built.phase.loss(progress.learner, batch, generator) | _objectives(progress, batch)
+            made.append(terms | _predictors(progress))
     if len(made) == 1:
         return made[0]
     return {name: torch.stack([one[name] for one in made]).mean(dim=0) for name in made[0]}
@@ -209,7 +211,8 @@ def _seed_step(seed: int, phase: str, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(phase_seed))
 
 
-def _first_bad(first_bad: Tensor, loss: Tensor, step: int) -> Tensor:
+def _first_bad(first_bad: Tensor, terms: Mapping[str, Tensor], step: int) -> Tensor:
+    loss = torch.stack([term.float() for term in terms.values()]).sum()
     return torch.where((first_bad < 0) & ~torch.isfinite(loss), step, first_bad)
 
 
@@ -227,6 +230,10 @@ def _own_modules(built: BuiltPhase) -> list[nn.Module]:
     """The module of the phase and those of its objectives."""
     modules = [built.phase.module, *(objective.module for objective in built.objectives.values())]
     return [module for module in modules if module is not None]
+
+
+def _trained(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def _set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:

@@ -1,0 +1,129 @@
+"""The gradient of a step whose batch is divided: among processes, and into parts that each computes in turn.
+
+With one part a process, totals are added up between the processes while the loss is computed (`jepa_core.training.
+totals`). With several, a process cannot hold the activations of all at once: a first pass without gradient adds up the
+totals, a second computes each part again, with the same draws, and its gradient given the totals (gradient caching: Gao
+et al., arXiv 2101.06983). So `accumulate` costs one more forward pass, and every loss stays what it is of the whole
+batch, whatever it makes of its totals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from jepa_core.contracts import Batch
+from jepa_core.errors import RunError
+from jepa_core.training.draws import WindowDraws
+from jepa_core.training.parts import divide
+from jepa_core.training.precision import full
+from jepa_core.training.processes import Processes
+from jepa_core.training.totals import Adder, FirstPass, Poison, SecondPass, adding, in_place_of, refuse_totals_of_totals
+
+Terms = dict[str, Tensor]
+ComputeTerms = Callable[[Batch], Terms]
+
+
+class Division:
+    """How the steps of a phase are divided: among processes, each of which computes `accumulate` parts in turn."""
+
+    def __init__(self, processes: Processes, accumulate: int = 1) -> None:
+        self._processes = processes
+        self._accumulate = accumulate
+        self._checked = False
+
+    def backward(self, terms_of: ComputeTerms, batch: Batch) -> Terms:
+        """Terms of a step's loss, without their graphs; its gradients are added to those of the parameters, on every
+        process those of the parts that it computed.
+
+        terms_of: computes them, the same each time. Raises RunError if the loss cannot be divided.
+        """
+        count = self._processes.count * self._accumulate
+        if count == 1:
+            return _backward(terms_of(batch))
+        mine = divide(batch, count)[self._processes.number :: self._processes.count]
+        made = self._at_once(terms_of, mine[0]) if len(mine) == 1 else self._in_turn(terms_of, mine)
+        if not self._checked:
+            _refuse_different(made, self._processes)
+            self._checked = True
+        return made[0]
+
+    def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Give every process the gradients of the whole step."""
+        self._processes.add_gradients(parameters)
+
+    def _at_once(self, terms_of: ComputeTerms, part: Batch) -> list[Terms]:
+        with _of_part(part, _BetweenProcesses(self._processes)):
+            return [_backward(terms_of(part))]
+
+    def _in_turn(self, terms_of: ComputeTerms, parts: Sequence[Batch]) -> list[Terms]:
+        first = FirstPass()
+        with torch.no_grad():
+            if not self._checked:
+                _check_totals(terms_of, parts[0])
+            for part in parts:
+                first.begin_part()
+                with _of_part(part, first):
+                    terms_of(replace(part))
+        sums = [self._processes.sum(one) for one in first.sums]
+        made = []
+        for part in parts:
+            with _of_part(part, SecondPass(sums)):
+                made.append(_backward(terms_of(replace(part))))
+        return made
+
+
+class _BetweenProcesses:
+    """Adds up what the processes have, each once."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+
+    def total(self, part: Tensor) -> Tensor:
+        return in_place_of(part, self._processes.sum(part.detach()))
+
+
+def _of_part(part: Batch, adder: Adder) -> ExitStack:
+    """Totals as `adder` knows them, and draws that are those of the part's windows."""
+    assert part.part is not None
+    stack = ExitStack()
+    stack.enter_context(adding(adder))
+    stack.enter_context(WindowDraws(part.part.rows, len(part.part.mask)))
+    return stack
+
+
+def _backward(terms: Terms) -> Terms:
+    loss = torch.stack([full(term) for term in terms.values()]).sum()
+    if loss.requires_grad:  # a part may have nothing that counts
+        loss.backward()
+    return {name: term.detach() for name, term in terms.items()}
+
+
+def _check_totals(terms_of: ComputeTerms, part: Batch) -> None:
+    clean, poison = FirstPass(), Poison()
+    with _of_part(part, clean):
+        terms_of(replace(part))
+    with _of_part(part, poison):
+        terms_of(replace(part))
+    refuse_totals_of_totals(poison, clean.sums)
+
+
+def _refuse_different(made: Sequence[Terms], processes: Processes) -> None:
+    """Refuse a loss that is another one for each part: it is not made of totals.
+
+    Raises RunError naming the terms.
+    """
+    values = torch.stack([torch.stack([term.double() for term in terms.values()]) for terms in made])
+    highest = processes.largest(values.amax(dim=0))
+    lowest = -processes.largest(-values.amin(dim=0))
+    apart = (highest - lowest) > 1e-4 * highest.abs().clamp(min=1e-6)
+    wrong = [name for name, differs in zip(made[0], apart.tolist(), strict=True) if differs]
+    if wrong:
+        raise RunError(
+            f"the terms {', '.join(wrong)} are not those of the whole batch where it is divided; make them of sums "
+            "over the step (jepa_core.training.totals.total), or compute batches whole: one process, accumulate 1"
+        )
