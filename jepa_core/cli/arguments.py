@@ -26,7 +26,7 @@ def parse_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line; `key=value` may stand before, between and after the options."""
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)
-    if rest and (not hasattr(arguments, "overrides") or any(one.startswith("-") or "=" not in one for one in rest)):
+    if rest and (not hasattr(arguments, "overrides") or any(word.startswith("-") or "=" not in word for word in rest)):
         parser.error(f"unknown arguments: {' '.join(rest)}")
     if rest:
         arguments.overrides += rest
@@ -246,8 +246,8 @@ def _extending(add: Add) -> None:
     new.add_argument("--quiet", action="store_true", help="say only what went wrong")
 
 
-def _recipe_arguments(parser: argparse.ArgumentParser, what: str = "recipe") -> None:
-    parser.add_argument("recipe", metavar="RECIPE", help=f"file, or name of a shipped {what}")
+def _recipe_arguments(parser: argparse.ArgumentParser, noun: str = "recipe") -> None:
+    parser.add_argument("recipe", metavar="RECIPE", help=f"file, or name of a shipped {noun}")
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="changes, such as curriculum.hard_sync=null seed=1"
     )

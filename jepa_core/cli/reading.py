@@ -20,14 +20,14 @@ def ls(arguments: argparse.Namespace) -> None:
 
     registry = installed_registry()
     listing: dict[str, list[dict[str, str]]] = {}
-    for what, files in (("recipes", shipped_recipes), ("studies", shipped_studies)):
-        if arguments.what in ("all", what):
-            listing[what] = [{"name": path.stem, "summary": _first_comment(path)} for path in files()]
+    for title, files in (("recipes", shipped_recipes), ("studies", shipped_studies)):
+        if arguments.what in ("all", title):
+            listing[title] = [{"name": path.stem, "summary": _first_comment(path)} for path in files()]
     for kind in KINDS:
         if arguments.what in ("all", f"{kind}s"):
             listing[f"{kind}s"] = [
-                {"name": one.name, "summary": one.summary, "package": registry.owner(one).package}
-                for one in registry.components(kind).values()
+                {"name": component.name, "summary": component.summary, "package": registry.owner(component).package}
+                for component in registry.components(kind).values()
             ]
     print_page(listing, arguments, list_text)
 
@@ -76,7 +76,7 @@ def _plain_docstring(text: str | None) -> str:
 def _key(name: str, field: Any) -> dict[str, str]:
     annotation = field.annotation
     kind = getattr(annotation, "__name__", None) if not hasattr(annotation, "__args__") else None
-    limits = ", ".join(str(one) for one in field.metadata)
+    limits = ", ".join(str(limit) for limit in field.metadata)
     default = "required" if field.is_required() else str(field.get_default(call_default_factory=True))
     return {
         "name": name,
@@ -115,8 +115,8 @@ def plan(arguments: argparse.Namespace) -> None:
         raise RecipeError(f"--out names the folder of a study, and {arguments.recipe} is a recipe")
     from jepa_core.runs.plan import make_plan
 
-    made = make_plan(recipe_of(arguments))
-    print_page(made.to_dict(), arguments, lambda _: plan_text(made))
+    run_plan = make_plan(recipe_of(arguments))
+    print_page(run_plan.to_dict(), arguments, lambda _: plan_text(run_plan))
 
 
 def plugins(arguments: argparse.Namespace) -> None:
@@ -127,7 +127,7 @@ def plugins(arguments: argparse.Namespace) -> None:
             "package": plugin.package,
             "version": plugin.version,
             "status": plugin.status,
-            "components": [f"{one.kind}/{one.name}" for one in plugin.components],
+            "components": [f"{component.kind}/{component.name}" for component in plugin.components],
             "error": plugin.error,
             "details": plugin.details,
         }

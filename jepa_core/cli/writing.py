@@ -95,7 +95,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     recipe = recipe_of(arguments)
     missing = recipe.source.config.missing()
     if missing:
-        raise RecipeError("the data cannot be prepared here:\n" + "\n".join(f"  {one}" for one in missing))
+        raise RecipeError("the data cannot be prepared here:\n" + "\n".join(f"  {reason}" for reason in missing))
     from jepa_core.data.partitions import cluster_workers, local_workers
     from jepa_core.data.places import stores_folder
     from jepa_core.data.preparation import prepare_data, summary_text

@@ -69,7 +69,7 @@ class Observer:
     def _training_states(self, chunk: int = 4096) -> Iterator[Channels]:
         first, steps = self._dataset.store.first_step, self._dataset.steps
         trajectories = self._dataset.trajectories("train")
-        numbers = [first[one] + np.arange(steps[one]) for one in trajectories]
+        numbers = [first[trajectory] + np.arange(steps[trajectory]) for trajectory in trajectories]
         every = np.concatenate([*numbers, np.empty(0, dtype=np.int64)])
         for start in range(0, len(every), chunk):
             yield self.means(every[start : start + chunk])

@@ -62,10 +62,10 @@ def make_partitions(source: PartitionedSource, folder: Path, each: Each) -> None
     if staged.partitions == 1:
         return
     pending = _pending(folder, staged)
-    one = functools.partial(make_partition, source, staged.channels, folder)
+    make = functools.partial(make_partition, source, staged.channels, folder)
     ticker = Ticker("made")
     # Another process takes longer to start than a single small partition takes to make.
-    for _ in (each if len(pending) > 1 else map)(one, pending):
+    for _ in (each if len(pending) > 1 else map)(make, pending):
         ticker.add(partitions=1)
 
 
@@ -97,9 +97,9 @@ def make_partition(source: PartitionedSource, channels: Sequence[Channel], folde
     with StoreWriter(mine, "partition", "") as writer:
         for block in source.partition(folder / "staged", number, channels):
             writer.append(block)
-    place = _place(folder, number)
-    if not place.exists():
-        mine.rename(place)
+    path = _place(folder, number)
+    if not path.exists():
+        mine.rename(path)
 
 
 def stage_once(source: PartitionedSource, folder: Path) -> Staged:
@@ -124,7 +124,7 @@ def _read_staged(folder: Path) -> Staged | None:
         kept = json.loads((folder / "staged.json").read_text())
     except FileNotFoundError:
         return None
-    return Staged(kept["partitions"], [Channel(**one) for one in kept["channels"]], kept["records"])
+    return Staged(kept["partitions"], [Channel(**channel) for channel in kept["channels"]], kept["records"])
 
 
 def _pending(folder: Path, staged: Staged) -> list[int]:

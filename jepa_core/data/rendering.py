@@ -186,8 +186,8 @@ def _write_texts(blocks: Iterator[tuple[Trajectories, Rendered]], folder: Path) 
             ]
             # Texts are known by their digests: memory does not grow with what they say.
             ids, new = distinct.number([hashlib.blake2b(text, digest_size=16).digest() for text in texts])
-            file.write(b"".join(texts[place] for place in new))
-            lengths.append(np.array([len(texts[place]) for place in new], np.int64))
+            file.write(b"".join(texts[number] for number in new))
+            lengths.append(np.array([len(texts[number]) for number in new], np.int64))
             numbers.append(ids, block.steps.astype(np.int64))
     numbers.save(folder)
     np.save(folder / "offsets.npy", np.cumsum(np.concatenate(lengths)))

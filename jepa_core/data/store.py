@@ -146,7 +146,9 @@ class StoreWriter:
             digest.update(name.encode() + column.close())
         names = ("name", "unit", "group", "label")
         for field in names:
-            _write_strings(self._group, f"channel_{field}", [getattr(one, field) for one in self._channels], "channel")
+            _write_strings(
+                self._group, f"channel_{field}", [getattr(channel, field) for channel in self._channels], "channel"
+            )
         orders = _Column(self._group, "channel_order", "int32", "channel")
         orders.append(np.array([channel.order for channel in self._channels], dtype=np.int32))
         digest.update(orders.close())

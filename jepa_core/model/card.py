@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jepa_core.model.folder import read_json
+from jepa_core.model.folder import FITTED, read_json
 
 if TYPE_CHECKING:
     from jepa_core.model.model import Model
@@ -46,9 +46,9 @@ def model_card(model: Model, programs: Mapping[str, Mapping[str, Any]]) -> str:
         "\n".join(_headlines(model.folder / "findings")) or "No evaluator was run.",
         "## Use",
         _USE,
-        "\n".join(_tried(name, found) for name, found in programs.items()),
+        "\n".join([*(_tried(name, attempt) for name, attempt in programs.items()), *_no_program(record)]),
         "## Limits",
-        _LIMITS,
+        _LIMITS + _rarity(model.folder),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -59,12 +59,32 @@ def _parts(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"* windows of {record['window_length']} steps in training"
 
 
-def _tried(name: str, found: Mapping[str, Any]) -> str:
-    if "refused" in found:
-        return f"* `{name}` was not written: {found['refused']}."
-    fixed = f"; it takes {found['steps']} steps, shorter windows filled up and masked"
-    takes = "" if found["steps"] == "any" else fixed
-    return f"* `{name}` is within {found['largest_difference']:.1e} of the model on made-up inputs{takes}."
+def _rarity(folder: Path) -> str:
+    """How many subjects share what the encoder fitted, where it says so."""
+    fewest = read_json(folder / FITTED).get("least_subjects") if (folder / FITTED).is_file() else None
+    return (
+        ""
+        if fewest is None
+        else (
+            f"\n* What the encoder fitted holds nothing that fewer than {fewest} subjects of the training data share."
+        )
+    )
+
+
+def _tried(name: str, attempt: Mapping[str, Any]) -> str:
+    if "refused" in attempt:
+        return f"* `{name}` was not written: {attempt['refused']}."
+    fixed = f"; it takes {attempt['steps']} steps, shorter windows filled up and masked"
+    takes = "" if attempt["steps"] == "any" else fixed
+    return f"* `{name}` is within {attempt['largest_difference']:.1e} of the model on made-up inputs{takes}."
+
+
+def _no_program(record: Mapping[str, Any]) -> Iterator[str]:
+    if record["item_shape"] is None:
+        yield (
+            "* The encoder reads texts, and no program of tensors cuts them into tokens: it has no "
+            "program here. What was trained of it is in `model/`, and `jepa_core.load` runs it."
+        )
 
 
 def _splits(data: Mapping[str, Any]) -> str:
@@ -79,8 +99,8 @@ def _headlines(findings: Path) -> Iterator[str]:
     """The headline figures of every evaluator, with their intervals and n."""
     for path in sorted(findings.glob("*.json")):
         content = read_json(path)
-        yield from (_headline(path.stem, one) for one in content.get("headlines", ()))
-        yield from (f"* {path.stem}: {one['text']}" for one in content.get("verdicts", ()))
+        yield from (_headline(path.stem, headline) for headline in content.get("headlines", ()))
+        yield from (f"* {path.stem}: {verdict['text']}" for verdict in content.get("verdicts", ()))
 
 
 def _headline(evaluator: str, told: Mapping[str, Any]) -> str:

@@ -85,14 +85,14 @@ def read(reader: Model, source: Source, config: SourceConfig) -> Data:
 
 def compare_channels(found: Sequence[Channel], fitted: Sequence[Channel]) -> None:
     """Say which channels the encoder was not fitted on. Raises DataError for one that has another unit now."""
-    units = {one.name: one.unit for one in fitted}
-    for one in found:
-        if units.get(one.name, one.unit) != one.unit:
+    units = {known.name: known.unit for known in fitted}
+    for channel in found:
+        if units.get(channel.name, channel.unit) != channel.unit:
             raise DataError(
-                f"the channel {one.name} is in {one.unit or 'no unit'}, and the data that the encoder was fitted on "
-                f"have it in {units[one.name] or 'no unit'}; convert its values"
+                f"the channel {channel.name} is in {channel.unit or 'no unit'}, and the data that the encoder was "
+                f"fitted on have it in {units[channel.name] or 'no unit'}; convert its values"
             )
-    unknown = [one.name for one in found if one.name not in units]
+    unknown = [channel.name for channel in found if channel.name not in units]
     if unknown:
         log.warning(
             "%d of %d channels are not among those that the encoder was fitted on: %s",

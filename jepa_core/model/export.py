@@ -92,8 +92,8 @@ class _Predicting(nn.Module):
         self.predictor = predictor
 
     def forward(self, static: Tensor, states: Tensor, actions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        made = self.predictor(Latents(static, states, actions, mask))
-        return made.next_states, made.belief
+        prediction = self.predictor(Latents(static, states, actions, mask))
+        return prediction.next_states, prediction.belief
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ def _programs(model: Model) -> Iterator[_Program]:
     windows = Dim("windows", min=1)
 
     def latents(count: int, length: int) -> tuple[Tensor, ...]:
-        made = (torch.randn(count, *size, dim, generator=random) for size in ((), (length,), (length,)))
-        return *made, torch.ones(count, length, dtype=torch.bool)
+        tensors = (torch.randn(count, *size, dim, generator=random) for size in ((), (length,), (length,)))
+        return *tensors, torch.ones(count, length, dtype=torch.bool)
 
     by_step = {0: windows, 1: Dim.AUTO}  # a recurrent network is unrolled over the steps that it was traced with
     varying = {"static": {0: windows}, "states": by_step, "actions": by_step, "mask": by_step}
@@ -147,15 +147,15 @@ def _write_program(program: _Program, window: int, folder: Path, onnx: bool) -> 
         expected = _all(function(*tried))
         difference = _largest_difference(expected, _all(loaded(*tried)))
         steps = "any" if _takes(loaded, program.inputs(_TRIED, max(2, window - 1))) else window
-    found: dict[str, dict[str, Any]] = {path.name: {"largest_difference": difference, "steps": steps}}
+    programs: dict[str, dict[str, Any]] = {path.name: {"largest_difference": difference, "steps": steps}}
     if onnx:
         other = path.with_suffix(".onnx")
-        found[other.name] = write_onnx(traced, other, program.outputs, tried, expected) | {"steps": steps}
-    for name, told in found.items():
+        programs[other.name] = write_onnx(traced, other, program.outputs, tried, expected) | {"steps": steps}
+    for name, told in programs.items():
         off = told.get("largest_difference", 0.0)
         if off > CLOSE:
             raise RunError(f"{name} differs from the model by {off:.1e} on made-up inputs; it was not exported")
-    return found
+    return programs
 
 
 def _takes(loaded: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
@@ -178,5 +178,5 @@ def _all(answer: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return (answer,) if isinstance(answer, Tensor) else tuple(answer)
 
 
-def _largest_difference(expected: tuple[Tensor, ...], found: tuple[Tensor, ...]) -> float:
-    return max(float((one - other).abs().max()) for one, other in zip(expected, found, strict=True))
+def _largest_difference(expected: tuple[Tensor, ...], computed: tuple[Tensor, ...]) -> float:
+    return max(float((value - other).abs().max()) for value, other in zip(expected, computed, strict=True))

@@ -50,7 +50,7 @@ def load(folder: str | Path, device: str = "auto", registry: Registry | None = N
         reach=Reach(record["window_length"], cast(PredictorConfig, parts["predictor"].config).longest_window),
         record=record,
         registry=registry,
-        channels=[Channel(**one) for one in record["channels"]],
+        channels=[Channel(**channel) for channel in record["channels"]],
     )
 
 
@@ -80,7 +80,7 @@ def _frozen(
     encoder.load_fitted(read_json(folder / FITTED))
     _take_weights(folder / WEIGHTS, encoder, predictor)
     decoders = _decoders(folder, record, registry)
-    decoders = {name: decoder_for(predictor, one) for name, one in decoders.items()}
+    decoders = {name: decoder_for(predictor, decoder) for name, decoder in decoders.items()}
     for module in (encoder, predictor, *decoders.values()):
         module.requires_grad_(False).eval().to(device)
     return Frozen(encoder, predictor, device, partial(computing_in, record["precision"], device), decoders)
@@ -93,15 +93,15 @@ def _predictor(part: Recorded, latent_dim: int) -> Predictor:
 
 def _decoders(folder: Path, record: Mapping[str, Any], registry: Registry) -> dict[str, Decoder]:
     """The modules of objectives that read beliefs, with their trained weights."""
-    found = {}
+    modules = {}
     for name, told in record.get("decoders", {}).items():
         part = recorded_component(folder, "objective", told, registry)
         module = part.component.load()(part.config).build_module(LearnerShape(**told["shape"]))
         assert isinstance(module, Decoder)
         with _weights(folder / WEIGHTS) as weights:
             module.load_state_dict(_below(f"objective.{name}.", weights))
-        found[name] = module
-    return found
+        modules[name] = module
+    return modules
 
 
 @torch.no_grad()

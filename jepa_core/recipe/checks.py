@@ -49,8 +49,8 @@ def check_needs(parts: Parts, registry: Registry) -> Iterator[Problem]:
         for need in sorted(phase.config.needs - parts.encoder.config.offers):
             able = [
                 name
-                for name, one in registry.components("encoder").items()
-                if need in cast(type[EncoderConfig], one.config).offers
+                for name, component in registry.components("encoder").items()
+                if need in cast(type[EncoderConfig], component.config).offers
             ]
             name = parts.encoder.name
             message = f"phase '{phase.name}' needs an encoder that offers {need}, and '{name}' does not"

@@ -13,7 +13,7 @@ from jepa_core.errors import RecipeError
 from jepa_core.recipe.locate import find_recipe
 from jepa_core.recipe.places import COMMAND_LINE, OVERRIDES, Place, Problems, Text
 from jepa_core.recipe.plain import name_of
-from jepa_core.recipe.uses import NAMED_LISTS
+from jepa_core.recipe.uses import NAMED_LISTS, NAMES_ALONE
 from jepa_core.recipe.yaml_tree import (
     LARGEST_FILE,
     Entry,
@@ -94,9 +94,22 @@ def merge(below: SectionNode, above: SectionNode, problems: Problems) -> Section
         elif lower and isinstance(lower.node, SectionNode) and isinstance(entry.node, SectionNode):
             node = merge(lower.node, entry.node, problems)
         else:
-            node = entry.node
+            node = _spelled_out(entry.node) if key in NAMES_ALONE else entry.node
         entries[key] = Entry(entry.key, node)
     return SectionNode(entries, above.place if another else below.place)
+
+
+def _spelled_out(node: Node) -> Node:
+    """A list with each name that stands alone as `use: name`."""
+    if not isinstance(node, ListNode):
+        return node
+    items = [
+        SectionNode({"use": Entry(item.place, item)}, item.place)
+        if isinstance(item, ScalarNode) and isinstance(item.value, str)
+        else item
+        for item in node.items
+    ]
+    return replace(node, items=tuple(items))
 
 
 def display_name(path: Path) -> str:

@@ -65,9 +65,9 @@ def replace_tables(folder: Path, tables: dict[str, Table]) -> None:
 
 def all_tables(record: RunRecord) -> dict[str, Table]:
     """Every table of the report by the stem of its files."""
-    of_record = {stem: found.table for stem, found in record_tables(record).items()}
+    of_record = {stem: entry.table for stem, entry in record_tables(record).items()}
     return of_record | {
-        f"{name}.{table.name}": table for name, found in record.findings.items() for table in found.tables
+        f"{name}.{table.name}": table for name, findings in record.findings.items() for table in findings.tables
     }
 
 
@@ -75,7 +75,7 @@ def page(record: RunRecord) -> str:
     """The whole page as HTML."""
     sections = [
         ("training", "Training", _training(record)),
-        *((f"of-{name}", sentence_case(name), _evaluator(name, found)) for name, found in _in_order(record)),
+        *((f"of-{name}", sentence_case(name), _evaluator(name, findings)) for name, findings in _in_order(record)),
         ("data", "Data", _data(record)),
         ("cost", "Cost", _records(record, "cost.phases", "cost.evaluators")),
         ("recipe", "Recipe", _recipe(record)),
@@ -95,7 +95,7 @@ def _in_order(record: RunRecord) -> list[tuple[str, Findings]]:
 
 def _first_screen(record: RunRecord) -> Iterator[Markup | None]:
     description = record.manifest.get("description")
-    verdicts = [(name, verdict) for name, found in _in_order(record) for verdict in found.verdicts]
+    verdicts = [(name, verdict) for name, findings in _in_order(record) for verdict in findings.verdicts]
     verdicts.sort(key=lambda item: list(LEVELS).index(item[1].level))
     judged = [judgement(verdict.level, verdict.text, words(name)) for name, verdict in verdicts]
     yield element("p", "Run report", class_="kicker")
@@ -103,7 +103,7 @@ def _first_screen(record: RunRecord) -> Iterator[Markup | None]:
     yield element("p", str(description), class_="lead") if description else None
     yield element("p", " · ".join(_facts(record)), class_="facts")
     yield element("ul", *judged, class_="verdicts") if judged else None
-    yield from (_headlines(name, found.headlines) for name, found in _in_order(record) if found.headlines)
+    yield from (_headlines(name, findings.headlines) for name, findings in _in_order(record) if findings.headlines)
 
 
 def _facts(record: RunRecord) -> list[str]:
@@ -146,8 +146,8 @@ def _headline(headline: Headline) -> Markup:
 
 def _records(record: RunRecord, *stems: str) -> Markup | None:
     """Tables of the record under their titles; those that are empty are left out."""
-    found = record_tables(record)
-    return join(records_table(found[stem], stem) for stem in stems if stem in found) or None
+    tables = record_tables(record)
+    return join(records_table(tables[stem], stem) for stem in stems if stem in tables) or None
 
 
 def _training(record: RunRecord) -> Markup | None:
@@ -172,11 +172,11 @@ def _curriculum(record: RunRecord) -> Markup:
     """The whole curriculum in one strip, then each phase in a panel of its own."""
     phases = record.phases()
     names = list(dict.fromkeys(term for line in record.metrics for term in line.get("terms", {})))
-    terms = {name: coloured(place) for place, name in enumerate(names)}
+    terms = {name: coloured(index) for index, name in enumerate(names)}
     ranks = [line["rank"] for line in record.metrics if finite(line.get("rank"))]
     limits = (0.0, 1.08 * max(ranks)) if ranks and max(ranks) > 0 else None
     strip = draw_curriculum(record.metrics, phases, "curriculum")
-    panels = [_phase(record, place, phase, terms, limits) for place, phase in enumerate(phases, start=1)]
+    panels = [_phase(record, index, phase, terms, limits) for index, phase in enumerate(phases, start=1)]
     return join(
         [
             element("figure", element("div", strip, class_="scroll wide", tabindex=0), class_="strip"),
@@ -187,25 +187,25 @@ def _curriculum(record: RunRecord) -> Markup:
 
 
 def _phase(
-    record: RunRecord, place: int, phase: str, terms: dict[str, Any], limits: tuple[float, float] | None
+    record: RunRecord, index: int, phase: str, terms: dict[str, Any], limits: tuple[float, float] | None
 ) -> Markup:
     lines = [line for line in record.metrics if line["phase"] == phase]
-    planned: dict[str, Any] = next((one for one in record.plan.get("phases", []) if one.get("name") == phase), {})
+    planned: dict[str, Any] = next((entry for entry in record.plan.get("phases", []) if entry.get("name") == phase), {})
     about = " · ".join(f"{key} {value_of(key, planned[key])}" for key in ("steps", "trains") if planned.get(key))
-    caption = element("figcaption", f"{place}. {sentence_case(phase)} ", element("span", about, class_="about"))
+    caption = element("figcaption", f"{index}. {sentence_case(phase)} ", element("span", about, class_="about"))
     if not lines:
         nothing = element("p", "No step was logged: the phase acts at its end only.", class_="note")
         return element("figure", caption, nothing, class_="panel")
-    here = {name: style for name, style in terms.items() if any(name in line.get("terms", {}) for line in lines)}
-    return element("figure", caption, draw_phase(lines, here, limits, f"phase-{place}"), class_="panel")
+    shown = {name: style for name, style in terms.items() if any(name in line.get("terms", {}) for line in lines)}
+    return element("figure", caption, draw_phase(lines, shown, limits, f"phase-{index}"), class_="panel")
 
 
-def _evaluator(name: str, found: Findings) -> Markup | None:
-    first = [headline_figure(one, f"{name}-{one.name}") for one in found.figures if one.headline]
-    others = [one for one in found.figures if not one.headline]
-    groups = itertools.groupby(others, key=lambda figure: [(one.label, one.control) for one in figure.series])
+def _evaluator(name: str, findings: Findings) -> Markup | None:
+    first = [headline_figure(figure, f"{name}-{figure.name}") for figure in findings.figures if figure.headline]
+    others = [figure for figure in findings.figures if not figure.headline]
+    groups = itertools.groupby(others, key=lambda figure: [(series.label, series.control) for series in figure.series])
     figures = [_figures(name, labels, list(group)) for labels, group in groups]
-    tables = [findings_table(table, f"{name}.{table.name}") for table in found.tables]
+    tables = [findings_table(table, f"{name}.{table.name}") for table in findings.tables]
     return join([*first, element("div", *figures, class_="panels") if figures else None, *tables]) or None
 
 
@@ -233,10 +233,12 @@ def _figure(evaluator: str, figure: Figure, limits: tuple[float, float] | None, 
 
 def _data(record: RunRecord) -> Markup | None:
     """Attrition, then the manifest of the splits: counts, and which data and draws they are of."""
-    found = _records(record, "data.attrition", "data.splits")
+    records = _records(record, "data.attrition", "data.splits")
     facts = {key: record.manifest.get("dataset", {}).get(key) for key in ("source", "fingerprint", "content")}
     facts |= {"seed": record.manifest.get("seed")}
-    return join([found, pairs({key: value for key, value in facts.items() if value is not None})]) if found else None
+    return (
+        join([records, pairs({key: value for key, value in facts.items() if value is not None})]) if records else None
+    )
 
 
 def _recipe(record: RunRecord) -> Markup | None:

@@ -40,10 +40,10 @@ def findings_table(table: Table, stem: str) -> Markup:
     """
     columns = shown_columns(table)
     shown = table.rows[:SHOWN_ROWS]
-    rows = [[_cell(row, one) for one in columns] for row in shown]
-    starts = [place for place, row in enumerate(shown) if place == 0 or row[:1] != shown[place - 1][:1]]
+    rows = [[_cell(row, column) for column in columns] for row in shown]
+    starts = [index for index, row in enumerate(shown) if index == 0 or row[:1] != shown[index - 1][:1]]
     drawn = plain_table(
-        [_heading(one.column) for one in columns], rows, [one.is_numeric(table) for one in columns], starts
+        [_heading(column.column) for column in columns], rows, [column.is_numeric(table) for column in columns], starts
     )
     note = element("p", table.note, class_="note") if table.note else None
     save = downloads(table, stem)
@@ -99,8 +99,10 @@ def plain_table(
     """A plain table that scrolls by itself where the screen is narrow. starts: rows that a group begins with; where a
     group has several rows, its name stands out in the first one only."""
     columns = zip(*rows, strict=True) if rows else [()] * len(numeric)
-    classes = [_class(place, one, cells) for place, (one, cells) in enumerate(zip(numeric, columns, strict=True))]
-    head = [element("th", name, scope="col", class_=one) for name, one in zip(headings, classes, strict=True)]
+    classes = [
+        _class(index, is_number, cells) for index, (is_number, cells) in enumerate(zip(numeric, columns, strict=True))
+    ]
+    head = [element("th", name, scope="col", class_=css) for name, css in zip(headings, classes, strict=True)]
     borders = [*starts, len(rows)] if len(starts) < len(rows) else [0, len(rows)]
     bodies = [_group(rows[first:last], classes, len(borders) > 2) for first, last in itertools.pairwise(borders)]
     width = "very-wide" if len(headings) >= VERY_WIDE else "wide-table" if len(headings) >= WIDE else None
@@ -108,18 +110,18 @@ def plain_table(
     return element("div", drawn, class_="scroll", tabindex=0)
 
 
-def _class(place: int, numeric: bool, cells: Sequence[str]) -> str | None:
-    if numeric and place:
+def _class(index: int, numeric: bool, cells: Sequence[str]) -> str | None:
+    if numeric and index:
         return "number"
     return "prose" if any("<" not in cell and len(cell) > LONGEST_LINE for cell in cells) else None
 
 
 def _group(rows: Sequence[Sequence[str]], classes: Sequence[str | None], grouped: bool) -> Markup:
     lines = []
-    for place, row in enumerate(rows):
-        first = ("again" if place else "named") if grouped else classes[0]
+    for index, row in enumerate(rows):
+        first = ("again" if index else "named") if grouped else classes[0]
         cells = zip(row, [first, *classes[1:]], strict=True)
-        lines.append(element("tr", *(element("td", cell, class_=one) for cell, one in cells)))
+        lines.append(element("tr", *(element("td", cell, class_=css) for cell, css in cells)))
     return element("tbody", *lines)
 
 

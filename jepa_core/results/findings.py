@@ -232,7 +232,7 @@ class Findings:
 
     def to_dict(self) -> dict[str, Any]:
         parts = [part.name for part in fields(self) if part.name not in _BESIDE]
-        return {part: [asdict(one) for one in getattr(self, part)] for part in parts}
+        return {part: [asdict(entry) for entry in getattr(self, part)] for part in parts}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Findings:
@@ -248,5 +248,5 @@ class Findings:
 
 
 def _figure(plain: dict[str, Any]) -> Figure:
-    series = [Series(**one) for one in plain["series"]]
-    return Figure(**{**plain, "series": series, "marks": [Mark(**one) for one in plain.get("marks", [])]})
+    series = [Series(**entry) for entry in plain["series"]]
+    return Figure(**{**plain, "series": series, "marks": [Mark(**mark) for mark in plain.get("marks", [])]})

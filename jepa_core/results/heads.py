@@ -96,33 +96,33 @@ def kept_evaluators(folder: Path) -> Iterator[str]:
 
 def _distinct(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Arrays without those that equal an earlier one, and of each of these which: heads share what they read."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     distinct: dict[str, np.ndarray] = {}
     same: dict[str, str] = {}
     for name, values in arrays.items():
         digest = hashlib.sha256(f"{values.dtype} {values.shape} ".encode() + values.tobytes()).hexdigest()
-        if digest in found:
-            same[name] = found[digest]
+        if digest in texts:
+            same[name] = texts[digest]
         else:
-            found[digest], distinct[name] = name, np.ascontiguousarray(values)
+            texts[digest], distinct[name] = name, np.ascontiguousarray(values)
     return distinct, same
 
 
 def _plain(
-    state: Mapping[str, Any], place: str, arrays: dict[str, np.ndarray], texts: dict[str, str]
+    state: Mapping[str, Any], prefix: str, arrays: dict[str, np.ndarray], texts: dict[str, str]
 ) -> dict[str, Any]:
     """The plain values of a state; its arrays and its long texts join the others under their places."""
     plain: dict[str, Any] = {}
     for key, value in state.items():
         if _SEPARATOR in key:
             raise ValueError(f"the key '{key}' of a head's state must not hold '{_SEPARATOR}'")
-        here = f"{place}{_SEPARATOR}{key}"
+        path = f"{prefix}{_SEPARATOR}{key}"
         if isinstance(value, Mapping):
-            plain[key] = _plain(value, here, arrays, texts)
+            plain[key] = _plain(value, path, arrays, texts)
         elif isinstance(value, np.ndarray):
-            arrays[here] = value
+            arrays[path] = value
         elif isinstance(value, str) and "\n" in value:
-            texts[here.replace(_SEPARATOR, ".") + ".txt"] = value
+            texts[path.replace(_SEPARATOR, ".") + ".txt"] = value
         else:
             plain[key] = value
     return plain

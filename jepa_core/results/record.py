@@ -41,9 +41,9 @@ class RunRecord:
     def settings(self) -> dict[str, Any]:
         """The resolved recipe by dotted key, its evaluators as they measured last."""
         recipe = self._recipe()
-        listed = {one.get("name", one["use"]): one for one in recipe.get("evaluators", [])}
-        made = {name: one["settings"] for name, one in self.manifest.get("evaluated", {}).items()}
-        return dict(_leaves(recipe | {"evaluators": list((listed | made).values())}))
+        listed = {evaluator.get("name", evaluator["use"]): evaluator for evaluator in recipe.get("evaluators", [])}
+        settings = {name: entry["settings"] for name, entry in self.manifest.get("evaluated", {}).items()}
+        return dict(_leaves(recipe | {"evaluators": list((listed | settings).values())}))
 
     def evaluated_otherwise(self) -> dict[str, dict[str, Any]]:
         """By evaluator, the settings of its last evaluation that are not those of the recipe."""
@@ -52,9 +52,9 @@ class RunRecord:
         for name in self.manifest.get("evaluated", {}):
             prefix = f"evaluators.{name}."
             mine = {key: value for key, value in settings.items() if key.startswith(prefix)}
-            found = {key.removeprefix(prefix): value for key, value in mine.items() if recipe.get(key) != value}
-            if found:
-                changed[name] = found
+            altered = {key.removeprefix(prefix): value for key, value in mine.items() if recipe.get(key) != value}
+            if altered:
+                changed[name] = altered
         return changed
 
     def _recipe(self) -> dict[str, Any]:

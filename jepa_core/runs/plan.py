@@ -110,7 +110,7 @@ def make_plan(recipe: Recipe) -> Plan:
         recipe=recipe.name,
         seed=recipe.seed,
         source=recipe.source.component.name,
-        inputs=[InputPlan(str(one.path), one.bytes) for one in source.inputs()],
+        inputs=[InputPlan(str(file.path), file.bytes) for file in source.inputs()],
         encoder=_encoder(recipe, recipe.encoder),
         matched=_encoder(recipe, recipe.encoder.match.encoder) if recipe.encoder.match else None,
         predictor=_predictor(recipe, recipe.predictor, known=sizes is not None),
@@ -129,7 +129,9 @@ def make_plan(recipe: Recipe) -> Plan:
 
 
 def _missing(recipe: Recipe) -> list[str]:
-    uses = [recipe.source, recipe.encoder, recipe.predictor, *recipe.curriculum, *recipe.evaluators]
+    uses = [
+        recipe.source, recipe.encoder, recipe.predictor, *recipe.curriculum, *recipe.evaluators, *recipe.trackers,
+    ]  # fmt: skip
     return [f"{use.component.kind} {use.name}: {sentence}" for use in uses for sentence in use.config.missing()]
 
 
@@ -171,8 +173,8 @@ def _matched_predictor(recipe: Recipe, known: bool) -> ModelPlan | None:
 
 def _predictor_flops(recipe: Recipe, config: PredictorConfig, windows: int) -> int | None:
     """Operations of a pass of all members; None if the predictor makes no estimate."""
-    one = config.flops(windows, recipe.windows.length, recipe.encoder.config.latent_dim, True)
-    return None if one is None else config.members * one
+    cost = config.flops(windows, recipe.windows.length, recipe.encoder.config.latent_dim, True)
+    return None if cost is None else config.members * cost
 
 
 def _step_windows(recipe: Recipe) -> int:
@@ -204,7 +206,7 @@ def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | N
         trains=[*sorted(config.trains), *more],
         updates=config.updates,
         trained_parameters=trained,
-        objectives=[one.name for one in use.objectives],
+        objectives=[objective.name for objective in use.objectives],
         memory_bytes=memory,
         flops=flops,
     )
@@ -213,9 +215,9 @@ def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | N
 def _more_modules(recipe: Recipe, use: PhaseUse) -> dict[str, ModelSize]:
     """What a phase trains beside encoder and predictor, in words, and its size."""
     own = use.config.module_size(recipe.encoder.config.latent_dim)
-    heads = [one.config.module_size(recipe.learner_shape()) for one in use.objectives if use.config.steps]
-    sizes = [one for one in heads if one is not None]
-    total = ModelSize(sum(one.parameters for one in sizes), sum(one.trainable for one in sizes))
+    heads = [objective.config.module_size(recipe.learner_shape()) for objective in use.objectives if use.config.steps]
+    sizes = [size for size in heads if size is not None]
+    total = ModelSize(sum(size.parameters for size in sizes), sum(size.trainable for size in sizes))
     return ({OWN_MODULE: own} if own else {}) | ({HEADS: total} if sizes else {})
 
 

@@ -201,6 +201,6 @@ def _come_to(folder: StudyFolder, cell: Cell) -> tuple[int, str]:
 def tell(folder: StudyFolder) -> None:
     """Say what the study found: a sentence a variant."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    found = Findings.from_dict(json.loads((folder.path / "findings" / "study.json").read_text()))
-    for one in found.verdicts:
-        console.print(f"[{COLOURS[one.level]}]{one.level}[/]: {escape(one.text)}")
+    from_dict = Findings.from_dict(json.loads((folder.path / "findings" / "study.json").read_text()))
+    for verdict in from_dict.verdicts:
+        console.print(f"[{COLOURS[verdict.level]}]{verdict.level}[/]: {escape(verdict.text)}")

@@ -49,11 +49,11 @@ class StudyPlan:
 
     def steps(self, *, left: bool = False) -> int:
         """Optimizer steps of all runs, or of those that are not done."""
-        return sum(one.steps for one in self._each(left))
+        return sum(plan.steps for plan in self._each(left))
 
     def flops(self, *, left: bool = False) -> int | None:
         """Estimated operations of training all runs, or those that are not done."""
-        return _sum([one.flops for one in self._each(left)])
+        return _sum([plan.flops for plan in self._each(left)])
 
     def seconds_left(self) -> float | None:
         """What the runs that are not done will take, one at a time."""
@@ -66,7 +66,7 @@ class StudyPlan:
 
     def _each(self, left: bool) -> list[VariantPlan]:
         """The plan of every run, or of every one that is not done."""
-        by_name = {one.variant: one for one in self.variants}
+        by_name = {variant.variant: variant for variant in self.variants}
         return [by_name[row["variant"]] for row in self.runs if not left or row["state"] != "done"]
 
 
@@ -101,5 +101,5 @@ def _sum(values: Sequence[int | None]) -> int | None:
 def _run_seconds(study: Study, folder: StudyFolder) -> float | None:
     """The median, so that a run that was stopped for a night does not count with the night."""
     done = [folder.run(cell) / "manifest.json" for cell in study.cells if folder.state(cell) == "done"]
-    seconds = [found for path in done if (found := run_seconds(json.loads(path.read_text()))) is not None]
+    seconds = [spent for path in done if (spent := run_seconds(json.loads(path.read_text()))) is not None]
     return median(seconds) if seconds else None

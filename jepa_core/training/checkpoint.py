@@ -1,10 +1,10 @@
 """Checkpoints: everything that lives long, written atomically, safe to load.
 
 A checkpoint is a folder `checkpoints/<total step>-<phase index>` with two files: `state.safetensors` (weights of
-encoder, target, predictor and the modules of objectives; the optimizer's moments; a phase's own tensors and module) and
-`position.json` (where in the curriculum, and the digest of the tensors). It is written under another name, flushed, and
-renamed, so it is whole or it is not there; the one before it is removed only afterwards. Random states need no place in
-it: see `Phase.loss`.
+encoder, target, predictor and the modules of objectives; the optimizer's moments; a phase's own tensors and module; how
+its validations have gone, with the best weights where these are kept) and `position.json` (where in the curriculum, and
+the digest of the tensors). It is written under another name, flushed, and renamed, so it is whole or it is not there;
+the one before it is removed only afterwards. Random states need no place in it: see `Phase.loss`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from jepa_core.io.files import digest_of_file, disk_errors, sync_folder, write_j
 from jepa_core.io.tensor_files import savable
 from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase, build_modules
 from jepa_core.training.learner import Learner
+from jepa_core.training.validation import Standing
 
 FORMAT_VERSION = 1
 KEPT = 2
@@ -105,6 +106,7 @@ def _tensors(progress: Progress, phase_done: bool) -> Iterator[tuple[str, Tensor
     yield from ((f"phase.{name}", value) for name, value in phase.state_dict().items())
     if phase.module is not None:
         yield from ((f"module.{name}", value) for name, value in phase.module.state_dict().items())
+    yield from ((f"standing.{name}", value) for name, value in progress.standing.state())
     for number, state in (progress.optimizer.state_dict()["state"] if progress.optimizer else {}).items():
         yield from ((f"optimizer.{number}.{name}", value) for name, value in state.items())
 
@@ -121,6 +123,7 @@ def _load(progress: Progress, tensors: dict[str, Tensor], position: dict[str, in
                 phase.module.load_state_dict(_part(tensors, "module"))
             assert progress.optimizer is not None  # `begin_phase` has just made it
             _load_optimizer(progress.optimizer, _part(tensors, "optimizer"))
+            progress.standing = Standing.of_state(_part(tensors, "standing"))
     except (KeyError, RuntimeError) as error:
         raise DataError(
             f"the checkpoint does not fit the model ({error}); it was written by another recipe or version: "
@@ -162,8 +165,8 @@ def _position(checkpoint: Path) -> dict[str, int] | None:
     except (OSError, ValueError, KeyError):
         return None
     if position.get("format_version") != FORMAT_VERSION:
-        found = position.get("format_version")
-        raise DataError(f"{checkpoint} has checkpoint format {found}, and this version reads {FORMAT_VERSION}")
+        version = position.get("format_version")
+        raise DataError(f"{checkpoint} has checkpoint format {version}, and this version reads {FORMAT_VERSION}")
     return position if whole else None
 
 

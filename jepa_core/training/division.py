@@ -20,12 +20,12 @@ from jepa_core.contracts import Batch
 from jepa_core.errors import RunError
 from jepa_core.training.draws import WindowDraws
 from jepa_core.training.parts import divide
-from jepa_core.training.precision import full
 from jepa_core.training.processes import Processes
+from jepa_core.training.stepping import Outcome, mean_outcome
 from jepa_core.training.totals import Adder, FirstPass, Poison, SecondPass, adding, in_place_of, refuse_totals_of_totals
 
-Terms = dict[str, Tensor]
-ComputeTerms = Callable[[Batch], Terms]
+Compute = Callable[[Batch], Outcome]
+"""What a batch gives, the same each time."""
 
 
 class Division:
@@ -36,45 +36,44 @@ class Division:
         self._accumulate = accumulate
         self._checked = False
 
-    def backward(self, terms_of: ComputeTerms, batch: Batch) -> Terms:
-        """Terms of a step's loss, without their graphs; its gradients are added to those of the parameters, on every
-        process those of the parts that it computed.
+    def backward(self, compute: Compute, batch: Batch) -> Outcome:
+        """What a step gives, without graphs; its gradients are added to those of the parameters, on every process those
+        of the parts that it computed. Metrics are means over these.
 
-        terms_of: computes them, the same each time. Raises RunError if the loss cannot be divided.
+        Raises RunError if the loss cannot be divided.
         """
         count = self._processes.count * self._accumulate
         if count == 1:
-            return _backward(terms_of(batch))
-        mine = divide(batch, count)[self._processes.number :: self._processes.count]
-        made = self._at_once(terms_of, mine[0]) if len(mine) == 1 else self._in_turn(terms_of, mine)
+            return _backward(compute(batch))
+        parts = divide(batch, count)[self._processes.number :: self._processes.count]
+        outcomes = self._at_once(compute, parts[0]) if len(parts) == 1 else self._in_turn(compute, parts)
         if not self._checked:
-            _refuse_different(made, self._processes)
+            _refuse_different(outcomes, self._processes)
             self._checked = True
-        return made[0]
+        return Outcome(outcomes[0].terms, mean_outcome(outcomes).metrics)
 
     def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Give every process the gradients of the whole step."""
         self._processes.add_gradients(parameters)
 
-    def _at_once(self, terms_of: ComputeTerms, part: Batch) -> list[Terms]:
+    def _at_once(self, compute: Compute, part: Batch) -> list[Outcome]:
         with _of_part(part, _BetweenProcesses(self._processes)):
-            return [_backward(terms_of(part))]
+            return [_backward(compute(part))]
 
-    def _in_turn(self, terms_of: ComputeTerms, parts: Sequence[Batch]) -> list[Terms]:
-        first = FirstPass()
+    def _in_turn(self, compute: Compute, parts: Sequence[Batch]) -> list[Outcome]:
+        first, outcomes = FirstPass(), []
         with torch.no_grad():
             if not self._checked:
-                _check_totals(terms_of, parts[0])
+                _check_totals(compute, parts[0])
             for part in parts:
                 first.begin_part()
                 with _of_part(part, first):
-                    terms_of(replace(part))
-        sums = [self._processes.sum(one) for one in first.sums]
-        made = []
+                    compute(replace(part))
+        sums = [self._processes.sum(partial_sum) for partial_sum in first.sums]
         for part in parts:
             with _of_part(part, SecondPass(sums)):
-                made.append(_backward(terms_of(replace(part))))
-        return made
+                outcomes.append(_backward(compute(replace(part))))
+        return outcomes
 
 
 class _BetweenProcesses:
@@ -96,32 +95,31 @@ def _of_part(part: Batch, adder: Adder) -> ExitStack:
     return stack
 
 
-def _backward(terms: Terms) -> Terms:
-    loss = torch.stack([full(term) for term in terms.values()]).sum()
+def _backward(outcome: Outcome) -> Outcome:
+    loss = outcome.loss
     if loss.requires_grad:  # a part may have nothing that counts
         loss.backward()
-    return {name: term.detach() for name, term in terms.items()}
+    return outcome.detached()
 
 
-def _check_totals(terms_of: ComputeTerms, part: Batch) -> None:
+def _check_totals(compute: Compute, part: Batch) -> None:
     clean, poison = FirstPass(), Poison()
-    with _of_part(part, clean):
-        terms_of(replace(part))
-    with _of_part(part, poison):
-        terms_of(replace(part))
+    for adder in (clean, poison):
+        with _of_part(part, adder):
+            compute(replace(part))
     refuse_totals_of_totals(poison, clean.sums)
 
 
-def _refuse_different(made: Sequence[Terms], processes: Processes) -> None:
+def _refuse_different(outcomes: Sequence[Outcome], processes: Processes) -> None:
     """Refuse a loss that is another one for each part: it is not made of totals.
 
     Raises RunError naming the terms.
     """
-    values = torch.stack([torch.stack([term.double() for term in terms.values()]) for terms in made])
+    values = torch.stack([torch.stack([term.double() for term in outcome.terms.values()]) for outcome in outcomes])
     highest = processes.largest(values.amax(dim=0))
     lowest = -processes.largest(-values.amin(dim=0))
     apart = (highest - lowest) > 1e-4 * highest.abs().clamp(min=1e-6)
-    wrong = [name for name, differs in zip(made[0], apart.tolist(), strict=True) if differs]
+    wrong = [name for name, differs in zip(outcomes[0].terms, apart.tolist(), strict=True) if differs]
     if wrong:
         raise RunError(
             f"the terms {', '.join(wrong)} are not those of the whole batch where it is divided; make them of sums "

@@ -68,9 +68,9 @@ class LatentCache:
     def _fill(self, block: int) -> None:
         start, stop = block * BLOCK, min((block + 1) * BLOCK, self._items)
         into, name = self._latents[start:stop], f"latents-{block:08d}"
-        found = self._shared.read(name) if self._shared else None
-        if found is not None and same_layout(found, {"latents": into}):
-            into.copy_(found["latents"])
+        shared = self._shared.read(name) if self._shared else None
+        if shared is not None and same_layout(shared, {"latents": into}):
+            into.copy_(shared["latents"])
         else:
             into.copy_(self._encode(torch.arange(start, stop)))
             if into.dtype == torch.float16 and into.isinf().any():

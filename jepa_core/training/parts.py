@@ -21,7 +21,7 @@ def divide(batch: Batch, parts: int) -> list[Batch]:
         used = torch.unique(torch.cat((static, states.flatten(), actions.flatten())))
         part = Part(rows, batch.mask, batch.items, ~taken[used])
         taken[used] = True
-        places = (torch.searchsorted(used, one) for one in (static, states, actions))
+        places = (torch.searchsorted(used, index) for index in (static, states, actions))
         divided.append(Batch(batch.items[used], *places, batch.steps[rows], batch.mask[rows], part))
     return divided
 

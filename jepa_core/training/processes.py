@@ -100,17 +100,17 @@ class Group(Processes):
 
     def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         with _lost():
-            there = torch.tensor([int(one.grad is not None) for one in parameters])
+            there = torch.tensor([int(parameter.grad is not None) for parameter in parameters])
             dist.all_reduce(there, group=self._control)
-            reached = [one for one, count in zip(parameters, there.tolist(), strict=True) if count]
+            reached = [parameter for parameter, count in zip(parameters, there.tolist(), strict=True) if count]
             for bucket in _buckets(reached):
                 self._add(bucket)
 
     def _add(self, parameters: Sequence[nn.Parameter]) -> None:
-        gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
-        flat = torch.cat([one.flatten() for one in gradients])
+        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(flat)
-        for parameter, part in zip(parameters, flat.split([one.numel() for one in parameters]), strict=True):
+        for parameter, part in zip(parameters, flat.split([each.numel() for each in parameters]), strict=True):
             parameter.grad = part.view_as(parameter).clone()
 
     def _reduced(self, values: Tensor, how: dist.ReduceOp.RedOpType) -> Tensor:
@@ -123,12 +123,12 @@ class Group(Processes):
 def _buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
     """Parameters of one type and device in a row, as many as are added up at once."""
     bucket: list[nn.Parameter] = []
-    for one in parameters:
-        full = bucket and sum(other.numel() for other in bucket) + one.numel() > BUCKET
-        if full or (bucket and (bucket[0].dtype, bucket[0].device) != (one.dtype, one.device)):
+    for parameter in parameters:
+        full = bucket and sum(other.numel() for other in bucket) + parameter.numel() > BUCKET
+        if full or (bucket and (bucket[0].dtype, bucket[0].device) != (parameter.dtype, parameter.device)):
             yield bucket
             bucket = []
-        bucket.append(one)
+        bucket.append(parameter)
     if bucket:
         yield bucket
 

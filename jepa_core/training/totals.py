@@ -117,7 +117,7 @@ def refuse_totals_of_totals(poison: Poison, clean: list[Tensor]) -> None:
 
     poison: of the same part as the totals `clean`. Raises RunError.
     """
-    if any(bad and not bool(one.isnan().any()) for bad, one in zip(poison.poisoned, clean, strict=False)):
+    if any(bad and not bool(value.isnan().any()) for bad, value in zip(poison.poisoned, clean, strict=False)):
         raise RunError(
             "the loss has a total that is made of another total, which a batch in parts cannot have; set accumulate to "
             "1, or have the loss add up moments that are not centred (jepa_core.training.totals)"

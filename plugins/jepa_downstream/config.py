@@ -68,8 +68,8 @@ class TaskConfig(Config):
     @property
     def title(self) -> str:
         """What the tables call it."""
-        made = f"{self.outcome}_after_{self.after}" if self.outcome else f"{self.event}_within_{self.horizon}"
-        return self.name or self.label or made
+        name = f"{self.outcome}_after_{self.after}" if self.outcome else f"{self.event}_within_{self.horizon}"
+        return self.name or self.label or name
 
     @property
     def truth(self) -> Kind:

@@ -106,16 +106,16 @@ def label_findings(curves: list[Curve], config: LabelEfficiencyConfig, subjects:
     main = [curve for curve in own if curve.key == config.methods[0]]
     told = [gap for gap in gaps if gap.curve in main]
     kept = [
-        *(one for curve in own for one in _kept(curve, subjects)),
-        *(one for gap in told for one in _kept_of(gap, subjects)),
+        *(entry for curve in own for entry in _kept(curve, subjects)),
+        *(entry for gap in told for entry in _kept_of(gap, subjects)),
     ]
     return Findings(
-        headlines=[*map(_headline, main), *(one for gap in told for one in _headline_of(gap))],
+        headlines=[*map(_headline, main), *(entry for gap in told for entry in _headline_of(gap))],
         verdicts=[_verdict(gap) for gap in told],
         tables=[*_tables(curves, gaps, config), _told(curves)],
         figures=list(_figures(curves)),
-        predictions=[one for curve in curves for one in _predictions(curve, config)],
-        redrawn=[one for one in kept if len(one.draws) == DRAWS],  # other draws pair with no other run's
+        predictions=[prediction for curve in curves for prediction in _predictions(curve, config)],
+        redrawn=[redrawn for redrawn in kept if len(redrawn.draws) == DRAWS],  # other draws pair with no other run's
     )
 
 
@@ -125,11 +125,11 @@ def _gaps(curves: list[Curve], references: Sequence[str]) -> Iterator[Gap]:
         for key in references if curve.key not in references else ():
             reference = by_key[curve.task.name, key]
             pairs = zip(curve.points, reference.points, strict=True)
-            yield Gap(curve, reference, [_less(one.estimates, other.estimates) for one, other in pairs])
+            yield Gap(curve, reference, [_less(point.estimates, other.estimates) for point, other in pairs])
 
 
-def _less(one: Estimates, other: Estimates) -> Estimates:
-    return {name: one[name].minus(other[name]) for name in one if name in other}
+def _less(ours: Estimates, other: Estimates) -> Estimates:
+    return {name: ours[name].minus(other[name]) for name in ours if name in other}
 
 
 # --- headlines and verdicts -------------------------------------------------------------------------------------------
@@ -153,13 +153,13 @@ def _kept_of(gap: Gap, subjects: np.ndarray) -> Iterator[Redrawn]:
 
 def _redrawn(metric: str, point: Point, estimate: DrawnEstimate | None, subjects: np.ndarray) -> Iterator[Redrawn]:
     if estimate is not None and estimate.value is not None:
-        place: dict[str, Any] = {} if point.every else {"axis": AXIS, "at": float(point.subjects)}
-        yield Redrawn(metric, subjects, estimate.value, estimate.draws, **place)
+        at: dict[str, Any] = {} if point.every else {"axis": AXIS, "at": float(point.subjects)}
+        yield Redrawn(metric, subjects, estimate.value, estimate.draws, **at)
 
 
 def _headline(curve: Curve) -> Headline:
     """With the fewest labels that could be measured."""
-    point = next((one for one in curve.points if one.estimates), curve.points[0])
+    point = next((candidate for candidate in curve.points if candidate.estimates), curve.points[0])
     return _told_by(curve, point, point.estimates.get(curve.first), _metric(curve, point), point.reason)
 
 
@@ -184,20 +184,20 @@ def _subjects(rows: Rows) -> int:
 
 def _verdict(gap: Gap) -> Verdict:
     """At which numbers of labels the interval of the difference lies on one side of 0."""
-    found: dict[str, list[str]] = {"better": [], "worse": [], "no difference seen": [], "no interval": []}
+    by_outcome: dict[str, list[str]] = {"better": [], "worse": [], "no difference seen": [], "no interval": []}
     known = {id(point): estimate.bounds for point, estimate in gap.known}
     for point in gap.curve.points:
         low, high = known.get(id(point), (None, None))
         if low is None or high is None:
-            found["no interval"].append(point.label)
+            by_outcome["no interval"].append(point.label)
         elif low <= 0 <= high:
-            found["no difference seen"].append(point.label)
+            by_outcome["no difference seen"].append(point.label)
         else:
-            found["better" if (low > 0) == (gap.curve.first != "rmse") else "worse"].append(point.label)
-    parts = [f"{what} with {listed(some)}" for what, some in found.items() if some]
+            by_outcome["better" if (low > 0) == (gap.curve.first != "rmse") else "worse"].append(point.label)
+    parts = [f"{outcome} with {listed(curves_of)}" for outcome, curves_of in by_outcome.items() if curves_of]
     measure = f"{WORDS[gap.curve.first]}, labelled subjects of train"
     text = f"{gap.curve.name} against {gap.reference.name}, {gap.curve.words}: {'; '.join(parts)} ({measure})."
-    return Verdict("good" if found["better"] and not found["worse"] else "warning", text)
+    return Verdict("good" if by_outcome["better"] and not by_outcome["worse"] else "warning", text)
 
 
 # --- tables, figures, files -------------------------------------------------------------------------------------------
@@ -228,9 +228,9 @@ def _columns(kind: str) -> list[Column]:
 
 def _cells(curve: Curve, point: Point) -> list[Cell]:
     names, rows = MEASURES[curve.task.kind], curve.rows
-    counts: list[list[Cell]] = [[_mean([len(one) for one in point.rows])], [len(rows)]]
+    counts: list[list[Cell]] = [[_mean([len(rows_of) for rows_of in point.rows])], [len(rows)]]
     if curve.task.kind == "binary":
-        counts[0].append(_mean([float(one.truth.sum()) for one in point.rows]))
+        counts[0].append(_mean([float(rows_of.truth.sum()) for rows_of in point.rows]))
         counts[1].append(int(rows.truth.sum()))
     remark = "; ".join(part for part in ("all of train" if point.every else "", point.reason) if part)
     return [
@@ -276,8 +276,8 @@ def _figures(curves: list[Curve]) -> Iterator[Figure]:
 
 def _series(curve: Curve, name: str) -> Series:
     points = [(point, point.estimates[name]) for point in curve.points if name in point.estimates]
-    low, high = zip(*(one.bounds for _, one in points), strict=True) if points else ((), ())
-    x, y = [float(point.subjects) for point, _ in points], [one.value for _, one in points]
+    low, high = zip(*(point.bounds for _, point in points), strict=True) if points else ((), ())
+    x, y = [float(point.subjects) for point, _ in points], [point.value for _, point in points]
     return Series(curve.name, x, y, list(low), list(high))
 
 

@@ -38,7 +38,9 @@ def task_findings(
         verdicts=_verdicts(results, config),
         tables=tables_of(tasks, results, config),
         figures=[_calibration(task, results) for task in tasks if task.task.kind == "binary"],
-        predictions=[_predictions(one, groups, config) for one in results if isinstance(one.found, MeasuredMethod)],
+        predictions=[
+            _predictions(result, groups, config) for result in results if isinstance(result.found, MeasuredMethod)
+        ],
         redrawn=[
             Redrawn(headline.metric, subjects, estimate.value, estimate.draws)
             for headline, estimate in headlines
@@ -52,17 +54,17 @@ def task_findings(
 
 def _headlines(results: list[MethodResult]) -> Iterator[tuple[Headline, DrawnEstimate]]:
     """Each with the estimate that it tells."""
-    main = [one for one in results if one.method == MAIN]
-    if any(one.task.task.kind == "binary" for one in main):
+    main = [by_main for by_main in results if by_main.method == MAIN]
+    if any(of_main.task.task.kind == "binary" for of_main in main):
         yield _mean_auroc(main)
     gains = _gains(results)
     if gains:
         note = f"latents minus untrained latents, the mean of {len(gains)} tasks on the same rows"
         yield _headline("AUROC gained by training", _mean(gains), main, note, "higher")
-    for one in main:
-        if one.task.task.kind == "regression":
-            estimate = estimates_of(one).get("rmse", UNDEFINED)
-            yield _headline(f"RMSE of {_words(one)}", estimate, [one], remark_on(one), "lower")
+    for result in main:
+        if result.task.task.kind == "regression":
+            estimate = estimates_of(result).get("rmse", UNDEFINED)
+            yield _headline(f"RMSE of {_words(result)}", estimate, [result], remark_on(result), "lower")
 
 
 def _headline(
@@ -74,15 +76,15 @@ def _headline(
 
 
 def _mean_auroc(main: list[MethodResult]) -> tuple[Headline, DrawnEstimate]:
-    tasks = [one for one in main if one.task.task.kind == "binary"]
-    known = [one for one in tasks if (auroc := estimates_of(one).get("auroc")) and auroc.value is not None]
+    tasks = [result for result in main if result.task.task.kind == "binary"]
+    known = [result for result in tasks if (auroc := estimates_of(result).get("auroc")) and auroc.value is not None]
     label = "mean AUROC of latents" if len(tasks) > 1 else f"AUROC of {_words(tasks[0])}"
     if not known:
         return _headline(label, UNDEFINED, tasks, remark_on(tasks[0]), "higher")
-    mean = _mean([estimates_of(one)["auroc"] for one in known])
+    mean = _mean([estimates_of(result)["auroc"] for result in known])
     parts = [
         f"of {len(known)} of {len(tasks)} tasks" if len(tasks) > 1 else "",
-        _positives([int(one.rows.truth.sum()) for one in known]),
+        _positives([int(result.rows.truth.sum()) for result in known]),
         "too few for an interval" if mean.bounds[0] is None else "",
     ]
     return _headline(label, mean, tasks, "; ".join(part for part in parts if part), "higher")
@@ -95,19 +97,21 @@ def _positives(counts: list[int]) -> str:
 
 def _gains(results: list[MethodResult]) -> list[DrawnEstimate]:
     """AUROC of latents minus that of the untrained control, of each task where both are measured."""
-    by_method = {(one.task.task.name, one.method): estimates_of(one).get("auroc") for one in results}
-    pairs = [(found, by_method.get((task, UNTRAINED))) for (task, method), found in by_method.items() if method == MAIN]
+    by_method = {(result.task.task.name, result.method): estimates_of(result).get("auroc") for result in results}
+    pairs = [
+        (estimate, by_method.get((task, UNTRAINED))) for (task, method), estimate in by_method.items() if method == MAIN
+    ]
     gains = [main.minus(control) for main, control in pairs if main is not None and control is not None]
     return [gain for gain in gains if gain.value is not None]
 
 
 def _mean(estimates: list[DrawnEstimate]) -> DrawnEstimate:
-    values = [one.value for one in estimates if one.value is not None]
-    return DrawnEstimate(float(np.mean(values)), np.mean([one.draws for one in estimates], axis=0))
+    values = [estimate.value for estimate in estimates if estimate.value is not None]
+    return DrawnEstimate(float(np.mean(values)), np.mean([estimate.draws for estimate in estimates], axis=0))
 
 
 def _subjects(results: list[MethodResult]) -> int:
-    return len(np.unique(np.concatenate([one.rows.subject for one in results])))
+    return len(np.unique(np.concatenate([result.rows.subject for result in results])))
 
 
 def _verdicts(results: list[MethodResult], config: PredictionTasksConfig) -> list[Verdict]:
@@ -117,19 +121,21 @@ def _verdicts(results: list[MethodResult], config: PredictionTasksConfig) -> lis
     if subjects < FEW_SUBJECTS:
         text = f"The {split} rows belong to {subjects} subjects: too few to rank methods."
         verdicts.append(Verdict("warning", text))
-    main = [one for one in results if one.method == MAIN]
-    constant = [_words(one) for one in main if isinstance(one.found, MeasuredMethod) and one.found.is_constant]
+    main = [result for result in results if result.method == MAIN]
+    constant = [
+        _words(result) for result in main if isinstance(result.found, MeasuredMethod) and result.found.is_constant
+    ]
     if constant:
         verdicts.append(Verdict("bad", f"Heads on the latents give one constant score for {', '.join(constant)}."))
-    undefined = [_words(one) for one in main if remark_on(one).startswith(("all ", "the "))]
+    undefined = [_words(result) for result in main if remark_on(result).startswith(("all ", "the "))]
     if undefined:
         text = f"Not measured, for want of rows of both classes: {', '.join(undefined)}."
         verdicts.append(Verdict("warning", text))
     return verdicts + _verdict_on_training(_gains(results))
 
 
-def _words(one: MethodResult) -> str:
-    return one.task.task.name.replace("_", " ")
+def _words(result: MethodResult) -> str:
+    return result.task.task.name.replace("_", " ")
 
 
 def _verdict_on_training(gains: list[DrawnEstimate]) -> list[Verdict]:
@@ -149,32 +155,32 @@ def _verdict_on_training(gains: list[DrawnEstimate]) -> list[Verdict]:
 
 def _calibration(task: TaskRows, results: list[MethodResult]) -> Figure:
     series = [Series("perfect", [0.0, 1.0], [0.0, 1.0], control=True)]
-    for one in results:
-        if one.task is task and isinstance(one.found, MeasuredMethod):
-            _, foreseen, observed, _ = calibration(one.rows.truth, one.found.score)
-            series.append(Series(one.method, foreseen.tolist(), observed.tolist()))
+    for result in results:
+        if result.task is task and isinstance(result.found, MeasuredMethod):
+            _, foreseen, observed, _ = calibration(result.rows.truth, result.found.score)
+            series.append(Series(result.method, foreseen.tolist(), observed.tolist()))
     title = f"Calibration: {task.task.name.replace('_', ' ')}"
     note = "Ten bins of equal width; a point at the mean probability of the rows in each."
     return Figure(f"calibration_{task.task.name}", title, "probability", "share observed", series, note=note)
 
 
-def _predictions(one: MethodResult, groups: list[Subgroups], config: PredictionTasksConfig) -> Predictions:
-    assert isinstance(one.found, MeasuredMethod)
-    rows = one.rows
+def _predictions(result: MethodResult, groups: list[Subgroups], config: PredictionTasksConfig) -> Predictions:
+    assert isinstance(result.found, MeasuredMethod)
+    rows = result.rows
     extra = {f"subgroup_{group.channel}": np.array(group.names)[group.group[rows.trajectory]] for group in groups}
-    if one.found.announced is not None:
-        extra["steps_to_event"] = one.task.ahead[config.split]
-        extra |= _raised(one.found.announced, len(rows))
+    if result.found.announced is not None:
+        extra["steps_to_event"] = result.task.ahead[config.split]
+        extra |= _raised(result.found.announced, len(rows))
     return Predictions(
-        task=one.task.task.name,
-        method=one.method,
-        kind="boolean" if one.task.task.kind == "binary" else "float",
+        task=result.task.task.name,
+        method=result.method,
+        kind="boolean" if result.task.task.kind == "binary" else "float",
         subject=rows.subject,
         trajectory=rows.trajectory,
         step=rows.step,
         seconds=(rows.step + 1) * (config.step_seconds or 1.0),
         truth=rows.truth,
-        score=one.found.score,
+        score=result.found.score,
         extra=extra,
     )
 

@@ -32,7 +32,7 @@ class _Averages:
     """Means of what other kinds score."""
 
     def from_state(self, state: Mapping[str, Any], view: View) -> FittedAverage:
-        return FittedAverage([fitted_of(one, view) for one in state["fits"].values()])
+        return FittedAverage([fitted_of(fit, view) for fit in state["fits"].values()])
 
 
 KINDS: dict[str, _Kind] = {

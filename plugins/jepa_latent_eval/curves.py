@@ -109,8 +109,8 @@ def mean_curves(errors: dict[str, np.ndarray], subjects: np.ndarray, draws: int,
     means = stacked.mean(axis=0)
     redrawn = bootstrap_subjects(stacked, subjects, draws, seed)
     return Curves(
-        {name: means[place] for place, name in enumerate(errors)},
-        {name: redrawn[:, place] for place, name in enumerate(errors)},
+        {name: means[index] for index, name in enumerate(errors)},
+        {name: redrawn[:, index] for index, name in enumerate(errors)},
     )
 
 

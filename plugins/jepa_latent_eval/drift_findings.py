@@ -180,15 +180,15 @@ def _summary(contexts: list[MeasuredContext | UnmeasuredContext], note: str) -> 
     return Table("summary", "Rollout error and drift", columns, rows, note)
 
 
-def _summary_cells(at: MeasuredContext, place: int) -> list[Cell]:
+def _summary_cells(at: MeasuredContext, index: int) -> list[Cell]:
     curves = at.trained
-    shuffled = _cells(curves.minus(SHUFFLED), place) if SHUFFLED in curves.means else [None] * 3
+    shuffled = _cells(curves.minus(SHUFFLED), index) if SHUFFLED in curves.means else [None] * 3
     return [
-        *_cells(curves.l1(ROLLOUT), place),
-        *_cells(curves.drift(ROLLOUT), place),
-        *_cells(curves.scaled(ROLLOUT), place),
-        *_cells(curves.minus(PERSISTENCE), place),
-        *_cells(curves.minus(MEAN), place),
+        *_cells(curves.l1(ROLLOUT), index),
+        *_cells(curves.drift(ROLLOUT), index),
+        *_cells(curves.scaled(ROLLOUT), index),
+        *_cells(curves.minus(PERSISTENCE), index),
+        *_cells(curves.minus(MEAN), index),
         *shuffled,
     ]
 
@@ -292,7 +292,7 @@ def _scale_note(curves: Curves) -> str:
 
 def _series(label: str, estimate: BoundedCurve, control: bool = False) -> Series:
     horizons = [float(h) for h in range(1, len(estimate.value) + 1)]
-    value, low, high = ([_cell(one) for one in part] for part in (estimate.value, estimate.low, estimate.high))
+    value, low, high = ([_cell(bound) for bound in part] for part in (estimate.value, estimate.low, estimate.high))
     return Series(label, horizons, value, [] if control else low, [] if control else high, control)
 
 
@@ -304,8 +304,8 @@ def _counts() -> list[Column]:
     return [Column("windows", digits=6), Column("subjects", digits=6)]
 
 
-def _cells(estimate: BoundedCurve, place: int) -> list[Cell]:
-    return [_cell(part[place]) for part in (estimate.value, estimate.low, estimate.high)]
+def _cells(estimate: BoundedCurve, index: int) -> list[Cell]:
+    return [_cell(part[index]) for part in (estimate.value, estimate.low, estimate.high)]
 
 
 def _last(estimate: BoundedCurve) -> tuple[float | None, float | None, float | None]:

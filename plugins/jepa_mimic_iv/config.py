@@ -115,8 +115,8 @@ class MimicIVConfig(SourceConfig):
         """The table files that building the store will read; none for synthetic tables, which are made on the way."""
         if self.is_synthetic:
             return []
-        found = (find_table(self.folder, table) for table in COLUMNS)
-        return [Input(path, path.stat().st_size) for path in found if path is not None]
+        paths = (find_table(self.folder, table) for table in COLUMNS)
+        return [Input(path, path.stat().st_size) for path in paths if path is not None]
 
     def item_shape(self) -> ItemShape:
         """Shape of an hour as numbers; its columns are the same for any data."""

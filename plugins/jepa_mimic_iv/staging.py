@@ -250,8 +250,8 @@ def _named(work: Workspace, table: str, rows: str, keys: str, group: str, suffix
 def _give_factors(work: Workspace) -> None:
     """Make the table that turns a rate into the amount of an hour, for the pairs of units that occur."""
     pairs = work.rows("SELECT DISTINCT rate_unit, amount_unit FROM input WHERE rate > 0 ORDER BY ALL")
-    found = [(*pair, hourly_factor(*pair)) for pair in pairs]
-    known = [(rate, amount, factor) for rate, amount, factor in found if factor is not None]
+    factors = [(*pair, hourly_factor(*pair)) for pair in pairs]
+    known = [(rate, amount, factor) for rate, amount, factor in factors if factor is not None]
     work.give(
         "factor",
         {

@@ -48,13 +48,13 @@ class TableSource(Source):
         """Digest of the files, of the options that change the store, and of the extraction's version."""
         self._refuse_missing()
         options = self.config.model_dump(mode="json", exclude=dict(_NOT_STORED))
-        options["seen"] = [one.name for one in self.config.seen_columns()]
+        options["seen"] = [column.name for column in self.config.seen_columns()]
         digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
         digest.update(f"extraction {EXTRACTION_VERSION}".encode())
         for group, path in self.config.table_files():
             digest.update(f"{group} {path.name} ".encode())
-        for one in self.config.inputs():
-            digest_pieces(one.path, digest)
+        for file in self.config.inputs():
+            digest_pieces(file.path, digest)
         return digest.hexdigest()
 
     def build(self, writer: StoreWriter, scratch: Path) -> None:
@@ -72,7 +72,7 @@ class TableSource(Source):
     def fitted(self, store: Store) -> dict[str, Any]:
         """`states`: the columns that were left over, where the config does not name them."""
         taken = {*self.config.statics, *self.config.actions, *self.config.calendar_columns()}
-        names = dict.fromkeys(one.group or one.name for one in store.channels)
+        names = dict.fromkeys(channel.group or channel.name for channel in store.channels)
         return {"states": [name for name in names if name not in taken]}
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:
@@ -102,8 +102,9 @@ class TableSource(Source):
             held = precision.held(database, staged.path, number)
             if held.count == 0:
                 self._judge_empty(column.name, staged.skipped)
-            elif held.low == held.high and self.config.split is not None:
-                log.warning("the column %s never changes; it tells an encoder nothing", column.name)
+            elif held.low == held.high:
+                if self.config.split is not None:
+                    log.warning("the column %s never changes; it tells an encoder nothing", column.name)
             elif held.lost and not column.categories:
                 log.warning("%s", precision.say_what_is_lost(column.name, held))
         if staged.skipped:

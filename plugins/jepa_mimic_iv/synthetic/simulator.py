@@ -76,18 +76,18 @@ class SyntheticStays(Simulator):
         otherwise: Otherwise = "none",
         turn: int = 0,
     ) -> dict[str, np.ndarray]:
-        chunk, place = place_of_stay(np.asarray(identifiers), CHUNK_STAYS)
-        if (chunk * CHUNK_STAYS + place >= self._stays).any():
+        chunk, position = place_of_stay(np.asarray(identifiers), CHUNK_STAYS)
+        if (chunk * CHUNK_STAYS + position >= self._stays).any():
             raise DataError("these stays are not synthetic ones of this source; give identifiers of its own")
         chosen = [_doses(row, at, horizon) for row in acts]
-        found = {name: np.empty((len(chunk), horizon)) for name in SHOWN}
+        shown = {name: np.empty((len(chunk), horizon)) for name in SHOWN}
         for number in np.unique(chunk).tolist():
-            for rows in _once_each(np.flatnonzero(chunk == number), place):
-                given = [(int(place[row]), chosen[row]) for row in rows.tolist()]
+            for rows in _once_each(np.flatnonzero(chunk == number), position):
+                given = [(int(position[row]), chosen[row]) for row in rows.tolist()]
                 hours = list(self._chunk(number, given, at, horizon, otherwise, turn))
                 for name, reading in SHOWN.items():
-                    found[name][rows] = np.stack([reading(hour)[place[rows]] for hour in hours], axis=1)
-        return found
+                    shown[name][rows] = np.stack([reading(hour)[position[rows]] for hour in hours], axis=1)
+        return shown
 
     def _chunk(
         self,
@@ -151,20 +151,20 @@ def _doses(acts: Sequence[Act], at: int, horizon: int) -> dict[str, Array]:
 def _given(recorded: Treatment, given: Given, ahead: int, otherwise: Otherwise) -> Treatment:
     """Treatment of an hour in which the doses of some stays are chosen."""
     treatment = {name: np.array(value, dtype=np.float64) for name, value in vars(recorded).items()}
-    for place, doses in given:
+    for rows, doses in given:
         for name, value in treatment.items():
             if otherwise == "none" and name not in BREATHING:
-                value[place] = 0.0
+                value[rows] = 0.0
         for name, dose in doses.items():
             if not np.isnan(dose[ahead]):
-                treatment[name][place] = dose[ahead]
+                treatment[name][rows] = dose[ahead]
     return replace(recorded, **(treatment | {"support": recorded.support}))
 
 
-def _once_each(rows: Array, place: Array) -> Iterator[Array]:
+def _once_each(rows: Array, stays: Array) -> Iterator[Array]:
     """The rows of a chunk in groups in which every stay is there at most once."""
     left = rows
     while len(left):
-        _, first = np.unique(place[left], return_index=True)
+        _, first = np.unique(stays[left], return_index=True)
         yield left[np.sort(first)]
         left = np.delete(left, first)

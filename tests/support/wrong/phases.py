@@ -43,6 +43,14 @@ class VectorLoss(Fit):
         return {"prediction": super().loss(learner, batch, generator)["prediction"] * torch.ones(2)}
 
 
+@fails("check_metrics_finite_and_named", "phase", ToyFitConfig)
+class LogsNoNumber(Fit):
+    def loss(self, learner, batch, generator):
+        terms = super().loss(learner, batch, generator)
+        learner.log("share", terms["prediction"].detach() / 0)
+        return terms
+
+
 @fails("check_frozen_params_unchanged", "phase", ToyFitConfig)
 class MovesTheEncoder(Fit):
     @torch.no_grad()
@@ -127,6 +135,17 @@ class ForgetsItsCount(Counting):
 
     def load_state_dict(self, state):
         pass
+
+
+@fails("check_validation_changes_nothing", "phase", ToyFitConfig)
+class CountsLosses(Fit):
+    def __init__(self, config):
+        super().__init__(config)
+        self.losses = 0
+
+    def loss(self, learner, batch, generator):
+        self.losses += 1
+        return {name: self.losses * term for name, term in super().loss(learner, batch, generator).items()}
 
 
 @fails("check_rng_isolation", "phase", ToyFitConfig)
