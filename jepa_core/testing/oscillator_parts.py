@@ -33,7 +33,6 @@ from jepa_core.data.store import StoreWriter
 from jepa_core.data.trajectories import Channel, Events, Rendered, Trajectories
 from jepa_core.data.words import plain_number
 from jepa_core.errors import DataError, RecipeError
-from jepa_core.training.totals import total
 from jepa_core.testing.oscillators import (
     HIDDEN,
     OscillatorsConfig,
@@ -41,6 +40,7 @@ from jepa_core.testing.oscillators import (
     TinyRecurrentConfig,
     TinyTextConfig,
 )
+from jepa_core.training.totals import total
 
 CHANNELS = [Channel("stiffness"), Channel("position", "m"), Channel("speed", "m/s"), Channel("push", "N")]
 STIFFNESS, POSITION, SPEED, PUSH = range(4)
