@@ -3,8 +3,8 @@
 With one part a process, totals are added up between the processes while the loss is computed (`jepa_core.training.
 totals`). With several, a process cannot hold the activations of all at once: a first pass without gradient adds up the
 totals, a second computes each part again, with the same draws, and its gradient given the totals (gradient caching: Gao
-et al., arXiv 2101.06983). So `accumulate` costs one more forward pass, and every loss stays what it is of the whole
-batch, whatever it makes of its totals.
+et al., arXiv 2101.06983). So `accumulate` costs one more forward pass, and every loss is that of the whole batch,
+whatever it makes of its totals.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from jepa_core.contracts import Batch
 from jepa_core.errors import RunError
 from jepa_core.training.draws import WindowDraws
-from jepa_core.training.parts import divide
-from jepa_core.training.processes import Processes
+from jepa_core.training.parts import parts_of
+from jepa_core.training.processes import Group
 from jepa_core.training.stepping import Outcome, mean_outcome
 from jepa_core.training.totals import Adder, FirstPass, Poison, SecondPass, adding, in_place_of, refuse_totals_of_totals
 
@@ -31,7 +31,7 @@ Compute = Callable[[Batch], Outcome]
 class Division:
     """How the steps of a phase are divided: among processes, each of which computes `accumulate` parts in turn."""
 
-    def __init__(self, processes: Processes, accumulate: int = 1) -> None:
+    def __init__(self, processes: Group, accumulate: int = 1) -> None:
         self._processes = processes
         self._accumulate = accumulate
         self._checked = False
@@ -45,7 +45,7 @@ class Division:
         count = self._processes.count * self._accumulate
         if count == 1:
             return _backward(compute(batch))
-        parts = divide(batch, count)[self._processes.number :: self._processes.count]
+        parts = parts_of(batch, count)[self._processes.number :: self._processes.count]
         outcomes = self._at_once(compute, parts[0]) if len(parts) == 1 else self._in_turn(compute, parts)
         if not self._checked:
             _refuse_different(outcomes, self._processes)
@@ -79,7 +79,7 @@ class Division:
 class _BetweenProcesses:
     """Adds up what the processes have, each once."""
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: Group) -> None:
         self._processes = processes
 
     def total(self, part: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ def _check_totals(compute: Compute, part: Batch) -> None:
     refuse_totals_of_totals(poison, clean.sums)
 
 
-def _refuse_different(outcomes: Sequence[Outcome], processes: Processes) -> None:
+def _refuse_different(outcomes: Sequence[Outcome], processes: Group) -> None:
     """Refuse a loss that is another one for each part: it is not made of totals.
 
     Raises RunError naming the terms.

@@ -97,7 +97,8 @@ class WindowDraws(TorchFunctionMode):
             return function(*given, **named)
         if all_given.get("enable_gqa") or all_given.get("is_causal"):
             self._refuse("dropout in attention that is causal or grouped")
-        query, key, value, mask = (all_given.get(name) for name in names[:4])
+        query, key, value = (all_given[name] for name in names[:3])
+        mask = all_given.get("attn_mask")
         scale = all_given.get("scale") or query.shape[-1] ** -0.5
         scores = query @ key.transpose(-2, -1) * scale
         if mask is not None:
@@ -108,14 +109,14 @@ class WindowDraws(TorchFunctionMode):
         """What is drawn for all windows, at those at hand; the first dimension of `like` are the latter, once or
         several times each in a row."""
         if self.items or like.dim() == 0 or like.shape[0] % len(self._rows):
-            self._refuse("what is no number a window")
+            self._refuse("numbers that are none of a window")
         times = like.shape[0] // len(self._rows)
         whole = draw(torch.empty(self._windows * times, *like.shape[1:], dtype=like.dtype, device=like.device))
         rows = self._rows.to(like.device)
         return whole.unflatten(0, (self._windows, times))[rows].flatten(0, 1)
 
-    def _refuse(self, what: str) -> None:
-        where = "the encoder draws random numbers for items, which" if self.items else f"a module draws {what}, which"
+    def _refuse(self, draw: str) -> None:
+        where = "the encoder draws random numbers for items, which" if self.items else f"a module draws {draw}, which"
         raise RunError(
             f"{where} cannot be divided with the windows of a batch; set its dropout to 0, or compute batches whole: "
             "one process, accumulate 1"

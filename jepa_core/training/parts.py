@@ -8,21 +8,21 @@ from torch import Tensor
 from jepa_core.contracts import Batch, Part
 
 
-def divide(batch: Batch, parts: int) -> list[Batch]:
-    """The batch in parts of equal numbers of windows, or one window more; there are as many windows at the least.
+def parts_of(batch: Batch, count: int) -> list[Batch]:
+    """The batch in so many parts, each of as many windows as another or one more; it has that many at the least.
 
     A part keeps the steps of the whole batch, padding included, so that its shapes beyond the first are those of the
     whole.
     """
     taken = torch.zeros(len(batch.items), dtype=torch.bool)
     divided = []
-    for rows in torch.arange(len(batch.mask)).tensor_split(parts):
+    for rows in torch.arange(len(batch.mask)).tensor_split(count):
         static, states, actions = batch.static[rows], batch.states[rows], batch.actions[rows]
         used = torch.unique(torch.cat((static, states.flatten(), actions.flatten())))
         part = Part(rows, batch.mask, batch.items, ~taken[used])
         taken[used] = True
-        places = (torch.searchsorted(used, index) for index in (static, states, actions))
-        divided.append(Batch(batch.items[used], *places, batch.steps[rows], batch.mask[rows], part))
+        static, states, actions = (torch.searchsorted(used, index) for index in (static, states, actions))
+        divided.append(Batch(batch.items[used], static, states, actions, batch.steps[rows], batch.mask[rows], part))
     return divided
 
 
