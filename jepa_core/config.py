@@ -177,6 +177,11 @@ class SourceConfig(Config):
         return False
 
     @property
+    def subject_noun(self) -> str:
+        """What one subject is called where people read of it, such as `engine`."""
+        return "subject"
+
+    @property
     def step_length(self) -> StepLength:
         """How long a step is, for the axes of arrays; 1 step where steps are counted alone."""
         return StepLength()
@@ -376,6 +381,16 @@ class ValidationConfig(Config):
         return self
 
 
+class StreamConfig(Config):
+    """A further stream of windows that a phase reads beside its own, in an order of its own."""
+
+    length: int | None = Field(None, ge=2, le=100_000, description="steps of a window; the recipe's, if not given")
+    stride: int | None = Field(
+        None, ge=1, le=100_000, description="steps from a window's start to the next one's; the recipe's, if not given"
+    )
+    batch_size: BatchSize = Field(16, description="windows in a batch")
+
+
 Module = Literal["encoder", "predictor"]
 
 
@@ -398,6 +413,12 @@ class PhaseConfig(Config):
         description="parts in which a batch is computed, one after another: less memory, one more forward pass, "
         "and the loss of the whole batch",
     )
+    only: tuple[str, ...] = Field(
+        ("*",),
+        min_length=1,
+        description="patterns of the parameters that train, of those of the modules that the phase trains, such as "
+        "`encoder.layers.1.*` (`*` is anything); modules of the phase's or its objectives' own train whole",
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     validation: ValidationConfig = ValidationConfig()
@@ -411,7 +432,14 @@ class PhaseConfig(Config):
     def _every_part_has_a_window(self) -> Self:
         if self.accumulate > self.batch_size:
             raise ValueError(f"a batch of {self.batch_size} windows has no {self.accumulate} parts; lower accumulate")
+        if self.accumulate > 1 and self.streams():
+            raise ValueError("the batches of further streams are not divided; set accumulate to 1")
         return self
+
+    def streams(self) -> Mapping[str, StreamConfig]:
+        """Further streams of windows that the phase reads, by name: their batches are `Phase.streams`. None by
+        default."""
+        return {}
 
     def module_size(self, latent_dim: int) -> ModelSize | None:
         """Parameters of the module that `Phase.build_module` makes for latents of size D; None if it makes none."""

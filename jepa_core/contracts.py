@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -272,6 +273,9 @@ class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs n
 
     module: nn.Module | None = None
     """What `build_module` made, while the phase runs."""
+    streams: Mapping[str, Batch] = MappingProxyType({})
+    """The batches of the config's `streams` that go with the one `loss` is given: the learner takes them as it does
+    that one."""
 
     def __init__(self, config: PhaseC) -> None:
         self.config = config
@@ -508,6 +512,9 @@ class Listener:
 
     def phase_ended(self, progress: Progress) -> None:
         """A phase is done, its `finish` included."""
+
+    def evaluation_started(self, name: str, index: int, count: int) -> None:
+        """An evaluator begins, the one at `index` (from 0) of so many; not told of one that was done before."""
 
     def evaluation_ended(self, name: str, findings: Findings) -> None:
         """An evaluator has returned its findings, and they are written; also when a finished run is evaluated again,

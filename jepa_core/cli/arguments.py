@@ -17,8 +17,8 @@ start here:
   jepa show phase/hard_sync       what a component is, and its keys
   jepa run RECIPE seed=1 curriculum.joint_refinement.steps=200
 
-exit codes: 0 ok, 1 the run failed, 2 recipe or usage, 3 the data break their contract, 4 a plugin is missing or broken,
-5 an unsafe file was refused, 6 another process is at work on it, 75 stopped and resumable
+exit codes: 0 ok, 1 the run or a check failed, 2 recipe or usage, 3 the data break their contract, 4 a plugin is
+missing or broken, 5 an unsafe file was refused, 6 another process is at work on it, 75 stopped and resumable
 """
 
 
@@ -178,6 +178,9 @@ def _looking(add: Add) -> None:
     )  # fmt: skip
     inspect.add_argument("--write", type=Path, metavar="RECIPE", help="write a recipe to start from (of raw data)")
     _json_argument(inspect)
+    audit = add("audit", reading.audit, "look for leaks in a store: each check passes, fails or is not verified")
+    audit.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a store")
+    _json_argument(audit)
     ls = add("ls", reading.ls, "list recipes, studies and components")
     lists = ["all", "recipes", "studies", *(f"{kind}s" for kind in KINDS)]
     ls.add_argument("what", nargs="?", choices=lists, default="all", metavar="WHAT", help=", ".join(lists))

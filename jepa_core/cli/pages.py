@@ -32,8 +32,7 @@ def component_text(page: dict[str, Any]) -> str:
         "keys:",
     ]
     for key in page["keys"]:
-        limits = f", {key['limits']}" if key["limits"] else ""
-        lines.append(f"  {key['name']} ({key['type']}{limits}; default {key['default']})")
+        lines.append(f"  {key['name']}: {key['type']}; {key['default']}")
         if key["description"]:
             lines.append(f"      {key['description']}")
     return "\n".join(lines)
@@ -63,6 +62,7 @@ def plan_text(plan: Plan) -> str:
     width = max(len(phase.name) for phase in plan.phases)
     for number, phase in enumerate(plan.phases, 1):
         trains = " and ".join(phase.trains) or "nothing"
+        trains += f", only {', '.join(phase.only)}" if phase.only else ""
         extra = f"; updates {phase.updates}" if phase.updates else ""
         terms = f"; with {', '.join(phase.objectives)}" if phase.objectives else ""
         lines.append(

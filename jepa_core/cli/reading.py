@@ -10,6 +10,8 @@ from jepa_core.cli.common import installed_registry, load_study_and_folder, prin
 from jepa_core.cli.pages import component_text, list_text, plan_text, plugins_text, recipe_text, study_plan_text
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     from jepa_core.plugin import Component
 
 
@@ -73,18 +75,23 @@ def _plain_docstring(text: str | None) -> str:
     return cleandoc(text or "")
 
 
-def _key(name: str, field: Any) -> dict[str, str]:
-    annotation = field.annotation
-    kind = getattr(annotation, "__name__", None) if not hasattr(annotation, "__args__") else None
-    limits = ", ".join(str(limit) for limit in field.metadata)
-    default = "required" if field.is_required() else str(field.get_default(call_default_factory=True))
+def _key(name: str, field: FieldInfo) -> dict[str, str]:
+    from jepa_core.recipe.keys import as_yaml, describe_type
+
+    default = "required" if field.is_required() else f"default {as_yaml(_plain(field))}"
     return {
-        "name": name,
-        "type": kind or str(annotation).replace("typing.", ""),
+        "name": field.alias or name,
+        "type": describe_type(field.annotation, field.metadata),
         "default": default,
-        "limits": limits,
         "description": field.description or "",
     }
+
+
+def _plain(field: FieldInfo) -> Any:
+    """A default as a recipe writes it."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Any).dump_python(field.get_default(call_default_factory=True), mode="json")
 
 
 def validate(arguments: argparse.Namespace) -> None:
@@ -158,6 +165,18 @@ def inspect(arguments: argparse.Namespace) -> None:
     if arguments.write:
         raise RecipeError("--write makes a recipe of files of raw data, and a store is none; name the files")
     print_page(inspect_store(find_store(paths[0])), arguments, inspection_text)
+
+
+def audit(arguments: argparse.Namespace) -> int:
+    """Look for leaks in a store, or in a run and what its export would give away; 1 if a check fails."""
+    from jepa_core.audit.checks import audit_page, audit_text
+    from jepa_core.audit.store import audit_store
+    from jepa_core.data.store import Store
+
+    folder: Path = arguments.folder
+    page = audit_page(str(folder), audit_store(Store(folder), installed_registry()))
+    print_page(page, arguments, audit_text)
+    return 1 if page["counts"]["fail"] else 0
 
 
 def check_plugin(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,6 @@ they would be the values of a few.
 from __future__ import annotations
 
 import glob
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,11 @@ import numpy as np
 
 from jepa_core.data.places import store_path, stores_folder
 from jepa_core.data.preparation import describe_store, facts
+from jepa_core.data.rendering import read_rendering_record
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import ROLES, SPLITS, Role
-from jepa_core.errors import DataError, RecipeError
+from jepa_core.errors import DataError, RecipeError, RunError
+from jepa_core.io.records import Shape, read_shaped
 from jepa_core.plugin import FileDescription, Registry
 
 SPAN = 1 << 20
@@ -36,6 +37,17 @@ SHOWN = 40
 _QUARTILES = (0.25, 0.5, 0.75)
 
 
+class _DatasetShape(Shape):
+    source: str
+    fingerprint: str
+
+
+class _ManifestShape(Shape):
+    """What a run's manifest says of its data, as far as it leads to them."""
+
+    dataset: _DatasetShape | None = None
+
+
 def find_store(path: Path) -> Store:
     """The store in a folder, or of the run in a folder.
 
@@ -46,7 +58,7 @@ def find_store(path: Path) -> Store:
         if not path.is_dir():
             raise RecipeError(f"there is no folder {path}; give the folder of a store or of a run")
         return Store(path)
-    dataset = json.loads(manifest.read_text()).get("dataset")
+    dataset = read_shaped(manifest, _ManifestShape, "copy the run again", RunError).get("dataset")
     if dataset is None:
         raise RecipeError(f"the run {path} has no store yet; it was stopped before. Go on with: jepa resume {path}")
     store_folder = store_path(stores_folder(path.parent), dataset["source"], dataset["fingerprint"])
@@ -99,7 +111,7 @@ def _renderings(store: Store) -> list[dict[str, Any]]:
     renderings = []
     for path in sorted(store.path.parent.glob(f"{store.path.name}.*/rendering.json")):
         size = sum(file.stat().st_size for file in path.parent.iterdir())
-        record = json.loads(path.read_text())
+        record = read_rendering_record(path.parent)
         kept = {key: record[key] for key in ("items", "modality")}
         renderings.append({"rendering": path.parent.name, **kept, "bytes": size})
     return renderings

@@ -27,7 +27,7 @@ from jepa_core.contracts import Channels, Latents
 from jepa_core.errors import RecipeError, RunError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.model.card import model_card
-from jepa_core.model.folder import RECORD, read_json
+from jepa_core.model.folder import RECORD, read_part
 from jepa_core.model.onnx_files import require_onnx, write_onnx
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def export_model(model: Model, folder: Path, onnx: bool = False) -> None:
 def _copy_model(model: Model, into: Path) -> None:
     """The files that the model's record names, and the record."""
     into.mkdir(mode=0o700)
-    names = [RECORD, *read_json(model.folder / RECORD)["files"]]
+    names = [RECORD, *read_part(model.folder / RECORD)["files"]]
     for name in names:
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(model.folder / name, into / name)

@@ -18,7 +18,7 @@ from jepa_core.contracts import Decoder, Encoder, Predictor
 from jepa_core.data.trajectories import Channel
 from jepa_core.ensemble import decoder_for, ensemble_of
 from jepa_core.errors import DataError, RecipeError, RunError
-from jepa_core.model.folder import FITTED, WEIGHTS, read_json, read_record
+from jepa_core.model.folder import FITTED, WEIGHTS, read_part, read_record
 from jepa_core.model.forecasting import Reach
 from jepa_core.model.frozen import Frozen, computing_in
 from jepa_core.model.model import Model
@@ -77,7 +77,7 @@ def _frozen(
             parts["encoder"].config, None if shape is None else ItemShape(**shape)
         )
         predictor = _predictor(parts["predictor"], encoder.latent_dim)
-    encoder.load_fitted(read_json(folder / FITTED))
+    encoder.load_fitted(read_part(folder / FITTED))
     _take_weights(folder / WEIGHTS, encoder, predictor)
     decoders = _decoders(folder, record, registry)
     decoders = {name: decoder_for(predictor, decoder) for name, decoder in decoders.items()}

@@ -21,7 +21,7 @@ from jepa_core.model import forecasting, steering, streaming
 from jepa_core.model.acts import PlannedActs, acts_of, known_acts
 from jepa_core.model.data import Data, read
 from jepa_core.model.decoding import ChannelDecoder, decoded
-from jepa_core.model.folder import OBSERVATIONS, read_json
+from jepa_core.model.folder import OBSERVATIONS, read_part
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
 from jepa_core.model.goals import Goal, goal_of
@@ -120,7 +120,7 @@ class Model:
             return None
         units = {channel.name: channel.unit for channel in self.channels}
         scaling = NormalScores(len(names), CLIP)
-        scaling.load_fitted(read_json(self.folder / OBSERVATIONS))
+        scaling.load_fitted(read_part(self.folder / OBSERVATIONS))
         channels = [Channel(name, units.get(name, "")) for name in names]
         return ChannelDecoder(next(iter(self.frozen.decoders.values())), scaling, channels)
 

@@ -82,7 +82,8 @@ def read_overrides(overrides: Overrides, environment: Mapping[str, str], problem
 def merge(below: SectionNode, above: SectionNode, problems: Problems) -> SectionNode:
     """`below` as `above` changes it: sections merge key by key, anything else is replaced.
 
-    Where a list goes by name, a section in its place changes items of the layer below, and null removes one.
+    Where a list goes by name, a section in its place changes items of the layer below, null removes one, and a new name
+    with a `use` adds one at the end.
     Another `use` drops what the layer below said about that component, for its keys are not the new component's.
     """
     another = _uses_another(below, above)
@@ -213,11 +214,20 @@ def _change_named(key: str, lower: Node | None, changes: Entry, problems: Proble
     for name, entry in section.entries.items():
         names = [name_of(plain_values(item)) for item in items]
         if name not in names:
-            problems.add(entry.key, f"unknown {kind} '{name}'", did_you_mean(name, [known for known in names if known]))
+            items += _added_item(name, [known for known in names if known], entry, kind, problems)
             continue
         at = names.index(name)
         items[at : at + 1] = _changed_item(name, items[at], entry, kind, problems)
     return replace(lower, items=tuple(items))
+
+
+def _added_item(name: str, names: list[str], added: Entry, kind: str, problems: Problems) -> list[Node]:
+    """An item of a new name, which comes last. What has no `use` was meant for one that is there."""
+    if isinstance(added.node, SectionNode) and "use" in added.node.entries:
+        label = ScalarNode(name, name, added.key)
+        return [replace(added.node, entries={"name": Entry(added.key, label), **added.node.entries})]
+    problems.add(added.key, f"unknown {kind} '{name}'", did_you_mean(name, names))
+    return []
 
 
 def _changed_item(name: str, item: Node, change: Entry, kind: str, problems: Problems) -> list[Node]:

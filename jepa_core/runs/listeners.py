@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 from torch import Tensor
 
 from jepa_core.contracts import Listener, RunFacts
@@ -19,6 +16,7 @@ from jepa_core.errors import Preempted
 from jepa_core.io.files import disk_errors, write_json
 from jepa_core.io.terminal import ErrorOutput
 from jepa_core.results.findings import Findings
+from jepa_core.results.record import read_costs
 from jepa_core.results.statistics import effective_rank
 from jepa_core.runs.cost import Stopwatch
 from jepa_core.runs.guarding import guarded, plan_facts
@@ -66,8 +64,8 @@ class Metrics(Listener):
 
     def phase_ended(self, progress: Progress) -> None:
         path = self._folder / "costs.json"
-        costs = json.loads(path.read_text()) if path.is_file() else {}
-        before = costs.get(progress.current.name, {"steps": 0, "seconds": 0.0, "peak_bytes": 0})
+        costs = read_costs(path)
+        before = {"steps": 0, "seconds": 0.0, "peak_bytes": 0} | costs.get(progress.current.name, {})
         cost = self._cost.read()
         seconds = before["seconds"] + cost["seconds"]
         steps = before["steps"] + progress.step - self._began_at
@@ -149,7 +147,7 @@ class RunLines(RunDisplay):
 
     def phase_started(self, progress: Progress) -> None:
         built = progress.current
-        self._print(f"phase {progress.index + 1}/{len(progress.phases)} {built.name}: {_what(built)}")
+        self._print(f"phase {progress.index + 1}/{len(progress.phases)} {built.name}: {describe_work(built)}")
         self._due = 0.0
 
     def logged(self, record: Mapping[str, Any]) -> None:
@@ -164,7 +162,7 @@ class RunLines(RunDisplay):
         )
 
     def phase_ended(self, progress: Progress) -> None:
-        if early := _ended_early(progress):
+        if early := ended_early(progress):
             self._print(f"  {early}")
 
     def evaluation_ended(self, name: str, findings: Findings) -> None:
@@ -175,63 +173,14 @@ class RunLines(RunDisplay):
         print(line, file=self._output, flush=True)
 
 
-class RunBars(RunDisplay):
-    """A progress bar a phase, on a terminal; a finished one is left above the next."""
-
-    COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
-
-    def __init__(self) -> None:
-        self._console = Console(file=ErrorOutput())
-        self._bar: Bar | None = None
-        self._task = TaskID(0)
-
-    def phase_started(self, progress: Progress) -> None:
-        width = max(len(built.name) for built in progress.phases)
-        name = f"{progress.index + 1}/{len(progress.phases)} {progress.current.name:<{width}}"
-        if not progress.current.config.steps:
-            self._console.print(f"{name} {_what(progress.current)}")
-            return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        self._bar = Bar(*columns, TextColumn("{task.fields[now]}"), console=self._console)
-        self._bar.start()
-        self._task = self._bar.add_task(name, total=progress.current.config.steps, completed=progress.step, now="")
-
-    def step_ended(self, progress: Progress) -> None:
-        assert self._bar is not None, "a phase with steps has a bar"
-        self._bar.update(self._task, completed=progress.step)
-
-    def logged(self, record: Mapping[str, Any]) -> None:
-        assert self._bar is not None, "a phase with steps has a bar"
-        self._bar.update(self._task, now=f"{describe_step(record)}  {record['steps_per_second']:.2f} steps/s")
-
-    def phase_ended(self, progress: Progress) -> None:
-        self.close()
-        if early := _ended_early(progress):
-            self._console.print(f"{progress.current.name} {early}")
-
-    def evaluation_ended(self, name: str, findings: Findings) -> None:
-        for verdict in findings.verdicts:
-            self._console.print(f"[{self.COLOURS[verdict.level]}]{verdict.level}[/] {name}: {verdict.text}")
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-
-def _what(built: BuiltPhase) -> str:
+def describe_work(built: BuiltPhase) -> str:
     """What a phase does, in a few words."""
     trains = f"trains {' and '.join(sorted(built.config.trains))}" if built.config.steps else "acts at once"
     updates = f", updates the {built.config.updates}" if built.config.updates else ""
     return f"{built.config.steps} steps, {trains}{updates}"
 
 
-def _ended_early(progress: Progress) -> str:
+def ended_early(progress: Progress) -> str:
     """What to say of a phase that has ended early; nothing of one that took all of its steps."""
     steps = progress.current.config.steps
     if progress.step == steps:

@@ -3,7 +3,6 @@ goes on from it."""
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 
 import torch
 
-from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig, Split
+from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig, Split, StreamConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
 from jepa_core.data.dataset import Dataset, refuse_empty_splits, trained_on
 from jepa_core.data.observations import Observer
@@ -25,6 +24,7 @@ from jepa_core.data.windows import Windows
 from jepa_core.ensemble import ensemble_of
 from jepa_core.errors import DataError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
+from jepa_core.io.records import Shape, read_sealed, write_sealed
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
 from jepa_core.model.folder import OBSERVATIONS
 from jepa_core.recipe import PhaseUse, Recipe, Use
@@ -32,6 +32,7 @@ from jepa_core.report.page import write_report
 from jepa_core.results.findings import Findings
 from jepa_core.results.heads import heads_folder, write_heads
 from jepa_core.results.predictions import write_predictions
+from jepa_core.results.record import logged_lines, read_findings
 from jepa_core.results.samples import write_kept
 from jepa_core.runs.cost import Stopwatch
 from jepa_core.runs.kept_model import component_record, save_model
@@ -90,7 +91,9 @@ def dataset_of(run: Run) -> Dataset:
     prepared = prepare_data(run.recipe, run.stores)
     store = prepared.store
     run.note_dataset(facts(store))
-    write_json(run.folder / "data.json", describe_store(store))
+    config = run.recipe.source.config
+    assert isinstance(config, SourceConfig)
+    write_json(run.folder / "data.json", describe_store(store) | {"subject": config.subject_noun})
     write_json(run.folder / "plan.json", make_plan(run.recipe).to_dict())
     log.info("data: %d trajectories, %d steps", len(store), int(store.steps.sum()))
     return prepared.dataset()
@@ -153,11 +156,11 @@ def _learner(
 def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
     """Fit the encoder on the train split, or take up what it fitted when the run began."""
     if path.is_file():
-        encoder.load_fitted(json.loads(path.read_text()))
+        encoder.load_fitted(read_sealed(path, Shape, "delete it and resume: it is fitted again"))
         return
     encoder.fit(dataset.training_items())
     encoder.forget_rare(dataset.owned_items())
-    write_json(path, encoder.fitted())
+    write_sealed(path, encoder.fitted())
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -169,7 +172,7 @@ def train(run: Run, learner: Learner, listeners: Sequence[Listener]) -> None:
     run_curriculum(
         phases,
         learner,
-        _windows(run, learner.dataset, "train"),
+        _windows(run, learner.dataset, "train", StreamConfig()),
         run.recipe.seed,
         listeners,
         lambda progress: _restore(run, progress),
@@ -187,9 +190,8 @@ def _drop_metrics_after(path: Path, progress: Progress) -> None:
     """Forget the lines of steps that will be done again."""
     if not path.is_file():
         return
-    lines = path.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["total_step"] <= progress.total_step]
-    write_atomically(path, "".join(kept).encode())
+    kept = [line for line, logged in logged_lines(path) if logged["total_step"] <= progress.total_step]
+    write_atomically(path, b"".join(line for line in kept if line.endswith(b"\n")))
 
 
 def built_phase(use: PhaseUse) -> BuiltPhase:
@@ -197,11 +199,12 @@ def built_phase(use: PhaseUse) -> BuiltPhase:
     return BuiltPhase(use.name, use.build(), {objective.name: objective.build() for objective in use.objectives})
 
 
-def _windows(run: Run, dataset: Dataset, split: Split) -> Windows:
-    """Windows of a split as the recipe cuts them; of train, those of the share of it that is trained on."""
+def _windows(run: Run, dataset: Dataset, split: Split, stream: StreamConfig) -> Windows:
+    """Windows of a split as a stream or the recipe cuts them; of train, those of the share of it that is trained on."""
     cut = run.recipe.windows
     trajectories = trained_on(dataset, cut.share) if split == "train" else dataset.trajectories(split)
-    windows = dataset.windows_of(trajectories, cut.length, cut.stride, cut.min_length)
+    length, stride = stream.length or cut.length, stream.stride or cut.stride
+    windows = dataset.windows_of(trajectories, length, stride, cut.min_length)
     if len(windows) == 0:
         raise DataError(
             f"no trajectory of the {split} split has the {cut.min_length} steps of windows.min_length; lower it"
@@ -215,10 +218,13 @@ def _windows(run: Run, dataset: Dataset, split: Split) -> Windows:
 def run_evaluators(run: Run, learner: Learner, untrained: EncoderUnder, listeners: Sequence[Listener]) -> None:
     """Run every evaluator whose findings are not there yet."""
     evaluation = evaluation_of(run, learner, untrained)
-    for use in run.recipe.evaluators:
+    for index, use in enumerate(run.recipe.evaluators):
         path = run.findings / f"{use.name}.json"
         done = path.is_file()
-        findings = Findings.from_dict(json.loads(path.read_text())) if done else measure(run, evaluation, use)
+        if not done:
+            for listener in listeners:
+                listener.evaluation_started(use.name, index, len(run.recipe.evaluators))
+        findings = read_findings(path) if done else measure(run, evaluation, use)
         for listener in listeners:
             listener.evaluation_ended(use.name, findings)
 
@@ -327,7 +333,7 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
         cut = partial(_windows, run, control.dataset)
-        run_curriculum([built], control, cut("train"), run.recipe.seed, cut=cut)
+        run_curriculum([built], control, cut("train", StreamConfig()), run.recipe.seed, cut=cut)
         if shared:
             shared.write(name, dict(control.weights()))
     write_tensors(own, dict(control.weights()))

@@ -21,20 +21,23 @@ ADAM_BYTES = 8
 """Bytes of optimizer state a trained parameter: two fp32 moments."""
 GRADIENT_BYTES = 4
 MODULES: tuple[Module, ...] = get_args(Module)
+ALL = ("*",)
+"""Patterns that every parameter matches."""
 OWN_MODULE = "a module of its own"
 HEADS = "the modules of its objectives"
 
 
 @dataclass(frozen=True)
 class PhasePlan:
-    """A phase in the plan. memory_bytes: estimated peak of weights, gradients, optimizer state and activations. flops:
-    estimated operations of one optimizer step."""
+    """A phase in the plan. only: patterns of the parameters that train, where not all do. memory_bytes: estimated peak
+    of weights, gradients, optimizer state and activations. flops: estimated operations of one optimizer step."""
 
     name: str
     use: str
     steps: int
     batch_size: int
     trains: list[str]
+    only: list[str]
     updates: str
     trained_parameters: int | None
     objectives: list[str]
@@ -194,9 +197,10 @@ def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | N
     more: dict[str, ModelSize] = {}
     if sizes:
         more = _more_modules(recipe, use)
-        trained = sum(size.trainable for size, name in zip(sizes, MODULES, strict=True) if name in config.trains)
-        trained += sum(size.trainable for size in more.values())
-        memory = _memory(recipe, use, *sizes, trained) + sum(size.weight_bytes for size in more.values())
+        trained = _trained(recipe, use, sizes)
+        if trained is not None:
+            trained += sum(size.trainable for size in more.values())
+            memory = _memory(recipe, use, *sizes, trained) + sum(size.weight_bytes for size in more.values())
         flops = _flops(recipe, use, encoder_trains=bool(sizes[0].trainable) and "encoder" in config.trains)
     return PhasePlan(
         name=use.name,
@@ -204,12 +208,24 @@ def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | N
         steps=config.steps,
         batch_size=config.batch_size,
         trains=[*sorted(config.trains), *more],
+        only=[] if config.only == ALL else list(config.only),
         updates=config.updates,
         trained_parameters=trained,
         objectives=[objective.name for objective in use.objectives],
         memory_bytes=memory,
         flops=flops,
     )
+
+
+def _trained(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize]) -> int | None:
+    """Parameters of encoder and predictor that a phase trains; None where patterns choose some and they cannot be
+    counted without reading weights."""
+    config = use.config
+    if config.only == ALL:
+        return sum(size.trainable for size, name in zip(sizes, MODULES, strict=True) if name in config.trains)
+    from jepa_core.runs.parameter_count import count_matching  # it imports torch
+
+    return count_matching(recipe, config)
 
 
 def _more_modules(recipe: Recipe, use: PhaseUse) -> dict[str, ModelSize]:

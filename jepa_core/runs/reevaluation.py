@@ -69,7 +69,9 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
         if not has_record(run):
             keep_record(run, learner)
         evaluation = evaluation_of(run, learner, untrained)
-        for use in run.recipe.evaluators:
+        for index, use in enumerate(run.recipe.evaluators):
+            for listener in listeners:
+                listener.evaluation_started(use.name, index, len(run.recipe.evaluators))
             findings = measure(run, evaluation, use)
             for listener in listeners:
                 listener.evaluation_ended(use.name, findings)

@@ -66,11 +66,14 @@ def _headlines(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def run_seconds(manifest: dict[str, Any]) -> float | None:
-    """From the start of a run to its end, pauses between them included."""
+    """From the start of a run to its end, pauses between them included; None where the manifest does not tell."""
     if "ended" not in manifest or "started" not in manifest:
         return None
-    started, ended = (datetime.fromisoformat(manifest[key]) for key in ("started", "ended"))
-    return (ended - started).total_seconds()
+    try:
+        started, ended = (datetime.fromisoformat(manifest[key]) for key in ("started", "ended"))
+        return (ended - started).total_seconds()
+    except (TypeError, ValueError):  # no times, or one with a zone and one without
+        return None
 
 
 def _is_held(folder: Path) -> bool:

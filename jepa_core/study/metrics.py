@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from jepa_core.results.findings import Findings, Redrawn, Samples
 from jepa_core.results.paired import metric_draws, score_draws
 from jepa_core.results.pooling import pooled_kept
 from jepa_core.results.predictions import Predicted, read_predictions
+from jepa_core.results.record import read_findings
 from jepa_core.results.samples import read_kept
 
 OWN_METHOD = "latents"
@@ -60,8 +60,8 @@ def run_metrics(folders: Sequence[Path]) -> dict[Name, RunMetric]:
         kept = {key: (pool, _measured(pool)) for key, pool in pooled.items()}
         metrics |= {_name(evaluator, pool): measured for pool, measured in kept.values() if measured is not None}
         by_subject = {key: measured for key, (_, measured) in kept.items() if measured is not None}
-        told = [json.loads((folder / "findings" / f"{evaluator}.json").read_text()) for folder in folders]
-        metrics |= dict(_headlines(evaluator, [Findings.from_dict(plain) for plain in told], by_subject))
+        told = [read_findings(folder / "findings" / f"{evaluator}.json") for folder in folders]
+        metrics |= dict(_headlines(evaluator, told, by_subject))
     return metrics | dict(_of_predictions(folders))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from jepa_core.results.record import read_manifest
 from jepa_core.runs.plan import Plan, make_plan
 from jepa_core.runs.run_list import run_seconds
 from jepa_core.study.definition import Study
@@ -100,6 +100,6 @@ def _sum(values: Sequence[int | None]) -> int | None:
 
 def _run_seconds(study: Study, folder: StudyFolder) -> float | None:
     """The median, so that a run that was stopped for a night does not count with the night."""
-    done = [folder.run(cell) / "manifest.json" for cell in study.cells if folder.state(cell) == "done"]
-    seconds = [spent for path in done if (spent := run_seconds(json.loads(path.read_text()))) is not None]
+    done = [folder.run(cell) for cell in study.cells if folder.state(cell) == "done"]
+    seconds = [took for run in done if (took := run_seconds(read_manifest(run))) is not None]
     return median(seconds) if seconds else None

@@ -16,7 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from jepa_core.config import PhaseConfig, Split, ValidationConfig
+from jepa_core.config import PhaseConfig, Split, StreamConfig, ValidationConfig
 from jepa_core.contracts import Batch, Listener, Phase
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.windows import Windows
@@ -39,7 +39,8 @@ from jepa_core.testing.bench import (
 )
 from jepa_core.testing.oscillators import TinyChannelsConfig, TinyTextConfig
 from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
-from jepa_core.training.curriculum import BuiltPhase, Progress, run_curriculum
+from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase, run_curriculum
+from jepa_core.training.feeding import Streams
 from jepa_core.training.learner import Learner
 
 STEPS = 4
@@ -110,9 +111,9 @@ class PhaseBench(base.Bench):
         run_curriculum([BuiltPhase("checked", phase)], learner, windows, 0, listeners, restore, self.cut)
         return phase
 
-    def cut(self, split: Split) -> Windows:
+    def cut(self, split: Split, stream: StreamConfig = StreamConfig()) -> Windows:  # noqa: B008 - it cannot change
         """Windows of a split, whole ones and padded ones."""
-        return self.dataset.windows(split, base.WINDOW, 4, 3)
+        return self.dataset.windows(split, stream.length or base.WINDOW, stream.stride or 4, 3)
 
 
 def _watch(phase: Phase, look: Look) -> None:
@@ -349,6 +350,52 @@ def check_validation_changes_nothing(bench: PhaseBench) -> None:
         not lost,
         f"validations between steps changed {', '.join(lost[:3])}; keep nothing in `loss`, count steps in `after_step`",
     )
+
+
+def check_patterns_respected(bench: PhaseBench) -> None:
+    """Where a recipe lets only some parameters train (`only`), the others end as they began, to the bit."""
+    bench.needs_steps()
+    learner = bench.learner()
+    names = list(learner.chosen(bench.config.trains, ["*"]))
+    if len(names) < 2:
+        raise NotApplicable("the phase trains no two parameters of encoder and predictor")
+    before = snapshot(dict(learner.weights()))
+    _with(bench, only=(names[0],)).run(learner)
+    changed = [name for name in differing(before, dict(learner.weights())) if name in names[1:]]
+    require(
+        not changed,
+        f"the phase changed {', '.join(changed[:3])}, which `only` leaves out; leave training to the loop's optimizer",
+    )
+
+
+class _Watched(dict[str, Batch]):
+    """Batches by name, and which of them were asked for."""
+
+    def __init__(self, batches: Mapping[str, Batch]) -> None:
+        super().__init__(batches)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> Batch:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+def check_streams_read(bench: PhaseBench) -> None:
+    """The loss reads every further stream that the config names: batches that nobody reads cost time."""
+    bench.needs_steps()
+    names = set(bench.config.streams())
+    if not names:
+        raise NotApplicable("the phase reads no further stream of windows")
+    phase: Phase = bench.component.load()(bench.config)
+    learner, batch = bench.learner(), bench.dataset.batch(bench.windows, np.arange(8))
+    built = BuiltPhase("checked", phase)
+    begin_phase(Progress([built], learner))
+    further = Streams(built, bench.dataset, "train", bench.cut, 0).batches(0)
+    watched = _Watched(further)
+    phase.streams = watched
+    phase.loss(learner, batch, torch.Generator())
+    unread = sorted(names - watched.asked)
+    require(not unread, f"the loss reads no stream '{', '.join(unread)}'; take self.streams[...], or name none")
 
 
 def check_rng_isolation(bench: PhaseBench) -> None:

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ValidationError
 from jepa_core.config import Modality, SourceConfig
 from jepa_core.contracts import Source
 from jepa_core.data.store import Store, StoreWriter
-from jepa_core.data.trajectories import ROLES, Events, Rendered, Trajectories
+from jepa_core.data.trajectories import ROLES, Rendered, Trajectories
+from jepa_core.data.truncation import truncated
 from jepa_core.errors import JepaError
 from jepa_core.testing import bench as base
 from jepa_core.testing.bench import (
@@ -219,7 +220,7 @@ def check_no_future_in_items(bench: SourceBench) -> None:
     """A step shows nothing that came after it: with the later steps of a trajectory cut off, the items of the earlier
     ones are the same."""
     kept = np.maximum(1, bench.some.steps // 2)
-    cut = _cut(bench.some, kept)
+    cut = truncated(bench.some, kept)
     early = bench.some.step_numbers() < np.repeat(kept, bench.some.steps)
     for (modality, whole), (_, part) in zip(bench.render(bench.some), bench.render(cut), strict=True):
         for role in ("state", "action"):
@@ -230,23 +231,6 @@ def check_no_future_in_items(bench: SourceBench) -> None:
                 "up to its end alone",
             )
         require(_equal_items(whole.static, part.static), f"{modality}: static facts change with later steps")
-
-
-def _cut(trajectories: Trajectories, kept: np.ndarray) -> Trajectories:
-    """The first `kept` steps of every trajectory."""
-    chosen = trajectories.step_numbers() < np.repeat(kept, trajectories.steps)
-    state, action = (_chosen(events, chosen) for events in (trajectories.state, trajectories.action))
-    labels = {name: values[chosen] for name, values in trajectories.labels.items()}
-    steps = kept.astype(trajectories.steps.dtype)
-    return replace(trajectories, steps=steps, labels=labels, state=state, action=action)
-
-
-def _chosen(events: Events, owners: np.ndarray) -> Events:
-    """The events of the chosen owners, a bool each."""
-    counts = np.diff(events.offsets)
-    rows = np.repeat(owners, counts)
-    offsets = np.concatenate([[0], np.cumsum(counts[owners])])
-    return Events(offsets, events.channel[rows], events.value[rows], events.text[rows], events.time[rows])
 
 
 def check_items_independent_of_block(bench: SourceBench) -> None:

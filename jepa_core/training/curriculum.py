@@ -12,16 +12,24 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from jepa_core.config import PhaseConfig, Split
+from jepa_core.config import PhaseConfig, Split, StreamConfig
 from jepa_core.contracts import Batch, Listener, Objective, Phase
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.errors import RunError
 from jepa_core.training.division import Division
+from jepa_core.training.feeding import Cut, Streams
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
-from jepa_core.training.optimization import clip_gradients, make_optimizer, schedule_factor, set_rates, trained_by
+from jepa_core.training.optimization import (
+    clip_gradients,
+    make_optimizer,
+    refuse_idle_patterns,
+    schedule_factor,
+    set_rates,
+    trained_by,
+)
 from jepa_core.training.stepping import Outcome, outcome_of, seed_draws
-from jepa_core.training.validation import Cut, Standing, Validator, put_back
+from jepa_core.training.validation import Standing, Validator, put_back
 
 
 @dataclass
@@ -89,7 +97,7 @@ class Progress:
             )
 
 
-def _no_more_windows(split: Split) -> Windows:
+def _no_more_windows(split: Split, stream: StreamConfig) -> Windows:
     raise RunError(f"a phase looks at windows of the {split} split, and the curriculum was given none")
 
 
@@ -103,7 +111,10 @@ def run_curriculum(
     cut: Cut = _no_more_windows,
 ) -> None:
     """Run the phases in order. windows: of the train split. restore: may set the progress to where an earlier run
-    stopped, its optimizer included. cut: gives the windows of the tuning split, for validations."""
+    stopped, its optimizer included. cut: gives the windows of the tuning split, for
+    validations, and those of further streams."""
+    for built in phases:
+        refuse_idle_patterns(learner, built)
     progress = Progress(phases, learner, seed)
     restore(progress)
     validators = {built.name: Validator(built, learner, cut, seed) for built in phases if built.config.validates}
@@ -111,11 +122,11 @@ def run_curriculum(
         if index != progress.index:
             progress.index, progress.step, progress.optimizer = index, 0, None
         with memory_errors(f"phase '{progress.current.name}'"):
-            _run_phase(progress, windows, validators.get(progress.current.name), listeners)
+            _run_phase(progress, windows, validators.get(progress.current.name), listeners, cut)
 
 
 def _run_phase(
-    progress: Progress, windows: Windows, validator: Validator | None, listeners: Sequence[Listener]
+    progress: Progress, windows: Windows, validator: Validator | None, listeners: Sequence[Listener], cut: Cut
 ) -> None:
     built, learner = progress.current, progress.learner
     config = built.config
@@ -126,7 +137,9 @@ def _run_phase(
         listener.phase_started(progress)
     order = WindowOrder(len(windows), config.batch_size, progress.seed, built.name)
     division = Division(learner.processes, config.accumulate)
+    streams = Streams(built, learner.dataset, "train", cut, progress.seed)
     while not progress.over:
+        built.phase.streams = streams.batches(progress.step)
         _take_step(progress, division, learner.dataset.batch(windows, order.batch(progress.step)))
         _validate(progress, validator)
         for listener in listeners:
@@ -167,7 +180,7 @@ def begin_phase(progress: Progress) -> None:
     progress.standing, progress.validated = Standing(), None
     objectives = built.objectives if built.config.steps else {}
     build_modules(progress.phases, learner, progress.seed, objectives)
-    learner.begin(built.config.trains, objectives)
+    learner.begin(built.config.trains, objectives, built.config.only)
     if not built.config.steps:
         return
     for name, objective in objectives.items():
@@ -195,7 +208,7 @@ def build_modules(phases: Sequence[BuiltPhase], learner: Learner, seed: int, nam
 def _put_away_modules(progress: Progress) -> None:
     """Drop the phase's own module, and those of objectives that no later phase takes and that are not kept."""
     built, learner = progress.current, progress.learner
-    built.phase.module = None
+    built.phase.module, built.phase.streams = None, {}
     later = {name for phase in progress.phases[progress.index + 1 :] if phase.config.steps for name in phase.objectives}
     for name, objective in built.objectives.items():
         objective.module = None

@@ -18,6 +18,7 @@ from torch import Tensor
 from jepa_core.errors import RunError
 from jepa_core.io.tensor_files import TensorFolder, same_layout
 from jepa_core.training.precision import full
+from jepa_core.io.ticker import Ticker
 
 TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """How latents may be kept, as recipes call it."""
@@ -51,6 +52,7 @@ class LatentCache:
         self._device = device
         self._shared = shared
         self._filled = np.zeros(-(-items // BLOCK), dtype=bool)
+        self._ticker: Ticker | None = None
         self._latents = _allocate(items, latent_dim, kept_as, device, memory_bytes, folder)
 
     @torch.no_grad()
@@ -80,6 +82,8 @@ class LatentCache:
             if self._shared:
                 self._shared.write(name, {"latents": into})
         self._filled[block] = True
+        self._ticker = self._ticker or Ticker("latents of the frozen encoder")
+        self._ticker.add(items=stop - start)
 
 
 def _allocate(

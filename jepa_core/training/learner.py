@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import cast
 
@@ -87,22 +88,33 @@ class Learner:
         """Take latents from a folder, and add to it, for as long as the encoder has the weights that it has now."""
         self._shared = folder
 
-    def begin(self, trains: frozenset[Module], objectives: Collection[str] = ()) -> None:
+    def begin(
+        self, trains: frozenset[Module], objectives: Collection[str] = (), only: Sequence[str] = ("*",)
+    ) -> None:
         """Set what trains from here on, the modules of these objectives with it: gradients, dropout, and whether the
-        encoder's latents may be kept."""
-        self._encoder_trains = "encoder" in trains and bool(self.trainable)
-        self._predictor_trains = "predictor" in trains
-        for parameter in self.encoder_parameters().values():
-            parameter.requires_grad_(self._encoder_trains)
-        for parameter in self.predictor.parameters():
-            parameter.requires_grad_("predictor" in trains)
+        encoder's latents may be kept. only: patterns of the names of parameters that train (see `chosen`)."""
+        chosen = self.chosen(trains, only)
+        self._encoder_trains = any(name.startswith("encoder.") for name in chosen)
+        self._predictor_trains = any(name.startswith("predictor.") for name in chosen)
+        for name, parameter in self.encoder_parameters().items():
+            parameter.requires_grad_(f"encoder.{name}" in chosen)
+        for name, parameter in self.predictor.named_parameters():
+            parameter.requires_grad_(f"predictor.{name}" in chosen)
         self.encoder.train(self._encoder_trains)
-        self.predictor.train("predictor" in trains)
+        self.predictor.train(self._predictor_trains)
         for name, module in self.modules.items():
             module.requires_grad_(name in objectives).train(name in objectives)
         self._latest = None
         if self._encoder_trains:
             self._cache = self._shared = None
+
+    def chosen(self, trains: Collection[Module], only: Sequence[str]) -> dict[str, nn.Parameter]:
+        """Parameters of the modules that train whose names match a pattern: `encoder.<name>`, `predictor.<name>`."""
+        modules = {"encoder": self.encoder_parameters(), "predictor": dict(self.predictor.named_parameters())}
+        named = {
+            f"{module}.{name}": parameter for module in sorted(trains) for name, parameter in modules[module].items()
+        }
+        return {name: parameter for name, parameter in named.items() if name_matches(name, only)}
 
     def freeze(self) -> None:
         """Nothing trains: for evaluation."""
@@ -305,3 +317,8 @@ class Learner:
     def precision(self) -> AbstractContextManager[object]:
         """Context in which everything is computed: bf16 where the recipe asks for it."""
         return torch.autocast(self.device.type, torch.bfloat16) if self._autocast else nullcontext()
+
+
+def name_matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a parameter's name matches one of some patterns."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from torch import nn
 
 from jepa_core.config import ScheduleConfig
 from jepa_core.ensemble import members_of
+from jepa_core.errors import RecipeError
 from jepa_core.training.learner import Learner
 
 if TYPE_CHECKING:
@@ -25,6 +27,23 @@ def clip_gradients(learner: Learner, built: BuiltPhase) -> None:
         nn.utils.clip_grad_norm_(member.parameters(), config.predictor_clip / len(members))
     for module in own_modules(built):
         nn.utils.clip_grad_norm_(module.parameters(), config.predictor_clip)
+
+
+def refuse_idle_patterns(learner: Learner, built: BuiltPhase) -> None:
+    """Refuse a pattern of `only` that no parameter matches of those that the phase trains.
+
+    Raises RecipeError naming the pattern, with names that there are.
+    """
+    config = built.config
+    for pattern in config.only if config.steps else ():
+        if learner.chosen(config.trains, [pattern]) or not config.trains:
+            continue
+        names = list(learner.chosen(config.trains, ["*"]))
+        near = difflib.get_close_matches(pattern, names, n=3, cutoff=0) or ["none"]
+        raise RecipeError(
+            f"phase '{built.name}': no parameter that it trains is called '{pattern}' (curriculum.{built.name}.only); "
+            f"names that come near are {', '.join(near)}"
+        )
 
 
 def own_modules(built: BuiltPhase) -> list[nn.Module]:
@@ -82,8 +101,9 @@ def make_optimizer(learner: Learner, built: BuiltPhase) -> torch.optim.Optimizer
     groups = []
     for module, parameters, rate in modules:
         decayed = {id(matrix) for matrix in matrices(module)}
+        training = [parameter for parameter in parameters if parameter.requires_grad]
         for decays in (True, False):
-            chosen = [parameter for parameter in parameters if (id(parameter) in decayed) is decays]
+            chosen = [parameter for parameter in training if (id(parameter) in decayed) is decays]
             if chosen:
                 groups.append(
                     {"params": chosen, "peak_lr": rate, "weight_decay": settings.weight_decay if decays else 0.0}

@@ -8,27 +8,23 @@ phase draws the same numbers, so that two of them differ by the weights alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from jepa_core.config import Split, ValidationConfig
+from jepa_core.config import StreamConfig, ValidationConfig
 from jepa_core.contracts import Batch
-from jepa_core.data.windows import Windows
 from jepa_core.errors import RunError
+from jepa_core.training.feeding import Cut, Streams
 from jepa_core.training.learner import Learner
 from jepa_core.training.stepping import Outcome, outcome_of
 
 if TYPE_CHECKING:
     from jepa_core.training.curriculum import BuiltPhase
-
-Cut: TypeAlias = Callable[[Split], Windows]
-"""The windows of a split, as the recipe cuts them. Raises DataError if there are none."""
-
 
 @dataclass
 class Standing:
@@ -84,7 +80,8 @@ class Validator:
         self._learner = learner
         self._seed = seed
         self._config = built.config.validation
-        self._windows = cut("tuning")
+        self._windows = cut("tuning", StreamConfig())
+        self._streams = Streams(built, learner.dataset, "tuning", cut, seed, ".validation")
         count = min(self._config.windows, len(self._windows))
         self._chosen = np.linspace(0, len(self._windows) - 1, count).round().astype(np.int64)
 
@@ -108,6 +105,7 @@ class Validator:
         metrics: dict[str, Tensor] = {}
         with self._learner.looking(self._built.phase.module), self._learner.precision():
             for number, batch in enumerate(self._batches()):
+                self._built.phase.streams = self._streams.batches(number)
                 outcome = outcome_of(self._built, self._learner, batch, self._seed, number, ".validation")
                 share = len(batch.mask) / len(self._chosen)
                 _add(terms, outcome.terms, share)

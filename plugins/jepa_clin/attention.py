@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jepa_clin.config import TransformerConfig
+from jepa_clin.dropout import Dropout
 
 ALL = slice(None)
 LARGE = 2**18
@@ -89,14 +90,14 @@ class Layer(nn.Module):
         self.attention_norm = nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.attention_out = nn.Linear(width, width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.feedforward = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, config.feedforward),
             nn.GELU(),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
             nn.Linear(config.feedforward, width),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
         )
 
     def project(self, hidden: Tensor, asking: slice = ALL, linear: Product = F.linear) -> tuple[Tensor, KeysValues]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from jepa_core.results.findings import (
     Cell,
+    Claim,
     Column,
     Figure,
     Findings,
@@ -22,6 +23,7 @@ from jepa_core.results.findings import (
 )
 from jepa_core.results.paired import DRAWS
 from jepa_core.results.text import listed
+from jepa_downstream.claims import MEASURE, OURS, TERMS, UNDEFINED, UNTRAINED, Contender, compared, rarer
 from jepa_downstream.measures import DrawnEstimate, Estimates
 from jepa_downstream.rows import Rows, Task
 from jepa_downstream.task_tables import estimate_cells, with_bounds
@@ -34,6 +36,7 @@ DRAWN = {"binary": ("auroc", "average_precision"), "regression": ("rmse",)}
 """Measures that have a curve, what is looked for first in front."""
 WORDS = {"auroc": "AUROC", "average_precision": "average precision", "rmse": "RMSE"}
 AXIS = "labelled subjects"
+LABELLED = "subjects of the train split whose labels a method may see; the features are the same for any number of them"
 NOTE = (
     "Each point is the mean over the labellings: subjects of train, drawn anew, the same for every method, the few "
     "among the many. With them alone heads are fitted and chosen: five fits, each chosen on the fifth that it did "
@@ -114,8 +117,10 @@ def label_findings(curves: list[Curve], config: LabelEfficiencyConfig, subjects:
         verdicts=[_verdict(gap) for gap in told],
         tables=[*_tables(curves, gaps, config), _told(curves)],
         figures=list(_figures(curves)),
-        predictions=[prediction for curve in curves for prediction in _predictions(curve, config)],
-        redrawn=[redrawn for redrawn in kept if len(redrawn.draws) == DRAWS],  # other draws pair with no other run's
+        claims=[_claim(curve, [gap.reference for gap in told if gap.curve is curve]) for curve in main],
+        terms=TERMS | {"labelled": LABELLED},
+        predictions=[kept_metric for curve in curves for kept_metric in _predictions(curve, config)],
+        redrawn=[metric for metric in kept if len(metric.draws) == DRAWS],  # other draws pair with no other run's
     )
 
 
@@ -157,9 +162,29 @@ def _redrawn(metric: str, point: Point, estimate: DrawnEstimate | None, subjects
         yield Redrawn(metric, subjects, estimate.value, estimate.draws, **at)
 
 
+def _claim(curve: Curve, references: Sequence[Curve]) -> Claim:
+    """What is reached with the fewest labels that could be measured."""
+    index = curve.points.index(_fewest(curve))
+    others = [
+        Contender(reference.name, UNTRAINED if "untrained" in reference.key else reference.name)
+        for reference in references
+    ]
+    estimates = [reference.points[index].estimates.get(curve.first, UNDEFINED) for reference in (curve, *references)]
+    _, measure, better = MEASURE[curve.task.kind]
+    methods = compared([Contender(curve.name, OURS), *others], estimates, curve.task.kind)
+    point, rows = curve.points[index], curve.rows
+    about = f"{curve.words}, {point.label} labelled subjects"
+    rare = rarer(rows, curve.task.kind)
+    return Claim(about, measure, better, methods, _subjects(rows), positives=rare, note=point.reason)
+
+
+def _fewest(curve: Curve) -> Point:
+    return next((point for point in curve.points if point.estimates), curve.points[0])
+
+
 def _headline(curve: Curve) -> Headline:
     """With the fewest labels that could be measured."""
-    point = next((candidate for candidate in curve.points if candidate.estimates), curve.points[0])
+    point = _fewest(curve)
     return _told_by(curve, point, point.estimates.get(curve.first), _metric(curve, point), point.reason)
 
 
@@ -263,14 +288,14 @@ def _told(curves: list[Curve]) -> Table:
 
 
 def _figures(curves: list[Curve]) -> Iterator[Figure]:
-    for task in dict.fromkeys(curve.task for curve in curves):
+    for number, task in enumerate(dict.fromkeys(curve.task for curve in curves)):
         mine = [curve for curve in curves if curve.task == task]
         for name in DRAWN[task.kind]:
             title = f"{WORDS[name]} by labelled subjects: {mine[0].words}"
             series = [_series(curve, name) for curve in mine]
             yield Figure(
                 f"{name}_by_labels_{task.name}", title, AXIS, WORDS[name], series, note=NOTE, x_scale="log",
-                band="95 % over subjects and labellings.",
+                band="95 % over subjects and labellings.", headline=not number and name == mine[0].first,
             )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
         except CannotFit as reason:
             return MethodResult(task, rows, method.name, method.information, UnmeasuredMethod(method.name, str(reason)))
         threshold = self._threshold(task, fitted)
-        kept = kept_head(task.config, method.name, fitted, threshold)
+        kept = kept_head(task.config, task.task.kind, method.name, fitted, threshold)
         return MethodScores(task, rows, method.name, method.information, fitted.chosen, score, threshold, kept)
 
     def _threshold(self, task: TaskRows, fitted: Fitted) -> float | None:

@@ -9,17 +9,16 @@ import numpy as np
 
 from jepa_core.results.findings import Figure, Findings, Headline, Predictions, Redrawn, Series, Verdict
 from jepa_core.results.paired import DRAWS
+from jepa_downstream.claims import TERMS, UNDEFINED, contenders, mean_estimate, rarer, task_claims
 from jepa_downstream.measures import DrawnEstimate, calibration
 from jepa_downstream.results import Announced, MeasuredMethod, MethodResult
-from jepa_downstream.task_tables import MAIN, estimates_of, remark_on, tables_of
+from jepa_downstream.task_tables import estimates_of, remark_on, tables_of
 
 if TYPE_CHECKING:
     from jepa_downstream.config import PredictionTasksConfig
     from jepa_downstream.subgroups import Subgroups
     from jepa_downstream.tasks import TaskRows
 
-UNTRAINED = "untrained latents"
-UNDEFINED = DrawnEstimate(None, np.full(1, np.nan))
 FEW_SUBJECTS = 50
 """Subjects of the measured split below which the findings say how few there are."""
 
@@ -33,11 +32,14 @@ def task_findings(
 ) -> Findings:
     """Findings of all tasks and methods. subjects: those that were drawn from, as numbers that may be written down."""
     headlines = list(_headlines(results))
+    names = list(dict.fromkeys(result.method for result in results))
     return Findings(
         headlines=[headline for headline, _ in headlines],
         verdicts=_verdicts(results, config),
         tables=tables_of(tasks, results, config),
         figures=[_calibration(task, results) for task in tasks if task.task.kind == "binary"],
+        claims=task_claims(results, names[len(config.methods) :]),
+        terms=TERMS,
         predictions=[
             _predictions(result, groups, config) for result in results if isinstance(result.found, MeasuredMethod)
         ],
@@ -54,40 +56,52 @@ def task_findings(
 
 def _headlines(results: list[MethodResult]) -> Iterator[tuple[Headline, DrawnEstimate]]:
     """Each with the estimate that it tells."""
-    main = [by_main for by_main in results if by_main.method == MAIN]
-    if any(of_main.task.task.kind == "binary" for of_main in main):
+    main = _main(results)
+    if any(result.task.task.kind == "binary" for result in main):
         yield _mean_auroc(main)
     gains = _gains(results)
     if gains:
-        note = f"latents minus untrained latents, the mean of {len(gains)} tasks on the same rows"
-        yield _headline("AUROC gained by training", _mean(gains), main, note, "higher")
+        note = f"{_gained(results)}, the mean of {len(gains)} tasks on the same rows"
+        measured = [result for result in main if estimates_of(result).get("auroc", UNDEFINED).value is not None]
+        yield _headline("AUROC gained by training", mean_estimate(gains), measured, note, "higher")
     for result in main:
         if result.task.task.kind == "regression":
             estimate = estimates_of(result).get("rmse", UNDEFINED)
-            yield _headline(f"RMSE of {_words(result)}", estimate, [result], remark_on(result), "lower")
+            note = "; ".join(filter(None, [result.method, remark_on(result)]))
+            yield _headline(f"RMSE of {_words(result)}", estimate, [result], note, "lower")
+
+
+def _main(results: list[MethodResult]) -> list[MethodResult]:
+    """Those of the method that stands for all: the first of the recipe's."""
+    return [result for result in results if result.method == results[0].method]
 
 
 def _headline(
     label: str, estimate: DrawnEstimate, of: list[MethodResult], note: str, better: Literal["lower", "higher"]
 ) -> tuple[Headline, DrawnEstimate]:
     low, high = estimate.bounds
-    headline = Headline(label, estimate.value, "", low, high, _subjects(of), note=note, better=better, metric=label)
+    counts = [rare for result in of if (rare := rarer(result.rows, result.task.task.kind)) is not None]
+    headline = Headline(
+        label, estimate.value, "", low, high, _subjects(of), note=note, better=better, metric=label,
+        positives=min(counts, default=None),
+    )  # fmt: skip
     return headline, estimate
 
 
 def _mean_auroc(main: list[MethodResult]) -> tuple[Headline, DrawnEstimate]:
     tasks = [result for result in main if result.task.task.kind == "binary"]
     known = [result for result in tasks if (auroc := estimates_of(result).get("auroc")) and auroc.value is not None]
-    label = "mean AUROC of latents" if len(tasks) > 1 else f"AUROC of {_words(tasks[0])}"
+    label = "mean AUROC" if len(tasks) > 1 else f"AUROC of {_words(tasks[0])}"
     if not known:
         return _headline(label, UNDEFINED, tasks, remark_on(tasks[0]), "higher")
-    mean = _mean([estimates_of(result)["auroc"] for result in known])
+    mean = mean_estimate([estimates_of(result)["auroc"] for result in known])
     parts = [
-        f"of {len(known)} of {len(tasks)} tasks" if len(tasks) > 1 else "",
+        main[0].method,
+        f"{len(known)} of {len(tasks)} tasks" if len(tasks) > 1 else "",
         _positives([int(result.rows.truth.sum()) for result in known]),
         "too few for an interval" if mean.bounds[0] is None else "",
     ]
-    return _headline(label, mean, tasks, "; ".join(part for part in parts if part), "higher")
+    return _headline(label, mean, known, "; ".join(part for part in parts if part), "higher")
 
 
 def _positives(counts: list[int]) -> str:
@@ -96,18 +110,21 @@ def _positives(counts: list[int]) -> str:
 
 
 def _gains(results: list[MethodResult]) -> list[DrawnEstimate]:
-    """AUROC of latents minus that of the untrained control, of each task where both are measured."""
+    """AUROC of the first method minus that of its untrained control, of each task where both are measured."""
     by_method = {(result.task.task.name, result.method): estimates_of(result).get("auroc") for result in results}
-    pairs = [
-        (estimate, by_method.get((task, UNTRAINED))) for (task, method), estimate in by_method.items() if method == MAIN
-    ]
-    gains = [main.minus(control) for main, control in pairs if main is not None and control is not None]
+    asked = contenders(list(dict.fromkeys(result.method for result in results)), [])
+    if len(asked) < 2:
+        return []
+    main, control = (result.name for result in asked[:2])
+    pairs = [(estimate, by_method[task, control]) for (task, method), estimate in by_method.items() if method == main]
+    gains = [mine.minus(other) for mine, other in pairs if mine is not None and other is not None]
     return [gain for gain in gains if gain.value is not None]
 
 
-def _mean(estimates: list[DrawnEstimate]) -> DrawnEstimate:
-    values = [estimate.value for estimate in estimates if estimate.value is not None]
-    return DrawnEstimate(float(np.mean(values)), np.mean([estimate.draws for estimate in estimates], axis=0))
+def _gained(results: list[MethodResult]) -> str:
+    """What is gained on what, in words."""
+    main, control = contenders(list(dict.fromkeys(result.method for result in results)), [])
+    return f"{main.name} minus {control.name}"
 
 
 def _subjects(results: list[MethodResult]) -> int:
@@ -121,31 +138,32 @@ def _verdicts(results: list[MethodResult], config: PredictionTasksConfig) -> lis
     if subjects < FEW_SUBJECTS:
         text = f"The {split} rows belong to {subjects} subjects: too few to rank methods."
         verdicts.append(Verdict("warning", text))
-    main = [result for result in results if result.method == MAIN]
+    main = _main(results)
     constant = [
         _words(result) for result in main if isinstance(result.found, MeasuredMethod) and result.found.is_constant
     ]
     if constant:
-        verdicts.append(Verdict("bad", f"Heads on the latents give one constant score for {', '.join(constant)}."))
+        verdicts.append(Verdict("bad", f"Heads on {main[0].method} give one constant score for {', '.join(constant)}."))
     undefined = [_words(result) for result in main if remark_on(result).startswith(("all ", "the "))]
     if undefined:
         text = f"Not measured, for want of rows of both classes: {', '.join(undefined)}."
         verdicts.append(Verdict("warning", text))
-    return verdicts + _verdict_on_training(_gains(results))
+    return verdicts + _verdict_on_training(results)
 
 
 def _words(result: MethodResult) -> str:
     return result.task.task.name.replace("_", " ")
 
 
-def _verdict_on_training(gains: list[DrawnEstimate]) -> list[Verdict]:
+def _verdict_on_training(results: list[MethodResult]) -> list[Verdict]:
     """On how many tasks the interval of the gain lies on one side of 0, of those that have an interval."""
+    gains = _gains(results)
     bounds = [gain.bounds for gain in gains if gain.bounds[0] is not None]
     if not bounds:
         return []
     better = sum(low is not None and low > 0 for low, _ in bounds)
     worse = sum(high is not None and high < 0 for _, high in bounds)
-    text = f"Latents beat those of the untrained encoder on {better} of {len(bounds)} tasks and lose on {worse}"
+    text = f"Training helps ({_gained(results)}) on {better} of {len(bounds)} tasks and harms on {worse}"
     level: Literal["good", "warning"] = "good" if 2 * better > len(bounds) else "warning"
     return [Verdict(level, f"{text} (AUROC, 95 % interval of the difference on one side of 0).")]
 

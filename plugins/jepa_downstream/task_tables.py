@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from jepa_downstream.config import PredictionTasksConfig
     from jepa_downstream.tasks import TaskRows
 
-MAIN = "latents"
-"""The method that the others are compared with."""
 BINARY = ("auroc", "average_precision", "brier", "ece")
 VALUES = ("rmse", "mae", "r2")
 ASYMMETRIC = ("score_sum", "score_mean")
@@ -88,7 +86,7 @@ def _tasks_table(tasks: list[TaskRows]) -> Table:
 def _score_tables(
     results: list[MethodResult], config: PredictionTasksConfig, names: tuple[str, ...], key: str, title: str
 ) -> list[Table]:
-    """Every row alike, every subject alike, and the differences to the latents."""
+    """Every row alike, every subject alike, and the differences to the first method."""
     columns = [Column("task"), Column("method"), *with_bounds(names), *_counts(results[0]), Column("remark")]
     by_row = [
         [*_head(result), *estimate_cells(estimates_of(result), names), *_count_cells(result), remark_on(result)]
@@ -113,21 +111,18 @@ def _score_tables(
 
 
 def _differences(results: list[MethodResult], names: tuple[str, ...], key: str, title: str) -> Table:
-    main = {scored.task.task.name: estimates_of(scored) for scored in results if scored.method == MAIN}
+    main = results[0].method
+    of_main = {result.task.task.name: estimates_of(result) for result in results if result.method == main}
     rows: list[list[Cell]] = []
     for result in results:
-        base = main.get(result.task.task.name, {})
-        if result.method != MAIN and base:
+        base = of_main[result.task.task.name]
+        if result.method != main and base:
             estimates = estimates_of(result)
-            rows.append(
-                [
-                    *_head(result),
-                    *estimate_cells({name: estimates[name].minus(base[name]) for name in estimates}, names),
-                ]
-            )
-    note = f"Each method minus the latents, on the same rows and the same draws. {_INTERVALS}"
+            less = {name: estimates[name].minus(base[name]) for name in estimates}
+            rows.append([*_head(result), *estimate_cells(less, names)])
+    note = f"Each method minus {main}, on the same rows and the same draws. {_INTERVALS}"
     columns = [Column("task"), Column("method"), *with_bounds(names)]
-    return Table(f"{key}_differences", f"{title}: differences to the latents", columns, rows, note)
+    return Table(f"{key}_differences", f"{title}: differences to {main}", columns, rows, note)
 
 
 def _calibration_table(results: list[MethodResult]) -> Table:

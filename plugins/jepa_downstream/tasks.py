@@ -56,7 +56,7 @@ def _of_outcome(dataset: Dataset, config: TaskConfig) -> TaskRows:
         (np.isnan(truth), "outcome not defined"),
     ]
     kept, left_out = _attrition(reasons, store.split)
-    task = Task(config.title, config.truth)
+    task = Task(config.title, config.kind or "binary")
     _check(task, truth[kept])
     step = np.full(len(truth), after - 1)
     return TaskRows(task, config, _by_split(dataset, kept, np.arange(len(truth)), step, truth), left_out)
@@ -97,7 +97,8 @@ def _of_label(dataset: Dataset, config: TaskConfig, measured: str) -> TaskRows:
         (of_split & ~_chosen(store, known, choice, config.stride), f"not asked for ({key}: {choice})")
         for of_split, key, choice in choices
     ]
-    return _of_steps(dataset, config, Task(config.title, config.truth), label, reasons)
+    kind = config.kind or ("binary" if np.isin(label[known], (0.0, 1.0)).all() else "regression")
+    return _of_steps(dataset, config, Task(config.title, kind), label, reasons)
 
 
 def _chosen(store: Store, known: np.ndarray, choice: StepChoice, stride: int) -> np.ndarray:

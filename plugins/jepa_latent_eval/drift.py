@@ -63,8 +63,9 @@ class RolloutDrift(Evaluator[RolloutDriftConfig]):
         curves, samples, skill = {}, [], None
         data = evaluation.dataset
         numbers = subject_numbers(cohort.subjects, data.subject[data.trajectories(self.config.split)])
+        acts = data.store.event_count("action") > 0
         for name, learner in learners.items():
-            shuffled = self.config.shuffled_actions and name == "trained"
+            shuffled = self.config.shuffled_actions and acts and name == "trained"
             errors = rollout_errors(learner, evaluation.dataset, cohort, means[name], self.config.batch_size, shuffled)
             curves[name] = mean_curves(errors, cohort.subjects, self.config.bootstrap, evaluation.seed)
             if name == "trained":
@@ -79,4 +80,5 @@ class RolloutDrift(Evaluator[RolloutDriftConfig]):
             curves.get("untrained"),
             samples,
             skill,
+            acts,
         )

@@ -102,6 +102,10 @@ class MedsConfig(SourceConfig):
         return Path(self.path).expanduser()
 
     @property
+    def subject_noun(self) -> str:
+        return "patient"
+
+    @property
     def in_retrospect(self) -> bool:
         """Actions are treatment."""
         return True

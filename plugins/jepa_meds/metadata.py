@@ -32,7 +32,7 @@ def read_dataset(folder: Path) -> dict[str, str | int | float]:
     if path.is_file():
         try:
             content = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"{path} cannot be read as JSON; copy it again") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} must hold one JSON object; copy it again")

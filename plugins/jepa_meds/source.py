@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jepa_core.data.source import Source
+from jepa_core.data.source import Assurance, Source
 from jepa_core.data.splits import divide
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
@@ -104,6 +104,18 @@ class MedsSource(Source):
     def begins(self, steps: np.ndarray) -> np.ndarray:
         """Hours since the trajectory began."""
         return steps * float(self.config.step_hours)
+
+    def assurances(self, channels: Sequence[Channel]) -> list[Assurance]:
+        """The times of codes are the data set's: whether something was known by then is the answer of its ETL."""
+        return [
+            Assurance("availability", None, "a code is shown at its time; was it known? Its ETL must say"),
+            Assurance("intervals", None, "the standard has no intervals; whether a code tells one is its ETL's answer"),
+            Assurance(
+                "hindsight", None,
+                "codes that an ETL times before they were written (diagnoses, say) are shown unless source.exclude "
+                f"names them; it has {len(self.config.exclude)} expressions",
+            ),
+        ]  # fmt: skip
 
     def rendering_fingerprint(self, modality: str) -> str:
         return f"meds {modality} {render.VERSION} {self.config.names}"

@@ -369,3 +369,10 @@ CHARTED = VITAL_SIGNS + BEDSIDE + VENTILATOR + URINE + CRRT
 
 MEASURED: tuple[Variable, ...] = CHARTED + BLOOD_GAS + LABS + BLOOD_DIFFERENTIAL + COMA_SCALE
 """Every variable that is read from an item or made of the items of one time; `derived` adds the scores."""
+LAB_UNITS = {
+    item.id: variable.unit
+    for variable in LABS + BLOOD_GAS + BLOOD_DIFFERENTIAL
+    for item in variable.items
+    if variable.unit and (item.scale, item.shift) == (1.0, 0.0)
+}
+"""The unit in which each laboratory item is read as it stands."""

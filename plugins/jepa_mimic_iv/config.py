@@ -20,6 +20,9 @@ class SyntheticConfig(Config):
 
     stays: int = Field(200, ge=10, le=1_000_000, description="intensive care stays to make")
     seed: int = Field(0, ge=0, description="seed of the generator; the same seed makes the same tables")
+    illness: float = Field(
+        1.0, gt=0, le=3, description="how ill the patients are, relative to the generator's own mix: more die of more"
+    )
 
 
 class StaySplitConfig(SubjectSplitConfig):
@@ -86,6 +89,10 @@ class MimicIVConfig(SourceConfig):
         if not tables.strip():
             raise ValueError("give the folder that holds hosp/ and icu/, or the word synthetic")
         return tables
+
+    @property
+    def subject_noun(self) -> str:
+        return "patient"
 
     @property
     def is_synthetic(self) -> bool:

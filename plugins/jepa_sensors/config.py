@@ -92,6 +92,11 @@ class TableConfig(SourceConfig):
         "none: one series",
     )
     subject: str = Field("", description="column of what a split must not tear apart; the id if not given")
+    noun: str = Field(
+        "series",
+        pattern="^[a-z]+( [a-z]+)*$",
+        description="what one subject is called in reports, such as engine, pump or patient",
+    )
     time: str = Field(
         "",
         description="column of numbers or timestamps; the rows stand in order if not given "
@@ -176,6 +181,10 @@ class TableConfig(SourceConfig):
     def value_column(self) -> str:
         """The column of a long table that holds the value, as it is staged."""
         return VALUE if self.layout == "across" else self.value
+
+    @property
+    def subject_noun(self) -> str:
+        return self.noun
 
     @property
     def step_length(self) -> StepLength:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jepa_core.data.source import Source
+from jepa_core.data.source import Assurance, Source
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
@@ -27,8 +27,10 @@ from jepa_sensors.targets import Targets
 EXTRACTION_VERSION = 2
 """Raised when the same files and options give another store."""
 
-_NOT_STORED: dict[str, bool | set[str]] = {"files": True, "split": {"tuning", "held_out"}, "history": True}
-"""Options that do not change the store: places of files, and what is made of it when it is rendered."""
+_NOT_STORED: dict[str, bool | set[str]] = {
+    "files": True, "noun": True, "split": {"tuning", "held_out"}, "history": True
+}  # fmt: skip
+"""Options that do not change the store: places of files, words, and what is made of it when it is rendered."""
 
 log = logging.getLogger("jepa")
 
@@ -91,6 +93,13 @@ class TableSource(Source):
     def begins(self, steps: np.ndarray) -> np.ndarray:
         """The number of each step's first sample."""
         return steps * float(self.config.step.samples)
+
+    def assurances(self, channels: Sequence[Channel]) -> list[Assurance]:
+        """Rows are points in time, as the files have them."""
+        return [
+            Assurance("availability", None, "a row is shown at its time; whether it was there then, no file says"),
+            Assurance("intervals", True, "a row is a point in time; the source reads no intervals"),
+        ]
 
     def rendering_fingerprint(self, modality: str) -> str:
         history = self.config.history if modality == "channels" else ()

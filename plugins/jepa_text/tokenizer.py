@@ -114,7 +114,7 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     path = folder / TOKENIZER
     try:
         return parse_tokenizer(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, DataError):
+    except (OSError, ValueError, RecursionError, DataError):
         raise DataError(f"{path} is missing or is not a tokenizer; copy it from the model's repository again") from None
 
 

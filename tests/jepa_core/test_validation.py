@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from commands import RECIPE
-from jepa_core.config import PhaseConfig, ValidationConfig
+from jepa_core.config import PhaseConfig, StreamConfig, ValidationConfig
 from jepa_core.contracts import Listener
 from jepa_core.data.windows import Windows
 from jepa_core.errors import RunError
@@ -51,10 +51,10 @@ def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 def train(learner: Learner, phases: list[BuiltPhase], listeners: Sequence[Listener] = (), **further) -> None:
-    def cut(split: str) -> Windows:
-        return learner.dataset.windows(split, 12, 4, 3)
+    def cut(split: str, stream: StreamConfig) -> Windows:
+        return learner.dataset.windows(split, stream.length or 12, stream.stride or 4, 3)
 
-    run_curriculum(phases, learner, cut("train"), 0, listeners, cut=cut, **further)
+    run_curriculum(phases, learner, cut("train", StreamConfig()), 0, listeners, cut=cut, **further)
 
 
 def validated(**keys) -> dict:

@@ -62,10 +62,10 @@ SHOWN: dict[str, Callable[[Hour], Array]] = {
 
 
 class SyntheticStays(Simulator):
-    """The stays of `write_tables(folder, stays, seed)`, hour by hour."""
+    """The stays of `write_tables(folder, stays, seed, illness=illness)`, hour by hour."""
 
-    def __init__(self, stays: int, seed: int) -> None:
-        self._stays, self._seed = stays, seed
+    def __init__(self, stays: int, seed: int, illness: float = 1.0) -> None:
+        self._stays, self._seed, self._illness = stays, seed, illness
 
     def simulate(
         self,
@@ -121,17 +121,17 @@ class SyntheticStays(Simulator):
     ) -> Iterator[Hour]:
         """A chunk of stays from its random stream, drawn from in the order of `simulate_chunk`."""
         rng = np.random.default_rng([self._seed, number])
-        traits = _traits(rng, number, stays)
+        traits = _traits(rng, number, stays, self._illness)
         state, _ = begin_course(rng, traits)
         for hour in run_hours(rng, traits, state, treat, chance):
             draw_ends(rng, stays)
             yield hour
 
 
-def _traits(rng: np.random.Generator, number: int, stays: int) -> Traits:
+def _traits(rng: np.random.Generator, number: int, stays: int, illness: float) -> Traits:
     structure = draw_structure(rng, number, CHUNK_STAYS, stays)
     subject = structure.stay_subject
-    return draw_traits(rng, structure.age[subject], structure.male[subject], structure.start_hour)
+    return draw_traits(rng, structure.age[subject], structure.male[subject], structure.start_hour, illness)
 
 
 def _doses(acts: Sequence[Act], at: int, horizon: int) -> dict[str, Array]:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from jepa_core.config import PhaseConfig
+from jepa_core.config import PhaseConfig, StreamConfig
 from toy import ToyFitConfig, ToyTrainConfig
 from toy.parts import ToyFit, ToyTrain, l1
 from wrong import fails
@@ -146,6 +146,25 @@ class CountsLosses(Fit):
     def loss(self, learner, batch, generator):
         self.losses += 1
         return {name: self.losses * term for name, term in super().loss(learner, batch, generator).items()}
+
+
+@fails("check_patterns_respected", "phase", ToyFitConfig)
+class MovesWhatItLikes(Fit):
+    @torch.no_grad()
+    def after_step(self, learner):
+        list(learner.predictor.parameters())[1].add_(1e-3)
+
+
+class TwoStreamsConfig(ToyFitConfig):
+    """Reads a further stream of windows, it says."""
+
+    def streams(self):
+        return {"further": StreamConfig(batch_size=3)}
+
+
+@fails("check_streams_read", "phase", TwoStreamsConfig)
+class ReadsOneStream(Fit):
+    pass
 
 
 @fails("check_rng_isolation", "phase", ToyFitConfig)
