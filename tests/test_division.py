@@ -40,7 +40,7 @@ from jepa_core.testing.oscillator_parts import TinyText
 from jepa_core.testing.oscillators import OscillatorsConfig, TinyTextConfig
 from jepa_core.training.curriculum import BuiltPhase, Progress, run_curriculum
 from jepa_core.training.learner import Learner
-from jepa_core.training.processes import ALONE, ConnectedGroup, Group
+from jepa_core.training.processes import ALONE, ConnectedPeers, Peers
 from jepa_core.training.totals import total
 
 LATENT, WINDOW = 8, 10
@@ -92,7 +92,7 @@ class Kept(Listener):
         self.terms.append({name: float(term) for name, term in progress.terms.items()})
 
 
-def learner_of(name: str, predictor: Config, processes: Group) -> Learner:
+def learner_of(name: str, predictor: Config, processes: Peers) -> Learner:
     torch.manual_seed(0)
     dataset: Dataset = oscillators("text" if name == "next_token" else "channels")
     if name == "next_token":
@@ -109,7 +109,7 @@ def learner_of(name: str, predictor: Config, processes: Group) -> Learner:
     return learner
 
 
-def trained(name: str, steps: int, accumulate: int = 1, processes: Group = ALONE) -> tuple[list, dict[str, Tensor]]:
+def trained(name: str, steps: int, accumulate: int = 1, processes: Peers = ALONE) -> tuple[list, dict[str, Tensor]]:
     """Terms of every step, and the weights at the end."""
     config, objectives, predictor = CASES[name]
     torch.set_default_dtype(torch.float64)  # of the modules that phases and objectives build
@@ -141,7 +141,7 @@ def _train_in_process(number: int, count: int, folder: str, names: list[str], st
     torch.set_num_threads(1)
     store = dist.FileStore(f"{folder}/store", count)
     dist.init_process_group("gloo", store=store, rank=number, world_size=count, timeout=timedelta(minutes=10))
-    group = ConnectedGroup(dist.group.WORLD)
+    group = ConnectedPeers(dist.group.WORLD)
     ends = {name: trained(name, steps, accumulate, group) for name in names}
     torch.save(ends, f"{folder}/{number}.pt")
     dist.destroy_process_group()

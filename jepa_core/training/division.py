@@ -20,7 +20,7 @@ from jepa_core.contracts import Batch
 from jepa_core.errors import RunError
 from jepa_core.training.draws import WindowDraws
 from jepa_core.training.parts import parts_of
-from jepa_core.training.processes import Group
+from jepa_core.training.processes import Peers
 from jepa_core.training.stepping import Outcome, mean_outcome
 from jepa_core.training.totals import Adder, FirstPass, Poison, SecondPass, adding, in_place_of, refuse_totals_of_totals
 
@@ -31,7 +31,7 @@ Compute = Callable[[Batch], Outcome]
 class Division:
     """How the steps of a phase are divided: among processes, each of which computes `accumulate` parts in turn."""
 
-    def __init__(self, processes: Group, accumulate: int = 1) -> None:
+    def __init__(self, processes: Peers, accumulate: int = 1) -> None:
         self._processes = processes
         self._accumulate = accumulate
         self._checked = False
@@ -79,7 +79,7 @@ class Division:
 class _BetweenProcesses:
     """Adds up what the processes have, each once."""
 
-    def __init__(self, processes: Group) -> None:
+    def __init__(self, processes: Peers) -> None:
         self._processes = processes
 
     def total(self, part: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ def _check_totals(compute: Compute, part: Batch) -> None:
     refuse_totals_of_totals(poison, clean.sums)
 
 
-def _refuse_different(outcomes: Sequence[Outcome], processes: Group) -> None:
+def _refuse_different(outcomes: Sequence[Outcome], processes: Peers) -> None:
     """Refuse a loss that is another one for each part: it is not made of totals.
 
     Raises RunError naming the terms.

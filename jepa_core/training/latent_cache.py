@@ -17,8 +17,8 @@ from torch import Tensor
 
 from jepa_core.errors import RunError
 from jepa_core.io.tensor_files import TensorFolder, same_layout
-from jepa_core.training.precision import full
 from jepa_core.io.ticker import Ticker
+from jepa_core.training.precision import full
 
 TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """How latents may be kept, as recipes call it."""

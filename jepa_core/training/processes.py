@@ -22,7 +22,7 @@ BUCKET = 1 << 24
 POLL_SECONDS = 0.02
 
 
-class Group:
+class Peers:
     """One process, alone: the others are none."""
 
     number = 0
@@ -57,10 +57,10 @@ class Group:
         them has none afterwards."""
 
 
-ALONE = Group()
+ALONE = Peers()
 
 
-class ConnectedGroup(Group):
+class ConnectedPeers(Peers):
     """Several processes, after `torch.distributed.init_process_group`.
 
     Every method is called by all of them, in the same order. Raises RunError if another one ends meanwhile.
