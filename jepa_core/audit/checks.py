@@ -15,7 +15,7 @@ _WIDTH = 100
 
 
 @dataclass(frozen=True)
-class Check:
+class LeakCheck:
     """One thing that was looked for. words: what was seen, and of what; never anything of a record. channels: names of
     those that it is about."""
 
@@ -25,12 +25,12 @@ class Check:
     channels: tuple[str, ...] = ()
 
 
-def verdict(name: str, leaking: Sequence[str], bad: str, good: str) -> Check:
+def verdict(name: str, leaking: Sequence[str], bad: str, good: str) -> LeakCheck:
     """A check that fails where some channels leak."""
-    return Check(name, "fail" if leaking else "pass", bad if leaking else good, tuple(leaking))
+    return LeakCheck(name, "fail" if leaking else "pass", bad if leaking else good, tuple(leaking))
 
 
-def audit_page(folder: str, checks: Iterable[Check]) -> dict[str, Any]:
+def audit_page(folder: str, checks: Iterable[LeakCheck]) -> dict[str, Any]:
     """An audit as plain values."""
     rows = [asdict(check) | {"channels": list(check.channels)} for check in checks]
     counts = {result: sum(row["result"] == result for row in rows) for result in ("pass", "fail", "not verified")}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from jepa_core.audit.checks import Check, verdict
+from jepa_core.audit.checks import LeakCheck, verdict
 from jepa_core.audit.targets import target_checks
 from jepa_core.config import SourceConfig
 from jepa_core.data.source import Concern, Source
@@ -37,17 +37,19 @@ CONCERNS: dict[Concern, str] = {
 }
 
 
-def audit_store(store: Store, registry: Registry) -> list[Check]:
+def audit_store(store: Store, registry: Registry) -> list[LeakCheck]:
     """Every check of a store. Its source is asked where its plugin is installed; raw data are not read."""
     source, config, why = _source_of(store, registry)
     checks = [*_split_checks(store), _duplicates(store)]
     if source is None or config is None:
-        checks += [Check(name, "not verified", why) for name in ("events after their step", "truncation invariance")]
+        checks += [
+            LeakCheck(name, "not verified", why) for name in ("events after their step", "truncation invariance")
+        ]
     else:
         checks += [_late_events(store, source), _truncation(store, source, config)]
     checks += [*_assured(store, source), _hindsight(store), *target_checks(store)]
-    rule = "a store holds no model; audit the run that was trained on it"
-    return [*checks, Check("thresholds chosen on test", "not verified", rule)]
+    rule = "a store holds no threshold; evaluators choose theirs on tuning"
+    return [*checks, LeakCheck("thresholds chosen on test", "not verified", rule)]
 
 
 def _source_of(store: Store, registry: Registry) -> tuple[Source | None, SourceConfig | None, str]:
@@ -70,16 +72,16 @@ def _source_of(store: Store, registry: Registry) -> tuple[Source | None, SourceC
 # --- splits -----------------------------------------------------------------------------------------------------------
 
 
-def _split_checks(store: Store) -> Iterator[Check]:
+def _split_checks(store: Store) -> Iterator[LeakCheck]:
     for name, keys in (("split by subject", store.subject), ("split by record", store.identifier)):
         pairs = np.unique(np.stack([keys, store.split.astype(np.int64)]), axis=1)
         count = len(np.unique(keys))
-        torn, what = pairs.shape[1] - count, name.removeprefix("split by ") + "s"
-        words = f"{torn:,} of {count:,} {what} stand in two splits" if torn else f"{count:,} {what}, each in one split"
-        yield Check(name, "fail" if torn else "pass", words)
+        torn, kind = pairs.shape[1] - count, name.removeprefix("split by ") + "s"
+        words = f"{torn:,} of {count:,} {kind} stand in two splits" if torn else f"{count:,} {kind}, each in one split"
+        yield LeakCheck(name, "fail" if torn else "pass", words)
 
 
-def _duplicates(store: Store) -> Check:
+def _duplicates(store: Store) -> LeakCheck:
     """Trajectories with the same states in two splits, whoever they are said to be of."""
     splits: dict[bytes, set[int]] = {}
     copies: Counter[bytes] = Counter()
@@ -91,9 +93,11 @@ def _duplicates(store: Store) -> Check:
     shared = sum(copies[digest] for digest, inside in splits.items() if len(inside) > 1)
     judged = sum(copies.values())
     if shared:
-        return Check("duplicates across splits", "fail", f"{shared:,} of {judged:,} trajectories have twins in another")
+        return LeakCheck(
+            "duplicates across splits", "fail", f"{shared:,} of {judged:,} trajectories have twins in another"
+        )
     words = f"no two of {judged:,} trajectories with {FEWEST_EVENTS} events or more have equal states in two splits"
-    return Check("duplicates across splits", "pass" if judged else "not verified", words)
+    return LeakCheck("duplicates across splits", "pass" if judged else "not verified", words)
 
 
 def _digests(block: Trajectories) -> Iterator[bytes]:
@@ -114,7 +118,7 @@ def _digests(block: Trajectories) -> Iterator[bytes]:
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
-def _late_events(store: Store, source: Source) -> Check:
+def _late_events(store: Store, source: Source) -> LeakCheck:
     """Events that stand in a step which is over before they happen."""
     late: Counter[int] = Counter()
     total = 0
@@ -139,7 +143,7 @@ def _owners(events: Events) -> np.ndarray:
     return np.repeat(np.arange(len(events.offsets) - 1), np.diff(events.offsets))
 
 
-def _truncation(store: Store, source: Source, config: SourceConfig) -> Check:
+def _truncation(store: Store, source: Source, config: SourceConfig) -> LeakCheck:
     """Whether items change when all that comes after them is cut off."""
     chosen = np.unique(np.linspace(0, len(store) - 1, min(RENDERED, len(store))).round().astype(np.int64))
     changed: dict[str, None] = {}
@@ -147,7 +151,7 @@ def _truncation(store: Store, source: Source, config: SourceConfig) -> Check:
         kept = np.maximum(1, alone.steps // 2)
         cut, early = truncated(alone, kept), int(kept[0])
         for modality in config.modalities:
-            whole, part = (source.render(some, store.channels, modality) for some in (alone, cut))
+            whole, part = (source.render(shown, store.channels, modality) for shown in (alone, cut))
             for role in ("static", "state", "action"):
                 count = early if role != "static" else 1
                 if not _equal(getattr(whole, role)[:count], getattr(part, role)[:count]):
@@ -169,19 +173,19 @@ def _equal(whole: Any, part: Any) -> bool:
 # --- hindsight --------------------------------------------------------------------------------------------------------
 
 
-def _assured(store: Store, source: Source | None) -> Iterator[Check]:
+def _assured(store: Store, source: Source | None) -> Iterator[LeakCheck]:
     """What the source says of concerns that no store shows."""
     told = source.assurances(store.channels) if source is not None else []
     for concern, name in CONCERNS.items():
         own = [assurance for assurance in told if assurance.about == concern]
         for assurance in own:
             result = {True: "pass", False: "fail", None: "not verified"}[assurance.holds]
-            yield Check(name, result, assurance.words, assurance.channels)  # type: ignore[arg-type]
+            yield LeakCheck(name, result, assurance.words, assurance.channels)  # type: ignore[arg-type]
         if not own:
-            yield Check(name, "not verified", "a store does not show it, and its source says nothing of it")
+            yield LeakCheck(name, "not verified", "a store does not show it, and its source says nothing of it")
 
 
-def _hindsight(store: Store) -> Check:
+def _hindsight(store: Store) -> LeakCheck:
     """Static facts that tell how long a trajectory goes on, and channels that come with its end."""
     count = len(store.channels)
     events, last, owners = (np.zeros(count, dtype=np.int64) for _ in range(3))

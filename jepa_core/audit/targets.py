@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jepa_core.audit.checks import Check, verdict
+from jepa_core.audit.checks import LeakCheck, verdict
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import ROLES, Role, Trajectories
 from jepa_core.results.ranking import Ranking
@@ -29,13 +29,13 @@ class _Summaries:
     mean: np.ndarray
 
 
-def target_checks(store: Store) -> Iterator[Check]:
+def target_checks(store: Store) -> Iterator[LeakCheck]:
     """Outcome proxies, and missingness that tells the outcome: for each channel by itself, over whole trajectories."""
     outcomes = {name: values for name in store.outcome_names if _is_judged(values := store.outcome(name))}
     if not outcomes:
         rule = f"the store has no outcome of 0 and 1 with {FEWEST} trajectories of each"
-        yield Check("outcome proxies", "not verified", rule)
-        yield Check("missingness tells the outcome", "not verified", rule)
+        yield LeakCheck("outcome proxies", "not verified", rule)
+        yield LeakCheck("missingness tells the outcome", "not verified", rule)
         return
     proxies: dict[str, None] = {}
     telling: dict[str, None] = {}

@@ -178,8 +178,12 @@ def _looking(add: Add) -> None:
     )  # fmt: skip
     inspect.add_argument("--write", type=Path, metavar="RECIPE", help="write a recipe to start from (of raw data)")
     _json_argument(inspect)
-    audit = add("audit", reading.audit, "look for leaks in a store: each check passes, fails or is not verified")
-    audit.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a store")
+    audit = add("audit", reading.audit, "look for leaks in a store, or for records in what a run gives away")
+    audit.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a store or of a finished run")
+    audit.add_argument(
+        "--canary", action="append", default=[], metavar="WORD",
+        help="a word of the raw data that must stand in nothing that a run gives away; several times for several",
+    )  # fmt: skip
     _json_argument(audit)
     ls = add("ls", reading.ls, "list recipes, studies and components")
     lists = ["all", "recipes", "studies", *(f"{kind}s" for kind in KINDS)]

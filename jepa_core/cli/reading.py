@@ -168,13 +168,24 @@ def inspect(arguments: argparse.Namespace) -> None:
 
 
 def audit(arguments: argparse.Namespace) -> int:
-    """Look for leaks in a store, or in a run and what its export would give away; 1 if a check fails."""
+    """Look for leaks in a store, or for records in what a run's export would give away; 1 if a check fails."""
     from jepa_core.audit.checks import audit_page, audit_text
+    from jepa_core.audit.given_away import audit_run
     from jepa_core.audit.store import audit_store
+    from jepa_core.data.inspection import find_store
     from jepa_core.data.store import Store
+    from jepa_core.errors import DataError
 
     folder: Path = arguments.folder
-    page = audit_page(str(folder), audit_store(Store(folder), installed_registry()))
+    if (folder / "model.json").is_file():
+        try:
+            store = find_store(folder)
+        except DataError:
+            store = None
+        checks = audit_run(folder, store, arguments.canary)
+    else:
+        checks = audit_store(Store(folder), installed_registry())
+    page = audit_page(str(folder), checks)
     print_page(page, arguments, audit_text)
     return 1 if page["counts"]["fail"] else 0
 

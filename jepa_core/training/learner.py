@@ -88,9 +88,7 @@ class Learner:
         """Take latents from a folder, and add to it, for as long as the encoder has the weights that it has now."""
         self._shared = folder
 
-    def begin(
-        self, trains: frozenset[Module], objectives: Collection[str] = (), only: Sequence[str] = ("*",)
-    ) -> None:
+    def begin(self, trains: frozenset[Module], objectives: Collection[str] = (), only: Sequence[str] = ("*",)) -> None:
         """Set what trains from here on, the modules of these objectives with it: gradients, dropout, and whether the
         encoder's latents may be kept. only: patterns of the names of parameters that train (see `chosen`)."""
         chosen = self.chosen(trains, only)

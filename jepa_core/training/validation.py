@@ -26,6 +26,7 @@ from jepa_core.training.stepping import Outcome, outcome_of
 if TYPE_CHECKING:
     from jepa_core.training.curriculum import BuiltPhase
 
+
 @dataclass
 class Standing:
     """How the validations of a phase have gone so far.

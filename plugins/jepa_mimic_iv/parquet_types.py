@@ -21,13 +21,25 @@ def checked_columns(path: Path, wanted: Mapping[str, str], what_to_do: str) -> l
     Raises DataError naming the file, and the column that can hold no such value in any row.
     """
     try:
-        schema = parquet.read_schema(path)
+        file = parquet.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as parquet; {what_to_do}") from error
-    for column in schema:
-        if column.name in wanted:
+    for column in file.schema_arrow:
+        if column.name in wanted and not _holds_nothing(file.metadata, column.name):
             _refuse_other_type(path, column.name, column.type, wanted[column.name])
-    return list(schema.names)
+    return list(file.schema_arrow.names)
+
+
+def _holds_nothing(metadata: parquet.FileMetaData, name: str) -> bool:
+    """Whether a column has no value at all, as its statistics say; then its type says nothing: pandas writes such a
+    column as numbers."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for part in map(group.column, range(group.num_columns)):
+            told = part.statistics
+            if part.path_in_schema.split(".")[0] == name and (told is None or told.null_count != group.num_rows):
+                return False
+    return metadata.num_rows > 0
 
 
 def _refuse_other_type(path: Path, name: str, kind: pa.DataType, wanted: str) -> None:

@@ -68,7 +68,8 @@ def _rows(lengths: np.ndarray, within: np.ndarray, device: torch.device) -> Rows
     tokens, filled = np.zeros(room.sum(), np.int64), np.zeros(room.sum(), bool)
     tokens[places], filled[places] = np.arange(len(places)), True
     groups = [(len(list(run)), length) for length, run in groupby(room.tolist())]
-    return Rows(*(torch.from_numpy(array).to(device) for array in (tokens, places, filled)), groups)
+    of_pack, in_rows, mask = (torch.from_numpy(array).to(device) for array in (tokens, places, filled))
+    return Rows(of_pack, in_rows, mask, groups)
 
 
 def split_into_passes(texts: list[Tokens], budget: int) -> Iterator[list[Tokens]]:

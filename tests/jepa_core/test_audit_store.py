@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jepa_core.audit.checks import Check, audit_page, audit_text
+from jepa_core.audit.checks import LeakCheck, audit_page, audit_text
 from jepa_core.audit.store import audit_store
 from jepa_core.cli import main
 from jepa_core.data.source import Assurance
@@ -151,7 +151,7 @@ LEAKS: dict[str, tuple[Change, tuple[str, ...]]] = {
 }
 
 
-def results(checks: list[Check]) -> dict[str, Check]:
+def results(checks: list[LeakCheck]) -> dict[str, LeakCheck]:
     return {check.name: check for check in checks}
 
 
@@ -237,5 +237,5 @@ def test_the_command_ends_with_1_where_a_check_fails_and_tells_people_and_progra
 
     assert codes == [1, 1] and audit_text(told) == text.rstrip("\n")
     assert told["counts"]["fail"] == 1 and told == audit_page(str(store.path), [
-        Check(**row | {"channels": tuple(row["channels"])}) for row in told["checks"]
+        LeakCheck(**row | {"channels": tuple(row["channels"])}) for row in told["checks"]
     ])  # fmt: skip

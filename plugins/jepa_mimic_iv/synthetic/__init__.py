@@ -86,9 +86,7 @@ def write_tables(
         raise
 
 
-def _generate(
-    folder: Path, stays: int, seed: int, progress: Callable[[int], None] | None, illness: float
-) -> None:
+def _generate(folder: Path, stays: int, seed: int, progress: Callable[[int], None] | None, illness: float) -> None:
     # numpy and pyarrow load here, so that naming this module in a component stays free.
     from .administration import write_dictionaries
     from .generation import TruthWriter, write_chunk

@@ -63,9 +63,7 @@ def write_chunk(
     truth.write(chunk)
 
 
-def simulate_chunk(
-    rng: np.random.Generator, number: int, capacity: int, stays: int, illness: float = 1.0
-) -> Chunk:
+def simulate_chunk(rng: np.random.Generator, number: int, capacity: int, stays: int, illness: float = 1.0) -> Chunk:
     """Draws the people of a chunk, runs their stays and lays them out in the calendar."""
     structure = draw_structure(rng, number, capacity, stays)
     subject = structure.stay_subject

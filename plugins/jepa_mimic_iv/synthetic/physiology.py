@@ -150,9 +150,7 @@ class Noise:
     bleed: Array
 
 
-def draw_traits(
-    rng: np.random.Generator, age: Array, male: Array, start_hour: Array, illness: float = 1.0
-) -> Traits:
+def draw_traits(rng: np.random.Generator, age: Array, male: Array, start_hour: Array, illness: float = 1.0) -> Traits:
     """Draws patients of the given age and sex, admitted to the unit at the given hour of the day. illness: factor of
     what the diseases do; the share whom treatment hardly helps goes with its sixth power."""
     n = len(age)
