@@ -42,6 +42,7 @@ class WindowDraws(TorchFunctionMode):
     def __init__(self, rows: Tensor, windows: int) -> None:
         super().__init__()
         self._rows, self._windows = rows, windows
+        self._drawing = False
         self.items = False
         """Whether what is computed now is of items, which several windows may share."""
 
@@ -58,7 +59,7 @@ class WindowDraws(TorchFunctionMode):
         self, function: Callable[..., Any], types: Any, given: Sequence[Any] = (), named: dict[str, Any] | None = None
     ) -> Any:
         named = named or {}
-        name = getattr(function, "__name__", "")
+        name = "" if self._drawing else getattr(function, "__name__", "")
         if name == "dropout":
             return self._dropout(*given, **named)
         if name == "scaled_dot_product_attention":
@@ -115,6 +116,14 @@ class WindowDraws(TorchFunctionMode):
         rows = self._rows.to(like.device)
         return whole.unflatten(0, (self._windows, times))[rows].flatten(0, 1)
 
+    def by_window(self, like: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:
+        """See `drawn_by_window`."""
+        self._drawing = True
+        try:
+            return self._own(like, draw)
+        finally:
+            self._drawing = False
+
     def _refuse(self, draw: str) -> None:
         where = "the encoder draws random numbers for items, which" if self.items else f"a module draws {draw}, which"
         raise RunError(
@@ -125,6 +134,13 @@ class WindowDraws(TorchFunctionMode):
 
 def _trains(given: Sequence[Any], named: dict[str, Any]) -> bool:
     return bool(named.get("training", given[2] if len(given) > 2 and isinstance(given[2], bool) else False))
+
+
+def drawn_by_window(like: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:
+    """What a module draws for a tensor whose first dimension are windows, in its own way: that of its windows, where
+    the step is divided. draw: draws from torch's global state, in the shape of the tensor that it is given."""
+    draws = _DRAWS.get()
+    return draw(like) if draws is None else draws.by_window(like, draw)
 
 
 @contextmanager
