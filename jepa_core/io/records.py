@@ -84,9 +84,7 @@ def read_sealed(path: Path, shape: type[Shape], advice: str, error: type[JepaErr
     return check_digest(path, read_shaped(path, shape, advice, error), advice, error)
 
 
-def check_digest(
-    path: Path, record: dict[str, Any], advice: str, error: type[JepaError] = DataError
-) -> dict[str, Any]:
+def check_digest(path: Path, record: dict[str, Any], advice: str, error: type[JepaError] = DataError) -> dict[str, Any]:
     """A sealed record without its digest, once that is right. Raises `error`."""
     if record.pop(SEAL, None) != digest_of_record(record):
         raise error(f"{path} is not as it was written; {advice}")

@@ -41,6 +41,9 @@ class Guarded(Listener):
     def phase_ended(self, progress: Progress) -> None:
         self._tell(lambda listener: listener.phase_ended(progress))
 
+    def evaluation_started(self, name: str, index: int, count: int) -> None:
+        self._tell(lambda listener: listener.evaluation_started(name, index, count))
+
     def evaluation_ended(self, name: str, findings: Findings) -> None:
         self._tell(lambda listener: listener.evaluation_ended(name, findings))
 

@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jepa_text.functions import into_rows, out_of_rows
-from jepa_text.packing import Groups, TokenRows
+from jepa_text.packing import Groups, TextRows
 
 
-def attend(queries: Tensor, keys: Tensor, values: Tensor, rows: TokenRows, scale: float, dropout: float) -> Tensor:
+def attend(queries: Tensor, keys: Tensor, values: Tensor, rows: TextRows, scale: float, dropout: float) -> Tensor:
     """What every token gathers from its text up to itself: (S, A, Z).
 
     queries: (S, A, Z). keys, values: (S, K, Z). dropout: of attention weights.
@@ -32,11 +32,11 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, rows: TokenRows, scale
         F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout, scale=scale, enable_gqa=shared)
         for q, k, v in grouped
     ]
-    return out_of_rows(_joined([piece.transpose(1, 2).flatten(0, 1) for piece in gathered]), rows)
+    return out_of_rows(_joined([part.transpose(1, 2).flatten(0, 1) for part in gathered]), rows)
 
 
 def attend_at_ends(
-    queries: Tensor, keys: Tensor, values: Tensor, rows: TokenRows, scale: float, dropout: float
+    queries: Tensor, keys: Tensor, values: Tensor, rows: TextRows, scale: float, dropout: float
 ) -> Tensor:
     """What the last token of every text gathers from its text: (N, A, Z).
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from jepa_text.packing import TokenRows
+from jepa_text.packing import TextRows
 
 
 def rms_norm(hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
@@ -33,12 +33,12 @@ def rotate(heads: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     return _Rotation.apply(heads, cosines, sines)
 
 
-def into_rows(packed: Tensor, rows: TokenRows) -> Tensor:
+def into_rows(packed: Tensor, rows: TextRows) -> Tensor:
     """Tokens (S, H, Z) at their places in rows: (R, H, Z). Where no token lies, any does, and no gradient may come."""
     return _IntoRows.apply(packed, rows.tokens, rows.places)
 
 
-def out_of_rows(laid_out: Tensor, rows: TokenRows) -> Tensor:
+def out_of_rows(laid_out: Tensor, rows: TextRows) -> Tensor:
     """The tokens (S, H, Z) that lie in rows (R, H, Z)."""
     return _OutOfRows.apply(laid_out, rows.places)
 

@@ -22,7 +22,7 @@ Groups = list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class TokenRows:
+class TextRows:
     """Each text in a row of its own, which may be longer.
 
     tokens: (R,) which token of the pack lies at each place of the rows, any where none does. places: (S,) where each
@@ -45,7 +45,7 @@ class Pack:
     places: Tensor
     positions: Tensor
     ends: Tensor
-    rows: TokenRows
+    rows: TextRows
 
 
 def pack(texts: list[Tokens], device: torch.device) -> Pack:
@@ -61,7 +61,7 @@ def pack(texts: list[Tokens], device: torch.device) -> Pack:
     return Pack(distinct, places, positions, ends, _rows(lengths, within, device))
 
 
-def _rows(lengths: np.ndarray, within: np.ndarray, device: torch.device) -> TokenRows:
+def _rows(lengths: np.ndarray, within: np.ndarray, device: torch.device) -> TextRows:
     """Rows of texts of these lengths (N,), whose tokens have the places `within` (S,) in them."""
     room = np.fromiter(map(row_length, lengths.tolist()), np.int64, len(lengths))
     places = np.repeat(room.cumsum() - room, lengths) + within
@@ -69,7 +69,7 @@ def _rows(lengths: np.ndarray, within: np.ndarray, device: torch.device) -> Toke
     tokens[places], filled[places] = np.arange(len(places)), True
     groups = [(len(list(run)), length) for length, run in groupby(room.tolist())]
     of_pack, in_rows, mask = (torch.from_numpy(array).to(device) for array in (tokens, places, filled))
-    return TokenRows(of_pack, in_rows, mask, groups)
+    return TextRows(of_pack, in_rows, mask, groups)
 
 
 def split_into_passes(texts: list[Tokens], budget: int) -> Iterator[list[Tokens]]:

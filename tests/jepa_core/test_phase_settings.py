@@ -54,9 +54,10 @@ def test_the_plan_counts_what_patterns_choose(make, recipe_file: Path, registry:
     joint = make_plan(load_recipe(recipe_file, overrides, registry)).phases[1]
     assert joint.trained_parameters == sum(parameter.numel() for parameter in chosen.values())
     everything = make_plan(load_recipe(recipe_file, {"curriculum.joint.only": ["encoder.*", "predictor.*"]}, registry))
-    assert everything.phases[1].trained_parameters == make_plan(load_recipe(recipe_file, (), registry)).phases[
-        1
-    ].trained_parameters
+    assert (
+        everything.phases[1].trained_parameters
+        == make_plan(load_recipe(recipe_file, (), registry)).phases[1].trained_parameters
+    )
 
 
 @pytest.fixture
@@ -102,9 +103,7 @@ def test_a_stream_of_windows_that_are_too_long_is_refused(recipe_file: Path, far
     from jepa_clin.config import ActionTransformerConfig
 
     assert ActionTransformerConfig(max_steps=24).longest_window == 24
-    registry = discover(
-        [importlib.metadata.EntryPoint(name, name, "jepa") for name in ("far", "toy", "jepa_clin")]
-    )
+    registry = discover([importlib.metadata.EntryPoint(name, name, "jepa") for name in ("far", "toy", "jepa_clin")])
     changes = [FAR, "predictor={use: action_transformer, max_steps: 16}"]
     with pytest.raises(InvalidRecipe, match="windows of 20 steps are longer than the predictor"):
         load_recipe(recipe_file, changes, registry)

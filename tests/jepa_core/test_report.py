@@ -1,6 +1,7 @@
 """The report: what it says, that it stands alone, and that it is the same each time."""
 
 import html.parser
+import io
 import json
 import re
 import subprocess
@@ -9,6 +10,7 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
+from rich.console import Console
 
 from jepa_core.errors import RunError
 from jepa_core.report.exports import csv_text, latex_text
@@ -27,7 +29,9 @@ from jepa_core.results.findings import (
     Table,
     Verdict,
 )
+from jepa_core.results.record import read_run
 from jepa_core.results.text import duration, interval, memory, number, operations
+from jepa_core.runs.ending import ending
 
 PHASES = ["warm_up", "joint", "sync", "finish"]
 HOSTILE = "<script>alert('x')</script>"
@@ -505,3 +509,13 @@ def test_spans_of_time_memory_and_operations_have_the_unit_that_suits_them():
         "0 FLOP", "999 FLOP", "320 GFLOP", "5 PFLOP",
     ]  # fmt: skip
     assert interval(None, 1.0) == ""
+
+
+def test_the_table_at_the_end_has_a_row_a_claim_and_headlines_where_nothing_is_claimed(folder):
+    with_claims(folder, told(0.05, 0.02, 0.08))
+    (folder / "findings" / "another.json").write_text(json.dumps(findings().to_dict()))
+    console = Console(width=160, file=io.StringIO())
+    console.print(ending(read_run(folder)))
+    lines = " ".join(console.file.getvalue().split())
+    assert "mean of 8 tasks AUROC 0.800 (0.750 to 0.850) +0.0500 (0.0200 to 0.0800) over the untrained encoder" in lines
+    assert lines.count("skill horizon 24 steps (12 to 36)") == 1
