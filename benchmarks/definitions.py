@@ -47,8 +47,10 @@ def main() -> int:
         kept = store.identifier[: options.stays].tolist()
         frame = read_stays(folder, set(kept), recipe)
     ours, theirs = shown(store, set(kept)), recomputed(frame, recipe["saturation_fallback"])
-    found = [agreement(name, ours.get(name, {}), theirs.get(name, {})) for name in sorted(ours.keys() | theirs.keys())]
-    grouped = by_group([row for row in found if row["n"]])
+    agreements = [
+        agreement(name, ours.get(name, {}), theirs.get(name, {})) for name in sorted(ours.keys() | theirs.keys())
+    ]
+    grouped = by_group([row for row in agreements if row["n"]])
     print(json.dumps(grouped) if options.json else table(grouped))
     return 0 if all(row["n"] == row["equal"] for row in grouped) else 1
 
@@ -63,18 +65,18 @@ def tables_of(store: Store, recipe: dict[str, Any], scratch: Path) -> Path:
 
 def recomputed(frame: Frame, by_saturation: bool) -> dict[str, Cells]:
     """Cells of every column: channels by name, labels and outcomes with `label_` and `outcome_` before it."""
-    found: dict[str, Cells] = defaultdict(dict)
+    cells_of: dict[str, Cells] = defaultdict(dict)
     for identifier, stay in frame.stays.items():
         columns = Columns(stay, frame.ends[identifier], by_saturation)
         for name, cell in columns.cells.items():
-            found[name] |= {(identifier, hour): entries for hour, entries in cell.items()}
+            cells_of[name] |= {(identifier, hour): entries for hour, entries in cell.items()}
         for name, told in columns.labels().items():
-            found[f"label_{name}"] |= {(identifier, hour): [entry(value)] for hour, value in enumerate(told)}
+            cells_of[f"label_{name}"] |= {(identifier, hour): [entry(value)] for hour, value in enumerate(told)}
         for name, value in columns.outcomes().items():
-            found[f"outcome_{name}"][identifier, 0] = [entry(value)]
+            cells_of[f"outcome_{name}"][identifier, 0] = [entry(value)]
         for name, fact in columns.static().items():
-            found[name][identifier, 0] = [fact]
-    return found
+            cells_of[name][identifier, 0] = [fact]
+    return cells_of
 
 
 def entry(value: float | None) -> Entry:
@@ -110,12 +112,12 @@ def add_events(
 ) -> None:
     events = block.events(role)
     at = np.repeat(np.arange(len(places)), np.diff(events.offsets)).tolist()
-    for place, channel, value, text in zip(
+    for moment, channel, value, text in zip(
         at, events.channel.tolist(), events.value.tolist(), events.text.tolist(), strict=True
     ):
-        if places[place][0] in kept:
+        if places[moment][0] in kept:
             said = (value, str(block.texts[text]) if text >= 0 else "")
-            cells[names[channel]].setdefault(places[place], []).append(said)
+            cells[names[channel]].setdefault(places[moment], []).append(said)
 
 
 def agreement(name: str, ours: Cells, theirs: Cells) -> dict[str, Any]:
@@ -123,11 +125,11 @@ def agreement(name: str, ours: Cells, theirs: Cells) -> dict[str, Any]:
     keys = ours.keys() | theirs.keys()
     equal, worst, missing = 0, 0.0, 0
     for key in keys:
-        one, other = (sorted(cells.get(key, []), key=in_order) for cells in (ours, theirs))
-        differences = [difference(a, b) for a, b in zip(one, other, strict=False)]
-        missing += len(one) != len(other)
+        mine, other = (sorted(cells.get(key, []), key=in_order) for cells in (ours, theirs))
+        differences = [difference(a, b) for a, b in zip(mine, other, strict=False)]
+        missing += len(mine) != len(other)
         worst = max([worst, *differences])
-        equal += len(one) == len(other) and max(differences, default=0) == 0
+        equal += len(mine) == len(other) and max(differences, default=0) == 0
     return {"column": name, "n": len(keys), "equal": equal, "other_count": missing, "worst": worst}
 
 

@@ -134,7 +134,7 @@ def padded(encoder: Qwen3Encoder, model: nn.Module, texts: list[str], order: lis
     latents = torch.empty(len(texts), encoder.latent_dim)
     for start in range(0, len(texts), NAIVE_BATCH):
         part = order[start : start + NAIVE_BATCH]
-        ids = encoder.tokens([texts[place] for place in part])
+        ids = encoder.tokens([texts[number] for number in part])
         lengths = torch.tensor([len(row) for row in ids])
         longest = int(lengths.max())
         rows = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
@@ -147,15 +147,15 @@ def padded(encoder: Qwen3Encoder, model: nn.Module, texts: list[str], order: lis
 def compare(encoder: Qwen3Encoder, model: nn.Module, texts: list[str], repeats: int) -> dict[str, float]:
     lengths = [len(ids) for ids in encoder.tokens(texts)]
     as_given = list(range(len(texts)))
-    by_length = sorted(as_given, key=lambda place: -len(texts[place]))
+    by_length = sorted(as_given, key=lambda number: -len(texts[number]))
     ways: dict[str, Callable[[], Any]] = {
         "packed": lambda: encoder(texts),
         "naive": lambda: padded(encoder, model, texts, as_given),
         "sorted": lambda: padded(encoder, model, texts, by_length),
     }
-    found = [{name: timed(way) for name, way in ways.items()} for _ in range(repeats)]
-    best = {name: min(one[name][1] for one in found) for name in ways}
-    latents = {name: made for name, (made, _) in found[-1].items()}
+    rounds = [{name: timed(way) for name, way in ways.items()} for _ in range(repeats)]
+    best = {name: min(timing[name][1] for timing in rounds) for name in ways}
+    latents = {name: encoded for name, (encoded, _) in rounds[-1].items()}
     return {
         "texts": len(texts),
         "tokens": sum(lengths),
@@ -175,7 +175,7 @@ def compare(encoder: Qwen3Encoder, model: nn.Module, texts: list[str], repeats: 
 
 def padding(lengths: list[int], order: list[int]) -> float:
     """Tokens of padded batches in an order of the texts, for each token of the texts."""
-    batches = [[lengths[place] for place in order[at : at + NAIVE_BATCH]] for at in range(0, len(order), NAIVE_BATCH)]
+    batches = [[lengths[number] for number in order[at : at + NAIVE_BATCH]] for at in range(0, len(order), NAIVE_BATCH)]
     return sum(len(batch) * max(batch) for batch in batches) / sum(lengths)
 
 

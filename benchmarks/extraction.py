@@ -53,7 +53,7 @@ def main() -> int:
         results = [measure(options.tables or Path(scratch), stays, options) for stays in options.stays]
     slower = results[-1]["microseconds_per_row"] / results[0]["microseconds_per_row"]
     print(json.dumps({"sizes": results, "time_per_row_ratio": slower}) if options.json else table(results, slower))
-    return 0 if slower <= 1.5 and max(one["peak_bytes"] for one in results) <= 4 << 30 else 1
+    return 0 if slower <= 1.5 and max(result["peak_bytes"] for result in results) <= 4 << 30 else 1
 
 
 def measure(folder: Path, stays: int, options: argparse.Namespace) -> dict[str, float]:
@@ -64,11 +64,11 @@ def measure(folder: Path, stays: int, options: argparse.Namespace) -> dict[str, 
             fill(tables / f"{name}.csv.gz", rows * stays // STAYS, column, value)
     command = [sys.executable, __file__, "--prepare", str(tables), "--memory", options.memory]
     command += ["--workers", str(options.workers)]
-    found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-    seconds = sum(found[stage] for stage in STAGES)
-    about = {"stays": stays, "seconds": seconds, "microseconds_per_row": 1e6 * found["cpu_seconds"] / found["rows"]}
+    answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    seconds = sum(answer[stage] for stage in STAGES)
+    about = {"stays": stays, "seconds": seconds, "microseconds_per_row": 1e6 * answer["cpu_seconds"] / answer["rows"]}
     scale = STAYS / stays / 3600
-    return found | about | {"hours_for_all": seconds * scale, "cpu_hours_for_all": found["cpu_seconds"] * scale}
+    return answer | about | {"hours_for_all": seconds * scale, "cpu_hours_for_all": answer["cpu_seconds"] * scale}
 
 
 def fill(path: Path, rows: int, column: str, value: str) -> None:
@@ -92,7 +92,7 @@ def prepare(tables: Path, memory: str, workers: int) -> dict[str, float]:
     config = MimicIVConfig(tables=str(tables), memory_limit=memory)
     source = MimicIVSource(config)
     with tempfile.TemporaryDirectory(dir=tables.parent) as scratch:
-        folder, place = Path(scratch) / "partitions", Path(scratch) / "store"
+        folder, store_folder = Path(scratch) / "partitions", Path(scratch) / "store"
         clock = [time.perf_counter()]
         stage_once(source, folder)
         clock.append(time.perf_counter())
@@ -100,18 +100,18 @@ def prepare(tables: Path, memory: str, workers: int) -> dict[str, float]:
             watch = Watch(each)
             make_partitions(source, folder, watch)
         clock.append(time.perf_counter())
-        with StoreWriter(place, "mimic_iv", source.fingerprint()) as writer:
+        with StoreWriter(store_folder, "mimic_iv", source.fingerprint()) as writer:
             join_partitions(source, folder, writer)
         clock.append(time.perf_counter())
-        store = Store(place)
+        store = Store(store_folder)
         open_rendering(store, source, "text")
         clock.append(time.perf_counter())
-        files = sum(path.is_file() for path in place.rglob("*"))
+        files = sum(path.is_file() for path in store_folder.rglob("*"))
     seconds = {stage: after - before for stage, before, after in zip(STAGES, clock, clock[1:], strict=False)}
     seconds["cpu_seconds"] = sum(os.times()[:4])
     own, worker = peak(), max(watch.peaks, default=0)
     counts = {"trajectories": len(store), "steps": int(store.steps.sum()), "files": files}
-    counts["rows"] = sum(count_rows(one.path) for one in config.inputs())
+    counts["rows"] = sum(count_rows(file.path) for file in config.inputs())
     return seconds | counts | {"own_bytes": own, "worker_bytes": worker, "peak_bytes": max(own, workers * worker)}
 
 
@@ -123,8 +123,8 @@ class Watch:
         self.peaks: list[int] = []
 
     def __call__(self, make: Callable[[int], None], numbers: Iterable[int]) -> Iterator[None]:
-        for one in self._each(functools.partial(make_and_tell, make), numbers):
-            self.peaks.append(one)
+        for counted in self._each(functools.partial(make_and_tell, make), numbers):
+            self.peaks.append(counted)
             yield
 
 
@@ -157,11 +157,11 @@ def table(results: list[dict[str, float]], slower: float) -> str:
         "all cpu h",
     )
     lines = [" ".join(f"{head:>12}" for head in heads)]
-    for one in results:
-        cells = [f"{one['stays']:,}", f"{one['rows']:,}", *(f"{one[stage]:.1f}" for stage in STAGES)]
-        cells += [f"{one['cpu_seconds']:.1f}"]
-        cells += [f"{one[name] / 2**30:.2f}" for name in ("own_bytes", "worker_bytes")]
-        cells += [f"{one['files']}", f"{one['hours_for_all']:.2f}", f"{one['cpu_hours_for_all']:.2f}"]
+    for result in results:
+        cells = [f"{result['stays']:,}", f"{result['rows']:,}", *(f"{result[stage]:.1f}" for stage in STAGES)]
+        cells += [f"{result['cpu_seconds']:.1f}"]
+        cells += [f"{result[name] / 2**30:.2f}" for name in ("own_bytes", "worker_bytes")]
+        cells += [f"{result['files']}", f"{result['hours_for_all']:.2f}", f"{result['cpu_hours_for_all']:.2f}"]
         lines.append(" ".join(f"{cell:>12}" for cell in cells))
     return "\n".join([*lines, f"cpu time a row, largest over smallest: {slower:.2f}"])
 

@@ -84,8 +84,8 @@ def run(checkout: Path, recipe: str, overrides: list[str]) -> Taken:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, process.args)
-        (made,) = Path(folder).glob("runs/*-001")
-        return Taken(used.ru_utime + used.ru_stime, used.ru_maxrss * kilobyte(), parts(made))
+        (run_folder,) = Path(folder).glob("runs/*-001")
+        return Taken(used.ru_utime + used.ru_stime, used.ru_maxrss * kilobyte(), parts(run_folder))
 
 
 def kilobyte() -> int:
@@ -95,7 +95,7 @@ def kilobyte() -> int:
 
 def median(taken: list[Taken]) -> Taken:
     """The run whose processor time is the median."""
-    return sorted(taken, key=lambda one: one.processor)[len(taken) // 2]
+    return sorted(taken, key=lambda timing: timing.processor)[len(taken) // 2]
 
 
 def parts(made: Path) -> dict[str, float]:
@@ -109,7 +109,7 @@ def table(before: Taken, after: Taken) -> str:
     rows = [("processor time", before.processor, after.processor)]
     rows += [(name, before.parts[name], after.parts.get(name, 0.0)) for name in before.parts]
     lines = [f"{'':<28}{'before':>10}{'after':>10}{'ratio':>8}"]
-    lines += [f"{name:<28}{one:>8.1f} s{two:>8.1f} s{two / one if one else 1:>8.2f}" for name, one, two in rows]
+    lines += [f"{name:<28}{old:>8.1f} s{new:>8.1f} s{new / old if old else 1:>8.2f}" for name, old, new in rows]
     peaks = f"{before.peak / 1e9:.2f} and {after.peak / 1e9:.2f} GB"
     return "\n".join([*lines, f"peak of memory: {peaks}"])
 

@@ -81,11 +81,11 @@ def in_fork(part: Callable[[int, np.random.Generator], Work], stays: int) -> dic
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as told:
-        found = told.read()
+        answer = told.read()
     _, status = os.waitpid(child, 0)
     if status:
         raise RuntimeError(f"the part ended with status {os.waitstatus_to_exitcode(status)}")
-    return dict(json.loads(found))
+    return dict(json.loads(answer))
 
 
 def taken(part: Callable[[int, np.random.Generator], Work], stays: int) -> dict[str, Any]:
@@ -113,9 +113,9 @@ def numbering(stays: int, random: np.random.Generator) -> Work:
     texts, block = stays * 2 * HOURS, 256 * 2 * HOURS
 
     def call() -> None:
-        distinct, made = Distinct(), np.random.default_rng(0)
+        distinct, draws = Distinct(), np.random.default_rng(0)
         for first in range(0, texts, block):
-            whole = made.bytes(16 * min(block, texts - first))
+            whole = draws.bytes(16 * min(block, texts - first))
             digests = [whole[at : at + 16] for at in range(0, len(whole), 16)]
             distinct.number([*digests, *digests[: len(digests) // 10]])
 
@@ -163,13 +163,13 @@ def rollouts(stays: int, random: np.random.Generator) -> Work:
 def heads(kind: str, stays: int, random: np.random.Generator) -> Work:
     """All strengths of a linear head on 8 x 64 summaries of up to 50,000 rows of train, and as many of tuning."""
     rows = min(50_000, int(TRAINED * stays) * HOURS)
-    some = rows // 10
-    inputs = random.normal(size=(2 * some, 8 * LATENT)).astype(np.float32)
+    some_rows = rows // 10
+    inputs = random.normal(size=(2 * some_rows, 8 * LATENT)).astype(np.float32)
     truth = inputs[:, :8].sum(axis=1) + random.normal(size=len(inputs))
     truth = (truth > 3).astype(np.float64) if kind == "binary" else truth
-    train, tuning = Examples(inputs[:some], truth[:some]), Examples(inputs[some:], truth[some:])
+    train, tuning = Examples(inputs[:some_rows], truth[:some_rows]), Examples(inputs[some_rows:], truth[some_rows:])
     config = HeadsConfig(families=("linear",))
-    return Work(lambda: select_head(cast(Any, kind), train, tuning, config, 0), some / rows)
+    return Work(lambda: select_head(cast(Any, kind), train, tuning, config, 0), some_rows / rows)
 
 
 def logistic(stays: int, random: np.random.Generator) -> Work:
@@ -192,9 +192,9 @@ def cohorts(stays: int, random: np.random.Generator) -> Work:
 
 
 def ranks(size: int, latents: int, some: int, stays: int) -> Work:
-    made = np.random.default_rng(0).normal(size=(latents, size)).astype(np.float32)
+    matrix = np.random.default_rng(0).normal(size=(latents, size)).astype(np.float32)
     subjects = np.random.default_rng(1).integers(0, max(2, min(stays, latents) // 8), size=latents)
-    return Work(lambda: redrawn_ranks(made, subjects, some, 0), some / DRAWS)
+    return Work(lambda: redrawn_ranks(matrix, subjects, some, 0), some / DRAWS)
 
 
 def ranks_of_64(stays: int, random: np.random.Generator) -> Work:
@@ -208,8 +208,8 @@ def ranks_of_1024(stays: int, random: np.random.Generator) -> Work:
 
 
 PARTS: dict[str, Callable[[int, np.random.Generator], Work]] = {
-    one.__name__: one
-    for one in (numbering, events, values, rollouts, logistic, ridge, cohorts, ranks_of_64, ranks_of_1024)
+    work.__name__: work
+    for work in (numbering, events, values, rollouts, logistic, ridge, cohorts, ranks_of_64, ranks_of_1024)
 }
 
 

@@ -54,7 +54,7 @@ def main() -> int:
             {way: [milliseconds(use) for use in uses] for way, uses in ways(phases).items()}
             for _ in range(options.rounds)
         ]
-    result = summary(phases, {way: list(map(min, *(one[way] for one in rounds))) for way in rounds[0]})
+    result = summary(phases, {way: list(map(min, *(taken[way] for taken in rounds))) for way in rounds[0]})
     print(
         json.dumps(result) if options.json else "\n".join(f"{name:<42} {value:8.2f}" for name, value in result.items())
     )
@@ -67,19 +67,19 @@ def ways(phases: list[PhaseUse]) -> dict[str, list[PhaseUse]]:
 
 
 def _blind(use: PhaseUse) -> list[Use[ObjectiveConfig]]:
-    return [one for one in use.objectives if not one.config.observes]
+    return [objective for objective in use.objectives if not objective.config.observes]
 
 
 def summary(phases: list[PhaseUse], best: dict[str, list[float]]) -> dict[str, float]:
     """Milliseconds of a step by phase, of all steps in the mean, and the ratio."""
-    found = {
+    told = {
         f"{use.name}, {way}: ms a step": value
         for way, values in best.items()
         for use, value in zip(phases, values, strict=True)
     }
     steps = [use.config.steps for use in phases]
     mean = {way: sum(map(lambda a, b: a * b, steps, values)) / sum(steps) for way, values in best.items()}
-    return found | {"with over without": mean["with"] / mean["without"]}
+    return told | {"with over without": mean["with"] / mean["without"]}
 
 
 def parse_options() -> argparse.Namespace:

@@ -82,7 +82,7 @@ def probe(learner: Learner, dataset: Dataset, severity: np.ndarray, window_lengt
     """R2 from each feature, and the effective rank of the latents."""
     readings = read_features(learner, dataset, severity, "tuning", window_length)
     rank = effective_rank(readings["latents"].inputs[:4000])
-    return {f"r2 of {name}": one.r2 for name, one in readings.items()} | {"effective_rank": rank}
+    return {f"r2 of {name}": reading.r2 for name, reading in readings.items()} | {"effective_rank": rank}
 
 
 def read_severity(path: Path, dataset: Dataset) -> np.ndarray:
@@ -120,14 +120,14 @@ def read_features(
     frozen = Frozen.of(learner)
     inputs: dict[str, dict[str, np.ndarray]] = {}
     for part in ("train", split):
-        made: dict[str, list[np.ndarray]] = {}
+        parts: dict[str, list[np.ndarray]] = {}
         for trajectory in dataset.trajectories(part):
             for name, values in features_of(learner, frozen, int(trajectory), window_length).items():
-                made.setdefault(name, []).append(values.double().numpy())
+                parts.setdefault(name, []).append(values.double().numpy())
         known = np.isfinite(severity[all_steps(dataset, part)])
-        for name, values in made.items():
+        for name, values in parts.items():
             inputs.setdefault(name, {})[part] = np.concatenate(values)[known]
-    return {name: _regression(dataset, severity, one, split) for name, one in inputs.items()}
+    return {name: _regression(dataset, severity, inputs_of, split) for name, inputs_of in inputs.items()}
 
 
 @torch.no_grad()
@@ -137,9 +137,9 @@ def features_of(learner: Learner, frozen: Frozen, trajectory: int, window_length
     windows = learner.dataset.windows_of(np.array([trajectory]), length=steps, stride=1, min_length=1)
     latents = learner.latents(learner.dataset.batch(windows, np.array([0])))
     belief = frozen.beliefs(latents, window_length)
-    found = {"latents": latents.states[0], "belief": belief}
+    inputs_read = {"latents": latents.states[0], "belief": belief}
     read = [decoder(belief) for decoder in frozen.decoders.values()]
-    return found | ({"decoded belief": torch.cat(read, dim=-1)} if read else {})
+    return inputs_read | ({"decoded belief": torch.cat(read, dim=-1)} if read else {})
 
 
 def read_numbers(recipe: Recipe, dataset: Dataset, severity: np.ndarray, split: str) -> Reading:
@@ -152,8 +152,10 @@ def read_numbers(recipe: Recipe, dataset: Dataset, severity: np.ndarray, split: 
     seen = np.isfinite(values["train"]).any(axis=0)
     mean, spread = np.nanmean(values["train"][:, seen], axis=0), np.nanstd(values["train"][:, seen], axis=0) + 1e-6
     inputs = {
-        part: np.hstack([np.nan_to_num((one[:, seen] - mean) / spread).clip(-5, 5), np.isfinite(one[:, seen])])
-        for part, one in values.items()
+        part: np.hstack(
+            [np.nan_to_num((of_split[:, seen] - mean) / spread).clip(-5, 5), np.isfinite(of_split[:, seen])]
+        )
+        for part, of_split in values.items()
     }
     return _regression(dataset, severity, inputs, split)
 
@@ -175,12 +177,14 @@ def known_steps(dataset: Dataset, severity: np.ndarray, split: str) -> np.ndarra
 
 def all_steps(dataset: Dataset, split: str) -> np.ndarray:
     first, steps = dataset.store.first_step, dataset.steps
-    return np.concatenate([first[one] + np.arange(steps[one]) for one in dataset.trajectories(split)])
+    return np.concatenate(
+        [first[trajectory] + np.arange(steps[trajectory]) for trajectory in dataset.trajectories(split)]
+    )
 
 
 def rollout(recipe: Recipe, learner: Learner) -> dict[str, dict[str, float]]:
     """l1 of the rollout, and over persistence and the mean latent, at h = 1 and 48."""
-    (use,) = (one for one in recipe.evaluators if one.component.name == "rollout_drift")
+    (use,) = (evaluator for evaluator in recipe.evaluators if evaluator.component.name == "rollout_drift")
     config = use.config.model_copy(
         update={"split": "tuning", "contexts": (CONTEXT,), "untrained": False, "bootstrap": 100}
     )
@@ -189,7 +193,7 @@ def rollout(recipe: Recipe, learner: Learner) -> dict[str, dict[str, float]]:
 
 
 def at_horizons(findings: Findings, horizons: tuple[int, ...]) -> dict[str, dict[str, float]]:
-    (table,) = (one for one in findings.tables if one.name == "horizons")
+    (table,) = (candidate for candidate in findings.tables if candidate.name == "horizons")
     names = [column.name for column in table.columns]
     rows = [dict(zip(names, row, strict=True)) for row in table.rows]
     l1 = {(row["h"], row["forecast"]): row["l1"] for row in rows}

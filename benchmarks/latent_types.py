@@ -35,15 +35,13 @@ from jepa_core.training.learner import Learner
 def main() -> None:
     options = parse_options()
     torch.set_num_threads(1)
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for seed in range(options.seeds):
         overrides = [*options.overrides, f"seed={seed}", f"curriculum.predictor_finalization.steps={options.steps}"]
         recipe = load_recipe("clin_jepa", overrides, shared_registry())
         with tempfile.TemporaryDirectory() as folder:
-            found += [{"seed": seed, **row} for row in measured(recipe, Path(folder))]
-        print(
-            "\n".join(json.dumps(row) for row in found[-len(TYPES) :]) if options.json else table(found[-len(TYPES) :])
-        )
+            rows += [{"seed": seed, **row} for row in measured(recipe, Path(folder))]
+        print("\n".join(json.dumps(row) for row in rows[-len(TYPES) :]) if options.json else table(rows[-len(TYPES) :]))
 
 
 def measured(recipe: Recipe, folder: Path) -> list[dict[str, Any]]:
@@ -77,7 +75,7 @@ def learner_of(recipe: Recipe, dataset: Dataset, folder: Path, kept: str) -> Lea
 
 
 def rollout(recipe: Recipe, learner: Learner) -> dict[str, float]:
-    (use,) = (one for one in recipe.evaluators if one.component.name == "rollout_drift")
+    (use,) = (evaluator for evaluator in recipe.evaluators if evaluator.component.name == "rollout_drift")
     config = use.config.model_copy(update={"split": "tuning", "untrained": False, "bootstrap": 100})
     evaluation = Evaluation(learner, recipe.windows.length, recipe.seed, untrained=None)
     return read(replace(use, config=config).build().evaluate(evaluation))
@@ -93,8 +91,8 @@ def read(findings: Findings) -> dict[str, float]:
 
 
 def rows_of(findings: Findings, name: str) -> list[dict[str, Any]]:
-    (found,) = (one for one in findings.tables if one.name == name)
-    return [dict(zip((column.name for column in found.columns), row, strict=True)) for row in found.rows]
+    (wanted_table,) = (table_of for table_of in findings.tables if table_of.name == name)
+    return [dict(zip((column.name for column in wanted_table.columns), row, strict=True)) for row in wanted_table.rows]
 
 
 def table(rows: list[dict[str, Any]]) -> str:

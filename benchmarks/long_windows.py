@@ -46,7 +46,7 @@ def main() -> int:
     measure = seconds["action_transformer"]
     result = {
         name: {
-            "parameters": sum(one.numel() for one in model.parameters()),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "seconds": seconds[name],
             "of_the_transformer": seconds[name] / measure,
         }
@@ -73,8 +73,8 @@ def made(steps: int) -> dict[str, Predictor]:
     torch.manual_seed(0)
     models: dict[str, Predictor] = {"action_transformer": ActionTransformer(config, LATENT)}
     for name, (other, build) in OTHERS.items():
-        found = match_size(other, (), wanted, lambda one: one.size(LATENT).parameters)
-        models[name] = build(other.model_copy(update=found), LATENT)  # type: ignore[call-arg]
+        sized = match_size(other, (), wanted, lambda candidate: candidate.size(LATENT).parameters)
+        models[name] = build(other.model_copy(update=sized), LATENT)  # type: ignore[call-arg]
     return models
 
 

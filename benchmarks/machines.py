@@ -65,19 +65,19 @@ def main() -> int:
 
 def made(options: argparse.Namespace, name: str) -> Path:
     """The folder of a variant's run."""
-    variant, place = VARIANTS[name], options.out / name.replace(" ", "-").replace(",", "")
-    run = place / "run"
+    variant, run_folder = VARIANTS[name], options.out / name.replace(" ", "-").replace(",", "")
+    run = run_folder / "run"
     if not (run / "report.html").is_file():
-        command = [sys.executable, "-m", "jepa_core", "run", options.recipe, "--quiet", "--runs", str(place)]
+        command = [sys.executable, "-m", "jepa_core", "run", options.recipe, "--quiet", "--runs", str(run_folder)]
         command += ["--out", str(run), f"source.threads={variant.threads}", f"runtime.threads={variant.threads}"]
         threads = {"OMP_NUM_THREADS": str(variant.threads), "OPENBLAS_NUM_THREADS": str(variant.threads)}
         subprocess.run(command + options.overrides, check=True, env={**os.environ, **threads, **variant.environment})
-    return place
+    return run_folder
 
 
 def compared(one: Path, other: Path) -> dict[str, Any]:
-    stores = [contents(place / "stores") for place in (one, other)]
-    numbers = [dict(figures(place / "run")) for place in (one, other)]
+    stores = [contents(run_folder / "stores") for run_folder in (one, other)]
+    numbers = [dict(figures(run_folder / "run")) for run_folder in (one, other)]
     shared = numbers[0].keys() & numbers[1].keys()
     apart = [distance(numbers[0][name], numbers[1][name]) for name in shared]
     return {
@@ -108,8 +108,8 @@ def leaves(value: Any, where: str) -> Iterator[tuple[str, float | str]]:
             if key not in TIMED:
                 yield from leaves(part, f"{where}.{key}")
     elif isinstance(value, list):
-        for place, part in enumerate(value):
-            yield from leaves(part, f"{where}.{place}")
+        for index, part in enumerate(value):
+            yield from leaves(part, f"{where}.{index}")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield where, float(value)
     else:

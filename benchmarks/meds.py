@@ -46,9 +46,13 @@ def main() -> int:
 def measure(data: Path, copies: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as scratch:
         copy(data, copies, Path(scratch) / "meds")
-        found = run_alone("prepare", Path(scratch) / "meds")
-        looked = run_alone("inspect", Path(found.pop("store")))
-    return found | looked | {"copies": copies, "microseconds_per_event": 1e6 * found["seconds"] / found["events"]}
+        measured_alone = run_alone("prepare", Path(scratch) / "meds")
+        looked = run_alone("inspect", Path(measured_alone.pop("store")))
+    return (
+        measured_alone
+        | looked
+        | {"copies": copies, "microseconds_per_event": 1e6 * measured_alone["seconds"] / measured_alone["events"]}
+    )
 
 
 def run_alone(work: str, path: Path) -> dict[str, float]:
@@ -81,7 +85,7 @@ def prepare(data: Path) -> dict[str, float | str]:
     summary = prepare_data(recipe, data / "stores").summary()
     seconds = time.perf_counter() - start
     events = sum(
-        pq.read_metadata(one.path).num_rows for one in recipe.source.config.inputs() if "data" in one.path.parts
+        pq.read_metadata(file.path).num_rows for file in recipe.source.config.inputs() if "data" in file.path.parts
     )
     counts = {name: summary[name] for name in ("store", "subjects", "trajectories", "steps")}
     return counts | {"events": events, "seconds": seconds, "peak_bytes": peak()}
@@ -102,14 +106,14 @@ def peak() -> int:
 def table(results: list[dict[str, float]]) -> str:
     heads = ("subjects", "events", "trajectories", "steps", "seconds", "events/s", "peak MiB", "inspect s", "peak MiB")
     lines = ["  ".join(f"{head:>12}" for head in heads)]
-    for one in results:
-        cells = [f"{one[name]:,}" for name in ("subjects", "events", "trajectories", "steps")]
+    for result in results:
+        cells = [f"{result[name]:,}" for name in ("subjects", "events", "trajectories", "steps")]
         cells += [
-            f"{one['seconds']:.1f}",
-            f"{one['events'] / one['seconds']:,.0f}",
-            f"{one['peak_bytes'] / 2**20:,.0f}",
+            f"{result['seconds']:.1f}",
+            f"{result['events'] / result['seconds']:,.0f}",
+            f"{result['peak_bytes'] / 2**20:,.0f}",
         ]
-        cells += [f"{one['inspect_seconds']:.1f}", f"{one['inspect_peak_bytes'] / 2**20:,.0f}"]
+        cells += [f"{result['inspect_seconds']:.1f}", f"{result['inspect_peak_bytes'] / 2**20:,.0f}"]
         lines.append("  ".join(f"{cell:>12}" for cell in cells))
     return "\n".join(lines)
 

@@ -40,33 +40,33 @@ def main() -> int:
     if not folders:
         print(f"no run under {options.study / 'runs'} is finished", file=sys.stderr)
         return 1
-    for (variant, seed), some in folders.items():
-        print(f"{variant}, seed {seed}: folds {', '.join(sorted(one.name.rsplit('-')[-1] for one in some))}")
+    for (variant, seed), run_folders in folders.items():
+        print(f"{variant}, seed {seed}: folds {', '.join(sorted(path.name.rsplit('-')[-1] for path in run_folders))}")
     for variant in dict.fromkeys(variant for variant, _ in folders):
-        found = measured({seed: some for (name, seed), some in folders.items() if name == variant})
-        for line in lines(found, [plain_name(one) for one in options.against]):
+        measured_folds = measured({seed: of_seed for (name, seed), of_seed in folders.items() if name == variant})
+        for line in lines(measured_folds, [plain_name(plain) for plain in options.against]):
             print(f"{variant}  {line}")
     return 0
 
 
 def finished(runs: Path) -> dict[tuple[str, int], list[Path]]:
     """Folders of the runs with predictions, by variant and seed."""
-    found: dict[tuple[str, int], list[Path]] = defaultdict(list)
+    by_run: dict[tuple[str, int], list[Path]] = defaultdict(list)
     for folder in sorted(runs.iterdir()) if runs.is_dir() else ():
         named = CELL.fullmatch(folder.name)
         if named and any(folder.glob("predictions/*.parquet")):
-            found[named["variant"], int(named["seed"])].append(folder)
-    return dict(found)
+            by_run[named["variant"], int(named["seed"])].append(folder)
+    return dict(by_run)
 
 
 def measured(seeds: dict[int, list[Path]]) -> Found:
-    found: Found = defaultdict(lambda: defaultdict(dict))
+    scores_of: Found = defaultdict(lambda: defaultdict(dict))
     for seed, folders in seeds.items():
         for file in prediction_files(folders):
-            for score, one in file.scores():
+            for score, score_value in file.scores():
                 if score in SCORES:
-                    found[file.task, score][file.method][seed] = one
-    return found
+                    scores_of[file.task, score][file.method][seed] = score_value
+    return scores_of
 
 
 def lines(found: Found, against: list[str]) -> Iterator[str]:
@@ -74,7 +74,7 @@ def lines(found: Found, against: list[str]) -> Iterator[str]:
         for method, seeds in methods.items():
             compared = [(base, difference(seeds, methods[base])) for base in against if base in methods]
             others = [
-                f"minus {_words(base)} {_told(one)}" for base, one in compared if one is not None and base != method
+                f"minus {_words(base)} {_told(gap)}" for base, gap in compared if gap is not None and base != method
             ]
             yield "  ".join([f"{_words(task)}  {score}  {_words(method)}  {_alone(seeds)}", *others])
 
@@ -85,16 +85,16 @@ def _words(name: str) -> str:
 
 
 def _alone(seeds: dict[int, RunMetric]) -> str:
-    value = np.mean([one.value for one in seeds.values()])
-    draws = [one.draws for one in seeds.values() if one.draws is not None]
+    value = np.mean([seed_metric.value for seed_metric in seeds.values()])
+    draws = [seed_metric.draws for seed_metric in seeds.values() if seed_metric.draws is not None]
     known = stable_draws(np.mean(draws, axis=0)) if len(draws) == len(seeds) else None
     return f"{value:.3f}" + ("" if known is None else " ({:.3f} to {:.3f})".format(*percentile_interval(known)))
 
 
-def _told(found: VariantDifference) -> str:
-    bounds = "no interval" if found.subjects_low is None else f"{found.subjects_low:+.3f} to {found.subjects_high:+.3f}"
-    by_seed = " / ".join(f"{value:+.3f}" for _, value in found.by_seed)
-    return f"{found.value:+.3f} ({bounds}; by seed {by_seed})"
+def _told(gap: VariantDifference) -> str:
+    bounds = "no interval" if gap.subjects_low is None else f"{gap.subjects_low:+.3f} to {gap.subjects_high:+.3f}"
+    by_seed = " / ".join(f"{value:+.3f}" for _, value in gap.by_seed)
+    return f"{gap.value:+.3f} ({bounds}; by seed {by_seed})"
 
 
 def parse_options() -> argparse.Namespace:

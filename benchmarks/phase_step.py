@@ -57,7 +57,7 @@ def step_seconds(checkout: Path, options: argparse.Namespace) -> float:
 
 
 def steps(phase: str, count: int) -> list[str]:
-    return [f"curriculum.{one}.steps={count if one == phase else 1}" for one in PHASES]
+    return [f"curriculum.{name}.steps={count if name == phase else 1}" for name in PHASES]
 
 
 def table(phase: str, result: dict[str, float]) -> str:

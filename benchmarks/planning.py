@@ -85,7 +85,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     how = Search(method=options.method, plans=options.plans, rounds=options.rounds)
     asked = Steering(goal, options.at, options.horizon, options.risk, how)
     chosen = np.flatnonzero(data.steps >= options.at)[: options.trajectories]
-    rows = [true_costs(model, data, simulator, asked, one) for one in data.dataset.store.each(chosen)]
+    rows = [true_costs(model, data, simulator, asked, run_on) for run_on in data.dataset.store.each(chosen)]
     costs = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     subjects = data.dataset.store.subject[chosen]
     return {
@@ -94,7 +94,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "trajectories": len(chosen),
         "subjects": len(np.unique(subjects)),
         "goal": goal.told(),
-        "costs": {name: estimate(one, np.ones(len(one)), subjects) for name, one in costs.items()},
+        "costs": {name: estimate(cost, np.ones(len(cost)), subjects) for name, cost in costs.items()},
         "model over truth": estimate(costs["model"], costs["truth"], subjects),
         "nothing over model": estimate(costs["nothing"], costs["model"], subjects),
     }
@@ -144,9 +144,9 @@ def print_page(page: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(page, indent=1))
         return
     print(f"{page['run']}: {page['trajectories']} new trajectories of {page['subjects']} subjects, {page['goal']}")
-    rows = {f"cost, plan of {name}": one for name, one in page["costs"].items()}
-    for name, one in (rows | {key: page[key] for key in ("model over truth", "nothing over model")}).items():
-        print(f"{name:24} {one['value']:.3f}  ({one['low']:.3f} to {one['high']:.3f})")
+    rows = {f"cost, plan of {name}": costs_of for name, costs_of in page["costs"].items()}
+    for name, cost in (rows | {key: page[key] for key in ("model over truth", "nothing over model")}).items():
+        print(f"{name:24} {cost['value']:.3f}  ({cost['low']:.3f} to {cost['high']:.3f})")
 
 
 if __name__ == "__main__":

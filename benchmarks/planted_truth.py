@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -55,6 +56,8 @@ PAIRS = (
     ("latents", "untrained_latents"), ("belief", "untrained_belief"), ("decoded_belief", "decoded_untrained_belief")
 )  # fmt: skip
 """Every feature with its untrained twin."""
+DIGEST = re.compile(r"-[0-9a-f]{8}$")
+"""What a method's file bears behind its name where the name has a space in it (`plain_name`)."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     print(json.dumps(result, indent=1) if options.json else table(result))
-    perfect = [one["auroc"]["perfect"]["value"] for one in result["tasks"]]
+    perfect = [task["auroc"]["perfect"]["value"] for task in result["tasks"]]
     return int(any(value not in (None, 1.0) for value in perfect))
 
 
@@ -101,11 +104,13 @@ def measured_run(run: Run, truth: Path) -> dict[str, Any]:
         severity = planted(truth, dataset)
         probes = probe(run, dataset, severity)
         shutil.rmtree(run.scratch, ignore_errors=True)
-    by_evaluator = [found for name in run.manifest()["evaluated"] if (found := measure(run, name, dataset, severity))]
+    by_evaluator = [
+        measured for name in run.manifest()["evaluated"] if (measured := measure(run, name, dataset, severity))
+    ]
     return {
         "stays": len(dataset.steps),
-        "tasks": [task_result(one) for found in by_evaluator for one in found],
-        "means": [mean_result(found) for found in by_evaluator],
+        "tasks": [task_result(result_of) for results_of in by_evaluator for result_of in results_of],
+        "means": [mean_result(results_of) for results_of in by_evaluator],
         "probe": probes,
     }
 
@@ -151,7 +156,7 @@ def measure(run: Run, evaluator: str, dataset: Dataset, severity: np.ndarray) ->
         } | rows.scores
         given = (rows.subject, draws, np.ones(count))
         measured.append(
-            Measured(rows, {name: binary(rows.truth, one, *given)["auroc"] for name, one in scores.items()})
+            Measured(rows, {name: binary(rows.truth, scored, *given)["auroc"] for name, scored in scores.items()})
         )
     return measured
 
@@ -160,17 +165,21 @@ def tasks_of(evaluator: str, split: str, files: list[Path], dataset: Dataset) ->
     """The files of an evaluator by task. Raises DataError if the methods of a task do not have the same rows."""
     by_task: dict[str, dict[str, dict[str, np.ndarray]]] = {}
     for path in files:
-        _, task, method, _ = path.name.split(".")
-        found = parquet.read_table(path)
-        if "boolean_value" in found.column_names:
-            columns = {name: found[name].to_numpy(zero_copy_only=False) for name in found.column_names}
+        _, task, name, _ = path.name.split(".")
+        method = DIGEST.sub("", name)
+        contents = parquet.read_table(path)
+        if "boolean_value" in contents.column_names:
+            columns = {name: contents[name].to_numpy(zero_copy_only=False) for name in contents.column_names}
             by_task.setdefault(task, {})[method] = columns
     for task, methods in by_task.items():
         first = next(iter(methods.values()))
-        places = [dataset.store.first_step[one["trajectory"]] + one["step"] for one in methods.values()]
-        if not all(np.array_equal(places[0], one) for one in places):
+        places = [
+            dataset.store.first_step[method_rows["trajectory"]] + method_rows["step"]
+            for method_rows in methods.values()
+        ]
+        if not all(np.array_equal(places[0], other) for other in places):
             raise DataError(f"the predictions of {evaluator}, {task}, are not on the same rows; evaluate the run again")
-        scores = {method: one["predicted_boolean_probability"] for method, one in methods.items()}
+        scores = {method: rows_of["predicted_boolean_probability"] for method, rows_of in methods.items()}
         truth = first["boolean_value"].astype(np.float64)
         yield Rows(evaluator, split, task, first["subject_id"], places[0], truth, scores)
 
@@ -186,7 +195,7 @@ def task_result(one: Measured) -> dict[str, Any]:
         "prevalence": float(truth.mean()),
         "subjects": len(np.unique(subject)),
         "subjects_with_a_positive": len(np.unique(subject[truth == 1])),
-        "auroc": {name: with_bounds(found) for name, found in one.auroc.items()},
+        "auroc": {name: with_bounds(estimate) for name, estimate in one.auroc.items()},
         "gains": {name: with_bounds(gain) for name, gain in gains_of(one.auroc).items()},
     }
 
@@ -194,30 +203,30 @@ def task_result(one: Measured) -> dict[str, Any]:
 def mean_result(measured: list[Measured]) -> dict[str, Any]:
     """Mean AUROC over the tasks that have an interval, of every scorer that all of them have. Draws in which one of the
     tasks has a single class are left out."""
-    counted = [one for one in measured if one.auroc["perfect"].bounds[0] is not None]
-    names = [name for name in measured[0].auroc if all(name in one.auroc for one in measured)]
-    auroc = {name: mean([one.auroc[name] for one in counted]) for name in names} if counted else {}
+    counted = [of_task for of_task in measured if of_task.auroc["perfect"].bounds[0] is not None]
+    names = [name for name in measured[0].auroc if all(name in of_task.auroc for of_task in measured)]
+    auroc = {name: mean([of_task.auroc[name] for of_task in counted]) for name in names} if counted else {}
     return {
         "evaluator": measured[0].rows.evaluator,
         "tasks": len(counted),
         "of_tasks": len(measured),
-        "positives": [int(one.rows.truth.sum()) for one in counted],
-        "subjects": len(np.unique(np.concatenate([one.rows.subject for one in measured]))),
+        "positives": [int(of_task.rows.truth.sum()) for of_task in counted],
+        "subjects": len(np.unique(np.concatenate([of_task.rows.subject for of_task in measured]))),
         "draws_left_out": auroc["perfect"].skipped if auroc else None,
-        "auroc": {name: with_bounds(found, most_skipped=1.0) for name, found in auroc.items()},
+        "auroc": {name: with_bounds(estimate, most_skipped=1.0) for name, estimate in auroc.items()},
         "gains": {name: with_bounds(gain, most_skipped=1.0) for name, gain in gains_of(auroc).items()},
     }
 
 
 def gains_of(found: dict[str, DrawnEstimate]) -> dict[str, DrawnEstimate]:
     """Every feature minus its untrained twin, paired."""
-    there = [(one, twin) for one, twin in PAIRS if one in found and twin in found]
-    return {f"{one} minus {twin}": found[one].minus(found[twin]) for one, twin in there}
+    there = [(name, twin) for name, twin in PAIRS if name in found and twin in found]
+    return {f"{name} minus {twin}": found[name].minus(found[twin]) for name, twin in there}
 
 
 def mean(estimates: list[DrawnEstimate]) -> DrawnEstimate:
-    values = [one.value for one in estimates if one.value is not None]
-    return DrawnEstimate(float(np.mean(values)), np.mean([one.draws for one in estimates], axis=0))
+    values = [estimate.value for estimate in estimates if estimate.value is not None]
+    return DrawnEstimate(float(np.mean(values)), np.mean([estimate.draws for estimate in estimates], axis=0))
 
 
 def with_bounds(found: DrawnEstimate, most_skipped: float = UNSTABLE) -> dict[str, float | None]:
@@ -237,16 +246,16 @@ def probe(run: Run, dataset: Dataset, severity: np.ndarray) -> dict[str, Any]:
     load_model(run.folder / "model.safetensors", learner, run.recipe)
     control, length = evaluation_of(run, learner, drawn).untrained, run.recipe.windows.length
     readings = {"numbers": read_numbers(run.recipe, dataset, severity, "held_out")}
-    for one, place in ((learner, 0), (control() if control else None, 1)):
-        if one is not None:
-            found = read_features(one, dataset, severity, "held_out", length)
-            readings |= {pair[place]: found[name] for pair in PAIRS if (name := pair[0].replace("_", " ")) in found}
+    for member, number in ((learner, 0), (control() if control else None, 1)):
+        if member is not None:
+            inputs = read_features(member, dataset, severity, "held_out", length)
+            readings |= {pair[number]: inputs[name] for pair in PAIRS if (name := pair[0].replace("_", " ")) in inputs}
     r2 = {name: r2_of(reading) for name, reading in readings.items()}
     count = readings["latents"]
     return {
         "steps": len(count.wanted),
         "subjects": len(np.unique(count.subject)),
-        "r2": {name: with_bounds(found) for name, found in r2.items()},
+        "r2": {name: with_bounds(estimate) for name, estimate in r2.items()},
         "gains": {name: with_bounds(gain) for name, gain in gains_of(r2).items()},
         "ranking": ranking(readings),
     }
@@ -260,12 +269,12 @@ def ranking(readings: dict[str, Reading]) -> dict[str, Any]:
         "perfect": truth,
         "random": np.random.default_rng(0).random(len(truth)),
         "constant": np.full(len(truth), HIGH),
-    } | {name: np.unique(one.read, return_inverse=True)[1] / len(truth) for name, one in readings.items()}
+    } | {name: np.unique(reading.read, return_inverse=True)[1] / len(truth) for name, reading in readings.items()}
     draws = Draws(subject, DRAWS)
-    auroc = {name: binary(truth, one, subject, draws, np.ones(len(truth)))["auroc"] for name, one in scores.items()}
+    auroc = {name: binary(truth, score, subject, draws, np.ones(len(truth)))["auroc"] for name, score in scores.items()}
     return {
         "positives": int(truth.sum()),
-        "auroc": {name: with_bounds(found) for name, found in auroc.items()},
+        "auroc": {name: with_bounds(estimate) for name, estimate in auroc.items()},
         "gains": {name: with_bounds(gain) for name, gain in gains_of(auroc).items()},
     }
 
@@ -283,19 +292,23 @@ def r2_of(reading: Reading) -> DrawnEstimate:
 
 def table(result: dict[str, Any]) -> str:
     lines = [f"{result['stays']:,} stays; AUROC with its 95 % interval over subjects"]
-    for one in result["tasks"]:
-        counts = f"{one['rows']:,} rows, {one['positives']:,} positive ({100 * one['prevalence']:.1f} %)"
-        subjects = f"{one['subjects']} subjects, {one['subjects_with_a_positive']} of them with a positive row"
-        lines += ["", f"{one['evaluator']}, {one['task']} ({one['split']}): {counts}, {subjects}", *auroc_lines(one)]
-    for one in result["means"]:
-        lines += ["", f"{one['evaluator']}, mean of the {one['tasks']} of {one['of_tasks']} tasks with an interval"]
-        if one["tasks"]:
-            lines[-1] += f": {one['subjects']} subjects, {100 * one['draws_left_out']:.3g} % of the draws left out"
-            lines += auroc_lines(one)
-    found = result["probe"]
-    lines += ["", f"R2 of the severity: {found['steps']:,} held-out steps of {found['subjects']} subjects"]
-    lines += [line(name, value) for name, value in found["r2"].items()] + gain_lines(found)
-    ranked = found["ranking"]
+    for task in result["tasks"]:
+        counts = f"{task['rows']:,} rows, {task['positives']:,} positive ({100 * task['prevalence']:.1f} %)"
+        subjects = f"{task['subjects']} subjects, {task['subjects_with_a_positive']} of them with a positive row"
+        lines += [
+            "",
+            f"{task['evaluator']}, {task['task']} ({task['split']}): {counts}, {subjects}",
+            *auroc_lines(task),
+        ]
+    for task in result["means"]:
+        lines += ["", f"{task['evaluator']}, mean of the {task['tasks']} of {task['of_tasks']} tasks with an interval"]
+        if task["tasks"]:
+            lines[-1] += f": {task['subjects']} subjects, {100 * task['draws_left_out']:.3g} % of the draws left out"
+            lines += auroc_lines(task)
+    linear = result["probe"]
+    lines += ["", f"R2 of the severity: {linear['steps']:,} held-out steps of {linear['subjects']} subjects"]
+    lines += [line(name, value) for name, value in linear["r2"].items()] + gain_lines(linear)
+    ranked = linear["ranking"]
     lines += ["", f"AUROC of the {ranked['positives']:,} hours of the highest severity among them"]
     lines += [line(name, value) for name, value in ranked["auroc"].items()]
     return "\n".join([*lines, *gain_lines(ranked), "", random_line(result)])
@@ -320,8 +333,8 @@ def line(name: str, found: dict[str, float | None], sign: str = "-") -> str:
 
 
 def random_line(result: dict[str, Any]) -> str:
-    bounds = [one["auroc"]["random"] for one in result["tasks"] if one["auroc"]["random"]["low"] is not None]
-    held = sum(one["low"] <= 0.5 <= one["high"] for one in bounds)
+    bounds = [row["auroc"]["random"] for row in result["tasks"] if row["auroc"]["random"]["low"] is not None]
+    held = sum(bounds_of["low"] <= 0.5 <= bounds_of["high"] for bounds_of in bounds)
     return f"0.5 lies in the random scorer's interval in {held} of {len(bounds)} tasks (95 % are expected)"
 
 

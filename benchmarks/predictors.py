@@ -58,9 +58,9 @@ def main() -> int:
         models["LeWM"] = lewm(package)
         steps["LeWM"], rollouts["LeWM"] = lewm_step(models["LeWM"]), lewm_rollout(models["LeWM"])
     result = {name: {"parameters": sum(p.numel() for p in model.parameters())} for name, model in models.items()}
-    for what, ways in (("step_ms", steps), ("rollout_ms", rollouts)):
+    for title, ways in (("step_ms", steps), ("rollout_ms", rollouts)):
         for name, seconds in in_turn(ways, options.rounds).items():
-            result[name][what] = 1000 * seconds
+            result[name][title] = 1000 * seconds
     print(json.dumps(result) if options.json else table(result))
     return int(missed(result))
 
@@ -106,10 +106,10 @@ def our_rollout(model: ActionTransformer) -> Way:
 def peer_folder() -> Path | None:
     """Where the peer's world models lie, if it is installed; its package is not imported, for that needs simulators."""
     try:
-        found = importlib.metadata.distribution(PEER)
+        installed = importlib.metadata.distribution(PEER)
     except importlib.metadata.PackageNotFoundError:
         return None
-    return Path(str(found.locate_file("stable_worldmodel/wm/lewm")))
+    return Path(str(installed.locate_file("stable_worldmodel/wm/lewm")))
 
 
 def load(path: Path) -> ModuleType:

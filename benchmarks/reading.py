@@ -66,10 +66,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(source, "mimic_iv", Path(folder))
         datasets = {name: TimedDataset.open(store, source, name) for name in ("text", "channels")}
-        result = {f"{name} windows/s": windows_per_second(recipe, one) for name, one in datasets.items()}
+        result = {f"{name} windows/s": windows_per_second(recipe, dataset) for name, dataset in datasets.items()}
         shares = shares_of_steps(recipe, datasets["text"], Path(folder))
     result |= {f"share of {phase}": share for phase, share in shares.items()}
-    print(json.dumps(result) if options.json else "\n".join(f"{name:<28} {one:10.4f}" for name, one in result.items()))
+    print(
+        json.dumps(result) if options.json else "\n".join(f"{name:<28} {rate:10.4f}" for name, rate in result.items())
+    )
     return 0 if max(shares.values()) <= options.most_share else 1
 
 

@@ -74,11 +74,11 @@ def tell(name: str, frozen: Frozen, items: list[Any]) -> None:
     before = begin(frozen, items[0])
     for hour in range(HOURS - 1):
         before = step(frozen, before, *hour_of(items, hour))
-    streamed, one = best(lambda: step(frozen, before, *hour_of(items, HOURS - 1)).next_state)
+    streamed, alone = best(lambda: step(frozen, before, *hour_of(items, HOURS - 1)).next_state)
     again, other = best(lambda: whole(frozen, items))
     print(
         f"{name:32} one step {1000 * streamed:7.2f} ms, {HOURS} again {1000 * again:7.2f} ms, "
-        f"1 / {again / streamed:.1f}, largest difference {np.abs(one - other).max():.1e}"
+        f"1 / {again / streamed:.1f}, largest difference {np.abs(alone - other).max():.1e}"
     )
 
 
@@ -100,12 +100,12 @@ def whole(frozen: Frozen, items: list[Any]) -> np.ndarray:
 
 def best(work: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
     """Processor seconds of the quickest of some rounds, and what came out."""
-    found = []
+    times = []
     for _ in range(ROUNDS):
         began = time.process_time()
-        made = work()
-        found.append(time.process_time() - began)
-    return min(found), made
+        outcome = work()
+        times.append(time.process_time() - began)
+    return min(times), outcome
 
 
 if __name__ == "__main__":

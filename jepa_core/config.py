@@ -160,8 +160,8 @@ def _numbers(value: Any) -> Iterator[int | float]:
     elif isinstance(value, Mapping):
         yield from _numbers(tuple(value.values()))
     elif isinstance(value, list | tuple | frozenset):
-        for one in value:
-            yield from _numbers(one)
+        for element in value:
+            yield from _numbers(element)
 
 
 class SourceConfig(Config):
@@ -175,6 +175,11 @@ class SourceConfig(Config):
         """Whether actions may only be planned in retrospect, such as where they are what was done to people: whoever
         asks for a plan has to say so."""
         return False
+
+    @property
+    def subject_noun(self) -> str:
+        """What one subject is called where people read of it, such as `engine`."""
+        return "subject"
 
     @property
     def step_length(self) -> StepLength:
@@ -207,7 +212,7 @@ class SourceConfig(Config):
         Static facts, actions and what is made of earlier steps are not among them. By default every channel is.
         Raises DataError if the file that would tell is not there.
         """
-        return {f"channel {place}": place for place in range(self.item_shape().channels)}
+        return {f"channel {number}": number for number in range(self.item_shape().channels)}
 
     def observed_channels(self) -> dict[str, int]:
         """`observations`, or nothing where the source renders no numbers."""
@@ -287,8 +292,12 @@ class PredictorConfig(Config):
 
     def ensemble_size(self, latent_dim: int) -> ModelSize:
         """Parameters of all members."""
-        one = self.size(latent_dim)
-        return ModelSize(self.members * one.parameters, self.members * one.trainable, one.bytes_per_frozen_parameter)
+        of_member = self.size(latent_dim)
+        return ModelSize(
+            self.members * of_member.parameters,
+            self.members * of_member.trainable,
+            of_member.bytes_per_frozen_parameter,
+        )
 
     def activation_bytes(self, windows: int, steps: int, latent_dim: int) -> int:
         """Estimated peak bytes of activations of one training step on `windows` windows of `steps` steps."""
@@ -341,6 +350,47 @@ class ObjectiveConfig(Config):
         return None
 
 
+class ValidationConfig(Config):
+    """A phase's own loss on windows of the tuning split: by it the phase may end early, and keep its best weights.
+
+    The terms are those of training, objectives' included, with dropout off. The rates follow the schedule over all of
+    the phase's steps, whether it ends early or not.
+    """
+
+    every: int = Field(
+        0,
+        ge=0,
+        description="optimizer steps from one validation to the next; the last step is followed by one too; 0 for none",
+    )
+    windows: int = Field(256, gt=0, description="windows of the tuning split at most, spread evenly over it")
+    watch: str = Field("loss", description="what is watched: `loss`, or one of its terms or logged metrics by name")
+    better: Literal["lower", "higher"] = Field("lower", description="which way of what is watched is better")
+    gain: float = Field(0.0, ge=0, description="by how much a validation must beat the best one to count as better")
+    patience: int = Field(
+        0, ge=0, description="validations in a row that are no better, after which the phase ends early; 0 for never"
+    )
+    keep: Literal["last", "best"] = Field(
+        "last", description="weights that the phase ends with: its last ones, or those of its best validation"
+    )
+
+    @model_validator(mode="after")
+    def _validates(self) -> Self:
+        if not self.every and (self.patience or self.keep == "best"):
+            key = "patience" if self.patience else "keep: best"
+            raise ValueError(f"{key} goes by validations, and there are none; set every too")
+        return self
+
+
+class StreamConfig(Config):
+    """A further stream of windows that a phase reads beside its own, in an order of its own."""
+
+    length: int | None = Field(None, ge=2, le=100_000, description="steps of a window; the recipe's, if not given")
+    stride: int | None = Field(
+        None, ge=1, le=100_000, description="steps from a window's start to the next one's; the recipe's, if not given"
+    )
+    batch_size: BatchSize = Field(16, description="windows in a batch")
+
+
 Module = Literal["encoder", "predictor"]
 
 
@@ -357,12 +407,33 @@ class PhaseConfig(Config):
         0, ge=0, le=1_000_000_000, description="optimizer steps; a phase of 0 steps acts only at its end"
     )
     batch_size: BatchSize = Field(16, description="windows in a batch")
+    only: tuple[str, ...] = Field(
+        ("*",),
+        min_length=1,
+        description="patterns of the parameters that train, of those of the modules that the phase trains, such as "
+        "`encoder.layers.1.*` (`*` is anything); modules of the phase's or its objectives' own train whole",
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    validation: ValidationConfig = ValidationConfig()
+
+    @property
+    def validates(self) -> bool:
+        """Whether windows of the tuning split are looked at."""
+        return bool(self.steps and self.validation.every)
+
+    def streams(self) -> Mapping[str, StreamConfig]:
+        """Further streams of windows that the phase reads, by name: their batches are `Phase.streams`. None by
+        default."""
+        return {}
 
     def module_size(self, latent_dim: int) -> ModelSize | None:
         """Parameters of the module that `Phase.build_module` makes for latents of size D; None if it makes none."""
         return None
+
+
+class ListenerConfig(Config):
+    """Config of a Listener that a recipe names (`trackers`)."""
 
 
 class EvaluatorConfig(Config):

@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -160,8 +161,13 @@ class Encoder(nn.Module, ABC, Generic[ItemsT]):
         """See the distinct items of the train split once, in order, before training (to make a tokenizer, to find a
         mean)."""
 
+    def forget_rare(self, owned: Iterable[tuple[int, ItemsT]]) -> None:  # noqa: B027 - see fit
+        """Forget what `fit` learned of too few subjects to be given away. Called once, after `fit`. owned: a number for
+        a subject of the train split, and items of it; all of one subject's come one after another."""
+
     def fitted(self) -> dict[str, Any]:
-        """What `fit` found, as plain values that JSON holds."""
+        """What `fit` found, as plain values that JSON holds. `least_subjects` among them says that nothing else in it
+        is known from fewer subjects of the train split."""
         return {}
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:  # noqa: B027 - see fit
@@ -235,11 +241,15 @@ class Phase(ABC, Generic[PhaseC]):  # noqa: B024 - a phase without steps needs n
 
     What a learner offers: `latents(batch)`, `prediction(batch)` (what the predictor makes of them),
     `observations(batch)`, `target_states(batch)` and `target_latents(batch)` (no gradient), `predictor`,
-    `update_target(tau)`, `sync_target()`.
+    `update_target(tau)`, `sync_target()`; and `log(name, number)`, for what is to be recorded and shown beside the loss
+    and is no term of it.
     """
 
     module: nn.Module | None = None
     """What `build_module` made, while the phase runs."""
+    streams: Mapping[str, Batch] = MappingProxyType({})
+    """The batches of the config's `streams` that go with the one `loss` is given: the learner takes them as it does
+    that one."""
 
     def __init__(self, config: PhaseC) -> None:
         self.config = config
@@ -423,12 +433,12 @@ class Intervals:
         return self._placed(self.widths, names, horizon), self._placed(self.noise, names, horizon)
 
     def _placed(self, fitted: np.ndarray, names: Sequence[str], horizon: int) -> np.ndarray:
-        found = np.full((horizon, len(names)), np.nan)
+        placed = np.full((horizon, len(names)), np.nan)
         steps = min(horizon, len(fitted))
-        for place, name in enumerate(names):
+        for column, name in enumerate(names):
             if name in self.names:
-                found[:steps, place] = fitted[:steps, self.names.index(name)]
-        return np.where(np.isfinite(found), found, np.nan)
+                placed[:steps, column] = fitted[:steps, self.names.index(name)]
+        return np.where(np.isfinite(placed), placed, np.nan)
 
 
 class Evaluator(ABC, Generic[EvaluatorC]):
@@ -457,12 +467,28 @@ class Evaluator(ABC, Generic[EvaluatorC]):
 # --- who is told how a run goes on ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class RunFacts:
+    """What a listener that a recipe names may know of its run.
+
+    folder: the run's own; what is shared by runs lies beside it. plan: models, phases and seed by name, in plain
+    values; nothing of the data.
+    """
+
+    folder: Path
+    plan: Mapping[str, str | int]
+
+
 class Listener:
     """Is told how one run goes on: writes metrics or checkpoints, shows progress, feeds a tracker.
 
     A listener belongs to one run, and is made anew when an interrupted run goes on. All of a run's listeners are told
-    in the order in which the run was given them; an error that one raises ends the run. A plugin brings listeners by
-    the hook `jepa_listeners` (jepa_core.plugin). None of them may change what a run finds.
+    in the order in which the run was given them. None of them may change what a run finds.
+
+    A recipe names listeners under `trackers`: components like others, built as `Class(config, facts)` with the
+    `RunFacts` of the run. One that raises an error is told no more, and the run goes on. A plugin may also bring
+    listeners to every run, by the hook `jepa_listeners` (jepa_core.plugin); an error that one of these raises ends the
+    run.
     """
 
     def run_started(self) -> None:
@@ -474,8 +500,14 @@ class Listener:
     def step_ended(self, progress: Progress) -> None:
         """An optimizer step is done. `progress.terms` holds tensors: reading one waits for the device."""
 
+    def logged(self, record: Mapping[str, Any]) -> None:
+        """A step was written down, with what its line in `metrics.jsonl` says: numbers, read off the device."""
+
     def phase_ended(self, progress: Progress) -> None:
         """A phase is done, its `finish` included."""
+
+    def evaluation_started(self, name: str, index: int, count: int) -> None:
+        """An evaluator begins, the one at `index` (from 0) of so many; not told of one that was done before."""
 
     def evaluation_ended(self, name: str, findings: Findings) -> None:
         """An evaluator has returned its findings, and they are written; also when a finished run is evaluated again,
@@ -483,3 +515,6 @@ class Listener:
 
     def run_ended(self) -> None:
         """Everything is done, the report included."""
+
+    def close(self) -> None:
+        """The run is over, however it ended: whole, stopped, or in an error."""

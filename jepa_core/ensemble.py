@@ -53,8 +53,8 @@ class Ensemble(Predictor):
         now = _joined(taken, step)
         next_states = torch.cat((memory.made.next_states, now.next_states), dim=1)
         belief = torch.cat((memory.made.belief, now.belief), dim=1)
-        made = Prediction(next_states, belief, None)
-        return replace(now, memory=EnsembleMemory(now.memory.members, seen, made))
+        prediction = Prediction(next_states, belief, None)
+        return replace(now, memory=EnsembleMemory(now.memory.members, seen, prediction))
 
     def rollout(self, latents: Latents, memory: EnsembleMemory, origins: Tensor, horizon: int) -> Rollout:
         """Roll out H steps from each of M origins a window: states (B, M, H, D) and beliefs (B, M, H, K W).
@@ -62,29 +62,29 @@ class Ensemble(Predictor):
         Rows of one origin are rolled out together, from a memory that ends there: the one that is given where it does,
         else one of their real steps up to there.
         """
-        place = origins.to(latents.states.device)
-        found: list[tuple[Tensor, Tensor, Tensor]] = []
-        for origin in torch.unique(place).tolist():
-            rows = (place == origin).nonzero()
-            whole = origin == memory.seen.states.shape[1] - 1 and origins.shape[1] == 1 and len(rows) == len(place)
+        starts = origins.to(latents.states.device)
+        rolled: list[tuple[Tensor, Tensor, Tensor]] = []
+        for origin in torch.unique(starts).tolist():
+            rows = (starts == origin).nonzero()
+            whole = origin == memory.seen.states.shape[1] - 1 and origins.shape[1] == 1 and len(rows) == len(starts)
             begun = memory if whole else self(_rows(memory.seen, rows[:, 0], origin + 1)).memory
             states, beliefs = self._imagined(begun, latents.actions[rows[:, 0]], horizon)
-            found.append((rows[:, 0] * origins.shape[1] + rows[:, 1], states, beliefs))
-        order = torch.argsort(torch.cat([number for number, _, _ in found]))
+            rolled.append((rows[:, 0] * origins.shape[1] + rows[:, 1], states, beliefs))
+        order = torch.argsort(torch.cat([number for number, _, _ in rolled]))
         shape = (*origins.shape, horizon, -1)
-        return Rollout(*(torch.cat([one[part] for one in found])[order].view(shape) for part in (1, 2)))
+        return Rollout(*(torch.cat([piece[part] for piece in rolled])[order].view(shape) for part in (1, 2)))
 
     def _imagined(self, memory: EnsembleMemory, actions: Tensor, horizon: int) -> tuple[Tensor, Tensor]:
         """States (R, H, D) and beliefs (R, H, K W) behind the last step of a memory."""
         last = memory.seen.states.shape[1] - 1
-        made = [(memory.made.next_states[:, last], memory.made.belief[:, last])]
+        steps = [(memory.made.next_states[:, last], memory.made.belief[:, last])]
         for ahead in range(1, horizon):
-            state, action = made[-1][0][:, None], actions[:, last + ahead, None]
+            state, action = steps[-1][0][:, None], actions[:, last + ahead, None]
             mask = torch.ones(len(state), 1, dtype=torch.bool, device=state.device)
             now = self.extend(Latents(memory.seen.static, state, action, mask), memory)
             memory = now.memory
-            made.append((now.next_states[:, 0], now.belief[:, 0]))
-        states, beliefs = (torch.stack(part, dim=1) for part in zip(*made, strict=True))
+            steps.append((now.next_states[:, 0], now.belief[:, 0]))
+        states, beliefs = (torch.stack(part, dim=1) for part in zip(*steps, strict=True))
         return states, beliefs
 
 
@@ -103,7 +103,7 @@ class EnsembleDecoder(Decoder):
         return self._mean(self.decoder.next_values, belief)
 
     def _mean(self, read: Callable[[Tensor], Tensor], belief: Tensor) -> Tensor:
-        return torch.stack([read(one) for one in belief.chunk(self._members, dim=-1)]).mean(dim=0)
+        return torch.stack([read(own) for own in belief.chunk(self._members, dim=-1)]).mean(dim=0)
 
 
 def ensemble_of(make: Callable[[], Predictor], members: int) -> Predictor:
@@ -127,20 +127,20 @@ def member_decoder(decoder: Decoder) -> Decoder:
     return decoder.decoder if isinstance(decoder, EnsembleDecoder) else decoder
 
 
-def _joined(made: Sequence[Prediction], seen: Latents) -> Prediction:
+def _joined(predictions: Sequence[Prediction], seen: Latents) -> Prediction:
     """Predictions of members on the same steps as one."""
-    next_states = torch.stack([one.next_states for one in made]).mean(dim=0)
-    belief = torch.cat([one.belief for one in made], dim=-1)
+    next_states = torch.stack([prediction.next_states for prediction in predictions]).mean(dim=0)
+    belief = torch.cat([prediction.belief for prediction in predictions], dim=-1)
     bare = Prediction(next_states, belief, None)
-    return replace(bare, memory=EnsembleMemory(tuple(one.memory for one in made), seen, bare))
+    return replace(bare, memory=EnsembleMemory(tuple(prediction.memory for prediction in predictions), seen, bare))
 
 
 def _extended(member: Predictor, step: Latents, memory: Any, seen: Latents) -> Prediction:
     """A member's prediction at one more step. seen: all of them."""
     if type(member).extend is not Predictor.extend:
         return member.extend(step, memory)
-    made = member(seen)
-    return Prediction(made.next_states[:, -1:], made.belief[:, -1:], made.memory)
+    prediction = member(seen)
+    return Prediction(prediction.next_states[:, -1:], prediction.belief[:, -1:], prediction.memory)
 
 
 def _behind(seen: Latents, step: Latents) -> Latents:
@@ -151,5 +151,5 @@ def _behind(seen: Latents, step: Latents) -> Latents:
 
 def _rows(seen: Latents, rows: Tensor, steps: int) -> Latents:
     """The first steps of some windows."""
-    first = (one[rows, :steps] for one in (seen.states, seen.actions, seen.mask))
+    first = (tensor[rows, :steps] for tensor in (seen.states, seen.actions, seen.mask))
     return Latents(seen.static[rows], *first)

@@ -164,8 +164,8 @@ class Registry:
 
     def components(self, kind: Kind) -> dict[str, Component]:
         """Components of one kind by name, in alphabetical order."""
-        found = [component for plugin in self.plugins for component in plugin.components if component.kind == kind]
-        return {component.name: component for component in sorted(found, key=lambda component: component.name)}
+        components = [component for plugin in self.plugins for component in plugin.components if component.kind == kind]
+        return {component.name: component for component in sorted(components, key=lambda component: component.name)}
 
     def component(self, kind: Kind, name: str) -> Component:
         """The component of that kind and name.
@@ -196,7 +196,7 @@ class Registry:
         """The plugins that a run of these components depends on: those that bring one, and those that listen to
         runs."""
         used = set(components)
-        return [one for one in self.plugins if not used.isdisjoint(one.components) or self._listens(one)]
+        return [plugin for plugin in self.plugins if not used.isdisjoint(plugin.components) or self._listens(plugin)]
 
     def _listens(self, plugin: Plugin) -> bool:
         module = self.manager.get_plugin(plugin.name)
@@ -223,8 +223,8 @@ def discover(entry_points: Iterable[importlib.metadata.EntryPoint] | None = None
     Raises PluginError if two plugins bring a component of the same kind and name.
     """
     registry = Registry()
-    found = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP) if entry_points is None else entry_points
-    for entry_point in sorted(found, key=lambda point: point.name):
+    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP) if entry_points is None else entry_points
+    for entry_point in sorted(points, key=lambda point: point.name):
         registry.plugins.append(_load(registry.manager, entry_point))
     _refuse_duplicates(registry.plugins)
     return registry

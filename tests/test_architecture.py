@@ -121,6 +121,45 @@ def test_a_name_that_is_defined_twice_is_found() -> None:
     assert len(defined_twice([REPOSITORY / "jepa_core/plugin.py"] * 2)["Component"]) == 2
 
 
+SAYS_NOTHING = {"one", "found", "place", "made", "here", "some", "what"}
+"""Names of local variables that do not say what they hold."""
+
+A_PLACE = re.compile(r"jepa_core/(recipe|study)/|jepa_core/model/written_file")
+"""Modules where a place is the word of the house for where a key stands in a file."""
+
+
+def empty_names(module: ast.Module) -> list[str]:
+    """Names that a module binds in assignments, loops, comprehensions, lambdas and functions of its own; fields of a
+    class are no locals."""
+    fields = {id(line.target) for node in ast.walk(module) if isinstance(node, ast.ClassDef)
+              for line in node.body if isinstance(line, ast.AnnAssign)}  # fmt: skip
+    bound = [
+        node.id
+        for node in ast.walk(module)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in fields
+    ]
+    for node in ast.walk(module):
+        if isinstance(node, ast.Lambda) or isinstance(node, ast.FunctionDef) and node.name.startswith("_"):
+            bound += [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]
+    return sorted(SAYS_NOTHING.intersection(bound))
+
+
+def test_local_names_say_what_they_hold() -> None:
+    rooms = ("jepa_core", "plugins", "benchmarks", "tests/support")
+    files = sorted(path for room in rooms for path in (REPOSITORY / room).rglob("*.py"))
+    told = {named(path): empty_names(ast.parse(path.read_text())) for path in files}
+    told = {
+        name: [word for word in words if word != "place" or not A_PLACE.match(name)] for name, words in told.items()
+    }
+    assert {name: words for name, words in told.items() if words} == {}
+
+
+def test_a_local_name_that_says_nothing_is_noticed_wherever_it_is_bound() -> None:
+    text = "found = [one for one in (1, 2)]\ndef _told(made): return lambda place: (some := place)"
+    assert empty_names(ast.parse(text)) == ["found", "made", "one", "place", "some"]
+    assert empty_names(ast.parse("class Row:\n    found: int\n    def less(one, other): return one.found")) == []
+
+
 def test_the_page_on_architecture_lists_every_module_with_the_first_sentence_of_each() -> None:
     listed = module_list.PAGE.read_text()
     assert module_list.section() in listed, "write the list again: python tests/support/module_list.py"

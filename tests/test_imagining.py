@@ -98,6 +98,22 @@ def test_the_run_judges_imagined_effects_by_those_of_its_generator(folder: Path)
     assert "Imagined and true effects of acts" in report and "730000" not in report
 
 
+def test_the_report_shows_one_trajectory_in_two_futures_though_nobody_knows_what_would_have_been(folder: Path) -> None:
+    findings = json.loads((folder / "run" / "findings" / "channel_forecast.json").read_text())
+    figure = next(figure for figure in findings["figures"] if figure["name"] == "example")
+    recorded, nothing = figure["series"]
+    assert recorded["x"] == [1.0, 2.0, 3.0, 4.0] and (recorded["label"], nothing["label"]) == (
+        "under its recorded actions", "if nothing is done"
+    )  # fmt: skip
+    assert recorded["y"][0] == nothing["y"][0], "the action before the first step is recorded in both"
+    assert recorded["y"][1:] != nothing["y"][1:]
+    for series in (recorded, nothing):
+        bands = zip(series["low"], series["y"], series["high"], strict=True)
+        assert all(low < value < high for low, value, high in bands)
+    assert "do not identify what an intervention does" in figure["note"]
+    assert figure["title"] in (folder / "run" / "report.html").read_text()
+
+
 def test_one_trajectory_is_drawn_with_the_runs_intervals_before_what_it_records(folder: Path, model: Model) -> None:
     data = model.read(folder / "new.json")
     given = model.imagine(data, AT, HORIZON, [Act("push", 2.0, "N", AT, AT + 3)]).sel(trajectory=[2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -329,6 +330,19 @@ def keep_subjects(whole: Path, part: Path, subjects: set[int]) -> None:
         target = part / path.relative_to(whole).with_suffix("").with_suffix(".parquet")
         target.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, target)
+
+
+def test_what_a_rule_of_the_source_leaves_out_of_new_data_is_told(
+    records: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(records / "new", tmp_path / "new")
+    path = tmp_path / "new/icu/chartevents.parquet"
+    charted = pq.read_table(path)
+    of_first = pa.compute.equal(charted["stay_id"], charted["stay_id"][0])
+    pq.write_table(charted.filter(pa.compute.invert(of_first)), path)
+    with caplog.at_level("WARNING"):
+        jepa_core.load(records / "run", "cpu").read(tmp_path / "new")
+    assert "the rule 'has vital signs' of the source leaves out 1 of " in caplog.text
 
 
 @pytest.mark.parametrize("evaluator", ["risk_tasks", "early_events"])

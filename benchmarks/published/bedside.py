@@ -49,7 +49,7 @@ def coma_scale(stay: Stay) -> dict[str, Series]:
             score = 0.0 if tube else value
             if score is not None:
                 row[name] = max(row.get(name, -1.0), score)
-    found: dict[str, Series] = defaultdict(list)
+    by_channel: dict[str, Series] = defaultdict(list)
     last: tuple[float, dict[str, float]] | None = None
     for hour in sorted(rows):
         row = rows[hour]
@@ -62,13 +62,13 @@ def coma_scale(stay: Stay) -> dict[str, Series]:
         else:
             full = {"motor": 6.0, "verbal": 5.0, "eyes": 4.0}
             total = sum(full[name] if value is None else value for name, value in parts.items())
-        found["gcs"].append((hour, total))
-        found["gcs_unable"].append((hour, row["unable"]))
+        by_channel["gcs"].append((hour, total))
+        by_channel["gcs_unable"].append((hour, row["unable"]))
         for name, value in parts.items():
             if value is not None:
-                found[f"gcs_{name}"].append((hour, value))
+                by_channel[f"gcs_{name}"].append((hour, value))
         last = (hour, row)
-    return found
+    return by_channel
 
 
 def status_of(item: int, word: str) -> tuple[str, bool | None] | None:
@@ -92,13 +92,13 @@ def ventilation(stay: Stay) -> list[tuple[float, float, str, bool]]:
     for hour, item, _, word in stay.charted:
         if item in (226732, 223849, 229314) and hour >= -LOOK_BACK and (told := status_of(item, word)):
             moments[hour].append(told)
-    found, order, last = [], sorted(moments), (math.nan, False)
-    for place, hour in enumerate(order):
-        status = min((one for one, _ in moments[hour]), key=RANKS.index)
-        said = [one for _, one in moments[hour] if one is not None]
+    statuses, order, last = [], sorted(moments), (math.nan, False)
+    for index, hour in enumerate(order):
+        status = min((candidate for candidate, _ in moments[hour]), key=RANKS.index)
+        said = [spoken for _, spoken in moments[hour] if spoken is not None]
         if said:
             last = (hour, any(said))
         supported = status == "InvasiveVent" or status == "Tracheostomy" and last[1] and plain(hour - last[0]) <= 14
-        following = order[place + 1] if place + 1 < len(order) else math.inf
-        found.append((hour, min(following, hour + 14, stay.hours), status, supported))
-    return found
+        following = order[index + 1] if index + 1 < len(order) else math.inf
+        statuses.append((hour, min(following, hour + 14, stay.hours), status, supported))
+    return statuses

@@ -120,21 +120,21 @@ WORDS: dict[str, tuple[int, int]] = {
 }
 """Channels of words: the item, and for how long one from before admission is known."""
 COMA = {223901, 223900, 220739}
-ITEMS = {item for one in NUMBERS.values() for item in one.items} | {item for item, _ in WORDS.values()} | COMA
-LASTS = {item: one.lasts for one in NUMBERS.values() for item in one.items if one.lasts}
+ITEMS = {item for number in NUMBERS.values() for item in number.items} | {item for item, _ in WORDS.values()} | COMA
+LASTS = {item: number.lasts for number in NUMBERS.values() for item in number.items if number.lasts}
 
 
 def numbers(stay: Stay, channel: str) -> Series:
     """Readings of a channel, one for each time."""
     reading = NUMBERS[channel]
-    found: dict[float, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    by_hour: dict[float, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for hour, item, value, _ in stay.charted:
         if item in reading.items and value is not None:
             told = reading.items[item](value)
             if told is not None:
-                found[hour][item].append(told)
+                by_hour[hour][item].append(told)
     series = []
-    for hour, by_item in sorted(found.items()):
+    for hour, by_item in sorted(by_hour.items()):
         chosen = next(item for item in reading.items if item in by_item)
         values = by_item[chosen] if reading.first else [value for values in by_item.values() for value in values]
         series.append((hour, reading.merge(values)))
@@ -143,7 +143,7 @@ def numbers(stay: Stay, channel: str) -> Series:
 
 def words(stay: Stay, channel: str) -> Words:
     item = WORDS[channel][0]
-    return sorted({(hour, text) for hour, one, _, text in stay.charted if one == item and text})
+    return sorted({(hour, text) for hour, code, _, text in stay.charted if code == item and text})
 
 
 def weight_types(stay: Stay) -> Words:
@@ -160,16 +160,16 @@ def integrity(stay: Stay) -> dict[str, Series]:
         "Clots Present": ("clots", 1), "No Clot Present": ("clots", 0), "Clots Increasing": ("clots_increasing", 1),
         "Clot Increasing": ("clots_increasing", 1), "Clotted": ("clotted", 1),
     }  # fmt: skip
-    found: dict[str, dict[float, float]] = defaultdict(dict)
+    by_channel: dict[str, dict[float, float]] = defaultdict(dict)
     for hour, item, _, text in stay.charted:
         if item == 224146 and hour >= 0 and text in told:
             name, value = told[text]
-            found[f"crrt/{name}"][hour] = max(found[f"crrt/{name}"].get(hour, 0), value)
-    return {name: sorted(series.items()) for name, series in found.items()}
+            by_channel[f"crrt/{name}"][hour] = max(by_channel[f"crrt/{name}"].get(hour, 0), value)
+    return {name: sorted(series.items()) for name, series in by_channel.items()}
 
 
 def shown(series: list[tuple[float, float]] | list[tuple[float, str]], lasts: float) -> list[tuple[float, float | str]]:
     """What the hours of the stay show: those of the stay, and the last from before it for as long as it lasts."""
     before = [at for at, _ in series if at < 0 and plain(at + lasts) >= 0]
     last = max(before, default=math.inf)
-    return [(at, what) for at, what in series if at >= 0 or at == last]
+    return [(at, told) for at, told in series if at >= 0 or at == last]

@@ -54,8 +54,8 @@ class Columns:
 
     def _show(self, channel: str, series: Iterable[tuple[float, float | str]]) -> None:
         """Events at their times; those from before admission in hour 0."""
-        for at, what in series:
-            entry = (math.nan, what) if isinstance(what, str) else (float(what), "")
+        for at, told in series:
+            entry = (math.nan, told) if isinstance(told, str) else (float(told), "")
             hour = min(max(math.floor(plain(at)), 0), self.stay.steps - 1)
             self._add(channel, hour, entry)
             if at < 0:
@@ -130,10 +130,10 @@ class Columns:
         for start, stop, rate in spans:
             for hour in hours_of(start, stop):
                 parts[hour].append((rate, min(stop, hour + 1) - max(start, hour)))
-        for hour, some in parts.items():
-            length = sum(hours for _, hours in some)
+        for hour, channels_of in parts.items():
+            length = sum(hours for _, hours in channels_of)
             if length > 0:
-                self._add(channel, hour, (sum(rate * hours for rate, hours in some) / length, ""))
+                self._add(channel, hour, (sum(rate * hours for rate, hours in channels_of) / length, ""))
 
     def _add_orders(self) -> None:
         for hour, channel, entry in infused(self.stay):
@@ -150,16 +150,16 @@ class Columns:
 
     def means(self, *channels: str) -> dict[int, float]:
         """Mean by hour of what some channels show; what is carried counts where hour 0 has nothing of its own."""
-        found = {}
+        cells_at = {}
         for hour in range(self.stay.steps):
-            values = [value for one in channels for value, _ in self.cells.get(one, {}).get(hour, ())]
-            old = [value for one in channels for value, _ in self.before.get(one, ())] if hour == 0 else []
+            values = [value for channel in channels for value, _ in self.cells.get(channel, {}).get(hour, ())]
+            old = [value for channel in channels for value, _ in self.before.get(channel, ())] if hour == 0 else []
             if len(values) > len(old):
                 for value in old:
                     values.remove(value)
             if values:
-                found[hour] = sum(values) / len(values)
-        return found
+                cells_at[hour] = sum(values) / len(values)
+        return cells_at
 
     def labels(self) -> dict[str, list[labels.Told]]:
         """The seven event series and the 27 targets, for every hour."""
@@ -179,20 +179,20 @@ class Columns:
         targets = {name: self.means(*channels) for name, channels in TARGETS.items()}
         volumes = self.cells["urine_output/urineoutput"]
         targets["urine_output"] = {hour: max(sum(v for v, _ in told), 0.0) for hour, told in volumes.items()}
-        found: dict[str, list[labels.Told]] = {f"event_{name}": told for name, told in events.items()}
-        return found | {name: [told.get(hour) for hour in hours] for name, told in targets.items()}
+        columns_of: dict[str, list[labels.Told]] = {f"event_{name}": told for name, told in events.items()}
+        return columns_of | {name: [told.get(hour) for hour in hours] for name, told in targets.items()}
 
     def outcomes(self) -> dict[str, labels.Told]:
         return labels.outcomes(self.end) | {"sepsis": float(self._onset is not None)}
 
     def static(self) -> dict[str, Entry]:
         person = self.stay.person
-        found: dict[str, Entry] = {"demographics/age": (float(person.age), "")}
+        entries: dict[str, Entry] = {"demographics/age": (float(person.age), "")}
         index = charlson(person)
         if index is not None:
-            found["demographics/charlson"] = (float(index), "")
+            entries["demographics/charlson"] = (float(index), "")
         told = {"gender": person.gender, "race": person.race}
-        return found | {f"demographics/{name}": (math.nan, words) for name, words in told.items() if words}
+        return entries | {f"demographics/{name}": (math.nan, words) for name, words in told.items() if words}
 
 
 def merged(*groups: dict[str, Any]) -> Iterator[tuple[str, Any]]:

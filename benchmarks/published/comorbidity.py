@@ -72,8 +72,8 @@ WORSE = {"liver": "severe liver", "diabetes": "diabetes with harm", "cancer": "s
 
 
 def has(code: str, ranges: Ranges) -> bool:
-    for one in ranges:
-        first, _, last = one.partition("-")
+    for span in ranges:
+        first, _, last = span.partition("-")
         if first <= code[: len(first)] <= (last or first) and len(code) >= len(first):
             return True
     return False
@@ -83,11 +83,11 @@ def charlson(person: Person) -> int | None:
     """None where there was no earlier admission."""
     if person.earlier is None:
         return None
-    found = {
+    groups = {
         name
         for name, (_, nine, ten) in DISEASES.items()
         if any(has(code, nine if version == "9" else ten) for version, code in person.earlier)
     }
-    milder = {mild for mild, worse in WORSE.items() if worse in found}
-    points = sum(DISEASES[name][0] for name in found - milder)
+    milder = {mild for mild, worse in WORSE.items() if worse in groups}
+    points = sum(DISEASES[name][0] for name in groups - milder)
     return points + sum(person.age >= bound for bound in (50, 60, 70, 80))

@@ -26,28 +26,28 @@ Signs = dict[int, list[tuple[bool, str]]]
 
 def signs(stay: Stay) -> Signs:
     """By hour: whether a sign says that it runs, and which kind it is of."""
-    found: Signs = defaultdict(list)
+    signs_of: Signs = defaultdict(list)
     for hour, item, _, text in stay.charted:
         if item in CHARTED and hour >= 0 and text:
             running = item in RUNNING or item == 225965 and text == "In use"
             kind = text if item == 227290 else "IHD" if item == 226499 else "Peritoneal" if item in PERITONEAL else ""
-            found[hours_of(hour, hour)[0]].append((running, kind))
-    for one in stay.procedures:
-        if one.item in PROCEDURES and one.counted:
-            for step in hours_of(one.start, one.stop):
-                found[step].append((bool(PROCEDURES[one.item]), PROCEDURES[one.item]))
+            signs_of[hours_of(hour, hour)[0]].append((running, kind))
+    for procedure in stay.procedures:
+        if procedure.item in PROCEDURES and procedure.counted:
+            for step in hours_of(procedure.start, procedure.stop):
+                signs_of[step].append((bool(PROCEDURES[procedure.item]), PROCEDURES[procedure.item]))
     for drip in stay.given:
         if drip.item in CIRCUIT and (drip.amount or 0) > 0:
             start = max(drip.began, 0)
             for step in hours_of(start, start if drip.stop is None else drip.stop):
-                found[step].append((True, "CRRT"))
-    return found
+                signs_of[step].append((True, "CRRT"))
+    return signs_of
 
 
 def continuous(stay: Stay) -> set[int]:
     """Hours with a sign of continuous dialysis."""
-    found = {hour for hour, told in signs(stay).items() if any(kind in CONTINUOUS for _, kind in told)}
+    hours = {hour for hour, told in signs(stay).items() if any(kind in CONTINUOUS for _, kind in told)}
     for hour, item, value, text in stay.charted:
         if hour >= 0 and (item == 227290 and text or item == 226457 and value is not None and 0 <= value <= 20_000):
-            found.add(hours_of(hour, hour)[0])
-    return found
+            hours.add(hours_of(hour, hour)[0])
+    return hours

@@ -48,14 +48,17 @@ def dose_of(one: Given, drug: str) -> float | None:
 
 def bags(stay: Stay, items: dict[int, str]) -> dict[str, list[Bag]]:
     """Bags of each drug as they are charted, the first begun first."""
-    found: dict[str, list[Bag]] = defaultdict(list)
-    for one in stay.given:
-        drug = items.get(one.item)
-        if drug and one.stop is not None and one.stop > max(one.began, 0) and (one.rate or 0) > 0:
-            dose = dose_of(one, drug)
+    bags_of: dict[str, list[Bag]] = defaultdict(list)
+    for given in stay.given:
+        drug = items.get(given.item)
+        if drug and given.stop is not None and given.stop > max(given.began, 0) and (given.rate or 0) > 0:
+            dose = dose_of(given, drug)
             if dose is not None:
-                found[drug].append(Bag(one.began, one.stop, dose, one.weight or math.nan, one.new))
-    return {drug: sorted(some, key=lambda bag: (bag.began, bag.stop, bag.dose)) for drug, some in found.items()}
+                bags_of[drug].append(Bag(given.began, given.stop, dose, given.weight or math.nan, given.new))
+    return {
+        drug: sorted(bags_of_drug, key=lambda bag: (bag.began, bag.stop, bag.dose))
+        for drug, bags_of_drug in bags_of.items()
+    }
 
 
 def counted(charted: list[Bag]) -> list[Bag]:
@@ -63,15 +66,15 @@ def counted(charted: list[Bag]) -> list[Bag]:
     silent: dict[int, float] = {}
     for bag in charted:
         older = [
-            place
-            for place, one in enumerate(charted)
-            if one.began < bag.began < one.stop and abs(plain(bag.dose / one.dose) - 1) <= 0.01
+            position
+            for position, dose in enumerate(charted)
+            if dose.began < bag.began < dose.stop and abs(plain(bag.dose / dose.dose) - 1) <= 0.01
         ]
         if bag.new and older:
             silent[older[0]] = min(silent.get(older[0], math.inf), bag.began)
     pieces: list[Bag] = []
-    for place, bag in enumerate(charted):
-        moment = silent.get(place)
+    for index, bag in enumerate(charted):
+        moment = silent.get(index)
         if moment is None:
             pieces.append(bag)
             continue
@@ -84,8 +87,8 @@ def counted(charted: list[Bag]) -> list[Bag]:
 def vasoactive(stay: Stay) -> dict[str, Rates]:
     """Rates of each drug; concurrent pumps are added."""
     return {
-        drug: added([(bag.began, bag.stop, bag.dose) for bag in counted(some)])
-        for drug, some in bags(stay, DRUGS).items()
+        drug: added([(bag.began, bag.stop, bag.dose) for bag in counted(bags_of_drug)])
+        for drug, bags_of_drug in bags(stay, DRUGS).items()
     }
 
 
@@ -102,7 +105,7 @@ def equivalent(stay: Stay) -> Rates:
 
 def blockers(stay: Stay) -> list[Bag]:
     """Neuromuscular blockers, as they run."""
-    return [bag for some in bags(stay, BLOCKERS).values() for bag in counted(some)]
+    return [bag for bags_of_drug in bags(stay, BLOCKERS).values() for bag in counted(bags_of_drug)]
 
 
 def added(pieces: Rates) -> Rates:

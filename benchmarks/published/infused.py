@@ -57,14 +57,14 @@ def per_hour(one: Given) -> float | None:
 
 
 def infused(stay: Stay) -> Events:
-    for one in stay.given:
-        channel = f"inputevents/{one.label}"
-        amount = f"{channel} [{one.unit}]" if one.unit else channel
-        pumped = f"{channel}/rate [{one.per}]" if one.per and (one.rate or 0) > 0 else None
-        for hour, delivered in delivered_by_hour(one):
-            yield hour, amount, (delivered, "" if pumped else one.category)
-            if pumped and one.rate is not None:
-                yield hour, pumped, (one.rate, one.category)
+    for dose in stay.given:
+        channel = f"inputevents/{dose.label}"
+        amount = f"{channel} [{dose.unit}]" if dose.unit else channel
+        pumped = f"{channel}/rate [{dose.per}]" if dose.per and (dose.rate or 0) > 0 else None
+        for hour, delivered in delivered_by_hour(dose):
+            yield hour, amount, (delivered, "" if pumped else dose.category)
+            if pumped and dose.rate is not None:
+                yield hour, pumped, (dose.rate, dose.category)
 
 
 def delivered_by_hour(one: Given) -> Iterator[tuple[int, float]]:
@@ -80,13 +80,16 @@ def delivered_by_hour(one: Given) -> Iterator[tuple[int, float]]:
 
 def done(stay: Stay) -> dict[str, dict[int, set[Entry]]]:
     """Procedures and invasive lines in the hours that they last, each kind once."""
-    found: dict[str, dict[int, set[Entry]]] = defaultdict(lambda: defaultdict(set))
-    for one in stay.procedures:
-        told = {f"procedureevents/{one.label}": one.category, **(line(one) if one.item in LINES else {})}
+    by_channel: dict[str, dict[int, set[Entry]]] = defaultdict(lambda: defaultdict(set))
+    for procedure in stay.procedures:
+        told = {
+            f"procedureevents/{procedure.label}": procedure.category,
+            **(line(procedure) if procedure.item in LINES else {}),
+        }
         for channel, words in told.items():
-            for hour in hours_of(one.start, one.stop):
-                found[channel][hour].add((math.nan, words))
-    return found
+            for hour in hours_of(procedure.start, procedure.stop):
+                by_channel[channel][hour].add((math.nan, words))
+    return by_channel
 
 
 def line(one: Procedure) -> dict[str, str]:

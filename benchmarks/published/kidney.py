@@ -14,45 +14,45 @@ IRRIGANT = 227488
 
 
 def urine(stay: Stay) -> Series:
-    found: dict[float, float] = defaultdict(float)
+    by_time: dict[float, float] = defaultdict(float)
     for hour, item, value in stay.urine:
         if item in URINE and 0 <= value <= 20_000 and hour >= 0:
-            found[hour] += -value if item == 227488 else value
-    return sorted(found.items())
+            by_time[hour] += -value if item == 227488 else value
+    return sorted(by_time.items())
 
 
 def urine_rates(stay: Stay) -> dict[str, Series]:
     """Sums of windows and rates by the last weight; a charting stands for the hour before it."""
-    charted, scales, found = urine(stay), weights(stay), defaultdict(list)
+    charted, scales, rates = urine(stay), weights(stay), defaultdict(list)
     beats = [at for at in stay.numbers({220045}, 0, 300) if at >= 0]
     covered, before = {}, min(beats, default=None)
-    for place, (at, _) in enumerate(charted):
-        start = charted[place - 1][0] if place else min(before, at) if before is not None else at
+    for index, (at, _) in enumerate(charted):
+        start = charted[index - 1][0] if index else min(before, at) if before is not None else at
         covered[at] = at - start
     for at, volume in charted:
         known = [value for when, value in scales if when <= at]
-        found["uo"].append((at, volume))
+        rates["uo"].append((at, volume))
         if known:
-            found["weight"].append((at, known[-1]))
+            rates["weight"].append((at, known[-1]))
         for span in (6, 12, 24):
             window = [(when, value) for when, value in charted if at >= when and plain(at - when) <= span - 1]
             total, hours = sum(value for _, value in window), plain(sum(covered[when] for when, _ in window))
-            found[f"urineoutput_{span}hr"].append((at, total))
+            rates[f"urineoutput_{span}hr"].append((at, total))
             if span == 24:
-                found["hours"].append((at, hours))
+                rates["hours"].append((at, hours))
             if known and hours >= span:
-                found[f"uo_mlkghr_{span}hr"].append((at, round(total / known[-1] / hours, 4)))
-    return found
+                rates[f"uo_mlkghr_{span}hr"].append((at, round(total / known[-1] / hours, 4)))
+    return rates
 
 
 def creatinine_stages(stay: Stay) -> list[tuple[float, float, float | None, float | None, int]]:
     """Seen, creatinine, the lowest of 48 h and of 7 days, stage."""
     drawn: dict[float, list[Lab]] = defaultdict(list)
-    for one in stay.labs:
-        if one.item == 50912 and one.value and 0 < one.value <= 150:
-            drawn[one.drawn].append(one)
+    for lab in stay.labs:
+        if lab.item == 50912 and lab.value and 0 < lab.value <= 150:
+            drawn[lab.drawn].append(lab)
     values = [(at, max(r.seen for r in rows), sum(r.value for r in rows) / len(rows)) for at, rows in drawn.items()]
-    found: dict[float, tuple[float, float, float, float | None, float | None, int]] = {}
+    at_hours: dict[float, tuple[float, float, float, float | None, float | None, int]] = {}
     for at, seen, value in sorted(values):
         earlier = [(plain(at - a), v) for a, s, v in values if a < at and plain(at - a) <= 168 and s <= seen]
         low_7, low_48 = (
@@ -62,14 +62,14 @@ def creatinine_stages(stay: Stay) -> list[tuple[float, float, float | None, floa
         ratio, rise = plain(value / low_7) if low_7 else 0.0, plain(value - low_48) if low_48 else 0.0
         hurt = ratio >= 1.5 or rise >= 0.3
         stage = 3 if ratio >= 3 or plain(value) >= 4 and hurt else 2 if ratio >= 2 else 1 if hurt else 0
-        found[round(seen * 3600)] = (at, seen, value, low_48, low_7, stage)
-    return [one[1:] for one in found.values()]
+        at_hours[round(seen * 3600)] = (at, seen, value, low_48, low_7, stage)
+    return [row[1:] for row in at_hours.values()]
 
 
 def urine_stages(stay: Stay) -> dict[str, Series]:
     """Rates over 6, 12 and 24 h, and the stage; a charting covers the time since the one before, the first an hour."""
-    charted, scales, found = urine(stay), weights(stay), defaultdict(list)
-    length = {at: at - charted[place - 1][0] if place else 1.0 for place, (at, _) in enumerate(charted)}
+    charted, scales, rates = urine(stay), weights(stay), defaultdict(list)
+    length = {at: at - charted[index - 1][0] if index else 1.0 for index, (at, _) in enumerate(charted)}
     for at, _ in charted:
         known, rate = [value for when, value in scales if when <= at], {}
         for span in (6, 12, 24):
@@ -77,12 +77,12 @@ def urine_stages(stay: Stay) -> dict[str, Series]:
             hours = plain(sum(length[when] for when, _ in window))
             if known and hours >= span and (span > 6 or hours < 12):
                 rate[span] = round(sum(value for _, value in window) / known[-1] / hours, 4)
-                found[f"uo_rt_{span}hr"].append((at, rate[span]))
+                rates[f"uo_rt_{span}hr"].append((at, rate[span]))
         if 6 in rate:
             least, middle = rate.get(24, math.inf), rate.get(12, math.inf)
             low = 3 if least < 0.3 or middle == 0 else 2 if middle < 0.5 else 1 if rate[6] < 0.5 else 0
-            found["aki_stage_uo"].append((at, 0 if plain(at) <= 6 else low))
-    return found
+            rates["aki_stage_uo"].append((at, 0 if plain(at) <= 6 else low))
+    return rates
 
 
 def kidney_stages(stay: Stay) -> dict[str, Series]:

@@ -57,13 +57,13 @@ def circulatory(stay: Stay) -> list[Told]:
     """A mean pressure of 65 mmHg at most or a drug that raises it, with a lactate of 2 mmol/L or more."""
     pressure, lactate = means(mean_pressure(stay)), means(stay.results(50813, 10_000))
     drips = [span for drug, spans in vasoactive(stay).items() if drug in RAISING for span in spans]
-    found: list[Told] = []
+    events: list[Told] = []
     for hour in range(stay.steps):
         running = any(start < hour + 1 and stop > hour for start, stop, _ in drips)
         low = 1.0 if running else float(round(pressure[hour], 4) <= 65) if hour in pressure else None
         high = float(round(lactate[hour], 4) >= 2) if hour in lactate else None
-        found.append(low if low == high else None)
-    return found
+        events.append(low if low == high else None)
+    return events
 
 
 def respiratory(stay: Stay, tension: ByHour, fraction: ByHour, saturation: ByHour) -> list[Told]:
@@ -75,21 +75,21 @@ def respiratory(stay: Stay, tension: ByHour, fraction: ByHour, saturation: ByHou
         if supported or status == "NonInvasiveVent"
         for hour in range(max(math.floor(plain(start)), 0), math.ceil(plain(stop)))
     }
-    found: list[Told] = []
+    events: list[Told] = []
     for hour in range(stay.steps):
         inspired = fraction.get(hour, None if {hour, hour + 1} & helped else ROOM_AIR)
         if hour in tension and inspired:
-            found.append(float(round(100 * tension[hour] / inspired, 4) < 200))
+            events.append(float(round(100 * tension[hour] / inspired, 4) < 200))
         else:
-            found.append(float(round(saturation[hour], 4) <= 90) if hour in saturation else None)
-    return found
+            events.append(float(round(saturation[hour], 4) <= 90) if hour in saturation else None)
+    return events
 
 
 def kidney(stay: Stay) -> list[Told]:
     """KDIGO 3 by creatinine, urine, or continuous dialysis so far."""
     creatinine, rate = means(stay.results(50912, 150)), hourly_urine(stay)
     begun = min(continuous(stay), default=math.inf)
-    found: list[Told] = []
+    events: list[Told] = []
     for hour in range(stay.steps):
         value = creatinine.get(hour)
         lowest = min((creatinine[h] for h in range(hour - 168, hour) if h in creatinine), default=None)
@@ -99,10 +99,10 @@ def kidney(stay: Stay) -> list[Told]:
         hurt = either(rise, None if ratio is None else float(ratio >= 1.5))
         high = both(hurt, None if value is None else float(round(value, 4) > 4))
         little = [little_urine(rate, hour, span, bound) for span, bound in ((24, 0.3), (12, 0.0))]
-        found.append(
+        events.append(
             either(float(begun <= hour), None if ratio is None else float(ratio >= 3), high, *map(float, little))
         )
-    return found
+    return events
 
 
 def little_urine(rate: ByHour, hour: int, span: int, bound: float) -> bool:
@@ -117,33 +117,33 @@ def hourly_urine(stay: Stay) -> ByHour:
     """mL/kg/h of an hour by the last weight known in it; a charting covers the time since the one before."""
     charted, scales = urine(stay), weights(stay)
     beats = [at for at in stay.numbers({220045}, 0, 300) if at >= 0]
-    found: dict[int, tuple[float, float, float]] = {}
+    rates: dict[int, tuple[float, float, float]] = {}
     before = min(beats, default=None)
-    for place, (at, volume) in enumerate(charted):
-        start = charted[place - 1][0] if place else min(before, at) if before is not None else at
+    for index, (at, volume) in enumerate(charted):
+        start = charted[index - 1][0] if index else min(before, at) if before is not None else at
         known = [value for when, value in scales if when <= at]
         if known:
             hour = math.floor(plain(at))
-            total, hours, _ = found.get(hour, (0.0, 0.0, 0.0))
-            found[hour] = total + volume, hours + at - start, known[-1]
-    return {hour: total / max(hours, 1) / weight for hour, (total, hours, weight) in found.items()}
+            total, hours, _ = rates.get(hour, (0.0, 0.0, 0.0))
+            rates[hour] = total + volume, hours + at - start, known[-1]
+    return {hour: total / max(hours, 1) / weight for hour, (total, hours, weight) in rates.items()}
 
 
 def liver(stay: Stay, bilirubin: ByHour, inr: ByHour, creatinine: ByHour) -> list[Told]:
     """MELD of 30 or more, each value from the next hour where this one has none; creatinine is 4 for 7 days of
     dialysis."""
     dialysed = continuous(stay)
-    found: list[Told] = []
+    events: list[Told] = []
     for hour in range(stay.steps):
-        parts = [one.get(hour, one.get(hour + 1)) for one in (bilirubin, inr, creatinine)]
-        if any(hour - 168 < one <= hour for one in dialysed):
+        parts = [of_hour.get(hour, of_hour.get(hour + 1)) for of_hour in (bilirubin, inr, creatinine)]
+        if any(hour - 168 < at <= hour for at in dialysed):
             parts[2] = 4.0
         if None in parts:
-            found.append(None)
+            events.append(None)
             continue
         logs = [math.log(max(part, 1.0)) for part in parts if part is not None]
-        found.append(float(round(3.78 * logs[0] + 11.2 * logs[1] + 9.57 * logs[2] + 6.43, 4) >= 30))
-    return found
+        events.append(float(round(3.78 * logs[0] + 11.2 * logs[1] + 9.57 * logs[2] + 6.43, 4) >= 30))
+    return events
 
 
 def hyperglycaemia(stay: Stay, glucose: ByHour) -> list[Told]:
@@ -164,8 +164,8 @@ def in_intensive_care(end: End) -> Told:
 
 def outcomes(end: End) -> dict[str, Told]:
     death = end.death if end.death is not None else end.day
-    found: dict[str, Told] = {"hospital_mortality": float(end.died), "icu_mortality": in_intensive_care(end)}
+    told: dict[str, Told] = {"hospital_mortality": float(end.died), "icu_mortality": in_intensive_care(end)}
     for days in (7, 14, 30, 90):
         alive = 0.0 if not end.died and end.discharged else None
-        found[f"mortality_{days}d"] = alive if death is None else float(death <= days * 24)
-    return found | {"prolonged_stay_7d": float(end.hours > 168)}
+        told[f"mortality_{days}d"] = alive if death is None else float(death <= days * 24)
+    return told | {"prolonged_stay_7d": float(end.hours > 168)}

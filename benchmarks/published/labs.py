@@ -69,20 +69,26 @@ ITEMS = (
 
 def plain_results(stay: Stay) -> dict[str, Series]:
     """Distinct results of each channel by when they were seen; those of a differential as reported among them."""
-    found: dict[str, set[tuple[float, float]]] = defaultdict(set)
+    by_channel: dict[str, set[tuple[float, float]]] = defaultdict(set)
     by_item: dict[int, list[Lab]] = defaultdict(list)
-    for one in stay.labs:
-        by_item[one.item].append(one)
+    for lab in stay.labs:
+        by_item[lab.item].append(lab)
     for channel, (item, high) in PLAIN.items():
-        found[channel] |= {(one.seen, one.value) for one in by_item[item] if one.value and 0 < one.value <= high}
-    found["chemistry/aniongap"] |= {
-        (one.seen, one.value) for one in by_item[ANION_GAP] if one.value is not None and -100 <= one.value <= 10_000
+        by_channel[channel] |= {
+            (reading.seen, reading.value) for reading in by_item[item] if reading.value and 0 < reading.value <= high
+        }
+    by_channel["chemistry/aniongap"] |= {
+        (reading.seen, reading.value)
+        for reading in by_item[ANION_GAP]
+        if reading.value is not None and -100 <= reading.value <= 10_000
     }
     for name, item in OTHERS.items():
-        found[f"blood_differential/{name}"] |= {
-            (one.seen, one.value) for one in by_item[item] if one.value is not None and one.value >= 0
+        by_channel[f"blood_differential/{name}"] |= {
+            (reading.seen, reading.value)
+            for reading in by_item[item]
+            if reading.value is not None and reading.value >= 0
         }
-    return {name: sorted(values) for name, values in found.items()}
+    return {name: sorted(values) for name, values in by_channel.items()}
 
 
 def believed_gas(item: int, value: float) -> float | None:
@@ -93,7 +99,7 @@ def believed_gas(item: int, value: float) -> float | None:
         return value if -100 <= value <= 100 else None
     if item == FRACTION:
         return oxygen(value)
-    low, high = next((low, high) for one, low, high in GASES.values() if one == item)
+    low, high = next((low, high) for gas, low, high in GASES.values() if gas == item)
     return value if low < value <= high else None
 
 
@@ -108,23 +114,25 @@ def gases(stay: Stay) -> dict[str, Series]:
         if (known := arterial(specimen)) is None:
             continue
         seen: dict[int, list[float]] = defaultdict(list)
-        for one in specimen:
-            value = believed_gas(one.item, one.value) if one.item in names and one.value is not None else None
+        for result in specimen:
+            value = (
+                believed_gas(result.item, result.value) if result.item in names and result.value is not None else None
+            )
             if value is not None:
-                reported[f"bg/{names[one.item]}"].add((max(one.seen, known), value))
-                if one.seen <= known:
-                    seen[one.item].append(value)
+                reported[f"bg/{names[result.item]}"].add((max(result.seen, known), value))
+                if result.seen <= known:
+                    seen[result.item].append(value)
         for name, value in combined(specimen, seen, charted).items():
             derived[f"bg/{name}"].append((known, value))
     return {name: sorted(values) for name, values in (reported | derived).items()}
 
 
 def specimens(stay: Stay) -> dict[str, list[Lab]]:
-    found: dict[str, list[Lab]] = defaultdict(list)
-    for one in stay.labs:
-        if one.specimen:
-            found[one.specimen].append(one)
-    return found
+    by_specimen: dict[str, list[Lab]] = defaultdict(list)
+    for lab in stay.labs:
+        if lab.specimen:
+            by_specimen[lab.specimen].append(lab)
+    return by_specimen
 
 
 def first_tension(specimen: list[Lab]) -> tuple[float, float, float] | None:
@@ -147,35 +155,41 @@ def combined(specimen: list[Lab], seen: dict[int, list[float]], charted: Series)
     _, tension, drawn = first
     earlier = [(at, value) for at, value in charted if at <= drawn]
     near = earlier[-1][1] if earlier and plain(drawn - earlier[-1][0]) <= 4 else None
-    found = {} if near is None else {"fio2_chartevents": near}
+    nearest = {} if near is None else {"fio2_chartevents": near}
     fraction = max(seen[FRACTION]) if seen[FRACTION] else near
     if fraction:
-        found["pao2fio2ratio"] = 100 * tension / fraction
+        nearest["pao2fio2ratio"] = 100 * tension / fraction
         if seen[DIOXIDE]:
-            found["aado2_calc"] = fraction / 100 * (760 - 47) - max(seen[DIOXIDE]) / 0.8 - tension
-    return found
+            nearest["aado2_calc"] = fraction / 100 * (760 - 47) - max(seen[DIOXIDE]) / 0.8 - tension
+    return nearest
 
 
 def differential(stay: Stay) -> dict[str, Series]:
     """Absolute counts: as reported, or the share of the white cells once both are known."""
-    found: dict[str, set[tuple[float, float]]] = defaultdict(set)
+    by_channel: dict[str, set[tuple[float, float]]] = defaultdict(set)
     absolute = {item: (name, scale) for name, items in COUNTS.items() for item, scale in items.items()}
-    for one in stay.labs:
-        if one.item in absolute and one.value is not None and one.value >= 0:
-            name, scale = absolute[one.item]
-            found[name].add((one.seen, one.value * scale))
+    for lab in stay.labs:
+        if lab.item in absolute and lab.value is not None and lab.value >= 0:
+            name, scale = absolute[lab.item]
+            by_channel[name].add((lab.seen, lab.value * scale))
     for specimen in specimens(stay).values():
-        cells = sorted((one.seen, one.value) for one in specimen if one.item in WHITE_CELLS and (one.value or 0) > 0)
+        cells = sorted(
+            (result.seen, result.value) for result in specimen if result.item in WHITE_CELLS and (result.value or 0) > 0
+        )
         if not cells:
             continue
         seen, white = cells[0]
-        reported = [one for one in specimen if one.item in absolute and one.value is not None and one.value >= 0]
-        shares = [one for one in specimen if one.item in SHARES and one.value is not None and one.value >= 0]
-        for one in shares:
-            name, at = SHARES[one.item], max(one.seen, seen)
+        reported = [
+            result for result in specimen if result.item in absolute and result.value is not None and result.value >= 0
+        ]
+        shares = [
+            result for result in specimen if result.item in SHARES and result.value is not None and result.value >= 0
+        ]
+        for lab in shares:
+            name, at = SHARES[lab.item], max(lab.seen, seen)
             counted = any(absolute[other.item][0] == name and other.seen <= at for other in reported)
-            if not counted and sum(other.value or 0 for other in shares if other.seen == one.seen) > 0:
-                found[name].add((at, (one.value or 0) * white / 100))
+            if not counted and sum(other.value or 0 for other in shares if other.seen == lab.seen) > 0:
+                by_channel[name].add((at, (lab.value or 0) * white / 100))
         if shares or reported:
-            found["wbc"].add((max(seen, min(one.seen for one in [*shares, *reported])), white))
-    return {f"blood_differential/{name}": sorted(values) for name, values in found.items()}
+            by_channel["wbc"].add((max(seen, min(result.seen for result in [*shares, *reported])), white))
+    return {f"blood_differential/{name}": sorted(values) for name, values in by_channel.items()}

@@ -32,7 +32,9 @@ def is_antibiotic(order: Order) -> bool:
     name, route = order.drug.lower(), order.route.lower()
     local = order.route in ON_THE_SURFACE or "ear" in route or "eye" in route
     local |= any(word in name for word in NOT_SYSTEMIC)
-    return order.kind not in ("BASE", "") and bool(route) and not local and any(one in name for one in NAMES)
+    return (
+        order.kind not in ("BASE", "") and bool(route) and not local and any(local_name in name for local_name in NAMES)
+    )
 
 
 def antibiotics(stay: Stay) -> set[tuple[float, int]]:

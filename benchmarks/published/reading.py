@@ -29,7 +29,7 @@ CREATININE = 50912
 
 def rows(folder: Path, name: str) -> Iterator[dict[str, str]]:
     """Rows of a table, with blanks made single and none at the ends."""
-    path = next((one for end in (".csv.gz", ".csv") if (one := folder / f"{name}{end}").is_file()), None)
+    path = next((candidate for end in (".csv.gz", ".csv") if (candidate := folder / f"{name}{end}").is_file()), None)
     if path is None:
         sys.exit(f"{folder} has no {name} as csv or csv.gz, which this check reads; name the tables with --tables")
     with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:
@@ -114,9 +114,9 @@ def read_persons(folder: Path, frame: Frame) -> None:
 def add_earlier(
     person: Person, admission: str, visits: list[tuple[str, str, str]], codes: dict[str, set[tuple[str, str]]]
 ) -> None:
-    admitted = next(came for one, came, _ in visits if one == admission)
-    past = [one for one, _, left in visits if one != admission and left and left <= admitted]
-    person.earlier = set().union(*(codes[one] for one in past)) if past else None
+    admitted = next(came for visit, came, _ in visits if visit == admission)
+    past = [visit for visit, _, left in visits if visit != admission and left and left <= admitted]
+    person.earlier = set().union(*(codes[visit] for visit in past)) if past else None
 
 
 def read_charts(folder: Path, frame: Frame, stored: bool) -> None:

@@ -32,7 +32,7 @@ def sofa(stay: Stay) -> dict[str, dict[int, int]]:
     hourly: dict[str, dict[int, int]] = defaultdict(dict)
     for hour in range(-24, last):
         helped, free = least(gases[True], hour, min), least(gases[False], hour, min)
-        best = min((one for one in (helped, free) if one is not None), default=None)
+        best = min((score for score in (helped, free) if score is not None), default=None)
         hourly["respiration"][hour] = max(grade(best, (400, 300), True), (2 + grade(helped, (200, 100), True))
                                           if helped is not None and plain(helped) < 200 else 0)  # fmt: skip
         hourly["coagulation"][hour] = grade(least(stay.results(51265), hour, min), (150, 100, 50, 20), True)

@@ -110,15 +110,15 @@ class Stay:
 
     def numbers(self, items: set[int], low: float, high: float) -> dict[float, list[float]]:
         """Believed values of some items, by time."""
-        found: dict[float, list[float]] = defaultdict(list)
+        by_hour: dict[float, list[float]] = defaultdict(list)
         for hour, item, value, _ in self.charted:
             if item in items and value is not None and low < value < high:
-                found[hour].append(value)
-        return found
+                by_hour[hour].append(value)
+        return by_hour
 
     def results(self, item: int, high: float = math.inf) -> Series:
         """Values of a laboratory item above 0, by when they were seen."""
-        return [(one.seen, one.value) for one in self.labs if one.item == item and one.value and 0 < one.value <= high]
+        return [(lab.seen, lab.value) for lab in self.labs if lab.item == item and lab.value and 0 < lab.value <= high]
 
 
 def plain(value: float) -> float:

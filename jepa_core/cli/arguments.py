@@ -17,8 +17,8 @@ start here:
   jepa show phase/hard_sync       what a component is, and its keys
   jepa run RECIPE seed=1 curriculum.joint_refinement.steps=200
 
-exit codes: 0 ok, 1 the run failed, 2 recipe or usage, 3 the data break their contract, 4 a plugin is missing or broken,
-5 an unsafe file was refused, 6 another process is at work on it, 75 stopped and resumable
+exit codes: 0 ok, 1 the run or a check failed, 2 recipe or usage, 3 the data break their contract, 4 a plugin is
+missing or broken, 5 an unsafe file was refused, 6 another process is at work on it, 75 stopped and resumable
 """
 
 
@@ -26,7 +26,7 @@ def parse_command_line(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line; `key=value` may stand before, between and after the options."""
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)
-    if rest and (not hasattr(arguments, "overrides") or any(one.startswith("-") or "=" not in one for one in rest)):
+    if rest and (not hasattr(arguments, "overrides") or any(word.startswith("-") or "=" not in word for word in rest)):
         parser.error(f"unknown arguments: {' '.join(rest)}")
     if rest:
         arguments.overrides += rest
@@ -178,6 +178,13 @@ def _looking(add: Add) -> None:
     )  # fmt: skip
     inspect.add_argument("--write", type=Path, metavar="RECIPE", help="write a recipe to start from (of raw data)")
     _json_argument(inspect)
+    audit = add("audit", reading.audit, "look for leaks in a store, or for records in what a run gives away")
+    audit.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a store or of a finished run")
+    audit.add_argument(
+        "--canary", action="append", default=[], metavar="WORD",
+        help="a word of the raw data that must stand in nothing that a run gives away; several times for several",
+    )  # fmt: skip
+    _json_argument(audit)
     ls = add("ls", reading.ls, "list recipes, studies and components")
     lists = ["all", "recipes", "studies", *(f"{kind}s" for kind in KINDS)]
     ls.add_argument("what", nargs="?", choices=lists, default="all", metavar="WHAT", help=", ".join(lists))
@@ -246,8 +253,8 @@ def _extending(add: Add) -> None:
     new.add_argument("--quiet", action="store_true", help="say only what went wrong")
 
 
-def _recipe_arguments(parser: argparse.ArgumentParser, what: str = "recipe") -> None:
-    parser.add_argument("recipe", metavar="RECIPE", help=f"file, or name of a shipped {what}")
+def _recipe_arguments(parser: argparse.ArgumentParser, noun: str = "recipe") -> None:
+    parser.add_argument("recipe", metavar="RECIPE", help=f"file, or name of a shipped {noun}")
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="changes, such as curriculum.hard_sync=null seed=1"
     )

@@ -34,7 +34,11 @@ def compare(arguments: argparse.Namespace) -> None:
 def comparison_text(comparison: Comparison) -> str:
     """Differences in words and columns: of what the reports have on their first screens, and of the scores of
     predictions that are not the same in both runs."""
-    told = [one for one in comparison.differences if one.headline or (one.at is None and one.difference != 0)]
+    told = [
+        difference
+        for difference in comparison.differences
+        if difference.headline or (difference.at is None and difference.difference != 0)
+    ]
     left = len(comparison.differences) - len(told)
     lines = [f"reference  {comparison.runs[0]}", *(f"against    {name}" for name in comparison.runs[1:])]
     data = comparison.data
@@ -45,7 +49,7 @@ def comparison_text(comparison: Comparison) -> str:
         lines += ["", title, *(_columns(cells) if cells else ["  no difference"])]
     for run in comparison.runs[1:]:
         cells = [("evaluator", "metric", "reference", "run", "difference", "95 % interval", "")]
-        cells += [_difference_cells(one) for one in told if one.run == run]
+        cells += [_difference_cells(difference) for difference in told if difference.run == run]
         lines += [
             "",
             f"{run} less {comparison.runs[0]}",
@@ -56,13 +60,13 @@ def comparison_text(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _difference_cells(one: RunDifference) -> tuple[str, ...]:
+def _difference_cells(difference: RunDifference) -> tuple[str, ...]:
     from jepa_core.results.text import interval, number
 
-    values = (number(value) for value in (one.reference, one.value, one.difference))
-    metric = f"{one.metric} ({one.unit})" if one.unit else one.metric
-    about = one.note or (f"{one.subjects} subjects" if one.subjects is not None else "")
-    return (one.evaluator, metric, *values, interval(one.low, one.high), about)
+    values = (number(value) for value in (difference.reference, difference.value, difference.difference))
+    metric = f"{difference.metric} ({difference.unit})" if difference.unit else difference.metric
+    about = difference.note or (f"{difference.subjects} subjects" if difference.subjects is not None else "")
+    return (difference.evaluator, metric, *values, interval(difference.low, difference.high), about)
 
 
 def _setting(value: Any) -> str:
@@ -73,7 +77,7 @@ def _setting(value: Any) -> str:
 
 def _columns(rows: Iterable[Sequence[str]]) -> list[str]:
     rows = list(rows)
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]

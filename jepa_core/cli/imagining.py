@@ -43,7 +43,7 @@ def _show(model: Model, data: Data, asked: tuple[WhatIf, WhatIf], arguments: arg
     from jepa_core.model.futures import Futures
     from jepa_core.model.imagining import CAUTION
 
-    given, against = (_imagined(model, data, one, arguments) for one in asked)
+    given, against = (_imagined(model, data, side, arguments) for side in asked)
     futures = Futures(given, against)
     places = futures.places(arguments.channel)
     log.info("under the acts: %s", given.attrs["actions"])
@@ -59,14 +59,16 @@ def _show(model: Model, data: Data, asked: tuple[WhatIf, WhatIf], arguments: arg
 def _imagined(model: Model, data: Data, asked: WhatIf, arguments: argparse.Namespace) -> xarray.Dataset:
     """One of the two futures, of the trajectories that are shown."""
     with named_file(asked.file):
-        made = model.imagine(data, arguments.at, arguments.horizon, asked.acts, asked.otherwise)
-    place: int | None = arguments.trajectory
-    if place is None:
-        return made
-    if place not in made["trajectory"].values:
-        steps = f"has {data.steps[place]} steps" if 0 <= place < len(data) else f"is not among the {len(data)}, from 0"
-        raise RecipeError(f"--trajectory {place}: the trajectory at that position {steps}; --at needs {arguments.at}")
-    return made.sel(trajectory=[place])
+        imagined = model.imagine(data, arguments.at, arguments.horizon, asked.acts, asked.otherwise)
+    number: int | None = arguments.trajectory
+    if number is None:
+        return imagined
+    if number not in imagined["trajectory"].values:
+        steps = (
+            f"has {data.steps[number]} steps" if 0 <= number < len(data) else f"is not among the {len(data)}, from 0"
+        )
+        raise RecipeError(f"--trajectory {number}: the trajectory at that position {steps}; --at needs {arguments.at}")
+    return imagined.sel(trajectory=[number])
 
 
 @contextmanager
@@ -94,7 +96,7 @@ def _text(table: Table) -> str:
 
     rows = [["channel", "step ahead", "under the acts", "against", "difference", "95 % interval"]]
     for name, unit, horizon, given, against, difference, low, high in table.rows:
-        values = [with_unit(number(one), str(unit)) for one in (given, against, difference)]  # type: ignore[arg-type]
+        values = [with_unit(number(value), str(unit)) for value in (given, against, difference)]  # type: ignore[arg-type]
         rows.append([str(name), str(horizon), *values, interval(low, high)])  # type: ignore[arg-type]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

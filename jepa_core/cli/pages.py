@@ -32,8 +32,7 @@ def component_text(page: dict[str, Any]) -> str:
         "keys:",
     ]
     for key in page["keys"]:
-        limits = f", {key['limits']}" if key["limits"] else ""
-        lines.append(f"  {key['name']} ({key['type']}{limits}; default {key['default']})")
+        lines.append(f"  {key['name']}: {key['type']}; {key['default']}")
         if key["description"]:
             lines.append(f"      {key['description']}")
     return "\n".join(lines)
@@ -52,9 +51,9 @@ def recipe_text(page: dict[str, Any], with_origins: bool) -> str:
 def plan_text(plan: Plan) -> str:
     """Data, models, phases, memory and what is missing."""
     lines = [f"recipe {plan.recipe}, seed {plan.seed}", "", f"data: {plan.source}"]
-    sizes = [one.bytes for one in plan.inputs if one.bytes is not None]
+    sizes = [file.bytes for file in plan.inputs if file.bytes is not None]
     lines += [
-        f"  {one.path}  {_bytes(one.bytes) if one.bytes is not None else 'made by the run'}" for one in plan.inputs
+        f"  {file.path}  {_bytes(file.bytes) if file.bytes is not None else 'made by the run'}" for file in plan.inputs
     ]
     if len(sizes) > 1:
         lines.append(f"  {len(sizes)} files, {_bytes(sum(sizes))}")
@@ -63,6 +62,7 @@ def plan_text(plan: Plan) -> str:
     width = max(len(phase.name) for phase in plan.phases)
     for number, phase in enumerate(plan.phases, 1):
         trains = " and ".join(phase.trains) or "nothing"
+        trains += f", only {', '.join(phase.only)}" if phase.only else ""
         extra = f"; updates {phase.updates}" if phase.updates else ""
         terms = f"; with {', '.join(phase.objectives)}" if phase.objectives else ""
         lines.append(
@@ -71,12 +71,12 @@ def plan_text(plan: Plan) -> str:
             f"  {_flops(phase.flops)}"
         )
     lines += ["", f"evaluators: {', '.join(plan.evaluators) or 'none'}", ""]
-    here = f", {_bytes(plan.memory_here_bytes)} free here" if plan.memory_here_bytes else ""
+    free = f", {_bytes(plan.memory_here_bytes)} free here" if plan.memory_here_bytes else ""
     lines.append(
-        f"memory: about {_bytes(plan.memory_bytes)} at the peak{here}; disk: {_bytes(plan.disk_free_bytes)} free here"
+        f"memory: about {_bytes(plan.memory_bytes)} at the peak{free}; disk: {_bytes(plan.disk_free_bytes)} free here"
     )
     lines += (
-        ["", "missing here:", *(f"  {one}" for one in plan.missing)]
+        ["", "missing here:", *(f"  {reason}" for reason in plan.missing)]
         if plan.missing
         else ["", "nothing is missing here"]
     )
@@ -109,8 +109,14 @@ def study_plan_text(plan: StudyPlan) -> str:
     lines += [f"data: {', '.join(plan.sources)}", f"folder: {plan.folder}", ""]
     rows = [("variant", "steps", "training", "memory", f"seeds {', '.join(map(str, plan.seeds))}")]
     rows += [
-        (one.variant, f"{one.steps:,}", _flops(one.flops), _bytes(one.memory_bytes), _seeds_text(plan, one.variant))
-        for one in plan.variants
+        (
+            variant.variant,
+            f"{variant.steps:,}",
+            _flops(variant.flops),
+            _bytes(variant.memory_bytes),
+            _seeds_text(plan, variant.variant),
+        )
+        for variant in plan.variants
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines += [
@@ -119,7 +125,9 @@ def study_plan_text(plan: StudyPlan) -> str:
     ]
     lines += ["", *_total_lines(plan)]
     lines += [f"failed: {row['variant']}-{_seed_of(row)}, {row['why']}" for row in plan.runs if row["why"]]
-    missing = ["missing here:", *(f"  {one}" for one in plan.missing)] if plan.missing else ["nothing is missing here"]
+    missing = (
+        ["missing here:", *(f"  {reason}" for reason in plan.missing)] if plan.missing else ["nothing is missing here"]
+    )
     return "\n".join([*lines, "", *missing])
 
 
@@ -149,7 +157,7 @@ def _seeds_text(plan: StudyPlan, variant: str) -> str:
             seeds.setdefault(row["state"], []).append(_seed_of(row))
     if len(seeds) == 1:
         return next(iter(seeds))
-    return "; ".join(f"{state}: {', '.join(some)}" for state, some in seeds.items())
+    return "; ".join(f"{state}: {', '.join(of_state)}" for state, of_state in seeds.items())
 
 
 def plugins_text(page: dict[str, Any], traceback: bool) -> str:

@@ -29,30 +29,34 @@ def predict(arguments: argparse.Namespace) -> None:
         model = load(arguments.run)
         with process_state(RuntimeConfig(threads=model.record["threads"])):
             data = model.read(*arguments.data)
-            found = model.score(data, arguments.task, arguments.at, arguments.method, arguments.evaluator)
+            scored = model.score(data, arguments.task, arguments.at, arguments.method, arguments.evaluator)
             log.info(
-                "%s by %s: %d rows of %d trajectories", found.kept.task, found.kept.method, len(found.score), len(data)
+                "%s by %s: %d rows of %d trajectories",
+                scored.kept.task,
+                scored.kept.method,
+                len(scored.score),
+                len(data),
             )
             if arguments.out is None:
-                _print(found)
+                _print(scored)
             else:
-                _write(arguments.out, data, found)
+                _write(arguments.out, data, scored)
 
 
-def _print(found: Scored) -> None:
+def _print(scored: Scored) -> None:
     """By position in the data: no identifier is printed."""
     sys.stdout.write("trajectory,step,score\n")
-    for row in zip(found.trajectory.tolist(), found.step.tolist(), found.score.tolist(), strict=True):
+    for row in zip(scored.trajectory.tolist(), scored.step.tolist(), scored.score.tolist(), strict=True):
         sys.stdout.write(",".join(map(repr, row)) + "\n")
 
 
-def _write(path: Path, data: Data, found: Scored) -> None:
+def _write(path: Path, data: Data, scored: Scored) -> None:
     from jepa_core.io.files import disk_errors
     from jepa_core.results.predictions import write_scores
 
     length = data.step_length
-    seconds = (found.step + 1) * length.value * SECONDS.get(length.unit, 1.0)
-    subject = data.dataset.store.subject[found.trajectory]
+    seconds = (scored.step + 1) * length.value * SECONDS.get(length.unit, 1.0)
+    subject = data.dataset.store.subject[scored.trajectory]
     with disk_errors(path.parent):
-        write_scores(path, found.kept.kind, subject, found.trajectory, found.step, seconds, found.score)
+        write_scores(path, scored.kept.kind, subject, scored.trajectory, scored.step, seconds, scored.score)
     print(path)

@@ -10,6 +10,8 @@ from jepa_core.cli.common import installed_registry, load_study_and_folder, prin
 from jepa_core.cli.pages import component_text, list_text, plan_text, plugins_text, recipe_text, study_plan_text
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     from jepa_core.plugin import Component
 
 
@@ -20,14 +22,14 @@ def ls(arguments: argparse.Namespace) -> None:
 
     registry = installed_registry()
     listing: dict[str, list[dict[str, str]]] = {}
-    for what, files in (("recipes", shipped_recipes), ("studies", shipped_studies)):
-        if arguments.what in ("all", what):
-            listing[what] = [{"name": path.stem, "summary": _first_comment(path)} for path in files()]
+    for title, files in (("recipes", shipped_recipes), ("studies", shipped_studies)):
+        if arguments.what in ("all", title):
+            listing[title] = [{"name": path.stem, "summary": _first_comment(path)} for path in files()]
     for kind in KINDS:
         if arguments.what in ("all", f"{kind}s"):
             listing[f"{kind}s"] = [
-                {"name": one.name, "summary": one.summary, "package": registry.owner(one).package}
-                for one in registry.components(kind).values()
+                {"name": component.name, "summary": component.summary, "package": registry.owner(component).package}
+                for component in registry.components(kind).values()
             ]
     print_page(listing, arguments, list_text)
 
@@ -73,18 +75,23 @@ def _plain_docstring(text: str | None) -> str:
     return cleandoc(text or "")
 
 
-def _key(name: str, field: Any) -> dict[str, str]:
-    annotation = field.annotation
-    kind = getattr(annotation, "__name__", None) if not hasattr(annotation, "__args__") else None
-    limits = ", ".join(str(one) for one in field.metadata)
-    default = "required" if field.is_required() else str(field.get_default(call_default_factory=True))
+def _key(name: str, field: FieldInfo) -> dict[str, str]:
+    from jepa_core.recipe.keys import as_yaml, describe_type
+
+    default = "required" if field.is_required() else f"default {as_yaml(_plain(field))}"
     return {
-        "name": name,
-        "type": kind or str(annotation).replace("typing.", ""),
+        "name": field.alias or name,
+        "type": describe_type(field.annotation, field.metadata),
         "default": default,
-        "limits": limits,
         "description": field.description or "",
     }
+
+
+def _plain(field: FieldInfo) -> Any:
+    """A default as a recipe writes it."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Any).dump_python(field.get_default(call_default_factory=True), mode="json")
 
 
 def validate(arguments: argparse.Namespace) -> None:
@@ -115,8 +122,8 @@ def plan(arguments: argparse.Namespace) -> None:
         raise RecipeError(f"--out names the folder of a study, and {arguments.recipe} is a recipe")
     from jepa_core.runs.plan import make_plan
 
-    made = make_plan(recipe_of(arguments))
-    print_page(made.to_dict(), arguments, lambda _: plan_text(made))
+    run_plan = make_plan(recipe_of(arguments))
+    print_page(run_plan.to_dict(), arguments, lambda _: plan_text(run_plan))
 
 
 def plugins(arguments: argparse.Namespace) -> None:
@@ -127,7 +134,7 @@ def plugins(arguments: argparse.Namespace) -> None:
             "package": plugin.package,
             "version": plugin.version,
             "status": plugin.status,
-            "components": [f"{one.kind}/{one.name}" for one in plugin.components],
+            "components": [f"{component.kind}/{component.name}" for component in plugin.components],
             "error": plugin.error,
             "details": plugin.details,
         }
@@ -158,6 +165,29 @@ def inspect(arguments: argparse.Namespace) -> None:
     if arguments.write:
         raise RecipeError("--write makes a recipe of files of raw data, and a store is none; name the files")
     print_page(inspect_store(find_store(paths[0])), arguments, inspection_text)
+
+
+def audit(arguments: argparse.Namespace) -> int:
+    """Look for leaks in a store, or for records in what a run's export would give away; 1 if a check fails."""
+    from jepa_core.audit.checks import audit_page, audit_text
+    from jepa_core.audit.given_away import audit_run
+    from jepa_core.audit.store import audit_store
+    from jepa_core.data.inspection import find_store
+    from jepa_core.data.store import Store
+    from jepa_core.errors import DataError
+
+    folder: Path = arguments.folder
+    if (folder / "model.json").is_file():
+        try:
+            store = find_store(folder)
+        except DataError:
+            store = None
+        checks = audit_run(folder, store, arguments.canary)
+    else:
+        checks = audit_store(Store(folder), installed_registry())
+    page = audit_page(str(folder), checks)
+    print_page(page, arguments, audit_text)
+    return 1 if page["counts"]["fail"] else 0
 
 
 def check_plugin(arguments: argparse.Namespace) -> int:

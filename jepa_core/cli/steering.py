@@ -30,36 +30,36 @@ def steer(arguments: argparse.Namespace) -> None:
         with process_state(RuntimeConfig(threads=model.record["threads"])):
             data = model.read(*arguments.data)
             with named_file(arguments.goal):
-                made = model.steer(
+                steered = model.steer(
                     data, arguments.at, arguments.horizon, goal, arguments.risk, how, arguments.retrospective
                 )
-            log.info("goal: %s", made.attrs["goal"])
-            print(_text(made))
-            log.warning("%s", made.attrs["caution"])
+            log.info("goal: %s", steered.attrs["goal"])
+            print(_text(steered))
+            log.warning("%s", steered.attrs["caution"])
             if arguments.out is not None:
-                _write_rows(arguments.out, made)
+                _write_rows(arguments.out, steered)
 
 
-def _text(made: xarray.Dataset) -> str:
+def _text(steered: xarray.Dataset) -> str:
     """By position in the data: no identifier is printed."""
     import numpy as np
 
     from jepa_core.results.text import number
 
-    actions = [str(name) for name in made["action"].values]
+    actions = [str(name) for name in steered["action"].values]
     rows = [["trajectory", "cost", "doing nothing", *(f"{name}, step by step" for name in actions)]]
-    columns = (made["trajectory"], made["cost"], made["cost_of_nothing"], made["chosen"])
-    for position, cost, nothing, chosen in zip(*(one.values for one in columns), strict=True):
+    columns = (steered["trajectory"], steered["cost"], steered["cost_of_nothing"], steered["chosen"])
+    for position, cost, nothing, chosen in zip(*(column.values for column in columns), strict=True):
         plans = [" ".join(f"{value:.3g}" for value in row) for row in np.asarray(chosen).T]
         rows.append([str(position), number(float(cost)), number(float(nothing)), *plans])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    members = made.attrs["members"]
-    told = f"costs as {members} member{'s' if members > 1 else ''} expect them; {made.attrs['caution']}"
+    members = steered.attrs["members"]
+    told = f"costs as {members} member{'s' if members > 1 else ''} expect them; {steered.attrs['caution']}"
     return "\n".join([*lines, "", told])
 
 
-def _write_rows(path: Path, made: xarray.Dataset) -> None:
+def _write_rows(path: Path, steered: xarray.Dataset) -> None:
     """Every trajectory, step and action, with what is to be done."""
     import numpy as np
     import pyarrow as pa
@@ -67,18 +67,18 @@ def _write_rows(path: Path, made: xarray.Dataset) -> None:
     from jepa_core.io.files import disk_errors
     from jepa_core.results.predictions import write_table
 
-    chosen = made["chosen"].values
+    chosen = steered["chosen"].values
     trajectory, step, action = (places.ravel() for places in np.indices(chosen.shape))
     table = pa.table({
-        "subject_id": made["subject"].values[trajectory],
-        "trajectory": made["trajectory"].values[trajectory],
-        "step": made["step"].values[step],
-        "action": pa.array(made["action"].values.astype(str)[action].tolist(), pa.string()),
-        "unit": pa.array(made["unit"].values.astype(str)[action].tolist(), pa.string()),
+        "subject_id": steered["subject"].values[trajectory],
+        "trajectory": steered["trajectory"].values[trajectory],
+        "step": steered["step"].values[step],
+        "action": pa.array(steered["action"].values.astype(str)[action].tolist(), pa.string()),
+        "unit": pa.array(steered["unit"].values.astype(str)[action].tolist(), pa.string()),
         "value": chosen.ravel(),
-        "cost": made["cost"].values[trajectory],
-        "cost_of_nothing": made["cost_of_nothing"].values[trajectory],
+        "cost": steered["cost"].values[trajectory],
+        "cost_of_nothing": steered["cost_of_nothing"].values[trajectory],
     })  # fmt: skip
     with disk_errors(path.parent):
-        write_table(table.replace_schema_metadata({"caution": made.attrs["caution"]}), path)
+        write_table(table.replace_schema_metadata({"caution": steered.attrs["caution"]}), path)
     print(path)

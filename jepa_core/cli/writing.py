@@ -45,14 +45,28 @@ def _execute(run: Run, arguments: argparse.Namespace) -> int:
     arguments.run_folder = run.folder
     with environment(), _display(run, arguments) as display:
         carry_out(run, display)
+    if not arguments.quiet:
+        _tell(run.folder)
     print(run.folder / "report.html")
     return 0
+
+
+def _tell(folder: Path) -> None:
+    """Say what a run found, as a table on stderr."""
+    from rich.console import Console
+
+    from jepa_core.io.terminal import ErrorOutput
+    from jepa_core.results.record import read_run
+    from jepa_core.runs.ending import ending
+
+    Console(file=ErrorOutput(), highlight=False).print(ending(read_run(folder)))
 
 
 @contextmanager
 def _display(run: Run, arguments: argparse.Namespace) -> Iterator[RunDisplay]:
     """What shows how a run comes along while the block runs."""
-    from jepa_core.runs.listeners import RunBars, RunDisplay, RunLines
+    from jepa_core.runs.bars import RunBars
+    from jepa_core.runs.listeners import RunDisplay, RunLines
 
     display = RunDisplay() if arguments.quiet else RunBars() if sys.stderr.isatty() else RunLines()
     log.info("run: %s", run.folder)
@@ -95,7 +109,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     recipe = recipe_of(arguments)
     missing = recipe.source.config.missing()
     if missing:
-        raise RecipeError("the data cannot be prepared here:\n" + "\n".join(f"  {one}" for one in missing))
+        raise RecipeError("the data cannot be prepared here:\n" + "\n".join(f"  {reason}" for reason in missing))
     from jepa_core.data.partitions import cluster_workers, local_workers
     from jepa_core.data.places import stores_folder
     from jepa_core.data.preparation import prepare_data, summary_text

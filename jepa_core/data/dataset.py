@@ -61,9 +61,9 @@ class Dataset:
         ids = np.concatenate(
             [self.rendering.static[trajectory], self.rendering.state[step].ravel(), self.rendering.action[step].ravel()]
         )
-        items, place = np.unique(ids, return_inverse=True)
+        items, inverse = np.unique(ids, return_inverse=True)
         size, steps = len(index), mask.size
-        places = torch.from_numpy(place)
+        places = torch.from_numpy(inverse)
         return Batch(
             items=torch.from_numpy(items),
             static=places[:size],
@@ -81,13 +81,23 @@ class Dataset:
         """The distinct items of the train split, in order, a chunk at a time: all that an encoder may be fitted on."""
         trajectories = self.trajectories("train")
         steps = [
-            self._of_trajectory(role, one)
-            for one in trajectories
+            self._of_trajectory(role, trajectory)
+            for trajectory in trajectories
             for role in (self.rendering.state, self.rendering.action)
         ]
         ids = np.unique(np.concatenate([self.rendering.static[trajectories], *steps]))
         for start in range(0, len(ids), chunk):
             yield self.rendering.take(ids[start : start + chunk])
+
+    def owned_items(self) -> Iterator[tuple[int, Items]]:
+        """The distinct items of each trajectory of the train split, with its subject, subject by subject."""
+        trajectories = self.trajectories("train")
+        subjects = np.asarray(self.subject)[trajectories]
+        order = np.argsort(subjects, kind="stable")
+        for subject, trajectory in zip(subjects[order].tolist(), trajectories[order].tolist(), strict=True):
+            own = [self._of_trajectory(role, trajectory) for role in (self.rendering.state, self.rendering.action)]
+            ids = np.unique(np.concatenate([self.rendering.static[trajectory : trajectory + 1], *own]))
+            yield subject, self.rendering.take(ids)
 
     def _of_trajectory(self, ids: np.ndarray, trajectory: int) -> np.ndarray:
         first = int(self.store.first_step[trajectory])

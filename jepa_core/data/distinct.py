@@ -26,22 +26,22 @@ class Distinct:
 
         digests: 16 bytes each.
         """
-        keys, first, place = np.unique(np.array(digests, DIGEST), return_index=True, return_inverse=True)
+        keys, first, inverse = np.unique(np.array(digests, DIGEST), return_index=True, return_inverse=True)
         numbers = self._find(keys)
         new = np.flatnonzero(numbers < 0)
         new = new[np.argsort(first[new])]
         numbers[new] = self.count + np.arange(len(new))
         self.count += len(new)
         self._add(np.sort(new), keys, numbers)
-        return numbers[place], first[new]
+        return numbers[inverse], first[new]
 
     def _find(self, keys: np.ndarray) -> np.ndarray:
         """Numbers of sorted keys, -1 where one is not known."""
-        found = np.full(len(keys), -1, np.int64)
+        rows = np.full(len(keys), -1, np.int64)
         for known, numbers in self._runs:
             at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-            found = np.where(known[at] == keys, numbers[at], found)
-        return found
+            rows = np.where(known[at] == keys, numbers[at], rows)
+        return rows
 
     def _add(self, new: np.ndarray, keys: np.ndarray, numbers: np.ndarray) -> None:
         """Keep new keys as a run, and join the last runs for as long as one is less than twice the next."""

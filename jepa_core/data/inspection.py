@@ -10,7 +10,6 @@ they would be the values of a few.
 from __future__ import annotations
 
 import glob
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,11 @@ import numpy as np
 
 from jepa_core.data.places import store_path, stores_folder
 from jepa_core.data.preparation import describe_store, facts
+from jepa_core.data.rendering import read_rendering_record
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import ROLES, SPLITS, Role
-from jepa_core.errors import DataError, RecipeError
+from jepa_core.errors import DataError, RecipeError, RunError
+from jepa_core.io.records import Shape, read_shaped
 from jepa_core.plugin import FileDescription, Registry
 
 SPAN = 1 << 20
@@ -36,6 +37,17 @@ SHOWN = 40
 _QUARTILES = (0.25, 0.5, 0.75)
 
 
+class _DatasetShape(Shape):
+    source: str
+    fingerprint: str
+
+
+class _ManifestShape(Shape):
+    """What a run's manifest says of its data, as far as it leads to them."""
+
+    dataset: _DatasetShape | None = None
+
+
 def find_store(path: Path) -> Store:
     """The store in a folder, or of the run in a folder.
 
@@ -46,16 +58,16 @@ def find_store(path: Path) -> Store:
         if not path.is_dir():
             raise RecipeError(f"there is no folder {path}; give the folder of a store or of a run")
         return Store(path)
-    dataset = json.loads(manifest.read_text()).get("dataset")
+    dataset = read_shaped(manifest, _ManifestShape, "copy the run again", RunError).get("dataset")
     if dataset is None:
         raise RecipeError(f"the run {path} has no store yet; it was stopped before. Go on with: jepa resume {path}")
-    found = store_path(stores_folder(path.parent), dataset["source"], dataset["fingerprint"])
-    if not found.is_dir():
+    store_folder = store_path(stores_folder(path.parent), dataset["source"], dataset["fingerprint"])
+    if not store_folder.is_dir():
         raise DataError(
-            f"the store of this run is not at {found} any more; build it again with: "
+            f"the store of this run is not at {store_folder} any more; build it again with: "
             f"jepa prepare {path / 'recipe.resolved.yaml'} --runs {path.parent}"
         )
-    return Store(found)
+    return Store(store_folder)
 
 
 def is_store(path: Path) -> bool:
@@ -96,13 +108,13 @@ def inspect_store(store: Store) -> dict[str, Any]:
 
 
 def _renderings(store: Store) -> list[dict[str, Any]]:
-    found = []
+    renderings = []
     for path in sorted(store.path.parent.glob(f"{store.path.name}.*/rendering.json")):
-        size = sum(one.stat().st_size for one in path.parent.iterdir())
-        record = json.loads(path.read_text())
+        size = sum(file.stat().st_size for file in path.parent.iterdir())
+        record = read_rendering_record(path.parent)
         kept = {key: record[key] for key in ("items", "modality")}
-        found.append({"rendering": path.parent.name, **kept, "bytes": size})
-    return found
+        renderings.append({"rendering": path.parent.name, **kept, "bytes": size})
+    return renderings
 
 
 def _lengths(store: Store) -> list[dict[str, Any]]:
@@ -165,7 +177,7 @@ def _owner_spans(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
 
 def _quartiles(store: Store, role: Role, values: np.ndarray) -> dict[int, list[float]]:
     """Exact quartiles of the values of every channel that has enough, a group of channels in each pass."""
-    found: dict[int, list[float]] = {}
+    quantiles: dict[int, list[float]] = {}
     for group in _groups(values):
         chosen = np.zeros(len(values), dtype=bool)
         chosen[group] = True
@@ -174,18 +186,18 @@ def _quartiles(store: Store, role: Role, values: np.ndarray) -> dict[int, list[f
         ends = np.cumsum(values[group])
         for number, end in zip(group.tolist(), ends.tolist(), strict=True):
             own = value[order[end - int(values[number]) : end]]
-            found[number] = [float(f"{one:.6g}") for one in np.quantile(own, _QUARTILES)]
-    return found
+            quantiles[number] = [float(f"{quantile:.6g}") for quantile in np.quantile(own, _QUARTILES)]
+    return quantiles
 
 
 def _groups(values: np.ndarray) -> Iterator[np.ndarray]:
     """Channels with enough values, in ascending groups that fit into memory."""
     channels = np.flatnonzero(values >= FEWEST)
     first, held = 0, 0
-    for place, count in enumerate(values[channels].tolist()):
+    for number, count in enumerate(values[channels].tolist()):
         if held and held + count > VALUES_IN_MEMORY:
-            yield channels[first:place]
-            first, held = place, 0
+            yield channels[first:number]
+            first, held = number, 0
         held += count
     if held:
         yield channels[first:]
@@ -199,7 +211,7 @@ def _values(store: Store, role: Role, chosen: np.ndarray) -> tuple[np.ndarray, n
         channel, value = store.event_column(role, "channel", part), store.event_column(role, "value", part)
         kept = chosen[channel] & ~np.isnan(value)
         parts.append((channel[kept], value[kept]))
-    return np.concatenate([one for one, _ in parts]), np.concatenate([one for _, one in parts])
+    return np.concatenate([block for block, _ in parts]), np.concatenate([block for _, block in parts])
 
 
 # --- labels and outcomes ----------------------------------------------------------------------------------------------
@@ -246,7 +258,8 @@ def inspection_text(page: dict[str, Any]) -> str:
         "events       " + ", ".join(f"{role} {count:,}" for role, count in page["events"].items()),
     ]
     lines += [
-        f"rendering    {one['rendering']}: {one['items']:,} items, {one['bytes']:,} bytes" for one in page["renderings"]
+        f"rendering    {rendering['rendering']}: {rendering['items']:,} items, {rendering['bytes']:,} bytes"
+        for rendering in page["renderings"]
     ]
     for title, key in (("attrition", "attrition"), ("splits", "splits"), ("steps of a trajectory", "lengths")):
         lines += ["", title, *_table(page[key])]

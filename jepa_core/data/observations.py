@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 from jepa_core.contracts import Channels, Observations
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.standardisation import NormalScores
-from jepa_core.io.files import write_json
+from jepa_core.io.records import Shape, read_sealed, write_sealed
 
 CLIP = 5.0
 """Beyond every normal score: the outermost of the quantiles has 2.7."""
@@ -56,11 +55,11 @@ class Observer:
         """The scale of each channel."""
         scaling = NormalScores(len(self.names), CLIP)
         if self._kept is not None and self._kept.is_file():
-            scaling.load_fitted(json.loads(self._kept.read_text()))
+            scaling.load_fitted(read_sealed(self._kept, Shape, "delete it, and it is found again"))
             return scaling
         scaling.fit(self._training_states())
         if self._kept is not None:
-            write_json(self._kept, scaling.fitted())
+            write_sealed(self._kept, scaling.fitted())
         return scaling
 
     @cached_property
@@ -70,7 +69,7 @@ class Observer:
     def _training_states(self, chunk: int = 4096) -> Iterator[Channels]:
         first, steps = self._dataset.store.first_step, self._dataset.steps
         trajectories = self._dataset.trajectories("train")
-        numbers = [first[one] + np.arange(steps[one]) for one in trajectories]
+        numbers = [first[trajectory] + np.arange(steps[trajectory]) for trajectory in trajectories]
         every = np.concatenate([*numbers, np.empty(0, dtype=np.int64)])
         for start in range(0, len(every), chunk):
             yield self.means(every[start : start + chunk])

@@ -10,7 +10,6 @@ Beside the place of the store, until it is whole:
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import multiprocessing
 import os
@@ -30,13 +29,21 @@ from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Trajectories
 from jepa_core.errors import RunError
 from jepa_core.io.cluster import client_of
-from jepa_core.io.files import write_json
+from jepa_core.io.records import Shape, read_sealed, write_sealed
 from jepa_core.io.ticker import Ticker
 
 Each: TypeAlias = Callable[[Callable[[int], None], Iterable[int]], Iterator[None]]
 """Does something for each of some numbers: the builtin `map`, or one that many processes share."""
 
+STAGED = "staged.json"
+
 log = logging.getLogger("jepa")
+
+
+class _StagedShape(Shape):
+    partitions: int
+    channels: list[dict[str, str | int]]
+    records: dict[str, list[dict[str, str | int | float]]]
 
 
 def partitions_folder(store: Path) -> Path:
@@ -62,10 +69,10 @@ def make_partitions(source: PartitionedSource, folder: Path, each: Each) -> None
     if staged.partitions == 1:
         return
     pending = _pending(folder, staged)
-    one = functools.partial(make_partition, source, staged.channels, folder)
+    make = functools.partial(make_partition, source, staged.channels, folder)
     ticker = Ticker("made")
     # Another process takes longer to start than a single small partition takes to make.
-    for _ in (each if len(pending) > 1 else map)(one, pending):
+    for _ in (each if len(pending) > 1 else map)(make, pending):
         ticker.add(partitions=1)
 
 
@@ -90,16 +97,16 @@ def _blocks(source: PartitionedSource, folder: Path, staged: Staged) -> Iterator
 
 def make_partition(source: PartitionedSource, channels: Sequence[Channel], folder: Path, number: int) -> None:
     """Write one partition, wherever this process runs."""
-    if not (folder / "staged.json").is_file():
+    if not (folder / STAGED).is_file():
         raise RunError(f"a worker does not see {folder}; every worker must share the file system of the stores")
     # A name of its own, because a process that was given up for lost may still be writing the same partition.
     mine = folder / f"{number:05d}.{uuid.uuid4().hex}"
     with StoreWriter(mine, "partition", "") as writer:
         for block in source.partition(folder / "staged", number, channels):
             writer.append(block)
-    place = _place(folder, number)
-    if not place.exists():
-        mine.rename(place)
+    path = _place(folder, number)
+    if not path.exists():
+        mine.rename(path)
 
 
 def stage_once(source: PartitionedSource, folder: Path) -> Staged:
@@ -112,7 +119,7 @@ def stage_once(source: PartitionedSource, folder: Path) -> Staged:
     folder.chmod(0o700)
     try:
         staged = source.stage(folder / "staged")
-        write_json(folder / "staged.json", asdict(staged))
+        write_sealed(folder / STAGED, asdict(staged))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -120,11 +127,10 @@ def stage_once(source: PartitionedSource, folder: Path) -> Staged:
 
 
 def _read_staged(folder: Path) -> Staged | None:
-    try:
-        kept = json.loads((folder / "staged.json").read_text())
-    except FileNotFoundError:
+    if not (folder / STAGED).exists():
         return None
-    return Staged(kept["partitions"], [Channel(**one) for one in kept["channels"]], kept["records"])
+    kept = read_sealed(folder / STAGED, _StagedShape, f"delete {folder} and begin again")
+    return Staged(kept["partitions"], [Channel(**channel) for channel in kept["channels"]], kept["records"])
 
 
 def _pending(folder: Path, staged: Staged) -> list[int]:

@@ -82,7 +82,7 @@ def prepare_data(recipe: Recipe, folder: Path, each: Each = map) -> Prepared:
     source: Source = use.build()
     encoder = recipe.encoder.config
     assert isinstance(encoder, EncoderConfig) and isinstance(use.config, SourceConfig)
-    inputs = {str(one.path): one.bytes for one in use.config.inputs()}
+    inputs = {str(file.path): file.bytes for file in use.config.inputs()}
     about = {"options": use.config.model_dump(mode="json", by_alias=True), "inputs": inputs}
     store, why_built = _open_or_build(source, use.component.name, folder, about, each)
     rendering, why_rendered = _open_or_render(store, source, encoder.modality)
@@ -158,12 +158,12 @@ def describe_store(store: Store) -> dict[str, Any]:
 
 def summary_text(summary: dict[str, Any]) -> str:
     """A summary for people."""
-    made = {
+    record = {
         name: f"made now: {why}" if (why := summary[f"why_{name}"]) else "was there" for name in ("built", "rendered")
     }
     lines = [
-        f"store        {summary['store']}  ({made['built']})",
-        f"rendering    {summary['rendering']}  ({made['rendered']})",
+        f"store        {summary['store']}  ({record['built']})",
+        f"rendering    {summary['rendering']}  ({record['rendered']})",
         f"fingerprint  {summary['fingerprint']}",
         f"content      {summary['content']}",
         f"counts       {summary['trajectories']:,} trajectories, {summary['subjects']:,} subjects, "
@@ -171,9 +171,9 @@ def summary_text(summary: dict[str, Any]) -> str:
         "events       " + ", ".join(f"{role} {count:,}" for role, count in summary["events"].items()),
     ]
     lines += [
-        f"{'splits' if number == 0 else '':<11}  {one['split']}: {one['trajectories']:,} trajectories, "
-        f"{one['subjects']:,} subjects, {one['steps']:,} steps"
-        for number, one in enumerate(summary["splits"])
+        f"{'splits' if number == 0 else '':<11}  {split['split']}: {split['trajectories']:,} trajectories, "
+        f"{split['subjects']:,} subjects, {split['steps']:,} steps"
+        for number, split in enumerate(summary["splits"])
     ]
     return "\n".join(lines)
 
@@ -245,7 +245,7 @@ def _why_build(path: Path, name: str, about: Mapping[str, Any]) -> str:
         return f"an earlier attempt was stopped, and this one goes on from its {finished} finished partitions of {of}"
     if path.with_name(path.name + ".partial").exists() or partitions_folder(path).exists():
         return "an earlier attempt was stopped halfway, and this one starts from the beginning"
-    stores = sorted(path.parent.glob(f"{name}-{'?' * 12}"), key=lambda one: one.stat().st_mtime, reverse=True)
+    stores = sorted(path.parent.glob(f"{name}-{'?' * 12}"), key=lambda store: store.stat().st_mtime, reverse=True)
     for other in stores:
         before = _attributes(other)
         if before is not None:
@@ -276,13 +276,13 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]
-    sizes, found = before.get("inputs", {}), now.get("inputs", {})
-    told += [f"the input {path} is new" for path in sorted(found.keys() - sizes.keys())]
-    told += [f"the input {path} is gone" for path in sorted(sizes.keys() - found.keys())]
+    sizes, sizes_now = before.get("inputs", {}), now.get("inputs", {})
+    told += [f"the input {path} is new" for path in sorted(sizes_now.keys() - sizes.keys())]
+    told += [f"the input {path} is gone" for path in sorted(sizes.keys() - sizes_now.keys())]
     told += [
-        f"the input {path} had {sizes[path]} bytes and has {found[path]}"
-        for path in sorted(sizes.keys() & found.keys())
-        if sizes[path] != found[path]
+        f"the input {path} had {sizes[path]} bytes and has {sizes_now[path]}"
+        for path in sorted(sizes.keys() & sizes_now.keys())
+        if sizes[path] != sizes_now[path]
     ]
     if not told:
         return "the content of an input has changed, or the way in which the source reads it"
@@ -299,8 +299,8 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _why_render(store: Store, modality: str) -> str:
-    others = [one for one in store.path.parent.glob(f"{store.path.name}.{modality}-*") if one.is_dir()]
-    if any(one.name.endswith(".partial") for one in others):
+    others = [path for path in store.path.parent.glob(f"{store.path.name}.{modality}-*") if path.is_dir()]
+    if any(other.name.endswith(".partial") for other in others):
         return "an earlier attempt was stopped halfway, and this one starts from the beginning"
     if others:
         return "the source renders in another way, or with other options, than before"

@@ -11,13 +11,12 @@ actions. Equal texts are one item, wherever they stand.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -26,18 +25,25 @@ from jepa_core.data.distinct import Distinct
 from jepa_core.data.source import Source
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Rendered, Trajectories
-from jepa_core.errors import DataError
-from jepa_core.io.files import sync_folder, write_json
+from jepa_core.io.files import require_regular_files, sync_folder
+from jepa_core.io.records import Shape, read_sealed, write_sealed
 from jepa_core.io.seals import check_seal, seal_of
 from jepa_core.io.ticker import Ticker
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Channels, Items
 
-RENDERING_VERSION = 3
+RENDERING_VERSION = 4
 RECORD = "rendering.json"
+_AGAIN = "delete the folder and run again, which renders anew"
 
 log = logging.getLogger("jepa")
+
+
+class _RecordShape(Shape):
+    items: int
+    modality: str
+    files: dict[str, str]
 
 
 class Rendering(ABC):
@@ -50,7 +56,7 @@ class Rendering(ABC):
         self.static = np.load(folder / "static.npy")
         self.state = np.load(folder / "state.npy", mmap_mode="r")
         self.action = np.load(folder / "action.npy", mmap_mode="r")
-        self.count: int = json.loads((folder / RECORD).read_text())["items"]
+        self.count: int = read_rendering_record(folder)["items"]
 
     @abstractmethod
     def take(self, ids: np.ndarray) -> Items:
@@ -105,12 +111,13 @@ def open_rendering(store: Store, source: Source, modality: str) -> Rendering:
 
 def _check(folder: Path) -> None:
     """Raises DataError if the rendering is not as it was written."""
-    advice = "delete the folder and run again, which renders anew"
-    try:
-        sealed = json.loads((folder / RECORD).read_text())["files"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder / RECORD} is damaged; {advice}") from error
-    check_seal(folder, RECORD, sealed, advice)
+    require_regular_files(folder)
+    check_seal(folder, RECORD, read_rendering_record(folder)["files"], _AGAIN)
+
+
+def read_rendering_record(folder: Path) -> dict[str, Any]:
+    """What a rendering says of itself. Raises DataError if it is not as it was written."""
+    return read_sealed(folder / RECORD, _RecordShape, _AGAIN)
 
 
 def rendering_folder(store: Store, source: Source, modality: str) -> Path:
@@ -131,7 +138,7 @@ def _write(store: Store, source: Source, modality: str, folder: Path) -> None:
     blocks = _rendered(store, source, modality)
     count = {"text": _write_texts, "channels": _write_channels}[modality](blocks, partial)
     files = seal_of(partial, without=RECORD)
-    write_json(partial / RECORD, {"items": count, "modality": modality, "files": files})
+    write_sealed(partial / RECORD, {"items": count, "modality": modality, "files": files})
     sync_folder(partial)
     shutil.rmtree(folder, ignore_errors=True)  # one that was torn
     partial.rename(folder)
@@ -186,8 +193,8 @@ def _write_texts(blocks: Iterator[tuple[Trajectories, Rendered]], folder: Path) 
             ]
             # Texts are known by their digests: memory does not grow with what they say.
             ids, new = distinct.number([hashlib.blake2b(text, digest_size=16).digest() for text in texts])
-            file.write(b"".join(texts[place] for place in new))
-            lengths.append(np.array([len(texts[place]) for place in new], np.int64))
+            file.write(b"".join(texts[number] for number in new))
+            lengths.append(np.array([len(texts[number]) for number in new], np.int64))
             numbers.append(ids, block.steps.astype(np.int64))
     numbers.save(folder)
     np.save(folder / "offsets.npy", np.cumsum(np.concatenate(lengths)))

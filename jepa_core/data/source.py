@@ -38,6 +38,22 @@ Otherwise: TypeAlias = Literal["none", "recorded"]
 """What is done besides the acts of a what-if: nothing, or what the data record."""
 
 
+Concern: TypeAlias = Literal["availability", "intervals", "hindsight"]
+"""What a store cannot show of itself: whether results were there when they are shown, whether an interval is shown
+before it is over, whether something was written down only when the outcome was known."""
+
+
+@dataclass(frozen=True)
+class Assurance:
+    """What a source knows of a concern. holds: None where nobody can tell. words: how it is, in a sentence. channels:
+    names of those that it is about."""
+
+    about: Concern
+    holds: bool | None
+    words: str
+    channels: tuple[str, ...] = ()
+
+
 class Source(ABC):
     """Builds a store from raw data and renders its steps. The only part that knows the raw format."""
 
@@ -77,6 +93,10 @@ class Source(ABC):
         weight). Raises DataError if that is not there. No act at all is what a step without an action is rendered as.
         """
         return [act]
+
+    def assurances(self, channels: Sequence[Channel]) -> list[Assurance]:
+        """What is known of leaks that no store shows, for `jepa audit`; nothing by default. channels: of the store."""
+        return []
 
     def simulator(self) -> Simulator | None:
         """What made the data, to be run on under chosen acts; None where they were recorded."""

@@ -23,12 +23,12 @@ def divide(subjects: np.ndarray, strata: np.ndarray, split: SubjectSplitConfig |
     if split.folds is None:
         return split_by_subject(subjects, strata, split.fractions, split.seed)
     parts = split_by_subject(subjects, strata, (1 / split.folds,) * split.folds, split.seed)
-    made = np.full(len(subjects), HELD_OUT, dtype=np.int8)
+    splits = np.full(len(subjects), HELD_OUT, dtype=np.int8)
     others = np.flatnonzero(parts != split.fold)
     train, tuning, _ = split.fractions
     shares = (train / (train + tuning), tuning / (train + tuning))
-    made[others] = split_by_subject(subjects[others], strata[others], shares, split.seed)
-    return made
+    splits[others] = split_by_subject(subjects[others], strata[others], shares, split.seed)
+    return splits
 
 
 def split_by_subject(subjects: np.ndarray, strata: np.ndarray, fractions: tuple[float, ...], seed: int) -> np.ndarray:
@@ -58,9 +58,9 @@ def _deal(count: int, fractions: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Deal `count` places along `order` so that after every prefix each split is as near its fraction as can be."""
     split = np.empty(count, dtype=np.int8)
     dealt = np.zeros(len(fractions))
-    for position, place in enumerate(order, start=1):
+    for position, index in enumerate(order, start=1):
         chosen = int(np.argmax(fractions * position - dealt))
-        split[place] = chosen
+        split[index] = chosen
         dealt[chosen] += 1
     return split
 

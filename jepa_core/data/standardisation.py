@@ -68,11 +68,11 @@ class Standardisation(ChannelScaling):
             values, observed = group.values.double(), group.observed
             _refuse_infinite(values, observed)
             seen = observed.sum((0, 2))
-            here = (values * observed).sum((0, 2)) / seen.clamp(min=1)
-            spread = ((values - here[:, None]).square() * observed).sum((0, 2))
+            seen_mean = (values * observed).sum((0, 2)) / seen.clamp(min=1)
+            spread = ((values - seen_mean[:, None]).square() * observed).sum((0, 2))
             total = (count + seen).clamp(min=1)
-            squares += spread + (here - mean).square() * count * seen / total
-            mean += (here - mean) * seen / total
+            squares += spread + (seen_mean - mean).square() * count * seen / total
+            mean += (seen_mean - mean) * seen / total
             count += seen
         deviation = (squares / count.clamp(min=1)).sqrt()
         constant = deviation <= SMALLEST_SPREAD * mean.abs()
@@ -88,7 +88,7 @@ class Standardisation(ChannelScaling):
         return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:
-        self.load(*(torch.tensor(one) for one in _of_channels(fitted, ("mean", "scale"), len(self.mean))))
+        self.load(*(torch.tensor(array) for array in _of_channels(fitted, ("mean", "scale"), len(self.mean))))
 
     def forward(self, values: Tensor, observed: Tensor) -> Tensor:
         centred = (values - self.mean[:, None]) / self.scale[:, None]
@@ -134,8 +134,8 @@ class NormalScores(ChannelScaling):
         }
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:
-        found = zip(*_of_channels(fitted, ("knots", "scores"), len(self.knots)), strict=True)
-        for channel, (knots, scores) in enumerate(found):
+        pairs = zip(*_of_channels(fitted, ("knots", "scores"), len(self.knots)), strict=True)
+        for channel, (knots, scores) in enumerate(pairs):
             self._place(channel, torch.tensor(knots), torch.tensor(scores))
 
     def forward(self, values: Tensor, observed: Tensor) -> Tensor:
@@ -152,13 +152,13 @@ class NormalScores(ChannelScaling):
     def values(self, scores: np.ndarray) -> np.ndarray:
         """Values that have given scores (..., C), float64: the inverse of `forward`, which cannot tell values beyond
         the outer quantiles; NaN for a channel that was never observed, and for a score that is NaN."""
-        made = np.full(scores.shape, np.nan)
+        values = np.full(scores.shape, np.nan)
         for channel, (knots, known) in enumerate(zip(self.knots, self.scores, strict=True)):
             count = int(knots.isfinite().sum())
             if count:
-                one = scores[..., channel].astype(np.float64)
-                made[..., channel] = np.interp(one, known[:count].numpy(), knots[:count].numpy())
-        return np.where(np.isnan(scores), np.nan, made)
+                of_channel = scores[..., channel].astype(np.float64)
+                values[..., channel] = np.interp(of_channel, known[:count].numpy(), knots[:count].numpy())
+        return np.where(np.isnan(scores), np.nan, values)
 
 
 class _Thinned:
@@ -188,8 +188,8 @@ def _knots_of(values: Tensor) -> tuple[Tensor, Tensor]:
     levels = torch.linspace(0, 1, KNOTS, dtype=torch.float64)
     ordered = values.double().sort().values
     quantiles = ordered[(levels * (len(ordered) - 1)).round().long()].float()
-    knots, place, counts = quantiles.unique_consecutive(return_inverse=True, return_counts=True)
-    middle = torch.zeros(len(knots), dtype=torch.float64).index_add(0, place, levels) / counts
+    knots, inverse, counts = quantiles.unique_consecutive(return_inverse=True, return_counts=True)
+    middle = torch.zeros(len(knots), dtype=torch.float64).index_add(0, inverse, levels) / counts
     if len(knots) == 1:
         return knots, torch.zeros(1)
     edge = 1 / (2 * KNOTS)
@@ -198,10 +198,10 @@ def _knots_of(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def _of_channels(fitted: dict[str, Any], names: tuple[str, ...], channels: int) -> list[list[Any]]:
     """Lists of one entry a channel out of what was fitted. Raises DataError if they are not there."""
-    found = [kept for name in names if isinstance(kept := fitted.get(name), list) and len(kept) == channels]
-    if len(found) < len(names):
+    lists = [kept for name in names if isinstance(kept := fitted.get(name), list) and len(kept) == channels]
+    if len(lists) < len(names):
         raise DataError(f"what was fitted has no {' and '.join(names)} of {channels} channels; it is another encoder's")
-    return found
+    return lists
 
 
 def _refuse_infinite(values: Tensor, observed: Tensor) -> None:

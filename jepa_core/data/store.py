@@ -33,6 +33,7 @@ from zarr.codecs import ZstdCodec
 from jepa_core.data.trajectories import ROLES, Channel, Events, Role, Trajectories
 from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_core.io.files import digest_of_record, require_regular_files, sync_folder
+from jepa_core.io.records import Shape, check_digest, read_shaped
 from jepa_core.io.seals import check_seal, seal_of
 from jepa_core.io.ticker import Ticker
 
@@ -146,7 +147,9 @@ class StoreWriter:
             digest.update(name.encode() + column.close())
         names = ("name", "unit", "group", "label")
         for field in names:
-            _write_strings(self._group, f"channel_{field}", [getattr(one, field) for one in self._channels], "channel")
+            _write_strings(
+                self._group, f"channel_{field}", [getattr(channel, field) for channel in self._channels], "channel"
+            )
         orders = _Column(self._group, "channel_order", "int32", "channel")
         orders.append(np.array([channel.order for channel in self._channels], dtype=np.int32))
         digest.update(orders.close())
@@ -402,7 +405,7 @@ def _open(path: Path) -> zarr.Group:
         )
     require_regular_files(path)
     refuse_unsafe_codecs(path)
-    attributes = _read_json(metadata).get("attributes", {})
+    attributes = read_shaped(metadata, _MetadataShape, _AGAIN).get("attributes", {})
     if attributes.get("format") != FORMAT or not attributes.get("complete"):
         raise DataError(f"{path} is half written, or is no trajectory store; delete it and run again")
     if attributes.get("format_version") != FORMAT_VERSION:
@@ -410,8 +413,7 @@ def _open(path: Path) -> zarr.Group:
             f"{path} has store format {attributes.get('format_version')}, and this version reads {FORMAT_VERSION}; "
             "delete it and run again, which builds it anew from the raw data"
         )
-    if attributes.pop("sha256", None) != digest_of_record(attributes):
-        raise DataError(f"{metadata} is not as it was written; {_AGAIN}")
+    check_digest(metadata, attributes, _AGAIN)
     check_seal(path, METADATA, attributes["files"], _AGAIN)
     return zarr.open_group(path, mode="r", zarr_format=3)
 
@@ -425,7 +427,7 @@ def refuse_unsafe_codecs(path: Path) -> None:
     Raises UnsafeArtefactError naming the file and the codec.
     """
     for metadata in sorted(path.rglob("zarr.json")):
-        for codec in _codecs(_read_json(metadata).get("codecs", [])):
+        for codec in _codecs(read_shaped(metadata, _MetadataShape, _AGAIN).get("codecs", [])):
             if codec not in SAFE_CODECS:
                 raise UnsafeArtefactError(
                     f"{metadata}: codec '{codec}' is not one of those known to be safe; the store was not opened"
@@ -434,17 +436,26 @@ def refuse_unsafe_codecs(path: Path) -> None:
 
 def _codecs(codecs: list[dict[str, Any]]) -> Iterator[str]:
     for codec in codecs:
-        yield str(codec.get("name"))
+        yield codec["name"]
         configuration = codec.get("configuration") or {}
-        for inner in ("codecs", "index_codecs"):
-            yield from _codecs(configuration.get(inner, []))
+        for key in ("codecs", "index_codecs"):
+            yield from _codecs(configuration.get(key, []))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON; delete the store and run again") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} is no Zarr metadata; delete the store and run again")
-    return content
+class _CodecShape(Shape):
+    name: str
+    configuration: _CodecConfigurationShape | None = None
+
+
+class _CodecConfigurationShape(Shape):
+    """A codec may hold others."""
+
+    codecs: list[_CodecShape] = []
+    index_codecs: list[_CodecShape] = []
+
+
+class _MetadataShape(Shape):
+    """`zarr.json` of a group or of an array, as far as it is looked at before Zarr opens it."""
+
+    attributes: dict[str, Any] = {}
+    codecs: list[_CodecShape] = []

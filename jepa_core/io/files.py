@@ -52,9 +52,9 @@ def require_regular_files(folder: Path) -> None:
 
     Raises UnsafeArtefactError naming it.
     """
-    for place, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder):
         for name in names:
-            if not os.path.isfile(path := os.path.join(place, name)):
+            if not os.path.isfile(path := os.path.join(parent, name)):
                 raise UnsafeArtefactError(f"{path} is no regular file, so nothing in {folder} was opened; remove it")
 
 

@@ -27,19 +27,19 @@ def check_seal(folder: Path, without: str, sealed: Mapping[str, str], advice: st
     Sizes are compared at every call, contents once in a process as long as no file changes.
     Raises DataError naming the file, with `advice`: what to do about it.
     """
-    found = _files(folder, without)
-    for name in sorted(sealed.keys() | found.keys()):
-        if name not in found:
+    present = _files(folder, without)
+    for name in sorted(sealed.keys() | present.keys()):
+        if name not in present:
             raise DataError(f"{folder / name} is missing; {advice}")
         if name not in sealed:
             raise DataError(f"{folder / name} does not belong there; {advice}")
-    stats = {name: path.stat() for name, path in found.items()}
+    stats = {name: path.stat() for name, path in present.items()}
     cut = [name for name, stat in stats.items() if stat.st_size != int(sealed[name].split()[0])]
     known = (str(folder.resolve()), *(f"{name} {stat.st_mtime_ns} {sealed[name]}" for name, stat in stats.items()))
     if not cut and known in _whole:
         return
-    for name in cut or sorted(found):
-        if name in cut or digest_of_file(found[name]) != sealed[name].split()[1]:
+    for name in cut or sorted(present):
+        if name in cut or digest_of_file(present[name]) != sealed[name].split()[1]:
             raise DataError(f"{folder / name} is damaged: it is not as it was written; {advice}")
     _whole.add(known)
 

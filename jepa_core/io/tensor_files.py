@@ -70,9 +70,9 @@ def savable(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
     taken: set[int] = set()
     for name, tensor in tensors:
         value = tensor.detach().cpu().contiguous()
-        place = value.untyped_storage().data_ptr()
-        plain[name] = value.clone() if place in taken else value
-        taken.add(place)
+        pointer = value.untyped_storage().data_ptr()
+        plain[name] = value.clone() if pointer in taken else value
+        taken.add(pointer)
     return plain
 
 

@@ -43,7 +43,7 @@ def acts_of(written: Sequence[Act] | Sequence[Mapping[str, Any]]) -> list[Act]:
     try:
         read = _ACTS.validate_python(written)
     except ValidationError as error:
-        problems = "; ".join(f"acts.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        problems = "; ".join(f"acts.{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors())
         raise RecipeError(
             f"actions are a list of {{channel, value, unit, from, to}}, from and to in steps from 0 ({problems})"
         ) from error
@@ -92,7 +92,7 @@ def known_acts(acts: Sequence[Act], channels: Sequence[Channel]) -> list[Act]:
     """The acts with their channels' units. Raises RecipeError for an unknown channel, another unit or a value that is
     not finite."""
     units = {channel.name: channel.unit for channel in channels}
-    found = []
+    taken = []
     for number, act in enumerate(acts):
         if act.channel not in units:
             near = difflib.get_close_matches(act.channel, list(units), n=3, cutoff=0.4)
@@ -106,8 +106,8 @@ def known_acts(acts: Sequence[Act], channels: Sequence[Channel]) -> list[Act]:
                 f"acts.{number}.unit: the channel '{act.channel}' is in {unit or 'no unit'}, and the act gives it in "
                 f"{act.unit or 'none'}; convert its value"
             )
-        found.append(replace(act, unit=unit))
-    return found
+        taken.append(replace(act, unit=unit))
+    return taken
 
 
 def acted(source: Source, trajectory: Trajectories, channels: Sequence[Channel], plan: PlannedActs) -> Trajectories:
@@ -117,7 +117,7 @@ def acted(source: Source, trajectory: Trajectories, channels: Sequence[Channel],
     trajectory: of one. Raises DataError if the source lacks what an act needs.
     """
     steps = plan.at + plan.horizon - 1
-    number = {channel.name: place for place, channel in enumerate(channels)}
+    number = {channel.name: index for index, channel in enumerate(channels)}
     events = [event for act in plan.acts for event in source.acting(act, trajectory, channels)]
     left = [event for event in events if event.value is None or not math.isnan(event.value)]
     rows = [
@@ -155,7 +155,9 @@ def _made(rows: list[tuple[int, int, float, str | None]], source: Source, texts:
     """Events at the beginning of their steps; the texts stand behind those of the trajectory, in the order of rows."""
     step = np.array([row[0] for row in rows], dtype=np.int64)
     said = [row[3] for row in rows]
-    distinct = {text: texts + place for place, text in enumerate(dict.fromkeys(one for one in said if one is not None))}
+    distinct = {
+        text: texts + index for index, text in enumerate(dict.fromkeys(text for text in said if text is not None))
+    }
     return _Rows(
         step,
         np.array([row[1] for row in rows], dtype=np.int64),

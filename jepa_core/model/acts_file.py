@@ -42,5 +42,5 @@ def read_what_if(path: Path) -> WhatIf:
 
     Raises RecipeError if the file is not there or holds anything else, naming line and key of every mistake.
     """
-    found = read_written(path, _File, SHAPE)
-    return WhatIf([act.act() for act in found.acts], found.otherwise, path)
+    written = read_written(path, _File, SHAPE)
+    return WhatIf([act.act() for act in written.acts], written.otherwise, path)

@@ -35,15 +35,15 @@ def of_trajectories(
 
 
 def with_steps(
-    made: xarray.Dataset, data: Data, dimension: str, number: np.ndarray, ends: np.ndarray
+    dataset: xarray.Dataset, data: Data, dimension: str, number: np.ndarray, ends: np.ndarray
 ) -> xarray.Dataset:
     """With the number of each step along a dimension, and the time at its end since the trajectory's beginning."""
     length = data.step_length
     time = xarray.DataArray(ends * length.value, dims=dimension, attrs={"units": length.unit})
-    return made.assign_coords({dimension: number, "time": time})
+    return dataset.assign_coords({dimension: number, "time": time})
 
 
-def with_decoded(made: xarray.Dataset, found: Decoded | None, samples: int, seed: int) -> xarray.Dataset:
+def with_decoded(dataset: xarray.Dataset, decoded: Decoded | None, samples: int, seed: int) -> xarray.Dataset:
     """With `decoded` (trajectory, horizon, channel), its bounds `decoded_low` and `decoded_high` where intervals were
     fitted, and what each channel is: its name, its unit, and whether a label or a channel of the data is read.
 
@@ -53,36 +53,36 @@ def with_decoded(made: xarray.Dataset, found: Decoded | None, samples: int, seed
 
     Raises RecipeError for samples where no noise was fitted.
     """
-    if samples and (found is None or found.level is None):
+    if samples and (decoded is None or decoded.level is None):
         raise RecipeError(
             "samples need the noise of decoded channels, and none was fitted; evaluate the run with channel_forecast, "
             "and its curriculum needs an objective that decodes, such as grounding"
         )
-    if found is None:
-        return made
+    if decoded is None:
+        return dataset
     dimensions = ("trajectory", "horizon", "channel")
-    arrays = {"decoded": found.values}
-    if found.level is not None:
-        arrays |= {"decoded_low": found.low, "decoded_high": found.high, "aleatoric": found.noise}
-        made = made.assign_attrs(interval=found.level)
-    names = [one.name for one in found.channels]
-    units = ("channel", [one.unit for one in found.channels])
-    made = made.assign({name: (dimensions, values) for name, values in arrays.items()})
-    if found.members.shape[1] > 1:
+    arrays = {"decoded": decoded.values}
+    if decoded.level is not None:
+        arrays |= {"decoded_low": decoded.low, "decoded_high": decoded.high, "aleatoric": decoded.noise}
+        dataset = dataset.assign_attrs(interval=decoded.level)
+    names = [channel.name for channel in decoded.channels]
+    units = ("channel", [channel.unit for channel in decoded.channels])
+    dataset = dataset.assign({name: (dimensions, values) for name, values in arrays.items()})
+    if decoded.members.shape[1] > 1:
         by_member = ("trajectory", "member", "horizon", "channel")
-        made = made.assign(epistemic=(dimensions, found.spread), decoded_member=(by_member, found.members))
+        dataset = dataset.assign(epistemic=(dimensions, decoded.spread), decoded_member=(by_member, decoded.members))
     if samples:
         by_sample = ("trajectory", "sample", "horizon", "channel")
-        made = made.assign(decoded_sample=(by_sample, found.samples(samples, seed)))
-    return made.assign_coords(channel=names, unit=units, reads=("channel", found.reads))
+        dataset = dataset.assign(decoded_sample=(by_sample, decoded.samples(samples, seed)))
+    return dataset.assign_coords(channel=names, unit=units, reads=("channel", decoded.reads))
 
 
 def of_observations(values: np.ndarray, channels: Sequence[Channel]) -> xarray.DataArray:
     """Values (T, C) of one trajectory as (step, channel)."""
     coordinates = {
         "step": np.arange(len(values)),
-        "channel": [one.name for one in channels],
-        "unit": ("channel", [one.unit for one in channels]),
+        "channel": [channel.name for channel in channels],
+        "unit": ("channel", [channel.unit for channel in channels]),
     }
     return xarray.DataArray(values, coordinates, ("step", "channel"), "observed")
 
@@ -110,9 +110,9 @@ def of_steps(
 ) -> xarray.DataArray:
     """Values (R,) of rows as (trajectory, step), NaN where there is no row."""
     trajectories, owner = np.unique(trajectory, return_inverse=True)
-    steps, place = np.unique(step, return_inverse=True)
+    steps, inverse = np.unique(step, return_inverse=True)
     grid = np.full((len(trajectories), len(steps)), np.nan)
-    grid[owner, place] = values
-    made = of_trajectories(data, trajectories, {"score": (("trajectory", "step"), grid)})
-    found = with_steps(made, data, "step", steps, steps + 1.0)["score"]
-    return found.assign_attrs(attributes)
+    grid[owner, inverse] = values
+    dataset = of_trajectories(data, trajectories, {"score": (("trajectory", "step"), grid)})
+    scores = with_steps(dataset, data, "step", steps, steps + 1.0)["score"]
+    return scores.assign_attrs(attributes)

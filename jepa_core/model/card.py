@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jepa_core.model.folder import read_json
+from jepa_core.model.folder import FITTED, read_part
+from jepa_core.results.findings import Headline
+from jepa_core.results.record import read_findings, read_known
+from jepa_core.results.shapes import DataShape
 
 if TYPE_CHECKING:
     from jepa_core.model.model import Model
@@ -34,7 +37,7 @@ _LIMITS = """\
 def model_card(model: Model, programs: Mapping[str, Mapping[str, Any]]) -> str:
     """The card as Markdown. programs: what was found when each was tried."""
     record = model.record
-    data = read_json(model.folder / "data.json") if (model.folder / "data.json").is_file() else {}
+    data = read_known(model.folder / "data.json", DataShape)
     parts = [
         f"# {record['name']}",
         "licence: (to be filled in by the owner; the terms of the training data apply)",
@@ -46,9 +49,9 @@ def model_card(model: Model, programs: Mapping[str, Mapping[str, Any]]) -> str:
         "\n".join(_headlines(model.folder / "findings")) or "No evaluator was run.",
         "## Use",
         _USE,
-        "\n".join(_tried(name, found) for name, found in programs.items()),
+        "\n".join([*(_tried(name, attempt) for name, attempt in programs.items()), *_no_program(record)]),
         "## Limits",
-        _LIMITS,
+        _LIMITS + _rarity(model.folder),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -59,12 +62,32 @@ def _parts(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"* windows of {record['window_length']} steps in training"
 
 
-def _tried(name: str, found: Mapping[str, Any]) -> str:
-    if "refused" in found:
-        return f"* `{name}` was not written: {found['refused']}."
-    fixed = f"; it takes {found['steps']} steps, shorter windows filled up and masked"
-    takes = "" if found["steps"] == "any" else fixed
-    return f"* `{name}` is within {found['largest_difference']:.1e} of the model on made-up inputs{takes}."
+def _rarity(folder: Path) -> str:
+    """How many subjects share what the encoder fitted, where it says so."""
+    fewest = read_part(folder / FITTED).get("least_subjects") if (folder / FITTED).is_file() else None
+    return (
+        ""
+        if fewest is None
+        else (
+            f"\n* What the encoder fitted holds nothing that fewer than {fewest} subjects of the training data share."
+        )
+    )
+
+
+def _tried(name: str, attempt: Mapping[str, Any]) -> str:
+    if "refused" in attempt:
+        return f"* `{name}` was not written: {attempt['refused']}."
+    fixed = f"; it takes {attempt['steps']} steps, shorter windows filled up and masked"
+    takes = "" if attempt["steps"] == "any" else fixed
+    return f"* `{name}` is within {attempt['largest_difference']:.1e} of the model on made-up inputs{takes}."
+
+
+def _no_program(record: Mapping[str, Any]) -> Iterator[str]:
+    if record["item_shape"] is None:
+        yield (
+            "* The encoder reads texts, and no program of tensors cuts them into tokens: it has no "
+            "program here. What was trained of it is in `model/`, and `jepa_core.load` runs it."
+        )
 
 
 def _splits(data: Mapping[str, Any]) -> str:
@@ -78,14 +101,14 @@ def _splits(data: Mapping[str, Any]) -> str:
 def _headlines(findings: Path) -> Iterator[str]:
     """The headline figures of every evaluator, with their intervals and n."""
     for path in sorted(findings.glob("*.json")):
-        content = read_json(path)
-        yield from (_headline(path.stem, one) for one in content.get("headlines", ()))
-        yield from (f"* {path.stem}: {one['text']}" for one in content.get("verdicts", ()))
+        content = read_findings(path)
+        yield from (_headline(path.stem, headline) for headline in content.headlines)
+        yield from (f"* {path.stem}: {verdict.text}" for verdict in content.verdicts)
 
 
-def _headline(evaluator: str, told: Mapping[str, Any]) -> str:
-    if told["value"] is None:
-        return f"* {evaluator}, {told['label']}: not measured ({told['note']})"
-    interval = "" if told["low"] is None else f" ({told['low']:.3g} to {told['high']:.3g})"
-    counted = "" if told["n"] is None else f", n = {told['n']} {told['n_unit']}"
-    return f"* {evaluator}, {told['label']}: {told['value']:.3g} {told['unit']}".rstrip() + interval + counted
+def _headline(evaluator: str, told: Headline) -> str:
+    if told.value is None:
+        return f"* {evaluator}, {told.label}: not measured ({told.note})"
+    interval = "" if told.low is None or told.high is None else f" ({told.low:.3g} to {told.high:.3g})"
+    counted = "" if told.n is None else f", n = {told.n} {told.n_unit}"
+    return f"* {evaluator}, {told.label}: {told.value:.3g} {told.unit}".rstrip() + interval + counted

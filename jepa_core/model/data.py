@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,25 +80,36 @@ class Data:
 def read(reader: Model, source: Source, config: SourceConfig) -> Data:
     """The data that a source reads, for a model whose encoder was fitted on some channels."""
     data = Data(reader, source, config)
+    for left_out in _left_out(data.attrition):
+        log.warning(left_out)
     compare_channels(data.dataset.store.channels, reader.channels)
     return data
 
 
 def compare_channels(found: Sequence[Channel], fitted: Sequence[Channel]) -> None:
     """Say which channels the encoder was not fitted on. Raises DataError for one that has another unit now."""
-    units = {one.name: one.unit for one in fitted}
-    for one in found:
-        if units.get(one.name, one.unit) != one.unit:
+    units = {known.name: known.unit for known in fitted}
+    for channel in found:
+        if units.get(channel.name, channel.unit) != channel.unit:
             raise DataError(
-                f"the channel {one.name} is in {one.unit or 'no unit'}, and the data that the encoder was fitted on "
-                f"have it in {units[one.name] or 'no unit'}; convert its values"
+                f"the channel {channel.name} is in {channel.unit or 'no unit'}, and the data that the encoder was "
+                f"fitted on have it in {units[channel.name] or 'no unit'}; convert its values"
             )
-    unknown = [one.name for one in found if one.name not in units]
+    unknown = [channel.name for channel in found if channel.name not in units]
     if unknown:
         log.warning(
             "%d of %d channels are not among those that the encoder was fitted on: %s",
             len(unknown), len(found), _listed(unknown),
         )  # fmt: skip
+
+
+def _left_out(attrition: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What every rule of a source left out."""
+    for before, after in pairwise(attrition):
+        fewer = int(before.get("trajectories", 0)) - int(after.get("trajectories", 0))
+        if fewer > 0:
+            of_all = f"{fewer} of {before['trajectories']} trajectories"
+            yield f"the rule '{after['step']}' of the source leaves out {of_all}"
 
 
 def _refuse_empty(store: Store) -> None:

@@ -80,8 +80,8 @@ def decoded(
 ) -> Decoded | None:
     """Labels by the readouts, channels by the decoder; None where there is neither."""
     states, own = foreseen.state.astype(np.float64), foreseen.member_state.astype(np.float64)
-    parts = [(*_unbounded(one.decode(states)), one.decode(own)) for one in readouts]
-    channels = [channel for one in readouts for channel in one.channels]
+    parts = [(*_unbounded(readout.decode(states)), readout.decode(own)) for readout in readouts]
+    channels = [channel for readout in readouts for channel in readout.channels]
     labels = len(channels)
     if decoder is not None:
         by_members = decoder.of_member()
@@ -90,7 +90,7 @@ def decoded(
         channels = channels + decoder.channels
     if not parts:
         return None
-    values, low, high, noise, members = (np.concatenate(one, axis=-1) for one in zip(*parts, strict=True))
+    values, low, high, noise, members = (np.concatenate(blocks, axis=-1) for blocks in zip(*parts, strict=True))
     reads = ["label"] * labels + ["channel"] * (len(channels) - labels)
     level = intervals.level if decoder is not None and intervals is not None else None
     return Decoded(channels, reads, values, low, high, noise, members, level)

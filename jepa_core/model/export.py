@@ -27,7 +27,7 @@ from jepa_core.contracts import Channels, Latents
 from jepa_core.errors import RecipeError, RunError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.model.card import model_card
-from jepa_core.model.folder import RECORD, read_json
+from jepa_core.model.folder import RECORD, read_part
 from jepa_core.model.onnx_files import require_onnx, write_onnx
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def export_model(model: Model, folder: Path, onnx: bool = False) -> None:
 def _copy_model(model: Model, into: Path) -> None:
     """The files that the model's record names, and the record."""
     into.mkdir(mode=0o700)
-    names = [RECORD, *read_json(model.folder / RECORD)["files"]]
+    names = [RECORD, *read_part(model.folder / RECORD)["files"]]
     for name in names:
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(model.folder / name, into / name)
@@ -92,8 +92,8 @@ class _Predicting(nn.Module):
         self.predictor = predictor
 
     def forward(self, static: Tensor, states: Tensor, actions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        made = self.predictor(Latents(static, states, actions, mask))
-        return made.next_states, made.belief
+        prediction = self.predictor(Latents(static, states, actions, mask))
+        return prediction.next_states, prediction.belief
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ def _programs(model: Model) -> Iterator[_Program]:
     windows = Dim("windows", min=1)
 
     def latents(count: int, length: int) -> tuple[Tensor, ...]:
-        made = (torch.randn(count, *size, dim, generator=random) for size in ((), (length,), (length,)))
-        return *made, torch.ones(count, length, dtype=torch.bool)
+        tensors = (torch.randn(count, *size, dim, generator=random) for size in ((), (length,), (length,)))
+        return *tensors, torch.ones(count, length, dtype=torch.bool)
 
     by_step = {0: windows, 1: Dim.AUTO}  # a recurrent network is unrolled over the steps that it was traced with
     varying = {"static": {0: windows}, "states": by_step, "actions": by_step, "mask": by_step}
@@ -147,15 +147,15 @@ def _write_program(program: _Program, window: int, folder: Path, onnx: bool) -> 
         expected = _all(function(*tried))
         difference = _largest_difference(expected, _all(loaded(*tried)))
         steps = "any" if _takes(loaded, program.inputs(_TRIED, max(2, window - 1))) else window
-    found: dict[str, dict[str, Any]] = {path.name: {"largest_difference": difference, "steps": steps}}
+    programs: dict[str, dict[str, Any]] = {path.name: {"largest_difference": difference, "steps": steps}}
     if onnx:
         other = path.with_suffix(".onnx")
-        found[other.name] = write_onnx(traced, other, program.outputs, tried, expected) | {"steps": steps}
-    for name, told in found.items():
+        programs[other.name] = write_onnx(traced, other, program.outputs, tried, expected) | {"steps": steps}
+    for name, told in programs.items():
         off = told.get("largest_difference", 0.0)
         if off > CLOSE:
             raise RunError(f"{name} differs from the model by {off:.1e} on made-up inputs; it was not exported")
-    return found
+    return programs
 
 
 def _takes(loaded: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
@@ -178,5 +178,5 @@ def _all(answer: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return (answer,) if isinstance(answer, Tensor) else tuple(answer)
 
 
-def _largest_difference(expected: tuple[Tensor, ...], found: tuple[Tensor, ...]) -> float:
-    return max(float((one - other).abs().max()) for one, other in zip(expected, found, strict=True))
+def _largest_difference(expected: tuple[Tensor, ...], computed: tuple[Tensor, ...]) -> float:
+    return max(float((value - other).abs().max()) for value, other in zip(expected, computed, strict=True))

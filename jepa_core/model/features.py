@@ -83,7 +83,7 @@ class JepaFeatures(TransformerMixin, BaseEstimator):
         frozen = self.model_.frozen
         size = frozen.encoder.latent_dim if self.features == "latents" else frozen.predictor.belief_dim
         prefix = "latent" if self.features == "latents" else "belief"
-        return np.array([f"{prefix}{place}" for place in range(size)], dtype=object)
+        return np.array([f"{prefix}{number}" for number in range(size)], dtype=object)
 
     def _trajectories(self, X: Any, reset: bool) -> Iterator[Latents]:
         """Latents of each trajectory, a batch of one each; what cannot be read is refused at once. reset: whether the
@@ -101,12 +101,12 @@ class JepaFeatures(TransformerMixin, BaseEstimator):
 
     def _row(self, number: int, latents: Latents) -> np.ndarray:
         steps = latents.states.shape[1]
-        place = (steps if self.at is None else self.at) - 1
-        if place >= steps:
+        last = (steps if self.at is None else self.at) - 1
+        if last >= steps:
             raise NoTrajectories(f"the trajectory at the position {number} has {steps} steps, and at is {self.at}")
         if self.features == "latents":
-            return latents.states[0, place].cpu().numpy()
-        belief = self.model_.frozen.beliefs(latents, self.model_.reach.window)[place].cpu().numpy()
+            return latents.states[0, last].cpu().numpy()
+        belief = self.model_.frozen.beliefs(latents, self.model_.reach.window)[last].cpu().numpy()
         if self.features == "belief":
             return belief
         decoder = self.model_.decoder

@@ -10,13 +10,13 @@ JSON and safetensors alone: nothing is loaded that could execute.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import DataError, RunError
-from jepa_core.io.files import digest_of_file, digest_of_record, require_regular_files, write_json
+from jepa_core.io.files import digest_of_file, require_regular_files
+from jepa_core.io.records import SEAL, Shape, check_digest, read_shaped, write_sealed
 
 RECORD = "model.json"
 WEIGHTS = "model.safetensors"
@@ -24,13 +24,40 @@ FITTED = "fitted.json"
 OBSERVATIONS = "observations.json"
 FORMAT = 1
 """Raised when `model.json` can no longer be read as before."""
+AGAIN = "copy the run again"
+
+
+class _FormatShape(Shape):
+    format: int | None = None
+
+
+class _ComponentShape(Shape):
+    use: str
+    package: str
+    version: str
+    config: dict[str, Any]
+
+
+class _RecordShape(Shape):
+    """`model.json`."""
+
+    format: int
+    files: dict[str, str]
+    seed: int
+    components: dict[str, _ComponentShape]
+    decoders: dict[str, _ComponentShape] = {}
+    item_shape: dict[str, int] | None
+    window_length: int
+    precision: str
+    threads: int
+    channels: list[dict[str, str | int]]
 
 
 def write_record(folder: Path, content: Mapping[str, Any]) -> None:
     """Write `model.json` into a folder whose other files are there."""
     names = [WEIGHTS, FITTED, *([OBSERVATIONS] if content["observations"] else [])]
-    record = {**content, "format": FORMAT, "files": {name: digest_of_file(folder / name) for name in names}}
-    write_json(folder / RECORD, record | {"sha256": digest_of_record(record)})
+    files = {name: digest_of_file(folder / name) for name in names}
+    write_sealed(folder / RECORD, {**content, "format": FORMAT, "files": files})
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -42,14 +69,14 @@ def read_record(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise RunError(_no_model(folder))
     require_regular_files(folder)
-    record = read_json(path)
+    record = read_shaped(path, _FormatShape, AGAIN)
     if record.get("format") != FORMAT:
         raise RunError(
             f"{path} has the format {record.get('format')}, and this version reads {FORMAT}; install the version that "
             "made the run, or run its recipe again"
         )
-    if record.pop("sha256", None) != digest_of_record(record):
-        raise DataError(f"{path} is not as it was written; copy the run again")
+    check_digest(path, record, AGAIN)
+    read_shaped(path, _RecordShape, AGAIN)
     for name, digest in record["files"].items():
         check_file(folder / name, digest)
     return record
@@ -66,14 +93,10 @@ def check_file(path: Path, digest: str) -> None:
         raise DataError(f"{path} is damaged: it is not as it was written; copy the run again")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises DataError if it holds none."""
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise DataError(f"{path} is damaged: it is no JSON; copy the run again") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path} is damaged: it holds no JSON object; copy the run again")
+def read_part(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of the model, whose digest was checked. Raises DataError if it holds none."""
+    content = read_shaped(path, Shape, AGAIN)
+    content.pop(SEAL, None)
     return content
 
 

@@ -40,7 +40,7 @@ class Reach:
         Raises RecipeError if at or horizon is no step, or if the predictor cannot reach so far, or was trained on no
         window that is so long.
         """
-        if not all(isinstance(one, int | np.integer) and one >= 1 for one in (at, horizon)):
+        if not all(isinstance(count, int | np.integer) and count >= 1 for count in (at, horizon)):
             raise RecipeError(
                 f"a forecast sees and foresees at least 1 step; at={at}, horizon={horizon} were asked for"
             )
@@ -105,7 +105,7 @@ class Foreseen:
 def foresee(frozen: Frozen, origins: Iterator[Origin], horizon: int) -> Foreseen:
     """Roll out from every origin; all have equally many steps of context."""
     parts = list(_in_parts(frozen, origins, horizon))
-    return Foreseen(*(np.concatenate(one) for one in zip(*parts, strict=True)))
+    return Foreseen(*(np.concatenate(blocks) for blocks in zip(*parts, strict=True)))
 
 
 def _in_parts(frozen: Frozen, origins: Iterator[Origin], horizon: int) -> Iterator[tuple[np.ndarray, ...]]:
@@ -122,22 +122,22 @@ def _in_parts(frozen: Frozen, origins: Iterator[Origin], horizon: int) -> Iterat
 
 @torch.no_grad()
 def _rolled(frozen: Frozen, origins: list[Origin], horizon: int) -> tuple[np.ndarray, ...]:
-    parts = [one.seen for one in origins]
+    parts = [origin.seen for origin in origins]
     seen = Latents(
-        static=torch.cat([one.static for one in parts]),
-        states=torch.cat([one.states for one in parts]),
-        actions=torch.cat([one.actions for one in parts]),
-        mask=torch.cat([one.mask for one in parts]),
+        static=torch.cat([part.static for part in parts]),
+        states=torch.cat([part.states for part in parts]),
+        actions=torch.cat([part.actions for part in parts]),
+        mask=torch.cat([part.mask for part in parts]),
     )
-    actions = torch.cat([one.actions for one in origins])
+    actions = torch.cat([origin.actions for origin in origins])
     last = torch.full((len(origins), 1), seen.states.shape[1] - 1)
 
-    def rolled(one: Frozen) -> tuple[np.ndarray, np.ndarray]:
-        with one.precision():
-            made = roll_out(one.predictor, seen, actions, last, horizon)
-        return made.states[:, 0].float().cpu().numpy(), made.belief[:, 0].float().cpu().numpy()
+    def rolled(of_member: Frozen) -> tuple[np.ndarray, np.ndarray]:
+        with of_member.precision():
+            rollout = roll_out(of_member.predictor, seen, actions, last, horizon)
+        return rollout.states[:, 0].float().cpu().numpy(), rollout.belief[:, 0].float().cpu().numpy()
 
     whole, members = rolled(frozen), frozen.apart()
-    by_itself = [rolled(one) for one in members] if len(members) > 1 else [whole]
+    by_itself = [rolled(member) for member in members] if len(members) > 1 else [whole]
     apart = (np.stack(part, axis=1) for part in zip(*by_itself, strict=True))
-    return *whole, np.stack([one.recorded for one in origins]), *apart
+    return *whole, np.stack([origin.recorded for origin in origins]), *apart

@@ -64,8 +64,10 @@ class Frozen:
         """The same with each member of an ensemble in turn as the predictor, and what reads its beliefs; itself alone
         where there is one."""
         members = members_of(self.predictor)
-        decoders = {name: member_decoder(one) for name, one in self.decoders.items()}
-        return [replace(self, predictor=one, decoders=decoders) for one in members] if len(members) > 1 else [self]
+        decoders = {name: member_decoder(decoder) for name, decoder in self.decoders.items()}
+        return (
+            [replace(self, predictor=member, decoders=decoders) for member in members] if len(members) > 1 else [self]
+        )
 
     @torch.no_grad()
     def encode(self, items: Items) -> Tensor:
@@ -104,15 +106,15 @@ class Frozen:
             torch.ones_like(seen, dtype=torch.bool),
         )  # fmt: skip
         with self.precision():
-            made = self.predictor(given).belief.float()
+            believed = self.predictor(given).belief.float()
         new = np.diff(windows.start + windows.length, prepend=0)
-        return torch.cat([belief[-count:] for belief, count in zip(made, new.tolist(), strict=True)])
+        return torch.cat([belief[-count:] for belief, count in zip(believed, new.tolist(), strict=True)])
 
     def _encoded(self, dataset: Dataset, ids: np.ndarray) -> Tensor:
         """Latents of items that may stand there several times: (n, D)."""
-        _, turns_up, place = np.unique(ids, return_index=True, return_inverse=True)
+        _, turns_up, inverse = np.unique(ids, return_index=True, return_inverse=True)
         order = np.argsort(turns_up)
         distinct = torch.from_numpy(ids[turns_up[order]])
-        made = torch.cat([self.encode(dataset.items(part)) for part in distinct.split(AT_ONCE)])
+        latents = torch.cat([self.encode(dataset.items(part)) for part in distinct.split(AT_ONCE)])
         rank = np.argsort(order)
-        return made[torch.from_numpy(rank[place]).to(made.device)]
+        return latents[torch.from_numpy(rank[inverse]).to(latents.device)]

@@ -85,12 +85,12 @@ class Futures:
         difference = self.values[0] - self.values[1]
         shown = self.given["horizon"].values.tolist() if horizons is None else list(horizons)
         rows: list[list[Cell]] = []
-        for place in places:
-            bounds = self._bounds(difference[:, :, place])
+        for number in places:
+            bounds = self._bounds(difference[:, :, number])
             for h in shown:
-                means = [float(one[:, h - 1, place].mean()) for one in self.values]
+                means = [float(values[:, h - 1, number].mean()) for values in self.values]
                 low, high = (None, None) if bounds is None else (float(end[h - 1]) for end in bounds)
-                told: list[Cell] = [self.channels[place], self.units[place], h, *means, means[0] - means[1]]
+                told: list[Cell] = [self.channels[number], self.units[number], h, *means, means[0] - means[1]]
                 rows.append([*told, low, high])
         names = ["channel", "unit", "horizon", "given", "against", "difference", "difference_low", "difference_high"]
         count = len(difference)
@@ -102,8 +102,8 @@ class Futures:
         """Every trajectory, horizon and channel as a row, column by column: (n * H * C,) each. step: counted from 0, at
         whose end the value stands; the bounds are NaN where no interval was fitted."""
         count, horizon, channels = self.values[0].shape
-        trajectory, ahead, channel = (one.ravel() for one in np.indices((count, horizon, channels)))
-        found = {
+        trajectory, ahead, channel = (grid.ravel() for grid in np.indices((count, horizon, channels)))
+        columns = {
             "subject_id": self.given["subject"].values[trajectory],
             "trajectory": self.given["trajectory"].values[trajectory],
             "step": self.given.attrs["at"] + ahead,
@@ -111,11 +111,11 @@ class Futures:
             "channel": np.array(self.channels, dtype=object)[channel],
             "unit": np.array(self.units, dtype=object)[channel],
         }
-        for name, one in (("given", self.given), ("against", self.against)):
+        for name, future in (("given", self.given), ("against", self.against)):
             unknown = np.full(self.values[0].shape, np.nan)
             for end in ("", "_low", "_high"):
-                found[name + end] = (one[f"decoded{end}"].values if f"decoded{end}" in one else unknown).ravel()
-        return found
+                columns[name + end] = (future[f"decoded{end}"].values if f"decoded{end}" in future else unknown).ravel()
+        return columns
 
     def _bounds(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """Interval of the mean over trajectories of values (n, H); None where there is but one subject."""
@@ -127,16 +127,16 @@ class Futures:
     def figures(self, places: Sequence[int], recorded: xarray.DataArray | None = None) -> list[Figure]:
         """A figure a channel. Of several trajectories, means with intervals over subjects; of one, its values with the
         intervals that the run fitted. recorded: (step, channel) values of that one trajectory, to stand behind them."""
-        return [self._figure(place, recorded) for place in places]
+        return [self._figure(number, recorded) for number in places]
 
-    def _figure(self, place: int, recorded: xarray.DataArray | None) -> Figure:
+    def _figure(self, number: int, recorded: xarray.DataArray | None) -> Figure:
         alone = len(self.given["trajectory"]) == 1
         steps = (self.given.attrs["at"] + self.given["horizon"].values - 1).astype(float).tolist()
         series = [
-            self._alone(name, one, place, steps) if alone else self._mean(name, one, place, steps)
-            for name, one in ((GIVEN, self.given), (AGAINST, self.against))
+            self._alone(name, future, number, steps) if alone else self._mean(name, future, number, steps)
+            for name, future in ((GIVEN, self.given), (AGAINST, self.against))
         ]
-        name = self.channels[place]
+        name = self.channels[number]
         if recorded is not None and name in recorded["channel"].values:
             known = recorded.sel(channel=name).dropna("step")
             series.append(Series(RECORDED, known["step"].values.tolist(), known.values.tolist(), control=True))
@@ -148,15 +148,15 @@ class Futures:
             if alone
             else f"Bands: {INTERVALS}"
         )
-        return Figure(f"future-{place}", name, "step", self.units[place] or "value", series, note=band)
+        return Figure(f"future-{number}", name, "step", self.units[number] or "value", series, note=band)
 
-    def _alone(self, name: str, one: xarray.Dataset, place: int, steps: list[float]) -> Series:
-        ends = [_known(one[end].values[0, :, place]) for end in ("decoded_low", "decoded_high") if end in one]
+    def _alone(self, name: str, future: xarray.Dataset, number: int, steps: list[float]) -> Series:
+        ends = [_known(future[end].values[0, :, number]) for end in ("decoded_low", "decoded_high") if end in future]
         low, high = ends if len(ends) == 2 and None not in ends[0] + ends[1] else ([], [])
-        return Series(name, steps, _known(one["decoded"].values[0, :, place]), low, high)
+        return Series(name, steps, _known(future["decoded"].values[0, :, number]), low, high)
 
-    def _mean(self, name: str, one: xarray.Dataset, place: int, steps: list[float]) -> Series:
-        values = one["decoded"].values[:, :, place]
+    def _mean(self, name: str, future: xarray.Dataset, number: int, steps: list[float]) -> Series:
+        values = future["decoded"].values[:, :, number]
         bounds = self._bounds(values)
         low, high = ([], []) if bounds is None else (_known(bounds[0]), _known(bounds[1]))
         return Series(name, steps, _known(values.mean(axis=0)), low, high)

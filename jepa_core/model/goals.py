@@ -129,22 +129,22 @@ class Goal(_Written):
     def costs(self, values: Mapping[str, np.ndarray], chosen: np.ndarray, at: int) -> np.ndarray:
         """Costs (..., P). values: of each channel that is wanted, (..., P, H), at the steps from `at` on. chosen: (P,
         S, A) of the actions, in the order of the limits."""
-        shape = next((one.shape[:-1] for one in values.values()), chosen.shape[:1])
+        shape = next((array.shape[:-1] for array in values.values()), chosen.shape[:1])
         return sum(self._each(values, chosen, at), start=np.zeros(shape))
 
     def _each(self, values: Mapping[str, np.ndarray], chosen: np.ndarray, at: int) -> Iterator[np.ndarray]:
-        places = {limit.channel: place for place, limit in enumerate(self.limits)}
+        places = {limit.channel: index for index, limit in enumerate(self.limits)}
         for term in self.cost:
             of_action = isinstance(term, EffortTerm)
             yield term.cost(chosen[..., places[term.channel]] if of_action else values[term.channel], at)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Least and largest values of each action, (A,) each."""
-        return np.array([one.low for one in self.limits]), np.array([one.high for one in self.limits])
+        return np.array([limit.low for limit in self.limits]), np.array([limit.high for limit in self.limits])
 
     def told(self) -> str:
         """The goal in words."""
-        return "; ".join([*(_told(term) for term in self.cost), *(_limit(one) for one in self.limits)])
+        return "; ".join([*(_told(term) for term in self.cost), *(_limit(limit) for limit in self.limits)])
 
 
 def goal_of(written: Mapping[str, Any]) -> Goal:
@@ -152,7 +152,9 @@ def goal_of(written: Mapping[str, Any]) -> Goal:
     try:
         return Goal.model_validate(written)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'goal'}: {one['msg']}" for one in error.errors())
+        problems = "; ".join(
+            f"{'.'.join(map(str, detail['loc'])) or 'goal'}: {detail['msg']}" for detail in error.errors()
+        )
         raise RecipeError(f"a goal has the keys cost, limits and hold ({problems})") from error
 
 
@@ -163,13 +165,13 @@ def read_goal(path: Path) -> Goal:
 
 def _told(term: TargetTerm | BandTerm | EffortTerm) -> str:
     if isinstance(term, TargetTerm):
-        what = f"{term.channel} at {term.value:g}"
+        text = f"{term.channel} at {term.value:g}"
     elif isinstance(term, BandTerm):
         sides = (("above", term.low), ("below", term.high))
-        what = f"{term.channel} " + " and ".join(f"{word} {side:g}" for word, side in sides if side is not None)
+        text = f"{term.channel} " + " and ".join(f"{word} {side:g}" for word, side in sides if side is not None)
     else:
-        what = f"little of {term.channel}"
-    return f"{what} (weight {term.weight:g}, scale {term.scale:g})"
+        text = f"little of {term.channel}"
+    return f"{text} (weight {term.weight:g}, scale {term.scale:g})"
 
 
 def _limit(limit: Limit) -> str:

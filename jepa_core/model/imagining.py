@@ -71,8 +71,8 @@ def origins_of(
     encoded = _encoded_actions(view.frozen, rendered, plans[0])
     part = slice(plans[0].at - context, plans[0].at)
     seen = Latents(known.static, known.states[:, part], known.actions[:, part], known.mask[:, part])
-    for one in encoded:
-        actions = torch.cat([seen.actions, one[None]], dim=1)
+    for latents in encoded:
+        actions = torch.cat([seen.actions, latents[None]], dim=1)
         yield Origin(seen, actions, np.arange(plans[0].horizon) == 0)
 
 
@@ -81,14 +81,16 @@ def _encoded_actions(frozen: Frozen, rendered: Sequence[Rendered], plan: Planned
     part, ahead = slice(plan.at, plan.at + plan.horizon - 1), plan.horizon - 1
     if ahead == 0:
         return torch.empty(len(rendered), 0, frozen.encoder.latent_dim, device=frozen.device)
-    return frozen.encode(_items([one.action for one in rendered], part)).unflatten(0, (len(rendered), ahead))
+    return frozen.encode(_items([rendering.action for rendering in rendered], part)).unflatten(
+        0, (len(rendered), ahead)
+    )
 
 
 def _items(actions: Sequence[list[str] | np.ndarray], part: slice) -> Items:
     """The items of a part of each list, one list after another."""
-    texts = [text for one in actions if isinstance(one, list) for text in one[part]]
+    texts = [text for action in actions if isinstance(action, list) for text in action[part]]
     if texts:
         return texts
-    grids = [one[part] for one in actions if isinstance(one, np.ndarray)]
+    grids = [action[part] for action in actions if isinstance(action, np.ndarray)]
     values = torch.from_numpy(np.concatenate(grids).astype(np.float32))
     return Channels(torch.nan_to_num(values, nan=0.0), ~torch.isnan(values))

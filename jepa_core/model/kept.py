@@ -35,9 +35,9 @@ class KeptTask:
     @property
     def head(self) -> Head:
         """The head, ready to score."""
-        made = self.maker.head(self.kept)
-        assert isinstance(made, Head)
-        return made
+        head = self.maker.head(self.kept)
+        assert isinstance(head, Head)
+        return head
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ def kept_readouts(folder: Path, registry: Registry) -> Iterator[Readout]:
     for _, maker, heads in _kept(folder, registry):
         for kept in heads:
             if kept.kind == "readout":
-                made = maker.head(kept)
-                assert isinstance(made, Readout)
-                yield made
+                head = maker.head(kept)
+                assert isinstance(head, Readout)
+                yield head
 
 
 def kept_intervals(folder: Path, registry: Registry) -> Intervals | None:
@@ -73,9 +73,9 @@ def kept_intervals(folder: Path, registry: Registry) -> Intervals | None:
     for _, maker, heads in _kept(folder, registry):
         for kept in heads:
             if kept.kind == "intervals":
-                made = maker.head(kept)
-                assert isinstance(made, Intervals)
-                return made
+                head = maker.head(kept)
+                assert isinstance(head, Intervals)
+                return head
     return None
 
 
@@ -92,37 +92,37 @@ def find_surprise(heads: Sequence[KeptTask], evaluator: str | None) -> Surprise:
 def _kept(folder: Path, registry: Registry) -> Iterator[tuple[str, Evaluator, list[KeptHead]]]:
     for name in kept_evaluators(folder):
         told, heads = read_heads(heads_folder(folder, name))
-        found = recorded_component(folder, "evaluator", told, registry)
-        yield name, found.component.load()(found.config), heads
+        component = recorded_component(folder, "evaluator", told, registry)
+        yield name, component.component.load()(component.config), heads
 
 
 def find_task(
     heads: Sequence[KeptTask], task: str, method: str | None, evaluator: str | None, at: int | None
 ) -> KeptTask:
     """The one head that is meant. Raises RecipeError, naming what there is, if none or more than one is."""
-    named = [one for one in heads if task in (one.task, one.target) and evaluator in (None, one.evaluator)]
-    exact = [one for one in named if one.task == task] or named
+    named = [head for head in heads if task in (head.task, head.target) and evaluator in (None, head.evaluator)]
+    exact = [head for head in named if head.task == task] or named
     if not exact:
-        known = list(dict.fromkeys(one.task for one in heads))
+        known = list(dict.fromkeys(head.task for head in heads))
         raise RecipeError(f"the run has no head for the task '{task}'; it has {', '.join(known) or 'none at all'}")
     places = _places(exact)
     if len(places) > 1 and at is not None:
-        places = _places([one for one in exact if at - 1 in one.head.steps(at)]) or places
+        places = _places([head for head in exact if at - 1 in head.head.steps(at)]) or places
     if len(places) > 1:
         told = ", ".join(f"{name} of {owner}" for owner, name in places)
         raise RecipeError(f"'{task}' may be {told}; name the task, or the evaluator too")
-    chosen = [one for one in exact if (one.evaluator, one.task) == places[0]]
-    found = [one for one in chosen if method in (None, one.method)]
-    if not found:
+    chosen = [head for head in exact if (head.evaluator, head.task) == places[0]]
+    of_method = [head for head in chosen if method in (None, head.method)]
+    if not of_method:
         raise RecipeError(
-            f"the task '{task}' has no method '{method}'; it has {', '.join(one.method for one in chosen)}"
+            f"the task '{task}' has no method '{method}'; it has {', '.join(head.method for head in chosen)}"
         )
-    return found[0]
+    return of_method[0]
 
 
 def _places(heads: Sequence[KeptTask]) -> list[tuple[str, str]]:
     """Evaluator and task of each head, every pair once."""
-    return list(dict.fromkeys((one.evaluator, one.task) for one in heads))
+    return list(dict.fromkeys((head.evaluator, head.task) for head in heads))
 
 
 def rows_to_score(kept: KeptTask, dataset: Dataset, at: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +137,7 @@ def rows_to_score(kept: KeptTask, dataset: Dataset, at: int | None) -> tuple[np.
         kept.head.steps(length) if at is None else np.arange(at - 1, min(at, length))
         for length in dataset.steps.tolist()
     ]
-    counts = [len(one) for one in steps]
+    counts = [len(of_trajectory) for of_trajectory in steps]
     if sum(counts) == 0:
         raise DataError(
             f"the task '{kept.task}' scores none of these trajectories: the longest of them has "

@@ -18,7 +18,7 @@ from jepa_core.contracts import Decoder, Encoder, Predictor
 from jepa_core.data.trajectories import Channel
 from jepa_core.ensemble import decoder_for, ensemble_of
 from jepa_core.errors import DataError, RecipeError, RunError
-from jepa_core.model.folder import FITTED, WEIGHTS, read_json, read_record
+from jepa_core.model.folder import FITTED, WEIGHTS, read_part, read_record
 from jepa_core.model.forecasting import Reach
 from jepa_core.model.frozen import Frozen, computing_in
 from jepa_core.model.model import Model
@@ -50,7 +50,7 @@ def load(folder: str | Path, device: str = "auto", registry: Registry | None = N
         reach=Reach(record["window_length"], cast(PredictorConfig, parts["predictor"].config).longest_window),
         record=record,
         registry=registry,
-        channels=[Channel(**one) for one in record["channels"]],
+        channels=[Channel(**channel) for channel in record["channels"]],
     )
 
 
@@ -77,10 +77,10 @@ def _frozen(
             parts["encoder"].config, None if shape is None else ItemShape(**shape)
         )
         predictor = _predictor(parts["predictor"], encoder.latent_dim)
-    encoder.load_fitted(read_json(folder / FITTED))
+    encoder.load_fitted(read_part(folder / FITTED))
     _take_weights(folder / WEIGHTS, encoder, predictor)
     decoders = _decoders(folder, record, registry)
-    decoders = {name: decoder_for(predictor, one) for name, one in decoders.items()}
+    decoders = {name: decoder_for(predictor, decoder) for name, decoder in decoders.items()}
     for module in (encoder, predictor, *decoders.values()):
         module.requires_grad_(False).eval().to(device)
     return Frozen(encoder, predictor, device, partial(computing_in, record["precision"], device), decoders)
@@ -93,15 +93,15 @@ def _predictor(part: Recorded, latent_dim: int) -> Predictor:
 
 def _decoders(folder: Path, record: Mapping[str, Any], registry: Registry) -> dict[str, Decoder]:
     """The modules of objectives that read beliefs, with their trained weights."""
-    found = {}
+    modules = {}
     for name, told in record.get("decoders", {}).items():
         part = recorded_component(folder, "objective", told, registry)
         module = part.component.load()(part.config).build_module(LearnerShape(**told["shape"]))
         assert isinstance(module, Decoder)
         with _weights(folder / WEIGHTS) as weights:
             module.load_state_dict(_below(f"objective.{name}.", weights))
-        found[name] = module
-    return found
+        modules[name] = module
+    return modules
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ from jepa_core.model import forecasting, steering, streaming
 from jepa_core.model.acts import PlannedActs, acts_of, known_acts
 from jepa_core.model.data import Data, read
 from jepa_core.model.decoding import ChannelDecoder, decoded
-from jepa_core.model.folder import OBSERVATIONS, read_json
+from jepa_core.model.folder import OBSERVATIONS, read_part
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
 from jepa_core.model.goals import Goal, goal_of
@@ -102,8 +102,8 @@ class Model:
             "state": (by_step, state),
             "action": (by_step, action),
         }
-        made = of_trajectories(data, np.arange(count), arrays, model=self.record["name"])
-        return with_steps(made, data, "step", np.arange(longest), np.arange(longest) + 1.0)
+        dataset = of_trajectories(data, np.arange(count), arrays, model=self.record["name"])
+        return with_steps(dataset, data, "step", np.arange(longest), np.arange(longest) + 1.0)
 
     @cached_property
     def heads(self) -> list[KeptTask]:
@@ -127,9 +127,9 @@ class Model:
         names = self.record.get("observations", [])
         if not names or not self.frozen.decoders:
             return None
-        units = {one.name: one.unit for one in self.channels}
+        units = {channel.name: channel.unit for channel in self.channels}
         scaling = NormalScores(len(names), CLIP)
-        scaling.load_fitted(read_json(self.folder / OBSERVATIONS))
+        scaling.load_fitted(read_part(self.folder / OBSERVATIONS))
         channels = [Channel(name, units.get(name, "")) for name in names]
         return ChannelDecoder(next(iter(self.frozen.decoders.values())), scaling, channels)
 
@@ -148,10 +148,10 @@ class Model:
         """
         from jepa_core.model.arrays import of_steps
 
-        found = self.score(data, task, at, method, evaluator)
-        kept = found.kept
+        scored = self.score(data, task, at, method, evaluator)
+        kept = scored.kept
         return of_steps(
-            data, found.trajectory, found.step, found.score, model=self.record["name"], task=kept.task,
+            data, scored.trajectory, scored.step, scored.score, model=self.record["name"], task=kept.task,
             method=kept.method, evaluator=kept.evaluator,
             meaning="probability" if kept.kind == "boolean" else "value",
         )  # fmt: skip
@@ -210,7 +210,7 @@ class Model:
         context = self.reach.context(at, horizon)
         chosen = forecasting.long_enough(data.dataset, at)
         view = self.view(data)
-        origins = (forecasting.origin_of(view, one, at, context, horizon) for one in chosen.tolist())
+        origins = (forecasting.origin_of(view, trajectory, at, context, horizon) for trajectory in chosen.tolist())
         return self._foreseen(data, chosen, origins, at, horizon, context, samples, seed)
 
     def begin(self, static: Item) -> Stream:
@@ -264,8 +264,8 @@ class Model:
         context = self.reach.context(at, horizon)
         chosen = forecasting.long_enough(data.dataset, at)
         origins = origins_under(self.view(data), data, chosen, plan, context)
-        made = self._foreseen(data, chosen, origins, at, horizon, context, samples, seed)
-        return made.drop_vars("action_recorded").assign_attrs(actions=plan.told(), caution=CAUTION)
+        dataset = self._foreseen(data, chosen, origins, at, horizon, context, samples, seed)
+        return dataset.drop_vars("action_recorded").assign_attrs(actions=plan.told(), caution=CAUTION)
 
     def steer(
         self,
@@ -295,20 +295,20 @@ class Model:
         wanted = goal if isinstance(goal, Goal) else goal_of(goal)
         asked = steering.Steering(wanted, at, horizon, risk, how or Search())
         chosen = forecasting.long_enough(data.dataset, at)
-        found = steering.steer(self, data, chosen, asked)
+        steered = steering.steer(self, data, chosen, asked)
         by_trajectory = ("trajectory",)
         arrays = {
-            "chosen": (("trajectory", "step", "action"), found.chosen),
-            "cost": (by_trajectory, found.cost),
-            "cost_of_nothing": (by_trajectory, found.nothing),
+            "chosen": (("trajectory", "step", "action"), steered.chosen),
+            "cost": (by_trajectory, steered.cost),
+            "cost_of_nothing": (by_trajectory, steered.nothing),
         }
-        made = of_trajectories(
+        dataset = of_trajectories(
             data, chosen, arrays, model=self.record["name"], at=at, horizon=horizon, goal=wanted.told(), risk=risk,
             members=len(members_of(self.frozen.predictor)), method=asked.how.method, caution=steering.CAUTION,
         )  # fmt: skip
         names = [limit.channel for limit in wanted.limits]
-        units = ("action", [found.units[name] for name in names])
-        return made.assign_coords(step=at + np.arange(horizon - 1), action=names, unit=units)
+        units = ("action", [steered.units[name] for name in names])
+        return dataset.assign_coords(step=at + np.arange(horizon - 1), action=names, unit=units)
 
     def observed(self, data: Data, trajectory: int) -> xarray.DataArray:
         """What a trajectory, by its position in the data, shows of the channels that the run's decoder reads: (step,
@@ -342,18 +342,18 @@ class Model:
     ) -> xarray.Dataset:
         from jepa_core.model.arrays import of_trajectories, with_decoded, with_steps
 
-        found = forecasting.foresee(self.frozen, origins, horizon)
+        foreseen = forecasting.foresee(self.frozen, origins, horizon)
         arrays = {
-            "state": (("trajectory", "horizon", "latent"), found.state),
-            "action_recorded": (("trajectory", "horizon"), found.recorded),
+            "state": (("trajectory", "horizon", "latent"), foreseen.state),
+            "action_recorded": (("trajectory", "horizon"), foreseen.recorded),
         }
-        made = of_trajectories(
+        dataset = of_trajectories(
             data, chosen, arrays, model=self.record["name"], at=at, context=context,
-            too_short=len(data) - len(chosen), actions=_told(found.recorded),
+            too_short=len(data) - len(chosen), actions=_told(foreseen.recorded),
         )  # fmt: skip
-        made = with_decoded(made, decoded(found, self.readouts, self.decoder, self.intervals), samples, seed)
+        dataset = with_decoded(dataset, decoded(foreseen, self.readouts, self.decoder, self.intervals), samples, seed)
         ahead = np.arange(1, horizon + 1)
-        return with_steps(made, data, "horizon", ahead, (at + ahead).astype(float))
+        return with_steps(dataset, data, "horizon", ahead, (at + ahead).astype(float))
 
 
 def _told(recorded: np.ndarray) -> str:

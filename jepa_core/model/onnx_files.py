@@ -36,9 +36,9 @@ def write_onnx(
     """
     try:
         with _quiet():
-            made = torch.onnx.export(traced, output_names=list(outputs), dynamo=True, verbose=False)
-            assert made is not None  # as it is for a program
-            made.save(path)
+            program = torch.onnx.export(traced, output_names=list(outputs), dynamo=True, verbose=False)
+            assert program is not None  # as it is for a program
+            program.save(path)
     except OnnxExporterError as error:
         path.unlink(missing_ok=True)
         return {"refused": f"torch's exporter does not take it ({type(error).__name__})"}
@@ -50,9 +50,9 @@ def _difference(path: Path, tried: Sequence[Tensor], expected: Sequence[Tensor])
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    given = {one.name: value.numpy() for one, value in zip(session.get_inputs(), tried, strict=True)}
-    found = (torch.from_numpy(values) for values in session.run(None, given))
-    return max(float((one - other).abs().max()) for one, other in zip(expected, found, strict=True))
+    given = {node.name: value.numpy() for node, value in zip(session.get_inputs(), tried, strict=True)}
+    computed = (torch.from_numpy(values) for values in session.run(None, given))
+    return max(float((value - other).abs().max()) for value, other in zip(expected, computed, strict=True))
 
 
 @contextmanager

@@ -61,11 +61,11 @@ def search(costs: PlanCosts, bounds: tuple[np.ndarray, np.ndarray], choices: int
         drawn = mean + spread * random.normal(size=(how.plans, *mean.shape))
         drawn[0] = mean
         plans = np.clip(drawn, low, high)
-        found = costs(plans)
-        first = int(np.argmin(found))
-        if found[first] < best.cost:
-            best = FoundPlan(plans[first], float(found[first]))
-        mean, spread = MOVES[how.method](plans, found, mean, spread, how)
+        prices = costs(plans)
+        first = int(np.argmin(prices))
+        if prices[first] < best.cost:
+            best = FoundPlan(plans[first], float(prices[first]))
+        mean, spread = MOVES[how.method](plans, prices, mean, spread, how)
     return best
 
 

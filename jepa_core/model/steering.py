@@ -79,8 +79,8 @@ class Steering:
     def acts(self, values: np.ndarray) -> list[Act]:
         """What a plan (S, A) does, equal values of neighbouring steps in one act; a value of 0 is no act."""
         acts = []
-        for place, limit in enumerate(self.goal.limits):
-            row = values[:, place]
+        for number, limit in enumerate(self.goal.limits):
+            row = values[:, number]
             edges = [0, *(np.flatnonzero(np.diff(row)) + 1).tolist(), len(row)]
             for begin, end in zip(edges[:-1], edges[1:], strict=True):
                 if row[begin] != 0:
@@ -90,8 +90,8 @@ class Steering:
     def find(self, costs: Callable[[np.ndarray], np.ndarray], seed: int) -> FoundPlan:
         """The plan (S, A) of least cost. costs: (P,) of plans (P, S, A)."""
         wide: PlanCosts = lambda chosen: costs(self.steps(chosen))  # noqa: E731 - one expression, used once
-        found = search(wide, self.goal.bounds(), self.choices, replace(self.how, seed=seed))
-        return FoundPlan(self.steps(found.chosen), found.cost)
+        searched = search(wide, self.goal.bounds(), self.choices, replace(self.how, seed=seed))
+        return FoundPlan(self.steps(searched.chosen), searched.cost)
 
 
 def steer(model: Model, data: Data, chosen: np.ndarray, asked: Steering) -> Steered:
@@ -104,7 +104,9 @@ def steer(model: Model, data: Data, chosen: np.ndarray, asked: Steering) -> Stee
         plans.append(asked.find(costs, asked.how.seed + trajectory))
         nothing.append(float(costs(np.zeros((1, asked.horizon - 1, len(asked.goal.limits))))[0]))
     units = {limit.channel: limit.unit or "" for limit in asked.goal.limits}
-    chosen_values, expected = (np.array(part) for part in zip(*((one.chosen, one.cost) for one in plans), strict=True))
+    chosen_values, expected = (
+        np.array(part) for part in zip(*((plan.chosen, plan.cost) for plan in plans), strict=True)
+    )
     return Steered(chosen_values, expected, np.array(nothing), units)
 
 
@@ -124,7 +126,7 @@ class ImaginedCosts:
     def by_member(self, plans: np.ndarray) -> np.ndarray:
         """(K, P)."""
         asked, model = self.asked, self.model
-        acted = [PlannedActs(asked.acts(one), asked.at, asked.horizon, "none") for one in plans]
+        acted = [PlannedActs(asked.acts(plan), asked.at, asked.horizon, "none") for plan in plans]
         context = model.reach.context(asked.at, asked.horizon)
         origins = list(origins_of(model.view(self.data), self.data, self.trajectory, self.alone, acted, context))
         decoder = None if model.decoder is None else model.decoder.of_member()
@@ -145,7 +147,9 @@ def _known_limits(goal: Goal, data: Data) -> Goal:
     except RecipeError as error:
         raise RecipeError(str(error).replace("acts.", "limits.", 1)) from error
     pairs = zip(goal.limits, known, strict=True)
-    return goal.model_copy(update={"limits": tuple(one.model_copy(update={"unit": act.unit}) for one, act in pairs)})
+    return goal.model_copy(
+        update={"limits": tuple(limit.model_copy(update={"unit": act.unit}) for limit, act in pairs)}
+    )
 
 
 def _check_wanted(model: Model, goal: Goal) -> None:

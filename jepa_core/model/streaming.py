@@ -40,12 +40,14 @@ def step(frozen: Frozen, stream: Stream, observation: Item, action: Item) -> Str
     latents = Latents(stream.static, state, acted, mask)
     with frozen.precision():
         first = stream.memory is None
-        made = frozen.predictor(latents) if first else frozen.predictor.extend(latents, stream.memory)
-    return Stream(stream.static, stream.steps + 1, made.next_states[0, -1].float().cpu().numpy(), made.memory)
+        prediction = frozen.predictor(latents) if first else frozen.predictor.extend(latents, stream.memory)
+    return Stream(
+        stream.static, stream.steps + 1, prediction.next_states[0, -1].float().cpu().numpy(), prediction.memory
+    )
 
 
 def _items(given: list[Item]) -> Items:
-    if all(isinstance(one, str) for one in given):
-        return [str(one) for one in given]
-    values = torch.from_numpy(np.stack([np.asarray(one, dtype=np.float32) for one in given]))
+    if all(isinstance(item, str) for item in given):
+        return [str(item) for item in given]
+    values = torch.from_numpy(np.stack([np.asarray(item, dtype=np.float32) for item in given]))
     return Channels(torch.nan_to_num(values, nan=0.0), ~torch.isnan(values))

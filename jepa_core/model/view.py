@@ -46,9 +46,9 @@ class View:
     def latents(self, trajectory: int) -> Latents:
         """Latents of every step of a trajectory; see `Frozen.latents`. As many as KEPT_BYTES hold are kept, for every
         head that asks."""
-        found = self._kept.get(trajectory)
-        if found is None:
-            found = self.frozen.latents(self.dataset, trajectory)
-            if (len(self._kept) + 1) * found.states.nbytes < KEPT_BYTES:
-                self._kept[trajectory] = found
-        return found
+        latents = self._kept.get(trajectory)
+        if latents is None:
+            latents = self.frozen.latents(self.dataset, trajectory)
+            if (len(self._kept) + 1) * latents.states.nbytes < KEPT_BYTES:
+                self._kept[trajectory] = latents
+        return latents

@@ -38,9 +38,9 @@ def read_written(path: Path, keys: type[WrittenT], shape: str) -> WrittenT:
     try:
         return keys.model_validate(plain_values(node))
     except ValidationError as error:
-        for one in error.errors():
-            where = ".".join(map(str, one["loc"]))
-            problems.add(_place(node, one["loc"]), f"{where}: {PLAIN.get(one['type'], one['msg'])}")
+        for detail in error.errors():
+            where = ".".join(map(str, detail["loc"]))
+            problems.add(_place(node, detail["loc"]), f"{where}: {PLAIN.get(detail['type'], detail['msg'])}")
         problems.refuse(str(path))
         raise
 

@@ -27,10 +27,14 @@ def check_parts(parts: Parts, registry: Registry) -> Iterator[Problem]:
 def check_window(parts: Parts) -> Iterator[Problem]:
     """Refuse windows that are longer than the predictor can take."""
     longest = parts.predictor.config.longest_window
-    if longest is not None and parts.windows.length > longest:
-        steps, name = parts.windows.length, parts.predictor.name
-        message = f"windows of {steps} steps are longer than the predictor '{name}' can take"
-        yield Problem(ROOT / "windows" / "length", message, f"at most {longest}, or change the predictor")
+    lengths = [(ROOT / "windows" / "length", parts.windows.length)]
+    for number, phase in enumerate(parts.curriculum):
+        path = (ROOT / "curriculum").item(number, phase.name)
+        lengths += [(path, stream.length) for stream in phase.config.streams().values() if stream.length]
+    for path, steps in lengths:
+        if longest is not None and steps > longest:
+            message = f"windows of {steps} steps are longer than the predictor '{parts.predictor.name}' can take"
+            yield Problem(path, message, f"at most {longest}, or change the predictor")
 
 
 def check_modality(parts: Parts) -> Iterator[Problem]:
@@ -49,8 +53,8 @@ def check_needs(parts: Parts, registry: Registry) -> Iterator[Problem]:
         for need in sorted(phase.config.needs - parts.encoder.config.offers):
             able = [
                 name
-                for name, one in registry.components("encoder").items()
-                if need in cast(type[EncoderConfig], one.config).offers
+                for name, component in registry.components("encoder").items()
+                if need in cast(type[EncoderConfig], component.config).offers
             ]
             name = parts.encoder.name
             message = f"phase '{phase.name}' needs an encoder that offers {need}, and '{name}' does not"

@@ -20,14 +20,14 @@ def choose(use: Use[Any], kind: Kind, path: KeyPath, registry: Registry) -> Comp
     config, installed = use.config, registry.components(kind)
     if not isinstance(config, CONFIG_BASES[kind]):
         return _another_kind(config, kind, path, registry)
-    taking = [one for one in installed.values() if one.config is type(config)]
+    taking = [component for component in installed.values() if component.config is type(config)]
     if use.chosen is not None:
         return use.chosen if use.chosen in taking else _not_its_own(use.chosen, config, kind, path)
     if len(taking) == 1:
         return taking[0]
     name = type(config).__name__
     if taking:
-        names = " and ".join(f"'{one.name}' ({registry.owner(one).package})" for one in taking)
+        names = " and ".join(f"'{component.name}' ({registry.owner(component).package})" for component in taking)
         hint = f"say which: Use({name}(...), chosen=registry.component('{kind}', '{taking[0].name}'))"
         return Problem(path, f"{name} is the config of more than one {kind}: {names}", hint)
     return Problem(path, f"no installed plugin declares a {kind} with the config {name}", _there_are(kind, registry))
@@ -53,7 +53,7 @@ def _another_kind(config: Any, kind: Kind, path: KeyPath, registry: Registry) ->
 
 
 def _there_are(kind: Kind, registry: Registry) -> str:
-    names = [one.config.__name__ for one in registry.components(kind).values()]
+    names = [component.config.__name__ for component in registry.components(kind).values()]
     return f"there are: {', '.join(names) or 'none'}"
 
 

@@ -45,9 +45,9 @@ def _sized(whole: Parts) -> tuple[Parts, frozenset[str]] | Problem:
     predictor = find_predictor_match(sized.config, whole.predictor)
     if isinstance(predictor, Problem):
         return predictor
-    found = {f"encoder.{key}" for key in encoder} | {f"predictor.{key}" for key in predictor}
+    keys = {f"encoder.{key}" for key in encoder} | {f"predictor.{key}" for key in predictor}
     config = whole.predictor.config.model_copy(update=predictor)
-    return replace(whole, encoder=sized, predictor=replace(whole.predictor, config=config)), frozenset(found)
+    return replace(whole, encoder=sized, predictor=replace(whole.predictor, config=config)), frozenset(keys)
 
 
 @dataclass
@@ -72,6 +72,7 @@ class _Completer:
             predictor=self._predictor(parts.predictor),
             curriculum=tuple(self._phase(use, number) for number, use in enumerate(phases)),
             evaluators=self._listed(parts.evaluators, "evaluator", ROOT / "evaluators"),
+            trackers=self._listed(parts.trackers, "listener", ROOT / "trackers"),
         )
 
     def _single(self, use: UseT, kind: Kind, path: KeyPath) -> UseT:
@@ -118,16 +119,18 @@ class _Completer:
 
         path: of the use, or of the list that has it as an item of this number.
         """
-        found = choose(use, kind, path if number is None else path.item(number, use.name or str(number)), self.registry)
-        if isinstance(found, Problem):
-            self.problems.append(found)
+        chosen = choose(
+            use, kind, path if number is None else path.item(number, use.name or str(number)), self.registry
+        )
+        if isinstance(chosen, Problem):
+            self.problems.append(chosen)
             return use
-        name = use.name or found.name
+        name = use.name or chosen.name
         at = path if number is None else path.item(number, name)
         known = len(self.problems)
         self._check_config(at, f"{kind} '{name}'", use.config)
         config = made_whole(use.config) if len(self.problems) == known else use.config
-        return replace(use, name=name, chosen=found, config=config)
+        return replace(use, name=name, chosen=chosen, config=config)
 
     def _check_settings(self, key: str, given: Any, model: type[Config]) -> None:
         """Note what is wrong with a section of the recipe's own."""

@@ -83,7 +83,9 @@ def section_config(
         # Strict: text is no number and `no` no truth value. As JSON: lists still become tuples and text paths.
         return section.model.model_validate_json(json.dumps(values, default=lambda _: None), strict=True)
     except ValidationError as error:
-        problems += [found for one in error.errors(include_url=False) if (found := _explain(one, section, sections))]
+        problems += [
+            problem for detail in error.errors(include_url=False) if (problem := _explain(detail, section, sections))
+        ]
     except Exception as error:  # a config class is a plugin's code: its fault must not look like the recipe's
         message = f"the config class of {section.title} failed: {type(error).__name__}: {error}"
         hint = f"a fault of the plugin, in {section.model.__module__}"
@@ -94,13 +96,13 @@ def section_config(
 def validate_in_part(section: Section[ConfigT], sections: Sequence[Section[Any]], problems: list[Problem]) -> ConfigT:
     """The section's config, with the default of every key whose value has a problem, after noting it. Each key has a
     default."""
-    found: list[Problem] = []
-    config = section_config(section, sections, found)
-    problems += found
+    explained: list[Problem] = []
+    config = section_config(section, sections, explained)
+    problems += explained
     if config is not None:
         return config
     depth = len(section.path.steps)
-    wrong = {one.path.steps[depth] for one in found if len(one.path.steps) > depth}
+    wrong = {problem.path.steps[depth] for problem in explained if len(problem.path.steps) > depth}
     kept = {key: value for key, value in section.values.items() if key not in wrong and not has_unreadable(value)}
     return section_config(replace(section, values=kept), [], []) or section.model()
 
@@ -108,7 +110,7 @@ def validate_in_part(section: Section[ConfigT], sections: Sequence[Section[Any]]
 def has_unreadable(value: Any) -> bool:
     """Whether something below a value could not be read."""
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return isinstance(value, Unreadable) or any(has_unreadable(one) for one in inner)
+    return isinstance(value, Unreadable) or any(has_unreadable(element) for element in inner)
 
 
 def shown(value: Any, text: str | None = None) -> str:
@@ -134,9 +136,9 @@ def _explain(detail: Any, section: Section[Any], sections: Sequence[Section[Any]
         return _missing_key(section, spot, str(detail["loc"][-1]))
     if detail["loc"][-1:] == (_KEY_OF_A_SECTION,):
         return Problem(spot.path, _own_words(detail), at_key=True)
-    if _is_about_type_or_range(detail["type"]) and (found := type_at(section.model, spot.steps)):
+    if _is_about_type_or_range(detail["type"]) and (annotation := type_at(section.model, spot.steps)):
         # Every member of a union that refuses a value gives an error of its own; they become one problem here.
-        expected, text = describe_type(*found), section.texts.get(spot.path)
+        expected, text = describe_type(*annotation), section.texts.get(spot.path)
         hint = _value_hint(expected, spot.value, text)
         return Problem(spot.path, f"expected {expected}, found {section.shown(spot)}", hint)
     return Problem(spot.path, _own_words(detail))
@@ -172,7 +174,7 @@ def _unknown_key(section: Section[Any], spot: _Spot, sections: Sequence[Section[
     alike = difflib.SequenceMatcher(None, key, near[0]).ratio() if near else 0
     homes = _homes(key, section, sections)
     if homes and alike < _LOOK_SAME:
-        top = next((one.title for one in sections if not one.path.steps), "")
+        top = next((part.title for part in sections if not part.path.steps), "")
         hint = f"it belongs at the top of {top}" if "" in homes else f"it belongs under {' or '.join(homes[:3])}"
     elif near:
         described = f" ({describe_field(fields[near[0]])})" if near[0] in fields else ""

@@ -53,12 +53,12 @@ def describe_type(annotation: Any, metadata: Sequence[Any] = ()) -> str:
 
 def type_at(model: type[BaseModel], path: Sequence[Step]) -> tuple[Any, Sequence[Any]] | None:
     """The type that stands at a path below a model, with its constraints; None if the path leaves what can be told."""
-    found: tuple[Any, Sequence[Any]] | None = (model, ())
+    pair: tuple[Any, Sequence[Any]] | None = (model, ())
     for step in path:
-        if found is None:
+        if pair is None:
             return None
-        found = _inside(found[0], step)
-    return found
+        pair = _inside(pair[0], step)
+    return pair
 
 
 def models_below(
@@ -74,8 +74,8 @@ def models_below(
 
 def model_at(model: type[BaseModel], path: Sequence[Step]) -> type[BaseModel] | None:
     """The model whose keys stand at a path below a model."""
-    found = type_at(model, path)
-    return next(iter(_models_in(found[0])), None) if found else None
+    annotation = type_at(model, path)
+    return next(iter(_models_in(annotation[0])), None) if annotation else None
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -91,7 +91,7 @@ def _inside(annotation: Any, step: Step) -> tuple[Any, Sequence[Any]] | None:
     if origin is Annotated:
         return _inside(arguments[0], step)
     if origin in (Union, types.UnionType):
-        return next((found for member in arguments if (found := _inside(member, step))), None)
+        return next((pair for member in arguments if (pair := _inside(member, step))), None)
     for model in _models_in(annotation):
         field = key_names(model).get(str(step))
         return (field.annotation, field.metadata) if field else None
@@ -143,4 +143,6 @@ def as_yaml(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(as_yaml, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {as_yaml(inner)}' for key, inner in value.items())}}}"
     return f"'{value}'" if isinstance(value, str) else str(value)

@@ -13,7 +13,7 @@ from jepa_core.errors import RecipeError
 from jepa_core.recipe.locate import find_recipe
 from jepa_core.recipe.places import COMMAND_LINE, OVERRIDES, Place, Problems, Text
 from jepa_core.recipe.plain import name_of
-from jepa_core.recipe.uses import NAMED_LISTS
+from jepa_core.recipe.uses import NAMED_LISTS, NAMES_ALONE
 from jepa_core.recipe.yaml_tree import (
     LARGEST_FILE,
     Entry,
@@ -82,7 +82,8 @@ def read_overrides(overrides: Overrides, environment: Mapping[str, str], problem
 def merge(below: SectionNode, above: SectionNode, problems: Problems) -> SectionNode:
     """`below` as `above` changes it: sections merge key by key, anything else is replaced.
 
-    Where a list goes by name, a section in its place changes items of the layer below, and null removes one.
+    Where a list goes by name, a section in its place changes items of the layer below, null removes one, and a new name
+    with a `use` adds one at the end.
     Another `use` drops what the layer below said about that component, for its keys are not the new component's.
     """
     another = _uses_another(below, above)
@@ -94,9 +95,22 @@ def merge(below: SectionNode, above: SectionNode, problems: Problems) -> Section
         elif lower and isinstance(lower.node, SectionNode) and isinstance(entry.node, SectionNode):
             node = merge(lower.node, entry.node, problems)
         else:
-            node = entry.node
+            node = _spelled_out(entry.node) if key in NAMES_ALONE else entry.node
         entries[key] = Entry(entry.key, node)
     return SectionNode(entries, above.place if another else below.place)
+
+
+def _spelled_out(node: Node) -> Node:
+    """A list with each name that stands alone as `use: name`."""
+    if not isinstance(node, ListNode):
+        return node
+    items = [
+        SectionNode({"use": Entry(item.place, item)}, item.place)
+        if isinstance(item, ScalarNode) and isinstance(item.value, str)
+        else item
+        for item in node.items
+    ]
+    return replace(node, items=tuple(items))
 
 
 def display_name(path: Path) -> str:
@@ -200,11 +214,20 @@ def _change_named(key: str, lower: Node | None, changes: Entry, problems: Proble
     for name, entry in section.entries.items():
         names = [name_of(plain_values(item)) for item in items]
         if name not in names:
-            problems.add(entry.key, f"unknown {kind} '{name}'", did_you_mean(name, [known for known in names if known]))
+            items += _added_item(name, [known for known in names if known], entry, kind, problems)
             continue
         at = names.index(name)
         items[at : at + 1] = _changed_item(name, items[at], entry, kind, problems)
     return replace(lower, items=tuple(items))
+
+
+def _added_item(name: str, names: list[str], added: Entry, kind: str, problems: Problems) -> list[Node]:
+    """An item of a new name, which comes last. What has no `use` was meant for one that is there."""
+    if isinstance(added.node, SectionNode) and "use" in added.node.entries:
+        label = ScalarNode(name, name, added.key)
+        return [replace(added.node, entries={"name": Entry(added.key, label), **added.node.entries})]
+    problems.add(added.key, f"unknown {kind} '{name}'", did_you_mean(name, names))
+    return []
 
 
 def _changed_item(name: str, item: Node, change: Entry, kind: str, problems: Problems) -> list[Node]:

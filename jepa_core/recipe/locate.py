@@ -49,22 +49,22 @@ def find_recipe_or_study(reference: str | Path, folder: Path | None = None) -> P
     return _find(reference, folder or Path(), [*shipped_recipes(), *shipped_studies()], "recipe or study")
 
 
-def _find(reference: str | Path, folder: Path, files: list[Path], what: str) -> Path:
+def _find(reference: str | Path, folder: Path, files: list[Path], kind: str) -> Path:
     path = folder / reference
     shipped = {file.stem: file for file in files}
     try:
         if path.is_file():
             return path
         if path.is_dir() and str(reference) not in shipped:
-            raise RecipeError(f"'{reference}' is a folder, not a {what}")
+            raise RecipeError(f"'{reference}' is a folder, not a {kind}")
     except (OSError, ValueError) as error:  # a name too long, or one that holds a NUL
-        raise RecipeError(f"this is not the path of a {what}") from error
+        raise RecipeError(f"this is not the path of a {kind}") from error
     if str(reference) in shipped:
         return shipped[str(reference)]
     if path.suffix in _SUFFIXES or len(Path(reference).parts) > 1:
         raise RecipeError(f"there is no file '{reference}'{_suggestion(path.name, _neighbours(path), '')}")
     there_are = f"; there are: {', '.join(shipped) or 'none'}"
-    raise RecipeError(f"unknown {what} '{reference}'{_suggestion(str(reference), list(shipped), there_are)}")
+    raise RecipeError(f"unknown {kind} '{reference}'{_suggestion(str(reference), list(shipped), there_are)}")
 
 
 def _neighbours(path: Path) -> list[str]:

@@ -31,17 +31,19 @@ def find_match(source: Use[SourceConfig], encoder: EncoderUse) -> dict[str, int]
 def _find(source: SourceConfig, encoder: EncoderUse, match: Match) -> dict[str, int] | Problem:
     config, other, path = encoder.config, match.encoder.config, KeyPath() / "encoder"
     given = config.model_fields_set
-    found: dict[str, int] = {}
+    keys: dict[str, int] = {}
     try:
         if config.latent_key and config.latent_key not in given:
-            found[config.latent_key] = other.latent_dim
-        config = config.model_copy(update=found)
+            keys[config.latent_key] = other.latent_dim
+        config = config.model_copy(update=keys)
         if config.latent_dim != other.latent_dim:
             name = match.encoder.name
             message = f"latents of size {config.latent_dim}, and those of '{name}' have {other.latent_dim}"
             hint = "one predictor reads both, so they must be equal"
             return Problem(path / (config.latent_key or "match"), message, hint)
-        return found | match_size(config, given, match.count(other, source), lambda one: match.count(one, source))
+        return keys | match_size(
+            config, given, match.count(other, source), lambda candidate: match.count(candidate, source)
+        )
     except NoMatch as error:
         return Problem(path / "match", f"'{encoder.name}' cannot be sized: {error}", error.hint)
     except JepaError as error:
@@ -60,7 +62,7 @@ def find_predictor_match(encoder: EncoderConfig, predictor: PredictorUse) -> dic
     try:
         dim = encoder.latent_dim
         wanted = match.count(match.predictor.config, dim)
-        return match_size(config, config.model_fields_set, wanted, lambda one: match.count(one, dim))
+        return match_size(config, config.model_fields_set, wanted, lambda candidate: match.count(candidate, dim))
     except NoMatch as error:
         return Problem(path, f"'{predictor.name}' cannot be sized: {error}", error.hint)
     except JepaError as error:
@@ -90,10 +92,12 @@ def match_size(config: SizedT, written: Collection[str], wanted: int, count: Cal
         return count(config.model_copy(update=values))
 
     best: dict[str, int] = {}
-    found = [best]
+    candidates = [best]
     for key in (key for key in config.size_keys if key not in written):
-        found = [{**one, key: value} for one in found for value in _bracket(one, key, wanted, size)]
-        best = min(found, key=lambda one: abs(size(one) - wanted))
+        candidates = [
+            {**candidate, key: value} for candidate in candidates for value in _bracket(candidate, key, wanted, size)
+        ]
+        best = min(candidates, key=lambda candidate: abs(size(candidate) - wanted))
         if _near(size(best), wanted):
             break
     if _near(size(best), wanted):

@@ -38,12 +38,12 @@ def made_whole(config: Config) -> Config:
 
 def _mark(model: type[Config], steps: tuple[Step, ...]) -> PathText | None:
     """What says that the value at a place of a model is a path."""
-    found = type_at(model, steps)
-    return next(_marks(*found), None) if found else None
+    annotation = type_at(model, steps)
+    return next(_marks(*annotation), None) if annotation else None
 
 
 def _marks(annotation: Any, metadata: Any = ()) -> Iterator[PathText]:
-    yield from (one for one in metadata if isinstance(one, PathText))
+    yield from (metadatum for metadatum in metadata if isinstance(metadatum, PathText))
     if isinstance(annotation, type) and issubclass(annotation, PurePath):
         yield PathText()
     for inner in get_args(annotation):
@@ -67,5 +67,5 @@ def _changed(values: Any, steps: tuple[Step, ...], mark: PathText, folder: Path)
     if isinstance(values, Mapping) and first in values:
         return {**values, first: _changed(values[first], rest, mark, folder)}
     if isinstance(values, list) and isinstance(first, int) and first < len(values):
-        return [_changed(one, rest, mark, folder) if at == first else one for at, one in enumerate(values)]
+        return [_changed(element, rest, mark, folder) if at == first else element for at, element in enumerate(values)]
     return values

@@ -134,7 +134,7 @@ class Problems:
         others = dict.fromkeys(problem.file for problem in self.found)
         files = [main_file, *(file for file in others if file != main_file and file not in _LOOSE), *_LOOSE]
         order = {file: number for number, file in enumerate(files)}
-        ordered = sorted(self.found, key=lambda found: (order[found.file], found.line, found.column))
+        ordered = sorted(self.found, key=lambda problem: (order[problem.file], problem.line, problem.column))
         where = [_LOOSE.get(file, f"in {file}") for file in files if file in others]
         raise InvalidRecipe(ordered, " and ".join(where))
 

@@ -20,7 +20,7 @@ from jepa_core.recipe.uses import NAMED_LISTS, EncoderUse, Match, PhaseUse, Pred
 
 _BESIDE: dict[Kind, tuple[str, ...]] = {"encoder": ("match",), "predictor": ("match",), "phase": ("objectives",)}
 """Keys that the recipe itself reads beside `use` and, in a list, `name`."""
-_TOP_KEYS = ("extends", "source", "windows", "encoder", "predictor", "curriculum", "evaluators", "runtime")
+_TOP_KEYS = ("extends", "source", "windows", "encoder", "predictor", "curriculum", "evaluators", "runtime", "trackers")
 _LONGEST_NAME = 80
 
 
@@ -48,7 +48,9 @@ def read_plain(given: Given, default_name: str, registry: Registry) -> Recipe:
     runtime = reader.settings(values, "runtime", RuntimeConfig)
     source, encoder, predictor = (reader.single(values, kind) for kind in ("source", "encoder", "predictor"))
     match, predictor_match = (reader.matched(values.get(kind), kind) for kind in ("encoder", "predictor"))
-    phases, evaluators = (reader.listed(values, key, ROOT) for key in ("curriculum", "evaluators"))
+    phases, evaluators, trackers = (
+        reader.listed(values, key, ROOT) for key in ("curriculum", "evaluators", "trackers")
+    )
     if values.get("curriculum", []) == []:
         reader.problems += check_curriculum(())
     reader.validate()
@@ -65,6 +67,7 @@ def read_plain(given: Given, default_name: str, registry: Registry) -> Recipe:
         curriculum=[part.phase() for part in phases],
         evaluators=[part.use() for part in evaluators],
         runtime=runtime.valid(),
+        trackers=[part.use() for part in trackers],
         registry=registry,
         written=given.written,
     )
@@ -200,12 +203,12 @@ class _Reader:
             hint = f"write `use: {values}`" if isinstance(values, str) else ""
             message = f"expected the keys of one {kind}, found {self._shown(path, values)}"
             return self._none(Problem(path, message, hint))
-        found = self._component(values, kind, path)
-        if not isinstance(found, Component):
-            return self._none(found)
-        title = f"{kind} '{name or found.name}'"
-        section = Section(path, title, found.config, values, frame, self.texts)
-        part = _Part(section, name=name or found.name, component=found)
+        component = self._component(values, kind, path)
+        if not isinstance(component, Component):
+            return self._none(component)
+        title = f"{kind} '{name or component.name}'"
+        section = Section(path, title, component.config, values, frame, self.texts)
+        part = _Part(section, name=name or component.name, component=component)
         self.pieces.append(part)
         return part
 
@@ -222,8 +225,8 @@ class _Reader:
         if isinstance(used, Unreadable):
             return None
         if not isinstance(used, str):
-            found = self._shown(path / "use", used)
-            return Problem(path / "use", f"'use' takes the name of one {kind}, found {found}")
+            plain = self._shown(path / "use", used)
+            return Problem(path / "use", f"'use' takes the name of one {kind}, found {plain}")
         component = self.registry.components(kind).get(used)
         if component is None:
             return self._unknown(kind, used, path / "use")

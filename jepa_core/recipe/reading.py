@@ -68,7 +68,7 @@ def _recipe(tree: SectionNode, default_name: str, registry: Registry, problems: 
     try:
         recipe = read_plain(given, default_name, registry)
     except InvalidRecipe as error:
-        note_problems([one for one in error.problems if isinstance(one, Problem)], tree, problems)
+        note_problems([problem for problem in error.problems if isinstance(problem, Problem)], tree, problems)
         return None
     return None if problems.found else recipe
 
@@ -96,9 +96,9 @@ def place_in(tree: Node, path: KeyPath, at_key: bool = False) -> Place:
 
 def note_problems(found: Sequence[Problem], tree: Node, problems: Problems) -> None:
     """Note problems at their places in a tree."""
-    for one in found:
-        hint = one.hint_with(place_in(tree, one.other).origin) if one.other else one.hint
-        problems.add(place_in(tree, one.path, one.at_key), one.message, hint, one.broken_plugin)
+    for problem in found:
+        hint = problem.hint_with(place_in(tree, problem.other).origin) if problem.other else problem.hint
+        problems.add(place_in(tree, problem.path, problem.at_key), problem.message, hint, problem.broken_plugin)
 
 
 def texts_of(tree: Node) -> dict[KeyPath, str]:

@@ -14,6 +14,7 @@ from jepa_core.config import (
     EvaluatorConfig,
     ItemShape,
     LearnerShape,
+    ListenerConfig,
     PhaseConfig,
     PredictorConfig,
     SourceConfig,
@@ -75,6 +76,7 @@ class Recipe(Parts):
         seed: int = 0,
         windows: WindowsConfig | None = None,
         runtime: RuntimeConfig | None = None,
+        trackers: Sequence[ListenerConfig | Use[ListenerConfig]] = (),
         registry: Registry | None = None,
         written: Mapping[str, str] | None = None,
     ) -> None:
@@ -92,16 +94,17 @@ class Recipe(Parts):
             windows=WindowsConfig() if windows is None else windows,
             encoder=as_encoder(encoder),
             predictor=as_predictor(predictor),
-            curriculum=tuple(as_phase(one) for one in component_list("curriculum", curriculum)),
-            evaluators=tuple(as_use(one) for one in component_list("evaluators", evaluators)),
+            curriculum=tuple(as_phase(phase) for phase in component_list("curriculum", curriculum)),
+            evaluators=tuple(as_use(use) for use in component_list("evaluators", evaluators)),
             runtime=RuntimeConfig() if runtime is None else runtime,
+            trackers=tuple(as_use(tracker) for tracker in component_list("trackers", trackers)),
         )
-        parts, found = complete(parts, registry)
+        parts, problems = complete(parts, registry)
         for part in fields(parts):
             object.__setattr__(self, part.name, getattr(parts, part.name))
         object.__setattr__(self, "registry", registry)
         stated = dict.fromkeys(_stated(parts), PYTHON) if written is None else written
-        object.__setattr__(self, "written", {**stated, **dict.fromkeys(found, "match")})
+        object.__setattr__(self, "written", {**stated, **dict.fromkeys(problems, "match")})
 
     def item_shape(self) -> ItemShape | None:
         """Shape of the items that the encoder will encode; None for texts.
@@ -132,6 +135,7 @@ class Recipe(Parts):
             "curriculum": [use.resolved() for use in self.curriculum],
             "evaluators": [use.resolved() for use in self.evaluators],
             "runtime": plain(self.runtime),
+            "trackers": [use.resolved() for use in self.trackers],
         }
 
     def origins(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from jepa_core.config import (
     EncoderConfig,
     EvaluatorConfig,
     ItemShape,
+    ListenerConfig,
     ObjectiveConfig,
     PhaseConfig,
     PredictorConfig,
@@ -22,8 +23,16 @@ from jepa_core.plugin import Component
 from jepa_core.recipe.problems import KeyPath
 from jepa_core.recipe.settings import Counted, RuntimeConfig, WindowsConfig
 
-NAMED_LISTS: dict[str, Kind] = {"curriculum": "phase", "evaluators": "evaluator", "objectives": "objective"}
+NAMED_LISTS: dict[str, Kind] = {
+    "curriculum": "phase",
+    "evaluators": "evaluator",
+    "objectives": "objective",
+    "trackers": "listener",
+}
 """Lists of a recipe whose items go by name, with the kind of the items."""
+
+NAMES_ALONE = frozenset({"trackers"})
+"""Those of them in which a name alone stands for the component with its defaults."""
 
 ConfigT = TypeVar("ConfigT", bound=Config, covariant=True)
 UseT = TypeVar("UseT", bound="Use[Any]")
@@ -75,7 +84,7 @@ class PhaseUse(Use[PhaseConfig]):
         objectives: Sequence[ObjectiveConfig | Use[ObjectiveConfig]] = (),
     ) -> None:
         super().__init__(config, name, chosen)
-        object.__setattr__(self, "objectives", tuple(as_use(one) for one in component_list("objectives", objectives)))
+        object.__setattr__(self, "objectives", tuple(as_use(use) for use in component_list("objectives", objectives)))
 
     def resolved(self) -> dict[str, Any]:
         """Plain values, defaults included."""
@@ -160,6 +169,7 @@ class Parts:
     curriculum: tuple[PhaseUse, ...]
     evaluators: tuple[Use[EvaluatorConfig], ...]
     runtime: RuntimeConfig
+    trackers: tuple[Use[ListenerConfig], ...]
 
     def placed(self) -> Iterator[tuple[KeyPath, Use[Config]]]:
         """Every component that the recipe names, in its order, with where it stands."""
@@ -175,6 +185,7 @@ class Parts:
             yield path, phase
             yield from _items(path / "objectives", phase.objectives)
         yield from _items(root / "evaluators", self.evaluators)
+        yield from _items(root / "trackers", self.trackers)
 
     def objectives(self) -> Iterator[tuple[KeyPath, Use[ObjectiveConfig]]]:
         """The objectives of every phase, with where they stand."""

@@ -286,9 +286,9 @@ class _Reader:
         for number, line in enumerate(self.text.lines, start=1):
             if re.match(r"(<{7}|>{7})(\s|$)", line):
                 self._fatal(Place(self.text, number, 1, 7), "a merge-conflict marker", "finish the merge")
-        if found := _NOT_YAML.search(self.content):
-            place = self.place(found.start(), found.end())
-            self._fatal(place, f"a character that YAML does not allow (U+{ord(found[0]):04X})")
+        if match := _NOT_YAML.search(self.content):
+            place = self.place(match.start(), match.end())
+            self._fatal(place, f"a character that YAML does not allow (U+{ord(match[0]):04X})")
 
     def _refuse_directives(self, event: Any, documents: int) -> None:
         place = self.place(event.start_mark.index, event.end_mark.index)

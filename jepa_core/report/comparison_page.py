@@ -31,8 +31,8 @@ def comparison_page(comparison: Comparison) -> str:
     """The whole page as HTML."""
     reference, *others = comparison.runs
     sections: list[Section] = [
-        (f"run-{place}", f"{name} less {reference}", _differences(comparison, name, f"run-{place}"))
-        for place, name in enumerate(others, start=1)
+        (f"run-{index}", f"{name} less {reference}", _differences(comparison, name, f"run-{index}"))
+        for index, name in enumerate(others, start=1)
     ]
     sections.append(("recipe", "Recipe", _rows(comparison, "recipe", "Settings that differ", comparison.recipe)))
     sections.append(("budget", "Budget", _rows(comparison, "budget", "Budgets", comparison.budgets)))
@@ -51,41 +51,47 @@ def _first_screen(comparison: Comparison) -> Iterator[Markup | None]:
     yield element("ul", *warnings, class_="verdicts") if warnings else None
     for run in others:
         by_evaluator: dict[str, list[Markup]] = {}
-        for one in comparison.differences:
-            if one.headline and one.run == run:
-                by_evaluator.setdefault(one.evaluator, []).append(_card(one, reference))
+        for difference in comparison.differences:
+            if difference.headline and difference.run == run:
+                by_evaluator.setdefault(difference.evaluator, []).append(_card(difference, reference))
         for evaluator, cards in by_evaluator.items():
             title = element("h3", f"{sentence_case(evaluator)}, {run} less {reference}")
             yield element("div", title, element("div", *cards, class_="cards"), class_="headlines")
 
 
-def _card(one: RunDifference, reference: str) -> Markup:
+def _card(difference: RunDifference, reference: str) -> Markup:
     """A headline figure of both runs, the difference first."""
-    bounds = interval(one.low, one.high)
-    sign = "+" if one.difference is not None and one.difference > 0 else ""
-    values = f"{reference} {number(one.reference)}, {one.run} {number(one.value)}"
+    bounds = interval(difference.low, difference.high)
+    sign = "+" if difference.difference is not None and difference.difference > 0 else ""
+    values = f"{reference} {number(difference.reference)}, {difference.run} {number(difference.value)}"
     return element(
         "div",
-        element("p", sentence_case(f"{one.metric} ({one.unit})" if one.unit else one.metric), class_="label"),
-        element("p", f"{sign}{number(one.difference)}", class_="value"),
+        element(
+            "p",
+            sentence_case(f"{difference.metric} ({difference.unit})" if difference.unit else difference.metric),
+            class_="label",
+        ),
+        element("p", f"{sign}{number(difference.difference)}", class_="value"),
         element("p", f"95 % CI {bounds}", class_="bounds") if bounds else None,
-        element("p", f"n = {counted(one.subjects, 'subject')}", class_="bounds") if one.subjects is not None else None,
+        element("p", f"n = {counted(difference.subjects, 'subject')}", class_="bounds")
+        if difference.subjects is not None
+        else None,
         element("p", values, class_="about"),
-        element("p", sentence_case(one.note), class_="about") if one.note else None,
+        element("p", sentence_case(difference.note), class_="about") if difference.note else None,
         class_="card",
     )
 
 
 def _differences(comparison: Comparison, run: str, anchor: str) -> Markup:
     """Metrics without a place on an axis, then each of the others by its place."""
-    mine = [one for one in comparison.differences if one.run == run]
-    headlines = [one for one in mine if one.headline]
-    mine = [one for one in mine if not one.headline]
-    plain = [one for one in mine if one.at is None]
-    placed = [one for one in mine if one.at is not None]
+    mine = [difference for difference in comparison.differences if difference.run == run]
+    headlines = [difference for difference in mine if difference.headline]
+    mine = [difference for difference in mine if not difference.headline]
+    plain = [difference for difference in mine if difference.at is None]
+    placed = [difference for difference in mine if difference.at is not None]
     by_metric: dict[tuple[str, str], list[RunDifference]] = {}
-    for one in placed:
-        by_metric.setdefault((one.evaluator, one.metric), []).append(one)
+    for difference in placed:
+        by_metric.setdefault((difference.evaluator, difference.metric), []).append(difference)
     figures = [_figure(group, anchor) for group in by_metric.values()]
     parts = [
         findings_table(_table("headlines", "Headline figures", headlines), f"{anchor}.headlines")
@@ -103,12 +109,12 @@ def _differences(comparison: Comparison, run: str, anchor: str) -> Markup:
 
 def _figure(differences: Sequence[RunDifference], anchor: str) -> Markup:
     """The difference of one metric by its place on the axis, beside none at all."""
-    differences = sorted(differences, key=lambda one: one.at or 0)
-    first, places = differences[0], [float(one.at or 0) for one in differences]
-    low, high = ([getattr(one, end) for one in differences] for end in ("low", "high"))
+    differences = sorted(differences, key=lambda difference: difference.at or 0)
+    first, places = differences[0], [float(difference.at or 0) for difference in differences]
+    low, high = ([getattr(difference, end) for difference in differences] for end in ("low", "high"))
     unit = f" ({first.unit})" if first.unit else ""
     series = [
-        Series("difference", places, [one.difference for one in differences], low, high),
+        Series("difference", places, [difference.difference for difference in differences], low, high),
         Series("no difference", places, [0.0] * len(places), control=True),
     ]
     name = f"{anchor}-{first.evaluator}-{first.metric}"
@@ -134,14 +140,14 @@ def _table(name: str, title: str, differences: Sequence[RunDifference]) -> Table
     columns += [Column("subjects", digits=6), Column("note")]
     rows = [
         [
-            words(one.evaluator), one.metric, "" if one.at is None else f"{one.axis} = {one.at:g}", one.unit,
-            one.reference, one.value, one.difference, one.low, one.high, one.subjects, one.note,
+            words(row.evaluator), row.metric, "" if row.at is None else f"{row.axis} = {row.at:g}", row.unit,
+            row.reference, row.value, row.difference, row.low, row.high, row.subjects, row.note,
         ]
-        for one in differences
+        for row in differences
     ]  # fmt: skip
-    filled = [place for place in range(len(columns)) if any(row[place] not in ("", None) for row in rows)]
-    kept = [[row[place] for place in filled] for row in rows]
-    return Table(name, title, [columns[place] for place in filled], kept)
+    filled = [column for column in range(len(columns)) if any(row[column] not in ("", None) for row in rows)]
+    kept = [[row[column] for column in filled] for row in rows]
+    return Table(name, title, [columns[column] for column in filled], kept)
 
 
 def _rows(comparison: Comparison, name: str, title: str, rows: Sequence[SettingRow]) -> Markup:

@@ -36,11 +36,14 @@ def csv_text(table: Table) -> str:
 def latex_text(table: Table) -> str:
     """The table for LaTeX with booktabs, and longtable where it is long; a value and its interval share a cell."""
     columns = shown_columns(table)
-    layout = "".join("r" if one.is_numeric(table) and place else "l" for place, one in enumerate(columns))
-    names = [f"{words(one.column.name)} ({one.column.unit})" if one.column.unit else words(one.column.name)
-             for one in columns]  # fmt: skip
+    layout = "".join("r" if column.is_numeric(table) and index else "l" for index, column in enumerate(columns))
+    names = [f"{words(column.column.name)} ({column.column.unit})" if column.column.unit else words(column.column.name)
+             for column in columns]  # fmt: skip
     head = [r"\toprule", _row([escape_latex(name) for name in names]), r"\midrule"]
-    body = [_row([_cell(row[one.place], one.bounds(row), one.column.digits) for one in columns]) for row in table.rows]
+    body = [
+        _row([_cell(row[column.place], column.bounds(row), column.column.digits) for column in columns])
+        for row in table.rows
+    ]
     caption = rf"\caption{{{escape_latex(table.title)}}}"
     if len(table.rows) > LONGEST_TABULAR:
         lines = ["% needs the packages booktabs and longtable", rf"\begin{{longtable}}{{{layout}}}", rf"{caption} \\"]
@@ -53,8 +56,8 @@ def latex_text(table: Table) -> str:
 
 def escape_latex(text: str) -> str:
     """Text as LaTeX sets it."""
-    powers = _POWER.sub(lambda found: f"\0{''.join(_PLAIN_DIGITS[one] for one in found[1])}\0", text)
-    escaped = _TO_ESCAPE.sub(lambda found: ESCAPED[found[0]], powers)
+    powers = _POWER.sub(lambda match: f"\0{''.join(_PLAIN_DIGITS[digit] for digit in match[1])}\0", text)
+    escaped = _TO_ESCAPE.sub(lambda match: ESCAPED[match[0]], powers)
     return re.sub("\0(.*?)\0", r"$\\times10^{\1}$", escaped)
 
 

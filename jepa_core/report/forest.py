@@ -67,11 +67,11 @@ def forest_plots(forests: Sequence[Forest]) -> Iterator[Markup]:
     panels = [
         element(
             "figure",
-            element("figcaption", one.title, " ", element("span", one.about, class_="about")),
-            draw_forest(one),
+            element("figcaption", forest.title, " ", element("span", forest.about, class_="about")),
+            draw_forest(forest),
             class_="forest",
         )
-        for one in forests
+        for forest in forests
     ]
     yield element("div", *panels, class_="panels", style="--columns:3")
 
@@ -85,8 +85,8 @@ def draw_forest(forest: Forest) -> Markup:
         drawing.set_layout_engine("none")
         axes = drawing.add_axes((NAMES / WIDTH, BOTTOM / height, (WIDTH - NAMES - RIGHT) / WIDTH, rows / height))
         limits = _limits(forest.rows)
-        for place, row in enumerate(forest.rows):
-            _draw_row(axes, place, row, limits)
+        for row_height, row in enumerate(forest.rows):
+            _draw_row(axes, row_height, row, limits)
         _dress(axes, ["\n".join(lines) for lines in names], forest.x_label, limits)
         return as_svg(drawing, f"forest-{forest.name}", _said(forest))
 
@@ -107,19 +107,19 @@ def _limits(rows: Sequence[ForestRow]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _draw_row(axes: Axes, place: int, row: ForestRow, limits: tuple[float, float]) -> None:
+def _draw_row(axes: Axes, height: int, row: ForestRow, limits: tuple[float, float]) -> None:
     style = STYLES[row.judged]
     if row.outer is not None:
         low, high = max(row.outer[0], limits[0]), min(row.outer[1], limits[1])
-        axes.plot([low, high], [place, place], color=style.colour, linewidth=1.1)
+        axes.plot([low, high], [height, height], color=style.colour, linewidth=1.1)
         for end, bound, marker in ((low, row.outer[0], "<"), (high, row.outer[1], ">")):
             if end != bound:
-                axes.plot([end], [place], marker=marker, markersize=5, color=style.colour, clip_on=False)
+                axes.plot([end], [height], marker=marker, markersize=5, color=style.colour, clip_on=False)
     if row.inner is not None:
-        axes.plot(row.inner, [place, place], color=style.colour, linewidth=4.5, alpha=0.45)
-    axes.plot(row.points, [place + 0.3] * len(row.points), "o", markersize=3, color=INK, alpha=0.55, markeredgewidth=0)
+        axes.plot(row.inner, [height, height], color=style.colour, linewidth=4.5, alpha=0.45)
+    axes.plot(row.points, [height + 0.3] * len(row.points), "o", markersize=3, color=INK, alpha=0.55, markeredgewidth=0)
     face = style.colour if row.judged else PAGE
-    axes.plot([row.value], [place], marker=style.marker, markersize=7, color=style.colour, markerfacecolor=face)
+    axes.plot([row.value], [height], marker=style.marker, markersize=7, color=style.colour, markerfacecolor=face)
 
 
 def _dress(axes: Axes, names: Sequence[str], x_label: str, limits: tuple[float, float]) -> None:

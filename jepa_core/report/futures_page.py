@@ -52,9 +52,13 @@ class FuturesPage:
 
     def _figures(self) -> Markup:
         """Every channel in a panel, under one legend."""
-        labels = [(one.label, one.control) for one in max(self.figures, key=lambda figure: len(figure.series)).series]
+        labels = [
+            (series.label, series.control) for series in max(self.figures, key=lambda figure: len(figure.series)).series
+        ]
         panels = [_panel(figure) for figure in self.figures]
-        bands = [element("p", band, class_="note") for band in dict.fromkeys(one.note for one in self.figures) if band]
+        bands = [
+            element("p", band, class_="note") for band in dict.fromkeys(figure.note for figure in self.figures) if band
+        ]
         samples = legend([label for label, _ in labels], styles(labels))
         return element("div", samples, element("div", *panels, class_="panels"), join(bands), class_="group")
 

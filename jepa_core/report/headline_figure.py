@@ -43,7 +43,7 @@ def draw_headline(figure: Figure, name: str) -> Markup:
     with new_drawing(SIZE) as drawing:
         drawing.set_layout_engine("none")
         axes = drawing.add_axes(PLOT)
-        of_series = styles([(one.label, one.control) for one in figure.series])
+        of_series = styles([(line.label, line.control) for line in figure.series])
         for series, style in zip(figure.series, of_series, strict=True):
             draw_series(axes, series, style, figure.kind)
         dress(axes, figure.y_label, figure.x_label)
@@ -75,7 +75,7 @@ def _name_lines(axes: Axes, figure: Figure, colours: list[str]) -> None:
         if known:
             lines = textwrap.wrap(series.label, NAME_LETTERS)
             names.append(((known[-1] - low) / (high - low), lines, colour, series.control))
-    names.sort(key=lambda one: one[0])
+    names.sort(key=lambda name: name[0])
     floor = 0.0
     for wanted, lines, colour, control in names:
         half = LINE_HEIGHT * len(lines) / 2

@@ -1,20 +1,21 @@
 """The page: what was found first, then how it came about.
 
-Sections in order: verdicts and headlines; training; one section an evaluator; data; cost; recipe; environment. A
-section whose file is missing is left out.
+Sections in order: the first screen; training; one an evaluator, in the order of the recipe; data; cost; recipe;
+environment. A section whose file is missing is left out.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jepa_core.io.files import write_atomically
-from jepa_core.report.document import LEVELS, document, judgement
+from jepa_core.report.document import document
 from jepa_core.report.exports import csv_text, latex_text
-from jepa_core.report.headline_figure import headline_figure
+from jepa_core.report.first_screen import first_screen, headlines
 from jepa_core.report.html import Markup, element, join
 from jepa_core.report.plots import (
     coloured,
@@ -28,9 +29,11 @@ from jepa_core.report.plots import (
 )
 from jepa_core.report.record_tables import is_records, record_tables
 from jepa_core.report.tables import findings_table, pairs, records_table
-from jepa_core.results.findings import Figure, Findings, Headline, Table
+from jepa_core.report.terms import GENERAL
+from jepa_core.results.findings import Figure, Findings, Table
 from jepa_core.results.record import RunRecord, read_run
-from jepa_core.results.text import counted, duration, interval, number, sentence_case, value_of, with_unit, words
+from jepa_core.results.text import number, sentence_case, value_of, words
+from jepa_core.results.wording import in_words_of, worded
 
 SAID_ABOVE = ("name", "description", "command", "evaluated", "dataset")
 """Keys of the manifest that are written elsewhere, or otherwise."""
@@ -44,11 +47,17 @@ def write_report(folder: Path) -> Path:
 
     Raises RunError if the directory or a file in it cannot be read.
     """
-    record = read_run(folder)
+    record = in_own_words(read_run(folder))
     path = folder / "report.html"
     replace_tables(folder / "tables", all_tables(record))
     write_atomically(path, page(record).encode())
     return path
+
+
+def in_own_words(record: RunRecord) -> RunRecord:
+    """The record with the noun of its data in all that evaluators say."""
+    told = {name: in_words_of(findings, record.noun) for name, findings in record.findings.items()}
+    return replace(record, findings=told)
 
 
 def replace_tables(folder: Path, tables: dict[str, Table]) -> None:
@@ -65,24 +74,28 @@ def replace_tables(folder: Path, tables: dict[str, Table]) -> None:
 
 def all_tables(record: RunRecord) -> dict[str, Table]:
     """Every table of the report by the stem of its files."""
-    of_record = {stem: found.table for stem, found in record_tables(record).items()}
+    of_record = {stem: entry.table for stem, entry in record_tables(record).items()}
     return of_record | {
-        f"{name}.{table.name}": table for name, found in record.findings.items() for table in found.tables
+        f"{name}.{table.name}": table for name, findings in record.findings.items() for table in findings.tables
     }
 
 
 def page(record: RunRecord) -> str:
     """The whole page as HTML."""
+    in_order = _in_order(record)
+    terms = GENERAL | {term: meaning for _, findings in in_order for term, meaning in findings.terms.items()}
+    terms = {term: worded(meaning, record.noun) for term, meaning in terms.items()}
+    claimed = any(findings.claims for _, findings in in_order)
     sections = [
         ("training", "Training", _training(record)),
-        *((f"of-{name}", sentence_case(name), _evaluator(name, found)) for name, found in _in_order(record)),
+        *((f"of-{name}", sentence_case(name), _evaluator(record, name, terms, claimed)) for name, _ in in_order),
         ("data", "Data", _data(record)),
         ("cost", "Cost", _records(record, "cost.phases", "cost.evaluators")),
         ("recipe", "Recipe", _recipe(record)),
         ("environment", "Environment", _environment(record)),
     ]
     present = [(anchor, title, content) for anchor, title, content in sections if content]
-    return document(f"{record.name}: report", _first_screen(record), present)
+    return document(f"{record.name}: report", first_screen(record, in_order, terms), present)
 
 
 def _in_order(record: RunRecord) -> list[tuple[str, Findings]]:
@@ -93,61 +106,11 @@ def _in_order(record: RunRecord) -> list[tuple[str, Findings]]:
     )
 
 
-def _first_screen(record: RunRecord) -> Iterator[Markup | None]:
-    description = record.manifest.get("description")
-    verdicts = [(name, verdict) for name, found in _in_order(record) for verdict in found.verdicts]
-    verdicts.sort(key=lambda item: list(LEVELS).index(item[1].level))
-    judged = [judgement(verdict.level, verdict.text, words(name)) for name, verdict in verdicts]
-    yield element("p", "Run report", class_="kicker")
-    yield element("h1", record.name)
-    yield element("p", str(description), class_="lead") if description else None
-    yield element("p", " · ".join(_facts(record)), class_="facts")
-    yield element("ul", *judged, class_="verdicts") if judged else None
-    yield from (_headlines(name, found.headlines) for name, found in _in_order(record) if found.headlines)
-
-
-def _facts(record: RunRecord) -> list[str]:
-    """What was trained on what, in a line."""
-    splits = record.data.get("splits", [])
-    facts = []
-    for key, noun in (("trajectories", "trajectory"), ("subjects", "subject"), ("steps", "step")):
-        counts = [split[key] for split in splits if isinstance(split.get(key), int)]
-        if counts:
-            facts.append(counted(sum(counts), noun))
-    if record.data.get("channels") is not None:
-        facts.append(counted(record.data["channels"], "channel"))
-    if record.phases():
-        facts.append(counted(len(record.phases()), "phase"))
-    if "seed" in record.manifest:
-        facts.append(f"seed {record.manifest['seed']}")
-    seconds = [cost["seconds"] for cost in record.costs.values() if "seconds" in cost]
-    if seconds:
-        facts.append(f"{duration(sum(seconds))} of training")
-    return facts
-
-
-def _headlines(name: str, headlines: Iterable[Headline]) -> Markup:
-    cards = element("div", *map(_headline, headlines), class_="cards")
-    return element("div", element("h3", sentence_case(name)), cards, class_="headlines")
-
-
-def _headline(headline: Headline) -> Markup:
-    bounds = interval(headline.low, headline.high)
-    return element(
-        "div",
-        element("p", sentence_case(headline.label), class_="label"),
-        element("p", with_unit(number(headline.value), headline.unit), class_="value"),
-        element("p", f"95 % CI {bounds}", class_="bounds") if bounds else None,
-        element("p", f"n = {headline.n:,} {headline.n_unit}", class_="bounds") if headline.n is not None else None,
-        element("p", sentence_case(headline.note), class_="about") if headline.note else None,
-        class_="card",
-    )
-
-
 def _records(record: RunRecord, *stems: str) -> Markup | None:
     """Tables of the record under their titles; those that are empty are left out."""
-    found = record_tables(record)
-    return join(records_table(found[stem], stem) for stem in stems if stem in found) or None
+    tables = record_tables(record)
+    present = {stem: in_words_of(tables[stem], record.noun) for stem in stems if stem in tables}
+    return join(records_table(table, stem) for stem, table in present.items()) or None
 
 
 def _training(record: RunRecord) -> Markup | None:
@@ -172,11 +135,11 @@ def _curriculum(record: RunRecord) -> Markup:
     """The whole curriculum in one strip, then each phase in a panel of its own."""
     phases = record.phases()
     names = list(dict.fromkeys(term for line in record.metrics for term in line.get("terms", {})))
-    terms = {name: coloured(place) for place, name in enumerate(names)}
+    terms = {name: coloured(index) for index, name in enumerate(names)}
     ranks = [line["rank"] for line in record.metrics if finite(line.get("rank"))]
     limits = (0.0, 1.08 * max(ranks)) if ranks and max(ranks) > 0 else None
     strip = draw_curriculum(record.metrics, phases, "curriculum")
-    panels = [_phase(record, place, phase, terms, limits) for place, phase in enumerate(phases, start=1)]
+    panels = [_phase(record, index, phase, terms, limits) for index, phase in enumerate(phases, start=1)]
     return join(
         [
             element("figure", element("div", strip, class_="scroll wide", tabindex=0), class_="strip"),
@@ -187,26 +150,29 @@ def _curriculum(record: RunRecord) -> Markup:
 
 
 def _phase(
-    record: RunRecord, place: int, phase: str, terms: dict[str, Any], limits: tuple[float, float] | None
+    record: RunRecord, index: int, phase: str, terms: dict[str, Any], limits: tuple[float, float] | None
 ) -> Markup:
     lines = [line for line in record.metrics if line["phase"] == phase]
-    planned: dict[str, Any] = next((one for one in record.plan.get("phases", []) if one.get("name") == phase), {})
+    planned: dict[str, Any] = next((entry for entry in record.plan.get("phases", []) if entry.get("name") == phase), {})
     about = " · ".join(f"{key} {value_of(key, planned[key])}" for key in ("steps", "trains") if planned.get(key))
-    caption = element("figcaption", f"{place}. {sentence_case(phase)} ", element("span", about, class_="about"))
+    caption = element("figcaption", f"{index}. {sentence_case(phase)} ", element("span", about, class_="about"))
     if not lines:
         nothing = element("p", "No step was logged: the phase acts at its end only.", class_="note")
         return element("figure", caption, nothing, class_="panel")
-    here = {name: style for name, style in terms.items() if any(name in line.get("terms", {}) for line in lines)}
-    return element("figure", caption, draw_phase(lines, here, limits, f"phase-{place}"), class_="panel")
+    shown = {name: style for name, style in terms.items() if any(name in line.get("terms", {}) for line in lines)}
+    return element("figure", caption, draw_phase(lines, shown, limits, f"phase-{index}"), class_="panel")
 
 
-def _evaluator(name: str, found: Findings) -> Markup | None:
-    first = [headline_figure(one, f"{name}-{one.name}") for one in found.figures if one.headline]
-    others = [one for one in found.figures if not one.headline]
-    groups = itertools.groupby(others, key=lambda figure: [(one.label, one.control) for one in figure.series])
+def _evaluator(record: RunRecord, name: str, terms: Mapping[str, str], claimed: bool) -> Markup | None:
+    """What an evaluator found, less the figure that stands on the first screen. claimed: whether its headline figures
+    do not stand there either."""
+    findings = record.findings[name]
+    cards = headlines("", findings.headlines, terms) if claimed and findings.headlines else None
+    others = [figure for figure in findings.figures if not figure.headline]
+    groups = itertools.groupby(others, key=lambda figure: [(figure.label, figure.control) for figure in figure.series])
     figures = [_figures(name, labels, list(group)) for labels, group in groups]
-    tables = [findings_table(table, f"{name}.{table.name}") for table in found.tables]
-    return join([*first, element("div", *figures, class_="panels") if figures else None, *tables]) or None
+    tables = [findings_table(table, f"{name}.{table.name}", terms, record.noun) for table in findings.tables]
+    return join([cards, element("div", *figures, class_="panels") if figures else None, *tables]) or None
 
 
 def _figures(evaluator: str, labels: list[tuple[str, bool]], group: list[Figure]) -> Markup:
@@ -233,10 +199,12 @@ def _figure(evaluator: str, figure: Figure, limits: tuple[float, float] | None, 
 
 def _data(record: RunRecord) -> Markup | None:
     """Attrition, then the manifest of the splits: counts, and which data and draws they are of."""
-    found = _records(record, "data.attrition", "data.splits")
+    records = _records(record, "data.attrition", "data.splits")
     facts = {key: record.manifest.get("dataset", {}).get(key) for key in ("source", "fingerprint", "content")}
     facts |= {"seed": record.manifest.get("seed")}
-    return join([found, pairs({key: value for key, value in facts.items() if value is not None})]) if found else None
+    return (
+        join([records, pairs({key: value for key, value in facts.items() if value is not None})]) if records else None
+    )
 
 
 def _recipe(record: RunRecord) -> Markup | None:

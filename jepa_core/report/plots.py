@@ -62,15 +62,15 @@ class Style:
 
 def styles(labels: Sequence[tuple[str, bool]]) -> list[Style]:
     """Styles of lines given by label and whether each is a control: results coloured, controls grey and dashed."""
-    found, results, controls = [], 0, 0
+    styled, results, controls = [], 0, 0
     for _, control in labels:
         if control:
-            found.append(Style(CONTROL, DASHES[controls % len(DASHES)]))
+            styled.append(Style(CONTROL, DASHES[controls % len(DASHES)]))
             controls += 1
         else:
-            found.append(coloured(results))
+            styled.append(coloured(results))
             results += 1
-    return found
+    return styled
 
 
 def coloured(place: int) -> Style:
@@ -98,7 +98,7 @@ def _sample(style: Style) -> Markup:
 
 def y_limits(figures: Sequence[Figure]) -> tuple[float, float] | None:
     """Limits that hold every value and interval of some figures; from 0 where that wastes no more than half."""
-    parts = [part for figure in figures for one in figure.series for part in (one.y, one.low, one.high)]
+    parts = [part for figure in figures for series in figure.series for part in (series.y, series.low, series.high)]
     values = [value for part in parts for value in part if value is not None]
     if not values:
         return None
@@ -113,7 +113,7 @@ def draw_figure(figure: Figure, name: str, limits: tuple[float, float] | None) -
     """A figure of findings."""
     with new_drawing(WIDE_PANEL) as drawing:
         axes = drawing.subplots()
-        of_series = styles([(one.label, one.control) for one in figure.series])
+        of_series = styles([(line.label, line.control) for line in figure.series])
         for series, style in zip(figure.series, of_series, strict=True):
             draw_series(axes, series, style, figure.kind)
         whole = all(x == int(x) for series in figure.series for x in series.x)
@@ -169,10 +169,10 @@ def _stack(drawing: Drawing, heights: list[int]) -> tuple[Axes, Axes | None]:
 
 
 def _shade_phases(axes: Axes, metrics: list[dict[str, Any]], phases: list[str]) -> None:
-    for place, (_, first, last) in enumerate(_borders(metrics, phases)):
-        if place % 2:
+    for index, (_, first, last) in enumerate(_borders(metrics, phases)):
+        if index % 2:
             axes.axvspan(first, last, color=INK, alpha=0.05, linewidth=0)
-        if place:
+        if index:
             axes.axvline(first, color=INK, linewidth=0.6, alpha=0.5)
 
 

@@ -17,7 +17,7 @@ DISJOINT = "Split by subject: no subject stands in two splits."
 
 def record_tables(record: RunRecord) -> dict[str, Records]:
     """The tables by the stem of their files; those that would be empty are left out."""
-    found = {
+    tables = {
         "training.curriculum": records("curriculum", "The curriculum as planned", _planned(record), PHASE_COLUMNS),
         "data.attrition": _attrition(record.data.get("attrition", [])),
         "data.splits": records("splits", "Splits", _splits(record), SPLIT_COLUMNS, DISJOINT),
@@ -26,8 +26,8 @@ def record_tables(record: RunRecord) -> dict[str, Records]:
     }
     for key, value in record.manifest.items():
         if is_records(value):
-            found[f"environment.{key}"] = records(key, sentence_case(key), value)
-    return {stem: table for stem, table in found.items() if table is not None}
+            tables[f"environment.{key}"] = records(key, sentence_case(key), value)
+    return {stem: table for stem, table in tables.items() if table is not None}
 
 
 def is_records(value: Any) -> bool:
@@ -37,7 +37,7 @@ def is_records(value: Any) -> bool:
 
 def _planned(record: RunRecord) -> list[dict[str, Any]]:
     phases = enumerate(record.plan.get("phases", []), start=1)
-    return [{"phase": place, **phase, "name": words(str(phase.get("name", "")))} for place, phase in phases]
+    return [{"phase": count, **phase, "name": words(str(phase.get("name", "")))} for count, phase in phases]
 
 
 def _splits(record: RunRecord) -> list[dict[str, Any]]:
@@ -48,14 +48,15 @@ def _phase_costs(record: RunRecord) -> list[dict[str, Any]]:
     """In the order of the curriculum."""
     phases = [phase for phase in record.phases() if phase in record.costs]
     phases += [phase for phase in record.costs if phase not in phases]
-    return [{"phase": words(one)} | record.costs[one] for one in phases]
+    return [{"phase": words(phase)} | record.costs[phase] for phase in phases]
 
 
 def _evaluator_costs(record: RunRecord) -> list[dict[str, Any]]:
     evaluated = record.manifest.get("evaluated", {})
     return [
-        {"evaluator": words(name)} | {key: value for key, value in made.items() if key not in ("settings", "command")}
-        for name, made in evaluated.items()
+        {"evaluator": words(name)}
+        | {key: value for key, value in evaluation.items() if key not in ("settings", "command")}
+        for name, evaluation in evaluated.items()
     ]
 
 
@@ -72,8 +73,8 @@ def _attrition(steps: list[dict[str, Any]]) -> Records | None:
         shown = number(change) if change else ""
         cells.append([str(step.get("step", "")), number(count), shown, number(step.get("subjects")), bar])
         before = count if count is not None else before
-    found = records("attrition", "Attrition", raw)
-    if found is None:
+    raw_records = records("attrition", "Attrition", raw)
+    if raw_records is None:
         return None
     headings = ["step", "trajectories", "change", "subjects", "share kept"]
-    return Records(found.table, headings, cells, [False, True, True, True, False])
+    return Records(raw_records.table, headings, cells, [False, True, True, True, False])

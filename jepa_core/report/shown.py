@@ -30,10 +30,10 @@ class ShownColumn:
 
 def shown_columns(table: Table) -> list[ShownColumn]:
     """Columns as they are shown, the bounds `x_low` and `x_high` beside their value `x`."""
-    places = {column.name: place for place, column in enumerate(table.columns)}
+    places = {column.name: index for index, column in enumerate(table.columns)}
     bounds = {f"{name}{end}" for name in places for end in ("_low", "_high")}
     return [
-        ShownColumn(column, place, places.get(f"{column.name}_low"), places.get(f"{column.name}_high"))
-        for place, column in enumerate(table.columns)
+        ShownColumn(column, index, places.get(f"{column.name}_low"), places.get(f"{column.name}_high"))
+        for index, column in enumerate(table.columns)
         if column.name not in bounds
     ]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from jepa_core.report.exports import downloads
 from jepa_core.report.html import Markup, element, join
 from jepa_core.report.shown import ShownColumn, shown_columns
-from jepa_core.results.findings import Cell, Column, Table
+from jepa_core.report.terms import explained
+from jepa_core.results.findings import FEW_POSITIVES, Cell, Column, Table
 from jepa_core.results.text import MISSING, counted, interval, number, value_of, without_unit, words
+from jepa_core.results.wording import HOUSE, worded
 
 OPEN_ROWS = 24
 SHOWN_ROWS = 200
@@ -32,19 +35,21 @@ class Records:
     numeric: list[bool]
 
 
-def findings_table(table: Table, stem: str) -> Markup:
+def findings_table(
+    table: Table, stem: str, terms: Mapping[str, str] = MappingProxyType({}), noun: str = HOUSE
+) -> Markup:
     """A table of findings: closed if it is long, and cut if it is very long. stem: name of its files in `tables/`.
+    terms: words of the headings that are explained. noun: what the data call their subjects.
 
     Columns `x`, `x_low` and `x_high` are shown as one, a value with its interval. Rows that follow one another with the
-    same first cell are a group.
+    same first cell are a group. A row whose `positives` are few is grey.
     """
     columns = shown_columns(table)
     shown = table.rows[:SHOWN_ROWS]
-    rows = [[_cell(row, one) for one in columns] for row in shown]
-    starts = [place for place, row in enumerate(shown) if place == 0 or row[:1] != shown[place - 1][:1]]
-    drawn = plain_table(
-        [_heading(one.column) for one in columns], rows, [one.is_numeric(table) for one in columns], starts
-    )
+    rows = [[_cell(row, column) for column in columns] for row in shown]
+    starts = [index for index, row in enumerate(shown) if index == 0 or row[:1] != shown[index - 1][:1]]
+    headings = [_heading(column.column, terms, noun) for column in columns]
+    drawn = plain_table(headings, rows, [column.is_numeric(table) for column in columns], starts, _thin_rows(table))
     note = element("p", table.note, class_="note") if table.note else None
     save = downloads(table, stem)
     if len(table.rows) <= OPEN_ROWS:
@@ -94,38 +99,57 @@ def pairs(values: dict[str, Any]) -> Markup:
 
 
 def plain_table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool], starts: Sequence[int] = (0,)
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numeric: Sequence[bool],
+    starts: Sequence[int] = (0,),
+    thin: frozenset[int] = frozenset(),
 ) -> Markup:
     """A plain table that scrolls by itself where the screen is narrow. starts: rows that a group begins with; where a
-    group has several rows, its name stands out in the first one only."""
+    group has several rows, its name stands out in the first one only. thin: rows that are grey."""
     columns = zip(*rows, strict=True) if rows else [()] * len(numeric)
-    classes = [_class(place, one, cells) for place, (one, cells) in enumerate(zip(numeric, columns, strict=True))]
-    head = [element("th", name, scope="col", class_=one) for name, one in zip(headings, classes, strict=True)]
+    classes = [
+        _class(index, is_number, cells) for index, (is_number, cells) in enumerate(zip(numeric, columns, strict=True))
+    ]
+    head = [element("th", name, scope="col", class_=css) for name, css in zip(headings, classes, strict=True)]
     borders = [*starts, len(rows)] if len(starts) < len(rows) else [0, len(rows)]
-    bodies = [_group(rows[first:last], classes, len(borders) > 2) for first, last in itertools.pairwise(borders)]
+    grouped = len(borders) > 2
+    bodies = [_group(rows, range(*ends), classes, grouped, thin) for ends in itertools.pairwise(borders)]
     width = "very-wide" if len(headings) >= VERY_WIDE else "wide-table" if len(headings) >= WIDE else None
     drawn = element("table", element("thead", element("tr", *head)), *bodies, class_=width)
     return element("div", drawn, class_="scroll", tabindex=0)
 
 
-def _class(place: int, numeric: bool, cells: Sequence[str]) -> str | None:
-    if numeric and place:
+def _class(index: int, numeric: bool, cells: Sequence[str]) -> str | None:
+    if numeric and index:
         return "number"
     return "prose" if any("<" not in cell and len(cell) > LONGEST_LINE for cell in cells) else None
 
 
-def _group(rows: Sequence[Sequence[str]], classes: Sequence[str | None], grouped: bool) -> Markup:
+def _group(
+    rows: Sequence[Sequence[str]], places: range, classes: Sequence[str | None], grouped: bool, thin: frozenset[int]
+) -> Markup:
     lines = []
-    for place, row in enumerate(rows):
-        first = ("again" if place else "named") if grouped else classes[0]
-        cells = zip(row, [first, *classes[1:]], strict=True)
-        lines.append(element("tr", *(element("td", cell, class_=one) for cell, one in cells)))
+    for index in places:
+        first = ("again" if index > places[0] else "named") if grouped else classes[0]
+        cells = zip(rows[index], [first, *classes[1:]], strict=True)
+        drawn = (element("td", cell, class_=css) for cell, css in cells)
+        lines.append(element("tr", *drawn, class_="thin" if index in thin else None))
     return element("tbody", *lines)
 
 
-def _heading(column: Column) -> Markup:
-    unit = element("span", column.unit, class_="unit") if column.unit else None
-    return join([words(column.name), unit])
+def _thin_rows(table: Table) -> frozenset[int]:
+    """Rows that say in a column `positives` that few stand behind them."""
+    index = next((index for index, column in enumerate(table.columns) if column.name == "positives"), None)
+    if index is None:
+        return frozenset()
+    counts = [(number, row[index]) for number, row in enumerate(table.rows)]
+    return frozenset(number for number, count in counts if isinstance(count, int) and count < FEW_POSITIVES)
+
+
+def _heading(column: Column, terms: Mapping[str, str], noun: str) -> Markup:
+    unit = element("span", worded(column.unit, noun), class_="unit") if column.unit else None
+    return join([explained(worded(words(column.name), noun), terms), unit])
 
 
 def _cell(row: Sequence[Cell], shown: ShownColumn) -> Markup:

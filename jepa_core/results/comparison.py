@@ -97,7 +97,7 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
         recipe=_setting_rows(runs),
         budgets=budgets,
         warnings=[*_budget_warnings(budgets), *_version_warnings(runs)],
-        differences=[one for other in runs[1:] for one in _differences(runs[0], other)],
+        differences=[difference for other in runs[1:] for difference in _differences(runs[0], other)],
     )
 
 
@@ -190,7 +190,7 @@ def _differences(first: ComparedRun, other: ComparedRun) -> Iterator[RunDifferen
             continue
         mine, its = (read_kept(run.folder, evaluator) for run in (first, other))
         same = _settings_of(first, evaluator) == _settings_of(other, evaluator)
-        counterparts = {(one.label, one.unit): one for one in other.record.findings[evaluator].headlines}
+        counterparts = {(mine.label, mine.unit): mine for mine in other.record.findings[evaluator].headlines}
         for headline in findings.headlines:
             counterpart = counterparts.get((headline.label, headline.unit))
             if counterpart is not None:
@@ -233,11 +233,11 @@ def _of_kept(run: str, evaluator: str, first: Samples | Redrawn, other: Samples 
     return _paired(row | {"axis": first.axis, "at": first.at}, metric_difference(first, other))
 
 
-def _paired(row: dict[str, Any], found: PairedDifference | str) -> RunDifference:
-    if isinstance(found, str):
-        return RunDifference(**row, reference=None, value=None, difference=None, note=found)
-    note = "" if found.low is not None else "too few subjects for an interval"
-    return RunDifference(**row, **asdict(found), note=note)
+def _paired(row: dict[str, Any], difference: PairedDifference | str) -> RunDifference:
+    if isinstance(difference, str):
+        return RunDifference(**row, reference=None, value=None, difference=None, note=difference)
+    note = "" if difference.low is not None else "too few subjects for an interval"
+    return RunDifference(**row, **asdict(difference), note=note)
 
 
 def _of_predictions(first: ComparedRun, other: ComparedRun) -> Iterator[RunDifference]:
@@ -248,5 +248,5 @@ def _of_predictions(first: ComparedRun, other: ComparedRun) -> Iterator[RunDiffe
             continue
         evaluator, task, method = path.name.removesuffix(".parquet").split(".", 2)
         row = {"run": other.name, "evaluator": evaluator}
-        for score, found in score_differences(read_predictions([path]), read_predictions([counterpart])).items():
-            yield _paired(row | {"metric": f"{score} of {task}, {method}", "unit": ""}, found)
+        for score, difference in score_differences(read_predictions([path]), read_predictions([counterpart])).items():
+            yield _paired(row | {"metric": f"{score} of {task}, {method}", "unit": ""}, difference)

@@ -93,6 +93,10 @@ class Figure:
     x_scale: Literal["linear", "log"] = "linear"
 
 
+FEW_POSITIVES = 20
+"""Positive rows below which a figure is shown grey and small: an interval over so few says next to nothing."""
+
+
 @dataclass(frozen=True)
 class Headline:
     """A figure for the first screen of the report, with everything needed to read it. metric: the key of the samples
@@ -109,6 +113,56 @@ class Headline:
     note: str = ""
     metric: str = ""
     better: Literal["", "lower", "higher"] = ""
+    positives: int | None = None
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether too few positives stand behind it to be read as a figure."""
+        return self.positives is not None and self.positives < FEW_POSITIVES
+
+
+@dataclass(frozen=True)
+class Side:
+    """A method of a claim, on the same rows as the others. The first of a claim is ours.
+
+    name: as in the tables. words: what a reader who knows none of the tables calls it, such as "the untrained encoder".
+    value, low, high: with the 95 % interval. gain, gain_low, gain_high: by how much ours is better, paired, so that
+    above 0 is always better whichever way the measure goes; None of ours itself.
+    """
+
+    name: str
+    words: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    gain: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What an evaluator answers to one question: a method of ours beside what it is compared with.
+
+    about: what is asked, such as the name of a task. measure, unit, better: of the values. n: how many stand behind it.
+    positives: rows of the rarer class, at least, where there are classes. note: why nothing was measured, or what must
+    be known to read it.
+    """
+
+    about: str
+    measure: str
+    better: Literal["lower", "higher"]
+    compared: list[Side]
+    n: int | None
+    n_unit: str = "subjects"
+    positives: int | None = None
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether too few positives stand behind it to conclude anything."""
+        return self.positives is not None and self.positives < FEW_POSITIVES
 
 
 @dataclass(frozen=True)
@@ -218,25 +272,32 @@ _BESIDE = ("predictions", "samples", "redrawn", "heads")
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that one evaluator found. predictions, samples, redrawn, heads: written beside, and no part of the
-    plain form."""
+    """Everything that one evaluator found.
+
+    claims: its answers; the first is what it concludes, in which the others may be averaged. terms: words that it uses
+    and a reader may not know, each with what it means. predictions, samples, redrawn, heads: written beside, and no
+    part of the plain form.
+    """
 
     headlines: list[Headline] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    terms: dict[str, str] = field(default_factory=dict)
     predictions: list[Predictions] = field(default_factory=list)
     samples: list[Samples] = field(default_factory=list)
     redrawn: list[Redrawn] = field(default_factory=list)
     heads: list[KeptHead] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        parts = [part.name for part in fields(self) if part.name not in _BESIDE]
-        return {part: [asdict(one) for one in getattr(self, part)] for part in parts}
+        parts = [part.name for part in fields(self) if part.name not in (*_BESIDE, "terms")]
+        return {part: [asdict(entry) for entry in getattr(self, part)] for part in parts} | {"terms": self.terms}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Findings:
         return cls(
+            claims=[_claim(item) for item in plain.get("claims", [])],
             headlines=[Headline(**item) for item in plain["headlines"]],
             verdicts=[Verdict(**item) for item in plain["verdicts"]],
             tables=[
@@ -244,9 +305,14 @@ class Findings:
                 for item in plain["tables"]
             ],
             figures=[_figure(item) for item in plain["figures"]],
+            terms=dict(plain.get("terms", {})),
         )
 
 
+def _claim(plain: dict[str, Any]) -> Claim:
+    return Claim(**{**plain, "compared": [Side(**method) for method in plain["compared"]]})
+
+
 def _figure(plain: dict[str, Any]) -> Figure:
-    series = [Series(**one) for one in plain["series"]]
-    return Figure(**{**plain, "series": series, "marks": [Mark(**one) for one in plain.get("marks", [])]})
+    series = [Series(**entry) for entry in plain["series"]]
+    return Figure(**{**plain, "series": series, "marks": [Mark(**mark) for mark in plain.get("marks", [])]})

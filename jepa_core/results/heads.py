@@ -10,24 +10,44 @@ One format for heads of every kind, and nothing in it that could execute.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from jepa_core.errors import DataError, RunError
-from jepa_core.io.files import digest_of_record, write_atomically, write_json
+from jepa_core.io.files import write_atomically
+from jepa_core.io.records import Shape, check_digest, read_shaped, write_sealed
 from jepa_core.results.findings import KeptHead
 
 INDEX = "heads.json"
 ARRAYS = "heads.safetensors"
 FORMAT = 1
 _SEPARATOR = "/"
+_AGAIN = "copy the run again"
+
+
+class _FormatShape(Shape):
+    format: int | None = None
+
+
+class _HeadShape(Shape):
+    name: str
+    kind: Literal["boolean", "float", "readout", "intervals"]
+    state: dict[str, Any]
+
+
+class _IndexShape(Shape):
+    """`heads.json`."""
+
+    evaluator: dict[str, Any]
+    heads: list[_HeadShape]
+    same: dict[str, str]
+    files: dict[str, str]
 
 
 def heads_folder(folder: Path, evaluator: str) -> Path:
@@ -60,7 +80,7 @@ def write_heads(folder: Path, heads: Sequence[KeptHead], evaluator: Mapping[str,
         write_atomically(folder / name, content)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     index = {"format": FORMAT, "evaluator": dict(evaluator), "heads": told, "same": same, "files": digests}
-    write_json(folder / INDEX, index | {"sha256": digest_of_record(index)})
+    write_sealed(folder / INDEX, index)
 
 
 def read_heads(folder: Path) -> tuple[dict[str, Any], list[KeptHead]]:
@@ -96,33 +116,33 @@ def kept_evaluators(folder: Path) -> Iterator[str]:
 
 def _distinct(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Arrays without those that equal an earlier one, and of each of these which: heads share what they read."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     distinct: dict[str, np.ndarray] = {}
     same: dict[str, str] = {}
     for name, values in arrays.items():
         digest = hashlib.sha256(f"{values.dtype} {values.shape} ".encode() + values.tobytes()).hexdigest()
-        if digest in found:
-            same[name] = found[digest]
+        if digest in texts:
+            same[name] = texts[digest]
         else:
-            found[digest], distinct[name] = name, np.ascontiguousarray(values)
+            texts[digest], distinct[name] = name, np.ascontiguousarray(values)
     return distinct, same
 
 
 def _plain(
-    state: Mapping[str, Any], place: str, arrays: dict[str, np.ndarray], texts: dict[str, str]
+    state: Mapping[str, Any], prefix: str, arrays: dict[str, np.ndarray], texts: dict[str, str]
 ) -> dict[str, Any]:
     """The plain values of a state; its arrays and its long texts join the others under their places."""
     plain: dict[str, Any] = {}
     for key, value in state.items():
         if _SEPARATOR in key:
             raise ValueError(f"the key '{key}' of a head's state must not hold '{_SEPARATOR}'")
-        here = f"{place}{_SEPARATOR}{key}"
+        path = f"{prefix}{_SEPARATOR}{key}"
         if isinstance(value, Mapping):
-            plain[key] = _plain(value, here, arrays, texts)
+            plain[key] = _plain(value, path, arrays, texts)
         elif isinstance(value, np.ndarray):
-            arrays[here] = value
+            arrays[path] = value
         elif isinstance(value, str) and "\n" in value:
-            texts[here.replace(_SEPARATOR, ".") + ".txt"] = value
+            texts[path.replace(_SEPARATOR, ".") + ".txt"] = value
         else:
             plain[key] = value
     return plain
@@ -135,17 +155,14 @@ def _put(state: dict[str, Any], keys: Sequence[str], value: Any) -> None:
 
 
 def _read_index(path: Path) -> dict[str, Any]:
-    try:
-        index = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is missing or damaged; copy the run again") from error
+    index = read_shaped(path, _FormatShape, _AGAIN)
     if index.get("format") != FORMAT:
         raise RunError(
             f"{path} has the format {index.get('format')}, and this version reads {FORMAT}; install the version that "
             "made the run, or evaluate it again with: jepa evaluate"
         )
-    if index.pop("sha256", None) != digest_of_record(index):
-        raise DataError(f"{path} is not as it was written; copy the run again")
+    check_digest(path, index, _AGAIN)
+    read_shaped(path, _IndexShape, _AGAIN)
     return index
 
 

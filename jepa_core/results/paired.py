@@ -69,7 +69,7 @@ def score_draws(predicted: Predicted) -> dict[str, Drawn]:
     measure = _of_probabilities if predicted.kind == "boolean" else _of_values
     parts = [
         measure(predicted.truth[mine], predicted.score[mine], predicted.subject[mine])
-        for mine in (predicted.labelling == one for one in np.unique(predicted.labelling))
+        for mine in (predicted.labelling == labelling for labelling in np.unique(predicted.labelling))
     ]
     if len(parts) == 1:
         return parts[0]
@@ -84,12 +84,12 @@ def score_draws(predicted: Predicted) -> dict[str, Drawn]:
 
 def _of_probabilities(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> dict[str, Drawn]:
     errors = (score - truth) ** 2
-    found = {"Brier score": Drawn(float(errors.mean()), redraw(errors, subjects))}
+    scores = {"Brier score": Drawn(float(errors.mean()), redraw(errors, subjects))}
     if truth.all() or not truth.any():
-        return found
+        return scores
     areas, redrawn = _areas(truth, score, subjects)
     names = ("AUROC", "average precision")
-    return {name: Drawn(float(areas[at]), redrawn[:, at]) for at, name in enumerate(names)} | found
+    return {name: Drawn(float(areas[at]), redrawn[:, at]) for at, name in enumerate(names)} | scores
 
 
 def _of_values(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> dict[str, Drawn]:
@@ -140,7 +140,9 @@ def _areas(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> tuple[
     ranking = Ranking(truth, score)
     names, owner = np.unique(subjects[ranking.order], return_inverse=True)
     drawn = redrawn_weights(len(names), DRAWS, SEED, max(1, BLOCK // len(truth)))
-    return ranking.areas(np.ones((1, len(truth))))[0], np.concatenate([ranking.areas(some[:, owner]) for some in drawn])
+    return ranking.areas(np.ones((1, len(truth))))[0], np.concatenate(
+        [ranking.areas(block[:, owner]) for block in drawn]
+    )
 
 
 def stable_draws(draws: np.ndarray) -> np.ndarray | None:

@@ -47,11 +47,13 @@ def write_predictions(folder: Path, evaluator: str, predictions: Sequence[Predic
     for within in (folder, folder / MEDS):
         for old in within.glob(f"{evaluator}.*.parquet"):
             old.unlink()
-    for one in predictions:
-        table = _table(one)
-        write_table(table, predictions_path(folder, evaluator, one.task, one.method))
-        if one.kind == "boolean" and "labelling" not in one.extra:
-            write_table(meds_table(table), predictions_path(folder / MEDS, evaluator, one.task, one.method))
+    for prediction in predictions:
+        table = _table(prediction)
+        write_table(table, predictions_path(folder, evaluator, prediction.task, prediction.method))
+        if prediction.kind == "boolean" and "labelling" not in prediction.extra:
+            write_table(
+                meds_table(table), predictions_path(folder / MEDS, evaluator, prediction.task, prediction.method)
+            )
 
 
 def meds_table(table: pa.Table) -> pa.Table:
@@ -87,11 +89,15 @@ def write_scores(
     write_table(pa.table(_whose(subject, seconds) | _scored(kind, score) | _places(trajectory, step)), path)
 
 
-def _table(one: Predictions) -> pa.Table:
-    truth = pa.array(one.truth if one.kind == "float" else one.truth == 1)
-    columns = _whose(one.subject, one.seconds) | {f"{one.kind}_value": truth} | _scored(one.kind, one.score)
-    columns |= _places(one.trajectory, one.step)
-    return pa.table(columns | {name: pa.array(values) for name, values in one.extra.items()})
+def _table(predictions: Predictions) -> pa.Table:
+    truth = pa.array(predictions.truth if predictions.kind == "float" else predictions.truth == 1)
+    columns = (
+        _whose(predictions.subject, predictions.seconds)
+        | {f"{predictions.kind}_value": truth}
+        | _scored(predictions.kind, predictions.score)
+    )
+    columns |= _places(predictions.trajectory, predictions.step)
+    return pa.table(columns | {name: pa.array(values) for name, values in predictions.extra.items()})
 
 
 def _whose(subject: np.ndarray, seconds: np.ndarray) -> dict[str, pa.Array]:
@@ -137,16 +143,16 @@ def read_predictions(paths: Sequence[Path]) -> Predicted:
 
     Raises RunError if a file holds no predictions, DataError if two of them hold the same subject.
     """
-    found = [_read(path) for path in paths]
-    kind = found[0][0]
-    if any(other != kind for other, _ in found):
+    tables = [_read(path) for path in paths]
+    kind = tables[0][0]
+    if any(other != kind for other, _ in tables):
         raise RunError(f"{paths[0].name} predicts what is true in one run and a value in another")
-    subjects = [np.unique(columns["subject_id"]) for _, columns in found]
+    subjects = [np.unique(columns["subject_id"]) for _, columns in tables]
     if len(np.unique(np.concatenate(subjects))) < sum(map(len, subjects)):
         raise DataError(
             f"{paths[0].name}: a subject is held out by more than one run, so these are no folds of a split"
         )
-    columns = {name: np.concatenate([part[name] for _, part in found]) for name in found[0][1]}
+    columns = {name: np.concatenate([part[name] for _, part in tables]) for name in tables[0][1]}
     order = np.lexsort([columns[name] for name in reversed(ROW)])
     return Predicted(kind, *(columns[name][order] for name in (*ROW, *KINDS[kind])))
 

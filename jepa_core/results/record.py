@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import RunError
-from jepa_core.io.files import require_regular_files
+from jepa_core.io.files import digest_of_file, require_regular_files
+from jepa_core.io.records import Shape, parse_shaped, read_shaped
 from jepa_core.results.findings import Findings
+from jepa_core.results.shapes import CostsShape, DataShape, FindingsShape, LoggedShape, ManifestShape, PlanShape
+
+MANIFEST = "manifest.json"
+DO_WITHOUT = "delete the file to do without it"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,11 @@ class RunRecord:
     def name(self) -> str:
         return str(self.manifest.get("name") or "run")
 
+    @property
+    def noun(self) -> str:
+        """What the source calls its subjects, one of them."""
+        return str(self.data.get("subject") or "subject")
+
     def phases(self) -> list[str]:
         """Names of the phases in the order of the curriculum."""
         planned = [str(phase.get("name", "")) for phase in self.plan.get("phases", [])]
@@ -41,9 +50,9 @@ class RunRecord:
     def settings(self) -> dict[str, Any]:
         """The resolved recipe by dotted key, its evaluators as they measured last."""
         recipe = self._recipe()
-        listed = {one.get("name", one["use"]): one for one in recipe.get("evaluators", [])}
-        made = {name: one["settings"] for name, one in self.manifest.get("evaluated", {}).items()}
-        return dict(_leaves(recipe | {"evaluators": list((listed | made).values())}))
+        listed = {evaluator.get("name", evaluator["use"]): evaluator for evaluator in recipe.get("evaluators", [])}
+        settings = {name: entry["settings"] for name, entry in self.manifest.get("evaluated", {}).items()}
+        return dict(_leaves(recipe | {"evaluators": list((listed | settings).values())}))
 
     def evaluated_otherwise(self) -> dict[str, dict[str, Any]]:
         """By evaluator, the settings of its last evaluation that are not those of the recipe."""
@@ -52,15 +61,19 @@ class RunRecord:
         for name in self.manifest.get("evaluated", {}):
             prefix = f"evaluators.{name}."
             mine = {key: value for key, value in settings.items() if key.startswith(prefix)}
-            found = {key.removeprefix(prefix): value for key, value in mine.items() if recipe.get(key) != value}
-            if found:
-                changed[name] = found
+            altered = {key.removeprefix(prefix): value for key, value in mine.items() if recipe.get(key) != value}
+            if altered:
+                changed[name] = altered
         return changed
 
     def _recipe(self) -> dict[str, Any]:
         from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
 
-        loaded = YAML(typ="safe", pure=True).load(self.recipe)
+        try:
+            loaded = YAML(typ="safe", pure=True).load(self.recipe)
+        except (YAMLError, ValueError, RecursionError):
+            raise RunError("recipe.resolved.yaml of the run is damaged: it is no YAML; copy the run again") from None
         return loaded if isinstance(loaded, dict) else {}
 
 
@@ -84,50 +97,69 @@ def read_run(folder: Path) -> RunRecord:
     if not folder.is_dir():
         raise RunError(f"there is no run at {folder}; give the directory of a run")
     require_regular_files(folder)
-    recipe = folder / "recipe.resolved.yaml"
+    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
     return RunRecord(
-        manifest=_read_dict(folder / "manifest.json"),
-        recipe=recipe.read_text(encoding="utf-8") if recipe.is_file() else "",
-        plan=_read_dict(folder / "plan.json"),
-        data=_read_dict(folder / "data.json"),
+        manifest=manifest,
+        recipe=_read_recipe(folder / "recipe.resolved.yaml", manifest.get("recipe_sha256")),
+        plan=read_known(folder / "plan.json", PlanShape),
+        data=read_known(folder / "data.json", DataShape),
         metrics=_read_metrics(folder / "metrics.jsonl"),
-        findings={path.stem: _read_findings(path) for path in sorted((folder / "findings").glob("*.json"))},
-        costs=_read_dict(folder / "costs.json"),
+        findings={path.stem: read_findings(path) for path in sorted((folder / "findings").glob("*.json"))},
+        costs=read_costs(folder / "costs.json"),
     )
 
 
-def _read_dict(path: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a run was started with and how far it came. Raises RunError if the file is not what it should be."""
+    return read_shaped(folder / MANIFEST, ManifestShape, "copy the run again", RunError)
+
+
+def read_findings(path: Path) -> Findings:
+    """What an evaluator found. Raises RunError if the file is not what it should be."""
+    advice = "run the evaluation again"
+    try:
+        return Findings.from_dict(read_shaped(path, FindingsShape, advice, RunError))
+    except TypeError:
+        raise RunError(f"{path} is damaged: it has keys that no findings have; {advice}") from None
+
+
+def read_costs(path: Path) -> dict[str, Any]:
+    """What each phase cost so far; empty if nothing was written. Raises RunError if the file is not what it should
+    be."""
+    return read_known(path, CostsShape)
+
+
+def read_known(path: Path, shape: type[Shape]) -> dict[str, Any]:
+    """What a file holds; empty if it is not there. Raises RunError if it is not what it should be."""
+    return read_shaped(path, shape, DO_WITHOUT, RunError) if path.exists() else {}
+
+
+def _read_recipe(path: Path, digest: str | None) -> str:
     if not path.is_file():
-        return {}
+        return ""
+    if digest and digest_of_file(path) != digest:
+        raise RunError(f"{path} is not as it was written, and a run is of one recipe; copy the run again")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunError(f"{path}: not valid JSON; delete the file to do without it") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{path}: holds a {type(content).__name__} where an object is expected")
-    return content
-
-
-def _read_findings(path: Path) -> Findings:
-    try:
-        return Findings.from_dict(_read_dict(path))
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path}: not the findings of an evaluator; run the evaluation again") from error
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise RunError(f"{path} is damaged: it is no text; copy the run again") from None
 
 
 def _read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Logged steps by total step. A step that was logged again after a resume counts as it was logged last.
+    """Logged steps by total step. A step that was logged again after a resume counts as it was logged last."""
+    steps = {logged["total_step"]: logged for _, logged in logged_lines(path)}
+    return [steps[step] for step in sorted(steps)]
 
-    A last line that a kill cut short is left out; one before it cannot come from a kill, so it is an error.
+
+def logged_lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Each line of `metrics.jsonl` with the step that it logs.
+
+    A last line that a kill cut short is left out. Raises RunError for any other that is no logged step.
     """
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    steps: dict[int, dict[str, Any]] = {}
+    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
     for row, line in enumerate(lines, start=1):
         try:
-            logged = json.loads(line)
-            logged["phase"], logged["step"] = str(logged["phase"]), int(logged["step"])
-            steps[int(logged["total_step"])] = logged
-        except (ValueError, KeyError, TypeError) as error:
-            if row < len(lines):
-                raise RunError(f"{path}: line {row} is not a logged step") from error
-    return [steps[step] for step in sorted(steps)]
+            yield line, parse_shaped(path, line, LoggedShape, DO_WITHOUT, RunError, f"line {row}: ")
+        except RunError:
+            if row < len(lines) or line.endswith(b"\n"):
+                raise

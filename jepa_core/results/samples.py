@@ -38,12 +38,12 @@ def write_kept(folder: Path, evaluator: str, samples: Sequence[Samples], redrawn
 
     Raises ValueError if two of them have one key.
     """
-    keys = [*(one.key for one in samples), *(one.key for one in redrawn)]
+    keys = [*(sample.key for sample in samples), *(drawn.key for drawn in redrawn)]
     if len(set(keys)) < len(keys):
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the evaluator '{evaluator}' keeps the metric '{twice}' twice; give each a name of its own")
-    _write(samples_path(folder, evaluator), [_table(one) for one in samples], SCHEMA)
-    _write(redrawn_path(folder, evaluator), [_redrawn_table(one) for one in redrawn], REDRAWN_SCHEMA)
+    _write(samples_path(folder, evaluator), [_table(sample) for sample in samples], SCHEMA)
+    _write(redrawn_path(folder, evaluator), [_redrawn_table(drawn) for drawn in redrawn], REDRAWN_SCHEMA)
 
 
 def _write(path: Path, tables: Sequence[pa.Table], schema: pa.Schema) -> None:
@@ -67,14 +67,14 @@ def read_redrawn(folder: Path, evaluator: str) -> dict[str, Redrawn]:
     """The redrawn metrics of an evaluator by key; empty if it has none. Raises RunError if the file is not what it
     should be."""
     path = redrawn_path(folder, evaluator)
-    found = {}
+    by_metric = {}
     for row in _read(path, REDRAWN_SCHEMA).to_pylist() if path.is_file() else []:
         if len(row["draws"] or ()) != DRAWS or not row["subjects"] or row["metric"] is None or row["value"] is None:
             raise RunError(f"{path} does not hold {DRAWS} draws of every metric; run the evaluation again")
         row |= {name: np.array(row[name], dtype) for name, dtype in (("subjects", np.int64), ("draws", np.float64))}
-        one = Redrawn(**row)
-        found[one.key] = one
-    return found
+        drawn = Redrawn(**row)
+        by_metric[drawn.key] = drawn
+    return by_metric
 
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:
@@ -95,13 +95,13 @@ def read_samples(folder: Path, evaluator: str) -> dict[str, Samples]:
     names = list(zip(*columns.values(), strict=True))
     starts = [row for row in range(len(names)) if row == 0 or names[row] != names[row - 1]]
     subject, value, weight = (table[name].to_numpy() for name in ("subject", "value", "weight"))
-    found = {}
+    by_metric = {}
     for start, stop in zip(starts, [*starts[1:], len(names)], strict=True):
         metric, unit, axis, at = names[start]
         part = slice(start, stop)
-        one = Samples(metric, subject[part], value[part], weight[part], unit, axis, at)
-        found[one.key] = one
-    return found
+        samples = Samples(metric, subject[part], value[part], weight[part], unit, axis, at)
+        by_metric[samples.key] = samples
+    return by_metric
 
 
 def subject_numbers(subjects: np.ndarray, everyone: np.ndarray) -> np.ndarray:
@@ -121,13 +121,13 @@ def ratio_samples(
     return Samples(metric, subjects, values, denominators, **place)
 
 
-def _redrawn_table(one: Redrawn) -> pa.Table:
-    return pa.Table.from_pylist([{name: getattr(one, name) for name in REDRAWN_SCHEMA.names}], REDRAWN_SCHEMA)
+def _redrawn_table(drawn: Redrawn) -> pa.Table:
+    return pa.Table.from_pylist([{name: getattr(drawn, name) for name in REDRAWN_SCHEMA.names}], REDRAWN_SCHEMA)
 
 
 def _table(samples: Samples) -> pa.Table:
     rows = len(samples.subjects)
     named = [samples.metric, samples.unit, samples.axis, samples.at]
-    columns = [pa.array([one] * rows, field.type) for one, field in zip(named, SCHEMA, strict=False)]
+    columns = [pa.array([value] * rows, field.type) for value, field in zip(named, SCHEMA, strict=False)]
     numbers = [pa.array(part) for part in (samples.subjects, samples.values, samples.weights)]
     return pa.table([*columns, *numbers], schema=SCHEMA)

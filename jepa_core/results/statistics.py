@@ -119,7 +119,9 @@ def redrawn_ranks(values: np.ndarray, subjects: np.ndarray, draws: int, seed: in
     together = draws * dimensions**2 <= MOMENTS_IN_MEMORY
     ranks: list[float] = []
     for weights in redrawn_weights(len(counts), draws, seed, max(1, WEIGHTS_IN_MEMORY // len(counts))):
-        grams = _added_grams(centred, owner, weights) if together else (_gram(centred, one[owner]) for one in weights)
+        grams = (
+            _added_grams(centred, owner, weights) if together else (_gram(centred, weight[owner]) for weight in weights)
+        )
         for gram, count in zip(grams, weights @ counts, strict=True):
             ranks.append(spectrum_rank(_singular(gram, magnitude, int(count), dimensions)))
     return np.array(ranks)
@@ -134,9 +136,9 @@ def _added_grams(latents: np.ndarray, owner: np.ndarray, weights: np.ndarray) ->
     block = max(1, MOMENTS_IN_MEMORY // dimensions**2)
     moments = np.zeros((len(weights), dimensions**2))
     for first in range(0, len(by_subject), block):
-        part = np.stack([(one.T @ one).ravel() for one in by_subject[first : first + block]])
+        part = np.stack([(vectors.T @ vectors).ravel() for vectors in by_subject[first : first + block]])
         moments += weights[:, first : first + block] @ part
-    totals = weights @ np.stack([one.sum(axis=0) for one in by_subject])
+    totals = weights @ np.stack([vectors.sum(axis=0) for vectors in by_subject])
     for moment, total, count in zip(moments, totals, weights @ counts, strict=True):
         yield moment.reshape(dimensions, dimensions) - np.outer(total, total) / count
 
@@ -146,7 +148,7 @@ def _gram(latents: np.ndarray, times: np.ndarray) -> np.ndarray:
     dimensions, their inner products, which have the same eigenvalues above 0."""
     drawn = np.flatnonzero(times)
     times = times[drawn, None]
-    some = latents[drawn]
-    some -= (times * some).sum(axis=0) / times.sum()
-    some *= np.sqrt(times)
-    return some.T @ some if len(some) > some.shape[1] else some @ some.T
+    sample = latents[drawn]
+    sample -= (times * sample).sum(axis=0) / times.sum()
+    sample *= np.sqrt(times)
+    return sample.T @ sample if len(sample) > sample.shape[1] else sample @ sample.T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,10 +33,16 @@ def with_unit(value: str, unit: str) -> str:
     return f"{value}\u00a0{unit}" if unit and value != MISSING else value
 
 
+def plural(noun: str) -> str:
+    """The plural of a noun; one that ends in s, such as `series`, is its own."""
+    if noun.endswith("s"):
+        return noun
+    return f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
+
+
 def counted(count: int, noun: str) -> str:
     """A count with its noun, in the plural where it is not one."""
-    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{count:,} {noun if count == 1 else many}"
+    return f"{count:,} {noun if count == 1 else plural(noun)}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -42,7 +42,7 @@ def keep_record(run: Run, learner: Learner) -> None:
         "precision": recipe.runtime.precision,
         "threads": recipe.runtime.threads,
         "source_fitted": source.fitted(store),
-        "channels": [asdict(one) for one in store.channels],
+        "channels": [asdict(channel) for channel in store.channels],
         "data": store.content,
         "versions": versions(),
     })  # fmt: skip

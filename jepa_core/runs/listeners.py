@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from torch import Tensor
 
-from jepa_core.contracts import Listener
+from jepa_core.contracts import Listener, RunFacts
 from jepa_core.errors import Preempted
 from jepa_core.io.files import disk_errors, write_json
 from jepa_core.io.terminal import ErrorOutput
 from jepa_core.results.findings import Findings
+from jepa_core.results.record import read_costs
 from jepa_core.results.statistics import effective_rank
 from jepa_core.runs.cost import Stopwatch
+from jepa_core.runs.guarding import guarded, plan_facts
 from jepa_core.runs.interrupt import Interrupt
+from jepa_core.runs.plan import make_plan
 from jepa_core.runs.run import Run
 from jepa_core.training.checkpoint import save_checkpoint
 from jepa_core.training.curriculum import BuiltPhase, Progress
 from jepa_core.training.learner import Learner
+from jepa_core.training.stepping import Outcome
+from jepa_core.training.validation import Standing
 
 LOGGED = 50
 """Times that a phase's terms are read and written down, at most; each time waits for the device."""
@@ -37,11 +42,11 @@ def is_logged(step: int, steps: int) -> bool:
 
 
 class Metrics(Listener):
-    """Writes `metrics.jsonl` and `costs.json`, and has each line shown."""
+    """Writes `metrics.jsonl` and `costs.json`, and tells others of each line."""
 
-    def __init__(self, folder: Path, display: RunDisplay) -> None:
+    def __init__(self, folder: Path, others: Sequence[Listener]) -> None:
         self._folder = folder
-        self._display = display
+        self._others = others
         self._cost = Stopwatch()
         self._began_at = 0
 
@@ -49,17 +54,18 @@ class Metrics(Listener):
         self._cost, self._began_at = Stopwatch(), progress.step
 
     def step_ended(self, progress: Progress) -> None:
-        if is_logged(progress.step, progress.current.config.steps):
+        if is_logged(progress.step, progress.current.config.steps) or progress.validated:
             progress.check_finite()
             record = self._record(progress)
             with disk_errors(self._folder), (self._folder / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps(record, sort_keys=True) + "\n")
-            self._display.logged(record)
+            for listener in self._others:
+                listener.logged(record)
 
     def phase_ended(self, progress: Progress) -> None:
         path = self._folder / "costs.json"
-        costs = json.loads(path.read_text()) if path.is_file() else {}
-        before = costs.get(progress.current.name, {"steps": 0, "seconds": 0.0, "peak_bytes": 0})
+        costs = read_costs(path)
+        before = {"steps": 0, "seconds": 0.0, "peak_bytes": 0} | costs.get(progress.current.name, {})
         cost = self._cost.read()
         seconds = before["seconds"] + cost["seconds"]
         steps = before["steps"] + progress.step - self._began_at
@@ -70,6 +76,7 @@ class Metrics(Listener):
             "steps": steps,
             "windows": steps * progress.current.config.batch_size,
             "steps_per_second": steps / seconds if steps else None,
+            **_best(progress),
         }
         write_json(path, costs)
 
@@ -85,11 +92,35 @@ class Metrics(Listener):
             "total_step": progress.total_step,
             "loss": sum(terms.values()),
             "terms": terms,
+            "metrics": _numbers(progress.metrics),
             "rank": _latent_rank(progress.learner),
             "learning_rate": max(group["lr"] for group in progress.optimizer.param_groups),
             "seconds": seconds,
             "steps_per_second": done / seconds,
+            **({"validation": _validation(progress.validated, progress.standing)} if progress.validated else {}),
         }
+
+
+def _best(progress: Progress) -> dict[str, Any]:
+    """The best validation of a phase that validates, and the step whose weights it ended with."""
+    config, standing = progress.current.config.validation, progress.standing
+    if standing.best is None:
+        return {}
+    ended_with = standing.best_step if config.keep == "best" else progress.step
+    return {"best": standing.best, "best_step": standing.best_step, "ended_with_step": ended_with}
+
+
+def _validation(outcome: Outcome, standing: Standing) -> dict[str, Any]:
+    """A validation, and the best one up to it of what is watched."""
+    terms = {name: float(value) for name, value in outcome.terms.items()}
+    best = {"best": standing.best, "best_step": standing.best_step}
+    return {"loss": sum(terms.values()), "terms": terms, "metrics": _numbers(outcome.metrics), **best}
+
+
+def _numbers(metrics: Mapping[str, Tensor]) -> dict[str, float | None]:
+    """Metrics as JSON holds them; None for what is no number."""
+    values = {name: float(value) for name, value in metrics.items()}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def _latent_rank(learner: Learner) -> float | None:
@@ -104,12 +135,6 @@ def _latent_rank(learner: Learner) -> float | None:
 class RunDisplay(Listener):
     """What is shown of a run; this one shows nothing."""
 
-    def logged(self, record: dict[str, Any]) -> None:
-        """A step was written down."""
-
-    def close(self) -> None:
-        """The run ends, however it does."""
-
 
 class RunLines(RunDisplay):
     """Lines, for logs and pipes: five or so a phase."""
@@ -122,10 +147,10 @@ class RunLines(RunDisplay):
 
     def phase_started(self, progress: Progress) -> None:
         built = progress.current
-        self._print(f"phase {progress.index + 1}/{len(progress.phases)} {built.name}: {_what(built)}")
+        self._print(f"phase {progress.index + 1}/{len(progress.phases)} {built.name}: {describe_work(built)}")
         self._due = 0.0
 
-    def logged(self, record: dict[str, Any]) -> None:
+    def logged(self, record: Mapping[str, Any]) -> None:
         share = record["step"] / record["steps"]
         if share < self._due and share < 1:
             return
@@ -136,6 +161,10 @@ class RunLines(RunDisplay):
             f"  step {record['step']}/{record['steps']}  {describe_step(record)}  {rate:.2f} steps/s  {left:.0f} s left"
         )
 
+    def phase_ended(self, progress: Progress) -> None:
+        if early := ended_early(progress):
+            self._print(f"  {early}")
+
     def evaluation_ended(self, name: str, findings: Findings) -> None:
         for verdict in findings.verdicts:
             self._print(f"  {name}: {verdict.level}: {verdict.text}")
@@ -144,63 +173,28 @@ class RunLines(RunDisplay):
         print(line, file=self._output, flush=True)
 
 
-class RunBars(RunDisplay):
-    """A progress bar a phase, on a terminal; a finished one is left above the next."""
-
-    COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
-
-    def __init__(self) -> None:
-        self._console = Console(file=ErrorOutput())
-        self._bar: Bar | None = None
-        self._task = TaskID(0)
-
-    def phase_started(self, progress: Progress) -> None:
-        width = max(len(built.name) for built in progress.phases)
-        name = f"{progress.index + 1}/{len(progress.phases)} {progress.current.name:<{width}}"
-        if not progress.current.config.steps:
-            self._console.print(f"{name} {_what(progress.current)}")
-            return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        self._bar = Bar(*columns, TextColumn("{task.fields[now]}"), console=self._console)
-        self._bar.start()
-        self._task = self._bar.add_task(name, total=progress.current.config.steps, completed=progress.step, now="")
-
-    def step_ended(self, progress: Progress) -> None:
-        assert self._bar is not None, "a phase with steps has a bar"
-        self._bar.update(self._task, completed=progress.step)
-
-    def logged(self, record: dict[str, Any]) -> None:
-        assert self._bar is not None, "a phase with steps has a bar"
-        self._bar.update(self._task, now=f"{describe_step(record)}  {record['steps_per_second']:.2f} steps/s")
-
-    def phase_ended(self, progress: Progress) -> None:
-        self.close()
-
-    def evaluation_ended(self, name: str, findings: Findings) -> None:
-        for verdict in findings.verdicts:
-            self._console.print(f"[{self.COLOURS[verdict.level]}]{verdict.level}[/] {name}: {verdict.text}")
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-
-def _what(built: BuiltPhase) -> str:
+def describe_work(built: BuiltPhase) -> str:
     """What a phase does, in a few words."""
     trains = f"trains {' and '.join(sorted(built.config.trains))}" if built.config.steps else "acts at once"
     updates = f", updates the {built.config.updates}" if built.config.updates else ""
     return f"{built.config.steps} steps, {trains}{updates}"
 
 
-def describe_step(record: dict[str, Any]) -> str:
-    """Loss terms and latent rank of a logged step, in a few words."""
-    parts = [f"{name} {value:.4f}" for name, value in record["terms"].items()]
+def ended_early(progress: Progress) -> str:
+    """What to say of a phase that has ended early; nothing of one that took all of its steps."""
+    steps = progress.current.config.steps
+    if progress.step == steps:
+        return ""
+    best = progress.standing.best_step
+    return f"ended early, after step {progress.step} of {steps}: the best validation was after step {best}"
+
+
+def describe_step(record: Mapping[str, Any]) -> str:
+    """Loss terms, metrics and latent rank of a logged step, in a few words."""
+    values = {**record["terms"], **record["metrics"]}
+    if "validation" in record:
+        values["validation"] = record["validation"]["loss"]
+    parts = [f"{name} {value:.4f}" for name, value in values.items() if value is not None]
     return "  ".join([*parts, f"rank {record['rank']:.1f}"] if record["rank"] is not None else parts)
 
 
@@ -241,6 +235,9 @@ class Checkpointer(Listener):
 
 def listeners_of(run: Run, display: RunDisplay, interrupt: Interrupt) -> list[Listener]:
     """What a run is given that writes down how it goes on, shows it, and can be stopped and resumed; what plugins bring
-    is told between them."""
+    and the recipe names is told between them."""
     checkpointer = Checkpointer(run.checkpoints, run.recipe.runtime.checkpoint_every, interrupt)
-    return [Metrics(run.folder, display), display, *run.registry.listeners(run), checkpointer]
+    trackers = run.recipe.trackers
+    facts = RunFacts(run.folder, plan_facts(make_plan(run.recipe)) if trackers else {})
+    others = [display, *run.registry.listeners(run), *(guarded(use, facts) for use in trackers)]
+    return [Metrics(run.folder, others), *others, checkpointer]

@@ -3,19 +3,18 @@ goes on from it."""
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import torch
 
-from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig
+from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig, Split, StreamConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
 from jepa_core.data.dataset import Dataset, refuse_empty_splits, trained_on
 from jepa_core.data.observations import Observer
@@ -25,13 +24,15 @@ from jepa_core.data.windows import Windows
 from jepa_core.ensemble import ensemble_of
 from jepa_core.errors import DataError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
+from jepa_core.io.records import Shape, read_sealed, write_sealed
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
 from jepa_core.model.folder import OBSERVATIONS
-from jepa_core.recipe import PhaseUse, Use
+from jepa_core.recipe import PhaseUse, Recipe, Use
 from jepa_core.report.page import write_report
 from jepa_core.results.findings import Findings
 from jepa_core.results.heads import heads_folder, write_heads
 from jepa_core.results.predictions import write_predictions
+from jepa_core.results.record import logged_lines, read_findings
 from jepa_core.results.samples import write_kept
 from jepa_core.runs.cost import Stopwatch
 from jepa_core.runs.kept_model import component_record, save_model
@@ -57,7 +58,7 @@ def execute(run: Run, listeners: Sequence[Listener] = ()) -> None:
     """
     with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
         dataset = dataset_of(run)
-        refuse_empty_splits(dataset, ["train", *(use.config.split for use in run.recipe.evaluators)])
+        refuse_empty_splits(dataset, _splits_used(run.recipe))
         for use in run.recipe.evaluators:
             use.build().check(dataset)
         learner, untrained = build_learner(run, dataset)
@@ -73,6 +74,12 @@ def execute(run: Run, listeners: Sequence[Listener] = ()) -> None:
             listener.run_ended()
 
 
+def _splits_used(recipe: Recipe) -> list[str]:
+    """What is trained on, looked at while training, and measured on."""
+    tuning = ["tuning"] if any(use.config.validates for use in recipe.curriculum) else []
+    return ["train", *tuning, *(use.config.split for use in recipe.evaluators)]
+
+
 # --- data -------------------------------------------------------------------------------------------------------------
 
 
@@ -84,7 +91,9 @@ def dataset_of(run: Run) -> Dataset:
     prepared = prepare_data(run.recipe, run.stores)
     store = prepared.store
     run.note_dataset(facts(store))
-    write_json(run.folder / "data.json", describe_store(store))
+    config = run.recipe.source.config
+    assert isinstance(config, SourceConfig)
+    write_json(run.folder / "data.json", describe_store(store) | {"subject": config.subject_noun})
     write_json(run.folder / "plan.json", make_plan(run.recipe).to_dict())
     log.info("data: %d trajectories, %d steps", len(store), int(store.steps.sum()))
     return prepared.dataset()
@@ -105,7 +114,7 @@ def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
         learner = _learner(run, encoder, dataset, device, run.scratch, _observer(run, dataset))
     untrained = EncoderUnder(encoder, learner.trainable)
     learner.share(_shared(run, learner, untrained))
-    if any(one.config.observes for use in recipe.curriculum for one in use.objectives):
+    if any(objective.config.observes for use in recipe.curriculum for objective in use.objectives):
         assert learner.observer is not None, "validation refuses such an objective without numbers"
         learner.observer.prepare()
     return learner, untrained
@@ -147,10 +156,11 @@ def _learner(
 def _fit(encoder: Encoder, dataset: Dataset, path: Path) -> None:
     """Fit the encoder on the train split, or take up what it fitted when the run began."""
     if path.is_file():
-        encoder.load_fitted(json.loads(path.read_text()))
+        encoder.load_fitted(read_sealed(path, Shape, "delete it and resume: it is fitted again"))
         return
     encoder.fit(dataset.training_items())
-    write_json(path, encoder.fitted())
+    encoder.forget_rare(dataset.owned_items())
+    write_sealed(path, encoder.fitted())
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -162,10 +172,11 @@ def train(run: Run, learner: Learner, listeners: Sequence[Listener]) -> None:
     run_curriculum(
         phases,
         learner,
-        _training_windows(run, learner.dataset),
+        _windows(run, learner.dataset, "train", StreamConfig()),
         run.recipe.seed,
         listeners,
         lambda progress: _restore(run, progress),
+        partial(_windows, run, learner.dataset),
     )
 
 
@@ -179,22 +190,24 @@ def _drop_metrics_after(path: Path, progress: Progress) -> None:
     """Forget the lines of steps that will be done again."""
     if not path.is_file():
         return
-    lines = path.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["total_step"] <= progress.total_step]
-    write_atomically(path, "".join(kept).encode())
+    kept = [line for line, logged in logged_lines(path) if logged["total_step"] <= progress.total_step]
+    write_atomically(path, b"".join(line for line in kept if line.endswith(b"\n")))
 
 
 def built_phase(use: PhaseUse) -> BuiltPhase:
     """A phase of the recipe as the curriculum runs it, its objectives with it."""
-    return BuiltPhase(use.name, use.build(), {one.name: one.build() for one in use.objectives})
+    return BuiltPhase(use.name, use.build(), {objective.name: objective.build() for objective in use.objectives})
 
 
-def _training_windows(run: Run, dataset: Dataset) -> Windows:
+def _windows(run: Run, dataset: Dataset, split: Split, stream: StreamConfig) -> Windows:
+    """Windows of a split as a stream or the recipe cuts them; of train, those of the share of it that is trained on."""
     cut = run.recipe.windows
-    windows = dataset.windows_of(trained_on(dataset, cut.share), cut.length, cut.stride, cut.min_length)
+    trajectories = trained_on(dataset, cut.share) if split == "train" else dataset.trajectories(split)
+    length, stride = stream.length or cut.length, stream.stride or cut.stride
+    windows = dataset.windows_of(trajectories, length, stride, cut.min_length)
     if len(windows) == 0:
         raise DataError(
-            f"no trajectory of the train split has the {cut.min_length} steps of windows.min_length; lower it"
+            f"no trajectory of the {split} split has the {cut.min_length} steps of windows.min_length; lower it"
         )
     return windows
 
@@ -205,10 +218,13 @@ def _training_windows(run: Run, dataset: Dataset) -> Windows:
 def run_evaluators(run: Run, learner: Learner, untrained: EncoderUnder, listeners: Sequence[Listener]) -> None:
     """Run every evaluator whose findings are not there yet."""
     evaluation = evaluation_of(run, learner, untrained)
-    for use in run.recipe.evaluators:
+    for index, use in enumerate(run.recipe.evaluators):
         path = run.findings / f"{use.name}.json"
         done = path.is_file()
-        findings = Findings.from_dict(json.loads(path.read_text())) if done else measure(run, evaluation, use)
+        if not done:
+            for listener in listeners:
+                listener.evaluation_started(use.name, index, len(run.recipe.evaluators))
+        findings = read_findings(path) if done else measure(run, evaluation, use)
         for listener in listeners:
             listener.evaluation_ended(use.name, findings)
 
@@ -234,8 +250,8 @@ def measure(run: Run, evaluation: Evaluation, use: Use) -> Findings:
     with memory_errors(f"the evaluation '{use.name}'"):
         findings = use.build().evaluate(evaluation)
     write_findings(run.folder, use.name, findings, component_record(run, use))
-    made = {"settings": use.resolved(), "ended": now(), "command": command(), **cost.read()}
-    run.note(evaluated=run.manifest().get("evaluated", {}) | {use.name: made})
+    record = {"settings": use.resolved(), "ended": now(), "command": command(), **cost.read()}
+    run.note(evaluated=run.manifest().get("evaluated", {}) | {use.name: record})
     return findings
 
 
@@ -277,7 +293,7 @@ def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Calla
     if not chosen:
         return None
     steps = sum(use.config.steps for use in run.recipe.curriculum if "predictor" in use.config.trains)
-    kept = tuple(one for one in chosen[-1].objectives if one.config.keep and _has_module(one))
+    kept = tuple(objective for objective in chosen[-1].objectives if objective.config.keep and _has_module(objective))
     use = replace(chosen[-1], config=chosen[-1].config.model_copy(update={"steps": steps}), objectives=kept)
 
     @cache
@@ -310,13 +326,14 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
     if kept is not None and same_layout(kept, drawn):
         control.load_weights(kept)
         return
-    found = shared.read(name) if shared else None
-    if found is not None and same_layout(found, drawn):
+    taken = shared.read(name) if shared else None
+    if taken is not None and same_layout(taken, drawn):
         log.info("control: taking the predictor that another run trained on the same untrained encoder")
-        control.load_weights(found)
+        control.load_weights(taken)
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
-        run_curriculum([built], control, _training_windows(run, control.dataset), run.recipe.seed)
+        cut = partial(_windows, run, control.dataset)
+        run_curriculum([built], control, cut("train", StreamConfig()), run.recipe.seed, cut=cut)
         if shared:
             shared.write(name, dict(control.weights()))
     write_tensors(own, dict(control.weights()))

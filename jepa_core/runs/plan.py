@@ -21,20 +21,23 @@ ADAM_BYTES = 8
 """Bytes of optimizer state a trained parameter: two fp32 moments."""
 GRADIENT_BYTES = 4
 MODULES: tuple[Module, ...] = get_args(Module)
+ALL = ("*",)
+"""Patterns that every parameter matches."""
 OWN_MODULE = "a module of its own"
 HEADS = "the modules of its objectives"
 
 
 @dataclass(frozen=True)
 class PhasePlan:
-    """A phase in the plan. memory_bytes: estimated peak of weights, gradients, optimizer state and activations. flops:
-    estimated operations of one optimizer step."""
+    """A phase in the plan. only: patterns of the parameters that train, where not all do. memory_bytes: estimated peak
+    of weights, gradients, optimizer state and activations. flops: estimated operations of one optimizer step."""
 
     name: str
     use: str
     steps: int
     batch_size: int
     trains: list[str]
+    only: list[str]
     updates: str
     trained_parameters: int | None
     objectives: list[str]
@@ -110,7 +113,7 @@ def make_plan(recipe: Recipe) -> Plan:
         recipe=recipe.name,
         seed=recipe.seed,
         source=recipe.source.component.name,
-        inputs=[InputPlan(str(one.path), one.bytes) for one in source.inputs()],
+        inputs=[InputPlan(str(file.path), file.bytes) for file in source.inputs()],
         encoder=_encoder(recipe, recipe.encoder),
         matched=_encoder(recipe, recipe.encoder.match.encoder) if recipe.encoder.match else None,
         predictor=_predictor(recipe, recipe.predictor, known=sizes is not None),
@@ -129,7 +132,9 @@ def make_plan(recipe: Recipe) -> Plan:
 
 
 def _missing(recipe: Recipe) -> list[str]:
-    uses = [recipe.source, recipe.encoder, recipe.predictor, *recipe.curriculum, *recipe.evaluators]
+    uses = [
+        recipe.source, recipe.encoder, recipe.predictor, *recipe.curriculum, *recipe.evaluators, *recipe.trackers,
+    ]  # fmt: skip
     return [f"{use.component.kind} {use.name}: {sentence}" for use in uses for sentence in use.config.missing()]
 
 
@@ -171,8 +176,8 @@ def _matched_predictor(recipe: Recipe, known: bool) -> ModelPlan | None:
 
 def _predictor_flops(recipe: Recipe, config: PredictorConfig, windows: int) -> int | None:
     """Operations of a pass of all members; None if the predictor makes no estimate."""
-    one = config.flops(windows, recipe.windows.length, recipe.encoder.config.latent_dim, True)
-    return None if one is None else config.members * one
+    cost = config.flops(windows, recipe.windows.length, recipe.encoder.config.latent_dim, True)
+    return None if cost is None else config.members * cost
 
 
 def _step_windows(recipe: Recipe) -> int:
@@ -192,9 +197,10 @@ def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | N
     more: dict[str, ModelSize] = {}
     if sizes:
         more = _more_modules(recipe, use)
-        trained = sum(size.trainable for size, name in zip(sizes, MODULES, strict=True) if name in config.trains)
-        trained += sum(size.trainable for size in more.values())
-        memory = _memory(recipe, use, *sizes, trained) + sum(size.weight_bytes for size in more.values())
+        trained = _trained(recipe, use, sizes)
+        if trained is not None:
+            trained += sum(size.trainable for size in more.values())
+            memory = _memory(recipe, use, *sizes, trained) + sum(size.weight_bytes for size in more.values())
         flops = _flops(recipe, use, encoder_trains=bool(sizes[0].trainable) and "encoder" in config.trains)
     return PhasePlan(
         name=use.name,
@@ -202,20 +208,32 @@ def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | N
         steps=config.steps,
         batch_size=config.batch_size,
         trains=[*sorted(config.trains), *more],
+        only=[] if config.only == ALL else list(config.only),
         updates=config.updates,
         trained_parameters=trained,
-        objectives=[one.name for one in use.objectives],
+        objectives=[objective.name for objective in use.objectives],
         memory_bytes=memory,
         flops=flops,
     )
 
 
+def _trained(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize]) -> int | None:
+    """Parameters of encoder and predictor that a phase trains; None where patterns choose some and they cannot be
+    counted without reading weights."""
+    config = use.config
+    if config.only == ALL:
+        return sum(size.trainable for size, name in zip(sizes, MODULES, strict=True) if name in config.trains)
+    from jepa_core.runs.parameter_count import count_matching  # it imports torch
+
+    return count_matching(recipe, config)
+
+
 def _more_modules(recipe: Recipe, use: PhaseUse) -> dict[str, ModelSize]:
     """What a phase trains beside encoder and predictor, in words, and its size."""
     own = use.config.module_size(recipe.encoder.config.latent_dim)
-    heads = [one.config.module_size(recipe.learner_shape()) for one in use.objectives if use.config.steps]
-    sizes = [one for one in heads if one is not None]
-    total = ModelSize(sum(one.parameters for one in sizes), sum(one.trainable for one in sizes))
+    heads = [objective.config.module_size(recipe.learner_shape()) for objective in use.objectives if use.config.steps]
+    sizes = [size for size in heads if size is not None]
+    total = ModelSize(sum(size.parameters for size in sizes), sum(size.trainable for size in sizes))
     return ({OWN_MODULE: own} if own else {}) | ({HEADS: total} if sizes else {})
 
 

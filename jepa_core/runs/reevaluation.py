@@ -29,14 +29,14 @@ def evaluators_asked_for(run: Run, overrides: Sequence[str], other: str | None) 
 
     Raises RecipeError if an override is about anything but evaluators, or if nothing is left to do.
     """
-    strange = [one for one in overrides if not one.startswith("evaluators.")]
+    strange = [override for override in overrides if not override.startswith("evaluators.")]
     if strange:
         raise RecipeError(
             f"{strange[0]}: a finished run can only be evaluated in another way (evaluators.NAME.KEY=VALUE); "
             "start a new run for anything else"
         )
     asked = load_recipe(other or run.folder / "recipe.resolved.yaml", overrides, run.registry).evaluators
-    named = {one.removeprefix("evaluators.").partition("=")[0].partition(".")[0] for one in overrides}
+    named = {override.removeprefix("evaluators.").partition("=")[0].partition(".")[0] for override in overrides}
     chosen = tuple(use for use in asked if other or not overrides or use.name in named)
     if not chosen:
         raise RecipeError("no evaluator is left to run; name one, such as evaluators.NAME.KEY=VALUE")
@@ -69,7 +69,9 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
         if not has_record(run):
             keep_record(run, learner)
         evaluation = evaluation_of(run, learner, untrained)
-        for use in run.recipe.evaluators:
+        for index, use in enumerate(run.recipe.evaluators):
+            for listener in listeners:
+                listener.evaluation_started(use.name, index, len(run.recipe.evaluators))
             findings = measure(run, evaluation, use)
             for listener in listeners:
                 listener.evaluation_ended(use.name, findings)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import sys
@@ -33,6 +32,7 @@ from jepa_core.io.files import disk_errors, require_regular_files, write_atomica
 from jepa_core.io.locks import locked
 from jepa_core.plugin import Component, Registry
 from jepa_core.recipe import Recipe, load_recipe
+from jepa_core.results.record import read_manifest
 from jepa_core.runs.process import owner_only
 
 RECIPE = "recipe.yaml"
@@ -99,7 +99,7 @@ class Run:
             raise RecipeError(f"{folder} is not the folder of a run: it has no manifest.json and recipe.resolved.yaml")
         require_regular_files(folder)
         run = cls(folder, load_recipe(resolved, [], registry), registry)
-        if run.manifest()["recipe_sha256"] != hashlib.sha256(resolved.read_bytes()).hexdigest():
+        if run.manifest().get("recipe_sha256") != hashlib.sha256(resolved.read_bytes()).hexdigest():
             raise RecipeError(
                 f"{resolved} was changed after the run began, and a run is of one recipe; "
                 f"start a new one with: jepa run {resolved}"
@@ -107,7 +107,8 @@ class Run:
         return run
 
     def manifest(self) -> dict[str, Any]:
-        return json.loads((self.folder / "manifest.json").read_text())
+        """What the run was started with, and how far it came. Raises RunError if the file is not what it should be."""
+        return read_manifest(self.folder)
 
     def note(self, **facts: Any) -> None:
         """Add facts to the manifest."""

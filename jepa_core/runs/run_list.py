@@ -21,8 +21,8 @@ def list_runs(folder: Path) -> list[dict[str, Any]]:
     """
     if not folder.is_dir():
         raise RecipeError(f"there is no folder {folder}; name the folder that holds the runs")
-    found = [_facts(path.parent) for path in sorted(folder.glob("*/manifest.json"))]
-    return sorted(found, key=lambda facts: (facts.get("started") or "", facts["name"]))
+    runs = [_facts(path.parent) for path in sorted(folder.glob("*/manifest.json"))]
+    return sorted(runs, key=lambda facts: (facts.get("started") or "", facts["name"]))
 
 
 def runs_text(runs: list[dict[str, Any]]) -> str:
@@ -30,7 +30,7 @@ def runs_text(runs: list[dict[str, Any]]) -> str:
     if not runs:
         return "no runs"
     rows = [COLUMNS, *(tuple(_cell(run, column) for column in COLUMNS) for run in runs)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(COLUMNS))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     text = [lines[0]]
     for run, line in zip(runs, lines[1:], strict=True):
@@ -59,18 +59,21 @@ def _facts(folder: Path) -> dict[str, Any]:
 def _headlines(record: RunRecord) -> list[dict[str, Any]]:
     keys = ("label", "value", "unit", "low", "high", "n", "n_unit")
     return [
-        {"evaluator": name} | {key: getattr(one, key) for key in keys}
+        {"evaluator": name} | {key: getattr(headline, key) for key in keys}
         for name, findings in record.findings.items()
-        for one in findings.headlines
+        for headline in findings.headlines
     ]
 
 
 def run_seconds(manifest: dict[str, Any]) -> float | None:
-    """From the start of a run to its end, pauses between them included."""
+    """From the start of a run to its end, pauses between them included; None where the manifest does not tell."""
     if "ended" not in manifest or "started" not in manifest:
         return None
-    started, ended = (datetime.fromisoformat(manifest[key]) for key in ("started", "ended"))
-    return (ended - started).total_seconds()
+    try:
+        started, ended = (datetime.fromisoformat(manifest[key]) for key in ("started", "ended"))
+        return (ended - started).total_seconds()
+    except (TypeError, ValueError):  # no times, or one with a zone and one without
+        return None
 
 
 def _is_held(folder: Path) -> bool:
@@ -97,7 +100,7 @@ def _cell(run: dict[str, Any], column: str) -> str:
 def _headline_lines(run: dict[str, Any]) -> list[str]:
     """One line an evaluator."""
     by_evaluator: dict[str, list[str]] = {}
-    for one in run.get("headlines", []):
-        value = with_unit(number(one["value"]), one["unit"])
-        by_evaluator.setdefault(one["evaluator"], []).append(f"{one['label']} {value}")
+    for headline in run.get("headlines", []):
+        value = with_unit(number(headline["value"]), headline["unit"])
+        by_evaluator.setdefault(headline["evaluator"], []).append(f"{headline['label']} {value}")
     return [f"    {name}: {', '.join(figures)}" for name, figures in by_evaluator.items()]

@@ -44,9 +44,9 @@ def run(
         whole, text = recipe, dump_yaml(recipe.resolved()).decode()
     else:
         whole, text = load_recipe(recipe, overrides, registry), find_recipe(recipe).read_text()
-    made = create_run(whole, text, folder, runs)
-    carry_out(made, display)
-    return made
+    created = create_run(whole, text, folder, runs)
+    carry_out(created, display)
+    return created
 
 
 def create_run(recipe: Recipe, text: str, folder: str | Path | None, runs: str | Path) -> Run:
@@ -56,7 +56,7 @@ def create_run(recipe: Recipe, text: str, folder: str | Path | None, runs: str |
     """
     missing = make_plan(recipe).missing
     if missing:
-        raise DataError("the run cannot start here:\n" + "\n".join(f"  {one}" for one in missing))
+        raise DataError("the run cannot start here:\n" + "\n".join(f"  {reason}" for reason in missing))
     if folder is not None:
         return Run.create(Path(folder), recipe, recipe.registry, text)
     while True:
@@ -71,4 +71,9 @@ def carry_out(run: Run, display: RunDisplay | None = None) -> None:
         from jepa_core.runs.pipeline import execute
 
         with Interrupt().listening() as interrupt:
-            execute(run, listeners_of(run, display or RunDisplay(), interrupt))
+            listeners = listeners_of(run, display or RunDisplay(), interrupt)
+            try:
+                execute(run, listeners)
+            finally:
+                for listener in listeners:
+                    listener.close()

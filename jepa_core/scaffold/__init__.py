@@ -48,11 +48,11 @@ def _files(kind: Kind, name: str) -> Iterator[tuple[Path, str]]:
     """Every file of the package: its place, and its text with the names put in."""
     module = Path(f"jepa_{name}")
     for template in sorted(path for path in (TEMPLATES / "package").rglob("*") if path.is_file()):
-        place = template.relative_to(TEMPLATES / "package")
-        yield place.with_name(_named(place.name, kind, name)), _named(template.read_text(), kind, name)
+        target = template.relative_to(TEMPLATES / "package")
+        yield target.with_name(_named(target.name, kind, name)), _named(template.read_text(), kind, name)
     for template in sorted(path for path in (TEMPLATES / kind).iterdir() if path.is_file()):
-        place = Path() if template.suffix == ".yaml" else module
-        yield place / _named(template.name, kind, name), _named(template.read_text(), kind, name)
+        target = Path() if template.suffix == ".yaml" else module
+        yield target / _named(template.name, kind, name), _named(template.read_text(), kind, name)
 
 
 def _named(text: str, kind: Kind, name: str) -> str:
@@ -62,7 +62,7 @@ def _named(text: str, kind: Kind, name: str) -> str:
         "MyComponent": _class_name(name),
         "my_kind": kind,
     }
-    return re.sub("|".join(names), lambda found: names[found[0]], text)
+    return re.sub("|".join(names), lambda match: names[match[0]], text)
 
 
 def _refuse_name(kind: Kind, name: str, registry: Registry) -> None:

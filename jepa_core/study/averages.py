@@ -15,13 +15,13 @@ from jepa_core.results.text import counted
 def headline_figures(runs: Sequence[dict[str, Findings]]) -> list[tuple[str, Figure]]:
     """The headline figures of runs by evaluator, each averaged over the runs that have it. runs: findings by
     evaluator."""
-    found: dict[tuple[str, str], list[Figure]] = {}
+    by_figure: dict[tuple[str, str], list[Figure]] = {}
     for run in runs:
         for evaluator, findings in run.items():
             for figure in findings.figures:
                 if figure.headline:
-                    found.setdefault((evaluator, figure.name), []).append(figure)
-    return [(evaluator, mean_figure(figures)) for (evaluator, _), figures in found.items()]
+                    by_figure.setdefault((evaluator, figure.name), []).append(figure)
+    return [(evaluator, mean_figure(figures)) for (evaluator, _), figures in by_figure.items()]
 
 
 def mean_figure(figures: Sequence[Figure]) -> Figure:
@@ -30,23 +30,26 @@ def mean_figure(figures: Sequence[Figure]) -> Figure:
     first, *others = figures
     if not others:
         return first
-    series = [[one for figure in figures for one in figure.series if _same(one, line)] for line in first.series]
-    marks = [[one for figure in figures for one in figure.marks if one.label == mark.label] for mark in first.marks]
+    series = [[curve for figure in figures for curve in figure.series if _same(curve, line)] for line in first.series]
+    marks = [
+        [candidate for figure in figures for candidate in figure.marks if candidate.label == mark.label]
+        for mark in first.marks
+    ]
     band = f"Mean over {counted(len(figures), 'seed')}; band and brackets: from the least seed to the greatest."
     return replace(
         first,
-        series=[_mean_series(some) for some in series if len(some) == len(figures)],
-        marks=[_mean_mark(some) for some in marks if len(some) == len(figures)],
+        series=[_mean_series(curves) for curves in series if len(curves) == len(figures)],
+        marks=[_mean_mark(same) for same in marks if len(same) == len(figures)],
         band=band,
     )
 
 
-def _same(one: Series, other: Series) -> bool:
-    return one.label == other.label and one.x == other.x
+def _same(curve: Series, other: Series) -> bool:
+    return curve.label == other.label and curve.x == other.x
 
 
 def _mean_series(series: Sequence[Series]) -> Series:
-    columns = list(zip(*(one.y for one in series), strict=True))
+    columns = list(zip(*(curve.y for curve in series), strict=True))
     known = [None not in column for column in columns]
     mean, low, high = (
         [float(of(column)) if there else None for column, there in zip(columns, known, strict=True)]

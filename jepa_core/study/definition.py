@@ -94,11 +94,11 @@ def with_steps_of(recipe: Recipe, reference: Recipe) -> Recipe | None:
     wanted = sum(use.config.steps for use in reference.curriculum)
     if not sum(steps):
         return None
-    exact = [one * wanted / sum(steps) for one in steps]
-    given = [int(one) for one in exact]
-    by_remainder = sorted(range(len(exact)), key=lambda place: given[place] - exact[place])
-    for place in by_remainder[: wanted - sum(given)]:
-        given[place] += 1
+    exact = [share * wanted / sum(steps) for share in steps]
+    given = [int(share) for share in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda number: given[number] - exact[number])
+    for index in by_remainder[: wanted - sum(given)]:
+        given[index] += 1
     curriculum = [
         replace(use, config=use.config.model_copy(update={"steps": count}))
         for use, count in zip(recipe.curriculum, given, strict=True)

@@ -47,26 +47,26 @@ def difference(variant: Mapping[int, RunMetric], reference: Mapping[int, RunMetr
     if not seeds:
         return None
     by_seed = np.array([variant[seed].value - reference[seed].value for seed in seeds])
-    found = VariantDifference(float(by_seed.mean()), tuple(zip(seeds, by_seed.tolist(), strict=True)))
+    by_seeds = VariantDifference(float(by_seed.mean()), tuple(zip(seeds, by_seed.tolist(), strict=True)))
     draws = _mean_draws([(variant[seed].draws, reference[seed].draws) for seed in seeds])
     subjects = variant[seeds[0]].subjects or 0
     if draws is not None and subjects > 1:
         low, high = percentile_interval(draws)
-        found = replace(found, subjects_low=float(low), subjects_high=float(high))
+        by_seeds = replace(by_seeds, subjects_low=float(low), subjects_high=float(high))
     if len(seeds) > 1:
         half = stats.t.ppf(1 - LEVEL / 2, len(seeds) - 1) * by_seed.std(ddof=1) / np.sqrt(len(seeds))
-        found = replace(found, seeds_low=found.value - half, seeds_high=found.value + half)
-    return replace(found, p=_p(found.value, by_seed, draws, subjects))
+        by_seeds = replace(by_seeds, seeds_low=by_seeds.value - half, seeds_high=by_seeds.value + half)
+    return replace(by_seeds, p=_p(by_seeds.value, by_seed, draws, subjects))
 
 
-def _alike(one: RunMetric, other: RunMetric) -> bool:
+def _alike(metric: RunMetric, other: RunMetric) -> bool:
     """Whether two runs measured the same rows, as far as they tell."""
-    return None in (one.rows, other.rows) or one.rows == other.rows
+    return None in (metric.rows, other.rows) or metric.rows == other.rows
 
 
 def _mean_draws(pairs: Sequence[tuple[np.ndarray | None, np.ndarray | None]]) -> np.ndarray | None:
     """(draws,) mean over seeds of the difference of each draw; None if a run has none, or too few are finite."""
-    both = [one - other for one, other in pairs if one is not None and other is not None]
+    both = [value - other for value, other in pairs if value is not None and other is not None]
     return stable_draws(np.mean(both, axis=0)) if len(both) == len(pairs) else None
 
 
@@ -87,9 +87,11 @@ def _p(value: float, by_seed: np.ndarray, draws: np.ndarray | None, subjects: in
 
 def with_holm(differences: Sequence[VariantDifference | None]) -> list[VariantDifference | None]:
     """The differences of one metric, with p after Holm's correction over those that have one."""
-    known = [(one.p, place, one) for place, one in enumerate(differences) if one is not None and one.p is not None]
+    known = [
+        (each.p, number, each) for number, each in enumerate(differences) if each is not None and each.p is not None
+    ]
     corrected, largest = list(differences), 0.0
-    for rank, (p, place, one) in enumerate(sorted(known, key=lambda entry: entry[:2])):
+    for rank, (p, number, each) in enumerate(sorted(known, key=lambda entry: entry[:2])):
         largest = max(largest, min(1.0, (len(known) - rank) * p))
-        corrected[place] = replace(one, p_holm=largest)
+        corrected[number] = replace(each, p_holm=largest)
     return corrected

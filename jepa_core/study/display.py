@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from jepa_core.io.terminal import ErrorOutput
-from jepa_core.results.findings import Findings
+from jepa_core.results.record import read_findings
 from jepa_core.results.text import duration
 from jepa_core.study.definition import Cell
 from jepa_core.study.folder import StudyFolder, steps_of
@@ -193,7 +193,7 @@ def _come_to(folder: StudyFolder, cell: Cell) -> tuple[int, str]:
         written = path.read_bytes().rpartition(b"\n")[0].rpartition(b"\n")[2]
         record = json.loads(written)
         step, phase = int(record["total_step"]), str(record["phase"])
-    except (OSError, ValueError, KeyError, TypeError):  # nothing there yet, or a line that is half written
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # nothing yet, or half a line
         return 0, ""
     return step, phase if step < steps_of(cell.recipe) else "evaluating"
 
@@ -201,6 +201,5 @@ def _come_to(folder: StudyFolder, cell: Cell) -> tuple[int, str]:
 def tell(folder: StudyFolder) -> None:
     """Say what the study found: a sentence a variant."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    found = Findings.from_dict(json.loads((folder.path / "findings" / "study.json").read_text()))
-    for one in found.verdicts:
-        console.print(f"[{COLOURS[one.level]}]{one.level}[/]: {escape(one.text)}")
+    for verdict in read_findings(folder.path / "findings" / "study.json").verdicts:
+        console.print(f"[{COLOURS[verdict.level]}]{verdict.level}[/]: {escape(verdict.text)}")

@@ -64,7 +64,7 @@ class StudyFindings(Findings):
     def to_dict(self) -> dict[str, Any]:
         others = Findings(self.headlines, self.verdicts, self.tables, self.figures).to_dict()
         standing = [{"evaluator": evaluator} | asdict(figure) for evaluator, figure in self.standing]
-        drawn = {name: [asdict(one) for one in getattr(self, name)] for name in ("forests", "method_forests")}
+        drawn = {name: [asdict(forest) for forest in getattr(self, name)] for name in ("forests", "method_forests")}
         return others | drawn | {"standing": standing}
 
 
@@ -94,10 +94,10 @@ def study_findings(study: Study, folder: StudyFolder) -> StudyFindings:
 
 def _whole(study: Study, done: Sequence[StudyCell]) -> dict[tuple[str, int], list[StudyCell]]:
     """The runs of each variant and seed: one, or those on all folds; what lacks a fold is left out."""
-    found: dict[tuple[str, int], list[StudyCell]] = {}
+    per_fold: dict[tuple[str, int], list[StudyCell]] = {}
     for cell in study.cells:
-        found.setdefault((cell.variant, cell.seed), []).append(cell)
-    return {key: cells for key, cells in found.items() if all(cell in done for cell in cells)}
+        per_fold.setdefault((cell.variant, cell.seed), []).append(cell)
+    return {key: cells for key, cells in per_fold.items() if all(cell in done for cell in cells)}
 
 
 def _other_data(done: Sequence[StudyCell], folder: StudyFolder, reference: str) -> set[str]:
@@ -112,16 +112,18 @@ def _other_data(done: Sequence[StudyCell], folder: StudyFolder, reference: str) 
             )
     base = contents.get(reference, {})
     return {
-        variant for variant, found in contents.items() if any(found[fold] != base[fold] for fold in found.keys() & base)
+        variant
+        for variant, metrics in contents.items()
+        if any(metrics[fold] != base[fold] for fold in metrics.keys() & base)
     }
 
 
 def _rows(study: Study, runs: Runs, unlike: set[str]) -> list[VariantMetric]:
-    names = sorted({name for seeds in runs.values() for found in seeds.values() for name in found})
+    names = sorted({name for seeds in runs.values() for metrics in seeds.values() for name in metrics})
     rows = []
     for name in names:
         by_variant = {
-            variant: {seed: found[name] for seed, found in runs.get(variant, {}).items() if name in found}
+            variant: {seed: metrics[name] for seed, metrics in runs.get(variant, {}).items() if name in metrics}
             for variant in study.variants
         }
         reference = by_variant[study.reference]
@@ -136,10 +138,10 @@ def _rows(study: Study, runs: Runs, unlike: set[str]) -> list[VariantMetric]:
     return rows
 
 
-def _row(name: Name, variant: str, seeds: dict[int, RunMetric], found: VariantDifference | None) -> VariantMetric:
+def _row(name: Name, variant: str, seeds: dict[int, RunMetric], compared: VariantDifference | None) -> VariantMetric:
     first = next(iter(seeds.values()))
     values = tuple((seed, seeds[seed].value) for seed in sorted(seeds))
-    return VariantMetric(name, variant, values, first.better, first.headline, first.subjects, found)
+    return VariantMetric(name, variant, values, first.better, first.headline, first.subjects, compared)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -174,8 +176,8 @@ def _said(done: Sequence[StudyCell], folder: StudyFolder) -> Table:
     rows: list[list[Cell]] = [
         [cell.variant, cell.seed, *([cell.fold] if folds else []), evaluator, verdict.level, verdict.text]
         for cell in done
-        for evaluator, found in read_run(folder.run(cell)).findings.items()
-        for verdict in found.verdicts
+        for evaluator, findings in read_run(folder.run(cell)).findings.items()
+        for verdict in findings.verdicts
         if verdict.level != "good"
     ]
     names = ("variant", "seed", *(("fold",) if folds else ()), "evaluator", "level", "verdict")
@@ -207,7 +209,9 @@ def _sentence(study: Study, variant: str, rows: Sequence[VariantMetric]) -> Verd
         text = f"{subject}: no difference seen at this size, in {len(judged)} metrics{size}.{_aside(changed)}"
         return Verdict("warning", text)
     parts = [
-        f"{label}: {'; '.join(map(_told, some))}" for label, some in (("worse", worse), ("better", better)) if some
+        f"{label}: {'; '.join(map(_told, entries))}"
+        for label, entries in (("worse", worse), ("better", better))
+        if entries
     ]
     meaning = _meaning(worse, better, changed) if removed else ""
     enough = least >= FEW_SUBJECTS and len(study.seeds) >= FEW_SEEDS
@@ -218,8 +222,8 @@ def _meaning(worse: Sequence[VariantMetric], better: Sequence[VariantMetric], ch
     """What the removal of a phase says of it."""
     if better and changed:
         return " These alone do not tell whether it is needed."
-    found = "is needed" if not better else "is harmful" if not worse else "helps here and harms there"
-    return f" It {found} for these."
+    clause = "is needed" if not better else "is harmful" if not worse else "helps here and harms there"
+    return f" It {clause} for these."
 
 
 def _aside(changed: Sequence[VariantMetric]) -> str:
@@ -271,11 +275,18 @@ def _columns() -> list[Column]:
 def _cells(row: VariantMetric) -> list[Cell]:
     values = np.array([value for _, value in row.seeds])
     spread = float(values.std(ddof=1)) if len(values) > 1 else None
-    found = row.found
+    compared = row.found
     parts: list[Cell] = [None] * 7
-    if found is not None:
-        parts = [found.value, found.subjects_low, found.subjects_high, found.seeds_low, found.seeds_high, found.p]
-        parts.append(found.p_holm)
+    if compared is not None:
+        parts = [
+            compared.value,
+            compared.subjects_low,
+            compared.subjects_high,
+            compared.seeds_low,
+            compared.seeds_high,
+            compared.p,
+        ]
+        parts.append(compared.p_holm)
     head = [row.name.evaluator, str(row.name), row.variant]
     return [*head, float(values.mean()), spread, *parts, len(values), row.subjects]
 
@@ -305,9 +316,9 @@ def _figures(study: Study, rows: Sequence[VariantMetric]) -> list[Figure]:
     for row in rows:
         if row.name.at >= 0:
             by_metric.setdefault((row.name.evaluator, row.name.metric), []).append(row)
-    curves = [_curves(study, found) for found in by_metric.values()]
-    alone = [found for found in _headlines_of(rows) if all(row.found is None for row in found)]
-    return [*(_points(study, found) for found in alone), *curves]
+    curves = [_curves(study, of_metric) for of_metric in by_metric.values()]
+    alone = [of_metric for of_metric in _headlines_of(rows) if all(row.found is None for row in of_metric)]
+    return [*(_points(study, of_metric) for of_metric in alone), *curves]
 
 
 def _curves(study: Study, rows: Sequence[VariantMetric]) -> Figure:
@@ -317,7 +328,7 @@ def _curves(study: Study, rows: Sequence[VariantMetric]) -> Figure:
         if own:
             means = [float(np.mean([value for _, value in row.seeds])) for row in own]
             ends = [[value for _, value in row.seeds] for row in own]
-            low, high = [min(one) for one in ends], [max(one) for one in ends]
+            low, high = [min(pair) for pair in ends], [max(pair) for pair in ends]
             series.append(Series(variant, [row.name.at for row in own], means, low, high))
     name = rows[0].name
     title = f"{name.evaluator}: {name.metric}"
@@ -327,20 +338,20 @@ def _curves(study: Study, rows: Sequence[VariantMetric]) -> Figure:
 
 
 def _headlines_of(rows: Sequence[VariantMetric]) -> list[list[VariantMetric]]:
-    found: dict[Name, list[VariantMetric]] = {}
+    by_metric: dict[Name, list[VariantMetric]] = {}
     for row in rows:
         if row.headline:
-            found.setdefault(row.name, []).append(row)
-    return list(found.values())
+            by_metric.setdefault(row.name, []).append(row)
+    return list(by_metric.values())
 
 
 def _points(study: Study, rows: Sequence[VariantMetric]) -> Figure:
     """One point a seed, variant by variant."""
-    places = {variant: place for place, variant in enumerate(study.variants, start=1)}
+    places = {variant: index for index, variant in enumerate(study.variants, start=1)}
     series = []
     for row in rows:
-        place, values = places[row.variant], [value for _, value in row.seeds]
-        series.append(Series(f"{place} {row.variant}", [float(place)] * len(values), values))
+        position, values = places[row.variant], [value for _, value in row.seeds]
+        series.append(Series(f"{position} {row.variant}", [float(position)] * len(values), values))
     name = rows[0].name
     stem = "".join(letter if letter.isalnum() else "_" for letter in f"{name.evaluator} {name.metric}")
     title = f"{name.evaluator}: {name.metric}"

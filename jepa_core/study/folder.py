@@ -9,7 +9,6 @@ findings/, tables/    what was compared         report.html
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +16,10 @@ from typing import Any, Literal
 from jepa_core.data.places import stores_folder
 from jepa_core.errors import RecipeError, RunError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
+from jepa_core.io.records import read_shaped
 from jepa_core.recipe import Recipe
+from jepa_core.results.record import read_manifest
+from jepa_core.results.shapes import FailureShape
 from jepa_core.runs.run import dump_yaml, shared_folder_beside
 from jepa_core.study.definition import Cell, Study
 
@@ -60,7 +62,7 @@ class StudyFolder:
     def state(self, cell: Cell) -> State:
         """How far a run has come. A run is done when its report is written."""
         manifest = self.run(cell) / "manifest.json"
-        if manifest.is_file() and "ended" in json.loads(manifest.read_text()):
+        if manifest.is_file() and "ended" in read_manifest(self.run(cell)):
             return "done"
         if self.failure(cell).is_file():
             return "failed"
@@ -123,7 +125,7 @@ def steps_of(recipe: Recipe) -> int:
 def _why(folder: StudyFolder, cell: Cell) -> str:
     if folder.state(cell) != "failed":
         return ""
-    failure = json.loads(folder.failure(cell).read_text())
+    failure = read_shaped(folder.failure(cell), FailureShape, "delete it and give the command again", RunError)
     return f"exit code {failure['code']}: {failure['said']}"
 
 

@@ -27,8 +27,8 @@ def forests(rows: Sequence[VariantMetric], reference: str) -> list[Forest]:
     for row in rows:
         if row.headline or (row.better and row.name.at < 0):
             by_metric.setdefault(f"{row.name.evaluator}: {row.name}", []).append(row)
-    found = [_forest(title, of_metric, reference) for title, of_metric in by_metric.items()]
-    return [one for one in found if one.rows]
+    drawn = [_forest(title, of_metric, reference) for title, of_metric in by_metric.items()]
+    return [forest for forest in drawn if forest.rows]
 
 
 def _forest(title: str, rows: Sequence[VariantMetric], reference: str) -> Forest:

@@ -69,22 +69,22 @@ def compare_methods(study: Study, runs: Mapping[tuple[str, int], Sequence[Path]]
     for (variant, seed), folders in runs.items() if study.against else ():
         for file in prediction_files(folders):
             for score, measured in file.scores():
-                place = MethodScore(variant, file.evaluator, file.task, score)
-                scores.setdefault(place, {}).setdefault(file.method, {})[seed] = measured
-    return [row for place, methods in scores.items() for row in _of_place(place, methods, study.against)]
+                method_score = MethodScore(variant, file.evaluator, file.task, score)
+                scores.setdefault(method_score, {}).setdefault(file.method, {})[seed] = measured
+    return [row for method_score, methods in scores.items() for row in _of_place(method_score, methods, study.against)]
 
 
 def _of_place(
-    place: MethodScore, methods: Mapping[str, dict[int, RunMetric]], against: Sequence[str]
+    method_score: MethodScore, methods: Mapping[str, dict[int, RunMetric]], against: Sequence[str]
 ) -> Iterator[ComparedMethod]:
     for method, seeds in methods.items():
-        yield ComparedMethod(place, method, "", seeds, None)
-    named = [plain_name(one) for one in against]
-    for base in (one for one in named if one in methods):
+        yield ComparedMethod(method_score, method, "", seeds, None)
+    named = [plain_name(name) for name in against]
+    for base in (name for name in named if name in methods):
         others = [method for method in methods if method not in named]
         compared = with_holm([difference(methods[method], methods[base]) for method in others])
-        for method, found in zip(others, compared, strict=True):
-            yield ComparedMethod(place, method, base, methods[method], found)
+        for method, compared_with in zip(others, compared, strict=True):
+            yield ComparedMethod(method_score, method, base, methods[method], compared_with)
 
 
 def method_verdicts(rows: Sequence[ComparedMethod], against: Sequence[str]) -> list[Verdict]:
@@ -125,19 +125,32 @@ def _label(name: str) -> str:
 
 def _cells(row: ComparedMethod) -> list[Cell]:
     measured = list(row.seeds.values())
-    values = np.array([one.value for one in measured])
+    values = np.array([metric.value for metric in measured])
     spread = float(values.std(ddof=1)) if len(values) > 1 else None
-    draws = stable_draws(np.mean(np.array([one.draws for one in measured]), axis=0))
-    bounds: list[Cell] = [None, None] if draws is None else [float(one) for one in percentile_interval(draws)]
+    draws = stable_draws(np.mean(np.array([metric.draws for metric in measured]), axis=0))
+    bounds: list[Cell] = [None, None] if draws is None else [float(bound) for bound in percentile_interval(draws)]
     return [*_head(row), float(values.mean()), spread, *bounds, len(values), measured[0].subjects]
 
 
 def _difference_cells(row: ComparedMethod) -> list[Cell]:
-    found, counts = row.found, [len(row.seeds), next(iter(row.seeds.values())).subjects]
-    if found is None:
+    compared_with, counts = row.found, [len(row.seeds), next(iter(row.seeds.values())).subjects]
+    if compared_with is None:
         return [*_head(row), _label(row.against), *[None] * 7, *counts]
-    intervals = [found.subjects_low, found.subjects_high, found.seeds_low, found.seeds_high]
-    return [*_head(row), _label(row.against), found.value, *intervals, found.p, found.p_holm, *counts]
+    intervals = [
+        compared_with.subjects_low,
+        compared_with.subjects_high,
+        compared_with.seeds_low,
+        compared_with.seeds_high,
+    ]
+    return [
+        *_head(row),
+        _label(row.against),
+        compared_with.value,
+        *intervals,
+        compared_with.p,
+        compared_with.p_holm,
+        *counts,
+    ]
 
 
 def method_forests(rows: Sequence[ComparedMethod]) -> list[Forest]:
@@ -146,16 +159,16 @@ def method_forests(rows: Sequence[ComparedMethod]) -> list[Forest]:
     for row in rows:
         if row.against and row.found is not None and row.place.score in EACH:
             panels.setdefault((row.place, row.against), []).append(row)
-    return [_forest(rows, *key, some) for key, some in panels.items()]
+    return [_forest(rows, *key, of_panel) for key, of_panel in panels.items()]
 
 
 def _forest(
-    every: Sequence[ComparedMethod], place: MethodScore, against: str, rows: Sequence[ComparedMethod]
+    every: Sequence[ComparedMethod], method_score: MethodScore, against: str, rows: Sequence[ComparedMethod]
 ) -> Forest:
-    base = next(row for row in every if row.place == place and row.method == against)
+    base = next(row for row in every if row.place == method_score and row.method == against)
     measured = next(iter(base.seeds.values()))
-    mean = number(float(np.mean([one.value for one in base.seeds.values()])))
-    title = f"{place.title}, against {_label(against)}"
+    mean = number(float(np.mean([metric.value for metric in base.seeds.values()])))
+    title = f"{method_score.title}, against {_label(against)}"
     return Forest(
         name="".join(letter if letter.isalnum() else "_" for letter in title),
         title=title,

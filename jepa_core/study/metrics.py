@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from jepa_core.results.findings import Findings, Redrawn, Samples
 from jepa_core.results.paired import metric_draws, score_draws
 from jepa_core.results.pooling import pooled_kept
 from jepa_core.results.predictions import Predicted, read_predictions
+from jepa_core.results.record import read_findings
 from jepa_core.results.samples import read_kept
 
 OWN_METHOD = "latents"
@@ -53,16 +53,16 @@ class RunMetric:
 def run_metrics(folders: Sequence[Path]) -> dict[Name, RunMetric]:
     """Every metric of a finished run, or of the runs on all folds of a split as one: headlines, what evaluators kept by
     subject, and scores of the predictions."""
-    found: dict[Name, RunMetric] = {}
+    metrics: dict[Name, RunMetric] = {}
     for evaluator in _in_all(folders, "findings/*.json"):
         evaluator = evaluator.removesuffix(".json")
         pooled = pooled_kept([read_kept(folder, evaluator) for folder in folders])
-        kept = {key: (one, _measured(one)) for key, one in pooled.items()}
-        found |= {_name(evaluator, one): measured for one, measured in kept.values() if measured is not None}
+        kept = {key: (pool, _measured(pool)) for key, pool in pooled.items()}
+        metrics |= {_name(evaluator, pool): measured for pool, measured in kept.values() if measured is not None}
         by_subject = {key: measured for key, (_, measured) in kept.items() if measured is not None}
-        told = [json.loads((folder / "findings" / f"{evaluator}.json").read_text()) for folder in folders]
-        found |= dict(_headlines(evaluator, [Findings.from_dict(one) for one in told], by_subject))
-    return found | dict(_of_predictions(folders))
+        told = [read_findings(folder / "findings" / f"{evaluator}.json") for folder in folders]
+        metrics |= dict(_headlines(evaluator, told, by_subject))
+    return metrics | dict(_of_predictions(folders))
 
 
 def _in_all(folders: Sequence[Path], pattern: str) -> list[str]:
@@ -74,24 +74,28 @@ def _headlines(
     evaluator: str, folds: Sequence[Findings], by_subject: Mapping[str, RunMetric]
 ) -> Iterator[tuple[Name, RunMetric]]:
     """Those of all folds; without values by subject, the mean over them."""
-    others = [{(one.label, one.unit): one for one in found.headlines} for found in folds]
-    for one in folds[0].headlines:
-        alike = [named[one.label, one.unit] for named in others if (one.label, one.unit) in named]
+    others = [{(other.label, other.unit): other for other in fold.headlines} for fold in folds]
+    for headline in folds[0].headlines:
+        alike = [named[headline.label, headline.unit] for named in others if (headline.label, headline.unit) in named]
         values = [same.value for same in alike if same.value is not None]
         if len(values) == len(folds):
-            kept = by_subject.get(one.metric) or RunMetric(float(np.mean(values)), None, None)
+            kept = by_subject.get(headline.metric) or RunMetric(float(np.mean(values)), None, None)
             subjects = sum(same.n or 0 for same in alike) or None
-            found = replace(kept, subjects=subjects, better=one.better, headline=True)
-            yield Name(evaluator, one.label, one.unit), found
+            metric = replace(kept, subjects=subjects, better=headline.better, headline=True)
+            yield Name(evaluator, headline.label, headline.unit), metric
 
 
-def _name(evaluator: str, one: Samples | Redrawn) -> Name:
-    return Name(evaluator, one.metric, one.unit, one.axis, -1 if one.at is None else one.at)
+def _name(evaluator: str, samples: Samples | Redrawn) -> Name:
+    return Name(evaluator, samples.metric, samples.unit, samples.axis, -1 if samples.at is None else samples.at)
 
 
-def _measured(one: Samples | Redrawn) -> RunMetric | None:
-    drawn = metric_draws(one)
-    return None if drawn is None else RunMetric(drawn.value, drawn.draws, len(one.subjects), rows=_digest(one.subjects))
+def _measured(samples: Samples | Redrawn) -> RunMetric | None:
+    drawn = metric_draws(samples)
+    return (
+        None
+        if drawn is None
+        else RunMetric(drawn.value, drawn.draws, len(samples.subjects), rows=_digest(samples.subjects))
+    )
 
 
 def _of_predictions(folders: Sequence[Path]) -> Iterator[tuple[Name, RunMetric]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from jepa_core.results.record import read_manifest
 from jepa_core.runs.plan import Plan, make_plan
 from jepa_core.runs.run_list import run_seconds
 from jepa_core.study.definition import Study
@@ -49,11 +49,11 @@ class StudyPlan:
 
     def steps(self, *, left: bool = False) -> int:
         """Optimizer steps of all runs, or of those that are not done."""
-        return sum(one.steps for one in self._each(left))
+        return sum(plan.steps for plan in self._each(left))
 
     def flops(self, *, left: bool = False) -> int | None:
         """Estimated operations of training all runs, or those that are not done."""
-        return _sum([one.flops for one in self._each(left)])
+        return _sum([plan.flops for plan in self._each(left)])
 
     def seconds_left(self) -> float | None:
         """What the runs that are not done will take, one at a time."""
@@ -66,7 +66,7 @@ class StudyPlan:
 
     def _each(self, left: bool) -> list[VariantPlan]:
         """The plan of every run, or of every one that is not done."""
-        by_name = {one.variant: one for one in self.variants}
+        by_name = {variant.variant: variant for variant in self.variants}
         return [by_name[row["variant"]] for row in self.runs if not left or row["state"] != "done"]
 
 
@@ -100,6 +100,6 @@ def _sum(values: Sequence[int | None]) -> int | None:
 
 def _run_seconds(study: Study, folder: StudyFolder) -> float | None:
     """The median, so that a run that was stopped for a night does not count with the night."""
-    done = [folder.run(cell) / "manifest.json" for cell in study.cells if folder.state(cell) == "done"]
-    seconds = [found for path in done if (found := run_seconds(json.loads(path.read_text()))) is not None]
+    done = [folder.run(cell) for cell in study.cells if folder.state(cell) == "done"]
+    seconds = [took for run in done if (took := run_seconds(read_manifest(run))) is not None]
     return median(seconds) if seconds else None

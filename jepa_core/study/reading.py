@@ -153,18 +153,18 @@ class _Reader:
         """Read all that is the study's own."""
         for node in self._own():
             report_unusable(node, self.problems)
-        found: list[Problem] = []
+        problems: list[Problem] = []
         values, texts = plain_values(self.tree), texts_of(self.tree)
         top = Section(ROOT, "a study", StudyConfig, values, ("extends", "variants"), texts)
         named = {
             name: Section(VARIANTS / name, f"variant '{name}'", VariantConfig, value, texts=texts)
-            for name, value in self._named(values, found).items()
+            for name, value in self._named(values, problems).items()
         }
         sections: list[Section[Any]] = [top, *named.values()]
-        self.study = validate_in_part(top, sections, found)
-        self.variants = {name: validate_in_part(section, sections, found) for name, section in named.items()}
-        found += self._check_reference()
-        note_problems(found, self.tree, self.problems)
+        self.study = validate_in_part(top, sections, problems)
+        self.variants = {name: validate_in_part(section, sections, problems) for name, section in named.items()}
+        problems += self._check_reference()
+        note_problems(problems, self.tree, self.problems)
 
     def recipes(
         self, name: str, overrides: Sequence[str], registry: Registry, environment: Mapping[str, str]
@@ -205,27 +205,27 @@ class _Reader:
             if key == "variants" and isinstance(entry.node, SectionNode):
                 for variant in entry.node.entries.values():
                     inner = variant.node.entries if isinstance(variant.node, SectionNode) else {"": variant}
-                    yield from (one.node for name, one in inner.items() if name != "change")
+                    yield from (inner_entry.node for name, inner_entry in inner.items() if name != "change")
             elif key != "common":
                 yield entry.node
 
-    def _named(self, values: Mapping[str, Any], found: list[Problem]) -> dict[str, Mapping[str, Any]]:
+    def _named(self, values: Mapping[str, Any], problems: list[Problem]) -> dict[str, Mapping[str, Any]]:
         """What is said of each variant, by name."""
         variants = values.get("variants", {})
         if variants == {}:
             hint = "such as `variants: {full: {}}`"
-            found.append(Problem(VARIANTS, "a study needs the section 'variants'", hint))
+            problems.append(Problem(VARIANTS, "a study needs the section 'variants'", hint))
         elif not isinstance(variants, Mapping | Unreadable):
-            found.append(Problem(VARIANTS, f"expected a section of variants, found {shown(variants)}"))
+            problems.append(Problem(VARIANTS, f"expected a section of variants, found {shown(variants)}"))
         named = {}
         for name, value in variants.items() if isinstance(variants, Mapping) else ():
             if not VARIANT_NAME.fullmatch(name):
                 message, hint = f"'{name}' cannot name a variant", "letters, digits and '_', 60 at most"
-                found.append(Problem(VARIANTS / name, message, hint, at_key=True))
+                problems.append(Problem(VARIANTS / name, message, hint, at_key=True))
             if isinstance(value, Mapping):
                 named[name] = value
             elif not isinstance(value, Unreadable):
-                found.append(Problem(VARIANTS / name, f"expected the keys of one variant, found {shown(value)}"))
+                problems.append(Problem(VARIANTS / name, f"expected the keys of one variant, found {shown(value)}"))
         return named
 
     def _check_reference(self) -> Iterator[Problem]:

@@ -24,38 +24,38 @@ from jepa_core.study.methods import METHOD_NOTE, METHOD_TABLES
 
 def write_study(study: Study, folder: StudyFolder) -> Path:
     """Compare the finished runs, and write findings, tables (CSV and LaTeX) and the page. Returns the page's path."""
-    found = study_findings(study, folder)
+    findings = study_findings(study, folder)
     path = folder.path / "report.html"
     with disk_errors(folder.path):
         for name in ("findings", "tables"):
             (folder.path / name).mkdir(exist_ok=True)
-        write_json(folder.path / "findings" / "study.json", found.to_dict())
-        for table in found.tables:
+        write_json(folder.path / "findings" / "study.json", findings.to_dict())
+        for table in findings.tables:
             write_atomically(folder.path / "tables" / f"{table.name}.csv", csv_text(table).encode())
             write_atomically(folder.path / "tables" / f"{table.name}.tex", latex_text(table).encode())
-        write_atomically(path, _page(study, folder, found).encode())
+        write_atomically(path, _page(study, folder, findings).encode())
     return path
 
 
-def _page(study: Study, folder: StudyFolder, found: StudyFindings) -> str:
-    tables = {table.name: table for table in found.tables}
+def _page(study: Study, folder: StudyFolder, findings: StudyFindings) -> str:
+    tables = {table.name: table for table in findings.tables}
     headlines, said = tables.pop("headlines"), tables.pop("verdicts")
     methods = [tables.pop(name) for name in METHOD_TABLES if name in tables]
-    standing = [headline_figure(one, f"{evaluator}-{one.name}") for evaluator, one in found.standing]
+    standing = [headline_figure(curve, f"{evaluator}-{curve.name}") for evaluator, curve in findings.standing]
     sections: list[Section] = [
         *([("reference", f"The reference: {study.reference}", join(standing))] if standing else []),
-        *([("differences", "Differences", _differences(found))] if found.forests else []),
-        *([("methods", "Methods", _methods(found, methods))] if methods else []),
+        *([("differences", "Differences", _differences(findings))] if findings.forests else []),
+        *([("methods", "Methods", _methods(findings, methods))] if methods else []),
         ("headlines", "Headlines", findings_table(headlines, headlines.name)),
         ("warnings", "Warnings", findings_table(said, said.name)),
-        ("figures", "Figures", element("div", *_figures(found), class_="panels")),
+        ("figures", "Figures", element("div", *_figures(findings), class_="panels")),
         ("metrics", "Every metric", join(findings_table(table, table.name) for table in tables.values())),
         ("runs", "Runs", findings_table(_runs(study, folder), "runs")),
     ]
-    return document(f"Study {study.name}", _first_screen(study, found), sections)
+    return document(f"Study {study.name}", _first_screen(study, findings), sections)
 
 
-def _first_screen(study: Study, found: Findings) -> Iterator[Markup | None]:
+def _first_screen(study: Study, findings: Findings) -> Iterator[Markup | None]:
     facts = [counted(len(study.variants), "variant"), f"seeds {', '.join(map(str, study.seeds))}"]
     folds = len({cell.fold for cell in study.cells})
     facts += [f"{folds} folds"] if folds > 1 else []
@@ -63,23 +63,23 @@ def _first_screen(study: Study, found: Findings) -> Iterator[Markup | None]:
     yield element("h1", sentence_case(study.name))
     yield element("p", study.description, class_="facts") if study.description else None
     yield element("p", " · ".join([*facts, f"reference: {study.reference}"]), class_="facts")
-    yield element("ul", *(judgement(one.level, one.text) for one in found.verdicts), class_="verdicts")
+    yield element("ul", *(judgement(verdict.level, verdict.text) for verdict in findings.verdicts), class_="verdicts")
     told = [f"{name}: {text}" for name, text in study.texts.items() if text]
-    yield element("ul", *(element("li", one) for one in told)) if told else None
+    yield element("ul", *(element("li", text) for text in told)) if told else None
 
 
-def _methods(found: StudyFindings, tables: Sequence[Table]) -> Markup:
-    drawn = [*forest_plots(found.method_forests), element("p", METHOD_NOTE, class_="note")]
+def _methods(findings: StudyFindings, tables: Sequence[Table]) -> Markup:
+    drawn = [*forest_plots(findings.method_forests), element("p", METHOD_NOTE, class_="note")]
     return join([*drawn, *(findings_table(table, table.name) for table in tables)])
 
 
-def _differences(found: StudyFindings) -> Markup:
-    return join([*forest_plots(found.forests), element("p", NOTE, class_="note")])
+def _differences(findings: StudyFindings) -> Markup:
+    return join([*forest_plots(findings.forests), element("p", NOTE, class_="note")])
 
 
-def _figures(found: Findings) -> Iterator[Markup]:
-    for figure in found.figures:
-        labels = [(one.label, one.control) for one in figure.series]
+def _figures(findings: Findings) -> Iterator[Markup]:
+    for figure in findings.figures:
+        labels = [(series.label, series.control) for series in figure.series]
         yield element(
             "figure",
             element("figcaption", figure.title),

@@ -87,8 +87,8 @@ def _here(
 ) -> None:
     places: queue.SimpleQueue[tuple[tuple[str, str], ...]] = queue.SimpleQueue()
     count = len(gpus) or jobs
-    for place in range(count):
-        places.put((("CUDA_VISIBLE_DEVICES", gpus[place]),) if gpus else ())
+    for number in range(count):
+        places.put((("CUDA_VISIBLE_DEVICES", gpus[number]),) if gpus else ())
 
     def work(cell: Cell) -> int:
         environment = places.get()

@@ -58,7 +58,7 @@ class Bench:
 
         Raises NotApplicable if the component cannot be built here, and AssertionError if the example is wrong.
         """
-        required = [name for name, one in self.component.config.model_fields.items() if one.is_required()]
+        required = [name for name, field in self.component.config.model_fields.items() if field.is_required()]
         absent = [name for name in required if name not in self.keys]
         if absent:
             raise NotApplicable(f"its keys {', '.join(absent)} have no default, and Component(example=...) gives none")
@@ -73,7 +73,9 @@ class Bench:
         try:
             return self.component.config.model_validate(dict(keys))
         except ValidationError as error:
-            reasons = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'keys'}: {one['msg']}" for one in error.errors())
+            reasons = "; ".join(
+                f"{'.'.join(map(str, detail['loc'])) or 'keys'}: {detail['msg']}" for detail in error.errors()
+            )
             raise AssertionError(f"the example is no valid config ({reasons}); set Component(example=...)") from None
 
     def make(self, *arguments: Any, seed: int = 0) -> Any:
@@ -123,8 +125,8 @@ def tiny_learner(dataset: Dataset, seed: int = 0, autocast: bool = False, encode
     encoder = encoder or tiny_encoder(dataset)
     numbers = isinstance(dataset.rendering, ChannelRendering)
     observer = Observer(lambda: dataset, OscillatorsConfig().observations()) if numbers else None
-    place, device = scratch() / "latents", torch.device("cpu")
-    return Learner(encoder, tiny_predictor(), dataset, device, place, autocast=autocast, observer=observer)
+    folder, device = scratch() / "latents", torch.device("cpu")
+    return Learner(encoder, tiny_predictor(), dataset, device, folder, autocast=autocast, observer=observer)
 
 
 def random_latents(seed: int = 0, windows: int = 3, steps: int = 7) -> Latents:
@@ -214,7 +216,7 @@ def require_no_global_draws(action: Callable[[], object]) -> None:
     before = random.getstate(), _numpy_state(), torch.initial_seed()
     action()
     after = random.getstate(), _numpy_state(), torch.initial_seed()
-    touched = [name for name, one, two in zip(("python", "numpy", "torch"), before, after, strict=True) if one != two]
+    touched = [name for name, old, new in zip(("python", "numpy", "torch"), before, after, strict=True) if old != new]
     require(
         not touched,
         f"it used or seeded the global random state of {' and '.join(touched)}, which nothing seeds for it; draw from "

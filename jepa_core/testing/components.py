@@ -61,12 +61,12 @@ def _documented(config: type[Config]) -> bool:
 
 def _undocumented(config: type[Config], prefix: str) -> Iterator[str]:
     for name, field in config.model_fields.items():
-        inner = [one for one in (field.annotation, *get_args(field.annotation)) if isinstance(one, type)]
-        configs = [one for one in inner if issubclass(one, Config)]
-        if not field.description and not any(one.__doc__ for one in configs):
+        inner = [part for part in (field.annotation, *get_args(field.annotation)) if isinstance(part, type)]
+        configs = [part for part in inner if issubclass(part, Config)]
+        if not field.description and not any(part.__doc__ for part in configs):
             yield prefix + name
-        for one in configs:
-            yield from _undocumented(one, f"{prefix}{name}.")
+        for nested in configs:
+            yield from _undocumented(nested, f"{prefix}{name}.")
 
 
 @cache

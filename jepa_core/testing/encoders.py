@@ -55,7 +55,9 @@ class EncoderBench(base.Bench):
         """A new encoder, fitted."""
         encoder = self.make(shape or self.shape)
         with quietly():
-            encoder.fit((dataset or self.dataset).training_items())
+            fitted_on = dataset or self.dataset
+            encoder.fit(fitted_on.training_items())
+            encoder.forget_rare(fitted_on.owned_items())
         return encoder.eval()
 
     @cached_property
@@ -66,7 +68,7 @@ class EncoderBench(base.Bench):
 def _pick(items: Items, index: Sequence[int]) -> Items:
     if isinstance(items, Channels):
         return Channels(items.values[list(index)], items.observed[list(index)])
-    return [items[one] for one in index]
+    return [items[number] for number in index]
 
 
 @torch.no_grad()
@@ -154,7 +156,10 @@ def check_size_reported(bench: EncoderBench) -> None:
     comparisons rely on it."""
     size = bench.encoder_config.size(bench.shape)
     parameters = list(bench.encoder.parameters())
-    real = sum(one.numel() for one in parameters), sum(one.numel() for one in parameters if one.requires_grad)
+    real = (
+        sum(parameter.numel() for parameter in parameters),
+        sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+    )
     require(
         (size.parameters, size.trainable) == real,
         f"size() says {size.parameters:,} parameters, {size.trainable:,} of them trainable, and there are {real[0]:,} "
@@ -177,13 +182,13 @@ def check_trainable_params_get_gradients(bench: EncoderBench) -> None:
     """Every parameter that requires a gradient after construction gets one: these are optimized, averaged into the
     target and checkpointed."""
     encoder = bench.fitted().train()
-    trainable = {name: one for name, one in encoder.named_parameters() if one.requires_grad}
+    trainable = {name: parameter for name, parameter in encoder.named_parameters() if parameter.requires_grad}
     if not trainable:
         raise NotApplicable("nothing in the encoder is trainable with these keys")
     latents = encoder(bench.items)
     require(latents.requires_grad, "latents carry no gradient; do not detach them, nor encode under no_grad")
     (latents * torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))).sum().backward()
-    idle = [name for name, one in trainable.items() if one.grad is None]
+    idle = [name for name, parameter in trainable.items() if parameter.grad is None]
     require(not idle, f"no gradient reaches {', '.join(idle[:3])}; call requires_grad_(False) on what does not train")
 
 
@@ -191,7 +196,7 @@ def check_trainable_params_get_gradients(bench: EncoderBench) -> None:
 def check_target_weights_are_used(bench: EncoderBench) -> None:
     """Under other weights put in place of its own the encoder gives other latents: the EMA target is the encoder with
     a copy of its trainable parameters."""
-    names = [name for name, one in bench.encoder.named_parameters() if one.requires_grad]
+    names = [name for name, parameter in bench.encoder.named_parameters() if parameter.requires_grad]
     if not names:
         raise NotApplicable("nothing in the encoder is trainable with these keys")
     target = EncoderUnder(bench.encoder, names)

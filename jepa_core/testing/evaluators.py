@@ -126,7 +126,7 @@ def check_json_serialisable(bench: EvaluatorBench) -> None:
     try:
         stored = json.loads(json.dumps(bench.plain, allow_nan=False))
     except (TypeError, ValueError) as error:
-        strange = [place for place, cell in _cells(bench.plain) if not isinstance(cell, str | int | float | None)]
+        strange = [position for position, cell in _cells(bench.plain) if not isinstance(cell, str | int | float | None)]
         raise AssertionError(
             f"JSON does not hold the findings ({error}){': ' + strange[0] if strange else ''}; use float() and int(), "
             "and None for NaN"
@@ -145,19 +145,19 @@ def check_kept_heads(bench: EvaluatorBench) -> None:
     folder = Path(tempfile.mkdtemp(dir=scratch())) / "heads"
     write_heads(folder, findings.heads, {})
     for kept in read_heads(folder)[1]:
-        made = bench.evaluator.head(kept)
-        if isinstance(made, Readout):
-            read = made.decode(np.zeros((2, 3, LATENT), dtype=np.float32))
-            wanted = (2, 3, len(made.channels))
+        head = bench.evaluator.head(kept)
+        if isinstance(head, Readout):
+            read = head.decode(np.zeros((2, 3, LATENT), dtype=np.float32))
+            wanted = (2, 3, len(head.channels))
             require(read.shape == wanted, f"the readout '{kept.name}' gave {read.shape} for {wanted}")
             continue
-        if isinstance(made, Intervals):
-            shapes = {part.shape for part in made.at([*made.names, "unknown"], 1)}
-            require(shapes == {(1, len(made.names) + 1)}, f"the intervals '{kept.name}' gave {shapes} at one step")
+        if isinstance(head, Intervals):
+            shapes = {part.shape for part in head.at([*head.names, "unknown"], 1)}
+            require(shapes == {(1, len(head.names) + 1)}, f"the intervals '{kept.name}' gave {shapes} at one step")
             continue
         for told in findings.predictions:
             if (told.task, told.method) == (kept.task, kept.method):
-                _require_same_scores(made, evaluation, told)
+                _require_same_scores(head, evaluation, told)
 
 
 def _require_same_scores(head: Head, evaluation: Evaluation, told: Predictions) -> None:
@@ -195,8 +195,8 @@ def check_learner_unchanged(bench: EvaluatorBench) -> None:
 
 def _flags(learner: Learner) -> list[bool]:
     modules = (learner.encoder, learner.predictor)
-    return [part.training for one in modules for part in one.modules()] + [
-        parameter.requires_grad for one in modules for parameter in one.parameters()
+    return [part.training for module in modules for part in module.modules()] + [
+        parameter.requires_grad for module in modules for parameter in module.parameters()
     ]
 
 
@@ -205,10 +205,10 @@ def check_data_unchanged(bench: EvaluatorBench) -> None:
     dataset = bench.dataset
     before = [array.copy() for array in (dataset.subject, dataset.split, dataset.steps)]
     bench.findings()
-    for name, one, other in zip(
+    for name, value, other in zip(
         ("subject", "split", "steps"), before, (dataset.subject, dataset.split, dataset.steps), strict=True
     ):
-        require(np.array_equal(one, other), f"it wrote on dataset.{name}; work on a copy")
+        require(np.array_equal(value, other), f"it wrote on dataset.{name}; work on a copy")
 
 
 def check_deterministic_by_seed(bench: EvaluatorBench) -> None:
@@ -235,10 +235,12 @@ def check_null_has_reason(bench: EvaluatorBench) -> None:
     plain = bench.findings(dataset=short).to_dict()
     require(any(plain.values()), "the findings are empty; give a headline whose value is None, and whose note says why")
     json.dumps(plain, allow_nan=False)
-    silent = [one["label"] for one in plain["headlines"] if one["value"] is None and not one["note"]]
+    silent = [
+        headline["label"] for headline in plain["headlines"] if headline["value"] is None and not headline["note"]
+    ]
     silent += [
-        one["name"] for one in plain["tables"]
-        if not one["note"] and any(cell is None for row in one["rows"] for cell in row)
+        table["name"] for table in plain["tables"]
+        if not table["note"] and any(cell is None for row in table["rows"] for cell in row)
     ]  # fmt: skip
     require(not silent, f"{', '.join(silent[:3])} lacks a value and does not say why; put the reason into `note`")
 
@@ -256,19 +258,22 @@ def check_untrained_control_is_optional(bench: EvaluatorBench) -> None:
 
 def check_n_beside_figures(bench: EvaluatorBench) -> None:
     """Every headline with a value has its n, and lies in its interval: a figure without n cannot be judged."""
-    for one in bench.plain["headlines"]:
-        if one["value"] is not None:
-            require(one["n"], f"the headline '{one['label']}' has no n; say of how many it is, and of what (n_unit)")
-            low, high = one["low"], one["high"]
-            require((low is None) == (high is None), f"the headline '{one['label']}' has one bound of two")
-            require(low is None or low <= high, f"the interval of the headline '{one['label']}' is upside down")
+    for headline in bench.plain["headlines"]:
+        if headline["value"] is not None:
+            require(
+                headline["n"],
+                f"the headline '{headline['label']}' has no n; say of how many it is, and of what (n_unit)",
+            )
+            low, high = headline["low"], headline["high"]
+            require((low is None) == (high is None), f"the headline '{headline['label']}' has one bound of two")
+            require(low is None or low <= high, f"the interval of the headline '{headline['label']}' is upside down")
 
 
 def check_intervals_by_subject(bench: EvaluatorBench) -> None:
     """Intervals resample subjects: when every trajectory stands in the data four times under its one subject, nothing
     more is known, and they are no narrower."""
     repeated = oscillators(trajectories=TRAJECTORIES, repeats=REPEATS)
-    once, often = (_widths(one) for one in (bench.plain, bench.findings(dataset=repeated).to_dict()))
+    once, often = (_widths(page) for page in (bench.plain, bench.findings(dataset=repeated).to_dict()))
     if not once:
         raise NotApplicable("it gives no headline with an interval on the tiny data")
     narrowed = [label for label, width in once.items() if often.get(label, width) < NARROWED * width]
@@ -281,9 +286,9 @@ def check_intervals_by_subject(bench: EvaluatorBench) -> None:
 
 def _widths(plain: dict[str, Any]) -> dict[str, float]:
     return {
-        one["label"]: one["high"] - one["low"]
-        for one in plain["headlines"]
-        if one["low"] is not None and one["high"] is not None and one["high"] > one["low"]
+        headline["label"]: headline["high"] - headline["low"]
+        for headline in plain["headlines"]
+        if headline["low"] is not None and headline["high"] is not None and headline["high"] > headline["low"]
     }
 
 

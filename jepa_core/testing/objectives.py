@@ -128,21 +128,21 @@ def _backward(terms: dict[str, Tensor]) -> None:
 def check_terms_finite_and_named(bench: ObjectiveBench) -> None:
     """The terms are named, finite scalars with finite gradients, also for latents that have collapsed and for a window
     of two steps: some objectives are there for these."""
-    shortest = Windows(*(np.array([one]) for one in (int(bench.dataset.trajectories("train")[0]), 0, 2)))
+    shortest = Windows(*(np.array([number]) for number in (int(bench.dataset.trajectories("train")[0]), 0, 2)))
     collapsed = bench.made()
     with torch.no_grad():
         for parameter in collapsed.learner.encoder.parameters():
             parameter.zero_()
     given = ((bench.made(), bench.batch), (collapsed, bench.batch),
              (bench.made(), bench.dataset.batch(shortest, np.array([0]))))  # fmt: skip
-    for made, batch in given:
-        terms = made.terms(batch)
+    for built, batch in given:
+        terms = built.terms(batch)
         require_terms(terms)
         _backward(terms)
-        for name, part in made.parts().items():
-            gradients = [one.grad for one in part.parameters() if one.grad is not None]
+        for name, part in built.parts().items():
+            gradients = [tensor.grad for tensor in part.parameters() if tensor.grad is not None]
             require(
-                all(torch.isfinite(one).all() for one in gradients),
+                all(torch.isfinite(gradient).all() for gradient in gradients),
                 f"a gradient of {name} is not finite; the square root of a variance of 0 has none, so add a small "
                 "number first",
             )
@@ -150,50 +150,52 @@ def check_terms_finite_and_named(bench: ObjectiveBench) -> None:
 
 def check_gradient_flows(bench: ObjectiveBench) -> None:
     """A gradient reaches the encoder, the predictor or the objective's own module: a term without one does nothing."""
-    made = bench.made()
+    built = bench.made()
     with torch.no_grad():
-        for parameter in made.learner.encoder.parameters():
+        for parameter in built.learner.encoder.parameters():
             parameter.mul_(0.3)  # small latents, whose spread every objective against collapse finds wanting
-    terms = made.terms(bench.batch)
+    terms = built.terms(bench.batch)
     require(any(term.requires_grad for term in terms.values()), "the terms carry no gradient; do not detach all")
     _backward(terms)
-    reached = [one.grad for part in made.parts().values() for one in part.parameters() if one.grad is not None]
-    require(any(one.any() for one in reached), "no gradient reaches anything that trains; do not detach all")
+    reached = [
+        weight.grad for part in built.parts().values() for weight in part.parameters() if weight.grad is not None
+    ]
+    require(any(gradient.any() for gradient in reached), "no gradient reaches anything that trains; do not detach all")
 
 
 def check_mask_respected(bench: ObjectiveBench) -> None:
     """What stands where `mask` is false changes no term: it is padding."""
-    made = bench.made()
-    before, after = made.terms(bench.batch), made.terms(other_padding(bench.batch))
+    built = bench.made()
+    before, after = built.terms(bench.batch), built.terms(other_padding(bench.batch))
     changed = [name for name in before if not close(before[name].detach(), after[name].detach())]
     require(not changed, f"the terms {', '.join(changed)} change with what stands in the padding; use latents.mask")
 
 
 def check_weight_left_to_the_loop(bench: ObjectiveBench) -> None:
     """The terms do not depend on `weight`: the loop multiplies by it, and twice would be its square."""
-    one, two = (snapshot(bench.made(weight=weight).terms(bench.batch)) for weight in (1.0, 2.0))
-    require(not differing(one, two), "the terms change with the config's weight; leave it to the loop")
+    once, two = (snapshot(bench.made(weight=weight).terms(bench.batch)) for weight in (1.0, 2.0))
+    require(not differing(once, two), "the terms change with the config's weight; leave it to the loop")
 
 
 def check_rng_isolation(bench: ObjectiveBench) -> None:
     """Draws come from `generator`, or from torch's state, which the loop seeds before every step: the same step gives
     the same bits."""
-    made = bench.made()
+    built = bench.made()
     scramble_global_states(1)
-    first = snapshot(made.terms(bench.batch))
+    first = snapshot(built.terms(bench.batch))
     scramble_global_states(2)
     again: dict[str, Tensor] = {}
-    require_no_global_draws(lambda: again.update(snapshot(made.terms(bench.batch))))
+    require_no_global_draws(lambda: again.update(snapshot(built.terms(bench.batch))))
     require(not differing(first, again), "the same step gave other terms; draw from `generator`, and keep nothing")
 
 
 def check_reads_what_the_phase_made(bench: ObjectiveBench) -> None:
     """The objective reads `learner.latents(batch)` and `learner.prediction(batch)`, which the phase made: nothing is
     encoded or predicted twice."""
-    made = bench.made()
-    made.learner.prediction(bench.batch)
-    with _counted(made.learner.encoder, made.learner.predictor) as calls:
-        made.objective.terms(made.learner, bench.batch, torch.Generator().manual_seed(0))
+    built = bench.made()
+    built.learner.prediction(bench.batch)
+    with _counted(built.learner.encoder, built.learner.predictor) as calls:
+        built.objective.terms(built.learner, bench.batch, torch.Generator().manual_seed(0))
     require(not calls, f"it made {len(calls)} passes of its own over a batch that the phase has encoded and predicted")
 
 
@@ -201,7 +203,7 @@ def check_reads_what_the_phase_made(bench: ObjectiveBench) -> None:
 def _counted(*modules: nn.Module) -> Iterator[list[nn.Module]]:
     """The modules that are called in the block."""
     calls: list[nn.Module] = []
-    hooks = [one.register_forward_hook(lambda module, given, made: calls.append(module)) for one in modules]
+    hooks = [hooked.register_forward_hook(lambda module, given, output: calls.append(module)) for hooked in modules]
     try:
         yield calls
     finally:
@@ -211,19 +213,22 @@ def _counted(*modules: nn.Module) -> Iterator[list[nn.Module]]:
 
 def check_learner_left_alone(bench: ObjectiveBench) -> None:
     """Computing the terms changes no weight: what trains is moved by the optimizer alone."""
-    made = bench.made()
-    before = snapshot(dict(made.learner.weights()))
-    made.terms(bench.batch)
-    changed = differing(before, dict(made.learner.weights()))
+    built = bench.made()
+    before = snapshot(dict(built.learner.weights()))
+    built.terms(bench.batch)
+    changed = differing(before, dict(built.learner.weights()))
     require(not changed, f"computing the terms changed {', '.join(changed[:3])}; give a loss, and change nothing")
 
 
 def check_module_size_reported(bench: ObjectiveBench) -> None:
     """The config's `module_size` counts the parameters of the objective's own module: `jepa plan` shows them."""
-    made = bench.made()
-    module, size = made.objective.module, bench.objective_config.module_size(made.learner.shape)
+    built = bench.made()
+    module, size = built.objective.module, bench.objective_config.module_size(built.learner.shape)
     parameters = [] if module is None else list(module.parameters())
-    real = sum(one.numel() for one in parameters), sum(one.numel() for one in parameters if one.requires_grad)
+    real = (
+        sum(parameter.numel() for parameter in parameters),
+        sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+    )
     stated = (0, 0) if size is None else (size.parameters, size.trainable)
     require(
         stated == real and (size is None) == (module is None),
@@ -235,10 +240,14 @@ def check_module_size_reported(bench: ObjectiveBench) -> None:
 def check_module_trained(bench: ObjectiveBench) -> None:
     """Every parameter of the objective's own module gets a gradient: the optimizer has it, and a plan counts it."""
     bench.needs_module()
-    made = bench.made()
-    _backward(made.terms(bench.batch))
-    assert made.objective.module is not None
-    idle = [name for name, one in made.objective.module.named_parameters() if one.requires_grad and one.grad is None]
+    built = bench.made()
+    _backward(built.terms(bench.batch))
+    assert built.objective.module is not None
+    idle = [
+        name
+        for name, parameter in built.objective.module.named_parameters()
+        if parameter.requires_grad and parameter.grad is None
+    ]
     require(not idle, f"no gradient reaches {', '.join(idle[:3])}; use them, or call requires_grad_(False) on them")
 
 
@@ -290,9 +299,9 @@ def _run(
 
 def check_bf16(bench: ObjectiveBench) -> None:
     """Under bf16 autocast the terms are finite: a recipe may ask for it."""
-    made = bench.made(autocast=True)
+    built = bench.made(autocast=True)
     with torch.autocast("cpu", torch.bfloat16):
-        require_terms(made.terms(bench.batch))
+        require_terms(built.terms(bench.batch))
 
 
 def check_no_prints(bench: ObjectiveBench) -> None:

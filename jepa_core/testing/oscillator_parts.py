@@ -269,9 +269,9 @@ class TinyChannels(Encoder[Channels]):
     def fit(self, items: Iterable[Channels]) -> None:
         total = torch.zeros_like(self.mean)
         count = torch.zeros_like(self.mean)
-        for one in items:
-            total += one.values.flatten(1).sum(0)
-            count += one.observed.flatten(1).sum(0)
+        for item in items:
+            total += item.values.flatten(1).sum(0)
+            count += item.observed.flatten(1).sum(0)
         self.mean = total / count.clamp(min=1)
 
     def fitted(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -16,7 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from jepa_core.config import PhaseConfig
+from jepa_core.config import PhaseConfig, Split, StreamConfig, ValidationConfig
 from jepa_core.contracts import Batch, Listener, Phase
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.windows import Windows
@@ -39,7 +39,8 @@ from jepa_core.testing.bench import (
 )
 from jepa_core.testing.oscillators import TinyChannelsConfig, TinyTextConfig
 from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
-from jepa_core.training.curriculum import BuiltPhase, Progress, run_curriculum
+from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase, run_curriculum
+from jepa_core.training.feeding import Streams
 from jepa_core.training.learner import Learner
 
 STEPS = 4
@@ -80,7 +81,7 @@ class PhaseBench(base.Bench):
     @cached_property
     def windows(self) -> Windows:
         """Windows of the train split, whole ones and padded ones."""
-        return self.dataset.windows("train", base.WINDOW, 4, 3)
+        return self.cut("train")
 
     def needs_steps(self) -> None:
         if not self.config.steps:
@@ -107,8 +108,12 @@ class PhaseBench(base.Bench):
         if look is not None:
             _watch(phase, look)
         windows = self.windows if windows is None else windows
-        run_curriculum([BuiltPhase("checked", phase)], learner, windows, 0, listeners, restore)
+        run_curriculum([BuiltPhase("checked", phase)], learner, windows, 0, listeners, restore, self.cut)
         return phase
+
+    def cut(self, split: Split, stream: StreamConfig = StreamConfig()) -> Windows:  # noqa: B008 - it cannot change
+        """Windows of a split, whole ones and padded ones."""
+        return self.dataset.windows(split, stream.length or base.WINDOW, stream.stride or 4, 3)
 
 
 def _watch(phase: Phase, look: Look) -> None:
@@ -144,6 +149,37 @@ def check_loss_finite_and_named(bench: PhaseBench) -> None:
         return terms
 
     bench.run(bench.learner(), look=look)
+
+
+def check_metrics_finite_and_named(bench: PhaseBench) -> None:
+    """What the phase logs beside its loss is finite, goes by other names than its terms, and is the same at every step:
+    curves are drawn of it."""
+    bench.needs_steps()
+    told = _Told()
+    bench.run(bench.learner(), listeners=[told])
+    if not any(told.metrics):
+        raise NotApplicable("the phase logs nothing beside its loss")
+    require(
+        all(measured.keys() == told.metrics[0].keys() for measured in told.metrics),
+        "the phase logs other names at some steps than at others; log each of them at every step",
+    )
+    for terms, metrics in zip(told.terms, told.metrics, strict=True):
+        both = sorted(terms.keys() & metrics.keys())
+        require(not both, f"'{', '.join(both)}' is a term of the loss and is logged too; terms are recorded anyhow")
+        wrong = [name for name, value in metrics.items() if not torch.isfinite(value)]
+        require(not wrong, f"what is logged as '{', '.join(wrong)}' is not finite; divide by max(count, 1)")
+
+
+class _Told(Listener):
+    """Keeps terms and metrics of every step."""
+
+    def __init__(self) -> None:
+        self.terms: list[Mapping[str, Tensor]] = []
+        self.metrics: list[Mapping[str, Tensor]] = []
+
+    def step_ended(self, progress: Progress) -> None:
+        self.terms.append(progress.terms)
+        self.metrics.append(progress.metrics)
 
 
 def check_frozen_params_unchanged(bench: PhaseBench) -> None:
@@ -193,7 +229,9 @@ def check_target_has_no_grad(bench: PhaseBench) -> None:
     bench.needs_steps()
     learner = bench.learner()
     bench.run(learner)
-    reached = [name for name, one in learner.target.weights().items() if one.requires_grad or one.grad is not None]
+    reached = [
+        name for name, weight in learner.target.weights().items() if weight.requires_grad or weight.grad is not None
+    ]
     require(not reached, f"a gradient reaches {', '.join(reached[:3])} of the target; use learner.target_states(batch)")
 
 
@@ -221,17 +259,17 @@ def _encoder_gradients(bench: PhaseBench, wrap: Callable[[Encode], Encode]) -> d
     """Gradients of the first step, by parameter, of a learner whose encoder's forward is wrapped."""
     learner = bench.learner()
     learner.encoder.forward = wrap(learner.encoder.forward)  # type: ignore[method-assign, assignment]
-    found: dict[str, Tensor] = {}
+    seen: dict[str, Tensor] = {}
 
     def look(compute: Callable[[Batch], Terms], batch: Batch) -> Terms:
         torch.stack(list(compute(batch).values())).sum().backward()
-        gradients = {name: one.grad for name, one in learner.encoder_parameters().items()}
-        found.update({name: one.clone() for name, one in gradients.items() if one is not None})
+        gradients = {name: parameter.grad for name, parameter in learner.encoder_parameters().items()}
+        seen.update({name: gradient.clone() for name, gradient in gradients.items() if gradient is not None})
         raise _Stopped
 
     with suppress(_Stopped):
         bench.run(learner, look=look)
-    return found
+    return seen
 
 
 def _recomputed(encode: Encode) -> Encode:
@@ -244,7 +282,7 @@ def check_module_size_reported(bench: PhaseBench) -> None:
     size = bench.config.module_size(base.LATENT)
     if built is None and size is None:
         raise NotApplicable("the phase has no module of its own")
-    real = 0 if built is None else sum(one.numel() for one in built.parameters())
+    real = 0 if built is None else sum(parameter.numel() for parameter in built.parameters())
     said = 0 if size is None else size.parameters
     require(said == real, f"module_size() says {said:,} parameters, and build_module makes {real:,}; correct it")
 
@@ -300,6 +338,66 @@ def check_resume_mid_phase_bitwise(bench: PhaseBench) -> None:
         )
 
 
+def check_validation_changes_nothing(bench: PhaseBench) -> None:
+    """A phase that a recipe validates on the tuning split ends in the bits of one that it does not: its loss keeps
+    nothing of the batches that it sees, and comes out finite where no gradient is asked for."""
+    bench.needs_steps()
+    plain, looked = bench.learner(), bench.learner()
+    bench.run(plain)
+    _with(bench, validation=ValidationConfig(every=1, windows=12)).run(looked)
+    lost = differing(dict(plain.weights()), dict(looked.weights()))
+    require(
+        not lost,
+        f"validations between steps changed {', '.join(lost[:3])}; keep nothing in `loss`, count steps in `after_step`",
+    )
+
+
+def check_patterns_respected(bench: PhaseBench) -> None:
+    """Where a recipe lets only some parameters train (`only`), the others end as they began, to the bit."""
+    bench.needs_steps()
+    learner = bench.learner()
+    names = list(learner.chosen(bench.config.trains, ["*"]))
+    if len(names) < 2:
+        raise NotApplicable("the phase trains no two parameters of encoder and predictor")
+    before = snapshot(dict(learner.weights()))
+    _with(bench, only=(names[0],)).run(learner)
+    changed = [name for name in differing(before, dict(learner.weights())) if name in names[1:]]
+    require(
+        not changed,
+        f"the phase changed {', '.join(changed[:3])}, which `only` leaves out; leave training to the loop's optimizer",
+    )
+
+
+class _Watched(dict[str, Batch]):
+    """Batches by name, and which of them were asked for."""
+
+    def __init__(self, batches: Mapping[str, Batch]) -> None:
+        super().__init__(batches)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> Batch:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+def check_streams_read(bench: PhaseBench) -> None:
+    """The loss reads every further stream that the config names: batches that nobody reads cost time."""
+    bench.needs_steps()
+    names = set(bench.config.streams())
+    if not names:
+        raise NotApplicable("the phase reads no further stream of windows")
+    phase: Phase = bench.component.load()(bench.config)
+    learner, batch = bench.learner(), bench.dataset.batch(bench.windows, np.arange(8))
+    built = BuiltPhase("checked", phase)
+    begin_phase(Progress([built], learner))
+    further = Streams(built, bench.dataset, "train", bench.cut, 0).batches(0)
+    watched = _Watched(further)
+    phase.streams = watched
+    phase.loss(learner, batch, torch.Generator())
+    unread = sorted(names - watched.asked)
+    require(not unread, f"the loss reads no stream '{', '.join(unread)}'; take self.streams[...], or name none")
+
+
 def check_rng_isolation(bench: PhaseBench) -> None:
     """A step's draws come from `generator`, or from torch's state, which the loop seeds before every step: the same
     step gives the same bits, whatever was drawn before, so that a resume needs no random state."""
@@ -345,7 +443,7 @@ def check_mask_respected(bench: PhaseBench) -> None:
 def check_single_window(bench: PhaseBench) -> None:
     """One window of two steps, the shortest that a recipe may ask for, gives a finite loss."""
     bench.needs_steps()
-    shortest = Windows(*(np.array([one]) for one in (int(bench.dataset.trajectories("train")[0]), 0, 2)))
+    shortest = Windows(*(np.array([number]) for number in (int(bench.dataset.trajectories("train")[0]), 0, 2)))
 
     def look(compute: Callable[[Batch], Terms], batch: Batch) -> Terms:
         terms = compute(batch)

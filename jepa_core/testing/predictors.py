@@ -77,8 +77,8 @@ def check_shape(bench: PredictorBench) -> None:
     )
     for steps in (7, 1):
         latents = bench.latents(steps=steps)
-        made = bench.predictor(latents)
-        for name, given, wanted in (("next_states", made.next_states, LATENT), ("belief", made.belief, size)):
+        predictor = bench.predictor(latents)
+        for name, given, wanted in (("next_states", predictor.next_states, LATENT), ("belief", predictor.belief, size)):
             require(
                 tuple(given.shape) == (*latents.mask.shape, wanted),
                 f"windows {tuple(latents.states.shape)} gave {name} {tuple(given.shape)}; give {wanted} numbers for "
@@ -149,13 +149,13 @@ def _recomputed(predictor: Predictor, latents: Latents, window: int, origin: int
     """States (H, D) and beliefs (H, W) of the rollout of one origin, by `forward` alone."""
     part = slice(window, window + 1)
     mask = torch.ones_like(latents.mask[part])
-    one = Latents(latents.static[part], latents.states[part], latents.actions[part], mask)
-    states, beliefs = one.states[:, : origin + 1], []
+    padded = Latents(latents.static[part], latents.states[part], latents.actions[part], mask)
+    states, beliefs = padded.states[:, : origin + 1], []
     for _ in range(HORIZON):
         steps = states.shape[1]
-        made = predictor(Latents(one.static, states, one.actions[:, :steps], one.mask[:, :steps]))
-        states = torch.cat([states, made.next_states[:, -1:].float()], 1)
-        beliefs.append(made.belief[0, -1])
+        prediction = predictor(Latents(padded.static, states, padded.actions[:, :steps], padded.mask[:, :steps]))
+        states = torch.cat([states, prediction.next_states[:, -1:].float()], 1)
+        beliefs.append(prediction.belief[0, -1])
     return states[0, origin + 1 :], torch.stack(beliefs)
 
 
@@ -186,20 +186,20 @@ def check_extend_equals_forward(bench: PredictorBench) -> None:
     latents = bench.latents()
     whole = replace(latents, mask=torch.ones_like(latents.mask))
     wanted = bench.predictor(whole)
-    made = bench.predictor(_part(whole, slice(0, 1)))
+    prediction = bench.predictor(_part(whole, slice(0, 1)))
     if type(bench.predictor).extend is Predictor.extend:
         raise NotApplicable("it has no `extend`")
     for step in range(1, whole.states.shape[1]):
-        made = bench.predictor.extend(_part(whole, slice(step, step + 1)), made.memory)
+        prediction = bench.predictor.extend(_part(whole, slice(step, step + 1)), prediction.memory)
         for name in ("next_states", "belief"):
             require(
-                close(getattr(made, name)[:, 0], getattr(wanted, name)[:, step], 1e-5),
+                close(getattr(prediction, name)[:, 0], getattr(wanted, name)[:, step], 1e-5),
                 f"extend gave another {name} at step {step} than forward; positions, and what is seen, go on from the "
                 "memory",
             )
     origins = torch.zeros((len(whole.states), 1), dtype=torch.int64)
-    one, other = (bench.predictor.rollout(whole, part.memory, origins, 2).states for part in (wanted, made))
-    require(close(one, other, 1e-5), "a rollout from the memory of extend is another than from that of forward")
+    alone, other = (bench.predictor.rollout(whole, part.memory, origins, 2).states for part in (wanted, prediction))
+    require(close(alone, other, 1e-5), "a rollout from the memory of extend is another than from that of forward")
 
 
 def _part(latents: Latents, steps: slice) -> Latents:
@@ -242,7 +242,9 @@ def check_gradient_flows(bench: PredictorBench) -> None:
         )
         require(gradient is not None and gradient.any(), f"no gradient runs from {name} to the states; detach nothing")
     torch.stack([part.square().sum() for part in parts.values()]).sum().backward()
-    idle = [name for name, one in predictor.named_parameters() if one.requires_grad and one.grad is None]
+    idle = [
+        name for name, parameter in predictor.named_parameters() if parameter.requires_grad and parameter.grad is None
+    ]
     require(not idle, f"no gradient reaches {', '.join(idle[:3])}; use them, or call requires_grad_(False) on them")
 
 
@@ -250,17 +252,17 @@ def check_terms_finite_and_named(bench: PredictorBench) -> None:
     """Terms of the predictor's own loss are named, finite scalars, which padding does not change; training adds them to
     the loss of a phase."""
     predictor, latents = bench.make(LATENT).train(), bench.latents()
-    found = []
+    outputs = []
     for given in (latents, other_latents_in_padding(latents)):
         torch.manual_seed(0)
-        found.append(dict(predictor(given).terms))
-    if not found[0]:
+        outputs.append(dict(predictor(given).terms))
+    if not outputs[0]:
         raise NotApplicable("it has no loss of its own")
-    require_terms(found[0])
-    changed = [name for name in found[0] if not close(found[0][name].detach(), found[1][name].detach())]
+    require_terms(outputs[0])
+    changed = [name for name in outputs[0] if not close(outputs[0][name].detach(), outputs[1][name].detach())]
     require(not changed, f"the terms {', '.join(changed)} change with what stands in the padding; use latents.mask")
     require(
-        all(term.requires_grad for term in found[0].values()), "a term carries no gradient; do not detach all of it"
+        all(term.requires_grad for term in outputs[0].values()), "a term carries no gradient; do not detach all of it"
     )
 
 
@@ -269,7 +271,10 @@ def check_size_reported(bench: PredictorBench) -> None:
     it."""
     size = bench.predictor_config.size(LATENT)
     parameters = list(bench.predictor.parameters())
-    real = sum(one.numel() for one in parameters), sum(one.numel() for one in parameters if one.requires_grad)
+    real = (
+        sum(parameter.numel() for parameter in parameters),
+        sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+    )
     require(
         (size.parameters, size.trainable) == real,
         f"size() says {size.parameters:,} parameters, {size.trainable:,} of them trainable, and there are {real[0]:,} "
@@ -317,9 +322,9 @@ def check_bf16(bench: PredictorBench) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         prediction = bench.predictor(latents)
         rolled = bench.predictor.rollout(latents, prediction.memory, bench.origins, HORIZON)
-    made = [*(one[latents.mask] for one in _both(prediction).values()), rolled.states, rolled.belief]
+    outputs = [*(tensor[latents.mask] for tensor in _both(prediction).values()), rolled.states, rolled.belief]
     require(
-        all(torch.isfinite(one).all() for one in made),
+        all(torch.isfinite(tensor).all() for tensor in outputs),
         "a prediction or a belief is not finite in bf16; compute sums and norms in float32",
     )
 

@@ -16,16 +16,22 @@ def components_of(name: str, registry: Registry) -> list[Component]:
 
     Raises PluginError if there is none of that name, or if the plugin is broken.
     """
-    chosen = [one for one in registry.plugins if name == one.name or _plain(name) == _plain(one.package)]
+    chosen = [
+        candidate
+        for candidate in registry.plugins
+        if name == candidate.name or _plain(name) == _plain(candidate.package)
+    ]
     for plugin in chosen:
         if plugin.error:
             raise PluginError(
                 f"the plugin {plugin.name} ({plugin.package}) is broken: {plugin.error}; see `jepa plugins --traceback`"
             )
-    components = [one for plugin in chosen for one in plugin.components]
+    components = [component for plugin in chosen for component in plugin.components]
     if not chosen:
-        everything = [one for plugin in registry.plugins for one in plugin.components]
-        components = [one for one in everything if name in (one.name, f"{one.kind}/{one.name}")]
+        everything = [component for plugin in registry.plugins for component in plugin.components]
+        components = [
+            component for component in everything if name in (component.name, f"{component.kind}/{component.name}")
+        ]
     if not components:
         raise PluginError(
             f"{name} brings no component; "
@@ -39,7 +45,7 @@ def _plain(package: str) -> str:
 
 
 def _known(plugins: list[Plugin]) -> str:
-    names = sorted(one.name for one in plugins)
+    names = sorted(plugin.name for plugin in plugins)
     return f"there are the plugins {', '.join(names) or 'none'} (is the package installed here?)"
 
 
@@ -50,20 +56,20 @@ def check_components(components: list[Component]) -> list[CheckResult]:
 
 def results_page(results: list[CheckResult]) -> dict[str, Any]:
     """Everything that `jepa check-plugin` prints."""
-    counts = {outcome: sum(one.outcome == outcome for one in results) for outcome in _WORDS}
-    return {"results": [one.to_dict() for one in results], "counts": counts}
+    counts = {outcome: sum(result.outcome == outcome for result in results) for outcome in _WORDS}
+    return {"results": [result.to_dict() for result in results], "counts": counts}
 
 
 def results_text(page: dict[str, Any]) -> str:
     """The results for people, component by component."""
     lines: list[str] = []
     heading = ""
-    for one in page["results"]:
-        if one["component"] != heading:
-            heading = one["component"]
+    for result in page["results"]:
+        if result["component"] != heading:
+            heading = result["component"]
             lines += ["", heading] if lines else [heading]
-        lines.append(f"  {_WORDS[one['outcome']]:<8} {one['check']}")
-        if one["reason"]:
-            lines.append(f"           {one['reason']}")
+        lines.append(f"  {_WORDS[result['outcome']]:<8} {result['check']}")
+        if result["reason"]:
+            lines.append(f"           {result['reason']}")
     counts = page["counts"]
     return "\n".join([*lines, "", f"{counts['pass']} passed, {counts['fail']} failed, {counts['skip']} skipped"])

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ValidationError
 from jepa_core.config import Modality, SourceConfig
 from jepa_core.contracts import Source
 from jepa_core.data.store import Store, StoreWriter
-from jepa_core.data.trajectories import ROLES, Events, Rendered, Trajectories
+from jepa_core.data.trajectories import ROLES, Rendered, Trajectories
+from jepa_core.data.truncation import truncated
 from jepa_core.errors import JepaError
 from jepa_core.testing import bench as base
 from jepa_core.testing.bench import (
@@ -99,9 +100,9 @@ def check_two_builds_equal(bench: SourceBench) -> None:
 
 def check_fingerprint_stable(bench: SourceBench) -> None:
     """`fingerprint` is a hex digest, the same for every instance: a store is found again by it."""
-    one, other = (bench.component.load()(bench.config).fingerprint() for _ in range(2))
-    require(one == other, "two instances gave two fingerprints; digest inputs and options, and nothing else")
-    hexadecimal = len(one) >= 12 and set(one) <= set("0123456789abcdef")
+    first, other = (bench.component.load()(bench.config).fingerprint() for _ in range(2))
+    require(first == other, "two instances gave two fingerprints; digest inputs and options, and nothing else")
+    hexadecimal = len(first) >= 12 and set(first) <= set("0123456789abcdef")
     require(hexadecimal, "the fingerprint must be a hex digest, such as hashlib.sha256(...).hexdigest()")
 
 
@@ -126,7 +127,7 @@ def check_fingerprint_sensitive_to_options(bench: SourceBench) -> None:
 def _fingerprints(bench: SourceBench, config: SourceConfig) -> list[str]:
     source: Source = bench.component.load()(config)
     try:
-        return [source.fingerprint(), *(source.rendering_fingerprint(one) for one in config.modalities)]
+        return [source.fingerprint(), *(source.rendering_fingerprint(modality) for modality in config.modalities)]
     except JepaError as refusal:  # an option that asks for other data, which are not here
         return [str(refusal)]
 
@@ -143,7 +144,9 @@ def _variants(config: BaseModel) -> Iterator[tuple[str, Any]]:
     """The config with one key changed, for every key whose other values can be guessed."""
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
-        inner = _variants(value) if isinstance(value, BaseModel) else ((None, one) for one in _others(value, field))
+        inner = (
+            _variants(value) if isinstance(value, BaseModel) else ((None, variant) for variant in _others(value, field))
+        )
         for deeper, other in inner:
             try:
                 changed = type(config).model_validate(config.model_dump(by_alias=True) | {field.alias or name: other})
@@ -160,7 +163,7 @@ def _others(value: Any, field: Any) -> list[Any]:
         return [value + 1, value - 1]
     if isinstance(value, float):
         return [value * 1.5 + 0.1, value / 2]
-    return [one for one in get_args(field.annotation) if isinstance(one, str) and one != value]
+    return [choice for choice in get_args(field.annotation) if isinstance(choice, str) and choice != value]
 
 
 def check_items_as_declared(bench: SourceBench) -> None:
@@ -173,7 +176,7 @@ def check_items_as_declared(bench: SourceBench) -> None:
             items = getattr(rendered, role)
             require(len(items) == count, f"{modality}: {len(items)} items for {count} owners of the role {role}")
             if modality == "text":
-                require(all(isinstance(one, str) for one in items), f"the texts of the role {role} must be str")
+                require(all(isinstance(item, str) for item in items), f"the texts of the role {role} must be str")
             else:
                 shape = bench.source_config.item_shape()
                 expected = (count, shape.channels, shape.samples)
@@ -190,7 +193,7 @@ def check_observations_as_declared(bench: SourceBench) -> None:
         raise NotApplicable("the source renders no numbers")
     places, shape = list(bench.source_config.observations().values()), bench.source_config.item_shape()
     require(places, "observations() names no channel; name those that states show, or leave the default")
-    inside = all(0 <= place < shape.channels for place in places) and len(set(places)) == len(places)
+    inside = all(0 <= index < shape.channels for index in places) and len(set(places)) == len(places)
     require(inside, f"observations() names the places {places} of {shape.channels} channels; each must be one of them")
     states = np.asarray(dict(bench.render(bench.some))["channels"].state)
     require(np.isfinite(states[:, places]).any(), "no state shows any of the channels that observations() names")
@@ -198,7 +201,7 @@ def check_observations_as_declared(bench: SourceBench) -> None:
 
 def check_undeclared_modality_refused(bench: SourceBench) -> None:
     """A modality that the config does not name is refused in one sentence, not rendered in some way."""
-    others = [one for one in get_args(Modality) if one not in bench.source_config.modalities]
+    others = [name for name in get_args(Modality) if name not in bench.source_config.modalities]
     if not others:
         raise NotApplicable("the config names every modality")
     for modality in others:
@@ -217,7 +220,7 @@ def check_no_future_in_items(bench: SourceBench) -> None:
     """A step shows nothing that came after it: with the later steps of a trajectory cut off, the items of the earlier
     ones are the same."""
     kept = np.maximum(1, bench.some.steps // 2)
-    cut = _cut(bench.some, kept)
+    cut = truncated(bench.some, kept)
     early = bench.some.step_numbers() < np.repeat(kept, bench.some.steps)
     for (modality, whole), (_, part) in zip(bench.render(bench.some), bench.render(cut), strict=True):
         for role in ("state", "action"):
@@ -230,29 +233,12 @@ def check_no_future_in_items(bench: SourceBench) -> None:
         require(_equal_items(whole.static, part.static), f"{modality}: static facts change with later steps")
 
 
-def _cut(trajectories: Trajectories, kept: np.ndarray) -> Trajectories:
-    """The first `kept` steps of every trajectory."""
-    chosen = trajectories.step_numbers() < np.repeat(kept, trajectories.steps)
-    state, action = (_chosen(events, chosen) for events in (trajectories.state, trajectories.action))
-    labels = {name: values[chosen] for name, values in trajectories.labels.items()}
-    steps = kept.astype(trajectories.steps.dtype)
-    return replace(trajectories, steps=steps, labels=labels, state=state, action=action)
-
-
-def _chosen(events: Events, owners: np.ndarray) -> Events:
-    """The events of the chosen owners, a bool each."""
-    counts = np.diff(events.offsets)
-    rows = np.repeat(owners, counts)
-    offsets = np.concatenate([[0], np.cumsum(counts[owners])])
-    return Events(offsets, events.channel[rows], events.value[rows], events.text[rows], events.time[rows])
-
-
 def check_items_independent_of_block(bench: SourceBench) -> None:
     """A trajectory's items do not depend on the trajectories rendered beside it: blocks are cut anywhere."""
     alone = [next(store_block) for store_block in [bench.store.blocks(1)]]
-    for (modality, block), (_, one) in zip(bench.render(bench.some), bench.render(alone[0]), strict=True):
+    for (modality, block), (_, single) in zip(bench.render(bench.some), bench.render(alone[0]), strict=True):
         for role in ROLES:
-            few = getattr(one, role)
+            few = getattr(single, role)
             require(
                 _equal_items(getattr(block, role)[: len(few)], few),
                 f"{modality}: items of the role {role} change with the trajectories beside; render each by itself",
@@ -283,28 +269,28 @@ def check_identifiers_kept_private(bench: SourceBench) -> None:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-    identifiers = {int(one) for one in (*store.identifier, *store.subject) if abs(int(one)) >= TELLING}
+    identifiers = {int(number) for number in (*store.identifier, *store.subject) if abs(int(number)) >= TELLING}
     if not identifiers:
         raise NotApplicable(f"its identifiers are below {TELLING:,}, and cannot be told from other numbers")
     texts = [item for modality, part in bench.render(bench.some) if modality == "text" for item in _texts(part)]
     places = {"log": heard.getvalue(), "store's attributes": str(store.attributes), "items": "\n".join(texts)}
-    for place, text in places.items():
-        found = sum(str(one) in text for one in identifiers)
-        require(not found, f"{found} identifiers stand in the {place}; tell counts and row numbers in their place")
+    for where, text in places.items():
+        count = sum(str(number) in text for number in identifiers)
+        require(not count, f"{count} identifiers stand in the {where}; tell counts and row numbers in their place")
 
 
 def _texts(rendered: Rendered) -> list[str]:
     return [text for role in ROLES for text in getattr(rendered, role)]
 
 
-def _equal(one: Rendered, other: Rendered) -> bool:
-    return all(_equal_items(getattr(one, role), getattr(other, role)) for role in ROLES)
+def _equal(rendered: Rendered, other: Rendered) -> bool:
+    return all(_equal_items(getattr(rendered, role), getattr(other, role)) for role in ROLES)
 
 
-def _equal_items(one: Any, other: Any) -> bool:
-    if len(one) and not isinstance(one[0], str):
-        return np.array_equal(np.asarray(one), np.asarray(other), equal_nan=True)
-    return list(one) == list(other)
+def _equal_items(item: Any, other: Any) -> bool:
+    if len(item) and not isinstance(item[0], str):
+        return np.array_equal(np.asarray(item), np.asarray(other), equal_nan=True)
+    return list(item) == list(other)
 
 
 def check_no_prints(bench: SourceBench) -> None:

@@ -1,15 +1,14 @@
 """Checkpoints: everything that lives long, written atomically, safe to load.
 
 A checkpoint is a folder `checkpoints/<total step>-<phase index>` with two files: `state.safetensors` (weights of
-encoder, target, predictor and the modules of objectives; the optimizer's moments; a phase's own tensors and module) and
-`position.json` (where in the curriculum, and the digest of the tensors). It is written under another name, flushed, and
-renamed, so it is whole or it is not there; the one before it is removed only afterwards. Random states need no place in
-it: see `Phase.loss`.
+encoder, target, predictor and the modules of objectives; the optimizer's moments; a phase's own tensors and module; how
+its validations have gone, with the best weights where these are kept) and `position.json` (where in the curriculum, and
+the digest of the tensors). It is written under another name, flushed, and renamed, so it is whole or it is not there;
+the one before it is removed only afterwards. Random states need no place in it: see `Phase.loss`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -22,16 +21,31 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from jepa_core.errors import DataError, RunError, UnsafeArtefactError
-from jepa_core.io.files import digest_of_file, disk_errors, sync_folder, write_json
+from jepa_core.io.files import digest_of_file, disk_errors, sync_folder
+from jepa_core.io.records import Shape, read_sealed, read_shaped, write_sealed
 from jepa_core.io.tensor_files import savable
 from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase, build_modules
 from jepa_core.training.learner import Learner
+from jepa_core.training.validation import Standing
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KEPT = 2
 """Checkpoints kept: the newest, and the one before it should the newest be damaged."""
 
 log = logging.getLogger("jepa")
+
+
+class _FormatShape(Shape):
+    format_version: int | None = None
+
+
+class _PositionShape(Shape):
+    """`position.json`. state: digest of the tensors."""
+
+    format_version: int
+    index: int
+    step: int
+    state: str
 
 
 def save_checkpoint(folder: Path, progress: Progress, phase_done: bool) -> None:
@@ -53,9 +67,9 @@ def save_checkpoint(folder: Path, progress: Progress, phase_done: bool) -> None:
             "format_version": FORMAT_VERSION,
             "index": index,
             "step": step,
-            "sha256": digest_of_file(partial / "state.safetensors"),
+            "state": digest_of_file(partial / "state.safetensors"),
         }
-        write_json(partial / "position.json", position)
+        write_sealed(partial / "position.json", position)
         _sync_file(partial / "state.safetensors")
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
@@ -105,6 +119,7 @@ def _tensors(progress: Progress, phase_done: bool) -> Iterator[tuple[str, Tensor
     yield from ((f"phase.{name}", value) for name, value in phase.state_dict().items())
     if phase.module is not None:
         yield from ((f"module.{name}", value) for name, value in phase.module.state_dict().items())
+    yield from ((f"standing.{name}", value) for name, value in progress.standing.state())
     for number, state in (progress.optimizer.state_dict()["state"] if progress.optimizer else {}).items():
         yield from ((f"optimizer.{number}.{name}", value) for name, value in state.items())
 
@@ -121,6 +136,7 @@ def _load(progress: Progress, tensors: dict[str, Tensor], position: dict[str, in
                 phase.module.load_state_dict(_part(tensors, "module"))
             assert progress.optimizer is not None  # `begin_phase` has just made it
             _load_optimizer(progress.optimizer, _part(tensors, "optimizer"))
+            progress.standing = Standing.of_state(_part(tensors, "standing"))
     except (KeyError, RuntimeError) as error:
         raise DataError(
             f"the checkpoint does not fit the model ({error}); it was written by another recipe or version: "
@@ -156,14 +172,18 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 
 def _position(checkpoint: Path) -> dict[str, int] | None:
+    path = checkpoint / "position.json"
     try:
-        position = json.loads((checkpoint / "position.json").read_text())
-        whole = digest_of_file(checkpoint / "state.safetensors") == position["sha256"]
-    except (OSError, ValueError, KeyError):
+        version = read_shaped(path, _FormatShape, "").get("format_version")
+        if version != FORMAT_VERSION:
+            raise RunError(
+                f"{checkpoint} has checkpoint format {version}, and this version reads {FORMAT_VERSION}; go on with "
+                "the version that wrote it, or run the recipe again"
+            )
+        position = read_sealed(path, _PositionShape, "")
+        whole = digest_of_file(checkpoint / "state.safetensors") == position["state"]
+    except (OSError, DataError):
         return None
-    if position.get("format_version") != FORMAT_VERSION:
-        found = position.get("format_version")
-        raise DataError(f"{checkpoint} has checkpoint format {found}, and this version reads {FORMAT_VERSION}")
     return position if whole else None
 
 

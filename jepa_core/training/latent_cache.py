@@ -17,6 +17,7 @@ from torch import Tensor
 
 from jepa_core.errors import RunError
 from jepa_core.io.tensor_files import TensorFolder, same_layout
+from jepa_core.io.ticker import Ticker
 
 TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """How latents may be kept, as recipes call it."""
@@ -50,6 +51,7 @@ class LatentCache:
         self._device = device
         self._shared = shared
         self._filled = np.zeros(-(-items // BLOCK), dtype=bool)
+        self._ticker: Ticker | None = None
         self._latents = _allocate(items, latent_dim, kept_as, device, memory_bytes, folder)
 
     @torch.no_grad()
@@ -67,9 +69,9 @@ class LatentCache:
     def _fill(self, block: int) -> None:
         start, stop = block * BLOCK, min((block + 1) * BLOCK, self._items)
         into, name = self._latents[start:stop], f"latents-{block:08d}"
-        found = self._shared.read(name) if self._shared else None
-        if found is not None and same_layout(found, {"latents": into}):
-            into.copy_(found["latents"])
+        shared = self._shared.read(name) if self._shared else None
+        if shared is not None and same_layout(shared, {"latents": into}):
+            into.copy_(shared["latents"])
         else:
             into.copy_(self._encode(torch.arange(start, stop)))
             if into.dtype == torch.float16 and into.isinf().any():
@@ -79,6 +81,8 @@ class LatentCache:
             if self._shared:
                 self._shared.write(name, {"latents": into})
         self._filled[block] = True
+        self._ticker = self._ticker or Ticker("latents of the frozen encoder")
+        self._ticker.add(items=stop - start)
 
 
 def _allocate(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import cast
 
@@ -75,31 +76,60 @@ class Learner:
         self._shared: TensorFolder | None = None
         self._encoder_trains = self._predictor_trains = False
         self._latest: _Made | None = None
+        self._logged: dict[str, Tensor] = {}
 
     def share(self, folder: TensorFolder | None) -> None:
         """Take latents from a folder, and add to it, for as long as the encoder has the weights that it has now."""
         self._shared = folder
 
-    def begin(self, trains: frozenset[Module], objectives: Collection[str] = ()) -> None:
+    def begin(self, trains: frozenset[Module], objectives: Collection[str] = (), only: Sequence[str] = ("*",)) -> None:
         """Set what trains from here on, the modules of these objectives with it: gradients, dropout, and whether the
-        encoder's latents may be kept."""
-        self._encoder_trains = "encoder" in trains and bool(self.trainable)
-        self._predictor_trains = "predictor" in trains
-        for parameter in self.encoder_parameters().values():
-            parameter.requires_grad_(self._encoder_trains)
-        for parameter in self.predictor.parameters():
-            parameter.requires_grad_("predictor" in trains)
+        encoder's latents may be kept. only: patterns of the names of parameters that train (see `chosen`)."""
+        chosen = self.chosen(trains, only)
+        self._encoder_trains = any(name.startswith("encoder.") for name in chosen)
+        self._predictor_trains = any(name.startswith("predictor.") for name in chosen)
+        for name, parameter in self.encoder_parameters().items():
+            parameter.requires_grad_(f"encoder.{name}" in chosen)
+        for name, parameter in self.predictor.named_parameters():
+            parameter.requires_grad_(f"predictor.{name}" in chosen)
         self.encoder.train(self._encoder_trains)
-        self.predictor.train("predictor" in trains)
+        self.predictor.train(self._predictor_trains)
         for name, module in self.modules.items():
             module.requires_grad_(name in objectives).train(name in objectives)
         self._latest = None
         if self._encoder_trains:
             self._cache = self._shared = None
 
+    def chosen(self, trains: Collection[Module], only: Sequence[str]) -> dict[str, nn.Parameter]:
+        """Parameters of the modules that train whose names match a pattern: `encoder.<name>`, `predictor.<name>`."""
+        modules = {"encoder": self.encoder_parameters(), "predictor": dict(self.predictor.named_parameters())}
+        named = {
+            f"{module}.{name}": parameter for module in sorted(trains) for name, parameter in modules[module].items()
+        }
+        return {name: parameter for name, parameter in named.items() if name_matches(name, only)}
+
     def freeze(self) -> None:
         """Nothing trains: for evaluation."""
         self.begin(frozenset())
+
+    @contextmanager
+    def looking(self, own: nn.Module | None = None) -> Iterator[None]:
+        """Compute without gradients and without dropout for as long as the block runs, in the midst of training.
+
+        own: a module of the phase's own. What was made of the batch before is there again afterwards.
+        """
+        modules = [self.encoder, self.predictor, *self.modules.values(), *([] if own is None else [own])]
+        training, latest = [module.training for module in modules], self._latest
+        try:
+            self._latest = None
+            for module in modules:
+                module.eval()
+            with torch.no_grad():
+                yield
+        finally:
+            self._latest = latest
+            for module, was in zip(modules, training, strict=True):
+                module.train(was)
 
     def each_member(self) -> Iterator[int]:
         """Number the members of an ensemble that trains, each in the predictor's place for its turn: what is asked for
@@ -124,27 +154,27 @@ class Learner:
 
         While the encoder is frozen the latents come from the cache and carry no gradient.
         """
-        made = self._made_of(batch)
-        if made.latents is None:
+        memo = self._made_of(batch)
+        if memo.latents is None:
             encoded = self._encode(batch.items) if self._encoder_trains else self._cached(batch.items)
-            made.latents = self._place(encoded, batch)
-        return made.latents
+            memo.latents = self._place(encoded, batch)
+        return memo.latents
 
     def prediction(self, batch: Batch) -> Prediction:
         """What the predictor makes of a batch's latents; asked again for the same batch, the same is returned. So
         objectives read the beliefs of the very pass that a phase predicts with."""
-        made = self._made_of(batch)
-        if made.prediction is None:
+        memo = self._made_of(batch)
+        if memo.prediction is None:
             prediction = self.predictor(self.latents(batch))
             if not self._belief_gradient:
                 prediction = replace(prediction, belief=prediction.belief.detach())
-            made.prediction = prediction
-        return made.prediction
+            memo.prediction = prediction
+        return memo.prediction
 
     def prediction_terms(self) -> Mapping[str, Tensor]:
         """Loss terms of the predictor's own, of the batch asked for last; none if nobody asked for its prediction."""
-        made = self._latest
-        return {} if made is None or made.prediction is None else made.prediction.terms
+        memo = self._latest
+        return {} if memo is None or memo.prediction is None else memo.prediction.terms
 
     def observations(self, batch: Batch) -> Observations:
         """What the states of a batch show in numbers, whatever the encoder reads.
@@ -153,11 +183,27 @@ class Learner:
         """
         if self.observer is None:
             raise RunError("the source does not render its steps as numbers, which an objective asks for")
-        made = self._made_of(batch)
-        if made.observations is None:
-            found = self.observer.of(batch.steps)
-            made.observations = Observations(found.values.to(self.device), found.observed.to(self.device))
-        return made.observations
+        memo = self._made_of(batch)
+        if memo.observations is None:
+            observed = self.observer.of(batch.steps)
+            memo.observations = Observations(observed.values.to(self.device), observed.observed.to(self.device))
+        return memo.observations
+
+    def log(self, name: str, value: Tensor | float) -> None:
+        """Have a number recorded and shown beside the loss terms of the step. It is part of no loss, and carries no
+        gradient; reading it is left to whoever listens.
+
+        value: one number. Raises RunError for a tensor of more.
+        """
+        number = torch.as_tensor(value, device=self.device).detach().float()
+        if number.numel() != 1:
+            raise RunError(f"learner.log('{name}', ...) takes one number, not a tensor of shape {tuple(number.shape)}")
+        self._logged[name] = number.reshape(())
+
+    def take_logged(self) -> dict[str, Tensor]:
+        """What was logged since this was called last, by name."""
+        logged, self._logged = self._logged, {}
+        return logged
 
     @property
     def shape(self) -> LearnerShape:
@@ -182,12 +228,12 @@ class Learner:
     def target_states(self, batch: Batch) -> Tensor:
         """States of a batch as the EMA target encodes them: (B, T, D) fp32, no gradient. Only the states are
         encoded, and once for a batch."""
-        made = self._made_of(batch)
-        if made.target_states is None:
+        memo = self._made_of(batch)
+        if memo.target_states is None:
             used = torch.unique(batch.states)
             places = torch.searchsorted(used, batch.states)
-            made.target_states = self._encode_target(batch.items[used])[places.to(self.device)]
-        return made.target_states
+            memo.target_states = self._encode_target(batch.items[used])[places.to(self.device)]
+        return memo.target_states
 
     def target_latents(self, batch: Batch) -> Latents:
         """A batch as the EMA target encodes it, in fp32, without gradient."""
@@ -232,10 +278,10 @@ class Learner:
             not torch.equal(value, weights[f"encoder.{name}"].to(value))
             for name, value in self.encoder_parameters().items()
         ):
-            self._shared = None
+            self._cache = self._shared = None
         for name, value in self.weights():
             value.copy_(weights[name])
-        self._cache = self._latest = None
+        self._latest = None
 
     def _encode(self, ids: Tensor) -> Tensor:
         with self.precision():
@@ -262,3 +308,8 @@ class Learner:
     def precision(self) -> AbstractContextManager[object]:
         """Context in which everything is computed: bf16 where the recipe asks for it."""
         return torch.autocast(self.device.type, torch.bfloat16) if self._autocast else nullcontext()
+
+
+def name_matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a parameter's name matches one of some patterns."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -50,7 +50,7 @@ class PatchTransformer(ChannelEncoder):
         """Represent items that are about equally full: (N, W)."""
         present = observed.any(2)
         longest = int(present.sum(1).max()) if len(present) else 0
-        present, channels = (one[:, :longest] for one in present.sort(dim=1, descending=True, stable=True))
+        present, channels = (tensor[:, :longest] for tensor in present.sort(dim=1, descending=True, stable=True))
         rows = torch.arange(len(values), device=values.device)[:, None]
         patches = self.patch(with_mask(values[rows, channels], observed[rows, channels], 2))
         tokens = patches * self.gains(channels) + self.shifts(channels)

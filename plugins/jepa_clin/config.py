@@ -274,7 +274,7 @@ class GroundingConfig(ObjectiveConfig):
     @field_validator("windows")
     @classmethod
     def _ahead(cls, windows: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-        wrong = [list(one) for one in windows if not 0 <= one[0] < one[1]]
+        wrong = [list(window) for window in windows if not 0 <= window[0] < window[1]]
         if wrong:
             raise ValueError(f"the window {wrong[0]} must go from 0 or more to a later step")
         if (0, 1) not in windows or len(set(windows)) < len(windows):

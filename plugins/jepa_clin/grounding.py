@@ -119,11 +119,11 @@ def step_targets(seen: Observations, mask: Tensor, windows: tuple[tuple[int, int
     observed = seen.observed & mask[..., None]
     values = torch.where(observed, seen.values, 0)
     steps = mask.shape[1]
-    sums, counts = (F.pad(one.cumsum(1), (0, 0, 1, 0)) for one in (values, observed.to(values.dtype)))
+    sums, counts = (F.pad(tensor.cumsum(1), (0, 0, 1, 0)) for tensor in (values, observed.to(values.dtype)))
     begins = torch.arange(steps, device=mask.device)[:, None] + 1 + torch.tensor(windows, device=mask.device)[:, 0]
     ends = torch.arange(steps, device=mask.device)[:, None] + 1 + torch.tensor(windows, device=mask.device)[:, 1]
     inside = (begins.clamp(max=steps), ends.clamp(max=steps))
-    total, count = (one[:, inside[1]] - one[:, inside[0]] for one in (sums, counts))
+    total, count = (total_of[:, inside[1]] - total_of[:, inside[0]] for total_of in (sums, counts))
     last = (ends - 1).clamp(max=steps - 1)
     known = mask[:, :, None] & mask[:, last] & (ends <= steps)
     so_far = (

@@ -40,14 +40,14 @@ class Gru(Predictor):
     def extend(self, step: Latents, memory: tuple[Tensor, Tensor]) -> Prediction:
         """One more step, from the hidden state after the last."""
         belief, _ = self.cell(torch.cat((step.states, step.actions), dim=-1), memory[1][None, :, -1].contiguous())
-        made = self._read(belief, step.states), belief
-        joined = tuple(torch.cat(pair, dim=1) for pair in zip(memory, made, strict=True))
-        return Prediction(*made, memory=joined)
+        prediction = self._read(belief, step.states), belief
+        joined = tuple(torch.cat(pair, dim=1) for pair in zip(memory, prediction, strict=True))
+        return Prediction(*prediction, memory=joined)
 
     def rollout(self, latents: Latents, memory: tuple[Tensor, Tensor], origins: Tensor, horizon: int) -> Rollout:
         """Roll out H steps from each of M origins a window: states (B, M, H, D) and their beliefs (B, M, H, W)."""
         origins = origins.to(latents.states.device)
-        state, belief = (at_steps(one, origins) for one in memory)
+        state, belief = (at_steps(part, origins) for part in memory)
         states, beliefs = [state], [belief]
         for ahead in range(1, horizon):
             action = at_steps(latents.actions, origins + ahead)

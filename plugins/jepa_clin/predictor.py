@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from jepa_clin.attention import KeysValues, Layer, Layers
+from jepa_clin.attention import KeysValues, Layer, Layers, of_few_rows
 from jepa_clin.config import ActionTransformerConfig
 from jepa_clin.steps import at_steps
 from jepa_core.contracts import Latents, Prediction, Predictor, Rollout
@@ -104,14 +104,14 @@ class ActionTransformer(Predictor):
         number, per_step = memory.next_states.shape[1], self.config.tokens_per_step
         if number >= self.config.reach:
             raise OutOfReach(f"step {number + 1} is beyond the predictor's positions for {self.config.reach} steps")
-        place = torch.tensor([number], device=step.states.device)
-        hidden, layers = self._step_tokens(step.states, step.actions, place), []
+        position = torch.tensor([number], device=step.states.device)
+        hidden, layers = self._step_tokens(step.states, step.actions, position), []
         visible = torch.cat((memory.visible, step.mask.repeat_interleave(per_step, dim=1)), dim=1)
         seen = visible[:, None, None].expand(-1, 1, per_step, -1)
         for layer, past, asking in zip(self.layers, memory.layers, self._asking(first_state=0), strict=True):
-            queries, new = layer.project(hidden, asking)
+            queries, new = layer.project(hidden, asking, of_few_rows)
             layers.append(past.append(new.keys, new.values))
-            hidden = layer.attend(hidden[:, asking], queries, layers[-1], seen[:, :, asking])
+            hidden = layer.attend(hidden[:, asking], queries, layers[-1], seen[:, :, asking], of_few_rows)
         next_states = self._read(hidden, step.states)
         predicted = torch.cat((memory.next_states, next_states), dim=1)
         beliefs = torch.cat((memory.belief, hidden), dim=1)

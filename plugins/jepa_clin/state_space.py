@@ -127,7 +127,7 @@ class StateSpace(Predictor):
         return Rollout(torch.stack(states, dim=2), torch.stack(beliefs, dim=2))
 
     def _blocks(self) -> list[ScanBlock]:
-        return [cast(ScanBlock, one) for one in self.blocks]
+        return [cast(ScanBlock, block) for block in self.blocks]
 
     def _tokens(self, static: Tensor, states: Tensor, actions: Tensor) -> Tensor:
         return self.static_in(static) + self.state_in(states) + self.action_in(actions)
@@ -154,29 +154,29 @@ class ScanBlock(nn.Module):
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, Past]:
         """The next block's input (B, T, W), and what a rollout goes on from."""
-        made = self._project(hidden)
+        inputs = self._project(hidden)
         with torch.autocast(hidden.device.type, enabled=False):
-            scanned, state = scan(made.decay, made.values, made.keys, made.queries, self.config.chunk)
-        past = Past(made.decay.cumsum(1), made.values, made.keys, state)
-        return self._finish(hidden, made, scanned), past
+            scanned, state = scan(inputs.decay, inputs.values, inputs.keys, inputs.queries, self.config.chunk)
+        past = Past(inputs.decay.cumsum(1), inputs.values, inputs.keys, state)
+        return self._finish(hidden, inputs, scanned), past
 
     def extend(self, hidden: Tensor, past: Past) -> tuple[Tensor, Past]:
         """The same of one step (B, 1, W) behind those of a past."""
-        made = self._project(hidden)
-        scanned, state = _advance(made, past.state[:, None])
+        inputs = self._project(hidden)
+        scanned, state = _advance(inputs, past.state[:, None])
         longer = Past(
-            torch.cat((past.decay, past.decay[:, -1:] + made.decay), dim=1),
-            torch.cat((past.values, made.values), dim=1),
-            torch.cat((past.keys, made.keys), dim=1),
+            torch.cat((past.decay, past.decay[:, -1:] + inputs.decay), dim=1),
+            torch.cat((past.values, inputs.values), dim=1),
+            torch.cat((past.keys, inputs.keys), dim=1),
             state[:, 0],
         )
-        return self._finish(hidden, made, scanned), longer
+        return self._finish(hidden, inputs, scanned), longer
 
     def step(self, hidden: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """The next block's input (B, M, W) of one step of M rollouts each, and their states (B, M, H, P, N)."""
-        made = self._project(hidden)
-        scanned, state = _advance(made, state)
-        return self._finish(hidden, made, scanned), state
+        inputs = self._project(hidden)
+        scanned, state = _advance(inputs, state)
+        return self._finish(hidden, inputs, scanned), state
 
     def _project(self, hidden: Tensor) -> ScanInputs:
         config = self.config
@@ -186,8 +186,8 @@ class ScanBlock(nn.Module):
         by_head = F.silu(values).unflatten(-1, (config.heads, config.head_size))
         return ScanInputs(by_head * step[..., None], gate, keys, queries, -self.log_rate.exp() * step)
 
-    def _finish(self, hidden: Tensor, made: ScanInputs, scanned: Tensor) -> Tensor:
-        return hidden + self.output(scanned.flatten(-2) * F.silu(made.gate))
+    def _finish(self, hidden: Tensor, inputs: ScanInputs, scanned: Tensor) -> Tensor:
+        return hidden + self.output(scanned.flatten(-2) * F.silu(inputs.gate))
 
 
 def scan(decay: Tensor, values: Tensor, keys: Tensor, queries: Tensor, chunk: int) -> tuple[Tensor, Tensor]:
@@ -200,7 +200,9 @@ def scan(decay: Tensor, values: Tensor, keys: Tensor, queries: Tensor, chunk: in
     steps = decay.shape[1]
     chunk = min(chunk, steps)
     short = -steps % chunk
-    decay, keys, queries = (F.pad(one, (0, 0, 0, short)).unflatten(1, (-1, chunk)) for one in (decay, keys, queries))
+    decay, keys, queries = (
+        F.pad(tensor, (0, 0, 0, short)).unflatten(1, (-1, chunk)) for tensor in (decay, keys, queries)
+    )
     values = F.pad(values, (0, 0, 0, 0, 0, short)).unflatten(1, (-1, chunk)).transpose(2, 3)  # (B, K, H, Q, P)
     sums = decay.cumsum(2).transpose(2, 3)  # (B, K, H, Q)
     before, last = _carried(sums, values, keys)
@@ -224,8 +226,8 @@ def _carried(sums: Tensor, values: Tensor, keys: Tensor) -> tuple[Tensor, Tensor
     return torch.stack(begins, dim=1), state
 
 
-def _advance(made: ScanInputs, state: Tensor) -> tuple[Tensor, Tensor]:
+def _advance(inputs: ScanInputs, state: Tensor) -> tuple[Tensor, Tensor]:
     """One step of the recurrence for each of M rollouts: what is read (B, M, H, P), and the states (B, M, H, P, N)."""
-    added = made.values[..., None] * made.keys[..., None, None, :]
-    state = made.decay.exp()[..., None, None] * state + added
-    return (state * made.queries[..., None, None, :]).sum(-1), state
+    added = inputs.values[..., None] * inputs.keys[..., None, None, :]
+    state = inputs.decay.exp()[..., None, None] * state + added
+    return (state * inputs.queries[..., None, None, :]).sum(-1), state

@@ -76,8 +76,8 @@ def _unsilenced(rows: Rows, hot: np.ndarray, silence: int) -> np.ndarray:
     if len(hot) == 0:
         return hot
     longest = int(rows.step.max()) + silence + 1
-    place = rows.trajectory[hot].astype(np.int64) * longest + rows.step[hot]
-    following = np.searchsorted(place, place + silence + 1).tolist()
+    row_of_step = rows.trajectory[hot].astype(np.int64) * longest + rows.step[hot]
+    following = np.searchsorted(row_of_step, row_of_step + silence + 1).tolist()
     chain, at = [], 0
     while at < len(hot):
         chain.append(at)
@@ -128,7 +128,10 @@ def _median(values: np.ndarray, owner: np.ndarray, draws: Draws) -> DrawnEstimat
     order = np.argsort(values, kind="stable")
     values, owner = values[order], owner[order]
     drawn = (np.repeat(values, weight[owner]) for weight in draws.weights)
-    medians = [(one[(len(one) - 1) // 2] + one[len(one) // 2]) / 2 if len(one) else np.nan for one in drawn]
+    medians = [
+        (of_hour[(len(of_hour) - 1) // 2] + of_hour[len(of_hour) // 2]) / 2 if len(of_hour) else np.nan
+        for of_hour in drawn
+    ]
     return DrawnEstimate(float(np.median(values)) if len(values) else None, np.array(medians))
 
 

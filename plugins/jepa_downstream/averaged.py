@@ -37,8 +37,8 @@ class FittedOnce:
 
 def _digest(*rows: Rows) -> str:
     digest = hashlib.sha256()
-    for one in rows:
-        for part in (one.trajectory, one.step, one.truth):
+    for row in rows:
+        for part in (row.trajectory, row.step, row.truth):
             digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()
 
@@ -51,14 +51,14 @@ class Averaged:
 
     @property
     def name(self) -> str:
-        return " and ".join(one.name for one in self.methods)
+        return " and ".join(method.name for method in self.methods)
 
     @property
     def information(self) -> str:
         return f"what {self.name} are told; their scores are averaged"
 
     def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> FittedAverage:
-        return FittedAverage([one.fit(task, train, tuning, seed) for one in self.methods])
+        return FittedAverage([method.fit(task, train, tuning, seed) for method in self.methods])
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class FittedAverage:
     @property
     def chosen(self) -> dict[str, Any]:
         return {
-            f"{key} of {number}": value for number, one in enumerate(self.fits, 1) for key, value in one.chosen.items()
+            f"{key} of {number}": value for number, fit in enumerate(self.fits, 1) for key, value in fit.chosen.items()
         }
 
     def to_state(self) -> dict[str, Any]:
-        return {"kind": "average", "fits": {str(number): one.to_state() for number, one in enumerate(self.fits)}}
+        return {"kind": "average", "fits": {str(number): fit.to_state() for number, fit in enumerate(self.fits)}}
 
     def scores(self, rows: Rows) -> np.ndarray:
         return np.stack([fit.scores(rows) for fit in self.fits]).mean(axis=0, dtype=np.float64)

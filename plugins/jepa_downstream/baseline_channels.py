@@ -84,8 +84,8 @@ class Observed:
         """
         drawn = np.random.default_rng(seed).permutation(dataset.trajectories("train"))[:PROFILED]
         static, seen, carried = [], [], []
-        for one in np.sort(drawn):
-            facts, samples = histories.read(int(one), int(dataset.steps[one]))
+        for number in np.sort(drawn):
+            facts, samples = histories.read(int(number), int(dataset.steps[number]))
             static.append(~np.isnan(facts))
             seen.append(np.count_nonzero(~np.isnan(samples), axis=0))
             carried.append(_digest(carry_on(samples)))
@@ -95,8 +95,8 @@ class Observed:
 
 def carry_on(samples: np.ndarray) -> np.ndarray:
     """(T, K) what was last seen of each column, NaN before the first."""
-    place = np.where(np.isnan(samples), -1, np.arange(len(samples))[:, None])
-    last = np.maximum.accumulate(place, axis=0)
+    position = np.where(np.isnan(samples), -1, np.arange(len(samples))[:, None])
+    last = np.maximum.accumulate(position, axis=0)
     return np.where(last >= 0, np.take_along_axis(samples, np.maximum(last, 0), axis=0), np.nan)
 
 
@@ -154,11 +154,11 @@ class Profile:
     @classmethod
     def of(cls, histories: Histories, train: Rows, seed: int) -> Profile:
         """Profile of the train rows: nothing after the last row of a trajectory is read."""
-        trajectories, place = np.unique(train.trajectory, return_inverse=True)
+        trajectories, inverse = np.unique(train.trajectory, return_inverse=True)
         steps = np.zeros(len(trajectories), dtype=np.int64)
-        np.maximum.at(steps, place, train.step + 1)
+        np.maximum.at(steps, inverse, train.step + 1)
         drawn = np.sort(np.random.default_rng(seed).permutation(len(trajectories))[:PROFILED])
-        read = [histories.read(int(trajectories[one]), int(steps[one])) for one in drawn]
+        read = [histories.read(int(trajectories[drawn_row]), int(steps[drawn_row])) for drawn_row in drawn]
         static, dynamic = (np.concatenate(parts) for parts in (
             [static[None] for static, _ in read], [dynamic for _, dynamic in read]
         ))  # fmt: skip

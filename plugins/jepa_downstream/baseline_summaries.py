@@ -66,18 +66,18 @@ def step_statistics(samples: np.ndarray, per_step: int, steps: np.ndarray) -> np
     in rounding: each cumulative operation goes from the first sample to the last.
     """
     ends = (steps + 1) * per_step - 1
-    seen, place = ~np.isnan(samples), np.arange(len(samples))[:, None]
-    last_place = np.maximum.accumulate(np.where(seen, place, -1), axis=0)[ends]
+    seen, position = ~np.isnan(samples), np.arange(len(samples))[:, None]
+    last_place = np.maximum.accumulate(np.where(seen, position, -1), axis=0)[ends]
     first = np.take_along_axis(samples, seen.argmax(axis=0)[None], axis=0)
     offset = np.where(seen, samples.astype(np.float64) - first, 0.0)
-    time = np.where(seen, place / per_step, 0.0)
+    time = np.where(seen, position / per_step, 0.0)
     count, recent_count = _sums(seen.astype(np.float64), ends, per_step)
     total, recent_total = _sums(offset, ends, per_step)
     square = np.cumsum(offset**2, axis=0)[ends]
     times, time_squares, products = (_sums(term, ends, per_step)[1] for term in (time, time**2, time * offset))
     with np.errstate(invalid="ignore", divide="ignore"):
         covariance = products - times * recent_total / recent_count
-        made = {
+        summaries = {
             "last": np.take_along_axis(samples, np.maximum(last_place, 0), axis=0),
             "recent": first + recent_total / recent_count,
             "mean": first + total / count,
@@ -88,9 +88,9 @@ def step_statistics(samples: np.ndarray, per_step: int, steps: np.ndarray) -> np
             "since": (ends[:, None] - last_place) / per_step,
             "slope": np.where(recent_count > 1, covariance / (time_squares - times**2 / recent_count), np.nan),
         }
-    made = {name: np.where(count > 0, values, np.nan) for name, values in made.items()}
-    made["share"] = count / (ends + 1)[:, None]
-    return np.stack([made[name] for name in STATISTICS], axis=1).astype(np.float32)
+    summaries = {name: np.where(count > 0, values, np.nan) for name, values in summaries.items()}
+    summaries["share"] = count / (ends + 1)[:, None]
+    return np.stack([summaries[name] for name in STATISTICS], axis=1).astype(np.float32)
 
 
 def _sums(terms: np.ndarray, ends: np.ndarray, per_step: int) -> tuple[np.ndarray, np.ndarray]:

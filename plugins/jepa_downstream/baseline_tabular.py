@@ -103,7 +103,7 @@ class LinearBaseline(Tabular):
     ) -> tuple[Scorer, dict[str, Any]]:
         config = self._config.linear
         preparation = Preparation.of(train.inputs, may_miss, config.clip)
-        prepared, watched = (Examples(preparation(one.inputs), one.truth) for one in (train, tuning))
+        prepared, watched = (Examples(preparation(examples.inputs), examples.truth) for examples in (train, tuning))
         heads = HeadsConfig(families=("linear",), strengths=config.strengths, iterations=config.iterations)
         head, chosen = select_head(kind, prepared, watched, heads, seed)
         return PreparedHead(preparation, head), chosen
@@ -125,7 +125,7 @@ class LightGBM(Tabular):
         chosen, first = best(boosting.candidates(seed))
         settings = {name: chosen[name] for name in SETTINGS}
         grown = [first, *(boosting.grow(settings, seed + number) for number in range(1, config.models))]
-        head = Mean(tuple(Trees(one.model_to_string(num_iteration=one.best_iteration)) for one in grown))
+        head = Mean(tuple(Trees(booster.model_to_string(num_iteration=booster.best_iteration)) for booster in grown))
         trees = float(np.mean([model.best_iteration for model in grown]))
         return head, settings | {"trees": trees, "tuning_loss": LOSSES[kind](tuning.truth, head(tuning.inputs))}
 

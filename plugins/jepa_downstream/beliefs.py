@@ -93,13 +93,13 @@ class AllBeliefs:
         """Those steps of some windows that are not there yet. done: (N,) steps that each trajectory has."""
         batch = self.view.dataset.batch(windows, part)
         with torch.no_grad():
-            made = on_host(self._learner.prediction(batch).belief)
+            beliefs = on_host(self._learner.prediction(batch).belief)
             self._static[windows.trajectory[part]] = on_host(self._learner.latents(batch).static)
         for row, window in enumerate(part):
             trajectory, start = windows.trajectory[window], int(windows.start[window])
             begin, end = int(done[trajectory]), start + int(windows.length[window])
-            place = self._first[trajectory]
-            self._array[place + begin : place + end] = made[row, begin - start : end - start]
+            rows_at = self._first[trajectory]
+            self._array[rows_at + begin : rows_at + end] = beliefs[row, begin - start : end - start]
             done[trajectory] = end
 
 
@@ -116,16 +116,16 @@ class BeliefSummaries:
         self._belief, self._recent = belief, list(recent)
 
     def __call__(self, rows: Rows) -> np.ndarray:
-        made: list[np.ndarray] = []
+        read: list[np.ndarray] = []
         order: list[np.ndarray] = []
         for trajectory, index in by_trajectory(rows):
             told = last_and_means(self.read(self._belief.of(trajectory)), rows.step[index], self._recent)
             facts = self._belief.static(trajectory)
-            made.append(np.concatenate([np.broadcast_to(facts, (len(index), len(facts))), told], axis=1))
+            read.append(np.concatenate([np.broadcast_to(facts, (len(index), len(facts))), told], axis=1))
             order.append(index)
-        if not made:
+        if not read:
             return np.zeros((0, 1), dtype=np.float32)
-        return np.concatenate(made)[np.argsort(np.concatenate(order))]
+        return np.concatenate(read)[np.argsort(np.concatenate(order))]
 
     def read(self, beliefs: np.ndarray) -> np.ndarray:
         """What is taken of the beliefs (T, W) of a trajectory, step by step."""
@@ -159,7 +159,7 @@ class DecodedBeliefs(BeliefSummaries):
         dataset = belief.view.dataset
         order = np.random.default_rng(seed).permutation(dataset.trajectories("train"))
         drawn = order[: int(np.searchsorted(np.cumsum(dataset.steps[order]), PROJECTED)) + 1]
-        read = np.concatenate([whole.read(belief.of(int(one))) for one in drawn])
+        read = np.concatenate([whole.read(belief.of(int(number))) for number in drawn])
         return cls(belief, names, recent, Projection.of(read, components))
 
     @torch.no_grad()

@@ -46,7 +46,9 @@ class TaskConfig(Config):
         None, description="label: which steps are rows of the splits that are not measured; those of rows if null"
     )
     stride: Positive = Field(10, description="label: steps between two rows where rows or fit_rows says stride")
-    kind: Kind | None = Field(None, description="outcomes are binary and labels regression if this does not say other")
+    kind: Kind | None = Field(
+        None, description="binary or regression; if not given, outcomes are binary, and so are labels of 1 and 0 alone"
+    )
     asymmetric_score: bool = Field(False, description="label: also the score of PHM 2008, for remaining life in cycles")
     name: str | None = Field(None, description="name of the task; made of its keys if not given")
 
@@ -68,13 +70,8 @@ class TaskConfig(Config):
     @property
     def title(self) -> str:
         """What the tables call it."""
-        made = f"{self.outcome}_after_{self.after}" if self.outcome else f"{self.event}_within_{self.horizon}"
-        return self.name or self.label or made
-
-    @property
-    def truth(self) -> Kind:
-        """Whether its truth is 1 or 0, or a value."""
-        return self.kind or ("regression" if self.label else "binary")
+        name = f"{self.outcome}_after_{self.after}" if self.outcome else f"{self.event}_within_{self.horizon}"
+        return self.name or self.label or name
 
 
 Family = Literal["linear", "boosted"]

@@ -54,15 +54,15 @@ class LinearReadings:
 
     def __call__(self, rows: Rows) -> np.ndarray:
         size = self._latent.projections.size
-        made = np.empty((len(rows), 2 * size + 6 * len(self.bias)), dtype=np.float32)
+        features = np.empty((len(rows), 2 * size + 6 * len(self.bias)), dtype=np.float32)
         for trajectory, index in by_trajectory(rows):
             steps = rows.step[index]
             static, states, actions = self._latent.of(trajectory)
             # Of all steps, so that no bit depends on which of them are asked for.
             read = (states @ self.weights + self.bias).astype(np.float32)
             facts = np.broadcast_to(static, (len(steps), size))
-            made[index] = np.concatenate([facts, causal_summaries(read, actions, steps)], axis=1)
-        return made
+            features[index] = np.concatenate([facts, causal_summaries(read, actions, steps)], axis=1)
+        return features
 
     def to_state(self) -> dict[str, Any]:
         """As a kept head holds it."""
@@ -75,7 +75,9 @@ def _drawn(dataset: Dataset, seed: int) -> list[slice]:
     order = np.random.default_rng(seed).permutation(dataset.trajectories("train"))
     count = int(np.searchsorted(np.cumsum(dataset.steps[order]), STEPS)) + 1
     first = dataset.store.first_step[order[:count]]
-    return [slice(int(one), int(one) + int(steps)) for one, steps in zip(first, dataset.steps[order], strict=False)]
+    return [
+        slice(int(start), int(start) + int(steps)) for start, steps in zip(first, dataset.steps[order], strict=False)
+    ]
 
 
 def _values(dataset: Dataset, part: slice) -> np.ndarray:

@@ -61,7 +61,9 @@ class Projections:
 
     def to_state(self) -> dict[str, Any]:
         """As a kept head holds it."""
-        return {"size": self.size} | {role: vars(one) for role, one in self.of.items() if one is not None}
+        return {"size": self.size} | {
+            role: vars(projection) for role, projection in self.of.items() if projection is not None
+        }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Projections:
@@ -97,8 +99,8 @@ class Alone:
         """Of a whole trajectory; asked again for the same one, it is not encoded again."""
         if self._latest is None or self._latest[0] != trajectory:
             latents = self.view.latents(trajectory)
-            made = (self.projections(role, on_host(getattr(latents, role))[0]) for role in ROLES)
-            self._latest = (trajectory, Projected(*made))
+            projected = (self.projections(role, on_host(getattr(latents, role))[0]) for role in ROLES)
+            self._latest = (trajectory, Projected(*projected))
         return self._latest[1]
 
 
@@ -158,8 +160,8 @@ class Encoded:
             parts["static"].append(on_host(latents.static))
             parts["states"].append(on_host(latents.states)[mask])
             parts["actions"].append(on_host(latents.actions)[mask])
-        found = {role: Projection.of(np.concatenate(part), components) for role, part in parts.items()}
-        return Projections(components, found)
+        projections = {role: Projection.of(np.concatenate(part), components) for role, part in parts.items()}
+        return Projections(components, projections)
 
     def _encoded(self, windows: Windows, index: np.ndarray) -> Iterator[tuple[np.ndarray, Latents]]:
         for start in range(0, len(index), self.batch_size):
@@ -169,13 +171,13 @@ class Encoded:
 
     def _write(self, windows: Windows, part: np.ndarray, latents: Latents) -> None:
         """The last window of a trajectory overlaps the one before it: the same latents are written twice."""
-        made = {role: self.projections(role, on_host(getattr(latents, role))) for role in ROLES}
-        self.arrays["static"][windows.trajectory[part]] = made["static"]
+        projected = {role: self.projections(role, on_host(getattr(latents, role))) for role in ROLES}
+        self.arrays["static"][windows.trajectory[part]] = projected["static"]
         for row, window in enumerate(part):
             start = self.first[windows.trajectory[window]] + windows.start[window]
             steps = int(windows.length[window])
             for role in ("states", "actions"):
-                self.arrays[role][start : start + steps] = made[role][row, :steps]
+                self.arrays[role][start : start + steps] = projected[role][row, :steps]
 
     def _put(self, trajectory: int, latents: Projected) -> None:
         part = self._part(trajectory)
@@ -194,14 +196,14 @@ class LatentSummaries:
         self._latent = latent
 
     def __call__(self, rows: Rows) -> np.ndarray:
-        made = np.empty((len(rows), 8 * self._latent.projections.size), dtype=np.float32)
+        features = np.empty((len(rows), 8 * self._latent.projections.size), dtype=np.float32)
         for trajectory, index in by_trajectory(rows):
             steps = rows.step[index]
             static, states, actions = self._latent.of(trajectory)
             until = int(steps.max()) + 1
             facts = np.broadcast_to(static, (len(steps), len(static)))
-            made[index] = np.concatenate([facts, causal_summaries(states[:until], actions[:until], steps)], axis=1)
-        return made
+            features[index] = np.concatenate([facts, causal_summaries(states[:until], actions[:until], steps)], axis=1)
+        return features
 
     def to_state(self) -> dict[str, Any]:
         return {"kind": "summaries", "projections": self._latent.projections.to_state()}

@@ -104,7 +104,7 @@ class _Layer(nn.Module):
         self, hidden: Tensor, past: tuple[Tensor, Tensor] | None, dropout: float
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         parts = self.project(self.before(hidden)).chunk(3, dim=-1)
-        queries, keys, values = (one.unflatten(-1, (self.heads, -1)).transpose(1, 2) for one in parts)
+        queries, keys, values = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
         alone = past is None
         if past is not None:
             keys, values = torch.cat((past[0], keys), dim=2), torch.cat((past[1], values), dim=2)

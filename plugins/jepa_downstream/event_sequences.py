@@ -80,7 +80,9 @@ class EventSequences:
 
 def _trainable(learner: Learner) -> int:
     """Parameters of encoder and predictor that the run trains."""
-    return sum(one.numel() for one in (*learner.encoder_parameters().values(), *learner.predictor.parameters()))
+    return sum(
+        parameter.numel() for parameter in (*learner.encoder_parameters().values(), *learner.predictor.parameters())
+    )
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def _labels(dataset: Dataset, task: Task, rows: Rows) -> _Labels:
     if task.known is None:
         return _Labels({}, dict(zip(rows.trajectory.tolist(), rows.truth.tolist(), strict=True)))
     series, first = dataset.store.label(task.known), dataset.store.first_step
-    parts = {int(one): series[first[one] : first[one] + dataset.steps[one]] for one in known}
+    parts = {int(number): series[first[number] : first[number] + dataset.steps[number]] for number in known}
     return _Labels(parts, {})
 
 
@@ -126,7 +128,7 @@ class _Sequences:
     def batches(self, size: int, order: np.ndarray) -> list[tuple[Tensor, Tensor]]:
         """Tokens (B, L), padded by -1, and the labels (B, L - 1) of what foresees the next token; in batches."""
         return [
-            self._batch([self._parts[one] for one in order[begin : begin + size]])
+            self._batch([self._parts[number] for number in order[begin : begin + size]])
             for begin in range(0, len(order), size)
         ]
 
@@ -182,7 +184,7 @@ def _trained(
 def _mean_loss(model: EventModel, tuning: _Sequences, size: int) -> float:
     model.eval()
     batches = tuning.batches(size, np.arange(len(tuning)))
-    losses = [float(torch.stack(_losses(model, *one)).sum()) for one in batches]
+    losses = [float(torch.stack(_losses(model, *batch)).sum()) for batch in batches]
     return float(np.mean(losses))
 
 
@@ -212,7 +214,12 @@ class FittedSequences:
 
     def scores(self, rows: Rows) -> np.ndarray:
         """Each row by itself, under draws that its step alone decides, so that no bit depends on the rows beside it."""
-        return np.array([self._risk(int(one), int(step)) for one, step in zip(rows.trajectory, rows.step, strict=True)])
+        return np.array(
+            [
+                self._risk(int(trajectory), int(step))
+                for trajectory, step in zip(rows.trajectory, rows.step, strict=True)
+            ]
+        )
 
     @torch.no_grad()
     def _risk(self, trajectory: int, step: int) -> float:

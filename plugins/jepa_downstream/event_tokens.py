@@ -37,19 +37,19 @@ class Vocabulary:
         observed = Observed.of(histories, dataset, seed)
         drawn = np.random.default_rng(seed).permutation(dataset.trajectories("train"))[:PROFILED]
         statics, dynamics = [], []
-        for one in np.sort(drawn):
-            static, dynamic = step_means(histories, int(one), int(dataset.steps[one]))
+        for value in np.sort(drawn):
+            static, dynamic = step_means(histories, int(value), int(dataset.steps[value]))
             statics.append(static[observed.static])
             dynamics.append(dynamic[:, observed.dynamic])
         columns = [*np.array(statics).T, *np.concatenate(dynamics).T]
         shares = np.arange(1, bins) / bins
-        edges = tuple(np.unique(np.nanquantile(one, shares, method="nearest")) for one in columns)
+        edges = tuple(np.unique(np.nanquantile(column, shares, method="nearest")) for column in columns)
         return cls(observed, edges, times)
 
     @property
     def size(self) -> int:
         """Tokens that there are."""
-        return FIRST_TIME + self.times + int(sum(len(one) + 1 for one in self.edges))
+        return FIRST_TIME + self.times + int(sum(len(of_channel) + 1 for of_channel in self.edges))
 
     def time(self, step: int) -> int:
         """Token of a step, counted from 0."""
@@ -72,7 +72,7 @@ class Vocabulary:
     def _ids(self, values: np.ndarray, begin: int) -> np.ndarray:
         """Tokens of values (T, columns), of the columns from `begin` on; -1 where nothing was observed."""
         ids = np.full(values.shape, -1, dtype=np.int64)
-        first = FIRST_TIME + self.times + sum(len(one) + 1 for one in self.edges[:begin])
+        first = FIRST_TIME + self.times + sum(len(of_channel) + 1 for of_channel in self.edges[:begin])
         for column, edges in enumerate(self.edges[begin : begin + values.shape[1]]):
             seen = ~np.isnan(values[:, column])
             ids[seen, column] = first + np.searchsorted(edges, values[seen, column], side="right")
@@ -83,7 +83,7 @@ class Vocabulary:
         """As a kept head holds it."""
         return {
             "observed": dict(vars(self.observed)), "times": self.times,
-            "edges": {str(number): one for number, one in enumerate(self.edges)},
+            "edges": {str(number): of_channel for number, of_channel in enumerate(self.edges)},
         }  # fmt: skip
 
     @classmethod

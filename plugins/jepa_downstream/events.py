@@ -39,10 +39,10 @@ def steps_to_event(events: np.ndarray, label: np.ndarray, ready: bool, offsets: 
     The event begins at the next step that is on; where the series is the label already (`ready`), at the step after the
     run of positive steps, which may be the end of the trajectory.
     """
-    here = np.arange(len(label))
+    numbers = np.arange(len(label))
     _, last = _bounds(label, offsets)
     begins = np.minimum(_next_where(label != 1), last + 1) if ready else _next_where(np.asarray(events) == 1)
-    return np.where(label == 1, begins - here, np.nan)
+    return np.where(label == 1, begins - numbers, np.nan)
 
 
 def last_known(events: np.ndarray, first: np.ndarray) -> np.ndarray:

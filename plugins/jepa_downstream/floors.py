@@ -49,7 +49,7 @@ class LastValue:
         state = LastState(self._store, task.known)
         at = state(train)
         overall = train.truth.mean()
-        means = [train.truth[at == one].mean() if (at == one).any() else overall for one in range(3)]
+        means = [train.truth[at == level].mean() if (at == level).any() else overall for level in range(3)]
         return Means({}, state, np.array(means))
 
 

@@ -85,7 +85,7 @@ class Mean:
         return np.mean([head(inputs) for head in self.heads], axis=0)
 
     def to_state(self) -> dict[str, Any]:
-        return {"kind": "mean", "heads": {str(place): head.to_state() for place, head in enumerate(self.heads)}}
+        return {"kind": "mean", "heads": {str(number): head.to_state() for number, head in enumerate(self.heads)}}
 
 
 def head_of(state: Mapping[str, Any]) -> Scorer:
@@ -94,7 +94,7 @@ def head_of(state: Mapping[str, Any]) -> Scorer:
         "linear": lambda: LinearScorer(state["weights"], state["bias"], state["logistic"]),
         "trees": lambda: Trees(state["trees"]),
         "mean": lambda: Mean(
-            tuple(head_of(one) for _, one in sorted(state["heads"].items(), key=lambda one: int(one[0])))
+            tuple(head_of(state_of) for _, state_of in sorted(state["heads"].items(), key=lambda entry: int(entry[0])))
         ),
     }
     return kinds[state["kind"]]()
@@ -152,10 +152,10 @@ def select_head(
     for family in config.families:
         worse, least = 0, np.inf
         for head, chosen in families[family](kind, train, tuning, config, seed):
-            found = loss(tuning.truth, head(tuning.inputs))
-            if best is None or found < best[0]:
-                best = (found, head, {"head": family, **chosen})
-            worse, least = (0, found) if found < least else (worse + 1, least)
+            loss_now = loss(tuning.truth, head(tuning.inputs))
+            if best is None or loss_now < best[0]:
+                best = (loss_now, head, {"head": family, **chosen})
+            worse, least = (0, loss_now) if loss_now < least else (worse + 1, least)
             if worse == WORSE:
                 break
     assert best is not None

@@ -39,27 +39,27 @@ class Kept:
 
     def __call__(self, rows: Rows) -> np.ndarray:
         """(R, F) float32 of the rows in their order."""
-        place = self._first[rows.trajectory] + rows.step
-        new = np.flatnonzero(self._slot[place] < 0)
+        rows_at = self._first[rows.trajectory] + rows.step
+        new = np.flatnonzero(self._slot[rows_at] < 0)
         if len(new) == len(rows):
-            found = self._make(rows)
-            self._keep(place, found)
-            return found
-        found = np.asarray(self._held[self._slot[place]])
+            computed = self._make(rows)
+            self._keep(rows_at, computed)
+            return computed
+        computed = np.asarray(self._held[self._slot[rows_at]])
         if len(new):
-            found[new] = self._make(rows.take(new))
-            self._keep(place[new], found[new])
-        return found
+            computed[new] = self._make(rows.take(new))
+            self._keep(rows_at[new], computed[new])
+        return computed
 
     def to_state(self) -> dict[str, Any]:
         return self._make.to_state()
 
-    def _keep(self, place: np.ndarray, made: np.ndarray) -> None:
+    def _keep(self, rows_at: np.ndarray, computed: np.ndarray) -> None:
         if self._count == 0:
-            most = KEPT_BYTES // (4 * max(1, made.shape[1]))
-            self._held = on_disk((min(len(self._slot), most), made.shape[1]), self._scratch)
-        room = min(len(place), len(self._held) - self._count)
+            most = KEPT_BYTES // (4 * max(1, computed.shape[1]))
+            self._held = on_disk((min(len(self._slot), most), computed.shape[1]), self._scratch)
+        room = min(len(rows_at), len(self._held) - self._count)
         slots = np.arange(self._count, self._count + room)
-        self._held[slots] = made[:room]
-        self._slot[place[:room]] = slots
+        self._held[slots] = computed[:room]
+        self._slot[rows_at[:room]] = slots
         self._count += room

@@ -49,31 +49,31 @@ class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         config, dataset = self.config, evaluation.dataset
-        tasks = [task_rows(dataset, one, config.split) for one in config.tasks]
-        made = made_methods(makers(evaluation, config))
+        tasks = [task_rows(dataset, task_config, config.split) for task_config in config.tasks]
+        methods = made_methods(makers(evaluation, config))
         draws = Draws(np.concatenate([task.splits[config.split].subject for task in tasks]), config.bootstrap)
-        curves = [curve for task in tasks for curve in self._of_task(task, made, draws, evaluation.seed)]
+        curves = [curve for task in tasks for curve in self._of_task(task, methods, draws, evaluation.seed)]
         everyone = dataset.subject[dataset.trajectories(config.split)]
         return label_findings(curves, config, subject_numbers(draws.subjects, everyone))
 
     def _of_task(
-        self, task: TaskRows, made: dict[str, Method | UnmeasuredMethod], draws: Draws, seed: int
+        self, task: TaskRows, methods: dict[str, Method | UnmeasuredMethod], draws: Draws, seed: int
     ) -> Iterator[Curve]:
         """A curve a method, and one for each that is averaged with a baseline."""
         given = list(labels_of(task, self.config.subjects, self.config.labellings))
-        found: dict[str, list[Point]] = {
-            key: [self._scored(task, method, one, seed) for one in given] for key, method in made.items()
+        by_method: dict[str, list[Point]] = {
+            key: [self._scored(task, method, subset, seed) for subset in given] for key, method in methods.items()
         }
-        names = {key: method.name for key, method in made.items()}
-        told = {key: getattr(method, "information", "") for key, method in made.items()}
+        names = {key: method.name for key, method in methods.items()}
+        told = {key: getattr(method, "information", "") for key, method in methods.items()}
         beside = self.config.averaged_with
         if beside is not None:
             for key in self.config.methods:
                 both = f"{key}+{beside}"
-                found[both] = [_averaged(*pair) for pair in zip(found[key], found[beside], strict=True)]
+                by_method[both] = [_averaged(*pair) for pair in zip(by_method[key], by_method[beside], strict=True)]
                 names[both] = f"{names[key]} + {names[beside]}"
                 told[both] = f"the mean of the scores of {names[key]} and {names[beside]}"
-        for curve, points in found.items():
+        for curve, points in by_method.items():
             measured = [self._measured(task, point, draws) for point in points]
             yield Curve(task.task, task.splits[self.config.split], curve, names[curve], told[curve], measured)
 
@@ -100,9 +100,9 @@ class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
         if point.scores is None:
             return point
         rows = task.splits[self.config.split]
-        found = [measures(task, rows, score, draws, np.ones(len(rows))) for score in point.scores]
-        spread = {name: _spread([one[name] for one in found]) for name in found[0]}
-        return replace(point, estimates=mean_estimates(found), spread=spread)
+        measured = [measures(task, rows, score, draws, np.ones(len(rows))) for score in point.scores]
+        spread = {name: _spread([estimates[name] for estimates in measured]) for name in measured[0]}
+        return replace(point, estimates=mean_estimates(measured), spread=spread)
 
 
 def labels_of(task: TaskRows, sizes: Sequence[int], labellings: int) -> Iterator[LabelledRows]:
@@ -117,27 +117,29 @@ def labels_of(task: TaskRows, sizes: Sequence[int], labellings: int) -> Iterator
     for size in sizes:
         lacking = "" if size < everyone else f"{everyone:,} subjects of train have a row"
         chosen = [] if lacking else [np.isin(train.subject, order[:size]) for order in orders]
-        yield LabelledRows(size, False, [train.take(np.flatnonzero(one)) for one in chosen], lacking)
+        yield LabelledRows(size, False, [train.take(np.flatnonzero(subset)) for subset in chosen], lacking)
     yield LabelledRows(everyone, True, [train])
 
 
-def _averaged(one: Point, other: Point) -> Point:
-    if one.scores is None or other.scores is None:
-        return replace(one, scores=None, reason=one.reason or other.reason)
-    return replace(one, scores=(one.scores + other.scores) / 2)
+def _averaged(first: Point, other: Point) -> Point:
+    if first.scores is None or other.scores is None:
+        return replace(first, scores=None, reason=first.reason or other.reason)
+    return replace(first, scores=(first.scores + other.scores) / 2)
 
 
 def _spread(estimates: Sequence[DrawnEstimate]) -> float | None:
-    values = [one.value for one in estimates if one.value is not None]
+    values = [estimate.value for estimate in estimates if estimate.value is not None]
     return float(np.std(values, ddof=1)) if 1 < len(values) == len(estimates) else None
 
 
 def mean_estimates(found: Sequence[Estimates]) -> Estimates:
     """The mean of each measure over the labellings, with draws of subjects and of labellings at once."""
-    made = {}
+    means = {}
     for name in found[0]:
-        values = [one[name].value for one in found]
+        values = [estimates[name].value for estimates in found]
         known = [value for value in values if value is not None]
         mean = float(np.mean(known, dtype=np.float64)) if len(known) == len(values) else None
-        made[name] = DrawnEstimate(mean, over_labellings(np.stack([one[name].draws for one in found], axis=1)))
-    return made
+        means[name] = DrawnEstimate(
+            mean, over_labellings(np.stack([estimates[name].draws for estimates in found], axis=1))
+        )
+    return means

@@ -10,6 +10,7 @@ import numpy as np
 
 from jepa_core.results.findings import (
     Cell,
+    Claim,
     Column,
     Figure,
     Findings,
@@ -22,6 +23,7 @@ from jepa_core.results.findings import (
 )
 from jepa_core.results.paired import DRAWS
 from jepa_core.results.text import listed
+from jepa_downstream.claims import MEASURE, OURS, TERMS, UNDEFINED, UNTRAINED, Contender, compared, rarer
 from jepa_downstream.measures import DrawnEstimate, Estimates
 from jepa_downstream.rows import Rows, Task
 from jepa_downstream.task_tables import estimate_cells, with_bounds
@@ -34,6 +36,7 @@ DRAWN = {"binary": ("auroc", "average_precision"), "regression": ("rmse",)}
 """Measures that have a curve, what is looked for first in front."""
 WORDS = {"auroc": "AUROC", "average_precision": "average precision", "rmse": "RMSE"}
 AXIS = "labelled subjects"
+LABELLED = "subjects of the train split whose labels a method may see; the features are the same for any number of them"
 NOTE = (
     "Each point is the mean over the labellings: subjects of train, drawn anew, the same for every method, the few "
     "among the many. With them alone heads are fitted and chosen: five fits, each chosen on the fifth that it did "
@@ -106,16 +109,18 @@ def label_findings(curves: list[Curve], config: LabelEfficiencyConfig, subjects:
     main = [curve for curve in own if curve.key == config.methods[0]]
     told = [gap for gap in gaps if gap.curve in main]
     kept = [
-        *(one for curve in own for one in _kept(curve, subjects)),
-        *(one for gap in told for one in _kept_of(gap, subjects)),
+        *(entry for curve in own for entry in _kept(curve, subjects)),
+        *(entry for gap in told for entry in _kept_of(gap, subjects)),
     ]
     return Findings(
-        headlines=[*map(_headline, main), *(one for gap in told for one in _headline_of(gap))],
+        headlines=[*map(_headline, main), *(entry for gap in told for entry in _headline_of(gap))],
         verdicts=[_verdict(gap) for gap in told],
         tables=[*_tables(curves, gaps, config), _told(curves)],
         figures=list(_figures(curves)),
-        predictions=[one for curve in curves for one in _predictions(curve, config)],
-        redrawn=[one for one in kept if len(one.draws) == DRAWS],  # other draws pair with no other run's
+        claims=[_claim(curve, [gap.reference for gap in told if gap.curve is curve]) for curve in main],
+        terms=TERMS | {"labelled": LABELLED},
+        predictions=[kept_metric for curve in curves for kept_metric in _predictions(curve, config)],
+        redrawn=[metric for metric in kept if len(metric.draws) == DRAWS],  # other draws pair with no other run's
     )
 
 
@@ -125,11 +130,11 @@ def _gaps(curves: list[Curve], references: Sequence[str]) -> Iterator[Gap]:
         for key in references if curve.key not in references else ():
             reference = by_key[curve.task.name, key]
             pairs = zip(curve.points, reference.points, strict=True)
-            yield Gap(curve, reference, [_less(one.estimates, other.estimates) for one, other in pairs])
+            yield Gap(curve, reference, [_less(point.estimates, other.estimates) for point, other in pairs])
 
 
-def _less(one: Estimates, other: Estimates) -> Estimates:
-    return {name: one[name].minus(other[name]) for name in one if name in other}
+def _less(ours: Estimates, other: Estimates) -> Estimates:
+    return {name: ours[name].minus(other[name]) for name in ours if name in other}
 
 
 # --- headlines and verdicts -------------------------------------------------------------------------------------------
@@ -153,13 +158,33 @@ def _kept_of(gap: Gap, subjects: np.ndarray) -> Iterator[Redrawn]:
 
 def _redrawn(metric: str, point: Point, estimate: DrawnEstimate | None, subjects: np.ndarray) -> Iterator[Redrawn]:
     if estimate is not None and estimate.value is not None:
-        place: dict[str, Any] = {} if point.every else {"axis": AXIS, "at": float(point.subjects)}
-        yield Redrawn(metric, subjects, estimate.value, estimate.draws, **place)
+        at: dict[str, Any] = {} if point.every else {"axis": AXIS, "at": float(point.subjects)}
+        yield Redrawn(metric, subjects, estimate.value, estimate.draws, **at)
+
+
+def _claim(curve: Curve, references: Sequence[Curve]) -> Claim:
+    """What is reached with the fewest labels that could be measured."""
+    index = curve.points.index(_fewest(curve))
+    others = [
+        Contender(reference.name, UNTRAINED if "untrained" in reference.key else reference.name)
+        for reference in references
+    ]
+    estimates = [reference.points[index].estimates.get(curve.first, UNDEFINED) for reference in (curve, *references)]
+    _, measure, better = MEASURE[curve.task.kind]
+    methods = compared([Contender(curve.name, OURS), *others], estimates, curve.task.kind)
+    point, rows = curve.points[index], curve.rows
+    about = f"{curve.words}, {point.label} labelled subjects"
+    rare = rarer(rows, curve.task.kind)
+    return Claim(about, measure, better, methods, _subjects(rows), positives=rare, note=point.reason)
+
+
+def _fewest(curve: Curve) -> Point:
+    return next((point for point in curve.points if point.estimates), curve.points[0])
 
 
 def _headline(curve: Curve) -> Headline:
     """With the fewest labels that could be measured."""
-    point = next((one for one in curve.points if one.estimates), curve.points[0])
+    point = _fewest(curve)
     return _told_by(curve, point, point.estimates.get(curve.first), _metric(curve, point), point.reason)
 
 
@@ -184,20 +209,20 @@ def _subjects(rows: Rows) -> int:
 
 def _verdict(gap: Gap) -> Verdict:
     """At which numbers of labels the interval of the difference lies on one side of 0."""
-    found: dict[str, list[str]] = {"better": [], "worse": [], "no difference seen": [], "no interval": []}
+    by_outcome: dict[str, list[str]] = {"better": [], "worse": [], "no difference seen": [], "no interval": []}
     known = {id(point): estimate.bounds for point, estimate in gap.known}
     for point in gap.curve.points:
         low, high = known.get(id(point), (None, None))
         if low is None or high is None:
-            found["no interval"].append(point.label)
+            by_outcome["no interval"].append(point.label)
         elif low <= 0 <= high:
-            found["no difference seen"].append(point.label)
+            by_outcome["no difference seen"].append(point.label)
         else:
-            found["better" if (low > 0) == (gap.curve.first != "rmse") else "worse"].append(point.label)
-    parts = [f"{what} with {listed(some)}" for what, some in found.items() if some]
+            by_outcome["better" if (low > 0) == (gap.curve.first != "rmse") else "worse"].append(point.label)
+    parts = [f"{outcome} with {listed(curves_of)}" for outcome, curves_of in by_outcome.items() if curves_of]
     measure = f"{WORDS[gap.curve.first]}, labelled subjects of train"
     text = f"{gap.curve.name} against {gap.reference.name}, {gap.curve.words}: {'; '.join(parts)} ({measure})."
-    return Verdict("good" if found["better"] and not found["worse"] else "warning", text)
+    return Verdict("good" if by_outcome["better"] and not by_outcome["worse"] else "warning", text)
 
 
 # --- tables, figures, files -------------------------------------------------------------------------------------------
@@ -228,9 +253,9 @@ def _columns(kind: str) -> list[Column]:
 
 def _cells(curve: Curve, point: Point) -> list[Cell]:
     names, rows = MEASURES[curve.task.kind], curve.rows
-    counts: list[list[Cell]] = [[_mean([len(one) for one in point.rows])], [len(rows)]]
+    counts: list[list[Cell]] = [[_mean([len(rows_of) for rows_of in point.rows])], [len(rows)]]
     if curve.task.kind == "binary":
-        counts[0].append(_mean([float(one.truth.sum()) for one in point.rows]))
+        counts[0].append(_mean([float(rows_of.truth.sum()) for rows_of in point.rows]))
         counts[1].append(int(rows.truth.sum()))
     remark = "; ".join(part for part in ("all of train" if point.every else "", point.reason) if part)
     return [
@@ -263,21 +288,21 @@ def _told(curves: list[Curve]) -> Table:
 
 
 def _figures(curves: list[Curve]) -> Iterator[Figure]:
-    for task in dict.fromkeys(curve.task for curve in curves):
+    for number, task in enumerate(dict.fromkeys(curve.task for curve in curves)):
         mine = [curve for curve in curves if curve.task == task]
         for name in DRAWN[task.kind]:
             title = f"{WORDS[name]} by labelled subjects: {mine[0].words}"
             series = [_series(curve, name) for curve in mine]
             yield Figure(
                 f"{name}_by_labels_{task.name}", title, AXIS, WORDS[name], series, note=NOTE, x_scale="log",
-                band="95 % over subjects and labellings.",
+                band="95 % over subjects and labellings.", headline=not number and name == mine[0].first,
             )  # fmt: skip
 
 
 def _series(curve: Curve, name: str) -> Series:
     points = [(point, point.estimates[name]) for point in curve.points if name in point.estimates]
-    low, high = zip(*(one.bounds for _, one in points), strict=True) if points else ((), ())
-    x, y = [float(point.subjects) for point, _ in points], [one.value for _, one in points]
+    low, high = zip(*(point.bounds for _, point in points), strict=True) if points else ((), ())
+    x, y = [float(point.subjects) for point, _ in points], [point.value for _, point in points]
     return Series(curve.name, x, y, list(low), list(high))
 
 

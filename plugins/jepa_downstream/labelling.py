@@ -42,11 +42,11 @@ def labelling(rows: Rows, stratum: np.ndarray, number: int) -> np.ndarray:
     subjects, first = np.unique(rows.subject, return_index=True)
     shuffled = np.random.default_rng([SEED, number]).permutation(len(subjects))
     of = stratum[first][shuffled]
-    place = np.empty(len(of))
-    for one in np.unique(of):
-        mine = np.flatnonzero(of == one)
-        place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
-    return subjects[shuffled[np.argsort(place, kind="stable")]]
+    position = np.empty(len(of))
+    for labelled in np.unique(of):
+        mine = np.flatnonzero(of == labelled)
+        position[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+    return subjects[shuffled[np.argsort(position, kind="stable")]]
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,10 @@ def cross_fit(method: Method, task: Task, labelled: Rows, most: int, number: int
     shares = (1 / PARTS,) * PARTS
     part = split_by_subject(labelled.subject, strata(labelled, task.kind), shares, number)
     fits = []
-    for one in range(PARTS):
+    for drawn_number in range(PARTS):
         fitted_on, chosen_on = (
-            subsample(labelled.take(np.flatnonzero(mine)), most, seed) for mine in (part != one, part == one)
+            subsample(labelled.take(np.flatnonzero(mine)), most, seed)
+            for mine in (part != drawn_number, part == drawn_number)
         )
         fits.append(method.fit(task, fitted_on, chosen_on, seed))
     return CrossFitted(fits)

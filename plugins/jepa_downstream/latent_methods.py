@@ -42,10 +42,10 @@ class LatentMethod:
     def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> FittedHead:
         if len(train) == 0:
             raise CannotFit("the train split has no row")
-        made = self.inputs(train)
-        scaling = ColumnScaling.of(made)
-        examples = Examples(scaling(made), train.truth)
-        del made
+        inputs = self.inputs(train)
+        scaling = ColumnScaling.of(inputs)
+        examples = Examples(scaling(inputs), train.truth)
+        del inputs
         head, chosen = select_head(
             task.kind, examples, Examples(scaling(self.inputs(tuning)), tuning.truth), self.heads, seed
         )
@@ -210,9 +210,11 @@ class LatentMethods:
         return LatentMethod(name, information, inputs, self._config.heads, control)
 
     def _encode(self, learner: Learner) -> Encoded:
-        one, config = self._evaluation, self._config
+        evaluation, config = self._evaluation, self._config
         view, measured = self._seen(learner)
-        return Encoded(view, learner, measured, config.components, config.batch_size, one.seed, one.scratch)
+        return Encoded(
+            view, learner, measured, config.components, config.batch_size, evaluation.seed, evaluation.scratch
+        )
 
     def _believe(self, learner: Learner) -> AllBeliefs:
         view, measured = self._seen(learner)
@@ -221,6 +223,10 @@ class LatentMethods:
     def _seen(self, learner: Learner) -> tuple[View, np.ndarray]:
         """The data as a learner sees them, and the trajectories that are seen one by one: none for the control, which
         scores no new data."""
-        one = self._evaluation
-        measured = one.dataset.trajectories(self._config.split) if learner is one.learner else np.empty(0, np.int64)
+        evaluation = self._evaluation
+        measured = (
+            evaluation.dataset.trajectories(self._config.split)
+            if learner is evaluation.learner
+            else np.empty(0, np.int64)
+        )
         return self._views(learner), measured

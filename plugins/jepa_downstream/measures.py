@@ -99,15 +99,15 @@ def binary(truth: np.ndarray, score: np.ndarray, subject: np.ndarray, draws: Dra
     areas = _areas(truth, score, owner, draws, weight)
     sides = (metrics.roc_auc_score, metrics.average_precision_score)
     one_class = len(np.unique(truth)) < 2
-    values = [np.nan if one_class else one(truth, score, sample_weight=weight) for one in sides]
+    values = [np.nan if one_class else metric(truth, score, sample_weight=weight) for metric in sides]
     terms = np.column_stack([weight, weight * (score - truth) ** 2, _by_bin(score, weight * (truth - score))])
     brier_ece = _brier_and_ece(draws.sums(owner, terms))
-    found = _brier_and_ece(terms.sum(axis=0, keepdims=True))
+    brier_and_ece = _brier_and_ece(terms.sum(axis=0, keepdims=True))
     return {
         "auroc": _estimate(values[0], areas[:, 0]),
         "average_precision": _estimate(values[1], areas[:, 1]),
-        "brier": _estimate(found[0][0], brier_ece[0]),
-        "ece": _estimate(found[1][0], brier_ece[1]),
+        "brier": _estimate(brier_and_ece[0][0], brier_ece[0]),
+        "ece": _estimate(brier_and_ece[1][0], brier_ece[1]),
     }
 
 
@@ -122,9 +122,9 @@ def _areas(truth: np.ndarray, score: np.ndarray, owner: np.ndarray, draws: Draws
 
 def _by_bin(score: np.ndarray, values: np.ndarray) -> np.ndarray:
     """(R, BINS): each value in the column of its score's bin."""
-    made = np.zeros((len(score), BINS))
-    made[np.arange(len(score)), bin_of(score)] = values
-    return made
+    bins = np.zeros((len(score), BINS))
+    bins[np.arange(len(score)), bin_of(score)] = values
+    return bins
 
 
 def bin_of(score: np.ndarray) -> np.ndarray:

@@ -45,15 +45,17 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         config, dataset = self.config, evaluation.dataset
-        tasks = [task_rows(dataset, one, config.split) for one in config.tasks]
+        tasks = [task_rows(dataset, task_config, config.split) for task_config in config.tasks]
         groups = [subgroups(dataset.store, channel) for channel in config.subgroups]
-        made = list(made_methods(makers(evaluation, config)).values())
-        scored = [self._score(task, method, evaluation.seed) for task in tasks for method in made]
-        subjects = [one.rows.subject for one in scored if isinstance(one, MethodScores)]
+        methods = list(made_methods(makers(evaluation, config)).values())
+        scored = [self._score(task, method, evaluation.seed) for task in tasks for method in methods]
+        subjects = [method.rows.subject for method in scored if isinstance(method, MethodScores)]
         draws = Draws(np.concatenate(subjects or [np.empty(0, dtype=np.int64)]), config.bootstrap)
-        results = [one if isinstance(one, MethodResult) else self._measure(one, draws, groups) for one in scored]
+        results = [
+            method if isinstance(method, MethodResult) else self._measure(method, draws, groups) for method in scored
+        ]
         numbers = subject_numbers(draws.subjects, dataset.subject[dataset.trajectories(config.split)])
-        heads = [one.kept for one in scored if isinstance(one, MethodScores)]
+        heads = [method.kept for method in scored if isinstance(method, MethodScores)]
         return replace(task_findings(tasks, results, groups, config, numbers), heads=heads)
 
     def head(self, kept: KeptHead) -> TaskHead:
@@ -76,7 +78,7 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
         except CannotFit as reason:
             return MethodResult(task, rows, method.name, method.information, UnmeasuredMethod(method.name, str(reason)))
         threshold = self._threshold(task, fitted)
-        kept = kept_head(task.config, method.name, fitted, threshold)
+        kept = kept_head(task.config, task.task.kind, method.name, fitted, threshold)
         return MethodScores(task, rows, method.name, method.information, fitted.chosen, score, threshold, kept)
 
     def _threshold(self, task: TaskRows, fitted: Fitted) -> float | None:
@@ -89,25 +91,25 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
             tuning, events, fitted.scores(tuning), alarms.precision, alarms.silence, alarms.thresholds
         )
 
-    def _measure(self, one: MethodScores, draws: Draws, groups: list[Subgroups]) -> MethodResult:
-        given = (one.task, one.rows, one.score, draws)
-        found = MeasuredMethod(
-            chosen=one.chosen,
-            score=one.score,
-            estimates=measures(*given, np.ones(len(one.rows))),
-            by_subject=measures(*given, subject_weights(one.rows.subject)),
-            announced=self._announced(one, draws) if one.task.config.event else None,
-            groups=[found for group in groups for found in _of_groups(*given, group)],
+    def _measure(self, scored: MethodScores, draws: Draws, groups: list[Subgroups]) -> MethodResult:
+        given = (scored.task, scored.rows, scored.score, draws)
+        measured = MeasuredMethod(
+            chosen=scored.chosen,
+            score=scored.score,
+            estimates=measures(*given, np.ones(len(scored.rows))),
+            by_subject=measures(*given, subject_weights(scored.rows.subject)),
+            announced=self._announced(scored, draws) if scored.task.config.event else None,
+            groups=[of_group for group in groups for of_group in _of_groups(*given, group)],
         )
-        return MethodResult(one.task, one.rows, one.method, one.information, found)
+        return MethodResult(scored.task, scored.rows, scored.method, scored.information, measured)
 
-    def _announced(self, one: MethodScores, draws: Draws) -> Announced:
+    def _announced(self, scored: MethodScores, draws: Draws) -> Announced:
         """Alarms on the measured split."""
-        if one.threshold is None:
+        if scored.threshold is None:
             return Announced(None, None, {})
-        events = AnnouncedEvents.of(one.rows, one.task.ahead[self.config.split])
-        raised = raise_alarms(one.rows, events, one.score, one.threshold, self.config.alarms.silence)
-        return Announced(one.threshold, raised, event_estimates(one.rows, raised, draws))
+        events = AnnouncedEvents.of(scored.rows, scored.task.ahead[self.config.split])
+        raised = raise_alarms(scored.rows, events, scored.score, scored.threshold, self.config.alarms.silence)
+        return Announced(scored.threshold, raised, event_estimates(scored.rows, raised, draws))
 
 
 def makers(evaluation: Evaluation, config: TasksConfig) -> dict[str, Callable[[], Method]]:
@@ -140,13 +142,13 @@ def _once(maker: Callable[[], Method]) -> Method:
 
 def made_methods(wanted: dict[str, Callable[[], Method]]) -> dict[str, Method | UnmeasuredMethod]:
     """Every method by its key, or why it cannot be made."""
-    made: dict[str, Method | UnmeasuredMethod] = {}
+    methods: dict[str, Method | UnmeasuredMethod] = {}
     for name, maker in wanted.items():
         try:
-            made[name] = maker()
+            methods[name] = maker()
         except CannotFit as reason:
-            made[name] = UnmeasuredMethod(name.replace("_", " "), str(reason))
-    return made
+            methods[name] = UnmeasuredMethod(name.replace("_", " "), str(reason))
+    return methods
 
 
 def measures(task: TaskRows, rows: Rows, score: np.ndarray, draws: Draws, weight: np.ndarray) -> Estimates:
@@ -159,7 +161,7 @@ def measures(task: TaskRows, rows: Rows, score: np.ndarray, draws: Draws, weight
 
 def _of_groups(task: TaskRows, rows: Rows, score: np.ndarray, draws: Draws, groups: Subgroups) -> list[GroupResult]:
     """Every group that has a row; those of few subjects are counted and not measured."""
-    found = []
+    lines = []
     at = groups.group[rows.trajectory]
     for number, name in enumerate(groups.names):
         part = rows.take(np.flatnonzero(at == number))
@@ -167,5 +169,5 @@ def _of_groups(task: TaskRows, rows: Rows, score: np.ndarray, draws: Draws, grou
             continue
         few = len(np.unique(part.subject)) < FEWEST
         estimates = {} if few else measures(task, part, score[at == number], draws, np.ones(len(part)))
-        found.append(GroupResult(groups.channel, name, part, estimates))
-    return found
+        lines.append(GroupResult(groups.channel, name, part, estimates))
+    return lines

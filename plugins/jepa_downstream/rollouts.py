@@ -40,13 +40,13 @@ class Rollouts:
         return cls(latent, kept, min(room, context or room))
 
     def __call__(self, rows: Rows) -> np.ndarray:
-        made = np.empty((len(rows), len(self.horizons) * self.latent.projections.size), dtype=np.float32)
+        features = np.empty((len(rows), len(self.horizons) * self.latent.projections.size), dtype=np.float32)
         for trajectory, index in by_trajectory(rows):
             latents, group = self.latent.view.latents(trajectory), rows.step[index] // AT_ONCE
             for number in np.unique(group).tolist():
                 own = index[group == number]
-                made[own] = self._group(latents, number)[rows.step[own] - number * AT_ONCE]
-        return made
+                features[own] = self._group(latents, number)[rows.step[own] - number * AT_ONCE]
+        return features
 
     def _group(self, latents: Latents, number: int) -> np.ndarray:
         """Of the steps number * AT_ONCE and on, AT_ONCE at most: (n, horizons * K)."""
@@ -69,8 +69,8 @@ class Rollouts:
     def rolled(self, predictor: Predictor, seen: Latents, actions: Tensor, origins: Tensor) -> Tensor:
         """States at the horizons from one origin (B,) of each window: (B, horizons, D). The actions go on behind the
         steps that are seen for the longest horizon."""
-        made = roll_out(predictor, seen, actions, origins[:, None], self.horizons[-1]).states[:, 0]
-        return made[:, [horizon - 1 for horizon in self.horizons]]
+        states = roll_out(predictor, seen, actions, origins[:, None], self.horizons[-1]).states[:, 0]
+        return states[:, [horizon - 1 for horizon in self.horizons]]
 
     def changes(self, states: Tensor, foreseen: Tensor) -> np.ndarray:
         """States (n, D) and those that are foreseen from them (n, horizons, D) to (n, horizons * K)."""
@@ -110,21 +110,21 @@ class BatchedRollouts:
         return self._alone.horizons
 
     def __call__(self, rows: Rows) -> np.ndarray:
-        place = self._encoded.first[rows.trajectory] + rows.step
-        wanted = np.flatnonzero(~self._done[place])
+        rows_at = self._encoded.first[rows.trajectory] + rows.step
+        wanted = np.flatnonzero(~self._done[rows_at])
         measured = np.isin(rows.trajectory[wanted], list(self._encoded.measured))
         alone, others = wanted[measured], wanted[~measured]
         if len(alone):
-            self._made[place[alone]] = self._alone(rows.take(alone))
+            self._made[rows_at[alone]] = self._alone(rows.take(alone))
         if len(others):
-            self._roll(rows, others, place)
-        self._done[place[wanted]] = True
-        return self._made[place]
+            self._roll(rows, others, rows_at)
+        self._done[rows_at[wanted]] = True
+        return self._made[rows_at]
 
     def to_state(self) -> dict[str, Any]:
         return self._alone.to_state()
 
-    def _roll(self, rows: Rows, wanted: np.ndarray, place: np.ndarray) -> None:
+    def _roll(self, rows: Rows, wanted: np.ndarray, rows_at: np.ndarray) -> None:
         """Batches of equal length, so that nothing is padded."""
         length = np.minimum(rows.step[wanted] + 1, self._alone.context)
         windows = Windows(rows.trajectory[wanted], rows.step[wanted] + 1 - length, length)
@@ -132,7 +132,7 @@ class BatchedRollouts:
         for group in np.split(order, np.flatnonzero(np.diff(length[order])) + 1):
             for start in range(0, len(group), self._encoded.batch_size):
                 part = group[start : start + self._encoded.batch_size]
-                self._made[place[wanted[part]]] = self._rolled(windows, part)
+                self._made[rows_at[wanted[part]]] = self._rolled(windows, part)
 
     @torch.no_grad()
     def _rolled(self, windows: Windows, part: np.ndarray) -> np.ndarray:

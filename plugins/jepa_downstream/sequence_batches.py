@@ -75,21 +75,21 @@ class Batches:
         order = random.permutation(len(self._parts))
         pool = np.arange(len(order)) // (POOL * self._size)
         batches = self._cut(order[np.lexsort((self._steps[order], pool))])
-        yield from (self._batch(batches[place]) for place in random.permutation(len(batches)))
+        yield from (self._batch(batches[number]) for number in random.permutation(len(batches)))
 
     def _cut(self, order: np.ndarray) -> list[np.ndarray]:
         return [order[first : first + self._size] for first in range(0, len(order), self._size)]
 
     def _batch(self, chosen: np.ndarray) -> Sequences:
         """The trajectories at `chosen`, with their rows."""
-        parts, samples = [self._parts[one] for one in chosen], self._histories.samples
+        parts, samples = [self._parts[number] for number in chosen], self._histories.samples
         index = np.concatenate(parts)
         owners = [int(self._rows.trajectory[part[0]]) for part in parts]
-        read = [self._histories.read(*one) for one in zip(owners, self._steps[chosen].tolist(), strict=True)]
+        read = [self._histories.read(*owned) for owned in zip(owners, self._steps[chosen].tolist(), strict=True)]
         length = int(self._steps[chosen].max()) * samples
         dynamic = np.full((len(chosen), length, len(self._profile.dynamic.chosen)), np.nan, dtype=np.float32)
-        for place, (_, values) in enumerate(read):
-            dynamic[place, : len(values)] = self._profile.dynamic.standardised(values, self._clip)
+        for row_number, (_, values) in enumerate(read):
+            dynamic[row_number, : len(values)] = self._profile.dynamic.standardised(values, self._clip)
         static = torch.from_numpy(
             self._profile.static.standardised(np.stack([static for static, _ in read]), self._clip)
         )
@@ -106,9 +106,9 @@ class Batches:
 def _carried_forward(samples: Tensor, per_step: int) -> tuple[Tensor, Tensor, Tensor]:
     """`values`, `observed` and `since` of Sequences, from samples (B, T * per_step, channels), NaN for none."""
     seen = ~samples.isnan()
-    place = torch.arange(samples.shape[1])[None, :, None]
-    last = torch.where(seen, place, -1).cummax(dim=1).values
+    positions = torch.arange(samples.shape[1])[None, :, None]
+    last = torch.where(seen, positions, -1).cummax(dim=1).values
     values = torch.where(last >= 0, samples.gather(1, last.clamp(min=0)), 0.0)
     before = torch.cat([torch.zeros_like(last[:, :1]), last[:, :-1].clamp(min=0)], dim=1)
-    since = (place - before) / per_step
+    since = (positions - before) / per_step
     return tuple(part.unflatten(1, (-1, per_step)).flatten(2) for part in (values, seen.float(), since))

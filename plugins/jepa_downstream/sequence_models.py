@@ -87,10 +87,10 @@ class _Block(nn.Module):
 
     def forward(self, steps: Tensor) -> Tensor:
         """(B, inputs, T) to (B, W, T)."""
-        made = steps
+        taken = steps
         for convolution in (self.first, self.second):
-            made = self.dropout(F.relu(convolution(F.pad(made, (self.before, 0)))))
-        return F.relu(made + self.skip(steps))
+            taken = self.dropout(F.relu(convolution(F.pad(taken, (self.before, 0)))))
+        return F.relu(taken + self.skip(steps))
 
 
 class GRUD(SequenceModel):

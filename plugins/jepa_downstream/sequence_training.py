@@ -74,8 +74,8 @@ class NetworkScorer:
         self.model.eval()
         scores = np.empty(batches.rows)
         for sequences in batches.in_order():
-            made = self.likelihood.score(self.outputs(sequences.to(self.device)))
-            scores[sequences.index.numpy()] = self.mean + self.deviation * made.double().cpu().numpy()
+            score = self.likelihood.score(self.outputs(sequences.to(self.device)))
+            scores[sequences.index.numpy()] = self.mean + self.deviation * score.double().cpu().numpy()
         return scores
 
 
@@ -177,7 +177,7 @@ class TCNBaseline(SequenceBaseline):
     name, network = "TCN", TCN
 
 
-NETWORKS: dict[str, Network] = {one.name: one.network for one in (LSTMBaseline, GRUDBaseline, TCNBaseline)}
+NETWORKS: dict[str, Network] = {network.name: network.network for network in (LSTMBaseline, GRUDBaseline, TCNBaseline)}
 """Networks by the name of the baseline."""
 
 
@@ -225,6 +225,6 @@ class _Training:
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Parameters for AdamW: weight decay is applied to matrices only."""
-    matrices = [one for one in model.parameters() if one.ndim > 1]
-    others = [one for one in model.parameters() if one.ndim <= 1]
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -32,13 +32,13 @@ def subgroups(store: Store, channel: str) -> Subgroups:
 
     Raises DataError if no trajectory has such a static fact.
     """
-    number = {one.name: place for place, one in enumerate(store.channels)}
+    number = {column.name: index for index, column in enumerate(store.channels)}
     offsets = store.event_offsets("static")
     part = slice(0, store.event_count("static"))
     of_channel = store.event_column("static", "channel", part) == number.get(channel, -1)
     if not of_channel.any():
         known = np.unique(store.event_column("static", "channel", part))
-        names = ", ".join(sorted(name for name, place in number.items() if place in known))
+        names = ", ".join(sorted(name for name, index in number.items() if index in known))
         raise DataError(f"subgroups: no trajectory has the static channel '{channel}'; the store has {names or 'none'}")
     at = np.flatnonzero(of_channel)
     trajectory = np.searchsorted(offsets, at, side="right") - 1
@@ -61,11 +61,11 @@ def _by_word(store: Store, channel: str, trajectory: np.ndarray, text: np.ndarra
     word[trajectory] = text
     names, group = [UNKNOWN, RARE], np.zeros(len(word), dtype=np.int64)
     contents = store.texts()
-    for one in np.unique(word[word >= 0]):
-        mine = word == one
+    for code in np.unique(word[word >= 0]):
+        mine = word == code
         if len(np.unique(store.subject[mine])) < FEWEST:
             group[mine] = 1
         else:
             group[mine] = len(names)
-            names.append(str(contents[one]))
+            names.append(str(contents[code]))
     return Subgroups(channel, names, group)

@@ -9,17 +9,16 @@ import numpy as np
 
 from jepa_core.results.findings import Figure, Findings, Headline, Predictions, Redrawn, Series, Verdict
 from jepa_core.results.paired import DRAWS
+from jepa_downstream.claims import TERMS, UNDEFINED, contenders, mean_estimate, rarer, task_claims
 from jepa_downstream.measures import DrawnEstimate, calibration
 from jepa_downstream.results import Announced, MeasuredMethod, MethodResult
-from jepa_downstream.task_tables import MAIN, estimates_of, remark_on, tables_of
+from jepa_downstream.task_tables import estimates_of, remark_on, tables_of
 
 if TYPE_CHECKING:
     from jepa_downstream.config import PredictionTasksConfig
     from jepa_downstream.subgroups import Subgroups
     from jepa_downstream.tasks import TaskRows
 
-UNTRAINED = "untrained latents"
-UNDEFINED = DrawnEstimate(None, np.full(1, np.nan))
 FEW_SUBJECTS = 50
 """Subjects of the measured split below which the findings say how few there are."""
 
@@ -33,12 +32,17 @@ def task_findings(
 ) -> Findings:
     """Findings of all tasks and methods. subjects: those that were drawn from, as numbers that may be written down."""
     headlines = list(_headlines(results))
+    names = list(dict.fromkeys(result.method for result in results))
     return Findings(
         headlines=[headline for headline, _ in headlines],
         verdicts=_verdicts(results, config),
         tables=tables_of(tasks, results, config),
         figures=[_calibration(task, results) for task in tasks if task.task.kind == "binary"],
-        predictions=[_predictions(one, groups, config) for one in results if isinstance(one.found, MeasuredMethod)],
+        claims=task_claims(results, names[len(config.methods) :]),
+        terms=TERMS,
+        predictions=[
+            _predictions(result, groups, config) for result in results if isinstance(result.found, MeasuredMethod)
+        ],
         redrawn=[
             Redrawn(headline.metric, subjects, estimate.value, estimate.draws)
             for headline, estimate in headlines
@@ -52,40 +56,52 @@ def task_findings(
 
 def _headlines(results: list[MethodResult]) -> Iterator[tuple[Headline, DrawnEstimate]]:
     """Each with the estimate that it tells."""
-    main = [one for one in results if one.method == MAIN]
-    if any(one.task.task.kind == "binary" for one in main):
+    main = _main(results)
+    if any(result.task.task.kind == "binary" for result in main):
         yield _mean_auroc(main)
     gains = _gains(results)
     if gains:
-        note = f"latents minus untrained latents, the mean of {len(gains)} tasks on the same rows"
-        yield _headline("AUROC gained by training", _mean(gains), main, note, "higher")
-    for one in main:
-        if one.task.task.kind == "regression":
-            estimate = estimates_of(one).get("rmse", UNDEFINED)
-            yield _headline(f"RMSE of {_words(one)}", estimate, [one], remark_on(one), "lower")
+        note = f"{_gained(results)}, the mean of {len(gains)} tasks on the same rows"
+        measured = [result for result in main if estimates_of(result).get("auroc", UNDEFINED).value is not None]
+        yield _headline("AUROC gained by training", mean_estimate(gains), measured, note, "higher")
+    for result in main:
+        if result.task.task.kind == "regression":
+            estimate = estimates_of(result).get("rmse", UNDEFINED)
+            note = "; ".join(filter(None, [result.method, remark_on(result)]))
+            yield _headline(f"RMSE of {_words(result)}", estimate, [result], note, "lower")
+
+
+def _main(results: list[MethodResult]) -> list[MethodResult]:
+    """Those of the method that stands for all: the first of the recipe's."""
+    return [result for result in results if result.method == results[0].method]
 
 
 def _headline(
     label: str, estimate: DrawnEstimate, of: list[MethodResult], note: str, better: Literal["lower", "higher"]
 ) -> tuple[Headline, DrawnEstimate]:
     low, high = estimate.bounds
-    headline = Headline(label, estimate.value, "", low, high, _subjects(of), note=note, better=better, metric=label)
+    counts = [rare for result in of if (rare := rarer(result.rows, result.task.task.kind)) is not None]
+    headline = Headline(
+        label, estimate.value, "", low, high, _subjects(of), note=note, better=better, metric=label,
+        positives=min(counts, default=None),
+    )  # fmt: skip
     return headline, estimate
 
 
 def _mean_auroc(main: list[MethodResult]) -> tuple[Headline, DrawnEstimate]:
-    tasks = [one for one in main if one.task.task.kind == "binary"]
-    known = [one for one in tasks if (auroc := estimates_of(one).get("auroc")) and auroc.value is not None]
-    label = "mean AUROC of latents" if len(tasks) > 1 else f"AUROC of {_words(tasks[0])}"
+    tasks = [result for result in main if result.task.task.kind == "binary"]
+    known = [result for result in tasks if (auroc := estimates_of(result).get("auroc")) and auroc.value is not None]
+    label = "mean AUROC" if len(tasks) > 1 else f"AUROC of {_words(tasks[0])}"
     if not known:
         return _headline(label, UNDEFINED, tasks, remark_on(tasks[0]), "higher")
-    mean = _mean([estimates_of(one)["auroc"] for one in known])
+    mean = mean_estimate([estimates_of(result)["auroc"] for result in known])
     parts = [
-        f"of {len(known)} of {len(tasks)} tasks" if len(tasks) > 1 else "",
-        _positives([int(one.rows.truth.sum()) for one in known]),
+        main[0].method,
+        f"{len(known)} of {len(tasks)} tasks" if len(tasks) > 1 else "",
+        _positives([int(result.rows.truth.sum()) for result in known]),
         "too few for an interval" if mean.bounds[0] is None else "",
     ]
-    return _headline(label, mean, tasks, "; ".join(part for part in parts if part), "higher")
+    return _headline(label, mean, known, "; ".join(part for part in parts if part), "higher")
 
 
 def _positives(counts: list[int]) -> str:
@@ -94,20 +110,25 @@ def _positives(counts: list[int]) -> str:
 
 
 def _gains(results: list[MethodResult]) -> list[DrawnEstimate]:
-    """AUROC of latents minus that of the untrained control, of each task where both are measured."""
-    by_method = {(one.task.task.name, one.method): estimates_of(one).get("auroc") for one in results}
-    pairs = [(found, by_method.get((task, UNTRAINED))) for (task, method), found in by_method.items() if method == MAIN]
-    gains = [main.minus(control) for main, control in pairs if main is not None and control is not None]
+    """AUROC of the first method minus that of its untrained control, of each task where both are measured."""
+    by_method = {(result.task.task.name, result.method): estimates_of(result).get("auroc") for result in results}
+    asked = contenders(list(dict.fromkeys(result.method for result in results)), [])
+    if len(asked) < 2:
+        return []
+    main, control = (result.name for result in asked[:2])
+    pairs = [(estimate, by_method[task, control]) for (task, method), estimate in by_method.items() if method == main]
+    gains = [mine.minus(other) for mine, other in pairs if mine is not None and other is not None]
     return [gain for gain in gains if gain.value is not None]
 
 
-def _mean(estimates: list[DrawnEstimate]) -> DrawnEstimate:
-    values = [one.value for one in estimates if one.value is not None]
-    return DrawnEstimate(float(np.mean(values)), np.mean([one.draws for one in estimates], axis=0))
+def _gained(results: list[MethodResult]) -> str:
+    """What is gained on what, in words."""
+    main, control = contenders(list(dict.fromkeys(result.method for result in results)), [])
+    return f"{main.name} minus {control.name}"
 
 
 def _subjects(results: list[MethodResult]) -> int:
-    return len(np.unique(np.concatenate([one.rows.subject for one in results])))
+    return len(np.unique(np.concatenate([result.rows.subject for result in results])))
 
 
 def _verdicts(results: list[MethodResult], config: PredictionTasksConfig) -> list[Verdict]:
@@ -117,29 +138,32 @@ def _verdicts(results: list[MethodResult], config: PredictionTasksConfig) -> lis
     if subjects < FEW_SUBJECTS:
         text = f"The {split} rows belong to {subjects} subjects: too few to rank methods."
         verdicts.append(Verdict("warning", text))
-    main = [one for one in results if one.method == MAIN]
-    constant = [_words(one) for one in main if isinstance(one.found, MeasuredMethod) and one.found.is_constant]
+    main = _main(results)
+    constant = [
+        _words(result) for result in main if isinstance(result.found, MeasuredMethod) and result.found.is_constant
+    ]
     if constant:
-        verdicts.append(Verdict("bad", f"Heads on the latents give one constant score for {', '.join(constant)}."))
-    undefined = [_words(one) for one in main if remark_on(one).startswith(("all ", "the "))]
+        verdicts.append(Verdict("bad", f"Heads on {main[0].method} give one constant score for {', '.join(constant)}."))
+    undefined = [_words(result) for result in main if remark_on(result).startswith(("all ", "the "))]
     if undefined:
         text = f"Not measured, for want of rows of both classes: {', '.join(undefined)}."
         verdicts.append(Verdict("warning", text))
-    return verdicts + _verdict_on_training(_gains(results))
+    return verdicts + _verdict_on_training(results)
 
 
-def _words(one: MethodResult) -> str:
-    return one.task.task.name.replace("_", " ")
+def _words(result: MethodResult) -> str:
+    return result.task.task.name.replace("_", " ")
 
 
-def _verdict_on_training(gains: list[DrawnEstimate]) -> list[Verdict]:
+def _verdict_on_training(results: list[MethodResult]) -> list[Verdict]:
     """On how many tasks the interval of the gain lies on one side of 0, of those that have an interval."""
+    gains = _gains(results)
     bounds = [gain.bounds for gain in gains if gain.bounds[0] is not None]
     if not bounds:
         return []
     better = sum(low is not None and low > 0 for low, _ in bounds)
     worse = sum(high is not None and high < 0 for _, high in bounds)
-    text = f"Latents beat those of the untrained encoder on {better} of {len(bounds)} tasks and lose on {worse}"
+    text = f"Training helps ({_gained(results)}) on {better} of {len(bounds)} tasks and harms on {worse}"
     level: Literal["good", "warning"] = "good" if 2 * better > len(bounds) else "warning"
     return [Verdict(level, f"{text} (AUROC, 95 % interval of the difference on one side of 0).")]
 
@@ -149,32 +173,32 @@ def _verdict_on_training(gains: list[DrawnEstimate]) -> list[Verdict]:
 
 def _calibration(task: TaskRows, results: list[MethodResult]) -> Figure:
     series = [Series("perfect", [0.0, 1.0], [0.0, 1.0], control=True)]
-    for one in results:
-        if one.task is task and isinstance(one.found, MeasuredMethod):
-            _, foreseen, observed, _ = calibration(one.rows.truth, one.found.score)
-            series.append(Series(one.method, foreseen.tolist(), observed.tolist()))
+    for result in results:
+        if result.task is task and isinstance(result.found, MeasuredMethod):
+            _, foreseen, observed, _ = calibration(result.rows.truth, result.found.score)
+            series.append(Series(result.method, foreseen.tolist(), observed.tolist()))
     title = f"Calibration: {task.task.name.replace('_', ' ')}"
     note = "Ten bins of equal width; a point at the mean probability of the rows in each."
     return Figure(f"calibration_{task.task.name}", title, "probability", "share observed", series, note=note)
 
 
-def _predictions(one: MethodResult, groups: list[Subgroups], config: PredictionTasksConfig) -> Predictions:
-    assert isinstance(one.found, MeasuredMethod)
-    rows = one.rows
+def _predictions(result: MethodResult, groups: list[Subgroups], config: PredictionTasksConfig) -> Predictions:
+    assert isinstance(result.found, MeasuredMethod)
+    rows = result.rows
     extra = {f"subgroup_{group.channel}": np.array(group.names)[group.group[rows.trajectory]] for group in groups}
-    if one.found.announced is not None:
-        extra["steps_to_event"] = one.task.ahead[config.split]
-        extra |= _raised(one.found.announced, len(rows))
+    if result.found.announced is not None:
+        extra["steps_to_event"] = result.task.ahead[config.split]
+        extra |= _raised(result.found.announced, len(rows))
     return Predictions(
-        task=one.task.task.name,
-        method=one.method,
-        kind="boolean" if one.task.task.kind == "binary" else "float",
+        task=result.task.task.name,
+        method=result.method,
+        kind="boolean" if result.task.task.kind == "binary" else "float",
         subject=rows.subject,
         trajectory=rows.trajectory,
         step=rows.step,
         seconds=(rows.step + 1) * (config.step_seconds or 1.0),
         truth=rows.truth,
-        score=one.found.score,
+        score=result.found.score,
         extra=extra,
     )
 

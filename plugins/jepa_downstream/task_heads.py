@@ -12,7 +12,7 @@ from jepa_core.errors import DataError
 from jepa_core.results.findings import KeptHead
 from jepa_downstream.averaged import FittedAverage
 from jepa_downstream.baseline_tabular import FittedTabular
-from jepa_downstream.config import TaskConfig
+from jepa_downstream.config import Kind, TaskConfig
 from jepa_downstream.event_sequences import FittedSequences
 from jepa_downstream.floors import Means
 from jepa_downstream.latent_methods import FittedHead
@@ -32,7 +32,7 @@ class _Averages:
     """Means of what other kinds score."""
 
     def from_state(self, state: Mapping[str, Any], view: View) -> FittedAverage:
-        return FittedAverage([fitted_of(one, view) for one in state["fits"].values()])
+        return FittedAverage([fitted_of(fit, view) for fit in state["fits"].values()])
 
 
 KINDS: dict[str, _Kind] = {
@@ -51,12 +51,12 @@ def fitted_of(state: Mapping[str, Any], view: View) -> Fitted:
     return KINDS[state["kind"]].from_state(state, view)
 
 
-def kept_head(task: TaskConfig, method: str, fitted: Fitted, threshold: float | None) -> KeptHead:
+def kept_head(task: TaskConfig, kind: Kind, method: str, fitted: Fitted, threshold: float | None) -> KeptHead:
     """A fitted method in the form that files hold. threshold: of alarms; None where there is none."""
     state = {"task": task.model_dump(mode="json"), "fitted": fitted.to_state(), "alarm_threshold": threshold}
     return KeptHead(
         name=f"{task.title}, {method}",
-        kind="boolean" if task.truth == "binary" else "float",
+        kind="boolean" if kind == "binary" else "float",
         task=task.title,
         method=method,
         target=task.outcome or task.event or task.label or "",

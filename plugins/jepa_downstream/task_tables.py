@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from jepa_downstream.config import PredictionTasksConfig
     from jepa_downstream.tasks import TaskRows
 
-MAIN = "latents"
-"""The method that the others are compared with."""
 BINARY = ("auroc", "average_precision", "brier", "ece")
 VALUES = ("rmse", "mae", "r2")
 ASYMMETRIC = ("score_sum", "score_mean")
@@ -33,15 +31,15 @@ _INTERVALS = (
 def tables_of(tasks: list[TaskRows], results: list[MethodResult], config: PredictionTasksConfig) -> list[Table]:
     """All tables, what is looked for first on top."""
     binary, values = (
-        [one for one in results if one.task.task.kind == kind] for kind in ("binary", "regression")
+        [result for result in results if result.task.task.kind == kind] for kind in ("binary", "regression")
     )  # fmt: skip
-    tables = [_overview(found, name) for found, name in ((binary, "auroc"), (values, "rmse")) if found]
+    tables = [_overview(of_kind, name) for of_kind, name in ((binary, "auroc"), (values, "rmse")) if of_kind]
     tables.append(_tasks_table(tasks))
     if binary:
         tables += _score_tables(binary, config, BINARY, "scores", "Probabilities")
         tables.append(_calibration_table(binary))
     if values:
-        names = VALUES + (ASYMMETRIC if any("score_sum" in estimates_of(one) for one in values) else ())
+        names = VALUES + (ASYMMETRIC if any("score_sum" in estimates_of(result) for result in values) else ())
         tables += _score_tables(values, config, names, "values", "Values")
     if any(task.config.event for task in tasks):
         tables.append(_events_table(results, config))
@@ -52,11 +50,11 @@ def tables_of(tasks: list[TaskRows], results: list[MethodResult], config: Predic
 
 def _overview(results: list[MethodResult], name: str) -> Table:
     """One measure of every method, a row a task: what is looked for first."""
-    methods = list(dict.fromkeys(one.method for one in results))
+    methods = list(dict.fromkeys(result.method for result in results))
     columns = [Column("task"), *(bound for method in methods for bound in with_bounds([method]))]
     rows: list[list[Cell]] = []
-    for task in dict.fromkeys(one.task.task.name for one in results):
-        of_task = {one.method: estimates_of(one) for one in results if one.task.task.name == task}
+    for task in dict.fromkeys(result.task.task.name for result in results):
+        of_task = {result.method: estimates_of(result) for result in results if result.task.task.name == task}
         rows.append([task, *(cell for method in methods for cell in estimate_cells(of_task[method], [name]))])
     title = f"{name.upper()} by method"
     note = f"Every row alike; the reason for a null stands in the table of all measures. {_INTERVALS}"
@@ -74,13 +72,13 @@ def _tasks_table(tasks: list[TaskRows]) -> Table:
     rows: list[list[Cell]] = []
     for task in tasks:
         for split in SPLITS:
-            found, binary = task.splits[split], task.task.kind == "binary"
-            mean = float(found.truth.mean()) if len(found) else None
-            classes: list[Cell] = [int(found.truth.sum()), mean] if binary else [None, None]
+            of_split, binary = task.splits[split], task.task.kind == "binary"
+            mean = float(of_split.truth.mean()) if len(of_split) else None
+            classes: list[Cell] = [int(of_split.truth.sum()), mean] if binary else [None, None]
             left_out = "; ".join(f"{count:,} {reason}" for reason, count in task.left_out[split].items())
-            counts: list[Cell] = [len(np.unique(found.trajectory)), len(np.unique(found.subject))]
+            counts: list[Cell] = [len(np.unique(of_split.trajectory)), len(np.unique(of_split.subject))]
             described = [*(classes if of_class else []), *([None if binary else mean] if of_value else [])]
-            rows.append([task.task.name, split, len(found), *described, *counts, left_out or "none"])
+            rows.append([task.task.name, split, len(of_split), *described, *counts, left_out or "none"])
     note = "One row a trajectory for an outcome, one row a step for an event or a label."
     return Table("tasks", "Rows of the tasks", columns, rows, note)
 
@@ -88,14 +86,20 @@ def _tasks_table(tasks: list[TaskRows]) -> Table:
 def _score_tables(
     results: list[MethodResult], config: PredictionTasksConfig, names: tuple[str, ...], key: str, title: str
 ) -> list[Table]:
-    """Every row alike, every subject alike, and the differences to the latents."""
+    """Every row alike, every subject alike, and the differences to the first method."""
     columns = [Column("task"), Column("method"), *with_bounds(names), *_counts(results[0]), Column("remark")]
     by_row = [
-        [*_head(one), *estimate_cells(estimates_of(one), names), *_count_cells(one), remark_on(one)] for one in results
+        [*_head(result), *estimate_cells(estimates_of(result), names), *_count_cells(result), remark_on(result)]
+        for result in results
     ]
     by_subject = [
-        [*_head(one), *estimate_cells(estimates_of(one, by_subject=True), names), *_count_cells(one), remark_on(one)]
-        for one in results
+        [
+            *_head(result),
+            *estimate_cells(estimates_of(result, by_subject=True), names),
+            *_count_cells(result),
+            remark_on(result),
+        ]
+        for result in results
     ]
     bins = " ECE: 10 bins of equal width." if names == BINARY else ""
     split = config.split.replace("_", " ")
@@ -107,16 +111,18 @@ def _score_tables(
 
 
 def _differences(results: list[MethodResult], names: tuple[str, ...], key: str, title: str) -> Table:
-    main = {one.task.task.name: estimates_of(one) for one in results if one.method == MAIN}
+    main = results[0].method
+    of_main = {result.task.task.name: estimates_of(result) for result in results if result.method == main}
     rows: list[list[Cell]] = []
-    for one in results:
-        base = main.get(one.task.task.name, {})
-        if one.method != MAIN and base:
-            found = estimates_of(one)
-            rows.append([*_head(one), *estimate_cells({name: found[name].minus(base[name]) for name in found}, names)])
-    note = f"Each method minus the latents, on the same rows and the same draws. {_INTERVALS}"
+    for result in results:
+        base = of_main[result.task.task.name]
+        if result.method != main and base:
+            estimates = estimates_of(result)
+            less = {name: estimates[name].minus(base[name]) for name in estimates}
+            rows.append([*_head(result), *estimate_cells(less, names)])
+    note = f"Each method minus {main}, on the same rows and the same draws. {_INTERVALS}"
     columns = [Column("task"), Column("method"), *with_bounds(names)]
-    return Table(f"{key}_differences", f"{title}: differences to the latents", columns, rows, note)
+    return Table(f"{key}_differences", f"{title}: differences to {main}", columns, rows, note)
 
 
 def _calibration_table(results: list[MethodResult]) -> Table:
@@ -125,11 +131,11 @@ def _calibration_table(results: list[MethodResult]) -> Table:
         Column("mean_probability"), Column("share_observed"), Column("rows", digits=7),
     ]  # fmt: skip
     rows: list[list[Cell]] = []
-    for one in results:
-        if isinstance(one.found, MeasuredMethod):
-            columns_of = calibration(one.rows.truth, one.found.score)
-            for number, *found in zip(*(column.tolist() for column in columns_of), strict=True):
-                rows.append([*_head(one), number / BINS, (number + 1) / BINS, *found])
+    for result in results:
+        if isinstance(result.found, MeasuredMethod):
+            columns_of = calibration(result.rows.truth, result.found.score)
+            for number, *counts in zip(*(column.tolist() for column in columns_of), strict=True):
+                rows.append([*_head(result), number / BINS, (number + 1) / BINS, *counts])
     note = "Bins of equal width that hold a row; the last one holds 1. ECE: mean over the rows of the gap of their bin."
     return Table("calibration", "Calibration by bin", columns, rows, note)
 
@@ -140,7 +146,7 @@ def _events_table(results: list[MethodResult], config: PredictionTasksConfig) ->
         *with_bounds(["lead_median"], "steps"), Column("lead_quartile_1", "steps"), Column("lead_quartile_3", "steps"),
         Column("events", digits=7), Column("caught", digits=7), Column("alarms", digits=7), Column("remark"),
     ]  # fmt: skip
-    rows = [_event_cells(one, config) for one in results if one.task.config.event]
+    rows = [_event_cells(result, config) for result in results if result.task.config.event]
     alarms = config.alarms
     note = (
         f"Threshold: chosen on tuning to catch most events while {100 * alarms.precision:.3g} % of alarms are true. "
@@ -156,55 +162,59 @@ def _event_measures(config: PredictionTasksConfig) -> list[str]:
     return ["event_recall", "alarm_precision", "alarms_per_1000_steps", *a_day]
 
 
-def _event_cells(one: MethodResult, config: PredictionTasksConfig) -> list[Cell]:
+def _event_cells(result: MethodResult, config: PredictionTasksConfig) -> list[Cell]:
     names = [*_event_measures(config), "lead_median"]
-    if isinstance(one.found, UnmeasuredMethod):
-        return [*_head(one), None, *estimate_cells({}, names), *[None] * 5, one.found.reason]
-    found = one.found.announced
-    assert isinstance(found, Announced)
-    if found.alarms is None:
+    if isinstance(result.found, UnmeasuredMethod):
+        return [*_head(result), None, *estimate_cells({}, names), *[None] * 5, result.found.reason]
+    announced = result.found.announced
+    assert isinstance(announced, Announced)
+    if announced.alarms is None:
         reason = f"no threshold reaches a precision of {config.alarms.precision:g} on tuning"
-        return [*_head(one), None, *estimate_cells({}, names), *[None] * 5, reason]
-    lead = found.alarms.lead[~np.isnan(found.alarms.lead)]
-    quartiles: list[Cell] = [float(one) for one in np.quantile(lead, [0.25, 0.75])] if len(lead) else [None] * 2
-    estimates = dict(found.estimates)
+        return [*_head(result), None, *estimate_cells({}, names), *[None] * 5, reason]
+    lead = announced.alarms.lead[~np.isnan(announced.alarms.lead)]
+    quartiles: list[Cell] = (
+        [float(quartile) for quartile in np.quantile(lead, [0.25, 0.75])] if len(lead) else [None] * 2
+    )
+    estimates = dict(announced.estimates)
     if config.step_seconds:
         estimates["alarms_per_day"] = estimates["alarms_per_1000_steps"].times(DAY / 1000 / config.step_seconds)
-    counts: list[Cell] = [len(found.alarms.lead), len(lead), len(found.alarms.row)]
-    reason = "" if len(found.alarms.lead) else "no event"
-    return [*_head(one), found.threshold, *estimate_cells(estimates, names), *quartiles, *counts, reason]
+    counts: list[Cell] = [len(announced.alarms.lead), len(lead), len(announced.alarms.row)]
+    reason = "" if len(announced.alarms.lead) else "no event"
+    return [*_head(result), announced.threshold, *estimate_cells(estimates, names), *quartiles, *counts, reason]
 
 
 def _subgroups_table(results: list[MethodResult]) -> Table:
-    names = [name for name in (*BINARY, *VALUES) if any(name in estimates_of(one) for one in results)]
+    names = [name for name in (*BINARY, *VALUES) if any(name in estimates_of(scored) for scored in results)]
     columns = [
         Column("task"), Column("method"), Column("channel"), Column("group"), *with_bounds(names),
         Column("rows", digits=7), Column("positives", digits=7), Column("subjects", digits=7), Column("remark"),
     ]  # fmt: skip
     rows: list[list[Cell]] = []
-    for one in results:
-        for group in one.found.groups if isinstance(one.found, MeasuredMethod) else []:
-            truth, binary = group.rows.truth, one.task.task.kind == "binary"
+    for result in results:
+        for group in result.found.groups if isinstance(result.found, MeasuredMethod) else []:
+            truth, binary = group.rows.truth, result.task.task.kind == "binary"
             few = "" if group.estimates else f"fewer than {FEWEST} subjects"
             remark = few or (_one_class(truth) if binary else "") or _unstable(group.estimates)
             counts: list[Cell] = [len(truth), int(truth.sum()) if binary else None, len(np.unique(group.rows.subject))]
             rows.append(
-                [*_head(one), group.channel, group.group, *estimate_cells(group.estimates, names), *counts, remark]
+                [*_head(result), group.channel, group.group, *estimate_cells(group.estimates, names), *counts, remark]
             )
     return Table("subgroups", "Subgroups", columns, rows, _INTERVALS)
 
 
 def _methods_table(results: list[MethodResult]) -> Table:
-    rows: dict[str, list[Cell]] = {one.method: [one.method, one.information or "could not be made"] for one in results}
+    rows: dict[str, list[Cell]] = {
+        result.method: [result.method, result.information or "could not be made"] for result in results
+    }
     return Table("methods", "What each method is told", [Column("method"), Column("information")], [*rows.values()])
 
 
 def _chosen_table(results: list[MethodResult]) -> Table:
     rows: list[list[Cell]] = []
-    for one in results:
-        if isinstance(one.found, MeasuredMethod) and one.found.chosen:
-            said = ", ".join(f"{key.replace('_', ' ')} {_plain(value)}" for key, value in one.found.chosen.items())
-            rows.append([*_head(one), said])
+    for result in results:
+        if isinstance(result.found, MeasuredMethod) and result.found.chosen:
+            said = ", ".join(f"{key.replace('_', ' ')} {_plain(value)}" for key, value in result.found.chosen.items())
+            rows.append([*_head(result), said])
     columns = [Column("task"), Column("method"), Column("chosen")]
     return Table("chosen", "What tuning chose", columns, rows)
 
@@ -221,23 +231,23 @@ def with_bounds(names: Iterable[str], unit: str = "") -> list[Column]:
 def estimate_cells(estimates: Estimates, names: Iterable[str]) -> list[Cell]:
     """The cells of those columns; null where there is no such estimate."""
     nothing = DrawnEstimate(None, np.full(1, np.nan))
-    found = [estimates.get(name, nothing) for name in names]
-    return [cell for one in found for cell in (one.value, *one.bounds)]
+    shown = [estimates.get(name, nothing) for name in names]
+    return [cell for estimate in shown for cell in (estimate.value, *estimate.bounds)]
 
 
-def _head(one: MethodResult) -> list[Cell]:
-    return [one.task.task.name, one.method]
+def _head(result: MethodResult) -> list[Cell]:
+    return [result.task.task.name, result.method]
 
 
-def _counts(one: MethodResult) -> list[Column]:
-    of_class = [Column("positives", digits=7), Column("prevalence")] if one.task.task.kind == "binary" else []
+def _counts(result: MethodResult) -> list[Column]:
+    of_class = [Column("positives", digits=7), Column("prevalence")] if result.task.task.kind == "binary" else []
     return [Column("rows", digits=7), *of_class, Column("subjects", digits=7)]
 
 
-def _count_cells(one: MethodResult) -> list[Cell]:
-    rows = one.rows
+def _count_cells(result: MethodResult) -> list[Cell]:
+    rows = result.rows
     prevalence = float(rows.truth.mean()) if len(rows) else None
-    of_class: list[Cell] = [int(rows.truth.sum()), prevalence] if one.task.task.kind == "binary" else []
+    of_class: list[Cell] = [int(rows.truth.sum()), prevalence] if result.task.task.kind == "binary" else []
     return [len(rows), *of_class, len(np.unique(rows.subject))]
 
 
@@ -264,5 +274,5 @@ def _one_class(truth: np.ndarray) -> str:
 
 
 def _unstable(estimates: Estimates) -> str:
-    skipped = max((one.skipped for one in estimates.values() if one.value is not None), default=0.0)
+    skipped = max((estimate.skipped for estimate in estimates.values() if estimate.value is not None), default=0.0)
     return f"no interval: {100 * skipped:.3g} % of the draws have one class" if skipped > UNSTABLE else ""

@@ -56,7 +56,7 @@ def _of_outcome(dataset: Dataset, config: TaskConfig) -> TaskRows:
         (np.isnan(truth), "outcome not defined"),
     ]
     kept, left_out = _attrition(reasons, store.split)
-    task = Task(config.title, config.truth)
+    task = Task(config.title, config.kind or "binary")
     _check(task, truth[kept])
     step = np.full(len(truth), after - 1)
     return TaskRows(task, config, _by_split(dataset, kept, np.arange(len(truth)), step, truth), left_out)
@@ -79,10 +79,10 @@ def _of_event(dataset: Dataset, config: TaskConfig) -> TaskRows:
     label = series if config.ready else eep_label(series, horizon, config.switches_only, offsets)
     task = Task(config.title, "binary", horizon, None if config.ready else name)
     reason = "on, or not to be judged"
-    found = _of_steps(dataset, config, task, label, [(np.isnan(label), reason)])
+    of_steps = _of_steps(dataset, config, task, label, [(np.isnan(label), reason)])
     ahead = steps_to_event(series, label, config.ready, offsets)
-    at = {split: ahead[store.first_step[rows.trajectory] + rows.step] for split, rows in found.splits.items()}
-    return TaskRows(task, config, found.splits, found.left_out, at)
+    at = {split: ahead[store.first_step[rows.trajectory] + rows.step] for split, rows in of_steps.splits.items()}
+    return TaskRows(task, config, of_steps.splits, of_steps.left_out, at)
 
 
 def _of_label(dataset: Dataset, config: TaskConfig, measured: str) -> TaskRows:
@@ -91,13 +91,14 @@ def _of_label(dataset: Dataset, config: TaskConfig, measured: str) -> TaskRows:
     label = store.label(config.label)
     known = ~np.isnan(label)
     trajectory, _ = _places(store)
-    here = store.split[trajectory] == SPLITS.index(measured)
-    choices = ((here, "rows", config.rows), (~here, "fit_rows", config.fit_rows or config.rows))
+    in_split = store.split[trajectory] == SPLITS.index(measured)
+    choices = ((in_split, "rows", config.rows), (~in_split, "fit_rows", config.fit_rows or config.rows))
     reasons = [(~known, "label not measured")] + [
         (of_split & ~_chosen(store, known, choice, config.stride), f"not asked for ({key}: {choice})")
         for of_split, key, choice in choices
     ]
-    return _of_steps(dataset, config, Task(config.title, config.truth), label, reasons)
+    kind = config.kind or ("binary" if np.isin(label[known], (0.0, 1.0)).all() else "regression")
+    return _of_steps(dataset, config, Task(config.title, kind), label, reasons)
 
 
 def _chosen(store: Store, known: np.ndarray, choice: StepChoice, stride: int) -> np.ndarray:
@@ -145,12 +146,12 @@ def _attrition(
 def _by_split(
     dataset: Dataset, kept: np.ndarray, trajectory: np.ndarray, step: np.ndarray, truth: np.ndarray
 ) -> dict[str, Rows]:
-    found: dict[str, Rows] = {}
+    by_split: dict[str, Rows] = {}
     for number, name in enumerate(SPLITS):
         chosen = np.flatnonzero(kept & (dataset.split[trajectory] == number))
         mine = trajectory[chosen]
-        found[name] = Rows(mine, step[chosen], truth[chosen], np.asarray(dataset.subject)[mine])
-    return found
+        by_split[name] = Rows(mine, step[chosen], truth[chosen], np.asarray(dataset.subject)[mine])
+    return by_split
 
 
 def _check(task: Task, truth: np.ndarray) -> None:

@@ -56,7 +56,7 @@ def channel_findings(measured: MeasuredForecasts, config: ChannelForecastConfig,
     """Findings of all horizons."""
     errors = measured.held_out.errors["rollout"]
     kept = np.flatnonzero(np.isfinite(errors).sum(axis=(0, 1)) >= config.least_values)
-    horizons = [_horizon(measured, place, kept, config, seed) for place in range(errors.shape[1])]
+    horizons = [_horizon(measured, index, kept, config, seed) for index in range(errors.shape[1])]
     overall = _coverage(measured, slice(None), config, seed)
     subjects = len(np.unique(measured.held_out.subjects))
     return Findings(
@@ -78,17 +78,17 @@ def _coverage(measured: MeasuredForecasts, places: int | slice, config: ChannelF
 
 
 def _horizon(
-    measured: MeasuredForecasts, place: int, kept: np.ndarray, config: ChannelForecastConfig, seed: int
+    measured: MeasuredForecasts, index: int, kept: np.ndarray, config: ChannelForecastConfig, seed: int
 ) -> Horizon:
-    errors = {name: one[:, place, kept] for name, one in measured.held_out.errors.items()}
+    errors = {name: array[:, index, kept] for name, array in measured.held_out.errors.items()}
     there = np.isfinite(errors["rollout"])
-    seen = np.isfinite(measured.held_out.errors["rollout"][:, place]).any(axis=1)
+    seen = np.isfinite(measured.held_out.errors["rollout"][:, index]).any(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):  # the last value of a constant channel is never wrong
-        widths = measured.widths["rollout"][place, kept] / measured.widths["last value"][place, kept]
+        widths = measured.widths["rollout"][index, kept] / measured.widths["last value"][index, kept]
     finite = widths[np.isfinite(widths)]
     return Horizon(
-        h=place + 1,
-        coverage=_coverage(measured, place, config, seed),
+        h=index + 1,
+        coverage=_coverage(measured, index, config, seed),
         ratios={name: _median_ratio(errors, name, measured.held_out.subjects, config, seed) for name in CONTROLS},
         width=float(np.median(finite)) if len(finite) else np.nan,
         values=int(there.sum()),
@@ -120,18 +120,19 @@ def _headlines(
     last = horizons[-1]
     value, low, high = overall.cells()
     note = "all horizons; intervals fitted on tuning"
-    made = [Headline(f"coverage of {config.level:.0%} intervals", value, "", low, high, subjects, note=note)]
+    headlines = [Headline(f"coverage of {config.level:.0%} intervals", value, "", low, high, subjects, note=note)]
     for name, ratio in last.ratios.items():
         value, low, high = ratio.cells()
         note = f"h = {last.h}, median of {channels} channels; below 1 is better than the {name}"
         label = f"error of channels over {name}"
-        made.append(Headline(label, value, "", low, high, subjects, note=note, better="lower"))
-    return made
+        headlines.append(Headline(label, value, "", low, high, subjects, note=note, better="lower"))
+    return headlines
 
 
 def _coverage_verdict(horizons: list[Horizon], config: ChannelForecastConfig) -> Verdict:
-    off = [one.h for one in horizons if not abs(one.coverage.value - config.level) <= TOLERANCE]
-    span = f"{min(one.coverage.value for one in horizons):.1%} to {max(one.coverage.value for one in horizons):.1%}"
+    off = [horizon.h for horizon in horizons if not abs(horizon.coverage.value - config.level) <= TOLERANCE]
+    covered = [horizon.coverage.value for horizon in horizons]
+    span = f"{min(covered):.1%} to {max(covered):.1%}"
     told = f"The {config.level:.0%} intervals cover {span} of the values by horizon"
     if not off:
         return Verdict("good", f"{told}.")
@@ -139,7 +140,7 @@ def _coverage_verdict(horizons: list[Horizon], config: ChannelForecastConfig) ->
 
 
 def _error_verdict(horizons: list[Horizon], channels: int) -> Verdict:
-    better = sum(one.break_even for one in horizons)
+    better = sum(horizon.break_even for horizon in horizons)
     text = (
         f"Over {channels} channels, the median error of the rollout is below those of the last value and of the mean "
         f"of train at {better} of {len(horizons)} horizons."
@@ -153,9 +154,17 @@ def _table(horizons: list[Horizon], config: ChannelForecastConfig, channels: int
     columns += [Column(f"{name}{end}") for name in names for end in ("", "_low", "_high")]
     columns += [Column("width_over_last_value"), Column("values", digits=8), Column("subjects", digits=6)]
     rows: list[list[Cell]] = []
-    for one in horizons:
-        estimates = [cell for part in (one.coverage, *one.ratios.values()) for cell in part.cells()]
-        rows.append([one.h, *estimates, None if np.isnan(one.width) else one.width, one.values, one.subjects])
+    for horizon in horizons:
+        estimates = [cell for part in (horizon.coverage, *horizon.ratios.values()) for cell in part.cells()]
+        rows.append(
+            [
+                horizon.h,
+                *estimates,
+                None if np.isnan(horizon.width) else horizon.width,
+                horizon.values,
+                horizon.subjects,
+            ]
+        )
     note = f"{NOTE} {channels} channels have at least {config.least_values} values on the split."
     return Table("horizons", "Forecasts of channels by horizon", columns, rows, note)
 
@@ -166,23 +175,24 @@ def _channels(measured: MeasuredForecasts, config: ChannelForecastConfig) -> Tab
     columns.append(Column("values", digits=8))
     rows: list[list[Cell]] = []
     errors, widths = measured.held_out.errors, measured.widths["rollout"]
-    for place, name in enumerate(measured.names):
-        own = errors["rollout"][:, :, place]
+    for index, name in enumerate(measured.names):
+        own = errors["rollout"][:, :, index]
         there = np.isfinite(own)
-        judged = there & np.isfinite(widths[:, place])
-        covered = float((own <= widths[:, place])[judged].mean()) if judged.any() else None
+        judged = there & np.isfinite(widths[:, index])
+        covered = float((own <= widths[:, index])[judged].mean()) if judged.any() else None
         means: list[Cell] = [
-            float(errors[one][:, :, place][there].mean()) if there.any() else None for one in ("rollout", *CONTROLS)
+            float(errors[method][:, :, index][there].mean()) if there.any() else None
+            for method in ("rollout", *CONTROLS)
         ]
         rows.append([name, covered, *means, int(there.sum())])
     return Table("channels", "Forecasts of every channel, all horizons", columns, rows, NOTE)
 
 
 def _error_figure(horizons: list[Horizon], channels: int) -> Figure:
-    x = [float(one.h) for one in horizons]
+    x = [float(horizon.h) for horizon in horizons]
     series = []
     for name in CONTROLS:
-        value, low, high = zip(*(one.ratios[name].cells() for one in horizons), strict=True)
+        value, low, high = zip(*(horizon.ratios[name].cells() for horizon in horizons), strict=True)
         series.append(Series(f"over {name}", x, list(value), list(low), list(high)))
     note = f"Median over {channels} channels; below 1 the rollout is nearer to what was observed."
     title = "Error of forecast channels by horizon"
@@ -190,8 +200,8 @@ def _error_figure(horizons: list[Horizon], channels: int) -> Figure:
 
 
 def _coverage_figure(horizons: list[Horizon], config: ChannelForecastConfig) -> Figure:
-    x = [float(one.h) for one in horizons]
-    value, low, high = zip(*(one.coverage.cells() for one in horizons), strict=True)
+    x = [float(horizon.h) for horizon in horizons]
+    value, low, high = zip(*(horizon.coverage.cells() for horizon in horizons), strict=True)
     series = [
         Series("measured", x, list(value), list(low), list(high)),
         Series("promised", x, [config.level] * len(x), control=True),

@@ -17,6 +17,7 @@ from jepa_core.ensemble import member_decoder, members_of
 from jepa_core.results.findings import Findings, KeptHead
 from jepa_latent_eval.channel_findings import channel_findings, no_channels
 from jepa_latent_eval.config import ChannelForecastConfig
+from jepa_latent_eval.example import Asked, example_figures
 from jepa_latent_eval.intervals import conformal_widths
 from jepa_latent_eval.rollout import Cohort, find_cohort, imagine_by, imagined_states
 from jepa_latent_eval.states import encoded
@@ -62,7 +63,7 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
     """Rolls out from every window of a split, decodes what is imagined, and holds it against what was observed.
 
     Intervals are fitted on the tuning split; the last value that was observed, and the mean of train, have intervals of
-    their own.
+    their own. One trajectory is shown as an example, imagined under its recorded actions and if nothing is done.
     """
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
@@ -74,18 +75,20 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
         for cohort in cohorts.values():
             if isinstance(cohort, str):
                 return no_channels(cohort)
-        found = {
+        forecasts = {
             split: self._forecasts(learner, cohort, decoders[0])
             for split, cohort in cohorts.items()
             if isinstance(cohort, Cohort)
         }
         level = self.config.level
-        widths = {name: conformal_widths(errors, level) for name, errors in found["tuning"].errors.items()}
+        widths = {name: conformal_widths(errors, level) for name, errors in forecasts["tuning"].errors.items()}
         names = list(learner.observer.names)
-        measured = MeasuredForecasts(found[self.config.split], widths, names)
-        state = {"level": level, "names": names, "widths": widths[ROLLOUT], "noise": found["tuning"].noise()}
+        measured = MeasuredForecasts(forecasts[self.config.split], widths, names)
+        state = {"level": level, "names": names, "widths": widths[ROLLOUT], "noise": forecasts["tuning"].noise()}
         kept = KeptHead("intervals", "intervals", target="channels", state=state)
-        return replace(channel_findings(measured, self.config, evaluation.seed), heads=[kept])
+        findings = channel_findings(measured, self.config, evaluation.seed)
+        example = example_figures(evaluation, Asked(self.config.split, self.config.context, widths[ROLLOUT], level))
+        return replace(findings, figures=findings.figures + example, heads=[kept])
 
     def head(self, kept: KeptHead) -> Intervals:
         """The intervals around forecasts."""
@@ -130,6 +133,6 @@ def _errors(said: np.ndarray, past: np.ndarray, truth: np.ndarray) -> dict[str, 
 def _last(past: np.ndarray) -> np.ndarray:
     """(N, C) last observed value, the mean of train where there is none."""
     steps = np.arange(past.shape[1])[None, :, None]
-    place = np.where(np.isfinite(past), steps, -1).max(axis=1)
-    values = np.take_along_axis(past, np.maximum(place, 0)[:, None], axis=1)[:, 0]
-    return np.where(place >= 0, values, 0.0)
+    last = np.where(np.isfinite(past), steps, -1).max(axis=1)
+    values = np.take_along_axis(past, np.maximum(last, 0)[:, None], axis=1)[:, 0]
+    return np.where(last >= 0, values, 0.0)

@@ -66,34 +66,37 @@ def verdicts(trained: Geometry, untrained: Geometry | None, config: LatentCollap
     """`collapsed` and why, or not; and what else must be known to read the ranks."""
     ways = collapses(trained, config)
     if ways:
-        found = [Verdict("bad", f"collapsed: {'; '.join(ways)}.")]
+        collapse = [Verdict("bad", f"collapsed: {'; '.join(ways)}.")]
     else:
         before = f", {untrained.effective_rank:.3g} before training" if untrained is not None else ""
         rank = f"{trained.effective_rank:.3g} of {trained.rank_limit} possible{before}"
         text = f"not collapsed. The effective rank ({rank}) says nothing of what the latents are good for."
-        found = [Verdict("good", text)]
+        collapse = [Verdict("good", text)]
     spreads = {"over time": trained.over_time, "across trajectories": trained.across}
     unmeasured = " and ".join(name for name, spread in spreads.items() if spread.value is None)
     if unmeasured:
-        found.append(Verdict("warning", f"Too few steps or trajectories to measure the spread {unmeasured}."))
-    return found
+        collapse.append(Verdict("warning", f"Too few steps or trajectories to measure the spread {unmeasured}."))
+    return collapse
 
 
-def _headlines(found: Geometry) -> list[Headline]:
-    states = f"the largest possible is {found.rank_limit}; {found.steps} states of {found.trajectories} trajectories"
+def _headlines(geometry: Geometry) -> list[Headline]:
+    counted = f"{geometry.steps} states of {geometry.trajectories} trajectories"
+    states = f"the largest possible is {geometry.rank_limit}; {counted}"
     return [
-        Headline(RANK, found.effective_rank, f"of {found.rank_limit}", n=found.subjects, note=states, metric=RANK),
-        _part_headline(OVER_TIME, found, found.over_time),
-        _part_headline(ACROSS, found, found.across),
+        Headline(
+            RANK, geometry.effective_rank, f"of {geometry.rank_limit}", n=geometry.subjects, note=states, metric=RANK
+        ),
+        _part_headline(OVER_TIME, geometry, geometry.over_time),
+        _part_headline(ACROSS, geometry, geometry.across),
     ]
 
 
-def _part_headline(label: str, found: Geometry, spread: Spread) -> Headline:
-    part, total = found.part(spread), found.total.value
+def _part_headline(label: str, geometry: Geometry, spread: Spread) -> Headline:
+    part, total = geometry.part(spread), geometry.total.value
     if part is None or total is None:
-        return Headline(label, None, "%", n=found.subjects, note="no spread, or too few steps to measure it")
+        return Headline(label, None, "%", n=geometry.subjects, note="no spread, or too few steps to measure it")
     low, high = (None if bound is None else 100 * bound / total for bound in (spread.low, spread.high))
-    return Headline(label, 100 * part, "%", low, high, found.subjects, note="of the total spread", metric=label)
+    return Headline(label, 100 * part, "%", low, high, geometry.subjects, note="of the total spread", metric=label)
 
 
 def _table(encoders: dict[str, Geometry], note: str) -> Table:
@@ -111,7 +114,7 @@ def _table(encoders: dict[str, Geometry], note: str) -> Table:
         Column("trajectories", digits=6),
         Column("subjects", digits=6),
     ]
-    rows = [[name, *_cells(found)] for name, found in encoders.items()]
+    rows = [[name, *_cells(geometry)] for name, geometry in encoders.items()]
     return Table("geometry", "Rank and spread of the latents", columns, rows, note)
 
 
@@ -119,25 +122,25 @@ def _columns(name: str) -> list[Column]:
     return [Column(f"{name}{suffix}", "latent sd") for suffix in ("", "_low", "_high")]
 
 
-def _cells(found: Geometry) -> list[Cell]:
-    spreads = [found.total, found.over_time, found.across]
+def _cells(geometry: Geometry) -> list[Cell]:
+    spreads = [geometry.total, geometry.over_time, geometry.across]
     return [
-        found.effective_rank,
-        found.rank_share,
-        float(found.shares[0]),
+        geometry.effective_rank,
+        geometry.rank_share,
+        float(geometry.shares[0]),
         *(bound for spread in spreads for bound in (spread.value, spread.low, spread.high)),
-        found.relative_spread,
-        found.dimensions,
-        found.steps,
-        found.trajectories,
-        found.subjects,
+        geometry.relative_spread,
+        geometry.dimensions,
+        geometry.steps,
+        geometry.trajectories,
+        geometry.subjects,
     ]
 
 
 def _spectrum(encoders: dict[str, Geometry]) -> Figure:
     series = [
-        _sorted_series(f"{name} encoder", np.cumsum(found.shares), control=name != "trained")
-        for name, found in encoders.items()
+        _sorted_series(f"{name} encoder", np.cumsum(geometry.shares), control=name != "trained")
+        for name, geometry in encoders.items()
     ]
     title = "Variance held by the first directions"
     note = "Principal directions of centred latents. A curve at 1 from the start is a collapse to a line."
@@ -146,11 +149,11 @@ def _spectrum(encoders: dict[str, Geometry]) -> Figure:
 
 def _dimensions(encoders: dict[str, Geometry]) -> Figure:
     series: list[Series] = []
-    for name, found in encoders.items():
-        for what, spread in (("over time", found.over_time), ("across trajectories", found.across)):
-            if spread.per_dimension is not None and found.total.value:
-                ordered = np.sort(spread.per_dimension)[::-1] / found.total.value
-                label = what if name == "trained" else f"{what}, {name} encoder"
+    for name, geometry in encoders.items():
+        for kind, spread in (("over time", geometry.over_time), ("across trajectories", geometry.across)):
+            if spread.per_dimension is not None and geometry.total.value:
+                ordered = np.sort(spread.per_dimension)[::-1] / geometry.total.value
+                label = kind if name == "trained" else f"{kind}, {name} encoder"
                 series.append(_sorted_series(label, ordered, name != "trained"))
     note = "Dimensions in descending order of their own spread, over the total spread of the same encoder."
     return Figure("dimensions", "Spread of each dimension", "dimensions", "spread / total spread", series, note=note)
@@ -159,5 +162,5 @@ def _dimensions(encoders: dict[str, Geometry]) -> Figure:
 def _sorted_series(label: str, values: np.ndarray, control: bool) -> Series:
     """Values by rank, thinned to what a figure can show."""
     places = np.unique(np.linspace(0, len(values) - 1, min(len(values), DRAWN_POINTS)).round().astype(int))
-    x, y = [float(place + 1) for place in places], [float(values[place]) for place in places]
+    x, y = [float(index + 1) for index in places], [float(values[index]) for index in places]
     return Series(label, x, y, control=control)

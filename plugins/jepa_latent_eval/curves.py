@@ -49,6 +49,13 @@ class Curves:
         """Rollout minus a control, paired by window; below 0 where the rollout is better."""
         return _estimate(self.means[ROLLOUT] - self.means[control], self.draws[ROLLOUT] - self.draws[control])
 
+    def scaled_minus_control(self, control: str) -> BoundedCurve:
+        """`minus`, relative to the latents' own scale."""
+        return _estimate(
+            _ratio(self.means[ROLLOUT] - self.means[control], self.scale),
+            _ratio(self.draws[ROLLOUT] - self.draws[control], self._scale_draws[:, None]),
+        )
+
     def over(self, control: str) -> BoundedCurve:
         """Rollout over a control, paired by window; below 1 where the rollout is better."""
         return _estimate(
@@ -83,7 +90,8 @@ class Curves:
 
 @dataclass(frozen=True)
 class MeasuredContext:
-    """What was found at one context. samples, skill: of the trained encoder, by subject."""
+    """What was found at one context. samples, skill: of the trained encoder, by subject. acts: whether the data have
+    actions."""
 
     context: int
     horizon: int
@@ -93,6 +101,7 @@ class MeasuredContext:
     untrained: Curves | None
     samples: list[Samples] = field(default_factory=list)
     skill: Redrawn | None = None
+    acts: bool = True
 
 
 @dataclass(frozen=True)
@@ -109,8 +118,8 @@ def mean_curves(errors: dict[str, np.ndarray], subjects: np.ndarray, draws: int,
     means = stacked.mean(axis=0)
     redrawn = bootstrap_subjects(stacked, subjects, draws, seed)
     return Curves(
-        {name: means[place] for place, name in enumerate(errors)},
-        {name: redrawn[:, place] for place, name in enumerate(errors)},
+        {name: means[index] for index, name in enumerate(errors)},
+        {name: redrawn[:, index] for index, name in enumerate(errors)},
     )
 
 

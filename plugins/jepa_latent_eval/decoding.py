@@ -65,7 +65,7 @@ def fit_probes(
 
     Second moments are made once for all penalties, and for all labels that the same steps show.
     """
-    made: dict[bytes, _Ridge] = {}
+    ridges: dict[bytes, _Ridge] = {}
     for name in names:
         shown, wanted = _shown(name, dataset, train)
         tried, truth = _shown(name, dataset, tuning)
@@ -73,11 +73,11 @@ def fit_probes(
             yield f"{name}: {len(wanted)} steps of train and {len(truth)} of tuning show it, too few for a probe"
             continue
         key = np.packbits(shown).tobytes()
-        if key not in made:
-            made.clear()  # labels that the same steps show mostly follow one another, and D x D is much to hold
-            made[key] = _Ridge(train.latents[shown].astype(np.float64))
+        if key not in ridges:
+            ridges.clear()  # labels that the same steps show mostly follow one another, and D x D is much to hold
+            ridges[key] = _Ridge(train.latents[shown].astype(np.float64))
         latents = tuning.latents[tried].astype(np.float64)
-        fits = [made[key].fit(wanted, strength) for strength in strengths]
+        fits = [ridges[key].fit(wanted, strength) for strength in strengths]
         errors = [float(np.abs(latents @ weights + bias - truth).mean()) for weights, bias in fits]
         best = int(np.argmin(errors))
         yield Probe(name, *fits[best], strengths[best], len(wanted), float(wanted.mean()))
@@ -120,7 +120,7 @@ class Probes(Readout):
     @classmethod
     def of(cls, probes: list[Probe], known: Sequence[Channel]) -> Probes:
         """known: channels of the store, which tell the unit of a label that is called as one of them is."""
-        units = {name: one.unit for one in known for name in (one.name.rpartition("/")[2], one.name)}
+        units = {name: channel.unit for channel in known for name in (channel.name.rpartition("/")[2], channel.name)}
         channels = [Channel(probe.label, units.get(probe.label, "")) for probe in probes]
         weights = np.stack([probe.weights for probe in probes], axis=1)
         return cls(channels, weights, np.array([probe.bias for probe in probes]))
@@ -130,13 +130,13 @@ class Probes(Readout):
 
     def kept(self) -> KeptHead:
         """In the form that files hold."""
-        channels = [asdict(one) for one in self.channels]
+        channels = [asdict(channel) for channel in self.channels]
         state = {"channels": channels, "weights": self.weights, "bias": self.bias}
         return KeptHead("labels", "readout", target="labels of a state", state=state)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Probes:
-        return cls([Channel(**one) for one in state["channels"]], state["weights"], state["bias"])
+        return cls([Channel(**channel) for channel in state["channels"]], state["weights"], state["bias"])
 
 
 def absolute_errors(
@@ -151,13 +151,13 @@ def absolute_errors(
     values = dataset.store.label(probe.label)[first[:, None] + np.arange(context + horizons[-1])].astype(np.float64)
     truth = values[:, context - 1 + np.array(horizons)]
     still = {LAST_VALUE: _last_value(values[:, :context], probe.mean)[:, None], MEAN: np.full((1, 1), probe.mean)}
-    return {name: np.abs(one - truth) for name, one in (decoded | still).items()}
+    return {name: np.abs(decoded_values - truth) for name, decoded_values in (decoded | still).items()}
 
 
 def _last_value(seen: np.ndarray, otherwise: float) -> np.ndarray:
     """(N,) last measured value of the seen steps (N, C); `otherwise` where there is none."""
-    place = np.where(np.isfinite(seen), np.arange(seen.shape[1]), -1).max(axis=1)
-    return np.where(place >= 0, seen[np.arange(len(seen)), place], otherwise)
+    last = np.where(np.isfinite(seen), np.arange(seen.shape[1]), -1).max(axis=1)
+    return np.where(last >= 0, seen[np.arange(len(seen)), last], otherwise)
 
 
 def score(errors: dict[str, np.ndarray], subjects: np.ndarray, draws: int, seed: int) -> dict[str, list[Score | None]]:
@@ -166,12 +166,12 @@ def score(errors: dict[str, np.ndarray], subjects: np.ndarray, draws: int, seed:
     errors: (N, H) for each forecast, NaN in the same places. subjects: (N,). Draws redraw the subjects of all N rows,
     so that those of different labels are paired.
     """
-    found: dict[str, list[Score | None]] = {name: [] for name in errors}
+    by_name: dict[str, list[Score | None]] = {name: [] for name in errors}
     for rows in np.stack(list(errors.values()), axis=-1).transpose(1, 0, 2):
         scores = _scores(rows, subjects, list(errors), draws, seed)
-        for name, kept in found.items():
+        for name, kept in by_name.items():
             kept.append(scores.get(name))
-    return found
+    return by_name
 
 
 def _scores(rows: np.ndarray, subjects: np.ndarray, names: list[str], draws: int, seed: int) -> dict[str, Score]:

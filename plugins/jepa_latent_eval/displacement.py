@@ -95,25 +95,25 @@ class LatentDisplacement(Evaluator[LatentDisplacementConfig]):
         learners = {"trained": evaluation.learner}
         if self.config.untrained and evaluation.untrained is not None:
             learners["untrained"] = evaluation.untrained()
-        found = [
+        events = [
             self._compare(evaluation, learners, event, course, horizon)
             for event, course in self._courses(evaluation)
             for horizon in sorted(set(self.config.horizons))
         ]
-        redrawn = [kept for one in found if (kept := self._kept(evaluation, one)) is not None]
-        return replace(displacement_findings(found, self.config), redrawn=redrawn)
+        redrawn = [kept for moved in events if (kept := self._kept(evaluation, moved)) is not None]
+        return replace(displacement_findings(events, self.config), redrawn=redrawn)
 
-    def _kept(self, evaluation: Evaluation, one: EventDisplacement) -> Redrawn | None:
+    def _kept(self, evaluation: Evaluation, moved: EventDisplacement) -> Redrawn | None:
         """The ratio of the trained encoder for comparing runs; None where it is undefined."""
-        trained = one.encoders.get("trained")
-        if one.matched is None or trained is None or trained.ratio is None or trained.paired is None:
+        trained = moved.encoders.get("trained")
+        if moved.matched is None or trained is None or trained.ratio is None or trained.paired is None:
             return None
         if not np.isfinite(trained.ratio):
             return None
         everyone = evaluation.dataset.subject[evaluation.dataset.trajectories(self.config.split)]
-        numbers = np.unique(subject_numbers(one.matched.subjects, everyone))
-        ratio, name = float(trained.ratio), ratio_name(one.event)
-        return Redrawn(name, numbers, ratio, trained.paired, axis="h", at=float(one.horizon))
+        numbers = np.unique(subject_numbers(moved.matched.subjects, everyone))
+        ratio, name = float(trained.ratio), ratio_name(moved.event)
+        return Redrawn(name, numbers, ratio, trained.paired, axis="h", at=float(moved.horizon))
 
     def _courses(self, evaluation: Evaluation) -> Iterator[tuple[str, EventCourse]]:
         split = self.config.split

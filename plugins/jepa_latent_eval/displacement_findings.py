@@ -32,9 +32,13 @@ NOTE = (
 
 def displacement_findings(found: list[EventDisplacement], config: LatentDisplacementConfig) -> Findings:
     """Findings of all events and horizons; the unmeasured ones are null with their reason."""
-    note = NOTE + "".join(f" Null: {one.event}, h = {one.horizon}: {one.reason}." for one in found if one.reason)
-    measured = [one for one in found if one.matched is not None]
-    if config.untrained and any("untrained" not in one.encoders for one in measured):
+    note = NOTE + "".join(
+        f" Null: {displacement.event}, h = {displacement.horizon}: {displacement.reason}."
+        for displacement in found
+        if displacement.reason
+    )
+    measured = [displacement for displacement in found if displacement.matched is not None]
+    if config.untrained and any("untrained" not in displacement.encoders for displacement in measured):
         note += f" {NO_UNTRAINED}"
     shown = _longest(measured)
     if not shown:
@@ -45,48 +49,52 @@ def displacement_findings(found: list[EventDisplacement], config: LatentDisplace
             tables=[_table(found, note)],
         )
     return Findings(
-        headlines=[_headline(one) for one in shown],
-        verdicts=[verdict for one in shown for verdict in _verdicts(one)],
+        headlines=[_headline(displacement) for displacement in shown],
+        verdicts=[verdict for displacement in shown for verdict in _verdicts(displacement)],
         tables=[_table(found, note)],
-        figures=[_picture(one, paths, number) for one in shown for number, paths in enumerate(one.paths)],
+        figures=[
+            _picture(displacement, paths, number)
+            for displacement in shown
+            for number, paths in enumerate(displacement.paths)
+        ],
     )
 
 
 def _longest(measured: list[EventDisplacement]) -> list[EventDisplacement]:
     """Of each event, the longest horizon with enough cases, or else the one with most."""
     best: dict[str, EventDisplacement] = {}
-    for one in measured:
-        held = best.get(one.event)
-        if held is None or _cases(one) >= min(FEW_CASES, _cases(held)):
-            best[one.event] = one
+    for displacement in measured:
+        held = best.get(displacement.event)
+        if held is None or _cases(displacement) >= min(FEW_CASES, _cases(held)):
+            best[displacement.event] = displacement
     return list(best.values())
 
 
-def _cases(one: EventDisplacement) -> int:
-    return 0 if one.matched is None else int(one.matched.case.sum())
+def _cases(event: EventDisplacement) -> int:
+    return 0 if event.matched is None else int(event.matched.case.sum())
 
 
-def _interval(found: Displacement) -> list[float | None]:
-    if found.draws is None:
+def _interval(displacement: Displacement) -> list[float | None]:
+    if displacement.draws is None:
         return [None, None, None]
-    low, high = percentile_interval(found.draws)
-    return [_cell(found.ratio), _cell(low), _cell(high)]
+    low, high = percentile_interval(displacement.draws)
+    return [_cell(displacement.ratio), _cell(low), _cell(high)]
 
 
-def _range(found: Displacement) -> list[float | None]:
-    if found.shuffled is None or found.ratio is None:
+def _range(displacement: Displacement) -> list[float | None]:
+    if displacement.shuffled is None or displacement.ratio is None:
         return [None, None, None]
-    low, high = percentile_interval(found.shuffled)
-    p = (1 + np.sum(found.shuffled >= found.ratio)) / (1 + len(found.shuffled))
+    low, high = percentile_interval(displacement.shuffled)
+    p = (1 + np.sum(displacement.shuffled >= displacement.ratio)) / (1 + len(displacement.shuffled))
     return [_cell(low), _cell(high), float(p)]
 
 
-def _headline(one: EventDisplacement) -> Headline:
-    value, low, high = _interval(one.encoders["trained"])
-    label = ratio_name(one.event)
-    metric = f"{label}, h = {one.horizon}"
-    note = f"{one.horizon} steps to the onset, {_cases(one)} cases; 1 is no farther than stable"
-    subjects = 0 if one.matched is None else len(np.unique(one.matched.subjects))
+def _headline(event: EventDisplacement) -> Headline:
+    value, low, high = _interval(event.encoders["trained"])
+    label = ratio_name(event.event)
+    metric = f"{label}, h = {event.horizon}"
+    note = f"{event.horizon} steps to the onset, {_cases(event)} cases; 1 is no farther than stable"
+    subjects = 0 if event.matched is None else len(np.unique(event.matched.subjects))
     return Headline(label, value, "", low, high, subjects, note=note, metric=metric, better="higher")
 
 
@@ -95,21 +103,21 @@ def ratio_name(event: str) -> str:
     return f"displacement ratio, {event}"
 
 
-def _verdicts(one: EventDisplacement) -> list[Verdict]:
-    trained, where = one.encoders["trained"], f"Before {one.event} (h = {one.horizon})"
+def _verdicts(event: EventDisplacement) -> list[Verdict]:
+    trained, where = event.encoders["trained"], f"Before {event.event} (h = {event.horizon})"
     if trained.ratio is None:
         return [Verdict("bad", f"{where}, all baselines have the same latent: the encoder is constant there.")]
-    if _cases(one) < TOO_FEW_CASES:
-        return [Verdict("warning", f"{where}, there are {_cases(one)} cases: too few to say how far they move.")]
+    if _cases(event) < TOO_FEW_CASES:
+        return [Verdict("warning", f"{where}, there are {_cases(event)} cases: too few to say how far they move.")]
     verdicts = [_against_shuffled(where, trained)]
-    untrained = one.encoders.get("untrained")
+    untrained = event.encoders.get("untrained")
     if untrained is not None and untrained.draws is not None and trained.draws is not None:
         low, _ = percentile_interval(trained.draws - untrained.draws)
         if not low > 0:
             text = f"{where}, the untrained encoder separates cases from controls as far: the data do it, not training."
             verdicts.append(Verdict("warning", text))
-    if _cases(one) < FEW_CASES:
-        verdicts.append(Verdict("warning", f"{where}, only {_cases(one)} cases: read the interval, not the digits."))
+    if _cases(event) < FEW_CASES:
+        verdicts.append(Verdict("warning", f"{where}, only {_cases(event)} cases: read the interval, not the digits."))
     return verdicts
 
 
@@ -122,7 +130,7 @@ def _against_shuffled(where: str, trained: Displacement) -> Verdict:
     return Verdict("warning", f"{where}, latents move no farther than those of stable controls, or chance could do it.")
 
 
-def _table(found: list[EventDisplacement], note: str) -> Table:
+def _table(events: list[EventDisplacement], note: str) -> Table:
     columns = [
         Column("event"),
         Column("h", "steps"),
@@ -133,19 +141,21 @@ def _table(found: list[EventDisplacement], note: str) -> Table:
         *(Column(name, digits=6) for name in ("cases", "controls", "subjects", "cases_without_control")),
     ]
     rows: list[list[Cell]] = []
-    for one in found:
-        if one.matched is None:
-            rows.append([one.event, one.horizon, *[None] * (len(columns) - 2)])
+    for displacement in events:
+        if displacement.matched is None:
+            rows.append([displacement.event, displacement.horizon, *[None] * (len(columns) - 2)])
             continue
-        matched = one.matched
-        counts = [_cases(one), int((~matched.case).sum()), len(np.unique(matched.subjects)), matched.unmatched]
-        for name, moved in one.encoders.items():
+        matched = displacement.matched
+        counts = [_cases(displacement), int((~matched.case).sum()), len(np.unique(matched.subjects)), matched.unmatched]
+        for name, moved in displacement.encoders.items():
             ends = [_cell(moved.case), _cell(moved.control)]
-            rows.append([one.event, one.horizon, name, *ends, *_interval(moved), *_range(moved), *counts])
+            rows.append(
+                [displacement.event, displacement.horizon, name, *ends, *_interval(moved), *_range(moved), *counts]
+            )
     return Table("displacement", "Displacement on the way to an event", columns, rows, note)
 
 
-def _picture(one: EventDisplacement, paths: Paths, number: int) -> Figure:
+def _picture(event: EventDisplacement, paths: Paths, number: int) -> Figure:
     """Mean paths, and a few single ones, from the baseline to the onset."""
     series = []
     for label, chosen, mean in zip(("cases", "stable controls"), (paths.case, ~paths.case), paths.means, strict=True):
@@ -153,11 +163,11 @@ def _picture(one: EventDisplacement, paths: Paths, number: int) -> Figure:
         series.append(_single_paths(f"{label}, single paths", paths.points[chosen][:DRAWN_PATHS]))
     note = (
         f"{paths.method}; states of {int(paths.case.sum())} cases and {int((~paths.case).sum())} controls, "
-        f"{one.horizon + 1} steps each, in order along the line; a mean path is that of their mean latents."
+        f"{event.horizon + 1} steps each, in order along the line; a mean path is that of their mean latents."
     )
-    title = f"Paths of latents before {one.event}"
+    title = f"Paths of latents before {event.event}"
     across, up = f"first {paths.axis}", f"second {paths.axis}"
-    return Figure(f"paths_{one.event}_{number}", title, across, up, series, note=note)
+    return Figure(f"paths_{event.event}_{number}", title, across, up, series, note=note)
 
 
 def _path(label: str, points: np.ndarray) -> Series:

@@ -32,18 +32,18 @@ class RolloutDrift(Evaluator[RolloutDriftConfig]):
         if wanted and evaluation.untrained is not None:
             learners["untrained"] = evaluation.untrained()
         means = {name: self._mean(evaluation, learner) for name, learner in learners.items()}
-        found = [self._measure(evaluation, cohort, learners, means) for cohort in cohorts]
-        measured = [one for one in found if isinstance(one, MeasuredContext)]
-        samples = [sample for one in measured for sample in one.samples]
-        skill = [one.skill for one in measured if one.skill is not None]
-        return replace(drift_findings(found, self.config), samples=samples, redrawn=skill)
+        contexts = [self._measure(evaluation, cohort, learners, means) for cohort in cohorts]
+        measured = [context for context in contexts if isinstance(context, MeasuredContext)]
+        samples = [sample for context in measured for sample in context.samples]
+        skill = [context.skill for context in measured if context.skill is not None]
+        return replace(drift_findings(contexts, self.config), samples=samples, redrawn=skill)
 
     def _cohort(self, evaluation: Evaluation, context: int) -> Cohort | UnmeasuredContext:
         horizon = min(self.config.horizon, evaluation.window_length - context)
-        found = find_cohort(
+        cohort = find_cohort(
             evaluation.dataset, self.config.split, context, horizon, self.config.stride, evaluation.seed
         )
-        return found if isinstance(found, Cohort) else UnmeasuredContext(context, found)
+        return cohort if isinstance(cohort, Cohort) else UnmeasuredContext(context, cohort)
 
     def _mean(self, evaluation: Evaluation, learner: Learner) -> torch.Tensor:
         """Of the train split, whatever split is measured: the mean is a forecast, so it may not see the targets."""
@@ -63,8 +63,9 @@ class RolloutDrift(Evaluator[RolloutDriftConfig]):
         curves, samples, skill = {}, [], None
         data = evaluation.dataset
         numbers = subject_numbers(cohort.subjects, data.subject[data.trajectories(self.config.split)])
+        acts = data.store.event_count("action") > 0
         for name, learner in learners.items():
-            shuffled = self.config.shuffled_actions and name == "trained"
+            shuffled = self.config.shuffled_actions and acts and name == "trained"
             errors = rollout_errors(learner, evaluation.dataset, cohort, means[name], self.config.batch_size, shuffled)
             curves[name] = mean_curves(errors, cohort.subjects, self.config.bootstrap, evaluation.seed)
             if name == "trained":
@@ -79,4 +80,5 @@ class RolloutDrift(Evaluator[RolloutDriftConfig]):
             curves.get("untrained"),
             samples,
             skill,
+            acts,
         )

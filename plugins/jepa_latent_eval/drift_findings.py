@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from jepa_core.results.findings import Cell, Column, Figure, Findings, Headline, Mark, Series, Table, Verdict
+from jepa_core.results.findings import (
+    Cell,
+    Claim,
+    Column,
+    Figure,
+    Findings,
+    Headline,
+    Mark,
+    Series,
+    Side,
+    Table,
+    Verdict,
+)
 from jepa_latent_eval.curves import BoundedCurve, Curves, MeasuredContext, UnmeasuredContext
 from jepa_latent_eval.drift_samples import drift_name, key, over_name, skill_name
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT, SHUFFLED
@@ -19,14 +31,31 @@ FEW_SUBJECTS = 30
 SUMMARY_HORIZONS = (1, 6, 12, 24, 48)
 
 METHOD = (
-    "Every horizon h of a context of C steps is measured on the same windows. The rollout sees C real steps and then "
-    "the recorded future actions, so it is a forecast given the actions. l1 is the mean over dimensions and windows; "
-    "intervals are 95 %, percentiles over redrawn subjects. The mean latent is that of the train split; latent scale "
-    "is the mean absolute deviation of the target states from it. Shuffled actions are those of a window of another "
-    "subject, from step C on, so they can first matter at h = 2. Drift is the growth of l1 since h = 1. The skill "
+    "Every horizon h of a context of C steps is measured on the same windows. l1 is the mean over dimensions and "
+    "windows; intervals are 95 %, percentiles over redrawn subjects. The mean latent is that of the train split; "
+    "latent scale is the mean absolute deviation of the target states from it. Drift is the growth of l1 since h = 1. "
+    "The skill "
     "horizon is the last h up to which, at every h, the rollout beats both persistence and the mean latent."
 )
+WITH_ACTIONS = (
+    " The rollout sees C real steps and then the recorded future actions, so it is a forecast given the actions. "
+    "Shuffled actions are those of a window of another subject, from step C on, so they can first matter at h = 2."
+)
 
+TERMS = {
+    "rollout": "states that the predictor imagines one after the other, each fed back to it",
+    "context": "how many real steps are seen before that",
+    "persistence": "the last state seen, repeated: what a model must beat",
+    "mean latent": "the mean of the states of the train split: what knows nothing of the case would say",
+    "skill horizon": "the last step ahead up to which the rollout beats both persistence and the mean latent",
+    "drift": "growth of the error since the first step ahead, in per cent",
+    "latent scale": "mean absolute deviation of the states from the mean latent; an error of 1 is as far off as that",
+    "l1": "mean absolute difference over the dimensions of a latent",
+}
+"""What is meant by words of the tables."""
+ACTION_TERMS = {
+    "shuffled actions": "actions of somebody else: where they serve as well, the model makes no use of actions"
+}
 SAME_NOTE = "Windows, forecasts and intervals are those of the first table; differences are rollout minus control."
 
 
@@ -38,20 +67,43 @@ def drift_findings(contexts: list[MeasuredContext | UnmeasuredContext], config: 
     if config.untrained and any(context.untrained is None for context in measured):
         nulls += f" {NO_UNTRAINED}"
     shown = _headline_context(measured, config.headline_context)
+    acts = any(context.acts for context in measured)
     return Findings(
         headlines=_headlines(shown) if shown else _no_headlines(reasons),
         verdicts=_verdicts(shown) if shown else [Verdict("bad", f"No rollout could be measured. {' '.join(reasons)}")],
         tables=[
-            _contexts(contexts, METHOD + nulls),
-            _summary(contexts, SAME_NOTE + nulls),
+            _contexts(contexts, METHOD + (WITH_ACTIONS if acts else "") + nulls),
+            _summary(contexts, SAME_NOTE + nulls, acts),
             _horizons(contexts, f"{SAME_NOTE} A rollout is not compared to itself.{nulls}"),
         ],
         figures=[*_headline_figure(shown), *(_by_horizon(context) for context in measured), *_against_untrained(shown)],
+        claims=[_claim(shown)] if shown else [],
+        terms=TERMS | (ACTION_TERMS if acts else {}),
     )
 
 
 def _headline_context(measured: list[MeasuredContext], wanted: int) -> MeasuredContext | None:
     return min(measured, key=lambda context: (abs(context.context - wanted), context.context), default=None)
+
+
+def _claim(at: MeasuredContext) -> Claim:
+    """Whether the rollout is worth anything at the longest horizon, in the unit that encoders share."""
+    curves = at.trained
+    about = f"{at.horizon} steps ahead of {at.context} seen"
+    compared = [
+        Side(ROLLOUT, "the rollout", *_last(curves.scaled(ROLLOUT))),
+        *(
+            Side(name, words, *_last(curves.scaled(name)), *_gain(curves.scaled_minus_control(name)))
+            for name, words in ((PERSISTENCE, "persistence"), (MEAN, "the mean latent"))
+        ),
+    ]
+    return Claim(about, "error / latent scale", "lower", compared, at.subjects)
+
+
+def _gain(difference: BoundedCurve) -> tuple[float | None, float | None, float | None]:
+    """By how much the rollout is better, at the longest horizon, of its difference to something."""
+    value, low, high = (None if end is None else -end for end in _last(difference))
+    return value, high, low
 
 
 def _headlines(at: MeasuredContext) -> list[Headline]:
@@ -157,8 +209,8 @@ def _contexts(contexts: list[MeasuredContext | UnmeasuredContext], note: str) ->
     return Table("contexts", "How far the rollout is worth something", columns, rows, note)
 
 
-def _summary(contexts: list[MeasuredContext | UnmeasuredContext], note: str) -> Table:
-    """A few horizons of each context, one row each."""
+def _summary(contexts: list[MeasuredContext | UnmeasuredContext], note: str, acts: bool) -> Table:
+    """A few horizons of each context, one row each. acts: whether the data have actions."""
     columns = [
         Column("context", "steps"),
         Column("h", "steps"),
@@ -167,7 +219,7 @@ def _summary(contexts: list[MeasuredContext | UnmeasuredContext], note: str) -> 
         *_columns("l1_over_scale"),
         *_columns("minus_persistence", "latent l1"),
         *_columns("minus_mean_latent", "latent l1"),
-        *_columns("minus_shuffled_actions", "latent l1"),
+        *(_columns("minus_shuffled_actions", "latent l1") if acts else ()),
         *_counts(),
     ]
     rows: list[list[Cell]] = []
@@ -176,20 +228,20 @@ def _summary(contexts: list[MeasuredContext | UnmeasuredContext], note: str) -> 
             rows.append([at.context, *[None] * (len(columns) - 1)])
             continue
         for h in sorted({h for h in SUMMARY_HORIZONS if h < at.horizon} | {at.horizon}):
-            rows.append([at.context, h, *_summary_cells(at, h - 1), at.windows, at.subjects])
+            rows.append([at.context, h, *_summary_cells(at, h - 1, acts), at.windows, at.subjects])
     return Table("summary", "Rollout error and drift", columns, rows, note)
 
 
-def _summary_cells(at: MeasuredContext, place: int) -> list[Cell]:
+def _summary_cells(at: MeasuredContext, index: int, acts: bool) -> list[Cell]:
     curves = at.trained
-    shuffled = _cells(curves.minus(SHUFFLED), place) if SHUFFLED in curves.means else [None] * 3
+    shuffled = _cells(curves.minus(SHUFFLED), index) if SHUFFLED in curves.means else [None] * 3
     return [
-        *_cells(curves.l1(ROLLOUT), place),
-        *_cells(curves.drift(ROLLOUT), place),
-        *_cells(curves.scaled(ROLLOUT), place),
-        *_cells(curves.minus(PERSISTENCE), place),
-        *_cells(curves.minus(MEAN), place),
-        *shuffled,
+        *_cells(curves.l1(ROLLOUT), index),
+        *_cells(curves.drift(ROLLOUT), index),
+        *_cells(curves.scaled(ROLLOUT), index),
+        *_cells(curves.minus(PERSISTENCE), index),
+        *_cells(curves.minus(MEAN), index),
+        *(shuffled if acts else ()),
     ]
 
 
@@ -236,9 +288,10 @@ def _headline_figure(at: MeasuredContext | None) -> list[Figure]:
     least, most = bounds or (None, None)
     end = Mark(f"at h = {at.horizon}; drift since h = 1:", at.horizon, value, drift, low, high, "%")
     reach = Mark("skill horizon: beats persistence and the mean latent up to h =", beats, None, beats, least, most)
+    given = "the recorded actions alone" if at.acts else "nothing more"
     note = (
-        f"The rollout sees {at.context} real steps, then the recorded actions alone. Persistence repeats the last "
-        "state seen; the mean latent is that of the train split. Error: l1 over the latents' own scale, the mean "
+        f"The rollout sees {at.context} real steps, then {given}. Persistence repeats the last state seen; the mean "
+        "latent is that of the train split. Error: l1 over the latents' own scale, the mean "
         "absolute deviation of the states from the mean latent, so 1 is as far off as knowing nothing. "
         f"{at.windows} windows of {at.subjects} subjects, the same at every horizon."
     )
@@ -292,7 +345,7 @@ def _scale_note(curves: Curves) -> str:
 
 def _series(label: str, estimate: BoundedCurve, control: bool = False) -> Series:
     horizons = [float(h) for h in range(1, len(estimate.value) + 1)]
-    value, low, high = ([_cell(one) for one in part] for part in (estimate.value, estimate.low, estimate.high))
+    value, low, high = ([_cell(bound) for bound in part] for part in (estimate.value, estimate.low, estimate.high))
     return Series(label, horizons, value, [] if control else low, [] if control else high, control)
 
 
@@ -304,8 +357,8 @@ def _counts() -> list[Column]:
     return [Column("windows", digits=6), Column("subjects", digits=6)]
 
 
-def _cells(estimate: BoundedCurve, place: int) -> list[Cell]:
-    return [_cell(part[place]) for part in (estimate.value, estimate.low, estimate.high)]
+def _cells(estimate: BoundedCurve, index: int) -> list[Cell]:
+    return [_cell(part[index]) for part in (estimate.value, estimate.low, estimate.high)]
 
 
 def _last(estimate: BoundedCurve) -> tuple[float | None, float | None, float | None]:

@@ -21,14 +21,14 @@ def drift_samples(context: int, errors: dict[str, np.ndarray], subjects: np.ndar
     sums = {name: _sums(error, owner, len(numbers)) for name, error in errors.items()}
     rollout, persistence, mean = sums[ROLLOUT], sums[PERSISTENCE], sums[MEAN]
     samples = []
-    for place in range(rollout.shape[1]):
-        above, first = rollout[:, place], rollout[:, 0]
-        at = {"axis": "h", "at": place + 1}
+    for index in range(rollout.shape[1]):
+        above, first = rollout[:, index], rollout[:, 0]
+        at = {"axis": "h", "at": index + 1}
         growth = ratio_samples(drift_name(context), numbers, 100 * (above - first), first, unit="%", **at)
         samples += [
             growth,
-            ratio_samples(over_name(PERSISTENCE, context), numbers, above, persistence[:, place], **at),
-            ratio_samples(over_name(MEAN, context), numbers, above, mean[:, place], **at),
+            ratio_samples(over_name(PERSISTENCE, context), numbers, above, persistence[:, index], **at),
+            ratio_samples(over_name(MEAN, context), numbers, above, mean[:, index], **at),
             ratio_samples(f"l1 / latent scale, context {context}", numbers, above, mean.mean(axis=1), **at),
         ]
     return samples

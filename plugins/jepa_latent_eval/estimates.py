@@ -19,7 +19,7 @@ class Bounded:
 
     def cells(self) -> list[float | None]:
         """Value and bounds, None where they are not known."""
-        return [None if np.isnan(one) else float(one) for one in (self.value, self.low, self.high)]
+        return [None if np.isnan(bound) else float(bound) for bound in (self.value, self.low, self.high)]
 
 
 UNKNOWN = Bounded(np.nan, np.nan, np.nan)

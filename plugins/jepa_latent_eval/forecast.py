@@ -52,16 +52,16 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         readout = Probes.of(probes, evaluation.dataset.store.channels)
         decoded = self._decoded(evaluation, cohort, readout, horizons)
         scores, all_errors = [], []
-        for place, probe in enumerate(probes):
-            said = {name: values[:, :, place] for name, values in decoded.items()}
+        for index, probe in enumerate(probes):
+            said = {name: values[:, :, index] for name, values in decoded.items()}
             errors = absolute_errors(evaluation.dataset, cohort, probe, said, horizons)
             scores.append(score(errors, cohort.subjects, self.config.bootstrap, evaluation.seed))
             all_errors.append(errors)
         everyone = evaluation.dataset.subject[evaluation.dataset.trajectories(self.config.split)]
         numbers = subject_numbers(cohort.subjects, everyone)
         redrawn = list(redrawn_errors(all_errors, numbers, horizons, ROLLOUTS))
-        found = forecast_findings(probes, scores, horizons, reasons, cohort, self.config)
-        return replace(found, redrawn=redrawn, heads=[readout.kept()])
+        findings = forecast_findings(probes, scores, horizons, reasons, cohort, self.config)
+        return replace(findings, redrawn=redrawn, heads=[readout.kept()])
 
     def head(self, kept: KeptHead) -> Probes:
         return Probes.from_state(kept.state)
@@ -83,8 +83,8 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
             return [], [f"the split {empty[0]} is empty, and a probe is fitted on train and chosen on tuning"]
         train, tuning = (self._states(evaluation, name) for name in ("train", "tuning"))
         fitted = list(fit_probes(names, evaluation.dataset, train, tuning, self.config.strengths))
-        probes = [one for one in fitted if isinstance(one, Probe)]
-        return probes, [one for one in fitted if isinstance(one, str)]
+        probes = [fit for fit in fitted if isinstance(fit, Probe)]
+        return probes, [fit for fit in fitted if isinstance(fit, str)]
 
     def _states(self, evaluation: Evaluation, split: str) -> States:
         part = cover(evaluation.dataset, split, evaluation.window_length, self.config.probe_steps, evaluation.seed)
@@ -108,7 +108,7 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
                     DECODED_PERSISTENCE: latents.states[:, context - 1 : context],
                     ENCODED: latents.states[:, context + places],
                 }
-            parts.append({name: readout.decode(one.double().cpu().numpy()) for name, one in states.items()})
+            parts.append({name: readout.decode(values.double().cpu().numpy()) for name, values in states.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

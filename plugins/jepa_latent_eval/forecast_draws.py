@@ -19,9 +19,9 @@ def redrawn_errors(
     errors: for each label, errors (N, H) of each forecast, NaN where the label is not measured. subjects: (N,) numbers.
     """
     numbers = np.unique(subjects)
-    for place, horizon in enumerate(horizons):
+    for index, horizon in enumerate(horizons):
         for name in forecasts:
-            pairs = np.stack([[one[name][:, place], one[LAST_VALUE][:, place]] for one in errors])
+            pairs = np.stack([[error[name][:, index], error[LAST_VALUE][:, index]] for error in errors])
             columns = np.nan_to_num(pairs).transpose(2, 0, 1)
             scaled = columns.mean(axis=0)
             kept = scaled[:, 1] > 0

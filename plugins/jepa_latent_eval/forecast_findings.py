@@ -60,11 +60,11 @@ def forecast_findings(
     note = NOTE + (f" Beyond the training windows: h = {', '.join(left)}." if left else "")
     note += "".join(f" Null: {reason}." for reason in reasons)
     at = max((h for h in horizons if h <= HEADLINE_HORIZON), default=horizons[0])
-    place = horizons.index(at)
+    index = horizons.index(at)
     subjects = len(np.unique(cohort.subjects))
     return Findings(
-        headlines=[_headline(scores, name, place, at, subjects, len(probes)) for name in ROLLOUTS],
-        verdicts=[_verdict(scores, name, place, at) for name in ROLLOUTS],
+        headlines=[_headline(scores, name, index, at, subjects, len(probes)) for name in ROLLOUTS],
+        verdicts=[_verdict(scores, name, index, at) for name in ROLLOUTS],
         tables=[
             _summary(scores, horizons, subjects, note),
             _table(probes, scores, horizons, note),
@@ -74,28 +74,28 @@ def forecast_findings(
     )
 
 
-def _median(scores: Scores, name: str, place: int) -> tuple[float | None, float | None, float | None, int]:
+def _median(scores: Scores, name: str, index: int) -> tuple[float | None, float | None, float | None, int]:
     """Median MASE over the labels that are measured at a horizon, its interval, and how many labels."""
-    measured = [scored[name][place] for scored in scores]
+    measured = [scored[name][index] for scored in scores]
     kept = [score for score in measured if score is not None and np.isfinite(score.mase)]
     if not kept:
         return None, None, None, 0
-    stacked = np.stack([one.mase_draws for one in kept])
+    stacked = np.stack([score.mase_draws for score in kept])
     low, high = percentile_interval(np.nanmedian(stacked[:, np.isfinite(stacked).any(axis=0)], axis=0))
-    return float(np.median([one.mase for one in kept])), float(low), float(high), len(kept)
+    return float(np.median([score.mase for score in kept])), float(low), float(high), len(kept)
 
 
-def _headline(scores: Scores, name: str, place: int, at: int, subjects: int, labels: int) -> Headline:
-    value, low, high, count = _median(scores, name, place)
+def _headline(scores: Scores, name: str, index: int, at: int, subjects: int, labels: int) -> Headline:
+    value, low, high, count = _median(scores, name, index)
     note = f"h = {at}, median of {count} of {labels} labels; below 1 beats the last value"
     label = error_name(name)
     return Headline(label, value, "", low, high, subjects, note=note, metric=f"{label}, h = {at}", better="lower")
 
 
-def _verdict(scores: Scores, name: str, place: int, at: int) -> Verdict:
-    kept = [scored for scored in scores if scored[name][place] is not None]
+def _verdict(scores: Scores, name: str, index: int, at: int) -> Verdict:
+    kept = [scored for scored in scores if scored[name][index] is not None]
     better = {
-        control: sum(_error(scored[name][place]) < _error(scored[control][place]) for scored in kept)
+        control: sum(_error(scored[name][index]) < _error(scored[control][index]) for scored in kept)
         for control in (decoding.LAST_VALUE, decoding.DECODED_PERSISTENCE, decoding.MEAN)
     }
     told = ", ".join(f"{control} for {count}" for control, count in better.items())
@@ -112,9 +112,9 @@ def _summary(scores: Scores, horizons: list[int], subjects: int, note: str) -> T
     columns = [Column("h", "steps"), Column("forecast"), Column("told"), *_interval_columns("median_MASE")]
     columns += [Column("labels", digits=6), Column("subjects", digits=6)]
     rows: list[list[Cell]] = []
-    for place, h in enumerate(horizons):
+    for index, h in enumerate(horizons):
         for name, told in TOLD.items():
-            value, low, high, count = _median(scores, name, place)
+            value, low, high, count = _median(scores, name, index)
             rows.append([h, name, told, value, low, high, count, subjects])
     return Table("summary", "Decoded forecasts, all labels", columns, rows, note)
 
@@ -125,18 +125,18 @@ def _table(probes: list[Probe], scores: Scores, horizons: list[int], note: str) 
     columns += [Column("subjects", digits=6)]
     rows: list[list[Cell]] = []
     for probe, scored in zip(probes, scores, strict=True):
-        for place, h in enumerate(horizons):
+        for index, h in enumerate(horizons):
             for name, told in TOLD.items():
-                rows.append([probe.label, h, name, told, *_cells(scored[name][place])])
+                rows.append([probe.label, h, name, told, *_cells(scored[name][index])])
     return Table("forecasts", "Decoded forecasts of every label", columns, rows, note)
 
 
-def _cells(found: Score | None) -> list[Cell]:
-    if found is None:
+def _cells(score: Score | None) -> list[Cell]:
+    if score is None:
         return [*[None] * 6, 0, 0]
-    estimates = [cell for value, draws in ((found.mae, found.mae_draws), (found.mase, found.mase_draws))
+    estimates = [cell for value, draws in ((score.mae, score.mae_draws), (score.mase, score.mase_draws))
                  for cell in _estimate(value, draws)]  # fmt: skip
-    return [*estimates, found.rows, found.subjects]
+    return [*estimates, score.rows, score.subjects]
 
 
 def _estimate(value: float, draws: np.ndarray) -> list[Cell]:
@@ -160,8 +160,8 @@ def _probes(probes: list[Probe], reasons: list[str]) -> Table:
 def _figure(scores: Scores, horizons: list[int], labels: int) -> Figure:
     series = []
     for name, told in TOLD.items():
-        found = [_median(scores, name, place) for place in range(len(horizons))]
-        value, low, high, _ = (list(part) for part in zip(*found, strict=True))
+        medians = [_median(scores, name, index) for index in range(len(horizons))]
+        value, low, high, _ = (list(part) for part in zip(*medians, strict=True))
         rolled = name in ROLLOUTS
         x = [float(h) for h in horizons]
         series.append(

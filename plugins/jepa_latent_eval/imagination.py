@@ -36,8 +36,8 @@ class Imagination(Evaluator[ImaginationConfig]):
         if isinstance(question, str):
             return nothing_imagined(question)
         units = {channel.name: channel.unit for channel in evaluation.dataset.store.channels}
-        found = list(compare(question, [units.get(name, "") for name in question.names]))
-        return imagination_findings(found, question)
+        compared = list(compare(question, [units.get(name, "") for name in question.names]))
+        return imagination_findings(compared, question)
 
     def _question(self, evaluation: Evaluation) -> Question | str:
         """What is asked, or why nothing can be."""
@@ -57,9 +57,9 @@ class Imagination(Evaluator[ImaginationConfig]):
     def _judging(self, question: Question, decoded: list[str]) -> Question | str:
         """The question with the channels that are judged."""
         act, start = self.config.acts[0], question.starts[0]
-        one = question.evaluation.dataset.store.identifier[start.chosen[:1]]
-        made = question.simulator.simulate(one, [acts_from(act, start.at, act.value)], start.at, 1)
-        both = [name for name in decoded if name in made]
+        identifier = question.evaluation.dataset.store.identifier[start.chosen[:1]]
+        run_on = question.simulator.simulate(identifier, [acts_from(act, start.at, act.value)], start.at, 1)
+        both = [name for name in decoded if name in run_on]
         unknown = [name for name in self.config.channels if name not in both]
         if unknown or not both:
             told = f"not {', '.join(unknown)}" if unknown else "nothing in common"

@@ -69,16 +69,16 @@ def nothing_imagined(reason: str) -> Findings:
 
 def imagination_findings(found: Sequence[Compared], question: Question) -> Findings:
     """Findings of all acts and channels."""
-    effects = [_effects(one, question) for one in found]
+    effects = [_effects(pair, question) for pair in found]
     first = effects[0][_shown(found[0], question.config)]
     return Findings(
         headlines=_headlines(found[0], first, question),
         verdicts=[_direction_verdict(found[0], first), _size_verdict(found[0], first)],
         tables=[_effect_table(found, effects, question), _gap_table(found, question)],
         figures=[
-            *(_figure(one, of_it, not place) for place, (one, of_it) in enumerate(zip(found, effects, strict=True))),
+            *(_figure(pair, of_it, not index) for index, (pair, of_it) in enumerate(zip(found, effects, strict=True))),
         ][:DRAWN] + [_example(found[0], question)],
-        samples=[sample for one in found for sample in _samples(one, question)],
+        samples=[sample for pair in found for sample in _samples(pair, question)],
     )  # fmt: skip
 
 
@@ -92,9 +92,9 @@ def _first(act: JudgedActConfig) -> int:
     return act.begin + 1
 
 
-def _shown(one: Compared, config: ImaginationConfig) -> int:
+def _shown(pair: Compared, config: ImaginationConfig) -> int:
     """Place, among the judged horizons, of the last step that the act leads to."""
-    return min(one.act.begin + one.act.steps, config.horizon - 1) - _first(one.act)
+    return min(pair.act.begin + pair.act.steps, config.horizon - 1) - _first(pair.act)
 
 
 def clear_effects(one: Compared, config: ImaginationConfig) -> np.ndarray:
@@ -103,16 +103,16 @@ def clear_effects(one: Compared, config: ImaginationConfig) -> np.ndarray:
     return (size > config.clear * one.truth.noise) & (size > 0)
 
 
-def _effects(one: Compared, question: Question) -> list[Effect]:
+def _effects(pair: Compared, question: Question) -> list[Effect]:
     """What was found at every horizon that the act can change."""
-    return [_effect(one, place, question) for place in range(_first(one.act), one.imagined.shape[1])]
+    return [_effect(pair, step, question) for step in range(_first(pair.act), pair.imagined.shape[1])]
 
 
-def _effect(one: Compared, place: int, question: Question) -> Effect:
-    config, seed, subjects = question.config, question.evaluation.seed, one.subjects
-    clear = clear_effects(one, config)[:, place]
-    true, imagined = one.truth.effect[:, place], one.imagined[:, place]
-    untrained = None if one.untrained is None else one.untrained[:, place]
+def _effect(pair: Compared, index: int, question: Question) -> Effect:
+    config, seed, subjects = question.config, question.evaluation.seed, pair.subjects
+    clear = clear_effects(pair, config)[:, index]
+    true, imagined = pair.truth.effect[:, index], pair.imagined[:, index]
+    untrained = None if pair.untrained is None else pair.untrained[:, index]
 
     def over(above: np.ndarray, below: np.ndarray) -> Bounded:
         return ratio_of_sums(above * clear, below * clear, subjects, config.bootstrap, seed)
@@ -122,7 +122,7 @@ def _effect(one: Compared, place: int, question: Question) -> Effect:
 
     agrees, ones = np.sign(imagined) == np.sign(true), np.ones(len(true))
     return Effect(
-        h=place + 1,
+        h=index + 1,
         true=mean(true),
         imagined=mean(imagined),
         untrained=mean(untrained),
@@ -135,71 +135,71 @@ def _effect(one: Compared, place: int, question: Question) -> Effect:
     )
 
 
-def _headlines(one: Compared, effect: Effect, question: Question) -> list[Headline]:
-    what = f"{act_words(one.act)} on {one.channel}, h = {effect.h}"
+def _headlines(pair: Compared, effect: Effect, question: Question) -> list[Headline]:
+    text = f"{act_words(pair.act)} on {pair.channel}, h = {effect.h}"
     n = effect.subjects or None
     value, low, high = effect.direction.cells()
-    note = f"{what}; clear effects of the generator" if n else f"{what}; no effect of the generator is clear"
-    made = [Headline("direction of effect right", value, "", low, high, n, note=note, better="higher")]
+    note = f"{text}; clear effects of the generator" if n else f"{text}; no effect of the generator is clear"
+    headlines = [Headline("direction of effect right", value, "", low, high, n, note=note, better="higher")]
     value, low, high = effect.ratio.cells()
-    made.append(Headline("imagined over true effect", value, "", low, high, n, note=note))
-    everyone = len(np.unique(one.subjects))
-    value, low, high = _gap(one, effect.h - 1, question).cells()
-    note = f"{what}; error of what is imagined less that of the forecast of logged actions"
-    made.append(Headline("imagination gap", value, one.unit, low, high, everyone, note=note, better="lower"))
-    return made
+    headlines.append(Headline("imagined over true effect", value, "", low, high, n, note=note))
+    everyone = len(np.unique(pair.subjects))
+    value, low, high = _gap(pair, effect.h - 1, question).cells()
+    note = f"{text}; error of what is imagined less that of the forecast of logged actions"
+    headlines.append(Headline("imagination gap", value, pair.unit, low, high, everyone, note=note, better="lower"))
+    return headlines
 
 
-def _gap(one: Compared, place: int, question: Question) -> Bounded:
-    difference = one.errors[IMAGINED][:, place] - one.errors[LOGGED][:, place]
-    return mean_of(difference, one.subjects, question.config.bootstrap, question.evaluation.seed)
+def _gap(pair: Compared, index: int, question: Question) -> Bounded:
+    difference = pair.errors[IMAGINED][:, index] - pair.errors[LOGGED][:, index]
+    return mean_of(difference, pair.subjects, question.config.bootstrap, question.evaluation.seed)
 
 
-def _direction_verdict(one: Compared, effect: Effect) -> Verdict:
-    what = f"{act_words(one.act)} on {one.channel}"
+def _direction_verdict(pair: Compared, effect: Effect) -> Verdict:
+    text = f"{act_words(pair.act)} on {pair.channel}"
     if not effect.clear:
-        return Verdict("warning", f"No effect of {what} is clear of the generator's noise at h = {effect.h}.")
-    told = f"The direction of the effect of {what} is imagined right in {effect.direction.value:.1%} of "
+        return Verdict("warning", f"No effect of {text} is clear of the generator's noise at h = {effect.h}.")
+    told = f"The direction of the effect of {text} is imagined right in {effect.direction.value:.1%} of "
     told += f"{effect.clear} clear cases of {effect.subjects} subjects at h = {effect.h}"
     if not np.isnan(effect.direction_untrained.value):
         told += f"; by the untrained encoder in {effect.direction_untrained.value:.1%}"
     return Verdict("good" if effect.direction.value >= RIGHT else "warning", f"{told}.")
 
 
-def _size_verdict(one: Compared, effect: Effect) -> Verdict:
+def _size_verdict(pair: Compared, effect: Effect) -> Verdict:
     if np.isnan(effect.ratio.value):
         return Verdict("warning", "The size of the effect cannot be told where none is clear.")
     low, high = SIZES
-    text = f"What is imagined of {act_words(one.act)} on {one.channel} is {effect.ratio.value:.2f} of the true effect"
+    text = f"What is imagined of {act_words(pair.act)} on {pair.channel} is {effect.ratio.value:.2f} of the true effect"
     return Verdict("good" if low <= effect.ratio.value <= high else "warning", f"{text}.")
 
 
-def _effect_table(found: Sequence[Compared], effects: Sequence[list[Effect]], question: Question) -> Table:
+def _effect_table(compared: Sequence[Compared], effects: Sequence[list[Effect]], question: Question) -> Table:
     names = ["true_effect", "imagined_effect", "direction", "direction_untrained", "ratio", "slope"]
     columns = [Column("act"), Column("channel"), Column("unit"), Column("h", "steps")]
     columns += [Column(f"{name}{end}") for name in names for end in ("", "_low", "_high")]
     columns += [Column("clear", digits=6), Column("subjects", digits=6)]
     rows = [
-        [act_words(one.act), one.channel, one.unit, *effect.cells()]
-        for one, of_it in zip(found, effects, strict=True) for effect in of_it
+        [act_words(pair.act), pair.channel, pair.unit, *effect.cells()]
+        for pair, of_it in zip(compared, effects, strict=True) for effect in of_it
     ]  # fmt: skip
     left = f" {question.left_out} starts are left out, in which an act cannot be done." if question.left_out else ""
-    whose = f" {len(found[0].subjects)} starts of {len(np.unique(found[0].subjects))} subjects.{left}"
+    whose = f" {len(compared[0].subjects)} starts of {len(np.unique(compared[0].subjects))} subjects.{left}"
     return Table("effects", "Imagined and true effects of acts, by horizon", columns, rows, NOTE + whose)
 
 
-def _gap_table(found: Sequence[Compared], question: Question) -> Table:
+def _gap_table(compared: Sequence[Compared], question: Question) -> Table:
     names = (IMAGINED, LOGGED, IGNORING, LAST)
     columns = [Column("act"), Column("channel"), Column("unit"), Column("h", "steps")]
     columns += [Column(f"error, {name}") for name in names]
     columns += [Column(f"gap{end}") for end in ("", "_low", "_high")] + [Column("rows", digits=6)]
     rows: list[list[Cell]] = []
-    for one in found:
-        for place in range(_first(one.act), one.imagined.shape[1]):
-            means = [_mean(one.errors[name][:, place]) for name in names]
-            gap = _gap(one, place, question).cells()
-            told: list[Cell] = [act_words(one.act), one.channel, one.unit, place + 1]
-            rows.append([*told, *means, *gap, len(one.subjects)])
+    for pair in compared:
+        for index in range(_first(pair.act), pair.imagined.shape[1]):
+            means = [_mean(pair.errors[name][:, index]) for name in names]
+            gap = _gap(pair, index, question).cells()
+            told: list[Cell] = [act_words(pair.act), pair.channel, pair.unit, index + 1]
+            rows.append([*told, *means, *gap, len(pair.subjects)])
     return Table("errors", "Errors of what is imagined and of what is forecast, by horizon", columns, rows, GAP_NOTE)
 
 
@@ -208,55 +208,55 @@ def _mean(values: np.ndarray) -> float | None:
     return float(shown.mean()) if len(shown) else None
 
 
-def _figure(one: Compared, effects: Sequence[Effect], headline: bool) -> Figure:
+def _figure(pair: Compared, effects: Sequence[Effect], headline: bool) -> Figure:
     """Mean effects by horizon."""
     x = [float(effect.h) for effect in effects]
     named = {"imagined": [effect.imagined for effect in effects], "true": [effect.true for effect in effects]}
-    if one.untrained is not None:
+    if pair.untrained is not None:
         named["untrained"] = [effect.untrained for effect in effects]
     series = []
     for name, of_it in named.items():
         value, low, high = (list(cells) for cells in zip(*(bounds.cells() for bounds in of_it), strict=True))
         series.append(Series(name, x, value, low, high, control=name != "imagined"))
-    title = f"Effect of {act_words(one.act)} on {one.channel}"
-    name = f"effect-{one.act.channel}-{one.act.value:g}-{one.channel}"
+    title = f"Effect of {act_words(pair.act)} on {pair.channel}"
+    name = f"effect-{pair.act.channel}-{pair.act.value:g}-{pair.channel}"
     band = "Bands: 95 %, percentiles over redrawn subjects."
     return Figure(
-        name, title, "horizon (steps)", f"effect ({one.unit})" if one.unit else "effect", series, headline=headline,
+        name, title, "horizon (steps)", f"effect ({pair.unit})" if pair.unit else "effect", series, headline=headline,
         note="Means over all starts; `true` is what the generator does under the same act.", band=band,
     )  # fmt: skip
 
 
-def _example(one: Compared, question: Question) -> Figure:
+def _example(pair: Compared, question: Question) -> Figure:
     """The first start whose true effect is about the median one: both futures, imagined and true."""
-    size = np.abs(one.truth.effect).mean(axis=1)
-    place = int(np.argsort(size, kind="stable")[len(size) // 2])
-    at = np.concatenate([np.full(len(start.chosen), start.at) for start in question.starts])[place]
-    x = [float(at + step) for step in range(one.given.shape[1])]
+    size = np.abs(pair.truth.effect).mean(axis=1)
+    typical = int(np.argsort(size, kind="stable")[len(size) // 2])
+    at = np.concatenate([np.full(len(start.chosen), start.at) for start in question.starts])[typical]
+    x = [float(at + step) for step in range(pair.given.shape[1])]
     lines = {
-        "imagined, with the act": (one.given, False),
-        "imagined, without": (one.against, False),
-        "true, with the act": (one.truth.given, True),
-        "true, without": (one.truth.against, True),
+        "imagined, with the act": (pair.given, False),
+        "imagined, without": (pair.against, False),
+        "true, with the act": (pair.truth.given, True),
+        "true, without": (pair.truth.against, True),
     }
-    series = [Series(name, x, values[place].tolist(), control=control) for name, (values, control) in lines.items()]
-    title = f"One trajectory of the split, with and without {act_words(one.act)}"
-    y_label = f"{one.channel} ({one.unit})" if one.unit else one.channel
+    series = [Series(name, x, values[typical].tolist(), control=control) for name, (values, control) in lines.items()]
+    title = f"One trajectory of the split, with and without {act_words(pair.act)}"
+    y_label = f"{pair.channel} ({pair.unit})" if pair.unit else pair.channel
     note = "The start whose true effect is the median one. Logged actions do not identify what an intervention does."
     return Figure("example", title, "step", y_label, series, note=note)
 
 
-def _samples(one: Compared, question: Question) -> list[Samples]:
+def _samples(pair: Compared, question: Question) -> list[Samples]:
     """The direction by subject, at every horizon at which an effect is clear."""
     dataset, config = question.evaluation.dataset, question.config
     everyone = dataset.subject[dataset.trajectories(config.split)]
-    numbers, owner = np.unique(subject_numbers(one.subjects, everyone), return_inverse=True)
-    clear = clear_effects(one, config)
-    right = (np.sign(one.imagined) == np.sign(one.truth.effect)) & clear
-    made = []
-    for place in range(_first(one.act), clear.shape[1]):
-        sums = [np.bincount(owner, part[:, place], len(numbers)) for part in (right, clear)]
+    numbers, owner = np.unique(subject_numbers(pair.subjects, everyone), return_inverse=True)
+    clear = clear_effects(pair, config)
+    right = (np.sign(pair.imagined) == np.sign(pair.truth.effect)) & clear
+    samples = []
+    for index in range(_first(pair.act), clear.shape[1]):
+        sums = [np.bincount(owner, part[:, index], len(numbers)) for part in (right, clear)]
         if sums[1].any():
-            metric = f"direction of the effect of {act_words(one.act)} on {one.channel}"
-            made.append(ratio_samples(metric, numbers, *sums, axis="h", at=place + 1))
-    return made
+            metric = f"direction of the effect of {act_words(pair.act)} on {pair.channel}"
+            samples.append(ratio_samples(metric, numbers, *sums, axis="h", at=index + 1))
+    return samples

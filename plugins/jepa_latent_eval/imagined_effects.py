@@ -55,7 +55,7 @@ class Question:
     @property
     def subjects(self) -> np.ndarray:
         """(R,) of the rows."""
-        return np.concatenate([self.evaluation.dataset.subject[one.chosen] for one in self.starts])
+        return np.concatenate([self.evaluation.dataset.subject[start.chosen] for start in self.starts])
 
 
 def acts_from(act: JudgedActConfig, at: int, value: float | None) -> list[Act]:
@@ -72,7 +72,7 @@ def find_starts(evaluation: Evaluation, source: Source, config: ImaginationConfi
     for at in config.at:
         mine = dataset.trajectories(config.split)
         mine = mine[dataset.steps[mine] >= at + config.horizon]
-        able = [place for place, alone in dataset.store.each(mine) if _able(alone, source, evaluation, config, at)]
+        able = [number for number, alone in dataset.store.each(mine) if _able(alone, source, evaluation, config, at)]
         left_out += len(mine) - len(able)
         if able:
             starts.append(Start(at, np.array(able, dtype=np.int64)))
@@ -109,12 +109,12 @@ def true_futures(question: Question, act: JudgedActConfig) -> dict[str, Truth]:
     given, against = (
         [simulated(question, act, value, turn) for turn in turns] for value in (act.value, act.against)
     )  # fmt: skip
-    found = {}
+    by_name = {}
     for name in question.names:
         ours, theirs = (np.stack([turn[name] for turn in side]) for side in (given, against))
         effect = (ours - theirs).mean(axis=0)
-        found[name] = Truth(ours[0], theirs[0], effect, theirs.std(axis=0, ddof=1))
-    return found
+        by_name[name] = Truth(ours[0], theirs[0], effect, theirs.std(axis=0, ddof=1))
+    return by_name
 
 
 def simulated(
@@ -165,7 +165,10 @@ class Imaginer:
         """Values (R, H, C) that are foreseen under the recorded actions."""
         horizon, context = question.config.horizon, question.context
         return self._decoded(question, (
-            [origin_of(self.view, one, start.at, min(context, start.at), horizon) for one in start.chosen.tolist()]
+            [
+                origin_of(self.view, number, start.at, min(context, start.at), horizon)
+                for number in start.chosen.tolist()
+            ]
             for start in question.starts
         ))  # fmt: skip
 
@@ -178,7 +181,7 @@ class Imaginer:
 
     @torch.no_grad()
     def _decoded(self, question: Question, origins: Iterator[list[Origin]]) -> np.ndarray:
-        parts = [foresee(self.view.frozen, iter(one), question.config.horizon).belief for one in origins]
+        parts = [foresee(self.view.frozen, iter(origins_of), question.config.horizon).belief for origins_of in origins]
         belief = torch.from_numpy(np.concatenate(parts)).to(self.view.frozen.device)
         scores = self.decoder.next_values(belief).float().cpu().numpy()
         return self.observer.scaling.values(scores)[..., self.places]
@@ -186,20 +189,20 @@ class Imaginer:
 
 def last_values(question: Question, imaginer: Imaginer) -> np.ndarray:
     """(R, C) last observed value before each start, NaN where there is none."""
-    store, found = question.evaluation.dataset.store, []
+    store, starts = question.evaluation.dataset.store, []
     for start in question.starts:
         for trajectory in start.chosen.tolist():
             first = int(store.first_step[trajectory])
             seen = imaginer.observer.means(first + np.arange(start.at))
             values = np.where(seen.observed[..., 0].numpy(), seen.values[..., 0].numpy(), np.nan)[:, imaginer.places]
-            found.append(last_of(values))
-    return np.stack(found)
+            starts.append(last_of(values))
+    return np.stack(starts)
 
 
 def last_of(values: np.ndarray) -> np.ndarray:
     """(C,) last finite value of each column (T, C), NaN where there is none."""
-    place = np.where(np.isfinite(values), np.arange(len(values))[:, None], -1).max(axis=0)
-    return np.where(place >= 0, values[np.maximum(place, 0), np.arange(values.shape[1])], np.nan)
+    last = np.where(np.isfinite(values), np.arange(len(values))[:, None], -1).max(axis=0)
+    return np.where(last >= 0, values[np.maximum(last, 0), np.arange(values.shape[1])], np.nan)
 
 
 # --- both -------------------------------------------------------------------------------------------------------------
@@ -241,18 +244,18 @@ def compare(question: Question, units: Sequence[str]) -> Iterator[Compared]:
         untrained = None
         if control is not None:
             untrained = control.under(question, act, act.value) - control.under(question, act, act.against)
-        for place, name in enumerate(question.names):
-            one = truth[name]
+        for index, name in enumerate(question.names):
+            values = truth[name]
             errors = {
-                IMAGINED: given[..., place] - one.given,
-                LOGGED: forecast[..., place] - recorded[name],
-                IGNORING: against[..., place] - one.given,
-                LAST: last[:, place, None] - one.given,
+                IMAGINED: given[..., index] - values.given,
+                LOGGED: forecast[..., index] - recorded[name],
+                IGNORING: against[..., index] - values.given,
+                LAST: last[:, index, None] - values.given,
             }
             yield Compared(
-                act, name, units[place], one, given[..., place], against[..., place],
-                None if untrained is None else untrained[..., place],
-                {what: np.abs(error) for what, error in errors.items()}, question.subjects,
+                act, name, units[index], values, given[..., index], against[..., index],
+                None if untrained is None else untrained[..., index],
+                {label: np.abs(error) for label, error in errors.items()}, question.subjects,
             )  # fmt: skip
 
 

@@ -21,8 +21,8 @@ def conformal_widths(errors: np.ndarray, level: float) -> np.ndarray:
     ordered = np.sort(errors, axis=0)  # NaN last
     ranks = np.ceil((counts + 1) * level - 1e-9).astype(np.int64)
     enough = ranks <= counts
-    place = np.clip(ranks - 1, 0, max(len(errors) - 1, 0))
-    widths = np.take_along_axis(ordered, place[None], axis=0)[0] if len(errors) else np.full(counts.shape, np.nan)
+    ranks_at = np.clip(ranks - 1, 0, max(len(errors) - 1, 0))
+    widths = np.take_along_axis(ordered, ranks_at[None], axis=0)[0] if len(errors) else np.full(counts.shape, np.nan)
     return np.where(enough & (counts > 0), widths, np.inf)
 
 

@@ -78,9 +78,9 @@ def rollout_errors(
         with torch.no_grad():
             forecasts = _forecasts(learner, latents, cohort.context, mean, donated)
             targets = latents.states[:, cohort.context :].float()
-            errors = {name: (made - targets).abs().mean(dim=-1) for name, made in forecasts.items()}
+            errors = {name: (forecast - targets).abs().mean(dim=-1) for name, forecast in forecasts.items()}
         parts.append({name: error.double().cpu().numpy() for name, error in errors.items()})
-    return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
+    return {name: np.concatenate([piece[name] for piece in parts]) for name in parts[0]}
 
 
 def _actions(learner: Learner, dataset: Dataset, cohort: Cohort, part: np.ndarray) -> Tensor:

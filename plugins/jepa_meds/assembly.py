@@ -46,10 +46,12 @@ class EpisodeAssembly:
         """
         due = {name: read_labels(path) for name, path in paths.items()}
         if self._config.trajectory == "subject":
-            for one in due.values():
-                wanted = np.minimum(reach(one, self._episodes, self._step), self._config.max_steps)
+            for part in due.values():
+                wanted = np.minimum(reach(part, self._episodes, self._step), self._config.max_steps)
                 self._steps = np.maximum(self._steps, wanted)
-        self.labels = {name: place_labels(one, self._episodes, self._steps, self._step) for name, one in due.items()}
+        self.labels = {
+            name: place_labels(labels, self._episodes, self._steps, self._step) for name, labels in due.items()
+        }
         for name, placed in self.labels.items():
             refuse_one_sided(name, placed)
 
@@ -69,8 +71,8 @@ class EpisodeAssembly:
         code = self._codes.number(rows.code)
         dynamic = self._dynamic(rows, code, chosen, runs)
         static = self._static(rows, code, chosen, runs)
-        place = np.concatenate([part[0] for part in (static, *dynamic)])
-        text, texts = _texts(rows, place)
+        order = np.concatenate([part[0] for part in (static, *dynamic)])
+        text, texts = _texts(rows, order)
         events, taken = [], 0
         for (row, owner, time), owners in zip((static, *dynamic), (len(chosen), *[int(steps.sum())] * 2), strict=True):
             own = text[taken : taken + len(row)]
@@ -85,7 +87,7 @@ class EpisodeAssembly:
             state=events[1],
             action=events[2],
             texts=texts,
-            labels={name: one.of(chosen, steps) for name, one in self.labels.items()},
+            labels={name: labels.of(chosen, steps) for name, labels in self.labels.items()},
         )
 
     def _dynamic(
@@ -105,13 +107,16 @@ class EpisodeAssembly:
         first = np.cumsum(self._steps[chosen]) - self._steps[chosen]
         owner = np.repeat(first, counts) + since // self._step
         role = self._codes.role[code[row]]
-        return [(row[role == one], owner[role == one], since[role == one] / HOUR) for one in (STATE, ACTION)]
+        return [(row[role == kind], owner[role == kind], since[role == kind] / HOUR) for kind in (STATE, ACTION)]
 
     def _static(self, rows: ShardRows, code: np.ndarray, chosen: np.ndarray, runs: int) -> tuple[np.ndarray, ...]:
         """Row and trajectory (in the block) of the events without a time, which stand first among a subject's."""
         run = self._episodes.run[chosen] - runs
         shown = (rows.time == NO_TIME) & (self._codes.role[code] != HIDDEN)
-        parts = [np.flatnonzero(shown[rows.starts[one] : rows.ends[one]]) + rows.starts[one] for one in run.tolist()]
+        parts = [
+            np.flatnonzero(shown[rows.starts[number] : rows.ends[number]]) + rows.starts[number]
+            for number in run.tolist()
+        ]
         row = np.concatenate(parts)
         return row, np.repeat(np.arange(len(chosen)), [len(part) for part in parts]), np.full(len(row), np.nan)
 
@@ -138,11 +143,11 @@ def _events(
     return Events(offsets, channel, value.astype(np.float32), text, time.astype(np.float32))
 
 
-def _texts(rows: ShardRows, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _texts(rows: ShardRows, rows_at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Number of the words of each of the rows at `place` (-1 for none), and the distinct words."""
-    taken = [column.take(pa.array(place)).fill_null("") for column in rows.texts]
+    taken = [column.take(pa.array(rows_at)).fill_null("") for column in rows.texts]
     if not taken:
-        return np.full(len(place), -1, dtype=np.int32), np.array([], dtype=object)
+        return np.full(len(rows_at), -1, dtype=np.int32), np.array([], dtype=object)
     joined = pc.binary_join_element_wise(*taken, pa.scalar(" ", pa.large_string()))
     tidy = pc.utf8_trim_whitespace(pc.replace_substring_regex(joined, r"\s+", " "))
     encoded = pc.if_else(pc.equal(tidy, ""), pa.scalar(None, pa.large_string()), tidy).dictionary_encode()

@@ -76,8 +76,8 @@ class Codes:
         return [AGE, *named], channel
 
     def _unit(self, name: str) -> str:
-        found = (re.fullmatch(pattern, name) for pattern in self._config.units)
-        return next((match.group(1) or "" for match in found if match), "")
+        units = (re.fullmatch(pattern, name) for pattern in self._config.units)
+        return next((match.group(1) or "" for match in units if match), "")
 
     def check_expressions(self, listed: Iterable[str]) -> None:
         """Refuse an expression that matches no code, here or among those that the metadata list.

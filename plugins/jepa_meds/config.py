@@ -102,6 +102,10 @@ class MedsConfig(SourceConfig):
         return Path(self.path).expanduser()
 
     @property
+    def subject_noun(self) -> str:
+        return "patient"
+
+    @property
     def in_retrospect(self) -> bool:
         """Actions are treatment."""
         return True
@@ -121,13 +125,13 @@ class MedsConfig(SourceConfig):
     def inputs(self) -> list[Input]:
         """The shards, and the metadata that there are."""
         metadata = (self.folder / name for name in (DATASET, CODES, SPLITS))
-        found = [*shards(self.folder), *(path for path in metadata if path.is_file())]
-        found += [path for _, path in self.label_inputs()]
-        return [Input(path, path.stat().st_size) for path in found]
+        files = [*shards(self.folder), *(path for path in metadata if path.is_file())]
+        files += [path for _, path in self.label_inputs()]
+        return [Input(path, path.stat().st_size) for path in files]
 
     def label_inputs(self) -> list[tuple[str, Path]]:
         """Every label file with the name of its label."""
-        return [(name, path) for name, place in self.labels.items() for path in label_files(Path(place).expanduser())]
+        return [(name, path) for name, given in self.labels.items() for path in label_files(Path(given).expanduser())]
 
     def missing(self) -> list[str]:
         """What is not there: the folder, any shard in it, or the files of a label."""
@@ -137,7 +141,7 @@ class MedsConfig(SourceConfig):
             return [f"{self.folder} has no data/**/*.parquet; set `path` to the folder that holds data/ and metadata/"]
         named = {name for name, _ in self.label_inputs()}
         return [
-            f"no label file is at {place}; set `labels.{name}` to a folder with *.parquet in the MEDS label schema"
-            for name, place in self.labels.items()
+            f"no label file is at {given}; set `labels.{name}` to a folder with *.parquet in the MEDS label schema"
+            for name, given in self.labels.items()
             if name not in named
         ]

@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from jepa_core.errors import DataError
+from jepa_core.io.columns import microseconds
 from jepa_meds.layout import label_files
-from jepa_meds.reading import is_time
+from jepa_meds.reading import BEYOND, WHEN, WHO, refuse_other_types, subjects
 from jepa_meds.survey import Episodes
 
 log = logging.getLogger("jepa")
@@ -124,11 +125,11 @@ def _last_begun(episodes: Episodes, subject: np.ndarray, time: np.ndarray) -> np
     order = np.lexsort((np.arange(len(everyone)) >= count, moments, everyone))
     latest = np.maximum.accumulate(np.where(order < count, np.arange(len(order)), -1))
     of_label = order >= count
-    found = np.full(len(subject), -1)
+    position = np.full(len(subject), -1)
     begun = np.where(latest[of_label] >= 0, order[latest[of_label]], -1)
     own = (begun >= 0) & (episodes.subject[begun] == everyone[order[of_label]])
-    found[order[of_label] - count] = np.where(own, begun, -1)
-    return found
+    position[order[of_label] - count] = np.where(own, begun, -1)
+    return position
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -141,15 +142,15 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if absent or not columns & set(_VALUES):
         missing = ", ".join(absent) or "one of " + ", ".join(_VALUES[:3])
         raise DataError(f"{path}: column {missing} is missing; the MEDS label schema says what the file must hold")
-    if not pa.types.is_integer(table["subject_id"].type) or not is_time(table["prediction_time"].type):
-        raise DataError(f"{path}: subject_id must be int64 and prediction_time timestamp[us] without a time zone")
+    wanted = {"subject_id": WHO, "prediction_time": WHEN}
+    refuse_other_types(path, table.schema, wanted, "write the file as the MEDS label schema asks")
     for name in ("subject_id", "prediction_time"):
         _refuse(path, table[name].is_null().to_numpy(), f"{name} is null")
-    if pa.types.is_uint64(table["subject_id"].type):
-        beyond = table["subject_id"].to_numpy() > np.uint64(np.iinfo(np.int64).max)
-        _refuse(path, beyond, "subject_id is beyond int64")
-    time = table["prediction_time"].cast(pa.timestamp("us"), safe=False).cast(pa.int64())
-    return table["subject_id"].cast(pa.int64()).to_numpy(), time.to_numpy(), _value(path, table)
+    subject, beyond = subjects(table["subject_id"])
+    _refuse(path, beyond, BEYOND)
+    time, beyond = microseconds(table["prediction_time"])
+    _refuse(path, beyond, "prediction_time is one that no clock counts to")
+    return subject, time, _value(path, table)
 
 
 def _value(path: Path, table: pa.Table) -> np.ndarray:
@@ -181,7 +182,9 @@ def _refuse(path: Path, wrong: np.ndarray, rule: str) -> None:
 
 def placements(labels: Mapping[str, StepLabels]) -> Iterator[dict[str, str | int | float]]:
     """For each label, how many rows of its files have a step, and how many of each class have none."""
-    for name, one in labels.items():
-        steps = len(np.unique(np.stack([one.episode, one.step]), axis=1).T) if len(one.step) else 0
-        row: dict[str, str | int | float] = {"label": name, "rows": one.rows, "rows with a step": len(one.step)}
-        yield row | {"labelled steps": steps} | {f"rows of {value} without": count for value, count in one.lost.items()}
+    for name, label in labels.items():
+        steps = len(np.unique(np.stack([label.episode, label.step]), axis=1).T) if len(label.step) else 0
+        row: dict[str, str | int | float] = {"label": name, "rows": label.rows, "rows with a step": len(label.step)}
+        yield (
+            row | {"labelled steps": steps} | {f"rows of {value} without": count for value, count in label.lost.items()}
+        )

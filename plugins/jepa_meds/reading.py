@@ -7,9 +7,10 @@ the order of their times, those without a time first. Rows are counted from 0, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from jepa_core.errors import DataError
+from jepa_core.io.columns import microseconds
 
 NO_TIME = np.iinfo(np.int64).min
 """The time of a static row."""
@@ -65,6 +67,7 @@ class Shard:
             schema = pq.read_schema(path)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{path} cannot be read as parquet; {_DAMAGED}") from error
+        self.schema = schema
         self.columns = set(schema.names)
         _check_schema(path, schema)
 
@@ -74,7 +77,7 @@ class Shard:
         held, first = None, 0
         try:
             with pq.ParquetFile(self.path) as file:
-                for batch in file.iter_batches(BATCH, columns=[one for one in wanted if one in self.columns]):
+                for batch in file.iter_batches(BATCH, columns=[column for column in wanted if column in self.columns]):
                     table = pa.Table.from_batches([batch])
                     held = table if held is None else pa.concat_tables([held, table])
                     cut = _start_of_last_subject(held)
@@ -89,10 +92,12 @@ class Shard:
     def _rows(self, table: pa.Table, first: int, text_columns: Sequence[str]) -> ShardRows:
         for column in ("subject_id", "code"):
             if table[column].null_count:
-                place = int(np.flatnonzero(table[column].is_null().to_numpy())[0])
-                raise self.error(first + place, f"{column} is null, and every row must have one")
+                row = int(np.flatnonzero(table[column].is_null().to_numpy())[0])
+                raise self.error(first + row, f"{column} is null, and every row must have one")
         subject = self._subjects(table, first)
-        time = table["time"].cast(pa.timestamp("us"), safe=False).cast(pa.int64()).fill_null(NO_TIME).to_numpy()
+        time, beyond = microseconds(table["time"], none=NO_TIME)
+        if beyond.any():
+            raise self.error(first + int(np.flatnonzero(beyond)[0]), "time is one that no clock counts to")
         starts = np.concatenate([[0], np.flatnonzero(subject[1:] != subject[:-1]) + 1])
         self._check_order(subject, time, first)
         return ShardRows(
@@ -100,20 +105,25 @@ class Shard:
             starts=starts,
             subject=subject,
             time=time,
-            code=table["code"].cast(pa.large_string()).combine_chunks().dictionary_encode(),
+            code=self._words(table, "code").dictionary_encode(),
             value=self._values(table, first),
-            texts=tuple(
-                table[one].cast(pa.large_string()).combine_chunks() for one in text_columns if one in self.columns
-            ),
+            texts=tuple(self._words(table, name) for name in text_columns if name in self.columns),
         )
 
+    def _words(self, table: pa.Table, name: str) -> pa.Array:
+        """A column of text. Raises DataError if its bytes are none."""
+        column = table[name].cast(pa.large_string()).combine_chunks()
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid:
+            raise DataError(f"{self.path}: column {name} is no UTF-8 text; {_DAMAGED}") from None
+        return column
+
     def _subjects(self, table: pa.Table, first: int) -> np.ndarray:
-        column = table["subject_id"]
-        if pa.types.is_uint64(column.type):
-            beyond = np.flatnonzero(column.to_numpy() > _LAST_SUBJECT)
-            if len(beyond):
-                raise self.error(first + int(beyond[0]), "subject_id is beyond int64, which the standard gives it")
-        return column.cast(pa.int64()).to_numpy()
+        subject, beyond = subjects(table["subject_id"])
+        if beyond.any():
+            raise self.error(first + int(np.flatnonzero(beyond)[0]), BEYOND)
+        return subject
 
     def _values(self, table: pa.Table, first: int) -> np.ndarray:
         if "numeric_value" not in self.columns:
@@ -131,15 +141,25 @@ class Shard:
     def _check_order(self, subject: np.ndarray, time: np.ndarray, first: int) -> None:
         wrong = np.flatnonzero((subject[1:] == subject[:-1]) & (time[1:] < time[:-1]))
         if len(wrong):
-            place = int(wrong[0]) + 1
-            rule = (
-                "without a time, and such rows come first" if time[place] == NO_TIME else "earlier than the row before"
-            )
-            raise self.error(first + place, f"the row is {rule}; a subject's rows must be sorted by time")
+            row = int(wrong[0]) + 1
+            rule = "without a time, and such rows come first" if time[row] == NO_TIME else "earlier than the row before"
+            raise self.error(first + row, f"the row is {rule}; a subject's rows must be sorted by time")
 
     def error(self, row: int, rule: str) -> DataError:
         """What is wrong with a row."""
         return DataError(f"{self.path}, row {row} (counted from 0): {rule}")
+
+
+BEYOND = "subject_id is beyond int64, which the standard gives it"
+
+
+def subjects(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Subjects of a column of whole numbers without nulls: (R,) int64; and (R,) bool, which of them int64 cannot
+    hold."""
+    if not types.is_uint64(column.type):
+        return column.cast(pa.int64()).to_numpy(), np.zeros(len(column), dtype=bool)
+    given = column.to_numpy()
+    return given.astype(np.int64), given > _LAST_SUBJECT
 
 
 def _start_of_last_subject(table: pa.Table) -> int:
@@ -147,6 +167,16 @@ def _start_of_last_subject(table: pa.Table) -> int:
     subject = table["subject_id"].combine_chunks()
     changes = pc.indices_nonzero(pc.not_equal(subject.slice(1), subject.slice(0, len(subject) - 1)))
     return int(changes[-1].as_py()) + 1 if len(changes) else 0
+
+
+def refuse_other_types(path: Path, schema: pa.Schema, types_of: Mapping[str, Wanted], advice: str) -> None:
+    """Refuse a file that has a column of another type than it must be.
+
+    Raises DataError naming file, column and both types.
+    """
+    for name, (fits, wanted) in types_of.items():
+        if name in schema.names and not fits(schema.field(name).type):
+            raise DataError(f"{path}: column {name} is {schema.field(name).type} and must be {wanted}; {advice}")
 
 
 def _check_schema(path: Path, schema: pa.Schema) -> None:
@@ -158,12 +188,7 @@ def _check_schema(path: Path, schema: pa.Schema) -> None:
         )
     if missing:
         raise DataError(f"{path}: column {', '.join(missing)} is missing; every shard of a MEDS data set has it")
-    for name, (fits, wanted) in _TYPES.items():
-        if name in schema.names and not fits(schema.field(name).type):
-            kind = schema.field(name).type
-            raise DataError(
-                f"{path}: column {name} is {kind} and must be {wanted}; write the data set as MEDS 0.4 asks"
-            )
+    refuse_other_types(path, schema, _TYPES, "write the data set as MEDS 0.4 asks")
 
 
 def is_time(kind: pa.DataType) -> bool:
@@ -180,10 +205,17 @@ def _is_number(kind: pa.DataType) -> bool:
     return types.is_null(kind) or types.is_floating(kind) or types.is_integer(kind)
 
 
-_TYPES = {
-    "subject_id": (types.is_integer, "int64"),
-    "time": (is_time, "timestamp[us] without a time zone"),
-    "code": (_is_text, "string"),
-    "numeric_value": (_is_number, "float32"),
-    "text_value": (lambda kind: types.is_null(kind) or _is_text(kind), "large_string"),
-}
+Wanted: TypeAlias = tuple[Callable[[pa.DataType], bool], str]
+"""Whether a type fits, and what it should be in words."""
+
+WHO: Wanted = (types.is_integer, "int64")
+WHEN: Wanted = (is_time, "timestamp[us] without a time zone")
+WORD: Wanted = (_is_text, "string")
+WORDS: Wanted = (lambda kind: types.is_null(kind) or _is_text(kind), "large_string")
+"""Text, or nothing in any row."""
+WRITTEN: Wanted = (lambda kind: WORDS[0](kind) or _is_number(kind) or types.is_boolean(kind), "text or numbers")
+"""What can be written after a number."""
+
+_TYPES: dict[str, Wanted] = {
+    "subject_id": WHO, "time": WHEN, "code": WORD, "numeric_value": (_is_number, "float32"), "text_value": WORDS,
+}  # fmt: skip

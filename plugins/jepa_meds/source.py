@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jepa_core.data.source import Source
+from jepa_core.data.source import Assurance, Source
 from jepa_core.data.splits import divide
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
@@ -25,7 +25,7 @@ from jepa_meds.config import MedsConfig
 from jepa_meds.labels import placements
 from jepa_meds.layout import shards
 from jepa_meds.metadata import read_dataset, read_descriptions, split_of
-from jepa_meds.reading import Shard
+from jepa_meds.reading import WRITTEN, Shard, refuse_other_types
 from jepa_meds.survey import Episodes, Survey
 
 EXTRACTION_VERSION = 2
@@ -53,10 +53,12 @@ class MedsSource(Source):
         digest.update(f"extraction {EXTRACTION_VERSION}".encode())
         self._refuse_missing()
         labels = {path: name for name, path in self.config.label_inputs()}
-        for one in self.config.inputs():
-            place = one.path.relative_to(self.config.folder).as_posix() if one.path not in labels else one.path.name
-            digest.update(f"{labels.get(one.path, '')} {place} ".encode())
-            digest_pieces(one.path, digest)
+        for file in self.config.inputs():
+            shown_path = (
+                file.path.relative_to(self.config.folder).as_posix() if file.path not in labels else file.path.name
+            )
+            digest.update(f"{labels.get(file.path, '')} {shown_path} ".encode())
+            digest_pieces(file.path, digest)
         return digest.hexdigest()
 
     def build(self, writer: StoreWriter, scratch: Path) -> None:
@@ -80,7 +82,7 @@ class MedsSource(Source):
         _refuse_other_units(config, channels, self._fitted.get("units", {}))
         writer.channels(channels)
         assembly = EpisodeAssembly(config, codes, channel, episodes, self._split(episodes))
-        assembly.take_labels({name: Path(place).expanduser() for name, place in config.labels.items()})
+        assembly.take_labels({name: Path(given).expanduser() for name, given in config.labels.items()})
         for block in assembly.blocks(parts):
             writer.append(block)
         writer.record("attrition", survey.attrition())
@@ -103,12 +105,24 @@ class MedsSource(Source):
         """Hours since the trajectory began."""
         return steps * float(self.config.step_hours)
 
+    def assurances(self, channels: Sequence[Channel]) -> list[Assurance]:
+        """The times of codes are the data set's: whether something was known by then is the answer of its ETL."""
+        return [
+            Assurance("availability", None, "a code is shown at its time; was it known? Its ETL must say"),
+            Assurance("intervals", None, "the standard has no intervals; whether a code tells one is its ETL's answer"),
+            Assurance(
+                "hindsight", None,
+                "codes that an ETL times before they were written (diagnoses, say) are shown unless source.exclude "
+                f"names them; it has {len(self.config.exclude)} expressions",
+            ),
+        ]  # fmt: skip
+
     def rendering_fingerprint(self, modality: str) -> str:
         return f"meds {modality} {render.VERSION} {self.config.names}"
 
     def fitted(self, store: Store) -> dict[str, Any]:
         """`descriptions` of the codes, which texts call them by, and the `units` of each code that has one."""
-        described = {one.name: one.label for one in store.channels if one.label != one.name}
+        described = {channel.name: channel.label for channel in store.channels if channel.label != channel.name}
         return {"descriptions": described, "units": _units(self.config, store.channels)}
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:
@@ -128,11 +142,11 @@ class MedsSource(Source):
 
 def _units(config: MedsConfig, channels: Sequence[Channel]) -> dict[str, list[str]]:
     """Units by the code without its unit."""
-    found: dict[str, list[str]] = {}
-    for one in channels:
-        if one.unit:
-            found.setdefault(_without_unit(config, one.name), []).append(one.unit)
-    return found
+    labels_of: dict[str, list[str]] = {}
+    for channel in channels:
+        if channel.unit:
+            labels_of.setdefault(_without_unit(config, channel.name), []).append(channel.unit)
+    return labels_of
 
 
 def _without_unit(config: MedsConfig, code: str) -> str:
@@ -143,20 +157,23 @@ def _without_unit(config: MedsConfig, code: str) -> str:
 
 def _refuse_other_units(config: MedsConfig, channels: Sequence[Channel], known: dict[str, list[str]]) -> None:
     """Refuse a code in a unit that it never had before. Raises DataError naming the first, and both units."""
-    for one in channels:
-        before = known.get(_without_unit(config, one.name), [one.unit]) if one.unit else [one.unit]
-        if one.unit not in before:
+    for channel in channels:
+        before = known.get(_without_unit(config, channel.name), [channel.unit]) if channel.unit else [channel.unit]
+        if channel.unit not in before:
             raise DataError(
-                f"{config.folder}: the code {one.name} is in {one.unit}, and the data that the encoder was fitted on "
-                f"have it in {', '.join(before)}; convert its values, and name its unit so"
+                f"{config.folder}: the code {channel.name} is in {channel.unit}, and the data that the encoder was "
+                f"fitted on have it in {', '.join(before)}; convert its values, and name its unit so"
             )
 
 
 def _refuse_unknown_columns(config: MedsConfig, parts: list[Shard]) -> None:
-    """Refuse a text column that no shard has; `text_value` alone is optional in the standard."""
+    """Refuse a text column that no shard has, or that makes no words; `text_value` alone is optional in the
+    standard."""
     for column in config.text_columns:
         if column != "text_value" and not any(column in part.columns for part in parts):
             raise DataError(f"source.text_columns: no shard of {config.folder} has the column {column}; leave it out")
+        for part in parts:
+            refuse_other_types(part.path, part.schema, {column: WRITTEN}, "leave it out of source.text_columns")
 
 
 def _tell(dataset: dict[str, str | int | float], survey: Survey, codes: Codes, descriptions: dict[str, str]) -> None:

@@ -97,14 +97,14 @@ class Survey:
         starts, ends = timed & self._codes.starts[code], timed & self._codes.ends[code]
         marked = np.flatnonzero(starts | ends)
         run = np.searchsorted(rows.starts, marked, side="right") - 1
-        found: list[tuple[int, int, int]] = []
-        for one in np.unique(run[starts[marked]]).tolist():
-            own = marked[run == one]
+        spans: list[tuple[int, int, int]] = []
+        for number in np.unique(run[starts[marked]]).tolist():
+            own = marked[run == number]
             begun, ended = rows.time[own[starts[own]]].tolist(), rows.time[own[ends[own]]].tolist()
             self._begun += len(begun)
             self._beginners += 1
-            found += [(one, *episode) for episode in cut_episodes(begun, ended, int(last[one]))]
-        return tuple(np.array(found, dtype=np.int64).reshape(-1, 3).T)
+            spans += [(number, *episode) for episode in cut_episodes(begun, ended, int(last[number]))]
+        return tuple(np.array(spans, dtype=np.int64).reshape(-1, 3).T)
 
     def _refuse_scattered(self, shards: Sequence[Shard]) -> None:
         """Refuse a subject whose rows stand in two places."""

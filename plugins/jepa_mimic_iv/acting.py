@@ -39,7 +39,7 @@ def recorded_as(act: Act, trajectory: Trajectories, channels: Sequence[Channel],
         return [act]
     amounts = _amount(act, rate, trajectory, channels, step_hours)
     charted = [*amounts, replace(act, text=CONTINUOUS), *_derived(act, rate, channels)]
-    return [replace(one, value=math.nan) for one in charted] if act.value == 0 else charted
+    return [replace(reading, value=math.nan) for reading in charted] if act.value == 0 else charted
 
 
 def _amount(
@@ -75,7 +75,7 @@ def _derived(act: Act, rate: Channel, channels: Sequence[Channel]) -> list[Act]:
 
 def _weight(act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> float:
     """The last weight in kg that is known before the act begins."""
-    weights = [place for place, channel in enumerate(channels) if channel.group == "weight" and channel.unit == "kg"]
+    weights = [index for index, channel in enumerate(channels) if channel.group == "weight" and channel.unit == "kg"]
     events = trajectory.state
     known = events.channel[: int(events.offsets[min(act.begin, len(events.offsets) - 1)])]
     places = np.flatnonzero(np.isin(known, weights) & ~np.isnan(events.value[: len(known)]))

@@ -21,14 +21,14 @@ class Grade:
 
 def _codes(written: str) -> tuple[str, ...]:
     """Prefixes, written with blanks between; `I60-I69` stands for all that differ in the trailing digits."""
-    found: list[str] = []
-    for one in written.split():
-        first, _, last = one.partition("-")
+    codes: list[str] = []
+    for word in written.split():
+        first, _, last = word.partition("-")
         digits = len(first) if not last else len(first) - len(first.rstrip("0123456789"))
         head = first[: len(first) - digits]
         numbers = range(int(first[len(head) :]), int(last[len(head) :]) + 1) if last else ()
-        found += [f"{head}{number:0{digits}d}" for number in numbers] or [first]
-    return tuple(found)
+        codes += [f"{head}{number:0{digits}d}" for number in numbers] or [first]
+    return tuple(codes)
 
 
 def _grade(disease: str, weight: int, icd9: str, icd10: str) -> Grade:

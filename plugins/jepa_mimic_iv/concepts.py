@@ -85,12 +85,12 @@ class Variable:
 
 def _between(low: float, high: float, *ids: int, scale: float = 1.0, shift: float = 0.0) -> tuple[Item, ...]:
     """Items whose values lie strictly between two bounds."""
-    return tuple(Item(one, math.nextafter(low, high), math.nextafter(high, low), scale, shift) for one in ids)
+    return tuple(Item(item, math.nextafter(low, high), math.nextafter(high, low), scale, shift) for item in ids)
 
 
 def _positive(*ids: int, high: float = math.inf, scale: float = 1.0) -> tuple[Item, ...]:
     """Items whose values lie above 0 and not above a bound."""
-    return tuple(Item(one, math.nextafter(0.0, 1.0), high, scale) for one in ids)
+    return tuple(Item(item, math.nextafter(0.0, 1.0), high, scale) for item in ids)
 
 
 def _fraction_or_percent(item: int) -> tuple[Item, ...]:
@@ -125,7 +125,7 @@ VITAL_SIGNS = (
 
 
 def _words(group: str, order: int, name: str, label: str, *ids: int) -> Variable:
-    return Variable(group, name, label, "", order, tuple(Item(one) for one in ids), text=True, lasts=A_DAY)
+    return Variable(group, name, label, "", order, tuple(Item(item) for item in ids), text=True, lasts=A_DAY)
 
 
 _HEIGHT = _between(120, 230, 226730) + _between(120 / 2.54, 230 / 2.54, 226707, scale=2.54)
@@ -283,7 +283,7 @@ published."""
 _URINE = (226559, 226560, 226561, 226584, 226563, 226564, 226565, 226567, 226557, 226558, 227489)
 _IRRIGATION_IN = 227488
 _URINE_ITEMS = (  # bounds ours
-    *(Item(one, 0, 20_000) for one in _URINE),
+    *(Item(item, 0, 20_000) for item in _URINE),
     Item(_IRRIGATION_IN, 0, 20_000, scale=-1.0),
 )
 URINE = (
@@ -369,3 +369,10 @@ CHARTED = VITAL_SIGNS + BEDSIDE + VENTILATOR + URINE + CRRT
 
 MEASURED: tuple[Variable, ...] = CHARTED + BLOOD_GAS + LABS + BLOOD_DIFFERENTIAL + COMA_SCALE
 """Every variable that is read from an item or made of the items of one time; `derived` adds the scores."""
+LAB_UNITS = {
+    item.id: variable.unit
+    for variable in LABS + BLOOD_GAS + BLOOD_DIFFERENTIAL
+    for item in variable.items
+    if variable.unit and (item.scale, item.shift) == (1.0, 0.0)
+}
+"""The unit in which each laboratory item is read as it stands."""

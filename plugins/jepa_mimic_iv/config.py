@@ -20,6 +20,9 @@ class SyntheticConfig(Config):
 
     stays: int = Field(200, ge=10, le=1_000_000, description="intensive care stays to make")
     seed: int = Field(0, ge=0, description="seed of the generator; the same seed makes the same tables")
+    illness: float = Field(
+        1.0, gt=0, le=3, description="how ill the patients are, relative to the generator's own mix: more die of more"
+    )
 
 
 class StaySplitConfig(SubjectSplitConfig):
@@ -88,6 +91,10 @@ class MimicIVConfig(SourceConfig):
         return tables
 
     @property
+    def subject_noun(self) -> str:
+        return "patient"
+
+    @property
     def is_synthetic(self) -> bool:
         return self.tables == SYNTHETIC
 
@@ -115,8 +122,8 @@ class MimicIVConfig(SourceConfig):
         """The table files that building the store will read; none for synthetic tables, which are made on the way."""
         if self.is_synthetic:
             return []
-        found = (find_table(self.folder, table) for table in COLUMNS)
-        return [Input(path, path.stat().st_size) for path in found if path is not None]
+        paths = (find_table(self.folder, table) for table in COLUMNS)
+        return [Input(path, path.stat().st_size) for path in paths if path is not None]
 
     def item_shape(self) -> ItemShape:
         """Shape of an hour as numbers; its columns are the same for any data."""

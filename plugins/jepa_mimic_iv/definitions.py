@@ -27,7 +27,7 @@ def make_definitions(work: Workspace, first: int, given: tuple[str, ...]) -> Non
     """Make the macros and the small tables. first: number of the first variable's channel. given: events of the
     administration record that count."""
     work.execute(_MACROS)
-    number = {variable.channel: first + place for place, variable in enumerate(VARIABLES)}
+    number = {variable.channel: first + index for index, variable in enumerate(VARIABLES)}
     work.give("measure", _measures(concepts.CHARTED, number))
     work.give("lab_measure", _measures(_plain_labs(), number))
     work.give("gas_measure", _measures(_arterial(), number))
@@ -82,7 +82,7 @@ def _give_derivations(work: Workspace) -> None:
 
 
 def _give_rows(work: Workspace, table: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
-    work.give(table, {name: [row[place] for row in rows] for place, name in enumerate(names)})
+    work.give(table, {name: [row[index] for row in rows] for index, name in enumerate(names)})
 
 
 def _dialysis_items() -> dict[str, list[Any]]:

@@ -112,7 +112,8 @@ TREATMENTS = (
     *_action("neuroblock", _KG_MIN, (900, "drug_rate", "Neuromuscular blocker rate")),  # neuroblock.sql
     *_action("neuroblock", "mg", (901, "drug_amount", "Neuromuscular blocker amount")),
     *(  # treatments.sql
-        Variable("mean_rate", one.name, f"{one.label}, mean rate", one.unit, 910, role="action") for one in VASOACTIVE
+        Variable("mean_rate", drug.name, f"{drug.label}, mean rate", drug.unit, 910, role="action")
+        for drug in VASOACTIVE
     ),
     Variable("mean_rate", _EQUIVALENT, "Norepinephrine equivalent dose, mean", _KG_MIN, 911, role="action"),
     Variable("mean_rate", "drug_rate", "Neuromuscular blocker, mean rate", _KG_MIN, 912, role="action"),

@@ -94,10 +94,10 @@ def shifted(grid: Values, steps: int) -> Values:
 def rolling(reduce: Callable[[Values, Values], Values], grid: Values, window: int) -> Values:
     """Least or largest (np.fmin, np.fmax) of the last `window` steps, the present one included; NaN if none is
     known."""
-    found, span = grid, 1
+    grids, span = grid, 1
     while 2 * span <= window:
-        found, span = reduce(found, shifted(found, span)), 2 * span
-    return reduce(found, shifted(found, window - span)) if span < window else found
+        grids, span = reduce(grids, shifted(grids, span)), 2 * span
+    return reduce(grids, shifted(grids, window - span)) if span < window else grids
 
 
 def circulatory_failure(pressure: Values, lactate: Values, supported: np.ndarray) -> Values:
@@ -150,10 +150,10 @@ def liver_failure(grid: Grid, bilirubin: Values, inr: Values, creatinine: Values
     """MELD (Kamath et al. 2001, UNOS bounds) of 30 or more. Values of the hour after are taken where this one has none;
     creatinine is 4 within 7 days of dialysis."""
     hour = grid.steps(1)
-    one, two, three = (_carried_back(grid.rectangle(values), hour) for values in (bilirubin, inr, creatinine))
+    filled = [_carried_back(grid.rectangle(values), hour) for values in (bilirubin, inr, creatinine)]
     recently = rolling(np.fmax, grid.rectangle(dialysed.astype(float)), grid.steps(168)) == 1
-    three = np.where(recently, 4.0, three)
-    logs = [np.log(np.fmax(values, 1.0) + 0 * values) for values in (one, two, three)]
+    filled[2] = np.where(recently, 4.0, filled[2])
+    logs = [np.log(np.fmax(values, 1.0) + 0 * values) for values in filled]
     meld = 3.78 * logs[0] + 11.2 * logs[1] + 9.57 * logs[2] + 6.43
     return grid.flat(holds(meld, ge, SEVERE_MELD))
 

@@ -145,7 +145,7 @@ def events(shown: ShownEvents, grid: Grid, course: SeriesInputs) -> dict[str, np
         "rrt/dialysis_type", CONTINUOUS_DIALYSIS
     )
     creatinine = shown.mean("chemistry/creatinine")
-    found = {
+    labels = {
         "circulatory_failure": event_series.circulatory_failure(
             shown.mean("vitalsign/mbp"), shown.mean("bg/lactate"), shown.shows(*RAISING_PRESSURE)
         ),
@@ -164,4 +164,4 @@ def events(shown: ShownEvents, grid: Grid, course: SeriesInputs) -> dict[str, np
         "hyperglycaemia": event_series.hyperglycaemia(shown.mean(*TARGETS["glucose"])),
         "sepsis": course.septic,
     }
-    return {f"event_{name}": values.astype(np.float32) for name, values in found.items()}
+    return {f"event_{name}": values.astype(np.float32) for name, values in labels.items()}

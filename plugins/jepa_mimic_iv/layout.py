@@ -75,6 +75,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "storetime": "TIMESTAMP",
         "value": "VARCHAR",
         "valuenum": "DOUBLE",
+        "valueuom": "VARCHAR",
     },
     "hosp/prescriptions": {
         "hadm_id": "BIGINT",

@@ -27,15 +27,19 @@ VERSION = 2
 """Raised when a value changes, so that datasets render again."""
 
 STATIC = ("demographics/age", "male", "demographics/charlson")
-OBSERVED = tuple(one.channel for one in VARIABLES if one.role == "state" and not one.text)
+OBSERVED = tuple(variable.channel for variable in VARIABLES if variable.role == "state" and not variable.text)
 MEAN_RATES = {
     channel: f"mean_rate/{channel.split('/')[1]}"
-    for channel in (one.channel for one in TREATMENTS)
-    if f"mean_rate/{channel.split('/')[1]}" in {one.channel for one in TREATMENTS}
+    for channel in (treatment.channel for treatment in TREATMENTS)
+    if f"mean_rate/{channel.split('/')[1]}" in {treatment.channel for treatment in TREATMENTS}
     and not channel.startswith("mean_rate")
 }
 """Columns of rates, and the channel that has them weighted by time, where a step has several."""
-TREATED = tuple(one.channel for one in VARIABLES if one.role == "action" and not one.text and one.group != "mean_rate")
+TREATED = tuple(
+    variable.channel
+    for variable in VARIABLES
+    if variable.role == "action" and not variable.text and variable.group != "mean_rate"
+)
 STATUSES = ("Tracheostomy", "InvasiveVent", "NonInvasiveVent", "HFNC", "SupplementalOxygen", "None")
 GIVEN = ("antibiotic orders", "fluid in mL", "insulin in units")
 AGE = ":age"
@@ -50,12 +54,14 @@ COLUMNS: tuple[str, ...] = (
 )
 """Names of the columns, in order."""
 
-_PLACE = {name: place for place, name in enumerate(COLUMNS)}
-_READ = {name: place for name, place in _PLACE.items() if name not in MEAN_RATES}
+_PLACE = {name: index for index, name in enumerate(COLUMNS)}
+_READ = {name: index for name, index in _PLACE.items() if name not in MEAN_RATES}
 _READ |= {mean: _PLACE[name] for name, mean in MEAN_RATES.items()}
 """The column that a channel goes to."""
 _SUMMED = frozenset({"urine_output/urineoutput", "neuroblock/drug_amount", "crrt/ultrafiltrate_output"})
-_LAST = frozenset(one.channel for one in SCORES) | {one.channel for one in TREATMENTS if one.group in ("rrt", "crrt")}
+_LAST = frozenset(score.channel for score in SCORES) | {
+    treatment.channel for treatment in TREATMENTS if treatment.group in ("rrt", "crrt")
+}
 
 
 def render_grid(trajectories: Trajectories, channels: Sequence[Channel], step_hours: float) -> Rendered:
@@ -76,10 +82,10 @@ def _values(events: Events, channels: Sequence[Channel]) -> np.ndarray:
     """Means, sums or last values of the numeric channels that are columns."""
     cell, value, _ = _readings(events, channels)
     owners = len(events.offsets) - 1
-    cells, place = np.unique(cell, return_inverse=True)
-    total, count = np.bincount(place, value, len(cells)), np.bincount(place, minlength=len(cells))
+    cells, inverse = np.unique(cell, return_inverse=True)
+    total, count = np.bincount(inverse, value, len(cells)), np.bincount(inverse, minlength=len(cells))
     last = np.zeros(len(cells))
-    last[place] = value
+    last[inverse] = value
     kind = np.array([2 if name in _LAST else 1 if name in _SUMMED else 0 for name in COLUMNS])[cells % len(COLUMNS)]
     grid = np.full(owners * len(COLUMNS), np.nan, dtype=np.float32)
     grid[cells] = np.choose(kind, [total / np.maximum(count, 1), total, last])
@@ -112,9 +118,9 @@ def _steps_before(events: Events, channels: Sequence[Channel], step_hours: float
     """(owners, C) float32: how many steps before its own the reading of a cell was charted; 0 but for what is carried
     into hour 0."""
     cell, _, time = _readings(events, channels)
-    found = np.zeros((len(events.offsets) - 1, len(COLUMNS)), dtype=np.float32)
-    found.flat[cell[time < 0]] = np.ceil(np.round(-time[time < 0] / step_hours, 4))
-    return found
+    grid = np.zeros((len(events.offsets) - 1, len(COLUMNS)), dtype=np.float32)
+    grid.flat[cell[time < 0]] = np.ceil(np.round(-time[time < 0] / step_hours, 4))
+    return grid
 
 
 def _add_statuses(action: np.ndarray, trajectories: Trajectories, channels: Sequence[Channel]) -> None:
@@ -132,10 +138,10 @@ def _add_given(action: np.ndarray, trajectories: Trajectories, channels: Sequenc
     drips = [channel.group == "inputevents" for channel in channels]
     rules = {
         "antibiotic orders": [channel.name == "antibiotic/antibiotic" for channel in channels],
-        "fluid in mL": [drip and one.unit.lower() == "ml" for drip, one in zip(drips, channels, strict=True)],
+        "fluid in mL": [drip and channel.unit.lower() == "ml" for drip, channel in zip(drips, channels, strict=True)],
         "insulin in units": [
-            drip and one.unit == "units" and one.label.startswith("Insulin")
-            for drip, one in zip(drips, channels, strict=True)
+            drip and channel.unit == "units" and channel.label.startswith("Insulin")
+            for drip, channel in zip(drips, channels, strict=True)
         ],
     }
     for name, rule in rules.items():

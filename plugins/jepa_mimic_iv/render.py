@@ -181,11 +181,11 @@ def _fragments(
     owner = np.repeat(np.arange(owners), np.diff(events.offsets))[shown]
     order = np.array([channel.order for channel in channels], dtype=np.int64)
     rank = np.lexsort((order[events.channel[shown]], owner))
-    place = np.flatnonzero(shown)[rank]
-    kind = _kinds(events, len(texts))[place]
+    positions = np.flatnonzero(shown)[rank]
+    kind = _kinds(events, len(texts))[positions]
     distinct, first, inverse = np.unique(kind, return_index=True, return_inverse=True)
     words = np.empty(len(distinct), dtype=object)
-    samples = place[first]
+    samples = positions[first]
     words[:] = [
         fragment(channels[channel], value, texts[text] if text >= 0 else None, template)
         for channel, value, text in zip(
@@ -207,7 +207,7 @@ def _demographics(trajectories: Trajectories, channels: Sequence[Channel], templ
     events, texts = trajectories.static, trajectories.texts
     sentences = []
     for low, high in zip(events.offsets[:-1].tolist(), events.offsets[1:].tolist(), strict=True):
-        facts = {channels[events.channel[place]].name: place for place in range(low, high)}
+        facts = {channels[events.channel[index]].name: index for index in range(low, high)}
         sentences.append(_demographic_sentence(facts, events, texts) + _history(facts, events, template))
     return sentences
 
@@ -220,7 +220,7 @@ def _demographic_sentence(facts: dict[str, int], events: Events, texts: np.ndarr
 
 
 def _history(facts: dict[str, int], events: Events, template: Template) -> str:
-    place = facts.get("demographics/charlson")
-    if place is None or not template.charlson:
+    index = facts.get("demographics/charlson")
+    if index is None or not template.charlson:
         return ""
-    return f" Charlson index of earlier admissions: {template.number(float(events.value[place]))}."
+    return f" Charlson index of earlier admissions: {template.number(float(events.value[index]))}."

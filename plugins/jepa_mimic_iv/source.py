@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jepa_core.data.source import Act, PartitionedSource, Simulator, Staged
+from jepa_core.data.source import Act, Assurance, PartitionedSource, Simulator, Staged
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import RecipeError
 from jepa_core.io.files import digest_pieces
@@ -108,11 +108,25 @@ class MimicIVSource(PartitionedSource):
         """An act as it is charted; see `recorded_as`."""
         return recorded_as(act, trajectory, channels, self.config.step_hours)
 
+    def assurances(self, channels: Sequence[Channel]) -> list[Assurance]:
+        """Of laboratory results, of infusions, and of what is coded after discharge."""
+        stored = self.config.lab_visibility == "stored"
+        labs = () if stored else tuple(channel.name for channel in channels if channel.group.startswith("lab"))
+        when = "when they were stored" if stored else "when the specimen was drawn, hours before they were there"
+        return [
+            Assurance("availability", stored, f"laboratory results are shown {when}", labs),
+            Assurance("intervals", True, "of an infusion a step shows what ran within it, and not when it ends"),
+            Assurance(
+                "hindsight", True, "comorbidities are those of earlier admissions; no diagnosis of this one shows"
+            ),
+        ]
+
     def simulator(self) -> Simulator | None:
         """The invented patients, where there are such and a step is one of their hours."""
         if not self.config.is_synthetic or self.config.step_hours != 1:
             return None
-        return SyntheticStays(self.config.synthetic.stays, self.config.synthetic.seed)
+        wanted = self.config.synthetic
+        return SyntheticStays(wanted.stays, wanted.seed, wanted.illness)
 
     def rendering_fingerprint(self, modality: str) -> str:
         if modality == "channels":
@@ -140,12 +154,14 @@ class MimicIVSource(PartitionedSource):
         if not self.config.is_synthetic:
             return self.config.folder
         folder = scratch / "tables"
-        write_tables(folder, self.config.synthetic.stays, self.config.synthetic.seed)
+        wanted = self.config.synthetic
+        write_tables(folder, wanted.stays, wanted.seed, illness=wanted.illness)
         return folder
 
 
 def _digest_generator(config: MimicIVConfig, digest: hashlib._Hash) -> None:
     """The generator is its own version: its code, its arguments, and the library that draws its random numbers."""
-    digest.update(f"synthetic {config.synthetic.stays} {config.synthetic.seed} numpy {np.__version__}".encode())
+    wanted = config.synthetic
+    digest.update(f"synthetic {wanted.stays} {wanted.seed} {wanted.illness} numpy {np.__version__}".encode())
     for path in sorted((Path(__file__).parent / "synthetic").glob("*.py")):
         digest.update(path.read_bytes())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from jepa_core.data.trajectories import Channel
+from jepa_core.errors import DataError
 from jepa_mimic_iv import concepts, derived
 from jepa_mimic_iv.concepts import Variable
 from jepa_mimic_iv.config import MimicIVConfig
@@ -49,10 +50,10 @@ ORDER BY stay
 
 _LABS = """
 CREATE TABLE lab AS
-SELECT stay, hour, drawn, item, value, text, specimen FROM (
+SELECT stay, hour, drawn, item, value, text, specimen, unit FROM (
     SELECT
         stay, horizon, hours(charttime, intime) AS drawn, hours({seen}, intime) AS hour, itemid AS item,
-        valuenum AS value, tidy(value) AS text, specimen_id AS specimen
+        valuenum AS value, tidy(value) AS text, specimen_id AS specimen, valueuom AS unit
     FROM {table} AS event JOIN member ON event.subject_id = member.subject_id
     WHERE itemid IN (SELECT item FROM lab_item) AND (
         event.hadm_id IS NULL OR event.hadm_id = member.hadm_id OR itemid = {creatinine} AND charttime < intime)
@@ -61,6 +62,16 @@ ORDER BY stay
 """
 _LABS = _LABS.replace("{creatinine}", str(concepts.CREATININE))
 """With those of the week before, which scores look back to; a creatinine also where it is of another admission."""
+_OTHER_UNITS = """
+SELECT item, mode(told) FILTER (other), any_value(wanted), count(*) FILTER (other) AS others, count(*) AS every
+FROM (
+    SELECT
+        lab.item, lab.unit AS told, lab_unit.unit AS wanted,
+        NOT starts_with(lower(replace(lab.unit, ' ', '')), lower(lab_unit.unit)) AS other
+    FROM lab JOIN lab_unit USING (item)
+    WHERE value IS NOT NULL AND lab.unit NOT IN ('units', '%', '#/uL')
+) GROUP BY item HAVING others > every / 2 ORDER BY others DESC, item
+"""
 _SEEN = {"stored": "greatest(charttime, storetime)", "charted": "charttime"}
 
 _INPUTS = """
@@ -192,6 +203,7 @@ def stage_the_rest(work: Workspace, config: MimicIVConfig) -> None:
     """Read the other large tables."""
     work.execute(_OUTPUTS, reads="icu/outputevents")
     work.execute(_LABS.replace("{seen}", _SEEN[config.lab_visibility]), reads="hosp/labevents")
+    _refuse_other_units(work)
     work.execute(
         "CREATE TABLE d_items AS SELECT DISTINCT ON (itemid) * FROM {table} ORDER BY itemid, label", reads="icu/d_items"
     )
@@ -205,6 +217,21 @@ def stage_the_rest(work: Workspace, config: MimicIVConfig) -> None:
     work.execute(_EARLIER_ADMISSIONS)
     work.execute(_EARLIER_CODES, reads="hosp/diagnoses_icd")
     _give_factors(work)
+
+
+def _refuse_other_units(work: Workspace) -> None:
+    """Raises DataError for a laboratory item most of whose values are in another unit than the one it is read in. A
+    unit that says no measure ('units', '%' of a share) is none; what was read of units is dropped."""
+    work.give("lab_unit", {"item": list(concepts.LAB_UNITS), "unit": list(concepts.LAB_UNITS.values())})
+    others = work.rows(_OTHER_UNITS)
+    if others:
+        (item, unit, wanted, count, all_of_it), more = others[0], len(others) - 1
+        further = f" (so are {more} further items)" if more else ""
+        raise DataError(
+            f"{work.path('hosp/labevents')}: {count} of {all_of_it} values of item {item} are in {unit}, and it is "
+            f"read in {wanted}{further}; convert them, or give the table as it is distributed"
+        )
+    work.execute("ALTER TABLE lab DROP COLUMN unit")
 
 
 def tell_orders(work: Workspace) -> str:
@@ -250,8 +277,8 @@ def _named(work: Workspace, table: str, rows: str, keys: str, group: str, suffix
 def _give_factors(work: Workspace) -> None:
     """Make the table that turns a rate into the amount of an hour, for the pairs of units that occur."""
     pairs = work.rows("SELECT DISTINCT rate_unit, amount_unit FROM input WHERE rate > 0 ORDER BY ALL")
-    found = [(*pair, hourly_factor(*pair)) for pair in pairs]
-    known = [(rate, amount, factor) for rate, amount, factor in found if factor is not None]
+    factors = [(*pair, hourly_factor(*pair)) for pair in pairs]
+    known = [(rate, amount, factor) for rate, amount, factor in factors if factor is not None]
     work.give(
         "factor",
         {

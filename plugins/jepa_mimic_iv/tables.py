@@ -7,23 +7,21 @@ import gzip
 import re
 import uuid
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-from pyarrow import parquet
 
 from jepa_core.errors import DataError, JepaError, RunError
 from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
+from jepa_mimic_iv.parquet_types import checked_columns, wrong_cell
 
 _LINE = re.compile(r"on Line: (\d+)")
 _COLUMN = re.compile(r'converting column "(\w+)"')
 _DATABASE = "extraction.duckdb"
-_CLOCKS = (None, "UTC", "Etc/UTC", "Z", "GMT", "+00:00")
-"""Zones of Parquet columns whose clock is taken as it stands: none, and the names of UTC."""
 PARTITION_MEMORY = "512MB"
 """Memory in which the database makes a partition; it needs far less, and keeps in the rest what it has read."""
 _WHAT_TO_DO = "compare the file with its checksum in SHA256SUMS.txt, and copy or download it again"
@@ -40,14 +38,14 @@ class Tables:
             raise DataError(
                 f"the folder {folder} is not there; set `tables` to the folder that holds hosp/ and icu/ of MIMIC-IV"
             )
-        found = {table: find_table(folder, table) for table in COLUMNS}
-        missing = [table for table, path in found.items() if path is None]
+        paths = {table: find_table(folder, table) for table in COLUMNS}
+        missing = [table for table, path in paths.items() if path is None]
         if missing:
             raise DataError(
                 f"{folder} lacks {', '.join(missing)} (looked for {', '.join(SUFFIXES)}); "
                 "the tables must lie in hosp/ and icu/ as they are distributed"
             )
-        self.paths: dict[str, Path] = {table: path for table, path in found.items() if path is not None}
+        self.paths: dict[str, Path] = {table: path for table, path in paths.items() if path is not None}
         self._scans = {table: _scan(table, path) for table, path in self.paths.items()}
 
     def scan(self, table: str) -> str:
@@ -57,14 +55,15 @@ class Tables:
 
 def _scan(table: str, path: Path) -> str:
     wanted = COLUMNS[table]
-    header = _parquet_columns(path, wanted) if path.suffix == ".parquet" else _csv_columns(path)
+    parquet = path.suffix == ".parquet"
+    header = checked_columns(path, wanted, _WHAT_TO_DO) if parquet else _csv_columns(path)
     absent = [column for column in wanted if column not in header]
     if absent:
         raise DataError(
             f"{path}: column {', '.join(absent)} is missing; the file has {len(header)} columns and must be "
             f"the table {table} of MIMIC-IV as it is distributed"
         )
-    if path.suffix == ".parquet":
+    if parquet:
         columns = ", ".join(_column(column, f'CAST("{column}" AS {kind})', kind) for column, kind in wanted.items())
         return f"(SELECT {columns} FROM read_parquet({_quoted(path)}))"
     kinds = ", ".join(f"{_quoted(column)}: {_quoted(wanted.get(column, 'VARCHAR'))}" for column in header)
@@ -96,22 +95,6 @@ def _csv_columns(path: Path) -> list[str]:
     if not header:
         raise DataError(f"{path} is empty: it has no header line; {_WHAT_TO_DO}")
     return header
-
-
-def _parquet_columns(path: Path, wanted: Iterable[str]) -> list[str]:
-    try:
-        schema = parquet.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as parquet; {_WHAT_TO_DO}") from error
-    for column in schema:
-        zone = column.type.tz if pa.types.is_timestamp(column.type) else None
-        if column.name in wanted and zone not in _CLOCKS:
-            raise DataError(
-                f"{path}: the times of column {column.name} have the time zone {zone}, which MIMIC-IV has not: its "
-                "times are what a clock showed; write the column as timestamps without a zone, or with the zone UTC, "
-                "that show the same clock"
-            )
-    return list(schema.names)
 
 
 class Workspace:
@@ -228,6 +211,8 @@ def _explained(error: duckdb.Error, path: Path | None, table: str) -> JepaError:
         return RunError(f"extraction failed inside the database ({type(error).__name__})")
     if re.search(r"GZIP|zlib|end of file|magic bytes|decompress", message, re.IGNORECASE):
         return DataError(f"{path} is truncated or damaged; {_WHAT_TO_DO}")
+    if path.suffix == ".parquet":
+        return _wrong_parquet(path, COLUMNS[table])
     line, column = _LINE.search(message), _COLUMN.search(message)
     where = f"{path}" + (f", line {line.group(1)}" if line else "")
     if column:
@@ -238,3 +223,12 @@ def _explained(error: duckdb.Error, path: Path | None, table: str) -> JepaError:
     if line:
         return DataError(f"{where}: the line has too many or too few columns, or a broken quote; {_WHAT_TO_DO}")
     return DataError(f"{path}: a value does not have the type that its column must have; {_WHAT_TO_DO}")
+
+
+def _wrong_parquet(path: Path, wanted: Mapping[str, str]) -> DataError:
+    column, row = wrong_cell(path, wanted)
+    if not column:
+        return DataError(f"{path} is truncated or damaged; {_WHAT_TO_DO}")
+    where = f"{path}" + (f", row {row} (counted from 0)" if row is not None else "")
+    rule = f"column {column} holds a value that is no {wanted[column]}"
+    return DataError(f"{where}: {rule}; correct the row, or {_WHAT_TO_DO}")

@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from jepa_core.errors import RecipeError
+from jepa_sensors import cells
 from jepa_sensors.config import CHANNEL, SAMPLE, VALUE, TableConfig
 from jepa_sensors.config_parts import HEADER
-from jepa_sensors.kinds import as_numbers, as_words, is_text
+from jepa_sensors.kinds import as_numbers, is_text
 from jepa_sensors.reading import Block, TableFile
 
 
@@ -23,12 +24,12 @@ def sample_columns(config: TableConfig, names: Sequence[str], path: Path) -> lis
     """The columns of a file that hold samples, in the order of the file: those that `across` names and nothing else
     does. Raises RecipeError if there is none."""
     taken = {*config.named_columns(), config.channel, *(config.states or ())}
-    found = [
+    files = [
         name for name in names if name not in taken and any(fnmatchcase(name, pattern) for pattern in config.across)
     ]
-    if not found:
+    if not files:
         raise RecipeError(f"{path} has none of the columns that source.across names; there are: {', '.join(names)}")
-    return found
+    return files
 
 
 def long_blocks(file: TableFile, config: TableConfig, columns: Sequence[str]) -> Iterator[Block]:
@@ -50,36 +51,38 @@ def _samples(
 ) -> Block:
     """A row for each sample up to the last one that a row has."""
     rows, width = len(block.rows), len(samples)
-    columns = [block.column(name) for name in samples]
-    if any(is_text(one.type) for one in columns):
-        columns = [as_words(one) for one in columns]
+    columns = [block.plain(name) for name in samples]
+    if any(is_text(column.type) for column in columns):
+        columns = [cells.texts(block, name) for name in samples]
     else:
-        columns = [as_numbers(one) for one in columns]
-    known = np.stack([one.is_valid().to_numpy(zero_copy_only=False) for one in columns], axis=1)
+        columns = [as_numbers(column) for column in columns]
+    known = np.stack([column.is_valid().to_numpy(zero_copy_only=False) for column in columns], axis=1)
     length = np.where(known.any(axis=1), width - np.argmax(known[:, ::-1], axis=1), 0)
     row = np.repeat(np.arange(rows), length)
-    place = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+    positions = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
     index = pa.array(row)
     told = (
         block.column(config.channel).take(index) if config.channel else pa.array([config.value] * len(row), pa.string())
     )
-    value = pa.concat_arrays(columns).take(pa.array(place * rows + row))
-    made = {SAMPLE: _time(place, times), CHANNEL: told, VALUE: value}
-    return Block(block.file, block.rows[row], _with_keys(block, keys, index, made))
+    value = pa.concat_arrays(columns).take(pa.array(positions * rows + row))
+    columns_of = {SAMPLE: _time(positions, times), CHANNEL: told, VALUE: value}
+    return Block(block.file, block.rows[row], _with_keys(block, keys, index, columns_of))
 
 
 def _facts(block: Block, keys: Sequence[str], name: str, times: Sequence[str] | None) -> Block:
     """A row for each row, that tells what another column holds."""
-    place = np.zeros(len(block.rows), dtype=np.int64)
-    made = {
-        SAMPLE: _time(place, times), CHANNEL: pa.array([name] * len(place), pa.string()), VALUE: block.column(name)
+    positions = np.zeros(len(block.rows), dtype=np.int64)
+    columns_of = {
+        SAMPLE: _time(positions, times),
+        CHANNEL: pa.array([name] * len(positions), pa.string()),
+        VALUE: block.column(name)
     }  # fmt: skip
-    return Block(block.file, block.rows, _with_keys(block, keys, pa.array(np.arange(len(place))), made))
+    return Block(block.file, block.rows, _with_keys(block, keys, pa.array(np.arange(len(positions))), columns_of))
 
 
-def _with_keys(block: Block, keys: Sequence[str], index: pa.Array, made: dict[str, pa.Array]) -> pa.Table:
-    return pa.table({**{name: block.column(name).take(index) for name in keys}, **made})
+def _with_keys(block: Block, keys: Sequence[str], index: pa.Array, columns_of: dict[str, pa.Array]) -> pa.Table:
+    return pa.table({**{name: block.column(name).take(index) for name in keys}, **columns_of})
 
 
-def _time(place: np.ndarray, times: Sequence[str] | None) -> pa.Array:
-    return pa.array(place) if times is None else pa.array(times, pa.string()).take(pa.array(place))
+def _time(positions: np.ndarray, times: Sequence[str] | None) -> pa.Array:
+    return pa.array(positions) if times is None else pa.array(times, pa.string()).take(pa.array(positions))

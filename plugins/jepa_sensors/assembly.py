@@ -52,7 +52,7 @@ class RowAssembly:
         self._cuts = cuts
         self._targets = targets
         self._seen = config.seen_columns()
-        self._first_channel = dict(zip((one.name for one in self._seen), _starts(self._seen), strict=True))
+        self._first_channel = dict(zip((column.name for column in self._seen), _starts(self._seen), strict=True))
 
     def blocks(self) -> Iterator[Trajectories]:
         """All trajectories in order, some at a time."""
@@ -85,7 +85,7 @@ class RowAssembly:
         owner, number = owner[kept], number[kept]
         time = table["time"].to_numpy()
         slot = number - cuts.start[owner] if cuts.width is None else slots_of(time, cuts.origin[owner], cuts.width)
-        values = [table[f"v{place}"].to_numpy() for place in range(len(self._staged.columns))]
+        values = [table[f"v{value_number}"].to_numpy() for value_number in range(len(self._staged.columns))]
         step = (np.cumsum(cuts.steps) - cuts.steps)[owner] + slot // self._config.step.samples
         rows = CutRows(cuts, owner, time, table["row"].to_numpy(), values, slot, step)
         self._refuse_repeated(rows)
@@ -94,11 +94,11 @@ class RowAssembly:
     def _refuse_repeated(self, rows: CutRows) -> None:
         again = np.flatnonzero((np.diff(rows.owner) == 0) & (np.diff(rows.time) == 0))
         if len(again) and self._config.time_column and self._config.repeats == "refuse":
-            place = self._staged.files.place
-            one, two = sorted(rows.row[again[0] : again[0] + 2].tolist())
+            where = self._staged.files.place
+            first, second = sorted(rows.row[again[0] : again[0] + 2].tolist())
             raise DataError(
-                f"{place(two)}: the id and the time are those of {place(one)}; keep one of the rows, name what tells "
-                "them apart in source.id, or set source.repeats to mean"
+                f"{where(second)}: the id and the time are those of {where(first)}; keep one of the rows, name what "
+                "tells them apart in source.id, or set source.repeats to mean"
             )
 
     def _block(self, rows: CutRows) -> Trajectories:
@@ -121,23 +121,23 @@ class RowAssembly:
 
     def _samples(self, rows: CutRows) -> _Samples:
         """What each sample holds: a row, or the mean of the readings in its share of time."""
-        by_name = {one.name: values for one, values in zip(self._staged.columns, rows.values, strict=True)}
-        seen = [one for one in self._seen if one.name in by_name and one.role != "static"]
+        by_name = {column.name: values for column, values in zip(self._staged.columns, rows.values, strict=True)}
+        seen = [column for column in self._seen if column.name in by_name and column.role != "static"]
         if rows.cuts.width is None:
             first = np.arange(len(rows.slot))
-            values = [by_name[one.name] for one in seen]
+            values = [by_name[column.name] for column in seen]
         else:
             changed = (np.diff(rows.owner) != 0) | (np.diff(rows.slot) != 0)
             first = np.concatenate([[0], np.flatnonzero(changed) + 1])
             values = [
-                (_last_of if one.categories else _mean_of)(by_name[one.name], first) for one in seen
+                (_last_of if column.categories else _mean_of)(by_name[column.name], first) for column in seen
             ]  # fmt: skip
         slot, step = rows.slot[first], rows.step[first]
         return _Samples(slot, step, [*seen, *self._calendar()], values + self._of_calendar(rows, first))
 
     def _calendar(self) -> list[SeenColumn]:
         names = self._config.calendar_columns()
-        return [one for one in self._seen if one.name in names]
+        return [column for column in self._seen if column.name in names]
 
     def _of_calendar(self, rows: CutRows, first: np.ndarray) -> list[np.ndarray]:
         """Sine and cosine of where each sample begins in a day, a week, a year."""
@@ -148,32 +148,32 @@ class RowAssembly:
         else:
             time = rows.cuts.origin[rows.owner[first]] + rows.slot[first] * rows.cuts.width
         seconds = time * seconds_of(self._staged, self._config)
-        found: dict[str, np.ndarray] = {}
+        by_role: dict[str, np.ndarray] = {}
         for part in self._config.calendar:
             turns = (seconds - (_MONDAY if part == "day_of_week" else 0)) / _PERIODS[part]
             for name, wave in zip(CALENDAR_CHANNELS[part], (np.sin, np.cos), strict=True):
-                found[name] = wave(2 * np.pi * (turns % 1)).astype(np.float32)
-        return [found[column.name] for column in self._calendar()]
+                by_role[name] = wave(2 * np.pi * (turns % 1)).astype(np.float32)
+        return [by_role[column.name] for column in self._calendar()]
 
     def _events(self, samples: _Samples, role: Role, owners: int) -> Events:
         """An event for each value that a sample holds, in the order of time. Its time counts samples."""
-        chosen = [place for place, one in enumerate(samples.columns) if one.role == role]
-        columns, values = [samples.columns[place] for place in chosen], [samples.values[place] for place in chosen]
+        chosen = [index for index, column in enumerate(samples.columns) if column.role == role]
+        columns, values = [samples.columns[index] for index in chosen], [samples.values[index] for index in chosen]
         return self._told(columns, values, samples.step, samples.slot.astype(np.float32), owners)
 
     def _statics(self, rows: CutRows) -> Events:
         """The first value of every static column in each trajectory."""
         owners = len(rows.cuts)
-        columns, found = [], []
+        columns, numbers = [], []
         for column, values in zip(self._staged.columns, rows.values, strict=True):
             if column.role != "static":
                 continue
             known = np.flatnonzero(~np.isnan(values))
             owner, first = np.unique(rows.owner[known], return_index=True)
             columns.append(column)
-            found.append(np.full(owners, np.nan, dtype=np.float32))
-            found[-1][owner] = values[known[first]]
-        return self._told(columns, found, np.arange(owners), np.full(owners, np.nan, dtype=np.float32), owners)
+            numbers.append(np.full(owners, np.nan, dtype=np.float32))
+            numbers[-1][owner] = values[known[first]]
+        return self._told(columns, numbers, np.arange(owners), np.full(owners, np.nan, dtype=np.float32), owners)
 
     def _told(
         self, columns: list[SeenColumn], values: list[np.ndarray], owner: np.ndarray, time: np.ndarray, owners: int
@@ -192,8 +192,8 @@ class RowAssembly:
         self, columns: Sequence[SeenColumn], column: np.ndarray, value: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Channel and value of each event: a category is the channel of its own that has the value 1."""
-        first = np.array([self._first_channel[one.name] for one in columns], dtype=np.int32)[column]
-        words = np.array([bool(one.categories) for one in columns], dtype=bool)[column]
+        first = np.array([self._first_channel[read_column.name] for read_column in columns], dtype=np.int32)[column]
+        words = np.array([bool(read_column.categories) for read_column in columns], dtype=bool)[column]
         code = np.where(words, value, 0).astype(np.int32)
         return first + code, np.where(words, 1, value).astype(np.float32)
 
@@ -213,20 +213,20 @@ def channels_of(columns: Sequence[SeenColumn]) -> list[Channel]:
 
     Raises RecipeError if two have one name.
     """
-    found: list[Channel] = []
-    for one in columns:
-        group, labels = (one.name, one.categories) if one.categories else ("", (one.name,))
-        for name, label in zip(one.channels(), labels, strict=True):
-            found.append(Channel(name, one.unit if not group else "", group, label, len(found)))
-    names = [one.name for one in found]
+    channels: list[Channel] = []
+    for column in columns:
+        group, labels = (column.name, column.categories) if column.categories else ("", (column.name,))
+        for name, label in zip(column.channels(), labels, strict=True):
+            channels.append(Channel(name, column.unit if not group else "", group, label, len(channels)))
+    names = [channel.name for channel in channels]
     again = sorted({name for name in names if names.count(name) > 1})
     if again:
         raise RecipeError(f"source: two channels are called {again[0]}, of a column or of its words; rename a column")
-    return found
+    return channels
 
 
 def _starts(columns: Sequence[SeenColumn]) -> list[int]:
-    widths = [one.width for one in columns]
+    widths = [column.width for column in columns]
     return (np.cumsum(widths) - widths).tolist()
 
 
@@ -248,5 +248,5 @@ def _mean_of(values: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 def _last_of(values: np.ndarray, first: np.ndarray) -> np.ndarray:
     """The last known value from each place in `first` to the next, NaN where none is known."""
-    place = np.maximum.reduceat(np.where(np.isnan(values), -1, np.arange(len(values))), first)
-    return np.where(place >= 0, values[place], np.nan).astype(np.float32)
+    last = np.maximum.reduceat(np.where(np.isnan(values), -1, np.arange(len(values))), first)
+    return np.where(last >= 0, values[last], np.nan).astype(np.float32)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from jepa_core.errors import DataError
+from jepa_core.io.columns import microseconds
 from jepa_sensors.config import FILE, SECONDS, TableConfig
 from jepa_sensors.config_parts import ROW, SeenColumn
 from jepa_sensors.kinds import as_numbers, as_words, is_text, kind_of, most_exact
@@ -31,15 +32,13 @@ _ISO_SPELLING = "YYYY-MM-DD, or YYYY-MM-DD hh:mm:ss with a fraction and a zone i
 
 def numbers(block: Block, name: str) -> np.ndarray:
     """(R,) float64, NaN where there is no value. Raises DataError at the first cell that is no finite number."""
-    column = block.column(name)
-    if kind_of(column.type) not in ("number", "text"):
-        raise DataError(f"{block.file.path}: column {name} is {column.type}, which is no number; leave it out")
+    column = block.plain(name)
     try:
         values = as_numbers(column, block.file.decimal).to_numpy(zero_copy_only=False)
     except pa.ArrowException:
         rule = f"column {name} holds no number there; correct it, or add it to source.empty_values if it means none"
-        place = _first_failing(column, lambda part: as_numbers(part, block.file.decimal))
-        raise block.error(place, rule) from None
+        wrong = _first_failing(column, lambda part: as_numbers(part, block.file.decimal))
+        raise block.error(wrong, rule) from None
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
         raise block.error(int(infinite[0]), f"column {name} is infinite there; leave the cell empty if it means none")
@@ -56,9 +55,9 @@ _LARGEST = float(np.finfo(np.float32).max)
 def categories(block: Block, name: str, column: SeenColumn) -> np.ndarray:
     """(R,) float64, number of the category, NaN where there is no value. name: of the column of the file that holds
     the words of `column`. Raises DataError at the first other value."""
-    found = texts(block, name)
-    code = pc.index_in(pc.utf8_lower(found) if column.lower else found, pa.array(column.categories, pa.string()))
-    strange = np.flatnonzero(pc.and_(code.is_null(), found.is_valid()).to_numpy(zero_copy_only=False))
+    words = texts(block, name)
+    code = pc.index_in(pc.utf8_lower(words) if column.lower else words, pa.array(column.categories, pa.string()))
+    strange = np.flatnonzero(pc.and_(code.is_null(), words.is_valid()).to_numpy(zero_copy_only=False))
     if len(strange):
         known = ", ".join(column.categories)
         rule = f"column {name} holds none of source.categories.{column.name}, which are {known}"
@@ -90,8 +89,11 @@ def times(block: Block, config: TableConfig, clock: Clock | None) -> tuple[np.nd
     if column.null_count:
         raise block.error(_first(column.is_null()), f"column {name} is empty; every row must have a time")
     if types.is_timestamp(column.type) or types.is_date(column.type):
-        found: Clock = "zoned" if types.is_timestamp(column.type) and column.type.tz else "local"
-        return _same(block, name, column.cast(_type(found), safe=False), found, clock)
+        named_clock: Clock = "zoned" if types.is_timestamp(column.type) and column.type.tz else "local"
+        micros, beyond = microseconds(column)
+        if beyond.any():
+            raise block.error(int(np.flatnonzero(beyond)[0]), f"column {name} is a time that no clock counts to")
+        return _same(block, name, pa.array(micros), named_clock, clock)
     if config.time_format:
         return _formed(block, config, clock)
     if types.is_time(column.type) or kind_of(column.type) not in ("number", "text"):
@@ -100,7 +102,13 @@ def times(block: Block, config: TableConfig, clock: Clock | None) -> tuple[np.nd
     try:
         return _same(block, name, _counted(block, config, column), "number", clock)
     except pa.ArrowException:
-        return _stamps(block, name, column, clock)
+        if is_text(column.type):
+            return _stamps(block, name, column, clock)
+        failing = _first_failing(column, lambda part: part.cast(pa.int64()))
+        rule = (
+            f"column {name} is no whole number of nanoseconds there that 64 bits hold; set source.time_unit to its own"
+        )
+        raise block.error(failing, rule) from None
 
 
 def _counted(block: Block, config: TableConfig, column: pa.Array) -> pa.Array:
@@ -127,11 +135,11 @@ def _stamps(block: Block, name: str, column: pa.Array, clock: Clock | None) -> t
     first: Clock = clock or ("zoned" if zoned[0].as_py() else "local")
     other = pc.invert(zoned) if first == "zoned" else zoned
     if first != "number" and pc.any(other).as_py():
-        found: Clock = "zoned" if first == "local" else "local"
-        raise block.error(_first(other), _mixed(name, found, first))
+        clock_seen: Clock = "zoned" if first == "local" else "local"
+        raise block.error(_first(other), _mixed(name, clock_seen, first))
     if first == "number":
-        place = _first_failing(column, lambda part: as_numbers(part, block.file.decimal))
-        raise block.error(place, f"column {name} is not {_CLOCKS[first]} there, as in the rows before")
+        wrong = _first_failing(column, lambda part: as_numbers(part, block.file.decimal))
+        raise block.error(wrong, f"column {name} is not {_CLOCKS[first]} there, as in the rows before")
     try:
         return column.cast(_type(first)).cast(pa.int64()).to_numpy(), first
     except pa.ArrowException:
@@ -155,8 +163,8 @@ def _formed(block: Block, config: TableConfig, clock: Clock | None) -> tuple[np.
     stamps = read_stamps(column, pattern_of(config.time_format))
     hint = f"is not of the spelling {config.time_format} there, as source.time_format has it"
     micros = _instants(block, config.time_column, stamps, hint)
-    found: Clock = "zoned" if bool(stamps.zoned[:1].any()) else "local"
-    return _same(block, config.time_column, pa.array(micros), found, clock)
+    told_clock: Clock = "zoned" if bool(stamps.zoned[:1].any()) else "local"
+    return _same(block, config.time_column, pa.array(micros), told_clock, clock)
 
 
 def _instants(block: Block, name: str, stamps: Stamps, hint: str) -> np.ndarray:
@@ -167,14 +175,14 @@ def _instants(block: Block, name: str, stamps: Stamps, hint: str) -> np.ndarray:
     return stamps.micros
 
 
-def _same(block: Block, name: str, column: pa.Array, found: Clock, clock: Clock | None) -> tuple[np.ndarray, Clock]:
-    if clock not in (None, found):
-        raise block.error(0, _mixed(name, found, clock))
-    return column.to_numpy() if found == "number" else column.cast(pa.int64()).to_numpy(), found
+def _same(block: Block, name: str, column: pa.Array, own: Clock, clock: Clock | None) -> tuple[np.ndarray, Clock]:
+    if clock not in (None, own):
+        raise block.error(0, _mixed(name, own, clock))
+    return column.to_numpy() if own == "number" else column.cast(pa.int64()).to_numpy(), own
 
 
-def _mixed(name: str, found: Clock, clock: Clock) -> str:
-    return f"column {name} is {_CLOCKS[found]} there and {_CLOCKS[clock]} in the rows before; write all in one way"
+def _mixed(name: str, own: Clock, clock: Clock) -> str:
+    return f"column {name} is {_CLOCKS[own]} there and {_CLOCKS[clock]} in the rows before; write all in one way"
 
 
 def _type(clock: Clock) -> pa.DataType:

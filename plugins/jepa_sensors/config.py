@@ -92,6 +92,11 @@ class TableConfig(SourceConfig):
         "none: one series",
     )
     subject: str = Field("", description="column of what a split must not tear apart; the id if not given")
+    noun: str = Field(
+        "series",
+        pattern="^[a-z]+( [a-z]+)*$",
+        description="what one subject is called in reports, such as engine, pump or patient",
+    )
     time: str = Field(
         "",
         description="column of numbers or timestamps; the rows stand in order if not given "
@@ -178,6 +183,10 @@ class TableConfig(SourceConfig):
         return VALUE if self.layout == "across" else self.value
 
     @property
+    def subject_noun(self) -> str:
+        return self.noun
+
+    @property
     def step_length(self) -> StepLength:
         return StepLength() if self.step.seconds is None else StepLength(self.step.seconds, "s")
 
@@ -195,10 +204,10 @@ class TableConfig(SourceConfig):
         absent = moved.missing()
         if absent:
             raise DataError(absent[0])
-        known = None if self.is_long else set.intersection(*(set(moved.header(Path(one)).names) for one in files))
+        known = None if self.is_long else set.intersection(*(set(moved.header(Path(file)).names) for file in files))
         labels, outcomes = (
-            {name: one for name, one in targets.items()
-             if isinstance(one, ColumnTarget) and (known is None or one.column in known)}
+            {name: target for name, target in targets.items()
+             if isinstance(target, ColumnTarget) and (known is None or target.column in known)}
             for targets in (self.labels, self.outcomes)
         )  # fmt: skip
         return moved.model_copy(update={"labels": labels, "outcomes": outcomes})
@@ -215,19 +224,19 @@ class TableConfig(SourceConfig):
         return [(group, path) for group, places in self.groups().items() for path in find(places)]
 
     def outcome_files(self) -> dict[str, FileTarget]:
-        return {name: one for name, one in self.outcomes.items() if isinstance(one, FileTarget)}
+        return {name: target for name, target in self.outcomes.items() if isinstance(target, FileTarget)}
 
     def inputs(self) -> list[Input]:
         """The files of readings and of outcomes."""
         paths = [path for _, path in self.table_files()]
-        paths += [path for one in self.outcome_files().values() for path in find([one.file])]
+        paths += [path for target in self.outcome_files().values() for path in find([target.file])]
         return [Input(path, path.stat().st_size) for path in paths]
 
     def missing(self) -> list[str]:
         """Every place where no file is."""
         return not_found(
-            [*(place for places in self.groups().values() for place in places)]
-            + [one.file for one in self.outcome_files().values()]
+            [*(path for places in self.groups().values() for path in places)]
+            + [target.file for target in self.outcome_files().values()]
         )
 
     def format_of(self, path: Path) -> Format:
@@ -267,7 +276,9 @@ class TableConfig(SourceConfig):
         """Columns that labels and outcomes read."""
         return list(
             dict.fromkeys(
-                one.column for one in (*self.labels.values(), *self.outcomes.values()) if isinstance(one, ColumnTarget)
+                target.column
+                for target in (*self.labels.values(), *self.outcomes.values())
+                if isinstance(target, ColumnTarget)
             )
         )
 
@@ -279,15 +290,15 @@ class TableConfig(SourceConfig):
     def observations(self) -> dict[str, int]:
         """Channels of the state columns; what is made of the past (`history`) is not among them."""
         names = [(name, column.role) for column in self.seen_columns() for name in column.channels()]
-        return {name: place for place, (name, role) in enumerate(names) if role == "state"}
+        return {name: index for index, (name, role) in enumerate(names) if role == "state"}
 
     def remembered(self) -> list[int]:
         """Places, among the channels that encoders see, of those whose past makes channels (`history`)."""
-        places, place = [], 0
+        places, position = [], 0
         for column in self.seen_columns():
             if column.role == "state" and not column.categories:
-                places.append(place)
-            place += column.width
+                places.append(position)
+            position += column.width
         return places
 
     def named_columns(self) -> list[str]:
@@ -300,11 +311,11 @@ class TableConfig(SourceConfig):
         if missing:
             raise DataError(missing[0])
         path = find(self.files)[0]
-        found = self.header(path)
-        names = found.names
+        its_header = self.header(path)
+        names = its_header.names
         refuse_unknown([*self.id, self.subject, self.time, *self.actions, *self.statics, *self.ignore], names, path)
         taken = self.named_columns()
-        left = [name for name in names if name not in taken and name not in found.indexes]
+        left = [name for name in names if name not in taken and name not in its_header.indexes]
         if not left:
             raise RecipeError(f"source.states: no column of {path.name} is left over to be a state")
         return left

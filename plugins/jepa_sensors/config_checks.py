@@ -120,8 +120,10 @@ def _of_words(config: TableConfig) -> Iterator[str]:
             yield f"categories.{name}: the word {again} stands there twice"
     for key, targets in (("labels", config.labels), ("outcomes", config.outcomes)):
         owner: dict[str, str] = {}
-        for target, one in targets.items():
-            for name in config.target_names(target, one.column if isinstance(one, ColumnTarget) else ""):
+        for target, target_config in targets.items():
+            for name in config.target_names(
+                target, target_config.column if isinstance(target_config, ColumnTarget) else ""
+            ):
                 if name in owner:
                     other = "two words of " if owner[name] == target else f"{owner[name]} and "
                     yield f"{key}: {other}{target} make one called {name}; rename one of them"

@@ -65,9 +65,9 @@ def cut(staged: StagedRows, config: TableConfig, database: Database) -> Cuts:
     if config.step.count is not None:
         slots = np.full(len(key), config.step.count * config.step.samples)
     if slots.max() > _LARGEST:
-        place = staged.files.place(int(row[slots.argmax()]))
+        where = staged.files.place(int(row[slots.argmax()]))
         raise DataError(
-            f"{place}: the trajectory that begins there has {slots.max():,} samples, and at most {_LARGEST:,} are "
+            f"{where}: the trajectory that begins there has {slots.max():,} samples, and at most {_LARGEST:,} are "
             "counted exactly; make source.step.seconds longer, or look for a wrong time among its rows"
         )
     if not config.id and config.split:
@@ -89,7 +89,7 @@ def _spans(staged: StagedRows, config: TableConfig, database: Database) -> Itera
         inside.append(f"(time - first) / {width_of(staged, config)!r} + 1e-9 < {step.count * step.samples}")
     began = "min(time)" if begin is None else f"{begin!r}::DOUBLE"
     counted = f"FILTER ({' AND '.join(inside)})"
-    found = database.rows(
+    rows = database.rows(
         f"""WITH own AS (SELECT key, time, row FROM read_parquet({quoted(staged.path)})),
             firsts AS (SELECT key, {began} AS first FROM own GROUP BY key),
             spans AS (SELECT key, count(*) AS held, count(*) FILTER (time < first) AS before,
@@ -99,9 +99,9 @@ def _spans(staged: StagedRows, config: TableConfig, database: Database) -> Itera
             placed AS (SELECT *, sum(held) OVER (ORDER BY key) - held + before AS start FROM spans)
             SELECT key, start::BIGINT, inside, low, high, row FROM placed WHERE inside > 0 ORDER BY key"""
     )
-    if not found:
+    if not rows:
         raise DataError(f"{staged.files.place(0)}: no row of any id lies in its steps; see source.step.begin")
-    return map(np.array, zip(*found, strict=True))
+    return map(np.array, zip(*rows, strict=True))
 
 
 def _split(group: np.ndarray, subject: np.ndarray, config: TableConfig) -> np.ndarray:

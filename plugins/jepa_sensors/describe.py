@@ -46,24 +46,24 @@ def describe_tables(paths: Sequence[Path], tables: Sequence[Path], others: Seque
     if more := _how_else(list(scanned.scans.values())):
         reading |= more
         scanned = scan_files(tables, reading)
-    found = guess([str(path) for path in tables], reading, scanned)
-    found.left_out |= {name: "another kind of file" for name in others}
+    guessed = guess([str(path) for path in tables], reading, scanned)
+    guessed.left_out |= {name: "another kind of file" for name in others}
     try:
-        return _described(found, paths, tables, scanned.rows)
+        return _described(guessed, paths, tables, scanned.rows)
     except RepeatedReading:
-        found.source["repeats"] = "mean"
-        return _described(found, paths, tables, scanned.rows)
+        guessed.source["repeats"] = "mean"
+        return _described(guessed, paths, tables, scanned.rows)
 
 
 def _how_else(scans: Sequence[Scan]) -> dict[str, Any]:
     """Settings that read cells which are no numbers as they stand."""
-    found: dict[str, Any] = {"decimal": ","} if _has_decimal_comma(scans) else {}
+    keys: dict[str, Any] = {"decimal": ","} if _has_decimal_comma(scans) else {}
     missing = sorted(
         {word for scan in scans if scan.kind in ("mixed", "word") for word in missing_words(scan.words, scan.looks)}
     )
     if missing:
-        found["empty_values"] = [*TableConfig.model_fields["empty_values"].default, *missing]
-    return found
+        keys["empty_values"] = [*TableConfig.model_fields["empty_values"].default, *missing]
+    return keys
 
 
 def _has_decimal_comma(scans: Sequence[Scan]) -> bool:
@@ -74,22 +74,22 @@ def _has_decimal_comma(scans: Sequence[Scan]) -> bool:
     return bool(commas) and not pointed
 
 
-def _described(found: Guess, paths: Sequence[Path], tables: Sequence[Path], rows: int) -> FileDescription:
-    config = TableConfig.model_validate(found.source)
+def _described(guessed: Guess, paths: Sequence[Path], tables: Sequence[Path], rows: int) -> FileDescription:
+    config = TableConfig.model_validate(guessed.source)
     with tempfile.TemporaryDirectory() as scratch, Database(Path(scratch)) as database:
         staged = Staging(config, Path(scratch)).run(database)
         figures = _Figures(config, staged, database)
         channels, told = list(figures.channels()), figures.suspects()
         lengths, sampling, sparse, span = figures.lengths(), figures.sampling(), figures.sparse(), figures.span()
-    if not any(one["channel"] not in told and not one["constant"] for one in channels):
+    if not any(channel["channel"] not in told and not channel["constant"] for channel in channels):
         told = {}  # nothing would be left to learn from
-    told |= found.answers
+    told |= guessed.answers
     page: dict[str, Any] = {
         "file": ", ".join(map(str, paths)),
         **({"files": len(tables)} if len(tables) > 1 else {}),
         "format": config.format_of(tables[0]),
-        **{key: found.source[key] for key in ("encoding", "decimal") if key in found.source},
-        **({"axes": ", ".join(found.source["axes"])} if "axes" in found.source else {}),
+        **{key: guessed.source[key] for key in ("encoding", "decimal") if key in guessed.source},
+        **({"axes": ", ".join(guessed.source["axes"])} if "axes" in guessed.source else {}),
         "layout": config.layout,
         "rows": rows,
         "id": ", ".join(config.id) or "none: one series",
@@ -98,15 +98,15 @@ def _described(found: Guess, paths: Sequence[Path], tables: Sequence[Path], rows
         "repeated readings": "none" if config.repeats == "refuse" else "some; their mean is taken",
         "sampling": sampling,
         "samples of an id": lengths,
-        "channels": [one | {"role": "label"} if one["channel"] in told else one for one in channels],
+        "channels": [channel | {"role": "label"} if channel["channel"] in told else channel for channel in channels],
         "proposed as labels": [{"column": name, "why": why} for name, why in told.items()],
-        "left out": [{"column": name, "why": why} for name, why in found.left_out.items()],
-        **({"notes": [{"note": one} for one in found.notes]} if found.notes else {}),
+        "left out": [{"column": name, "why": why} for name, why in guessed.left_out.items()],
+        **({"notes": [{"note": note} for note in guessed.notes]} if guessed.notes else {}),
     }
-    words = found.source.get("categories", {}) | found.words
+    words = guessed.source.get("categories", {}) | guessed.words
     proposal = Proposal(
-        source=found.source | {"categories": words}, channels=channels, told=told, left_out=found.left_out,
-        notes=found.notes,
+        source=guessed.source | {"categories": words}, channels=channels, told=told, left_out=guessed.left_out,
+        notes=guessed.notes,
         offsets=figures.offsets, lengths=lengths[0], sampling=sampling[0] if sampling else None, span=span,
         sparse=sparse,
     )  # fmt: skip
@@ -146,18 +146,18 @@ class _Figures:
         """Type, missing share of the samples (of the ids, for what is static), and range of every channel."""
         for number, column in enumerate(self.staged.columns):
             ((rows,),) = self.database.rows(f"SELECT count(*) FROM {self._rows}")
-            found, words = precision.held(self.database, self.staged.path, number), bool(column.categories)
-            if found.lost and not words and found.low != found.high:
-                self.offsets[column.name] = found.offset
+            held, words = precision.held(self.database, self.staged.path, number), bool(column.categories)
+            if held.lost and not words and held.low != held.high:
+                self.offsets[column.name] = held.offset
             static, unknown = self._as_static(f"v{number}")
             yield {
                 "channel": column.name,
                 "role": "static" if static else column.role,
                 "type": f"{len(column.categories)} words" if words else "number",
-                "missing": round(unknown if static else 1 - found.count / rows, 6),
-                "min": None if words or not found.count else _shown(found.low, found),
-                "max": None if words or not found.count else _shown(found.high, found),
-                "constant": "yes" if found.count and found.low == found.high else "",
+                "missing": round(unknown if static else 1 - held.count / rows, 6),
+                "min": None if words or not held.count else _shown(held.low, held),
+                "max": None if words or not held.count else _shown(held.high, held),
+                "constant": "yes" if held.count and held.low == held.high else "",
             }
 
     def _as_static(self, name: str) -> tuple[bool, float]:
@@ -173,12 +173,12 @@ class _Figures:
         with pq.ParquetFile(self.staged.path) as file:
             table = next(file.iter_batches(SAMPLE))
         columns = {
-            one.name: table[f"v{number}"].to_numpy(zero_copy_only=False)
-            for number, one in enumerate(self.staged.columns)
+            column.name: table[f"v{number}"].to_numpy(zero_copy_only=False)
+            for number, column in enumerate(self.staged.columns)
         }
         time = table["time"].to_numpy(zero_copy_only=False).astype(np.float64)
         readings = OrderedRows.ordered(table["key"].to_numpy(), time, columns)
-        return suspects(readings, {one.name for one in self.staged.columns if one.categories})
+        return suspects(readings, {column.name for column in self.staged.columns if column.categories})
 
     def lengths(self) -> list[dict[str, Any]]:
         """Distribution of the samples of an id."""
@@ -215,16 +215,16 @@ class _Figures:
 
     def sparse(self) -> float:
         """Share of the samples in which a channel that is a number has no value, over all of these."""
-        numbers = [f"count(v{place})" for place, one in enumerate(self.staged.columns) if not one.categories]
+        numbers = [f"count(v{index})" for index, column in enumerate(self.staged.columns) if not column.categories]
         if not numbers:
             return 0.0
         ((rows, known),) = self.database.rows(f"SELECT count(*), {' + '.join(numbers)} FROM {self._rows}")
         return 1 - known / (rows * len(numbers))
 
 
-def _shown(value: float, found: precision.Held) -> float:
+def _shown(value: float, held: precision.Held) -> float:
     """A number with six digits, or as many as tell the ends of the range apart; a large whole one as it is."""
     if abs(value) > _LARGE and value == int(value):
         return int(value)
-    digits = next((one for one in range(6, 17) if f"{found.low:.{one}g}" != f"{found.high:.{one}g}"), 6)
+    digits = next((count for count in range(6, 17) if f"{held.low:.{count}g}" != f"{held.high:.{count}g}"), 6)
     return float(f"{value:.{digits}g}") + 0.0

@@ -55,11 +55,11 @@ class Header:
 
 def find(places: Sequence[str]) -> list[Path]:
     """The files that places name, in the order of the places and, where one has wildcards, of the names."""
-    found: list[Path] = []
-    for place in places:
-        path = Path(_in_package(place)).expanduser() if place.startswith(PACKAGE) else Path(place).expanduser()
-        found += [path] if path.is_file() else _matching(path)
-    return [path for path in found if path.is_file()]
+    paths: list[Path] = []
+    for pattern in places:
+        path = Path(_in_package(pattern)).expanduser() if pattern.startswith(PACKAGE) else Path(pattern).expanduser()
+        paths += [path] if path.is_file() else _matching(path)
+    return [path for path in paths if path.is_file()]
 
 
 def _matching(pattern: Path) -> list[Path]:
@@ -68,27 +68,27 @@ def _matching(pattern: Path) -> list[Path]:
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     inside = str(pattern.relative_to(folder))
-    return sorted(folder / one for one in glob.glob(inside, root_dir=folder, recursive=True))
+    return sorted(folder / name for name in glob.glob(inside, root_dir=folder, recursive=True))
 
 
 def not_found(places: Sequence[str]) -> list[str]:
     """A sentence for every place where no file is."""
     said = []
-    for place in places:
-        package = place.removeprefix(PACKAGE).split("/")[0]
-        if place.startswith(PACKAGE) and importlib.util.find_spec(package) is None:
+    for pattern in places:
+        package = pattern.removeprefix(PACKAGE).split("/")[0]
+        if pattern.startswith(PACKAGE) and importlib.util.find_spec(package) is None:
             said.append(f"the package {package} is not installed; install it with: pip install {package}")
-        elif not find([place]):
-            said.append(f"no file is at {place}; set `files` to the files that hold the readings")
+        elif not find([pattern]):
+            said.append(f"no file is at {pattern}; set `files` to the files that hold the readings")
     return said
 
 
-def _in_package(place: str) -> str:
+def _in_package(path: str) -> str:
     """The path of a file in an installed package, which is not imported."""
-    package, _, inside = place.removeprefix(PACKAGE).partition("/")
+    package, _, inside = path.removeprefix(PACKAGE).partition("/")
     spec = importlib.util.find_spec(package)
     folders = spec.submodule_search_locations if spec else None
-    return str(Path(folders[0]) / inside) if folders else place
+    return str(Path(folders[0]) / inside) if folders else path
 
 
 def is_table(path: Path) -> bool:
@@ -211,7 +211,7 @@ def not_this_encoding(place: str, encoding: str) -> str:
 
 def _named(path: Path, names: Sequence[str], first: int = 1) -> Header:
     """A header with a name for every column, a column without one being called by its place."""
-    named = [name or f"column_{place}" for place, name in enumerate(names, start=1)]
+    named = [name or f"column_{number}" for number, name in enumerate(names, start=1)]
     repeated = {name for name in named if named.count(name) > 1}
     if repeated:
         raise DataError(f"{path}, line 1: the column {min(repeated)} stands there twice; rename one of them")

@@ -74,7 +74,7 @@ class CsvRows(FileRows):
                 yield table
 
     def place(self, row: int) -> str:
-        first, block = self._blocks[bisect_right(self._blocks, row, key=lambda one: one[0]) - 1]
+        first, block = self._blocks[bisect_right(self._blocks, row, key=lambda block_of: block_of[0]) - 1]
         return f"line {block.line_of(row - first)}"
 
     def _text_blocks(self) -> Iterator[TextBlock]:
@@ -121,8 +121,8 @@ class CsvRows(FileRows):
         try:
             block.text.decode()
         except UnicodeDecodeError as error:
-            place = f"{self.path}, line {block.line_at(error.start)}"
-            return DataError(not_this_encoding(place, self.layout.encoding))
+            where = f"{self.path}, line {block.line_at(error.start)}"
+            return DataError(not_this_encoding(where, self.layout.encoding))
         return DataError(f"{self.path}, line {block.line}: the rows that begin there are no CSV; see source.separator")
 
     def _as_csv(self, text: bytes) -> bytes:
@@ -161,10 +161,10 @@ class TsRows(FileRows):
     def tables(self, wanted: list[str]) -> Iterator[pa.Table]:
         first = 0
         with open_bytes(self.path, self.layout.encoding) as file:
-            for number, one in enumerate(ts_series(io.TextIOWrapper(file, "utf-8-sig"))):
-                self._series.append((first, one.line))
-                yield self._table(number, one).select(wanted)
-                first += one.longest
+            for number, recording in enumerate(ts_series(io.TextIOWrapper(file, "utf-8-sig"))):
+                self._series.append((first, recording.line))
+                yield self._table(number, recording).select(wanted)
+                first += recording.longest
 
     def place(self, row: int) -> str:
         return f"line {self._series[bisect_right(self._series, (row, 1 << 62)) - 1][1]}"
@@ -197,7 +197,7 @@ class ArrayRows(FileRows):
             values = series.values[row // count, row % count]
             numbered = {SERIES: row // count, SAMPLE: row % count}
             columns = [*(numbered[key] for key in keys), *values.T]
-            yield pa.table([pa.array(one) for one in columns], names=self.names).select(wanted)
+            yield pa.table([pa.array(cells) for cells in columns], names=self.names).select(wanted)
 
     def place(self, row: int) -> str:
         return f"row {row + 1}"

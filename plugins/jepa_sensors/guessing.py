@@ -47,35 +47,35 @@ def guess(files: str | list[str], reading: Mapping[str, Any], scanned: Scanned) 
 
     Raises DataError if no column holds readings.
     """
-    found = Guess({"files": files, **reading}, reading)
+    guessed = Guess({"files": files, **reading}, reading)
     value = _long(list(scanned.scans.values()))[1]  # which holds the cells of many channels, of words too
-    scans = [scan for scan in scanned.scans.values() if scan is value or _is_readable(scan, found)]
+    scans = [scan for scan in scanned.scans.values() if scan is value or _is_readable(scan, guessed)]
     labels = [scan for scan in scans if scan.name in scanned.indexes]
     scans = [scan for scan in scans if scan not in labels]
     side = across(scans)
     if side:
-        _guess_across(found, scanned, side)
+        _guess_across(guessed, scanned, side)
     else:
-        _guess_down(found, scanned, scans, labels)
-    if not found.source.get("states"):
-        reasons = "".join(f"\n  {name}: {why}" for name, why in found.left_out.items())
+        _guess_down(guessed, scanned, scans, labels)
+    if not guessed.source.get("states"):
+        reasons = "".join(f"\n  {name}: {why}" for name, why in guessed.left_out.items())
         raise DataError(
             f"{scanned.paths[0]}: no column holds numbers that change, so there is nothing to learn from{reasons}"
         )
-    return found
+    return guessed
 
 
-def _is_readable(scan: Scan, found: Guess) -> bool:
+def _is_readable(scan: Scan, guessed: Guess) -> bool:
     """Whether a column holds something that a channel, an id or a time can be made of; if not, why is noted."""
     if scan.kind == "empty":
-        found.left_out[scan.name] = "no value in any row"
+        guessed.left_out[scan.name] = "no value in any row"
     elif scan.kind == "none":
-        found.left_out[scan.name] = f"{scan.type}, which is no number"
+        guessed.left_out[scan.name] = f"{scan.type}, which is no number"
     elif scan.kind == "mixed" or scan.kind == "word" and _is_spelled(scan):
         told = [
-            f"{count:,} are {SAID[look]} (the first: {place})" for look, count, place in scan.looks.misfits(("number",))
+            f"{count:,} are {SAID[look]} (the first: {row})" for look, count, row in scan.looks.misfits(("number",))
         ]
-        found.left_out[scan.name] = (
+        guessed.left_out[scan.name] = (
             f"of {scan.looks.total:,} cells {', '.join(told)}; correct them, or see empty_values"
         )
     else:
@@ -92,7 +92,7 @@ def _is_spelled(scan: Scan) -> bool:
 # --- time runs down ---------------------------------------------------------------------------------------------------
 
 
-def _guess_down(found: Guess, scanned: Scanned, scans: list[Scan], labels: list[Scan]) -> None:
+def _guess_down(guessed: Guess, scanned: Scanned, scans: list[Scan], labels: list[Scan]) -> None:
     time = _time(scans, labels)
     others = [scan for scan in scans if scan is not time]
     channel, value = _long(others) if time else (None, None)
@@ -100,30 +100,30 @@ def _guess_down(found: Guess, scanned: Scanned, scans: list[Scan], labels: list[
     key = _key(scanned, keyed, time, channel)
     if time is None:
         time = _counter(scanned, key, keyed)
-    found.source |= {"id": key} if key else {}
+    guessed.source |= {"id": key} if key else {}
     answers = [scanned.scans[name] for name in key if name != FILE and is_label(name)]
-    found.answers = {scan.name: "its name says so, and it is part of the id" for scan in answers}
-    found.words = {scan.name: sorted(scan.words) for scan in answers if scan.kind == "word"}
+    guessed.answers = {scan.name: "its name says so, and it is part of the id" for scan in answers}
+    guessed.words = {scan.name: sorted(scan.words) for scan in answers if scan.kind == "word"}
     if time is not None:
-        found.source |= {"time": time.name} | _spelled(time)
+        guessed.source |= {"time": time.name} | _spelled(time)
     for scan in labels:
         if scan is not time:
-            found.left_out[scan.name] = "row labels of whoever wrote the file"
+            guessed.left_out[scan.name] = "row labels of whoever wrote the file"
     if channel and value:
-        _guess_long(found, scanned, channel, value, [scan for scan in keyed if scan.name not in key])
+        _guess_long(guessed, scanned, channel, value, [scan for scan in keyed if scan.name not in key])
         return
-    _guess_wide(found, scanned, [scan for scan in others if scan is not time and scan.name not in key])
+    _guess_wide(guessed, scanned, [scan for scan in others if scan is not time and scan.name not in key])
 
 
-def _guess_wide(found: Guess, scanned: Scanned, scans: list[Scan]) -> None:
-    seen = [scan for scan in scans if _is_readable(scan, found) and not _leave_out(found, scan, scanned)]
+def _guess_wide(guessed: Guess, scanned: Scanned, scans: list[Scan]) -> None:
+    seen = [scan for scan in scans if _is_readable(scan, guessed) and not _leave_out(guessed, scan, scanned)]
     actions = [scan.name for scan in seen if names.ACTION.fullmatch(scan.name)]
-    found.source["states"] = [scan.name for scan in seen if scan.name not in actions] or actions
-    found.source["actions"] = [name for name in actions if name not in found.source["states"]]
-    found.source["categories"] = {scan.name: sorted(scan.words) for scan in seen if scan.kind == "word"}
+    guessed.source["states"] = [scan.name for scan in seen if scan.name not in actions] or actions
+    guessed.source["actions"] = [name for name in actions if name not in guessed.source["states"]]
+    guessed.source["categories"] = {scan.name: sorted(scan.words) for scan in seen if scan.kind == "word"}
 
 
-def _leave_out(found: Guess, scan: Scan, scanned: Scanned) -> bool:
+def _leave_out(guessed: Guess, scan: Scan, scanned: Scanned) -> bool:
     why = ""
     if scan.kind == "time":
         why = "a second column of times"
@@ -134,7 +134,7 @@ def _leave_out(found: Guess, scan: Scan, scanned: Scanned) -> bool:
     elif scan.kind == "number" and _counts_rows(scan, scanned):
         why = "it counts the rows of the file"
     if why:
-        found.left_out[scan.name] = why
+        guessed.left_out[scan.name] = why
     return bool(why)
 
 
@@ -170,7 +170,7 @@ def _spelled(time: Scan) -> dict[str, str]:
         (unit for unit, name in names.UNITS if re.fullmatch(rf"(.*[_. ])?({name})([_. (].*)?", time.name, re.I)), ""
     )
     middle = float(np.median(values)) if len(values) else 0.0
-    counted = next((one for one, order in _EPOCHS.items() if order <= middle < 10 * order), "")
+    counted = next((named_unit for named_unit, order in _EPOCHS.items() if order <= middle < 10 * order), "")
     return {"time_unit": counted or unit} if (counted or unit) not in ("", "s") else {}
 
 
@@ -182,13 +182,13 @@ def _long(scans: Sequence[Scan]) -> tuple[Scan | None, Scan | None]:
     return (channel, value) if channel and value else (None, None)
 
 
-def _guess_long(found: Guess, scanned: Scanned, channel: Scan, value: Scan, beside: Sequence[Scan]) -> None:
-    scans = [scan for _, scan in sorted(scan_channels(scanned, found.reading, channel.name, value.name).items())]
-    seen = [scan for scan in scans if _is_readable(scan, found) and not _leave_out(found, scan, scanned)]
-    found.left_out |= {scan.name: "a column beside those of a long table" for scan in beside}
-    found.source |= {"layout": "long", "channel": channel.name, "value": value.name}
-    found.source["states"] = [scan.name for scan in seen]
-    found.source["categories"] = {scan.name: sorted(scan.words) for scan in seen if scan.kind == "word"}
+def _guess_long(guessed: Guess, scanned: Scanned, channel: Scan, value: Scan, beside: Sequence[Scan]) -> None:
+    scans = [scan for _, scan in sorted(scan_channels(scanned, guessed.reading, channel.name, value.name).items())]
+    seen = [scan for scan in scans if _is_readable(scan, guessed) and not _leave_out(guessed, scan, scanned)]
+    guessed.left_out |= {scan.name: "a column beside those of a long table" for scan in beside}
+    guessed.source |= {"layout": "long", "channel": channel.name, "value": value.name}
+    guessed.source["states"] = [scan.name for scan in seen]
+    guessed.source["categories"] = {scan.name: sorted(scan.words) for scan in seen if scan.kind == "word"}
 
 
 # --- who is who -------------------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ def _key(scanned: Scanned, scans: Sequence[Scan], time: Scan | None, channel: Sc
     extra = [scan.name for scan in whole if scan.name not in parts and _may_be_part(scan)]
     for name in [*([FILE] if len(scanned.paths) > 1 and FILE not in parts else []), *extra]:
         if not _clashes(scanned, [*parts, name], time):
-            return [name, *parts] if name == FILE else [one for one in scanned.scans if one in (*parts, name)]
+            return [name, *parts] if name == FILE else [scan for scan in scanned.scans if scan in (*parts, name)]
     return parts
 
 
@@ -251,23 +251,23 @@ def _counter(scanned: Scanned, key: Sequence[str], scans: Sequence[Scan]) -> Sca
 # --- time runs across -------------------------------------------------------------------------------------------------
 
 
-def _guess_across(found: Guess, scanned: Scanned, side: Across) -> None:
+def _guess_across(guessed: Guess, scanned: Scanned, side: Across) -> None:
     beside = [scanned.scans[name] for name in side.beside if name != side.channel]
     single = [scan.name for scan in beside if len(np.unique(scan.sample)) == scanned.rows]
     repeated = [scan.name for scan in beside if side.channel and _repeats(scan)]
     key = (repeated or []) if side.channel else single[:1] or [ROW]
-    found.source |= {"layout": "across", "across": _patterns(side), "channel": side.channel}
-    found.source |= {"id": key} if key else {}
-    found.source |= {"time": HEADER} if side.timed else {}
+    guessed.source |= {"layout": "across", "across": _patterns(side), "channel": side.channel}
+    guessed.source |= {"id": key} if key else {}
+    guessed.source |= {"time": HEADER} if side.timed else {}
     channels = sorted(scanned.scans[side.channel].words) if side.channel else ["value"]
-    facts = [scan for scan in beside if scan.name not in key and not _leave_out(found, scan, scanned)]
-    found.source["states"] = [*channels, *(scan.name for scan in facts)]
-    found.source["categories"] = {scan.name: sorted(scan.words) for scan in facts if scan.kind == "word"}
-    found.source["ignore"] = sorted(found.left_out.keys() & scanned.scans.keys())
-    what = f"the channel in {side.channel}" if side.channel else "one series"
+    facts = [scan for scan in beside if scan.name not in key and not _leave_out(guessed, scan, scanned)]
+    guessed.source["states"] = [*channels, *(scan.name for scan in facts)]
+    guessed.source["categories"] = {scan.name: sorted(scan.words) for scan in facts if scan.kind == "word"}
+    guessed.source["ignore"] = sorted(guessed.left_out.keys() & scanned.scans.keys())
+    text = f"the channel in {side.channel}" if side.channel else "one series"
     if side.leading:
-        found.answers[side.leading] = "few values before each series, as archives write a class"
-    found.notes.append(f"time runs across: a row holds the {len(side.samples)} samples of {what}")
+        guessed.answers[side.leading] = "few values before each series, as archives write a class"
+    guessed.notes.append(f"time runs across: a row holds the {len(side.samples)} samples of {text}")
 
 
 def _patterns(side: Across) -> list[str]:

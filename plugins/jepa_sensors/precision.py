@@ -33,9 +33,10 @@ class Held:
 
     @property
     def offset(self) -> float:
-        """A round number near the least value, whose subtraction keeps what is lost."""
+        """A round number below the least value, whose subtraction keeps what is lost; a thousand times as round as the
+        values lie apart, so that it tells none of them."""
         spread = max(self.high - self.low, self.step)
-        unit = 10.0 ** np.floor(np.log10(spread))
+        unit = 10.0 ** np.floor(np.log10(spread * _ENOUGH))
         return float(np.floor(self.low / unit) * unit)
 
 

@@ -16,7 +16,7 @@ from jepa_sensors.config import FILE, TableConfig, refuse_unknown
 from jepa_sensors.config_parts import ROW
 from jepa_sensors.files import UNREADABLE, not_this_encoding
 from jepa_sensors.formats import ROWS, Layout
-from jepa_sensors.kinds import is_text
+from jepa_sensors.kinds import is_text, kind_of
 
 _DAMAGED = "copy the file again, or set source.format and source.separator to what it is"
 
@@ -33,6 +33,13 @@ class Block:
     def column(self, name: str) -> pa.Array:
         column = self.table[name]
         return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+
+    def plain(self, name: str) -> pa.Array:
+        """A column of numbers or text. Raises DataError if it is of another type, such as a list."""
+        column = self.column(name)
+        if kind_of(column.type) not in ("number", "text"):
+            raise DataError(f"{self.file.path}: column {name} is {column.type}, which is no number; leave it out")
+        return column
 
     def error(self, index: int, rule: str) -> DataError:
         """What is wrong with a row of the block."""
@@ -78,17 +85,23 @@ class TableFile:
             raise DataError(f"{self.path} cannot be read to its end; {_DAMAGED}") from error
 
     def _block(self, table: pa.Table, first: int) -> Block:
-        tidy = pa.table([self._tidy(column) for column in table.columns], names=table.column_names)
+        columns = [self._tidy(name, column) for name, column in zip(table.column_names, table.columns, strict=True)]
+        tidy = pa.table(columns, names=table.column_names)
         rows = first + np.arange(table.num_rows)
         blank = np.logical_and.reduce([column.is_null().to_numpy() for column in tidy.columns])
         return Block(self, rows[~blank], tidy.filter(pa.array(~blank))) if blank.any() else Block(self, rows, tidy)
 
-    def _tidy(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    def _tidy(self, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
+        if pa.types.is_binary_view(column.type):
+            column = column.cast(pa.binary())  # Arrow neither filters nor takes what is a view
         if not is_text(column.type):
             return column
-        trimmed = pc.utf8_trim_whitespace(column.cast(pa.string()))
+        try:
+            trimmed = pc.utf8_trim_whitespace(column.cast(pa.string()))
+        except pa.ArrowInvalid:
+            raise DataError(f"{self.path}: column {name} is no UTF-8 text; write it as text, or leave it out") from None
         return pc.if_else(pc.is_in(trimmed, self._empty), pa.scalar(None, pa.string()), trimmed)
 
 

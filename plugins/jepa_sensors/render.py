@@ -23,8 +23,8 @@ _UNKNOWN = "?"
 
 def render_channels(trajectories: Trajectories, channels: Sequence[Channel], samples: int) -> Rendered:
     """(owners, C, P) values, NaN where nothing was observed."""
-    number = np.unique([one.group or f"={place}" for place, one in enumerate(channels)], return_inverse=True)[1]
-    words = np.array([bool(one.group) for one in channels])
+    number = np.unique([channel.group or f"={index}" for index, channel in enumerate(channels)], return_inverse=True)[1]
+    words = np.array([bool(channel.group) for channel in channels])
 
     def spread(events: Events) -> np.ndarray:
         owners = len(events.offsets) - 1
@@ -57,11 +57,11 @@ def with_history(
     begins = np.repeat(np.arange(steps) - trajectories.step_numbers(), samples) * samples
     latest = np.maximum.accumulate(np.where(np.isnan(seen), -1, number[:, None]), axis=0)
     known = latest >= begins[:, None]
-    made = {
+    texts = {
         "last": np.where(known, np.take_along_axis(seen, np.maximum(latest, 0), axis=0), np.nan),
         "age": np.where(known, (number[:, None] - latest) / samples, np.nan),
     }
-    past = [made[name].astype(np.float32).reshape(steps, samples, count).transpose(0, 2, 1) for name in history]
+    past = [texts[name].astype(np.float32).reshape(steps, samples, count).transpose(0, 2, 1) for name in history]
 
     def widened(grid: np.ndarray) -> np.ndarray:
         empty = np.full((len(grid), len(history) * count, samples), np.nan, dtype=np.float32)
@@ -80,20 +80,20 @@ def render_text(trajectories: Trajectories, channels: Sequence[Channel], samples
 
 
 def _worded(events: Events, channels: Sequence[Channel], samples: int) -> list[str]:
-    names = [one.group or one.name for one in channels]
-    columns = {name: place for place, name in enumerate(dict.fromkeys(names))}
-    units = {one.group or one.name: f" {one.unit}" if one.unit else "" for one in channels}
+    names = [labelled.group or labelled.name for labelled in channels]
+    columns = {name: index for index, name in enumerate(dict.fromkeys(names))}
+    units = {labelled.group or labelled.name: f" {labelled.unit}" if labelled.unit else "" for labelled in channels}
     values = [f"{value:.4g}" for value in events.value.tolist()]
     slots = _slots(events, samples).tolist()
     texts = []
     for low, high in zip(events.offsets[:-1].tolist(), events.offsets[1:].tolist(), strict=True):
-        found: dict[str, list[str]] = {}
+        by_column: dict[str, list[str]] = {}
         for at in range(low, high):
             channel = int(events.channel[at])
-            said = found.setdefault(names[channel], [_UNKNOWN] * samples)
+            said = by_column.setdefault(names[channel], [_UNKNOWN] * samples)
             said[slots[at]] = channels[channel].label if channels[channel].group else values[at]
-        ordered = sorted(found, key=columns.__getitem__)
-        texts.append(" ".join(f"{name}: {_joined(found[name])}{units[name]}." for name in ordered) or EMPTY)
+        ordered = sorted(by_column, key=columns.__getitem__)
+        texts.append(" ".join(f"{name}: {_joined(by_column[name])}{units[name]}." for name in ordered) or EMPTY)
     return texts
 
 

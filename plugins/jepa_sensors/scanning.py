@@ -56,8 +56,8 @@ class Scan:
         if self.known == 0:
             return "empty"
         if self.type is not None:
-            found = kind_of(self.type)
-            return found if found in ("number", "time") else "none"
+            kind = kind_of(self.type)
+            return kind if kind in ("number", "time") else "none"
         if counts["number"] == total:
             return "number"
         if max(counts["time"], self.looks.formats.get(self.looks.spelling, 0)) >= _MOSTLY * total:
@@ -110,8 +110,8 @@ class Scan:
         if self.kind == "time":
             stamps = read_stamps(column.fill_null(""), pattern_of(self.form) if self.form else ISO)
             return np.where(stamps.wrong > 0, np.nan, stamps.micros.astype(np.float64))
-        place = pc.index_in(column, pa.array(list(self.words), pa.string()))
-        return place.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        index = pc.index_in(column, pa.array(list(self.words), pa.string()))
+        return index.cast(pa.float64()).to_numpy(zero_copy_only=False)
 
     def _add_numbers(self, values: np.ndarray) -> None:
         finite = values[np.isfinite(values)]

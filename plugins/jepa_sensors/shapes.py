@@ -78,10 +78,10 @@ def _side_by_side(scans: Sequence[Scan]) -> tuple[list[str], bool, bool]:
     counted = [name for name in numbers if re.fullmatch(r"\d+(\.\d+)?", name)]
     if len(counted) >= _FEWEST and np.all(np.diff([float(name) for name in counted]) > 0):
         return counted, True, True
-    found = [(name, match) for name in numbers if (match := re.fullmatch(r"(.*?)(\d+)", name))]
-    prefixes = [match[1] for _, match in found]
+    matches = [(name, match) for name in numbers if (match := re.fullmatch(r"(.*?)(\d+)", name))]
+    prefixes = [match[1] for _, match in matches]
     prefix = max(prefixes, key=prefixes.count, default="")
-    named = [(name, int(match[2])) for name, match in found if match[1] == prefix]
+    named = [(name, int(match[2])) for name, match in matches if match[1] == prefix]
     if any(later != before + 1 for (_, before), (_, later) in zip(named, named[1:], strict=False)):
         return [], False, False
     return [name for name, _ in named], False, bool(names.SAMPLE.fullmatch(prefix))

@@ -22,18 +22,18 @@ def tables_at(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
 
     The kind is that of most of them. Nothing is found where no name tells of a table.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(one for one in path.iterdir() if one.is_file() and not one.name.startswith("."))
+            files += sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
         else:
-            found += find([str(path)])
-    kinds = Counter(format_of(path) for path in found if is_table(path))
+            files += find([str(path)])
+    kinds = Counter(format_of(path) for path in files if is_table(path))
     if not kinds:
         return [], []
     kind = kinds.most_common(1)[0][0]
-    tables = [path for path in found if is_table(path) and format_of(path) == kind]
-    return tables, [path.name for path in found if path not in tables]
+    tables = [path for path in files if is_table(path) and format_of(path) == kind]
+    return tables, [path.name for path in files if path not in tables]
 
 
 def sniffed(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jepa_core.data.source import Source
+from jepa_core.data.source import Assurance, Source
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import DataError, RecipeError
@@ -27,8 +27,10 @@ from jepa_sensors.targets import Targets
 EXTRACTION_VERSION = 2
 """Raised when the same files and options give another store."""
 
-_NOT_STORED: dict[str, bool | set[str]] = {"files": True, "split": {"tuning", "held_out"}, "history": True}
-"""Options that do not change the store: places of files, and what is made of it when it is rendered."""
+_NOT_STORED: dict[str, bool | set[str]] = {
+    "files": True, "noun": True, "split": {"tuning", "held_out"}, "history": True
+}  # fmt: skip
+"""Options that do not change the store: places of files, words, and what is made of it when it is rendered."""
 
 log = logging.getLogger("jepa")
 
@@ -48,13 +50,13 @@ class TableSource(Source):
         """Digest of the files, of the options that change the store, and of the extraction's version."""
         self._refuse_missing()
         options = self.config.model_dump(mode="json", exclude=dict(_NOT_STORED))
-        options["seen"] = [one.name for one in self.config.seen_columns()]
+        options["seen"] = [column.name for column in self.config.seen_columns()]
         digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
         digest.update(f"extraction {EXTRACTION_VERSION}".encode())
         for group, path in self.config.table_files():
             digest.update(f"{group} {path.name} ".encode())
-        for one in self.config.inputs():
-            digest_pieces(one.path, digest)
+        for file in self.config.inputs():
+            digest_pieces(file.path, digest)
         return digest.hexdigest()
 
     def build(self, writer: StoreWriter, scratch: Path) -> None:
@@ -72,7 +74,7 @@ class TableSource(Source):
     def fitted(self, store: Store) -> dict[str, Any]:
         """`states`: the columns that were left over, where the config does not name them."""
         taken = {*self.config.statics, *self.config.actions, *self.config.calendar_columns()}
-        names = dict.fromkeys(one.group or one.name for one in store.channels)
+        names = dict.fromkeys(channel.group or channel.name for channel in store.channels)
         return {"states": [name for name in names if name not in taken]}
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:
@@ -92,6 +94,13 @@ class TableSource(Source):
         """The number of each step's first sample."""
         return steps * float(self.config.step.samples)
 
+    def assurances(self, channels: Sequence[Channel]) -> list[Assurance]:
+        """Rows are points in time, as the files have them."""
+        return [
+            Assurance("availability", None, "a row is shown at its time; whether it was there then, no file says"),
+            Assurance("intervals", True, "a row is a point in time; the source reads no intervals"),
+        ]
+
     def rendering_fingerprint(self, modality: str) -> str:
         history = self.config.history if modality == "channels" else ()
         return " ".join([f"table {modality} {render.VERSION}", *history])
@@ -102,8 +111,9 @@ class TableSource(Source):
             held = precision.held(database, staged.path, number)
             if held.count == 0:
                 self._judge_empty(column.name, staged.skipped)
-            elif held.low == held.high and self.config.split is not None:
-                log.warning("the column %s never changes; it tells an encoder nothing", column.name)
+            elif held.low == held.high:
+                if self.config.split is not None:
+                    log.warning("the column %s never changes; it tells an encoder nothing", column.name)
             elif held.lost and not column.categories:
                 log.warning("%s", precision.say_what_is_lost(column.name, held))
         if staged.skipped:

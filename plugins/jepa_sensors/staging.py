@@ -65,8 +65,8 @@ class Database:
 
     def one(self, sql: str) -> Any:
         """The first value of the first row of a result; None if there is none."""
-        found = self.rows(sql)
-        return found[0][0] if found else None
+        rows = self.rows(sql)
+        return rows[0][0] if rows else None
 
     def give(self, name: str, table: pa.Table) -> None:
         """Make a table known under a name."""
@@ -129,7 +129,7 @@ class Staging:
         """Stage every row. Raises DataError naming file and line of the first that cannot be, RecipeError for the range
         of a column that is not read."""
         limited = {**self._config.ranges, **self._config.offsets}
-        refuse_unknown(limited, [one.name for one in self.columns], self._config.table_files()[0][1])
+        refuse_unknown(limited, [column.name for column in self.columns], self._config.table_files()[0][1])
         raw = self._scratch / "rows.parquet"
         count = self._write(raw)
         if count == 0:
@@ -156,8 +156,8 @@ class Staging:
         first, number = 0, 0
         ticker = Ticker("reading the table")
         try:
-            for group, place in self._config.table_files():
-                file = TableFile(place, self._config)
+            for group, file_of_group in self._config.table_files():
+                file = TableFile(file_of_group, self._config)
                 self.files.add(file, first)
                 end = first
                 for block in self._blocks(file):
@@ -174,12 +174,12 @@ class Staging:
 
     def _blocks(self, file: TableFile) -> Iterator[Block]:
         if self._config.layout == "across":
-            return long_blocks(file, self._config, [one.name for one in self.columns])
+            return long_blocks(file, self._config, [column.name for column in self.columns])
         return file.blocks(self._wanted())
 
     def _wanted(self) -> list[str]:
         config = self._config
-        values = [config.channel, config.value] if config.is_long else [one.name for one in self.columns]
+        values = [config.channel, config.value] if config.is_long else [column.name for column in self.columns]
         return [name for name in (*config.id, config.subject, config.time, *values) if name]
 
     def _typed(self, block: Block, first: int, group: int, file: int) -> pa.Table:
@@ -195,7 +195,7 @@ class Staging:
             channel, value = self._readings(block)
             table |= {"channel": pa.array(channel), "value": _nullable(value)}
             return pa.table(table).filter(pa.array(channel >= 0))
-        return pa.table(table | {f"v{number}": _nullable(one) for number, one in enumerate(self._values(block))})
+        return pa.table(table | {f"v{number}": _nullable(values) for number, values in enumerate(self._values(block))})
 
     def _values(self, block: Block) -> Iterator[np.ndarray]:
         for column in self.columns:
@@ -216,10 +216,10 @@ class Staging:
         """Number of the channel (-1 for one that the recipe does not name) and value of every row of a long table."""
         config = self._config
         named = cells.required_texts(block, config.channel_column).dictionary_encode()
-        found = named.dictionary.to_pylist()
+        dictionary = named.dictionary.to_pylist()
         known = {column.name: number for number, column in enumerate(self.columns)}
-        self._skipped |= set(found) - known.keys()
-        channel = np.array([known.get(name, -1) for name in found], dtype=np.int32)[named.indices.to_numpy()]
+        self._skipped |= set(dictionary) - known.keys()
+        channel = np.array([known.get(name, -1) for name in dictionary], dtype=np.int32)[named.indices.to_numpy()]
         value = np.full(len(channel), np.nan)
         words = np.array([bool(column.categories) for column in self.columns] + [False])
         parts = {number: (channel == number) for number in np.flatnonzero(words[:-1]).tolist()}
@@ -280,7 +280,7 @@ class Staging:
         """(N,) number of the subject of each key in order. Raises DataError if one has files of two splits."""
         if not self._config.subject:
             return np.arange(len(given), dtype=np.int64)
-        number = {name: place for place, name in enumerate(cells.in_order(sorted(set(given))))}
+        number = {name: index for index, name in enumerate(cells.in_order(sorted(set(given))))}
         subject = np.array([number[name] for name in given], dtype=np.int64)
         pairs = np.unique(np.stack([subject, group], axis=1), axis=0)
         torn = len(pairs) - len(number)

@@ -42,9 +42,9 @@ def read_stamps(column: pa.Array, pattern: str) -> Stamps:
     """Instants of cells that fit a pattern of named fields. column: (R,) text without nulls."""
     if not len(column):
         return Stamps(np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, np.int8))
-    found = pc.extract_regex(column, f"^{pattern}$")
-    fits = found.is_valid().to_numpy(zero_copy_only=False)
-    names = {found.type.field(place).name: found.field(place) for place in range(found.type.num_fields)}
+    parts = pc.extract_regex(column, f"^{pattern}$")
+    fits = parts.is_valid().to_numpy(zero_copy_only=False)
+    names = {parts.type.field(index).name: parts.field(index) for index in range(parts.type.num_fields)}
     part = _Parts(names, fits)
     year, day_of_year = part.year(), part.number("j")
     month, day = np.maximum(part.month(), 1), part.number("d", 1)
@@ -100,8 +100,8 @@ class _Parts:
         """(R,) 1 to 12; another number where it is none."""
         if not self.has("b"):
             return self.number("m", 1)
-        place = pc.index_in(pc.utf8_lower(self.words("b")), pa.array(_MONTHS))
-        return place.fill_null(12).cast(pa.int64()).to_numpy(zero_copy_only=False) + 1
+        month = pc.index_in(pc.utf8_lower(self.words("b")), pa.array(_MONTHS))
+        return month.fill_null(12).cast(pa.int64()).to_numpy(zero_copy_only=False) + 1
 
     def hour(self) -> np.ndarray:
         """(R,) 0 to 24; another number where it is none."""

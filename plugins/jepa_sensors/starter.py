@@ -85,8 +85,8 @@ def _roles(proposal: Proposal) -> dict[str, Any]:
     """Channels that change, by role; if nothing changes within an id, what differs between ids is a state."""
     roles = {
         f"{role}s": [
-            one["channel"] for one in proposal.channels
-            if one["role"] == role and not one["constant"] and one["channel"] not in proposal.told
+            channel["channel"] for channel in proposal.channels
+            if channel["role"] == role and not channel["constant"] and channel["channel"] not in proposal.told
         ]
         for role in ("state", "action", "static")
     }  # fmt: skip
@@ -102,8 +102,8 @@ def _roles(proposal: Proposal) -> dict[str, Any]:
 
 def _targets(proposal: Proposal) -> Iterator[str]:
     """Columns that may hold the answer: outcomes where they never change within an id, else labels."""
-    changing = {one["channel"] for one in proposal.channels if one["role"] != "static"}
-    constant = {one["channel"] for one in proposal.channels if one["constant"]}
+    changing = {channel["channel"] for channel in proposal.channels if channel["role"] != "static"}
+    constant = {channel["channel"] for channel in proposal.channels if channel["constant"]}
     told = [name for name in proposal.told if name not in constant]
     for key, names in (
         ("labels", [name for name in told if name in changing]),
@@ -117,12 +117,12 @@ def _targets(proposal: Proposal) -> Iterator[str]:
 
 def _identifiers(names: Sequence[str]) -> list[str]:
     """A plain identifier for each name."""
-    made: list[str] = []
+    lines: list[str] = []
     for name in names:
         plain = re.sub(r"\W+", "_", name).strip("_") or "target"
         plain = plain if plain[0].isalpha() else f"target_{plain}"
-        made.append(plain if plain not in made else f"{plain}_{len(made)}")
-    return made
+        lines.append(plain if plain not in lines else f"{plain}_{len(lines)}")
+    return lines
 
 
 def _step(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
@@ -133,7 +133,7 @@ def _step(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
     if sampling and sampling["q95"] > 0 and (repeated or sampling["irregular"] > _IRREGULAR):
         unit = 1 if sampling["unit"] == "s" else SECONDS[source.get("time_unit", "s")]
         seconds = max(sampling["median"] * samples, proposal.span / pieces / _LONGEST) * unit
-        nice = next((one for one in _NICE if one >= seconds), seconds) if sampling["irregular"] > 0.5 else seconds
+        nice = next((step for step in _NICE if step >= seconds), seconds) if sampling["irregular"] > 0.5 else seconds
         median = f"{sampling['median'] * unit:g} s"
         yield f"  step: {{seconds: {nice:g}}}     # the intervals are uneven; their median is {median}"
     elif samples > 1:

@@ -47,16 +47,16 @@ class OrderedRows:
 def suspects(readings: OrderedRows, wordy: Collection[str]) -> dict[str, str]:
     """For each column that may hold the answer, why. wordy: columns of words, whose values are names."""
     names = list(readings.columns)
-    found = {name: "its name says so" for name in names if is_label(name)}
-    numbers = [name for name in names if name not in found and name not in wordy]
-    found |= {name: why for name in numbers if (why := _remains(readings, readings.columns[name]))}
-    answers = list(found)
-    found |= {name: why for name, why in _twins(readings, [one for one in numbers if one not in found])}
+    reasons = {name: "its name says so" for name in names if is_label(name)}
+    numbers = [name for name in names if name not in reasons and name not in wordy]
+    reasons |= {name: why for name in numbers if (why := _remains(readings, readings.columns[name]))}
+    answers = list(reasons)
+    reasons |= {name: why for name, why in _twins(readings, [number for number in numbers if number not in reasons])}
     for label in answers:
         for name in names:
-            if name not in found and _tells(readings, label, name, wordy):
-                found[name] = f"it tells {label} by itself"
-    return found
+            if name not in reasons and _tells(readings, label, name, wordy):
+                reasons[name] = f"it tells {label} by itself"
+    return reasons
 
 
 # --- what remains -----------------------------------------------------------------------------------------------------
@@ -65,10 +65,10 @@ def suspects(readings: OrderedRows, wordy: Collection[str]) -> dict[str, str]:
 def _remains(readings: OrderedRows, values: np.ndarray) -> str:
     """Whether a column counts down within each id, or runs to one end in all of them however long they are."""
     drifts = [_drift(readings.time[part], values[part]) for part in _runs(readings.key)[:_IDS]]
-    found = [one for one in drifts if one is not None]
-    if not found or len(found) < len(drifts) or sum(rows for *_, rows in found) < 2 * _FEWEST:
+    known = [drift for drift in drifts if drift is not None]
+    if not known or len(known) < len(drifts) or sum(rows for *_, rows in known) < 2 * _FEWEST:
         return ""
-    rates, lasts = (np.array(column) for column in list(zip(*found, strict=True))[:2])
+    rates, lasts = (np.array(column) for column in list(zip(*known, strict=True))[:2])
     if np.all(rates < 0):
         return "it counts down within each id"
     one_end = len(lasts) > 2 and np.ptp(lasts) <= 0.02 * np.abs(lasts).max()
@@ -101,12 +101,12 @@ def _twins(readings: OrderedRows, names: Sequence[str]) -> Iterator[tuple[str, s
     middle = (run.start + run.stop - length) // 2
     prints: dict[bytes, list[str]] = {}
     for name in names:
-        for one in _fingerprints(readings.columns[name][middle : middle + length]):
-            prints.setdefault(one, []).append(name)
+        for print_of in _fingerprints(readings.columns[name][middle : middle + length]):
+            prints.setdefault(print_of, []).append(name)
     for other in names:
         for ahead in range(min(_AHEAD, run.stop - middle - length) + 1):
             shifted = _fingerprints(readings.columns[other][middle + ahead : middle + ahead + length])
-            for name in dict.fromkeys(name for one in shifted for name in prints.get(one, [])):
+            for name in dict.fromkeys(name for shift in shifted for name in prints.get(shift, [])):
                 if _is_derived(name, other, names, ahead) and _is_same(readings, name, other, ahead):
                     yield name, f"it is {other}" + (f" {ahead} rows later" if ahead else ", in whatever unit")
 
@@ -136,13 +136,13 @@ def _is_same(readings: OrderedRows, name: str, other: str, ahead: int) -> bool:
     """Whether a column is another some rows ahead, up to a factor and a summand, in all rows but one of a hundred."""
     count = len(readings.key) - ahead
     later = slice(ahead, ahead + count)
-    one, two = readings.columns[name][:count], readings.columns[other][later]
-    both = (readings.key[:count] == readings.key[later]) & np.isfinite(one) & np.isfinite(two)
-    if both.sum() < 2 * _FEWEST or np.ptp(two[both]) == 0:
+    early, late = readings.columns[name][:count], readings.columns[other][later]
+    both = (readings.key[:count] == readings.key[later]) & np.isfinite(early) & np.isfinite(late)
+    if both.sum() < 2 * _FEWEST or np.ptp(late[both]) == 0:
         return False
-    factor, summand = np.polyfit(two[both], one[both], 1)
-    off = np.abs(one[both] - factor * two[both] - summand)
-    return bool(np.mean(off <= _ROUNDED * np.ptp(one[both])) >= 0.99)
+    factor, summand = np.polyfit(late[both], early[both], 1)
+    off = np.abs(early[both] - factor * late[both] - summand)
+    return bool(np.mean(off <= _ROUNDED * np.ptp(early[both])) >= 0.99)
 
 
 # --- what tells a label -----------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def _tells(readings: OrderedRows, label: str, name: str, wordy: Collection[str])
         scores.append(_share_by_word(values, positive))
     elif min(positive[both].sum(), (~positive[both]).sum()) >= _FEWEST:
         return max(_distinguishes(scores[0], positive), _distinguishes(values[both], positive[both])) >= _TELLS
-    return max(_distinguishes(one, positive) for one in scores) >= _TELLS
+    return max(_distinguishes(score, positive) for score in scores) >= _TELLS
 
 
 def _determines(values: np.ndarray, truth: np.ndarray) -> bool:
@@ -186,8 +186,8 @@ def _determines(values: np.ndarray, truth: np.ndarray) -> bool:
 
 def _share_by_word(values: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """The share of positive rows among those of the same word."""
-    place = np.unique(np.nan_to_num(values, nan=-1), return_inverse=True)[1]
-    return (np.bincount(place, positive) / np.bincount(place))[place]
+    inverse = np.unique(np.nan_to_num(values, nan=-1), return_inverse=True)[1]
+    return (np.bincount(inverse, positive) / np.bincount(inverse))[inverse]
 
 
 def _distinguishes(score: np.ndarray, positive: np.ndarray) -> float:
@@ -199,13 +199,13 @@ def _distinguishes(score: np.ndarray, positive: np.ndarray) -> float:
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """Ranks from 1, equal values sharing the mean of theirs."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
+    _, inverse, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[inverse]
 
 
-def _correlation(one: np.ndarray, two: np.ndarray) -> float:
-    spread = one.std() * two.std()
-    return float(np.mean((one - one.mean()) * (two - two.mean())) / spread) if spread > 0 else 0.0
+def _correlation(left: np.ndarray, right: np.ndarray) -> float:
+    spread = left.std() * right.std()
+    return float(np.mean((left - left.mean()) * (right - right.mean())) / spread) if spread > 0 else 0.0
 
 
 def _is_constant(key: np.ndarray, values: np.ndarray) -> bool:

@@ -26,30 +26,30 @@ class Targets:
         self._config = config
         self._staged = staged
         self._of_file = {
-            name: _from_file(name, one, config, staged, cuts) for name, one in config.outcome_files().items()
+            name: _from_file(name, target, config, staged, cuts) for name, target in config.outcome_files().items()
         }
         # Timestamps count microseconds; what remains of them is told in seconds.
         self._unit = 1.0 if staged.clock == "number" else seconds_of(staged, config)
 
     def labels(self, rows: CutRows) -> dict[str, np.ndarray]:
         """(S,) float32 by name."""
-        found: dict[str, np.ndarray] = {}
+        by_name: dict[str, np.ndarray] = {}
         for name, target in self._config.labels.items():
             if isinstance(target, RemainingTarget):
-                found[name] = self._remaining(rows, target)
+                by_name[name] = self._remaining(rows, target)
             else:
-                found |= self._column(rows, name, target.column, rows.step, rows.steps)
-        return found
+                by_name |= self._column(rows, name, target.column, rows.step, rows.steps)
+        return by_name
 
     def outcomes(self, rows: CutRows) -> dict[str, np.ndarray]:
         """(K,) float32 by name."""
-        found: dict[str, np.ndarray] = {}
+        by_name: dict[str, np.ndarray] = {}
         for name, target in self._config.outcomes.items():
             if isinstance(target, FileTarget):
-                found[name] = self._of_file[name][rows.cuts.key]
+                by_name[name] = self._of_file[name][rows.cuts.key]
             else:
-                found |= self._column(rows, name, target.column, rows.owner, len(rows.cuts))
-        return found
+                by_name |= self._column(rows, name, target.column, rows.owner, len(rows.cuts))
+        return by_name
 
     def _column(self, rows: CutRows, name: str, column: str, owner: np.ndarray, owners: int) -> dict[str, np.ndarray]:
         """The last known value of a column in each owner; of words, whether it is each of them."""
@@ -63,7 +63,7 @@ class Targets:
             return {names[0]: last}
         unknown = np.isnan(last)
         return {
-            one: np.where(unknown, np.nan, last == code).astype(np.float32) for code, one in enumerate(names)
+            word: np.where(unknown, np.nan, last == code).astype(np.float32) for code, word in enumerate(names)
         }  # fmt: skip
 
     def _remaining(self, rows: CutRows, target: RemainingTarget) -> np.ndarray:
@@ -86,7 +86,7 @@ def _from_file(name: str, target: FileTarget, config: TableConfig, staged: Stage
     path = find([target.file])[0]
     headless = not (target.column or target.id)
     file = TableFile(path, config.model_copy(update={"columns": ("value",) if headless else (), "format": "auto"}))
-    left = [one for one in file.names if one not in target.id]
+    left = [name_of for name_of in file.names if name_of not in target.id]
     if not target.column and len(left) != 1:
         raise RecipeError(f"source.outcomes.{name}.column: {path} has {len(left)} columns besides the id; name one")
     column = target.column or left[0]
@@ -96,23 +96,23 @@ def _from_file(name: str, target: FileTarget, config: TableConfig, staged: Stage
         values.append(cells.numbers(block, column))
         if target.id:
             ids += cells.names(block, target.id, 0).cast("string").to_pylist()
-    found = np.concatenate(values) if values else np.zeros(0, dtype=np.float32)
+    joined = np.concatenate(values) if values else np.zeros(0, dtype=np.float32)
     group = GROUPS.index(target.of)
     own = np.flatnonzero(staged.group == group)
     if target.id:
-        number = {f"{group}{cells.SEPARATOR}{one}": place for place, one in enumerate(ids)}
+        number = {f"{group}{cells.SEPARATOR}{identifier}": index for index, identifier in enumerate(ids)}
         places = [number.get(staged.names[key]) for key in own.tolist()]
         if len(number) < len(ids) or None in places:
-            what = "an id twice" if len(number) < len(ids) else f"no row for {places.count(None)} of {len(own)} ids"
+            text = "an id twice" if len(number) < len(ids) else f"no row for {places.count(None)} of {len(own)} ids"
             again = cells.respelled([*(staged.names[key] for key in own.tolist()), *number])
-            what += f" ({len(again)} of them are there in another spelling of the same number)" if again else ""
-            raise DataError(f"{path} has {what}; source.outcomes.{name} needs one for each trajectory")
-        found = found[np.array(places, dtype=np.int64)]
-    if len(found) != len(own):
+            text += f" ({len(again)} of them are there in another spelling of the same number)" if again else ""
+            raise DataError(f"{path} has {text}; source.outcomes.{name} needs one for each trajectory")
+        joined = joined[np.array(places, dtype=np.int64)]
+    if len(joined) != len(own):
         raise DataError(
-            f"{path} has {len(found)} rows for {len(own)} trajectories; source.outcomes.{name} needs one for each, in "
+            f"{path} has {len(joined)} rows for {len(own)} trajectories; source.outcomes.{name} needs one for each, in "
             "the order of their ids"
         )
     outcome = np.full(len(staged.names), np.nan, dtype=np.float32)
-    outcome[own] = found
+    outcome[own] = joined
     return outcome

@@ -121,9 +121,9 @@ def _in_quotes(text: bytes, separator: str) -> tuple[np.ndarray, int | None]:
     """(bytes,) whether each stands in a quoted cell; and where a cell begins that does not end."""
     cell = re.compile(rb'(?<![^%s\r\n])"[^"]*(?:""[^"]*)*("|\Z)' % re.escape(separator.encode()))
     within = np.zeros(len(text), dtype=bool)
-    for found in cell.finditer(text):
-        start, stop = found.span()
+    for match in cell.finditer(text):
+        start, stop = match.span()
         within[start:stop] = True
-        if not found.group(1):
+        if not match.group(1):
             return within, start
     return within, None

@@ -28,12 +28,12 @@ def pattern_of(form: str) -> str:
 
     Raises ValueError naming a directive that is not read, is there twice, or is missing.
     """
-    form = re.sub(r"%(.)", lambda found: _SHORT.get(found[1], found[0]), form)
-    found = re.findall(r"%(.?)", form)
-    unread = [one for one in found if one not in _NUMBERS and one not in _OTHERS]
+    form = re.sub(r"%(.)", lambda match: _SHORT.get(match[1], match[0]), form)
+    codes = re.findall(r"%(.?)", form)
+    unread = [code for code in codes if code not in _NUMBERS and code not in _OTHERS]
     if unread:
         raise ValueError(f"%{unread[0]} is not read; there are {_listed()}")
-    _check(["b" if one == "B" else one for one in found])
+    _check(["b" if code == "B" else code for code in codes])
     parts, last = [], 0
     for at in re.finditer(r"%(.)", form):
         parts.append(_literal(form[last : at.start()]))
@@ -43,18 +43,18 @@ def pattern_of(form: str) -> str:
 
 
 def _listed() -> str:
-    return ", ".join(f"%{one}" for one in [*_NUMBERS, *_OTHERS, *_SHORT])
+    return ", ".join(f"%{code}" for code in [*_NUMBERS, *_OTHERS, *_SHORT])
 
 
-def _check(found: list[str]) -> None:
+def _check(codes: list[str]) -> None:
     """Refuse directives that make no instant."""
-    twice = [one for one in found if found.count(one) > 1 and one not in "aA%"]
+    twice = [code for code in codes if codes.count(code) > 1 and code not in "aA%"]
     if twice:
         raise ValueError(f"%{twice[0]} stands there twice")
-    years, parts = {"Y", "y"} & set(found), {"m", "b", "j"} & set(found)
-    if len(years) != 1 or len(parts) > 1 or ("d" in found) > bool(parts - {"j"}):
+    years, parts = {"Y", "y"} & set(codes), {"m", "b", "j"} & set(codes)
+    if len(years) != 1 or len(parts) > 1 or ("d" in codes) > bool(parts - {"j"}):
         raise ValueError("a time has one year (%Y or %y), and a month and day (%m %d, %b %d) or %j")
-    if ("I" in found) != ("p" in found) or {"I", "H"} <= set(found):
+    if ("I" in codes) != ("p" in codes) or {"I", "H"} <= set(codes):
         raise ValueError("%I is the hour of half a day, so %p goes with it, and %H does not")
 
 

@@ -29,6 +29,9 @@ class RandomQwen3Config(Config):
     head_dim: int = Field(32, gt=0, multiple_of=2, description="size of a head")
     intermediate_size: int = Field(384, gt=0, description="width of the MLP")
     vocabulary: int = Field(2048, ge=257, description="entries of the tokenizer made from the training texts")
+    least_subjects: int = Field(
+        5, ge=1, le=1_000_000, description="subjects of train whose texts must share a token of that tokenizer"
+    )
 
     @model_validator(mode="after")
     def _heads_divide(self) -> RandomQwen3Config:
@@ -93,7 +96,7 @@ class Qwen3Config(EncoderConfig):
         Raises DataError or UnsafeArtefactError if the folder's config.json is missing or refused.
         """
         if self.folder is None:
-            return Architecture(**self.random.model_dump())
+            return Architecture(**self.random.model_dump(exclude={"least_subjects"}))
         if not self.folder.exists() and self.folder.name in PUBLISHED:
             return PUBLISHED[self.folder.name]
         return read_architecture(self.folder)
@@ -106,7 +109,7 @@ class Qwen3Config(EncoderConfig):
         if self.folder is None:
             return []
         absent = missing_files(self.folder)
-        return absent if self.folder.is_dir() else [f"{one}, or set weights: random" for one in absent]
+        return absent if self.folder.is_dir() else [f"{file}, or set weights: random" for file in absent]
 
     def size(self, shape: ItemShape | None = None) -> ModelSize:
         architecture = self.architecture

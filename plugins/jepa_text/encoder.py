@@ -19,7 +19,14 @@ from jepa_text.backbone import adapt, export_adapter, load_backbone, load_head, 
 from jepa_text.config import Qwen3Config
 from jepa_text.layers import end_states, token_states
 from jepa_text.packing import pack, split_into_passes
-from jepa_text.tokenizer import TokenIds, fit_tokenizer, parse_tokenizer, plain_tokenizer, read_tokenizer
+from jepa_text.tokenizer import (
+    TokenIds,
+    fit_tokenizer,
+    parse_tokenizer,
+    plain_tokenizer,
+    read_tokenizer,
+    without_rare_tokens,
+)
 
 IGNORED = -100
 # Scores are as many as the vocabulary for every token: at 151,936 entries these tokens' take 600 MB in fp32.
@@ -43,6 +50,7 @@ class Qwen3Encoder(LanguageEncoder):
         self.latent_dim = config.latent_dim
         self.tokens: TokenIds | None = None
         self._untied_head: Tensor | None = None
+        self._least_subjects = 1
         self.backbone: Any = self._random() if config.folder is None else self._pretrained()
 
     def fit(self, items: Iterable[Sequence[str]]) -> None:
@@ -51,11 +59,20 @@ class Qwen3Encoder(LanguageEncoder):
             texts = chain.from_iterable(items)
             self._take(fit_tokenizer(texts, self.config.random.vocabulary))
 
+    def forget_rare(self, owned: Iterable[tuple[int, Sequence[str]]]) -> None:
+        """Take tokens that too few subjects share out of the tokenizer of a random model."""
+        if self.config.folder is None and self.tokens is not None:
+            fewest = self.config.random.least_subjects
+            untruncated = parse_tokenizer(plain_tokenizer(self.tokens.tokenizer) | {"truncation": None})
+            self._take(without_rare_tokens(untruncated, owned, fewest))
+            self._least_subjects = fewest
+
     def fitted(self) -> dict[str, Any]:
-        """`tokenizer`: the tokenizer made by `fit`; nothing for pretrained weights."""
+        """`tokenizer`: the tokenizer made by `fit`; nothing for pretrained weights. `least_subjects`: how many share
+        each of its tokens at the least."""
         if self.config.folder is not None or self.tokens is None:
             return {}
-        return {"tokenizer": plain_tokenizer(self.tokens.tokenizer)}
+        return {"tokenizer": plain_tokenizer(self.tokens.tokenizer), "least_subjects": self._least_subjects}
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:
         """Take up a fitted tokenizer.
@@ -66,6 +83,7 @@ class Qwen3Encoder(LanguageEncoder):
             if "tokenizer" not in fitted:
                 raise DataError("the random encoder 'qwen3' needs a fitted tokenizer, and there is none to load")
             self._take(parse_tokenizer(fitted["tokenizer"]))
+            self._least_subjects = int(fitted.get("least_subjects", 1))
 
     def forward(self, items: Sequence[str]) -> Tensor:
         """Latents of texts, in their order: (N, D) float32.

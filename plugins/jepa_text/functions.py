@@ -1,4 +1,5 @@
-"""The root mean square norm and the rotary embedding, with gradients that take few passes over memory.
+"""The root mean square norm, the rotary embedding and the way into rows and back, with gradients that take few passes
+over memory.
 
 Left to autograd, each is a chain of small operations whose results are all kept; on a small model these chains cost as
 much as the matrix products between them.
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+
+from jepa_text.packing import TextRows
 
 
 def rms_norm(hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
@@ -28,6 +31,47 @@ def rotate(heads: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     cosines, sines: (S, 1, Z), the same in both halves; they get no gradient.
     """
     return _Rotation.apply(heads, cosines, sines)
+
+
+def into_rows(packed: Tensor, rows: TextRows) -> Tensor:
+    """Tokens (S, H, Z) at their places in rows: (R, H, Z). Where no token lies, any does, and no gradient may come."""
+    return _IntoRows.apply(packed, rows.tokens, rows.places)
+
+
+def out_of_rows(laid_out: Tensor, rows: TextRows) -> Tensor:
+    """The tokens (S, H, Z) that lie in rows (R, H, Z)."""
+    return _OutOfRows.apply(laid_out, rows.places)
+
+
+class _OutOfRows(Function):
+    """A selection of what stands at different places, so that its gradient is a copy."""
+
+    @staticmethod
+    def forward(context: Any, laid_out: Tensor, places: Tensor) -> Tensor:
+        context.save_for_backward(places)
+        context.places = len(laid_out)
+        return laid_out.index_select(0, places)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (places,) = context.saved_tensors
+        return gradient.new_zeros(context.places, *gradient.shape[1:]).index_copy_(0, places, gradient), None
+
+
+class _IntoRows(Function):
+    """A selection whose gradient is one too: of a token that was selected more than once, one place gets a gradient."""
+
+    @staticmethod
+    def forward(context: Any, packed: Tensor, tokens: Tensor, places: Tensor) -> Tensor:
+        context.save_for_backward(places)
+        return packed.index_select(0, tokens)
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (places,) = context.saved_tensors
+        return gradient.index_select(0, places), None, None
 
 
 class _RmsNorm(Function):

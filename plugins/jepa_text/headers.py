@@ -84,7 +84,7 @@ def _entries(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
         for name, entry in header.items():
             if name != "__metadata__" and entry["dtype"] in _FLOATS:
                 yield name, tuple(int(side) for side in entry["shape"])
-    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnsafeArtefactError(
             f"{path} is not a whole safetensors file ({type(error).__name__}); {COPY_AGAIN}"
         ) from None

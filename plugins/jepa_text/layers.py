@@ -69,7 +69,7 @@ def _layer(
     """The layer's output for all tokens: (S, W)."""
     attention, (queries, keys, values) = layer.self_attn, heads
     queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
-    gathered = attend(queries, keys, values, pack.groups, attention.scaling, _dropout(attention))
+    gathered = attend(queries, keys, values, pack.rows, attention.scaling, _dropout(attention))
     return _feed_forward(layer, hidden + attention.o_proj(gathered.flatten(1)))
 
 
@@ -81,7 +81,7 @@ def _last_layer(layer: Built, hidden: Tensor, rotation: Rotation, pack: Pack) ->
     queries = rotate(_queries(attention, normed.index_select(0, pack.ends)), *turned)
     keys, values = _keys_values(attention, normed)
     keys = rotate(keys, *rotation)
-    gathered = attend_at_ends(queries, keys, values, pack.groups, attention.scaling, _dropout(attention))
+    gathered = attend_at_ends(queries, keys, values, pack.rows, attention.scaling, _dropout(attention))
     return _feed_forward(layer, hidden.index_select(0, pack.ends) + attention.o_proj(gathered.flatten(1)))
 
 

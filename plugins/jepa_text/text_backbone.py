@@ -47,7 +47,7 @@ class TextBackbone(Encoder):
     def forward(self, items: Sequence[str]) -> Tensor:
         """Latents of texts, in their order: (N, D) float32."""
         device = next(self.backbone.parameters()).device
-        ids = [one.ids or [self.padding] for one in self.tokenizer.encode_batch_fast(list(items))]
+        ids = [encoding.ids or [self.padding] for encoding in self.tokenizer.encode_batch_fast(list(items))]
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
         encoded = [self._encode([ids[index] for index in rows], device) for rows in _passes(order, ids, self.config)]
         if not encoded:

@@ -105,14 +105,16 @@ class TextBackboneConfig(EncoderConfig):
         """
         if self.lora is None:
             return []
-        found = self.backbone.tensors.modules(self.lora.modules)
-        absent = [] if self.lora.modules == ALL_LINEAR else [one for one in self.lora.modules if one not in found]
-        if absent or not found:
+        modules = self.backbone.tensors.modules(self.lora.modules)
+        absent = (
+            [] if self.lora.modules == ALL_LINEAR else [module for module in self.lora.modules if module not in modules]
+        )
+        if absent or not modules:
             there = ", ".join(self.backbone.tensors.modules(ALL_LINEAR))
             raise DataError(
                 f"{self.folder} has no linear map called {', '.join(absent)}; lora.modules may name {there}"
             )
-        return found
+        return modules
 
     def missing(self) -> list[str]:
         return missing_files(self.folder)
@@ -179,10 +181,10 @@ def _read_backbone(folder: Path, changed: int) -> Backbone:
 
 
 def _needed(folder: Path, config: dict[str, Any], names: tuple[str, ...]) -> int:
-    found = _size(config, names)
-    if found is None:
+    size_of = _size(config, names)
+    if size_of is None:
         raise DataError(f"{folder / CONFIG}: none of {', '.join(names)} is a positive integer; {COPY_AGAIN}")
-    return found
+    return size_of
 
 
 def _size(config: dict[str, Any], names: tuple[str, ...]) -> int | None:

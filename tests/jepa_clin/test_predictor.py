@@ -267,7 +267,7 @@ def test_activation_estimate_is_near_what_a_training_step_keeps(dropout: float, 
 def test_the_last_layer_carries_on_the_states_alone(layout: str, tokens: int) -> None:
     predictor, seen = make_predictor(SMALL.model_copy(update={"layout": layout})), list[int]()
     for layer in predictor.layers:
-        layer.feedforward.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[1]))
+        layer.feedforward[0].register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[1]))
     predictor(make_latents())
     assert seen == [tokens, 10]
 

@@ -8,11 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from commands import RECIPE, environment, install
+from jepa_core.config import ItemShape
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import open_store
 from jepa_core.plugin import Registry, discover
+from jepa_core.training.curriculum import BuiltPhase
+from jepa_core.training.learner import Learner
 from warm import WarmProcess
 
 
@@ -50,3 +54,23 @@ def jepa(toy_package: Path, tmp_path: Path, warm: WarmProcess) -> Callable[..., 
         return warm.run(list(map(str, arguments)), environment(toy_package, *packages, **variables), tmp_path)
 
     return run
+
+
+@pytest.fixture
+def make(registry: Registry, dataset: Dataset, tmp_path: Path):
+    """A learner and phases by (name, component, config keys)."""
+
+    def build(*phases: tuple[str, str, dict]) -> tuple[Learner, list[BuiltPhase]]:
+        torch.manual_seed(0)
+        parts = {kind: registry.component(kind, "toy") for kind in ("encoder", "predictor")}
+        encoder = parts["encoder"].load()(parts["encoder"].config(), ItemShape(channels=4))
+        encoder.fit(dataset.training_items())
+        predictor = parts["predictor"].load()(parts["predictor"].config(), encoder.latent_dim)
+        learner = Learner(encoder, predictor, dataset, torch.device("cpu"), tmp_path)
+        made = []
+        for name, use, keys in phases:
+            component = registry.component("phase", use)
+            made.append(BuiltPhase(name, component.load()(component.config(**keys))))
+        return learner, made
+
+    return build

@@ -1,44 +1,16 @@
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import torch
 
-from jepa_core.config import ItemShape, OptimizerConfig, ScheduleConfig
-from jepa_core.contracts import Listener
-from jepa_core.data.dataset import Dataset
+from jepa_core.config import OptimizerConfig, ScheduleConfig
+from jepa_core.contracts import Batch, Listener, Phase
 from jepa_core.errors import RunError
-from jepa_core.plugin import Registry
-from jepa_core.training.curriculum import (
-    BuiltPhase,
-    Progress,
-    make_optimizer,
-    matrices,
-    run_curriculum,
-    schedule_factor,
-)
+from jepa_core.training.curriculum import BuiltPhase, Progress, run_curriculum
 from jepa_core.training.learner import Learner
-
-
-@pytest.fixture
-def make(registry: Registry, dataset: Dataset, tmp_path: Path):
-    """A learner and phases by (name, component, config keys)."""
-
-    def build(*phases: tuple[str, str, dict]) -> tuple[Learner, list[BuiltPhase]]:
-        torch.manual_seed(0)
-        parts = {kind: registry.component(kind, "toy") for kind in ("encoder", "predictor")}
-        encoder = parts["encoder"].load()(parts["encoder"].config(), ItemShape(channels=4))
-        encoder.fit(dataset.training_items())
-        predictor = parts["predictor"].load()(parts["predictor"].config(), encoder.latent_dim)
-        learner = Learner(encoder, predictor, dataset, torch.device("cpu"), tmp_path)
-        made = []
-        for name, use, keys in phases:
-            component = registry.component("phase", use)
-            made.append(BuiltPhase(name, component.load()(component.config(**keys))))
-        return learner, made
-
-    return build
+from jepa_core.training.optimization import make_optimizer, matrices, schedule_factor
 
 
 def weights_after(learner: Learner, phases: list[BuiltPhase], seed: int = 0) -> dict[str, torch.Tensor]:
@@ -167,6 +139,52 @@ def test_a_phases_own_module_has_the_rate_the_decay_and_the_clip_of_the_predicto
     before, after = module_states(*make(("refine", "toy_disposable", {"steps": 1, "optimizer": plain})))
     moved = (after["0.weight"] - before["0.weight"]).abs().max()
     assert moved < 1e-3  # Adam's epsilon outweighs gradients clipped to 1e-12; unclipped, a step moves by the rate
+
+
+class Kept(Listener):
+    """Keeps terms and metrics of every step."""
+
+    def __init__(self) -> None:
+        self.terms: list[dict[str, torch.Tensor]] = []
+        self.metrics: list[dict[str, torch.Tensor]] = []
+
+    def step_ended(self, progress: Progress) -> None:
+        self.terms.append(dict(progress.terms))
+        self.metrics.append(dict(progress.metrics))
+
+
+def logging_loss(phase: Phase, values: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor | float]]) -> None:
+    """Have a phase log values of its terms."""
+    original = phase.loss
+
+    def loss(learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        terms = original(learner, batch, generator)
+        for name, value in values(terms).items():
+            learner.log(name, value)
+        return terms
+
+    phase.loss = loss  # type: ignore[method-assign]
+
+
+def test_what_a_phase_logs_is_told_beside_its_terms_and_changes_no_weight(make) -> None:
+    built = ("joint", "toy_train", {"steps": 3, "batch_size": 4})
+    silent = weights_after(*make(built))
+    learner, phases = make(built)
+    logging_loss(phases[0].phase, lambda terms: {"twice": 2 * terms["prediction"], "constant": 3.0})
+    kept = Kept()
+    run_curriculum(phases, learner, learner.dataset.windows("train", 12, 4, 3), 0, [kept])
+    assert [set(one) for one in kept.terms] == [{"prediction", "noise"}] * 3
+    for terms, metrics in zip(kept.terms, kept.metrics, strict=True):
+        assert metrics["twice"] == 2 * terms["prediction"] and metrics["constant"] == 3
+        assert not metrics["twice"].requires_grad
+    assert all(torch.equal(silent[name], value) for name, value in learner.weights())
+
+
+def test_what_is_logged_must_be_one_number(make) -> None:
+    learner, phases = make(("fit", "toy_fit", {"steps": 1, "batch_size": 4}))
+    logging_loss(phases[0].phase, lambda terms: {"both": torch.zeros(2)})
+    with pytest.raises(RunError, match=r"learner.log\('both', ...\) takes one number, not a tensor of shape \(2,\)"):
+        weights_after(learner, phases)
 
 
 def test_a_loss_that_is_not_finite_is_reported_with_its_first_step() -> None:

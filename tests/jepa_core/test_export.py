@@ -13,7 +13,7 @@ import pytest
 
 from commands import RECIPE, environment
 from jepa_core.errors import PluginError
-from jepa_core.model.card import _tried
+from jepa_core.model.card import _no_program, _tried
 from jepa_core.model.onnx_files import require_onnx
 from warm import WarmProcess
 
@@ -110,3 +110,9 @@ def test_the_card_says_what_the_exporter_does_not_take() -> None:
     assert _tried("encoder.onnx", told) == (
         "* `encoder.onnx` was not written: torch's exporter does not take it (ConversionError)."
     )
+
+
+def test_the_card_says_that_an_encoder_of_texts_has_no_program() -> None:
+    (line,) = _no_program({"item_shape": None})
+    assert "no program" in line and "`model/`" in line
+    assert list(_no_program({"item_shape": {"channels": 3, "samples": 1}})) == []

@@ -718,6 +718,11 @@ def test_a_section_changes_phases_by_name_and_null_removes_them() -> None:
     assert recipe.evaluators == ()
 
 
+def test_a_section_of_a_new_name_adds_an_evaluator_behind_those_of_the_parent() -> None:
+    recipe = child("evaluators: {again: {use: drift, horizons: [2]}, drift: {horizons: [1, 4]}}\n")
+    assert [(one.name, one.config.horizons) for one in recipe.evaluators] == [("drift", [1, 4]), ("again", [2])]
+
+
 def test_a_phase_that_uses_another_component_keeps_its_name_and_place() -> None:
     recipe = child("curriculum:\n  warmup: {use: ema_alignment, ema_decay: 0.5}\n")
     assert [(phase.name, phase.component.name) for phase in recipe.curriculum] == [

@@ -1,21 +1,37 @@
 """The report: what it says, that it stands alone, and that it is the same each time."""
 
 import html.parser
+import io
 import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
+from rich.console import Console
 
 from jepa_core.errors import RunError
 from jepa_core.report.exports import csv_text, latex_text
+from jepa_core.report.first_screen import headlines
 from jepa_core.report.page import write_report
 from jepa_core.report.plots import coloured, draw_figure, legend, styles, y_limits
 from jepa_core.report.tables import SHOWN_ROWS, findings_table
-from jepa_core.results.findings import Column, Figure, Findings, Headline, Series, Table, Verdict
+from jepa_core.results.findings import (
+    Claim,
+    Column,
+    Figure,
+    Findings,
+    Headline,
+    Series,
+    Side,
+    Table,
+    Verdict,
+)
+from jepa_core.results.record import read_run
 from jepa_core.results.text import duration, interval, memory, number, operations
+from jepa_core.runs.ending import ending
 
 PHASES = ["warm_up", "joint", "sync", "finish"]
 HOSTILE = "<script>alert('x')</script>"
@@ -167,6 +183,70 @@ def test_the_first_screen_has_data_verdicts_and_headlines_with_interval_and_n(pa
     assert "24 steps 95 % CI 12 to 36 n = 57 subjects Context 24" in head
     assert "Drift – No window is long enough" in head
     assert head.index("not sound Worse than the mean") < head.index("sound Not collapsed")
+
+
+def told(gain: float, low: float, high: float, positives: int | None = 40) -> Claim:
+    ours = Side("belief", "frozen features", 0.8, 0.75, 0.85)
+    other = Side("untrained belief", "the untrained encoder", 0.8 - gain, 0.7, 0.9, gain, low, high)
+    return Claim("mean of 8 tasks", "AUROC", "higher", [ours, other], 300, positives=positives)
+
+
+def with_claims(folder, *claims: Claim, noun: str = "subject") -> str:
+    found = replace(findings(), claims=list(claims), terms={"AUROC": "area, of each subject"})
+    (folder / "findings" / "drift.json").write_text(json.dumps(found.to_dict()))
+    data = json.loads((folder / "data.json").read_text())
+    (folder / "data.json").write_text(json.dumps(data | {"subject": noun}))
+    return written(folder)
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        ((0.05, 0.02, 0.08), "0.0500 better (0.0200 to 0.0800) than the untrained encoder"),
+        ((-0.05, -0.08, -0.02), "0.0500 worse (0.0200 to 0.0800) than the untrained encoder"),
+        ((0.05, -0.02, 0.08), "not told apart from the untrained encoder (+0.0500, −0.0200 to 0.0800)"),
+    ],
+)
+def test_the_first_claim_is_the_first_sentence_with_what_is_gained_and_on_how_many(folder, gain, said):
+    page = with_claims(folder, told(*gain))
+    assert 'class="answer leading"' in page
+    text = text_of(page).replace(" ,", ",")
+    assert "With frozen features, AUROC (mean of 8 tasks) is 0.800 (0.750 to 0.850)" in text
+    assert said in text and "300 subjects, at least 40 rows of either class" in text
+
+
+def test_a_claim_on_few_positives_is_grey_and_never_large(folder):
+    page = with_claims(folder, told(0.05, 0.02, 0.08, positives=19))
+    assert 'class="answer thin"' in page and 'class="answer leading"' not in page
+    assert "Too few positives to conclude (19, of at least 20)" in text_of(page)
+    few = Headline("AUROC", 0.9, n=40, positives=3)
+    assert 'class="card thin"' in headlines("", [few], {}) and "Only 3 rows of a class" in headlines("", [few], {})
+
+
+def test_rows_of_a_table_on_few_positives_are_grey():
+    table = Table("t", "T", [Column("task"), Column("positives"), Column("v")], [["a", 19, 1], ["b", 20, 2]])
+    assert findings_table(table, "x.t").count('<tr class="thin">') == 1
+
+
+def test_what_evaluators_warn_of_is_one_line_with_its_count_and_what_is_not_sound_stands_open(folder):
+    page = with_claims(folder, told(0.05, 0.02, 0.08))
+    head = page[: page.index('id="training"')]
+    assert head.index("not sound") < head.index('class="answer') < head.index("What else the evaluators say")
+    assert re.search(r"<details class=\"fold\"><summary>What else the evaluators say: .*?1 sound", head)
+
+
+def test_words_are_explained_where_they_stand_and_once_more_in_a_list(folder):
+    page = with_claims(folder, told(0.05, 0.02, 0.08))
+    assert 'title="area, of each subject">AUROC</abbr>' in page
+    assert "<dt>AUROC</dt><dd>area, of each subject</dd>" in page
+
+
+def test_the_data_s_own_noun_stands_for_subjects_and_files_keep_their_columns(folder):
+    page = with_claims(folder, told(0.05, 0.02, 0.08), noun="engine")
+    text = text_of(page)
+    assert "98 engines" in text and "300 engines" in text and "area, of each engine" in text
+    assert "subject" not in text.replace("command", "").lower().split("columns")[0]
+    assert "subjects" in (folder / "tables" / "data.splits.csv").read_text()
 
 
 def test_phases_stand_in_the_order_of_the_curriculum_with_the_one_that_has_no_steps(page):
@@ -429,3 +509,13 @@ def test_spans_of_time_memory_and_operations_have_the_unit_that_suits_them():
         "0 FLOP", "999 FLOP", "320 GFLOP", "5 PFLOP",
     ]  # fmt: skip
     assert interval(None, 1.0) == ""
+
+
+def test_the_table_at_the_end_has_a_row_a_claim_and_headlines_where_nothing_is_claimed(folder):
+    with_claims(folder, told(0.05, 0.02, 0.08))
+    (folder / "findings" / "another.json").write_text(json.dumps(findings().to_dict()))
+    console = Console(width=160, file=io.StringIO())
+    console.print(ending(read_run(folder)))
+    lines = " ".join(console.file.getvalue().split())
+    assert "mean of 8 tasks AUROC 0.800 (0.750 to 0.850) +0.0500 (0.0200 to 0.0800) over the untrained encoder" in lines
+    assert lines.count("skill horizon 24 steps (12 to 36)") == 1

@@ -26,6 +26,7 @@ SHOWN: dict[Kind, str] = {
     "phase": "cautious",
     "objective": "spread",
     "evaluator": "one_step",
+    "listener": "ledger",
 }
 """What the page calls its examples."""
 

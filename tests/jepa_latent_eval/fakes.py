@@ -24,6 +24,10 @@ class Store:
     outcomes: dict[str, np.ndarray] = field(default_factory=dict)
     channels: list[Channel] = field(default_factory=list)
 
+    def event_count(self, role: str) -> int:
+        """One action a step, as `batch` places them."""
+        return 1
+
     @property
     def label_names(self) -> list[str]:
         return sorted(self.labels)

@@ -101,9 +101,9 @@ def test_labels_change_the_fingerprint_and_no_text(folder: Folder, tmp_path: Pat
         ({"float_value": [0.0, 1e39, None]}, "row 1 .*beyond the range of float32"),
         ({"float_value": ["high", None, None]}, "column float_value is string"),
         ({}, "column one of boolean_value, integer_value, float_value is missing"),
-        ({"boolean_value": [True] * 3, "prediction_time": ["x"] * 3}, "prediction_time timestamp"),
+        ({"boolean_value": [True] * 3, "prediction_time": ["x"] * 3}, "column prediction_time is string"),
         ({"boolean_value": [True] * 3, "prediction_time": [at(1), None, at(2)]}, "row 1 .*prediction_time is null"),
-        ({"boolean_value": [True] * 3, "subject_id": ["a"] * 3}, "subject_id must be int64"),
+        ({"boolean_value": [True] * 3, "subject_id": ["a"] * 3}, "column subject_id is string"),
     ],
 )
 def test_what_is_no_label_is_refused_naming_file_and_row(

@@ -194,3 +194,16 @@ def test_hidden_groups_leave_the_texts_and_not_the_store(three_stays, tmp_path, 
 def test_a_hidden_group_that_is_not_there_is_refused_naming_those_that_are(three_stays, build):
     with pytest.raises(RecipeError, match="names vitalsigns.* it has .*vitalsign"):
         build(three_stays, hidden_groups=("vitalsigns",))
+
+
+def test_laboratory_values_in_another_unit_are_refused_and_a_stray_one_is_read(three_stays, build):
+    for hour in range(1, 4):
+        three_stays.lab(0, hour, 50912, 1.1, valueuom="mg/dL")
+    three_stays.lab(0, 4, 50912, 97.0, valueuom="umol/L")
+    three_stays.lab(0, 4, 50820, 7.4, valueuom="units")
+    assert build(three_stays).kept.blocks
+
+    for row in three_stays.rows["hosp/labevents"]:
+        row["valueuom"] = row["valueuom"].replace("mg/dL", "umol/L")
+    with pytest.raises(DataError, match="4 of 4 values of item 50912 are in umol/L, and it is read in mg/dL; convert"):
+        build(three_stays)

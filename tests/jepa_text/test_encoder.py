@@ -214,10 +214,13 @@ def test_a_damaged_tokenizer_is_refused(fitted: dict[str, object]) -> None:
         Qwen3Encoder(Qwen3Config(random=SMALL)).load_fitted(fitted)
 
 
-def test_a_tokenizer_with_more_entries_than_the_model_is_refused(random_encoder: Qwen3Encoder) -> None:
-    smaller = Qwen3Encoder(Qwen3Config(random=SMALL.model_copy(update={"vocabulary": 260})))
+def test_a_tokenizer_with_more_entries_than_the_model_is_refused() -> None:
+    larger, smaller = (
+        Qwen3Encoder(Qwen3Config(random=SMALL.model_copy(update={"vocabulary": count}))) for count in (300, 260)
+    )
+    larger.fit([["the heart rate is high", "the blood pressure is low"]])
     with pytest.raises(DataError, match="260"):
-        smaller.load_fitted(random_encoder.fitted())
+        smaller.load_fitted(larger.fitted())
 
 
 def test_unseen_characters_are_encoded(random_encoder: Qwen3Encoder) -> None:

@@ -25,7 +25,7 @@ def write_cultures(rng: np.random.Generator, chunk: Chunk, tables: TableWriters,
     stay, kind, time = _drawn(rng, chunk)
     order = np.lexsort((time, stay))
     stay, kind, time = stay[order], kind[order], time[order] - time[order] % 60
-    grown = rng.random(len(stay)) < np.array([one[6] for one in KINDS])[kind]
+    grown = rng.random(len(stay)) < np.array([kind_of[6] for kind_of in KINDS])[kind]
     # Of some specimens only the day is known.
     timed = rng.random(len(stay)) > 0.06
     number = chunk_number * SPECIMENS_PER_CHUNK + 1 + np.arange(len(stay))
@@ -40,15 +40,15 @@ def write_cultures(rng: np.random.Generator, chunk: Chunk, tables: TableWriters,
             "micro_specimen_id": number,
             "chartdate": time_text(time - time % DAY),
             "charttime": time_text(np.where(timed, time, -1)),
-            "spec_itemid": np.array([one[0] for one in KINDS])[kind],
-            "spec_type_desc": pick([one[1] for one in KINDS], kind),
+            "spec_itemid": np.array([kind_of[0] for kind_of in KINDS])[kind],
+            "spec_type_desc": pick([kind_of[1] for kind_of in KINDS], kind),
             "test_seq": 1,
             "storedate": time_text(result - result % DAY),
             "storetime": time_text(result),
-            "test_itemid": np.array([one[2] for one in KINDS])[kind],
-            "test_name": pick([one[3] for one in KINDS], kind),
-            "org_itemid": pa.array(np.array([one[4] for one in KINDS])[kind], mask=~grown),
-            "org_name": pick([None, *(one[5] for one in KINDS)], np.where(grown, kind + 1, 0)),
+            "test_itemid": np.array([kind_of[2] for kind_of in KINDS])[kind],
+            "test_name": pick([kind_of[3] for kind_of in KINDS], kind),
+            "org_itemid": pa.array(np.array([kind_of[4] for kind_of in KINDS])[kind], mask=~grown),
+            "org_name": pick([None, *(kind_of[5] for kind_of in KINDS)], np.where(grown, kind + 1, 0)),
         },
     )
 

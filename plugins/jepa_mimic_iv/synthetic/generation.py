@@ -48,10 +48,12 @@ class TruthWriter:
         )
 
 
-def write_chunk(tables: TableWriters, truth: TruthWriter, seed: int, number: int, capacity: int, stays: int) -> None:
-    """Simulates and writes chunk `number` of `stays` stays, at most `capacity`."""
+def write_chunk(
+    tables: TableWriters, truth: TruthWriter, seed: int, number: int, capacity: int, stays: int, illness: float
+) -> None:
+    """Simulates and writes chunk `number` of `stays` stays, at most `capacity`. illness: as of `draw_traits`."""
     rng = np.random.default_rng([seed, number])
-    chunk = simulate_chunk(rng, number, capacity, stays)
+    chunk = simulate_chunk(rng, number, capacity, stays, illness)
     write_administration(rng, chunk, tables)
     write_charts(rng, chunk, tables)
     write_labs(rng, chunk, tables, first_id=number * LABS_PER_CHUNK + 1)
@@ -61,11 +63,11 @@ def write_chunk(tables: TableWriters, truth: TruthWriter, seed: int, number: int
     truth.write(chunk)
 
 
-def simulate_chunk(rng: np.random.Generator, number: int, capacity: int, stays: int) -> Chunk:
+def simulate_chunk(rng: np.random.Generator, number: int, capacity: int, stays: int, illness: float = 1.0) -> Chunk:
     """Draws the people of a chunk, runs their stays and lays them out in the calendar."""
     structure = draw_structure(rng, number, capacity, stays)
     subject = structure.stay_subject
-    traits = draw_traits(rng, structure.age[subject], structure.male[subject], structure.start_hour)
+    traits = draw_traits(rng, structure.age[subject], structure.male[subject], structure.start_hour, illness)
     course = run_course(rng, traits, structure.may_die)
     calendar = draw_calendar(rng, structure, course)
     return Chunk(structure, traits, course, calendar, rng.random(stays) < UNOBSERVED_SHARE)

@@ -127,26 +127,26 @@ def segments_of(rng: np.random.Generator, chunk: Chunk, doses: Array) -> Segment
     starts_run = before[edge_hour, edge_stay] == 0
     first = np.maximum.accumulate(np.where(starts_run, np.arange(len(rate)), 0))
     used = (rate > 0) & (finish > moment)
-    place = np.arange(len(rate))
-    return Segments(edge_stay[used], moment[used], finish[used], rate[used], place[used], first[used], status[used])
+    positions = np.arange(len(rate))
+    return Segments(edge_stay[used], moment[used], finish[used], rate[used], positions[used], first[used], status[used])
 
 
 def _infusion_rows(rng: np.random.Generator, chunk: Chunk, orders: OrderIds, infusion: Infusion) -> list[dict]:
-    found = segments_of(rng, chunk, chunk.course.series[infusion.series].astype(np.float64))
-    count = len(found.stay)
+    segments = segments_of(rng, chunk, chunk.course.series[infusion.series].astype(np.float64))
+    count = len(segments.stay)
     # A pump's log differs slightly from the order; the run's later segments link to its first order.
-    rate = found.rate * (1 + 0.002 * rng.normal(0, 1, count))
-    weight = np.round(chunk.traits.weight[found.stay], 1) if infusion.per_kg else 1.0
-    minutes = (found.end - found.start) / 60
+    rate = segments.rate * (1 + 0.002 * rng.normal(0, 1, count))
+    weight = np.round(chunk.traits.weight[segments.stay], 1) if infusion.per_kg else 1.0
+    minutes = (segments.end - segments.start) / 60
     amount = rate * infusion.per_minute * weight * minutes
-    ids = orders.take(int(found.place.max(initial=-1)) + 1)
+    ids = orders.take(int(segments.place.max(initial=-1)) + 1)
     common = {
-        "stay": found.stay,
-        "start": found.start,
-        "end": found.end,
-        "orderid": ids[found.place],
-        "linkorderid": ids[found.first],
-        "statusdescription": pick(STATUSES, found.status),
+        "stay": segments.stay,
+        "start": segments.start,
+        "end": segments.end,
+        "orderid": ids[segments.place],
+        "linkorderid": ids[segments.first],
+        "statusdescription": pick(STATUSES, segments.status),
         "totalamount": number_text(np.full(count, infusion.bag), 0),
         "totalamountuom": "ml",
     }
@@ -209,7 +209,7 @@ def _given_cells(rng: np.random.Generator, chunk: Chunk, name: str) -> tuple[Cel
     return cells, cells.of(series)
 
 
-def _once(orders: OrderIds, cells: Cells, minutes: int, total: Array | None, what: dict) -> dict:
+def _once(orders: OrderIds, cells: Cells, minutes: int, total: Array | None, cell: dict) -> dict:
     own = orders.take(len(cells))
     return {
         "stay": cells.stay,
@@ -220,7 +220,7 @@ def _once(orders: OrderIds, cells: Cells, minutes: int, total: Array | None, wha
         "statusdescription": "FinishedRunning",
         "totalamount": None if total is None else number_text(total, 0),
         "totalamountuom": None if total is None else "ml",
-    } | what
+    } | cell
 
 
 def _pushes(rng: np.random.Generator, chunk: Chunk, orders: OrderIds) -> list[dict]:
@@ -319,8 +319,8 @@ def _procedures(rng: np.random.Generator, chunk: Chunk, tables: TableWriters, or
     support = series["given_support"]
     blocks = []
     for itemid, level in ((225792, INTUBATED), (225794, 3)):
-        found = segments_of(rng, chunk, (support == level) * 1.0)
-        merged = _merge(found)
+        segments = segments_of(rng, chunk, (support == level) * 1.0)
+        merged = _merge(segments)
         blocks.append(_lasting(orders, itemid, merged.stay, merged.start, merged.end, "Ventilation"))
         if level == INTUBATED:
             inside = merged.end < chunk.calendar.outtime[merged.stay]
@@ -360,20 +360,20 @@ def _procedures(rng: np.random.Generator, chunk: Chunk, tables: TableWriters, or
     )
 
 
-def _merge(found: Segments) -> Segments:
+def _merge(segments: Segments) -> Segments:
     """Joins the segments of each run into one."""
-    _, start = np.unique(found.first, return_index=True)
-    end = np.append(start[1:], len(found.first)) - 1
-    if len(found.first) == 0:
-        return found
+    _, start = np.unique(segments.first, return_index=True)
+    end = np.append(start[1:], len(segments.first)) - 1
+    if len(segments.first) == 0:
+        return segments
     return Segments(
-        found.stay[start],
-        found.start[start],
-        found.end[end],
-        found.rate[start],
-        found.place[start],
-        found.first[start],
-        found.status[end],
+        segments.stay[start],
+        segments.start[start],
+        segments.end[end],
+        segments.rate[start],
+        segments.place[start],
+        segments.first[start],
+        segments.status[end],
     )
 
 

@@ -51,8 +51,8 @@ def write_pharmacy(rng: np.random.Generator, chunk: Chunk, tables: TableWriters)
     poe = [f"{owner}-{number}" for owner, number in zip(subject, ordered.poe, strict=True)]
     facts = list(zip(*catalogue.DRUGS.values(), strict=True))
     detail = {
-        name: pick(map(str, facts[place]), ordered.drug)
-        for place, name in enumerate(
+        name: pick(map(str, facts[index]), ordered.drug)
+        for index, name in enumerate(
             (
                 "formulary_drug_cd",
                 "gsn",
@@ -89,13 +89,13 @@ def _ordered(rng: np.random.Generator, chunk: Chunk) -> Prescriptions:
     """Drugs that were given in the unit, from the first to a while after the last dose, and common ward drugs."""
     names = list(catalogue.DRUGS)
     structure, calendar = chunk.structure, chunk.calendar
-    found: list[tuple[Array, Array, Array, Array]] = []
+    streams: list[tuple[Array, Array, Array, Array]] = []
     for series, name in DRUG_OF_SERIES.items():
         given = (chunk.course.series[series] > 0) & chunk.course.present
         stay = np.flatnonzero(given.any(axis=0))
         first = given[:, stay].argmax(axis=0)
         last = len(given) - 1 - given[::-1, stay].argmax(axis=0)
-        found.append(
+        streams.append(
             (
                 structure.stay_admission[stay],
                 np.full(len(stay), names.index(name)),
@@ -107,7 +107,7 @@ def _ordered(rng: np.random.Generator, chunk: Chunk) -> Prescriptions:
     for name in catalogue.COMMON_DRUGS:
         admission = np.flatnonzero(rng.random(admissions) < 0.6)
         start = calendar.admittime[admission] + 3 * HOUR
-        found.append(
+        streams.append(
             (
                 admission,
                 np.full(len(admission), names.index(name)),
@@ -115,7 +115,7 @@ def _ordered(rng: np.random.Generator, chunk: Chunk) -> Prescriptions:
                 np.maximum(calendar.dischtime[admission], start + HOUR),
             )
         )
-    admission, drug, start, stop = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    admission, drug, start, stop = (np.concatenate(parts) for parts in zip(*streams, strict=True))
     order = np.lexsort((drug, admission))
     start, stop = start - start % HOUR, stop - stop % HOUR
     return Prescriptions(admission[order], drug[order], start[order], stop[order])
@@ -140,7 +140,7 @@ def _write_administrations(
     admission = ordered.admission[index]
     subject = structure.subject_id[structure.admission_subject[admission]]
     sequence = np.arange(len(index)) + 1
-    emar = [f"{owner}-{place}" for owner, place in zip(subject, sequence, strict=True)]
+    emar = [f"{owner}-{order}" for owner, order in zip(subject, sequence, strict=True)]
     flush = np.array([name.endswith("Flush") for name in catalogue.DRUGS])[ordered.drug[index]]
     event = np.where(flush, 4, rng.choice(4, len(index), p=[0.87, 0.08, 0.02, 0.03]))
     tables.write(

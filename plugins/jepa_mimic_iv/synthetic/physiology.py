@@ -150,13 +150,14 @@ class Noise:
     bleed: Array
 
 
-def draw_traits(rng: np.random.Generator, age: Array, male: Array, start_hour: Array) -> Traits:
-    """Draws patients of the given age and sex, admitted to the unit at the given hour of the day."""
+def draw_traits(rng: np.random.Generator, age: Array, male: Array, start_hour: Array, illness: float = 1.0) -> Traits:
+    """Draws patients of the given age and sex, admitted to the unit at the given hour of the day. illness: factor of
+    what the diseases do; the share whom treatment hardly helps goes with its sixth power."""
     n = len(age)
     phenotype = rng.choice(len(PHENOTYPES), size=n, p=PHENOTYPE_SHARE)
     scale = rng.lognormal(0.0, 0.50, n)[:, None] * rng.lognormal(0.0, 0.25, (n, 5))
-    illness = PHENOTYPE_ILLNESS[phenotype] * scale
-    refractory = rng.random(n) < 0.08 + 0.12 * (age > 75)
+    severity = illness * PHENOTYPE_ILLNESS[phenotype] * scale
+    refractory = rng.random(n) < (0.08 + 0.12 * (age > 75)) * illness**6
     height = np.where(male, 176.0, 162.0) + rng.normal(0, 7.5, n)
     chronic_kidney = rng.random(n) < np.where(phenotype == PHENOTYPES.index("renal"), 0.5, 0.12)
     return Traits(
@@ -168,10 +169,10 @@ def draw_traits(rng: np.random.Generator, age: Array, male: Array, start_hour: A
         infected=(rng.random(n) < np.array([0.95, 0.1, 0.6, 0.25, 0.12, 0.25])[phenotype]).astype(float),
         diabetic=(rng.random(n) < 0.3).astype(float),
         fibrillating=(rng.random(n) < 0.04 + 0.18 * (age > 65)).astype(float),
-        illness=illness,
-        outlook=np.where(refractory[:, None], 1.15, 0.12) * illness,
+        illness=severity,
+        outlook=np.where(refractory[:, None], 1.15, 0.12) * severity,
         recovery_hours=rng.lognormal(np.log(60.0), 0.6, n),
-        shock_share=(illness + 0.15) / (illness + 0.15).sum(axis=1, keepdims=True),
+        shock_share=(severity + 0.15) / (severity + 0.15).sum(axis=1, keepdims=True),
         frailty=np.clip((age - 60) / 25, -1, 1.5) + rng.normal(0, 0.5, n),
         map_base=rng.normal(84, 8.5, n),
         rate_base=rng.normal(79, 9, n),

@@ -62,10 +62,10 @@ SHOWN: dict[str, Callable[[Hour], Array]] = {
 
 
 class SyntheticStays(Simulator):
-    """The stays of `write_tables(folder, stays, seed)`, hour by hour."""
+    """The stays of `write_tables(folder, stays, seed, illness=illness)`, hour by hour."""
 
-    def __init__(self, stays: int, seed: int) -> None:
-        self._stays, self._seed = stays, seed
+    def __init__(self, stays: int, seed: int, illness: float = 1.0) -> None:
+        self._stays, self._seed, self._illness = stays, seed, illness
 
     def simulate(
         self,
@@ -76,18 +76,18 @@ class SyntheticStays(Simulator):
         otherwise: Otherwise = "none",
         turn: int = 0,
     ) -> dict[str, np.ndarray]:
-        chunk, place = place_of_stay(np.asarray(identifiers), CHUNK_STAYS)
-        if (chunk * CHUNK_STAYS + place >= self._stays).any():
+        chunk, position = place_of_stay(np.asarray(identifiers), CHUNK_STAYS)
+        if (chunk * CHUNK_STAYS + position >= self._stays).any():
             raise DataError("these stays are not synthetic ones of this source; give identifiers of its own")
         chosen = [_doses(row, at, horizon) for row in acts]
-        found = {name: np.empty((len(chunk), horizon)) for name in SHOWN}
+        shown = {name: np.empty((len(chunk), horizon)) for name in SHOWN}
         for number in np.unique(chunk).tolist():
-            for rows in _once_each(np.flatnonzero(chunk == number), place):
-                given = [(int(place[row]), chosen[row]) for row in rows.tolist()]
+            for rows in _once_each(np.flatnonzero(chunk == number), position):
+                given = [(int(position[row]), chosen[row]) for row in rows.tolist()]
                 hours = list(self._chunk(number, given, at, horizon, otherwise, turn))
                 for name, reading in SHOWN.items():
-                    found[name][rows] = np.stack([reading(hour)[place[rows]] for hour in hours], axis=1)
-        return found
+                    shown[name][rows] = np.stack([reading(hour)[position[rows]] for hour in hours], axis=1)
+        return shown
 
     def _chunk(
         self,
@@ -121,17 +121,17 @@ class SyntheticStays(Simulator):
     ) -> Iterator[Hour]:
         """A chunk of stays from its random stream, drawn from in the order of `simulate_chunk`."""
         rng = np.random.default_rng([self._seed, number])
-        traits = _traits(rng, number, stays)
+        traits = _traits(rng, number, stays, self._illness)
         state, _ = begin_course(rng, traits)
         for hour in run_hours(rng, traits, state, treat, chance):
             draw_ends(rng, stays)
             yield hour
 
 
-def _traits(rng: np.random.Generator, number: int, stays: int) -> Traits:
+def _traits(rng: np.random.Generator, number: int, stays: int, illness: float) -> Traits:
     structure = draw_structure(rng, number, CHUNK_STAYS, stays)
     subject = structure.stay_subject
-    return draw_traits(rng, structure.age[subject], structure.male[subject], structure.start_hour)
+    return draw_traits(rng, structure.age[subject], structure.male[subject], structure.start_hour, illness)
 
 
 def _doses(acts: Sequence[Act], at: int, horizon: int) -> dict[str, Array]:
@@ -151,20 +151,20 @@ def _doses(acts: Sequence[Act], at: int, horizon: int) -> dict[str, Array]:
 def _given(recorded: Treatment, given: Given, ahead: int, otherwise: Otherwise) -> Treatment:
     """Treatment of an hour in which the doses of some stays are chosen."""
     treatment = {name: np.array(value, dtype=np.float64) for name, value in vars(recorded).items()}
-    for place, doses in given:
+    for rows, doses in given:
         for name, value in treatment.items():
             if otherwise == "none" and name not in BREATHING:
-                value[place] = 0.0
+                value[rows] = 0.0
         for name, dose in doses.items():
             if not np.isnan(dose[ahead]):
-                treatment[name][place] = dose[ahead]
+                treatment[name][rows] = dose[ahead]
     return replace(recorded, **(treatment | {"support": recorded.support}))
 
 
-def _once_each(rows: Array, place: Array) -> Iterator[Array]:
+def _once_each(rows: Array, stays: Array) -> Iterator[Array]:
     """The rows of a chunk in groups in which every stay is there at most once."""
     left = rows
     while len(left):
-        _, first = np.unique(place[left], return_index=True)
+        _, first = np.unique(stays[left], return_index=True)
         yield left[np.sort(first)]
         left = np.delete(left, first)

@@ -15,8 +15,8 @@ def fails(check: str, kind: Kind, config: type[Config], **example: Any) -> Calla
     """Mark a class as one that must fail a check."""
 
     def mark(implementation: type) -> type:
-        place = f"{implementation.__module__}:{implementation.__name__}"
-        WRONG.append((check, Component(kind, check, config, place, example)))
+        path = f"{implementation.__module__}:{implementation.__name__}"
+        WRONG.append((check, Component(kind, check, config, path, example)))
         return implementation
 
     return mark

@@ -57,7 +57,7 @@ class MeanOfObserved(TinyChannels):
 @fails("check_fit_roundtrip_bitwise", "encoder", TinyChannelsConfig)
 class Rounds(TinyChannels):
     def fitted(self):
-        return {"mean": [round(one, 1) for one in self.mean.tolist()]}
+        return {"mean": [round(value, 1) for value in self.mean.tolist()]}
 
 
 @fails("check_size_reported", "encoder", WrongSizeConfig)
@@ -81,7 +81,7 @@ class HasAnIdleLayer(TinyChannels):
 class KeepsACopy(TinyChannels):
     def forward(self, items):
         if not hasattr(self, "kept"):
-            self.kept = {name: one.detach().clone() for name, one in self.net.named_parameters()}
+            self.kept = {name: parameter.detach().clone() for name, parameter in self.net.named_parameters()}
         inputs = (items.values.flatten(1) - self.mean) * items.observed.flatten(1)
         return torch.func.functional_call(self.net, self.kept, (inputs,))
 

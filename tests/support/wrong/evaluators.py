@@ -34,9 +34,9 @@ class Error(Evaluator):
     def errors(self, evaluation, windows):
         latents = evaluation.learner.latents(evaluation.dataset.batch(windows, np.arange(len(windows))))
         with torch.no_grad():
-            made = evaluation.learner.predictor(latents).next_states
-        parts = zip(made, latents.states, latents.mask, strict=True)
-        return np.array([float(l1(one[:-1], wanted[1:], mask[1:])) for one, wanted, mask in parts])
+            predicted = evaluation.learner.predictor(latents).next_states
+        parts = zip(predicted, latents.states, latents.mask, strict=True)
+        return np.array([float(l1(prediction[:-1], wanted[1:], mask[1:])) for prediction, wanted, mask in parts])
 
     def units(self, subjects):
         return subjects

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from jepa_core.config import PhaseConfig
+from jepa_core.config import PhaseConfig, StreamConfig
 from toy import ToyFitConfig, ToyTrainConfig
 from toy.parts import ToyFit, ToyTrain, l1
 from wrong import fails
@@ -41,6 +41,14 @@ class Raises(Fit):
 class VectorLoss(Fit):
     def loss(self, learner, batch, generator):
         return {"prediction": super().loss(learner, batch, generator)["prediction"] * torch.ones(2)}
+
+
+@fails("check_metrics_finite_and_named", "phase", ToyFitConfig)
+class LogsNoNumber(Fit):
+    def loss(self, learner, batch, generator):
+        terms = super().loss(learner, batch, generator)
+        learner.log("share", terms["prediction"].detach() / 0)
+        return terms
 
 
 @fails("check_frozen_params_unchanged", "phase", ToyFitConfig)
@@ -127,6 +135,36 @@ class ForgetsItsCount(Counting):
 
     def load_state_dict(self, state):
         pass
+
+
+@fails("check_validation_changes_nothing", "phase", ToyFitConfig)
+class CountsLosses(Fit):
+    def __init__(self, config):
+        super().__init__(config)
+        self.losses = 0
+
+    def loss(self, learner, batch, generator):
+        self.losses += 1
+        return {name: self.losses * term for name, term in super().loss(learner, batch, generator).items()}
+
+
+@fails("check_patterns_respected", "phase", ToyFitConfig)
+class MovesWhatItLikes(Fit):
+    @torch.no_grad()
+    def after_step(self, learner):
+        list(learner.predictor.parameters())[1].add_(1e-3)
+
+
+class TwoStreamsConfig(ToyFitConfig):
+    """Reads a further stream of windows, it says."""
+
+    def streams(self):
+        return {"further": StreamConfig(batch_size=3)}
+
+
+@fails("check_streams_read", "phase", TwoStreamsConfig)
+class ReadsOneStream(Fit):
+    pass
 
 
 @fails("check_rng_isolation", "phase", ToyFitConfig)

@@ -85,29 +85,31 @@ class RendersAnything(Oscillators):
 @fails("check_no_future_in_items", "source", OscillatorsConfig)
 class ShowsTheLength(Oscillators):
     def render(self, trajectories, channels, modality):
-        made = super().render(trajectories, channels, modality)
+        rendered = super().render(trajectories, channels, modality)
         if modality == "text":
             lengths = np.repeat(trajectories.steps, trajectories.steps)
-            return replace(made, state=[f"{text} of {count}" for text, count in zip(made.state, lengths, strict=True)])
-        return made
+            return replace(
+                rendered, state=[f"{text} of {count}" for text, count in zip(rendered.state, lengths, strict=True)]
+            )
+        return rendered
 
 
 @fails("check_items_independent_of_block", "source", OscillatorsConfig)
 class CentresTheBlock(Oscillators):
     def render(self, trajectories, channels, modality):
-        made = super().render(trajectories, channels, modality)
+        rendered = super().render(trajectories, channels, modality)
         if modality == "channels":
-            return Rendered(made.static, made.state - np.nanmean(made.state, 0), made.action)
-        return made
+            return Rendered(rendered.static, rendered.state - np.nanmean(rendered.state, 0), rendered.action)
+        return rendered
 
 
 @fails("check_targets_never_rendered", "source", OscillatorsConfig)
 class ShowsTheOutcome(Oscillators):
     def render(self, trajectories, channels, modality):
-        made = super().render(trajectories, channels, modality)
+        rendered = super().render(trajectories, channels, modality)
         if modality == "text":
-            return replace(made, static=[f"pushed {one}" for one in trajectories.outcomes["pushed"]])
-        return made
+            return replace(rendered, static=[f"pushed {trajectory}" for trajectory in trajectories.outcomes["pushed"]])
+        return rendered
 
 
 @fails("check_identifiers_kept_private", "source", OscillatorsConfig)

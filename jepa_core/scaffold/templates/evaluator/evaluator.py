@@ -27,7 +27,10 @@ class MyComponent(Evaluator[MyComponentConfig]):
             return Findings([Headline("one-step error", None, UNIT, note=reason)])
         batches = np.array_split(np.arange(len(windows)), -(-len(windows) // self.config.batch_size))
         errors = np.concatenate(
-            [_errors(evaluation.learner, evaluation.learner.latents(dataset.batch(windows, one))) for one in batches]
+            [
+                _errors(evaluation.learner, evaluation.learner.latents(dataset.batch(windows, batch)))
+                for batch in batches
+            ]
         )
         subjects = dataset.subject[windows.trajectory]
         draws = bootstrap_subjects(errors, subjects, self.config.bootstrap, evaluation.seed)
@@ -39,8 +42,8 @@ class MyComponent(Evaluator[MyComponentConfig]):
 def _errors(learner: Learner, latents: Latents) -> np.ndarray:
     """Mean error of each window, (B, forecasts) float64."""
     wanted, real = latents.states[:, 1:], latents.mask[:, 1:]
-    made = {"predictor": learner.predictor(latents).next_states[:, :-1], "persistence": latents.states[:, :-1]}
-    errors = [((made[name] - wanted).abs().mean(-1) * real).sum(1) / real.sum(1) for name in FORECASTS]
+    predictions = {"predictor": learner.predictor(latents).next_states[:, :-1], "persistence": latents.states[:, :-1]}
+    errors = [((predictions[name] - wanted).abs().mean(-1) * real).sum(1) / real.sum(1) for name in FORECASTS]
     return torch.stack(errors, 1).double().cpu().numpy()
 
 

@@ -1,0 +1,123 @@
+"""What the files of a run hold for those who read them again: shapes, each with what it is of."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from jepa_core.io.records import Shape
+from jepa_core.results.findings import Figure, Headline, Table, Verdict
+
+
+class DatasetShape(Shape):
+    """Which data a run is on, as `jepa_core.data.preparation.facts` says it."""
+
+    source: str
+    fingerprint: str
+    content: str
+
+
+class EvaluatedShape(Shape):
+    """How the findings of an evaluator were made."""
+
+    settings: dict[str, Any]
+
+
+class ManifestShape(Shape):
+    """`manifest.json`: what a run was started with, and how far it came."""
+
+    name: str = ""
+    description: str | None = None
+    command: str | list[str] = ""
+    seed: int = 0
+    recipe_sha256: str = ""
+    started: str | None = None
+    ended: str | None = None
+    versions: dict[str, str | None] = {}
+    dataset: DatasetShape | None = None
+    evaluated: dict[str, EvaluatedShape] = {}
+
+
+class PlannedPhaseShape(Shape):
+    """A phase as it was planned."""
+
+    name: str = ""
+    steps: int = 0
+    batch_size: int = 0
+    flops: int | float | None = None
+
+
+class PlannedModelShape(Shape):
+    """An encoder or a predictor as it was planned."""
+
+    use: str = ""
+    parameters: int | None = None
+    trainable: int | None = None
+
+
+class PlanShape(Shape):
+    """`plan.json`: what `jepa plan` said when the run began."""
+
+    phases: list[PlannedPhaseShape] = []
+    evaluators: list[str] = []
+    encoder: PlannedModelShape | None = None
+    predictor: PlannedModelShape | None = None
+
+
+class CountsShape(Shape):
+    """A row of attrition, or of the splits."""
+
+    trajectories: int | None = None
+    subjects: int | None = None
+    steps: int | None = None
+
+
+class DataShape(Shape):
+    """`data.json`: counts of the data."""
+
+    attrition: list[CountsShape] = []
+    splits: list[CountsShape] = []
+    channels: int | None = None
+
+
+class CostShape(Shape):
+    """What a phase cost."""
+
+    seconds: float = 0.0
+    steps: int = 0
+    peak_bytes: int = 0
+    windows: int | None = None
+    steps_per_second: float | None = None
+
+
+class CostsShape(Shape):
+    """`costs.json`: what each phase cost, by name."""
+
+    __pydantic_extra__: dict[str, CostShape]
+
+
+class LoggedShape(Shape):
+    """A line of `metrics.jsonl`: a logged step. A loss that diverged is NaN there."""
+
+    finite: ClassVar = False
+    phase: str
+    step: int
+    total_step: int
+    steps: int = 0
+    terms: dict[str, float | None] = {}
+    rank: float | None = None
+
+
+class FailureShape(Shape):
+    """How a run of a study failed."""
+
+    code: int
+    said: str
+
+
+class FindingsShape(Shape):
+    """`findings/<evaluator>.json`: what an evaluator found, as `Findings.to_dict` says it."""
+
+    headlines: list[Headline]
+    verdicts: list[Verdict]
+    tables: list[Table]
+    figures: list[Figure]

@@ -1,0 +1,102 @@
+"""How a run is shown on a terminal: a bar a phase, a bar for the evaluators, one line each whatever the width."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Column
+
+from jepa_core.io.terminal import ErrorOutput
+from jepa_core.results.findings import Findings
+from jepa_core.runs.listeners import RunDisplay, describe_step, describe_work, ended_early
+from jepa_core.training.curriculum import Progress
+
+log = logging.getLogger("jepa")
+
+COUNTER, CLOCK, BAR = 9, 8, 16
+"""Columns of the screen that these take, whatever they say; what is said of a step is cut first."""
+
+
+class RunBars(RunDisplay):
+    """A progress bar a phase, and one for the evaluators; a finished one is left above the next.
+
+    While a bar is drawn, what the run says of its work (encoding latents, fitting a task) stands behind it rather than
+    in lines of its own; warnings are lines all the same.
+    """
+
+    def __init__(self) -> None:
+        self._console = Console(file=ErrorOutput())
+        self._bar: Bar | None = None
+        self._task = TaskID(0)
+
+    def phase_started(self, progress: Progress) -> None:
+        width = max(len(built.name) for built in progress.phases)
+        name = f"{progress.index + 1}/{len(progress.phases)} {progress.current.name:<{width}}"
+        steps = progress.current.config.steps
+        if not steps:
+            self._console.print(f"{name} {describe_work(progress.current)}")
+            return
+        self._begin(name, steps, progress.step, TimeRemainingColumn(table_column=_fixed(CLOCK)))
+
+    def step_ended(self, progress: Progress) -> None:
+        assert self._bar is not None, "a phase with steps has a bar"
+        self._bar.update(self._task, completed=progress.step)
+
+    def logged(self, record: Mapping[str, Any]) -> None:
+        assert self._bar is not None, "a phase with steps has a bar"
+        self._bar.update(self._task, now=f"{describe_step(record)}  {record['steps_per_second']:.2f} steps/s")
+
+    def phase_ended(self, progress: Progress) -> None:
+        self.close()
+        if early := ended_early(progress):
+            self._console.print(f"{progress.current.name} {early}")
+
+    def evaluation_started(self, name: str, index: int, count: int) -> None:
+        self._begin(f"evaluating {name}", count, index, TimeElapsedColumn(table_column=_fixed(CLOCK)))
+
+    def evaluation_ended(self, name: str, findings: Findings) -> None:
+        if self._bar is not None:
+            self._bar.advance(self._task)
+        self.close()
+        for verdict in findings.verdicts:
+            if verdict.level == "bad":
+                self._console.print(f"[red]not sound[/] {name}: {escape(verdict.text)}", highlight=False)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            log.removeFilter(self._taken)
+            self._bar.update(self._task, now="")
+            self._bar.stop()
+            self._bar = None
+
+    def _begin(self, name: str, total: int, completed: int, clock: TimeRemainingColumn | TimeElapsedColumn) -> None:
+        self.close()
+        rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+        columns = (
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=BAR),
+            MofNCompleteColumn(table_column=_fixed(COUNTER)),
+            clock,
+            TextColumn("{task.fields[now]}", markup=False, table_column=rest),
+        )
+        self._bar = Bar(*columns, console=self._console, expand=True)
+        self._bar.start()
+        self._task = self._bar.add_task(escape(name), total=total, completed=completed, now="")
+        log.addFilter(self._taken)
+
+    def _taken(self, record: logging.LogRecord) -> bool:
+        """Put what is said in passing behind the bar; anything graver is let through to be a line."""
+        if self._bar is None or record.levelno > logging.INFO:
+            return True
+        self._bar.update(self._task, now=record.getMessage())
+        return False
+
+
+def _fixed(width: int) -> Column:
+    return Column(min_width=width, max_width=width, no_wrap=True, justify="right")

@@ -1,0 +1,106 @@
+"""How parameters move: the optimizer over what a phase trains, the clipping of gradients, the course of the rates."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from jepa_core.config import ScheduleConfig
+from jepa_core.ensemble import members_of
+from jepa_core.errors import RecipeError
+from jepa_core.training.learner import Learner
+
+if TYPE_CHECKING:
+    from jepa_core.training.curriculum import BuiltPhase
+
+
+def clip_gradients(learner: Learner, built: BuiltPhase) -> None:
+    config = built.config.optimizer
+    nn.utils.clip_grad_norm_(learner.encoder_parameters().values(), config.encoder_clip)
+    members = members_of(learner.predictor)
+    for member in members:  # the loss is their mean, so each is clipped as it would be alone
+        nn.utils.clip_grad_norm_(member.parameters(), config.predictor_clip / len(members))
+    for module in own_modules(built):
+        nn.utils.clip_grad_norm_(module.parameters(), config.predictor_clip)
+
+
+def refuse_idle_patterns(learner: Learner, built: BuiltPhase) -> None:
+    """Refuse a pattern of `only` that no parameter matches of those that the phase trains.
+
+    Raises RecipeError naming the pattern, with names that there are.
+    """
+    config = built.config
+    for pattern in config.only if config.steps else ():
+        if learner.chosen(config.trains, [pattern]) or not config.trains:
+            continue
+        names = list(learner.chosen(config.trains, ["*"]))
+        near = difflib.get_close_matches(pattern, names, n=3, cutoff=0) or ["none"]
+        raise RecipeError(
+            f"phase '{built.name}': no parameter that it trains is called '{pattern}' (curriculum.{built.name}.only); "
+            f"names that come near are {', '.join(near)}"
+        )
+
+
+def own_modules(built: BuiltPhase) -> list[nn.Module]:
+    """The module of the phase and those of its objectives."""
+    modules = [built.phase.module, *(objective.module for objective in built.objectives.values())]
+    return [module for module in modules if module is not None]
+
+
+def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * factor
+
+
+def schedule_factor(config: ScheduleConfig, step: int, steps: int) -> float:
+    """Learning-rate factor of step `step` of `steps`, counted from 0: linear warm-up that never starts at 0, then a
+    cosine."""
+    warm = math.ceil(config.warmup * steps)
+    if step < warm:
+        return (step + 1) / warm
+    share = (step - warm) / max(1, steps - warm)
+    return config.final + (1.0 - config.final) * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def matrices(module: nn.Module) -> Iterator[nn.Parameter]:
+    """Parameters that map one vector onto another, which weight decay is for: of two dimensions or more, those of
+    recurrent cells with those of linear and convolution layers. Biases, norms, and tables that are looked up (of tokens
+    or positions) have none."""
+    for layer in module.modules():
+        if not isinstance(layer, _NOT_MATRICES):
+            own = layer.named_parameters(recurse=False)
+            yield from (parameter for name, parameter in own if parameter.dim() >= 2 and not name.startswith("bias"))
+
+
+_NOT_MATRICES = (
+    nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase
+)  # fmt: skip
+
+
+def make_optimizer(learner: Learner, built: BuiltPhase) -> torch.optim.Optimizer:
+    """AdamW over the modules that the phase trains, its own and those of its objectives with them; weight decay falls
+    on matrices alone."""
+    config = built.config
+    settings = config.optimizer
+    modules: list[tuple[nn.Module, list[nn.Parameter], float]] = []
+    if "encoder" in config.trains:
+        modules.append((learner.encoder, list(learner.encoder_parameters().values()), settings.encoder_lr))
+    if "predictor" in config.trains:
+        modules.append((learner.predictor, list(learner.predictor.parameters()), settings.predictor_lr))
+    modules += [(own, list(own.parameters()), settings.predictor_lr) for own in own_modules(built)]
+    groups = []
+    for module, parameters, rate in modules:
+        decayed = {id(matrix) for matrix in matrices(module)}
+        training = [parameter for parameter in parameters if parameter.requires_grad]
+        for decays in (True, False):
+            chosen = [parameter for parameter in training if (id(parameter) in decayed) is decays]
+            if chosen:
+                groups.append(
+                    {"params": chosen, "peak_lr": rate, "weight_decay": settings.weight_decay if decays else 0.0}
+                )
+    return torch.optim.AdamW(groups, lr=0.0, betas=settings.betas)

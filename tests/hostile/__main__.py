@@ -1,0 +1,56 @@
+"""Tries to break `jepa`: random kills of its commands, and inputs changed at random. 1 if anything was found.
+
+    python tests/hostile --kills 200 --inputs 1500 --seed 1 --log hostile.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"  # one thread, so that a fork has all of them
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+REPOSITORY = Path(__file__).parents[2]
+sys.path[:0] = [str(Path(__file__).parent), str(REPOSITORY), str(REPOSITORY / "plugins")]
+
+from inputs import change_once  # noqa: E402 - of the folder that was just added
+from kills import kill_once  # noqa: E402
+from scene import set_scene  # noqa: E402
+
+
+def main() -> int:
+    """Do all that is asked, and count."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--inputs", type=int, default=1500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path, default=Path(os.devnull), help="a line of JSON for each")
+    asked = parser.parse_args()
+    import torch._dynamo  # noqa: F401 - imported once, before anything is forked
+
+    import jepa_core.runs.pipeline  # noqa: F401
+    import jepa_core.runs.reevaluation  # noqa: F401
+
+    counts = {"kills": 0, "inputs": 0, "faults": 0}
+    with tempfile.TemporaryDirectory() as held, asked.log.open("w") as log:
+        scene = set_scene(Path(held))
+        for kind, times, once in (("kills", asked.kills, kill_once), ("inputs", asked.inputs, change_once)):
+            for number in range(times):
+                told, faults = once(scene, random.Random(f"{asked.seed} {kind} {number}"), number)
+                counts[kind] += 1
+                counts["faults"] += bool(faults)
+                log.write(json.dumps({"kind": kind, "number": number, "told": told, "faults": faults}) + "\n")
+                log.flush()
+                for fault in faults:
+                    print(f"{kind} {number}, {told}: {fault}", flush=True)
+    print(json.dumps(counts))
+    return 1 if counts["faults"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Commands of `jepa` in forked children, which begin with its libraries imported, and the signals that strike them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+LIMIT = 600.0
+"""Seconds after which a command counts as hanging."""
+
+
+@dataclass(frozen=True)
+class Strike:
+    """A signal, so many seconds after the command began."""
+
+    number: signal.Signals
+    after: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended. code: its exit code, or less the signal that killed it. lived: seconds between the last
+    strike that found it alive and its end; None if none did."""
+
+    code: int
+    words: str
+    seconds: float
+    lived: float | None
+    hung: bool
+
+
+def run(arguments: Sequence[str], folder: Path, strikes: Sequence[Strike] = ()) -> Ended:
+    """Run a command in a folder, struck on the way."""
+    log = folder / "words.txt"
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        _become(arguments, folder, log)
+    began, left, struck, hung = time.monotonic(), list(strikes), None, False
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        now = time.monotonic()
+        if ended:
+            break
+        if left and now - began >= left[0].after:
+            os.kill(child, left.pop(0).number)
+            struck = now
+        if now - began > LIMIT:
+            hung = True
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.005)
+    lived = None if struck is None else now - struck
+    return Ended(os.waitstatus_to_exitcode(status), log.read_text(errors="replace"), now - began, lived, hung)
+
+
+def _become(arguments: Sequence[str], folder: Path, log: Path) -> None:
+    """Be the command, in a child, and end as it does."""
+    code = 1
+    try:
+        opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(opened, 1)
+        os.dup2(opened, 2)
+        os.chdir(folder)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+        from jepa_core.cli import main
+
+        code = main(list(arguments))
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
