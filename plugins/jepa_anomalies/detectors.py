@@ -10,7 +10,7 @@ import numpy as np
 
 from jepa_anomalies.config import AnomaliesConfig
 from jepa_anomalies.foreseeing import Foresight
-from jepa_anomalies.forest import Forest
+from jepa_anomalies.forest import IsolationScores
 from jepa_anomalies.readout import ChannelReadout
 from jepa_anomalies.residuals import (
     ChannelResiduals,
@@ -129,7 +129,7 @@ def fit_detectors(
             detectors[UNTRAINED] = control
     residuals = LastValueResiduals(basis.observed)
     detectors[LAST_VALUE] = Standardised(residuals, Scale.of(residuals, basis.trajectories, basis.spread), span)
-    detectors[FOREST] = Forest.fit(
+    detectors[FOREST] = IsolationScores.fit(
         basis.observed, basis.trajectories, basis.mean, config.trees, span, evaluation.seed % 2**32
     )
     return detectors, surprise

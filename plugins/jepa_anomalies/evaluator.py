@@ -11,7 +11,7 @@ from jepa_anomalies.detectors import SURPRISE, UNTRAINED, Standardised, fit_dete
 from jepa_anomalies.findings import ChannelMeans, anomaly_findings, not_measured, unlabelled
 from jepa_anomalies.head import SurpriseHead, kept_state
 from jepa_anomalies.judged import judge
-from jepa_anomalies.scored import Scored, conformal_threshold, score_split
+from jepa_anomalies.scored import ScoredSteps, conformal_threshold, score_split
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.observations import Observer
@@ -51,7 +51,9 @@ class Anomalies(Evaluator[AnomaliesConfig]):
         """The surprise of channels."""
         return SurpriseHead(kept.state)
 
-    def _kept(self, evaluation: Evaluation, observer: Observer, surprise: Standardised, tuning: Scored) -> KeptHead:
+    def _kept(
+        self, evaluation: Evaluation, observer: Observer, surprise: Standardised, tuning: ScoredSteps
+    ) -> KeptHead:
         units = {channel.name: channel.unit for channel in evaluation.dataset.store.channels}
         threshold = conformal_threshold(tuning.scores[SURPRISE], self.config.rate)
         fitted = surprise_state(surprise, sorted(set(self.config.horizons)))
@@ -59,7 +61,7 @@ class Anomalies(Evaluator[AnomaliesConfig]):
         return KeptHead("surprise", "float", SURPRISE, "channels", self.config.label or "", state)
 
 
-def _channel_means(dataset: Dataset, rows: Scored, surprise: Standardised, names: list[str]) -> ChannelMeans:
+def _channel_means(dataset: Dataset, rows: ScoredSteps, surprise: Standardised, names: list[str]) -> ChannelMeans:
     """Mean surprise of each channel, trajectory by trajectory, so that one is held at a time."""
     sums, counts = np.zeros((2, len(names))), np.zeros((2, len(names)))
     for trajectory in np.unique(rows.trajectory).tolist():

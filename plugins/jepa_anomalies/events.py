@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jepa_anomalies.scored import Scored
+from jepa_anomalies.scored import ScoredSteps
 
 RANDOM_DRAWS = 20
 """Draws of random alarms behind the control of point-adjusted F1."""
 
 
 @dataclass(frozen=True)
-class Alarms:
+class EventAlarms:
     """What one detector does at its threshold. hot: (R,) bool, beyond it. raised: (R,) bool, an alarm there. event:
     (R,) number of the event that a row belongs to, -1 for none. delay: (E,) steps until it is caught, NaN if it is
     not."""
@@ -33,7 +33,7 @@ class Alarms:
     delay: np.ndarray
 
 
-def events_of(rows: Scored) -> np.ndarray:
+def events_of(rows: ScoredSteps) -> np.ndarray:
     """(R,) number of the event that each row belongs to, from 0; -1 for none."""
     on = rows.truth == 1
     begins = on.copy()
@@ -41,7 +41,7 @@ def events_of(rows: Scored) -> np.ndarray:
     return np.where(on, np.cumsum(begins) - 1, -1)
 
 
-def raise_alarms(rows: Scored, score: np.ndarray, threshold: float, silence: int) -> Alarms:
+def alarms_at(rows: ScoredSteps, score: np.ndarray, threshold: float, silence: int) -> EventAlarms:
     """The alarms of one detector, and the events that they find."""
     event = events_of(rows)
     hot = score > threshold  # a score that is not known is not beyond
@@ -54,10 +54,10 @@ def raise_alarms(rows: Scored, score: np.ndarray, threshold: float, silence: int
     caught = np.flatnonzero(hot & (event >= 0))
     onset = _onsets(rows, event, len(delay))
     np.minimum.at(delay, event[caught], (rows.step[caught] - onset[event[caught]]).astype(np.float64))
-    return Alarms(hot, raised, event, np.where(np.isfinite(delay), delay, np.nan))
+    return EventAlarms(hot, raised, event, np.where(np.isfinite(delay), delay, np.nan))
 
 
-def _onsets(rows: Scored, event: np.ndarray, count: int) -> np.ndarray:
+def _onsets(rows: ScoredSteps, event: np.ndarray, count: int) -> np.ndarray:
     """(E,) first step of each event."""
     within = np.flatnonzero(event >= 0)
     _, first = np.unique(event[within], return_index=True)
@@ -69,7 +69,7 @@ SUMS = ("caught", "events", "delay", "true", "judged", "false", "normal")
 that are judged, false ones; steps without an anomaly."""
 
 
-def sums_by_subject(rows: Scored, alarms: Alarms) -> tuple[np.ndarray, np.ndarray]:
+def sums_by_subject(rows: ScoredSteps, alarms: EventAlarms) -> tuple[np.ndarray, np.ndarray]:
     """The subjects (S,), and the sums (S, 7) of each, in the order of SUMS."""
     subjects, owner = np.unique(rows.subject, return_inverse=True)
     within = np.flatnonzero(alarms.event >= 0)
@@ -86,7 +86,7 @@ def sums_by_subject(rows: Scored, alarms: Alarms) -> tuple[np.ndarray, np.ndarra
     return subjects, np.stack(sums, axis=1)
 
 
-def measures(sums: np.ndarray) -> dict[str, np.ndarray]:
+def event_measures(sums: np.ndarray) -> dict[str, np.ndarray]:
     """Measures of sums (..., 7): event recall, alarm precision, their harmonic mean F1, mean delay of the events that
     are caught, and false alarms a thousand steps without an anomaly; NaN where there is nothing to divide by."""
     caught, events, delay, true, judged, false, normal = np.moveaxis(sums, -1, 0)

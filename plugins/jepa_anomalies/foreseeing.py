@@ -21,7 +21,7 @@ AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class Foreseen:
+class ForeseenSteps:
     """What was foreseen of each step, NaN where no step stands so far before it. belief: (K, T, W), which the state
     (K, T, D) was read from. encoded: (T, D), the states as they came."""
 
@@ -40,24 +40,24 @@ class Foresight:
     def __init__(self, view: View, horizons: Sequence[int]) -> None:
         """horizons: ascending. Those that no window of training reaches give NaN."""
         self._view, self.horizons = view, tuple(horizons)
-        self._latest: tuple[int, Foreseen] | None = None
+        self._latest: tuple[int, ForeseenSteps] | None = None
 
-    def __call__(self, trajectory: int) -> Foreseen:
+    def __call__(self, trajectory: int) -> ForeseenSteps:
         """What is foreseen of a trajectory, by its position in the data."""
         if self._latest is None or self._latest[0] != trajectory:
             self._latest = trajectory, self._foreseen(trajectory)
         return self._latest[1]
 
-    def _foreseen(self, trajectory: int) -> Foreseen:
+    def _foreseen(self, trajectory: int) -> ForeseenSteps:
         latents = self._view.latents(trajectory)
         steps = latents.states.shape[1]
         reach = min(max(self.horizons), self._view.window_length - 1)
         encoded = latents.states[0].float().cpu().numpy()
         if reach < 1:
             nothing = np.full((len(self.horizons), steps, 1), np.nan)
-            return Foreseen(nothing, nothing, encoded)
+            return ForeseenSteps(nothing, nothing, encoded)
         belief, state = self._rolled_out(latents, reach)
-        return Foreseen(self._arriving(belief, steps), self._arriving(state, steps), encoded)
+        return ForeseenSteps(self._arriving(belief, steps), self._arriving(state, steps), encoded)
 
     def _arriving(self, rolled: np.ndarray, steps: int) -> np.ndarray:
         """Rollouts (T, H, W) from every step, by the step that they arrive at: (K, T, W)."""

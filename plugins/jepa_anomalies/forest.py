@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Forest:
+class IsolationScores:
     """Scores of steps. mean: (C,) of train, which stands in for a channel that has shown nothing yet."""
 
     model: IsolationForest
@@ -27,7 +27,7 @@ class Forest:
     @classmethod
     def fit(
         cls, observed: Observed, trajectories: Sequence[int], mean: np.ndarray, trees: int, span: int, seed: int
-    ) -> Forest:
+    ) -> IsolationScores:
         """On the steps of trajectories of the train split."""
         with library("sklearn"):
             from sklearn.ensemble import IsolationForest

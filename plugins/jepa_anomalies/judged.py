@@ -10,13 +10,13 @@ import numpy as np
 from jepa_anomalies.config import AnomaliesConfig
 from jepa_anomalies.events import (
     SUMS,
-    measures,
+    alarms_at,
+    event_measures,
     point_adjusted_f1,
-    raise_alarms,
     random_point_adjusted_f1,
     sums_by_subject,
 )
-from jepa_anomalies.scored import Scored, conformal_threshold
+from jepa_anomalies.scored import ScoredSteps, conformal_threshold
 from jepa_core.results.findings import Samples
 from jepa_core.results.ranking import Ranking
 from jepa_core.results.samples import ratio_samples, subject_numbers
@@ -27,7 +27,7 @@ RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 
 @dataclass(frozen=True)
-class Bounded:
+class WithInterval:
     """A figure with its 95 % interval over subjects; None where it cannot be measured, or has no interval."""
 
     value: float | None
@@ -41,14 +41,14 @@ class Bounded:
 
 @dataclass(frozen=True)
 class Judged:
-    """A detector at its threshold. hot: share of the steps beyond it. measures: see `events.measures`. auroc,
+    """A detector at its threshold. hot: share of the steps beyond it. measures: see `events.event_measures`. auroc,
     average_precision: of its scores, step by step. point_adjusted, random: F1 with point adjustment, and that of random
     alarms as many. curve: false alarms a thousand normal steps and event recall, by RATES."""
 
     name: str
     threshold: float | None
     hot: float
-    measures: dict[str, Bounded]
+    measures: dict[str, WithInterval]
     auroc: float | None
     average_precision: float | None
     point_adjusted: float | None
@@ -59,11 +59,11 @@ class Judged:
     samples: list[Samples]
 
 
-def judge(rows: Scored, tuning: Scored, name: str, config: AnomaliesConfig, seed: int) -> Judged:
+def judge(rows: ScoredSteps, tuning: ScoredSteps, name: str, config: AnomaliesConfig, seed: int) -> Judged:
     """One detector on the measured split, at the threshold that tuning gives."""
     score = rows.scores[name]
     threshold = conformal_threshold(tuning.scores[name], config.rate)
-    alarms = raise_alarms(rows, score, threshold, config.silence)
+    alarms = alarms_at(rows, score, threshold, config.silence)
     subjects, sums = sums_by_subject(rows, alarms)
     known = np.isfinite(rows.truth) & np.isfinite(score)
     auroc, average_precision = _areas(rows.truth[known], score[known])
@@ -91,35 +91,35 @@ def _areas(truth: np.ndarray, score: np.ndarray) -> tuple[float | None, float | 
     return auroc, average_precision
 
 
-def _bounded(sums: np.ndarray, draws: int, seed: int) -> dict[str, Bounded]:
+def _bounded(sums: np.ndarray, draws: int, seed: int) -> dict[str, WithInterval]:
     """Measures of all subjects together, with intervals that redraw them; without one where there is one subject."""
-    values = measures(sums.sum(axis=0))
+    values = event_measures(sums.sum(axis=0))
     if len(sums) < 2:
-        return {name: Bounded(_known(float(value))) for name, value in values.items()}
-    drawn = measures(bootstrap_subjects(sums, np.arange(len(sums)), draws, seed))
+        return {name: WithInterval(_known(float(value))) for name, value in values.items()}
+    drawn = event_measures(bootstrap_subjects(sums, np.arange(len(sums)), draws, seed))
     return {name: _interval(float(value), drawn[name]) for name, value in values.items()}
 
 
-def _interval(value: float, draws: np.ndarray) -> Bounded:
+def _interval(value: float, draws: np.ndarray) -> WithInterval:
     """No interval where more than one draw of twenty does not define the measure."""
     defined = draws[np.isfinite(draws)]
     if not np.isfinite(value) or len(defined) < 0.95 * len(draws):
-        return Bounded(_known(value))
+        return WithInterval(_known(value))
     low, high = percentile_interval(defined)
-    return Bounded(value, float(low), float(high))
+    return WithInterval(value, float(low), float(high))
 
 
 def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _curve(rows: Scored, tuning: np.ndarray, score: np.ndarray, silence: int) -> Iterator[tuple[float, float]]:
+def _curve(rows: ScoredSteps, tuning: np.ndarray, score: np.ndarray, silence: int) -> Iterator[tuple[float, float]]:
     """Points of finite thresholds, from the rarest alarms to the most common."""
     for rate in RATES:
         threshold = conformal_threshold(tuning, rate)
         if np.isfinite(threshold):
-            _, sums = sums_by_subject(rows, raise_alarms(rows, score, threshold, silence))
-            values = measures(sums.sum(axis=0))
+            _, sums = sums_by_subject(rows, alarms_at(rows, score, threshold, silence))
+            values = event_measures(sums.sum(axis=0))
             if np.isfinite(values["false_alarms"]) and np.isfinite(values["recall"]):
                 yield float(values["false_alarms"]), float(values["recall"])
 

@@ -13,7 +13,7 @@ from jepa_core.data.dataset import Dataset
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredSteps:
     """R steps of whole trajectories, ordered by trajectory and step. truth: (R,) 1 while an anomaly is on, 0 else, NaN
     where nobody can tell. scores: (R,) of each detector, NaN where it has none."""
 
@@ -27,7 +27,7 @@ class Scored:
         return len(self.step)
 
 
-def score_split(dataset: Dataset, split: str, label: str | None, detectors: Mapping[str, Detector]) -> Scored:
+def score_split(dataset: Dataset, split: str, label: str | None, detectors: Mapping[str, Detector]) -> ScoredSteps:
     """Every step of a split. All detectors score a trajectory before the next is read."""
     trajectories = dataset.trajectories(split)
     steps = dataset.steps[trajectories].astype(np.int64)
@@ -38,7 +38,7 @@ def score_split(dataset: Dataset, split: str, label: str | None, detectors: Mapp
     if label is not None:
         truth = dataset.store.label(label)[dataset.store.first_step[owner] + step].astype(np.float64)
     scores = {name: np.concatenate([np.empty(0), *(part[name] for part in parts)]) for name in detectors}
-    return Scored(owner, step, dataset.subject[owner], truth, scores)
+    return ScoredSteps(owner, step, dataset.subject[owner], truth, scores)
 
 
 def conformal_threshold(scores: np.ndarray, rate: float) -> float:

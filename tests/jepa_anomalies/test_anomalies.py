@@ -9,23 +9,31 @@ import numpy as np
 import pytest
 
 from jepa_anomalies.config import AnomaliesConfig
-from jepa_anomalies.events import measures, point_adjusted_f1, raise_alarms, random_point_adjusted_f1, sums_by_subject
+from jepa_anomalies.events import (
+    alarms_at,
+    event_measures,
+    point_adjusted_f1,
+    random_point_adjusted_f1,
+    sums_by_subject,
+)
 from jepa_anomalies.judged import judge
 from jepa_anomalies.readout import ChannelReadout
 from jepa_anomalies.residuals import ChannelResiduals, Scale, overall, trailing_mean
-from jepa_anomalies.scored import Scored, conformal_threshold
+from jepa_anomalies.scored import ScoredSteps, conformal_threshold
 from jepa_core.testing.bench import oscillators, quietly, tiny_learner
 
 
-def rows(truth: list[float], score: list[float], trajectory: list[int] | None = None) -> Scored:
+def rows(truth: list[float], score: list[float], trajectory: list[int] | None = None) -> ScoredSteps:
     owner = np.array(trajectory or [0] * len(truth))
     step = np.concatenate([np.arange(np.sum(owner == each)) for each in np.unique(owner)])
-    return Scored(owner, step, owner + 10, np.array(truth, dtype=float), {"surprise": np.array(score, dtype=float)})
+    scores = {"surprise": np.array(score, dtype=float)}
+    return ScoredSteps(owner, step, owner + 10, np.array(truth, dtype=float), scores)
 
 
-def judged(scored: Scored, threshold: float, silence: int) -> dict[str, float]:
-    alarms = raise_alarms(scored, scored.scores["surprise"], threshold, silence)
-    return {name: float(value) for name, value in measures(sums_by_subject(scored, alarms)[1].sum(axis=0)).items()}
+def judged(scored: ScoredSteps, threshold: float, silence: int) -> dict[str, float]:
+    alarms = alarms_at(scored, scored.scores["surprise"], threshold, silence)
+    sums = sums_by_subject(scored, alarms)[1].sum(axis=0)
+    return {name: float(value) for name, value in event_measures(sums).items()}
 
 
 def test_events_alarms_and_delays_are_counted_as_by_hand() -> None:
@@ -110,7 +118,7 @@ def test_planted_anomalies_are_found_by_a_threshold_that_saw_no_label_and_the_ch
     assert ratio[1] > 5 and ratio[0] < 2
 
 
-def test_a_head_scores_steps_as_the_evaluator_did_and_reads_nothing_that_comes_after() -> None:
+def test_a_head_scores_steps_as_the_evaluator_did() -> None:
     from jepa_anomalies.detectors import SURPRISE, fit_detectors
     from jepa_anomalies.evaluator import Anomalies
     from jepa_core.contracts import Evaluation
