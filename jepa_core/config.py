@@ -407,6 +407,12 @@ class PhaseConfig(Config):
         0, ge=0, le=1_000_000_000, description="optimizer steps; a phase of 0 steps acts only at its end"
     )
     batch_size: BatchSize = Field(16, description="windows in a batch")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="parts in which a batch is computed, one after another: less memory, one more forward pass, "
+        "and the loss of the whole batch",
+    )
     only: tuple[str, ...] = Field(
         ("*",),
         min_length=1,
@@ -421,6 +427,14 @@ class PhaseConfig(Config):
     def validates(self) -> bool:
         """Whether windows of the tuning split are looked at."""
         return bool(self.steps and self.validation.every)
+
+    @model_validator(mode="after")
+    def _every_part_has_a_window(self) -> Self:
+        if self.accumulate > self.batch_size:
+            raise ValueError(f"a batch of {self.batch_size} windows has no {self.accumulate} parts; lower accumulate")
+        if self.accumulate > 1 and self.streams():
+            raise ValueError("the batches of further streams are not divided; set accumulate to 1")
+        return self
 
     def streams(self) -> Mapping[str, StreamConfig]:
         """Further streams of windows that the phase reads, by name: their batches are `Phase.streams`. None by

@@ -77,12 +77,27 @@ ItemsT = TypeVar("ItemsT", Sequence[str], Channels)
 
 
 @dataclass(frozen=True)
+class Part:
+    """Which windows of a step's batch a batch has, where that is divided; S windows in all, of M items.
+
+    rows: (B,) int64, their places among all. mask: (S, T) bool, of all. items: (M,) int64, ascending ids of the items
+    of all. first: (N,) bool, the batch's own items that no earlier part has.
+    """
+
+    rows: Tensor
+    mask: Tensor
+    items: Tensor
+    first: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
     """B windows of up to T steps. Each distinct item stands once; index arrays place it in the windows.
 
     items: (N,) int64, ascending ids of the distinct items in the dataset. static: (B,), states: (B, T), actions: (B,
     T), int64 positions in `items`. steps: (B, T) int64, number of each step among all of the store. mask: (B, T) bool,
-    true where the window has a step (beyond its end its first step is repeated, and never read).
+    true where the window has a step (beyond its end its first step is repeated, and never read). part: which windows of
+    the step these are; None for all of them.
     """
 
     items: Tensor
@@ -91,6 +106,17 @@ class Batch:
     actions: Tensor
     steps: Tensor
     mask: Tensor
+    part: Part | None = None
+
+    @property
+    def whole_mask(self) -> Tensor:
+        """The mask of all S windows of the step: (S, T). A phase draws for these and keeps its `own`, so that the draws
+        of a window do not depend on how the step is divided."""
+        return self.mask if self.part is None else self.part.mask
+
+    def own(self, values: Tensor) -> Tensor:
+        """Of values for all windows of the step (S, ...), those of this batch: (B, ...)."""
+        return values if self.part is None else values[self.part.rows.to(values.device)]
 
 
 @dataclass(frozen=True)
@@ -193,7 +219,7 @@ class LanguageEncoder(Encoder[Sequence[str]]):
     @abstractmethod
     def next_token_loss(self, items: Sequence[str]) -> Tensor:
         """Mean cross-entropy, a scalar in nats, of every token of the texts but their first, given those before it in
-        the same text. 0 if no text has two tokens."""
+        the same text. 0 if no text has two tokens. The mean is that of two totals (jepa_core.training.totals)."""
 
 
 class Predictor(nn.Module, ABC):

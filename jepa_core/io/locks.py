@@ -8,13 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jepa_core.errors import Busy
+from jepa_core.io.files import require_replaceable
 
 
 @contextmanager
 def locked(path: Path, message: str) -> Iterator[None]:
-    """Hold a lock file; it is free again however the process ends. Raises Busy with `message` if it is held
-    already."""
+    """Hold a lock file; it is free again however the process ends.
+
+    Raises Busy with `message` if it is held already, RunError if something that is no regular file lies there.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    require_replaceable(path)
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -96,6 +96,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def read_tensors(path: Path) -> dict[str, Tensor] | None:
     """What `write_tensors` wrote; None if the file is missing or damaged."""
+    if not path.is_file():  # to open a pipe may wait for ever
+        return None
     try:
         content = path.read_bytes()  # opened once, so that a writer who replaces the file is not met halfway
         tensors = load(content)

@@ -14,6 +14,8 @@ from jepa_core.results.text import MISSING, SUPERSCRIPTS, interval, number, word
 
 LONGEST_TABULAR = 40
 """Rows of a LaTeX table beyond which it must break over pages."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Signs with which a spreadsheet takes a text for something to execute."""
 ESCAPED = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -25,12 +27,22 @@ _PLAIN_DIGITS = {chr(written): chr(plain) for plain, written in SUPERSCRIPTS.ite
 
 
 def csv_text(table: Table) -> str:
-    """The table as CSV: names with units, numbers with every digit, nothing where there is no value."""
+    """The table as CSV: names with units, numbers with every digit, nothing where there is no value.
+
+    A text that a spreadsheet would take for a formula stands behind an apostrophe.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([f"{column.name} ({column.unit})" if column.unit else column.name for column in table.columns])
-    writer.writerows(["" if cell is None else cell for cell in row] for row in table.rows)
+    names = [f"{column.name} ({column.unit})" if column.unit else column.name for column in table.columns]
+    writer.writerow(map(_inert, names))
+    writer.writerows(map(_inert, row) for row in table.rows)
     return text.getvalue()
+
+
+def _inert(cell: Cell) -> Cell:
+    if isinstance(cell, str) and cell.startswith(FORMULA):
+        return f"'{cell}"
+    return "" if cell is None else cell
 
 
 def latex_text(table: Table) -> str:

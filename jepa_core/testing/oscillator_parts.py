@@ -40,6 +40,7 @@ from jepa_core.testing.oscillators import (
     TinyRecurrentConfig,
     TinyTextConfig,
 )
+from jepa_core.training.totals import total
 
 CHANNELS = [Channel("stiffness"), Channel("position", "m"), Channel("speed", "m/s"), Channel("push", "N")]
 STIFFNESS, POSITION, SPEED, PUSH = range(4)
@@ -304,10 +305,9 @@ class TinyText(LanguageEncoder):
     def next_token_loss(self, items: Sequence[str]) -> Tensor:
         table = self.bytes.weight
         pairs = [pair for text in items for pair in pairwise(text.encode())]
-        if not pairs:
-            return 0.0 * table.sum()
-        seen, wanted = torch.tensor(pairs, device=table.device).T
-        return cross_entropy(torch.tanh(table[seen]) @ table.T, wanted)
+        seen, wanted = torch.tensor(pairs, dtype=torch.int64, device=table.device).view(-1, 2).T
+        surprise = cross_entropy(torch.tanh(table[seen]) @ table.T, wanted, reduction="sum")
+        return total(surprise) / total(torch.tensor(len(pairs), device=table.device)).clamp(min=1)
 
 
 class TinyRecurrent(Predictor):

@@ -16,6 +16,7 @@ from jepa_core.config import PhaseConfig, Split, StreamConfig
 from jepa_core.contracts import Batch, Listener, Objective, Phase
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.errors import RunError
+from jepa_core.training.division import Division
 from jepa_core.training.feeding import Cut, Streams
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
@@ -25,6 +26,7 @@ from jepa_core.training.optimization import (
     refuse_idle_patterns,
     schedule_factor,
     set_rates,
+    trained_by,
 )
 from jepa_core.training.stepping import Outcome, outcome_of, seed_draws
 from jepa_core.training.validation import Standing, Validator, put_back
@@ -134,10 +136,11 @@ def _run_phase(
     for listener in listeners:
         listener.phase_started(progress)
     order = WindowOrder(len(windows), config.batch_size, progress.seed, built.name)
+    division = Division(learner.processes, config.accumulate)
     streams = Streams(built, learner.dataset, "train", cut, progress.seed)
     while not progress.over:
         built.phase.streams = streams.batches(progress.step)
-        _take_step(progress, learner.dataset.batch(windows, order.batch(progress.step)))
+        _take_step(progress, division, learner.dataset.batch(windows, order.batch(progress.step)))
         _validate(progress, validator)
         for listener in listeners:
             listener.step_ended(progress)
@@ -148,21 +151,18 @@ def _run_phase(
         listener.phase_ended(progress)
 
 
-def _take_step(progress: Progress, batch: Batch) -> None:
+def _take_step(progress: Progress, division: Division, batch: Batch) -> None:
     """One optimizer step on a batch."""
     built, learner, optimizer, config = progress.current, progress.learner, progress.optimizer, progress.current.config
     assert optimizer is not None and progress.first_bad_step is not None
     set_rates(optimizer, schedule_factor(config.schedule, progress.step, config.steps))
-    with learner.precision():
-        outcome = outcome_of(built, learner, batch, progress.seed, progress.step)
-        loss = outcome.loss
-    loss.backward()
+    outcome = division.backward(lambda part: outcome_of(built, learner, part, progress.seed, progress.step), batch)
+    division.add_gradients(trained_by(optimizer))
     clip_gradients(learner, built)
     optimizer.step()
     optimizer.zero_grad()
     built.phase.after_step(learner)
-    progress.first_bad_step = _first_bad(progress.first_bad_step, loss.detach(), progress.step)
-    outcome = outcome.detached()
+    progress.first_bad_step = _first_bad(progress.first_bad_step, outcome.loss, progress.step)
     progress.terms, progress.metrics = outcome.terms, outcome.metrics
     progress.step += 1
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from jepa_core.errors import RunError
 from jepa_core.io.tensor_files import TensorFolder, same_layout
 from jepa_core.io.ticker import Ticker
+from jepa_core.training.precision import full
 
 TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """How latents may be kept, as recipes call it."""
@@ -64,7 +65,7 @@ class LatentCache:
         for block in np.unique(numbers // BLOCK):
             if not self._filled[block]:
                 self._fill(int(block))
-        return self._latents[ids.to(self._latents.device)].to(self._device, torch.float32)
+        return full(self._latents[ids.to(self._latents.device)].to(self._device))
 
     def _fill(self, block: int) -> None:
         start, stop = block * BLOCK, min((block + 1) * BLOCK, self._items)

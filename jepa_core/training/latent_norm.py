@@ -6,10 +6,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jepa_core.config import LatentNorm
+from jepa_core.training.precision import full
 
 
 def normalise_latents(latents: Tensor, norm: LatentNorm) -> Tensor:
     """Latents (N, D) as float32, under a LayerNorm without parameters (Ba et al., arXiv 1607.06450) if `norm` is
     `layer`."""
-    latents = latents.float()
+    latents = full(latents)
     return F.layer_norm(latents, latents.shape[-1:]) if norm == "layer" else latents

@@ -19,7 +19,11 @@ from jepa_core.data.observations import Observer
 from jepa_core.ensemble import decoder_for, members_of
 from jepa_core.errors import RunError
 from jepa_core.io.tensor_files import TensorFolder
+from jepa_core.training.draws import of_items
 from jepa_core.training.latent_cache import LatentCache
+from jepa_core.training.parts import counted_items
+from jepa_core.training.precision import full
+from jepa_core.training.processes import ALONE
 from jepa_core.training.target import EncoderUnder
 
 
@@ -43,7 +47,8 @@ class Learner:
     whether what is done with a belief may train the predictor; without it objectives learn to read beliefs and change
     none.
 
-    modules: those of objectives, by the objective's name: of the phase that runs, and those that are kept.
+    modules: those of objectives, by the objective's name: of the phase that runs, and those that are kept. processes:
+    that train this learner together.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Learner:
         self.target = EncoderUnder(encoder, self.trainable)
         self.modules: dict[str, nn.Module] = {}
         self.observer = observer
+        self.processes = ALONE
         self._belief_gradient = belief_gradient
         self._scratch = scratch
         self._cache_bytes = cache_bytes
@@ -241,8 +247,9 @@ class Learner:
 
     def next_token_loss(self, batch: Batch) -> Tensor:
         """Next-token loss of the distinct texts of a batch, a scalar; of a LanguageEncoder alone."""
-        texts = cast(Sequence[str], self.dataset.items(batch.items))
-        return cast(LanguageEncoder, self.encoder).next_token_loss(texts)
+        texts = cast(Sequence[str], self.dataset.items(counted_items(batch)))
+        with of_items():
+            return cast(LanguageEncoder, self.encoder).next_token_loss(texts)
 
     def update_target(self, tau: float) -> None:
         """target <- tau * target + (1 - tau) * online."""
@@ -284,12 +291,12 @@ class Learner:
         self._latest = None
 
     def _encode(self, ids: Tensor) -> Tensor:
-        with self.precision():
-            return self.encoder(self.dataset.items(ids)).float()
+        with self.precision(), of_items():
+            return full(self.encoder(self.dataset.items(ids)))
 
     def _encode_target(self, ids: Tensor) -> Tensor:
         with self.precision():
-            return self.target(self.dataset.items(ids)).float()
+            return full(self.target(self.dataset.items(ids)))
 
     def _cached(self, ids: Tensor) -> Tensor:
         if self._cache is None:

@@ -52,6 +52,11 @@ def own_modules(built: BuiltPhase) -> list[nn.Module]:
     return [module for module in modules if module is not None]
 
 
+def trained_by(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """The parameters that an optimizer moves, in its order."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
 def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = group["peak_lr"] * factor

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from jepa_core.contracts import Batch
 from jepa_core.training.learner import Learner
+from jepa_core.training.precision import full
 
 if TYPE_CHECKING:
     from jepa_core.training.curriculum import BuiltPhase
@@ -28,8 +29,8 @@ class Outcome:
 
     @property
     def loss(self) -> Tensor:
-        """The sum of the terms, in fp32."""
-        return torch.stack([term.float() for term in self.terms.values()]).sum()
+        """The sum of the terms, in fp32 at the least."""
+        return torch.stack([full(term) for term in self.terms.values()]).sum()
 
     def detached(self) -> Outcome:
         """The same without gradients."""
@@ -38,7 +39,7 @@ class Outcome:
 
 def outcome_of(built: BuiltPhase, learner: Learner, batch: Batch, seed: int, number: int, purpose: str = "") -> Outcome:
     """What a batch gives; of an ensemble that trains, the means over its members, each with its own draws beside the
-    same latents.
+    same latents. Asked again, it is the same.
 
     number: of the batch among those of the purpose, which all draws hang on with the seed and the phase's name.
     purpose: what the batch is for, empty for a step of training.

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from jepa_core.contracts import Encoder, Items
+from jepa_core.training.precision import full
 
 
 class EncoderUnder(Encoder[Any]):
@@ -26,7 +27,7 @@ class EncoderUnder(Encoder[Any]):
         self._encoder = [encoder]  # in a list, so that the encoder's parameters are not counted as this module's
         self.names = names
         self.online = [parameters[name] for name in names]
-        self.copies = [parameter.detach().to(torch.float32, copy=True) for parameter in self.online]
+        self.copies = [full(parameter.detach()).clone() for parameter in self.online]
         self.latent_dim = encoder.latent_dim
 
     @torch.no_grad()
@@ -48,7 +49,7 @@ class EncoderUnder(Encoder[Any]):
     def move(self, tau: float) -> None:
         """copy <- tau * copy + (1 - tau) * online."""
         if self.copies:
-            torch._foreach_lerp_(self.copies, [parameter.float() for parameter in self.online], 1.0 - tau)
+            torch._foreach_lerp_(self.copies, [full(parameter) for parameter in self.online], 1.0 - tau)
 
     @torch.no_grad()
     def sync(self) -> None:

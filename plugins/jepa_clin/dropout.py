@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from jepa_core.training.draws import drawn_by_window
+
 STEPS = 1 << 16
 
 
@@ -24,7 +26,7 @@ class Dropout(nn.Module):
         """Values of any shape; as they are, unless it trains."""
         if not self.training or not self.left_out:
             return values
-        kept = self._kept(values).to(values.dtype)
+        kept = drawn_by_window(values, self._kept).to(values.dtype)
         return values * kept.mul_(STEPS / (STEPS - self.left_out))
 
     def _kept(self, values: Tensor) -> Tensor:

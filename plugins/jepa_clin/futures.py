@@ -15,6 +15,7 @@ from jepa_clin.further_config import HiddenChannelsConfig, PooledFutureConfig
 from jepa_clin.steps import masked_mean
 from jepa_core.config import LearnerShape
 from jepa_core.contracts import Batch, Objective
+from jepa_core.training.precision import full
 
 if TYPE_CHECKING:
     from jepa_core.training.learner import Learner
@@ -41,7 +42,7 @@ class PooledFuture(Objective[PooledFutureConfig]):
         latents = learner.latents(batch)
         wanted, there = pooled(latents.states.detach(), latents.mask, self.config.windows)
         read = self.module(learner.prediction(batch).belief).unflatten(-1, wanted.shape[2:])
-        return {"pooled": masked_mean((read.float() - wanted).abs().mean(-1), there)}
+        return {"pooled": masked_mean((full(read) - wanted).abs().mean(-1), there)}
 
 
 def pooled(states: Tensor, mask: Tensor, windows: tuple[tuple[int, int], ...]) -> tuple[Tensor, Tensor]:
@@ -81,10 +82,10 @@ class HiddenChannels(Objective[HiddenChannelsConfig]):
         belief, mask = learner.prediction(batch).belief[:, :-1], learner.latents(batch).mask
         seen = learner.observations(batch)
         values, observed = seen.values[:, 1:], seen.observed[:, 1:] & (mask[:, :-1] & mask[:, 1:])[..., None]
-        drawn = torch.rand(values.shape, generator=generator) < self.config.share
-        hidden = observed & drawn.to(observed.device)
+        drawn = torch.rand(len(batch.whole_mask), *values.shape[1:], generator=generator) < self.config.share
+        hidden = observed & batch.own(drawn).to(observed.device)
         recovered = self.module(belief, torch.where(hidden, 0, values), observed & ~hidden)
-        error = F.smooth_l1_loss(recovered.float(), torch.where(hidden, values, 0), reduction="none")
+        error = F.smooth_l1_loss(full(recovered), torch.where(hidden, values, 0), reduction="none")
         return {"hidden": masked_mean(error, hidden)}
 
 

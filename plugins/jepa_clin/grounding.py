@@ -16,6 +16,7 @@ from jepa_clin.config import GroundingConfig
 from jepa_clin.steps import masked_mean
 from jepa_core.config import LearnerShape
 from jepa_core.contracts import Batch, Decoder, Objective, Observations
+from jepa_core.training.precision import full
 
 if TYPE_CHECKING:
     from jepa_core.training.learner import Learner
@@ -53,7 +54,7 @@ class Grounding(Objective[GroundingConfig]):
         read = self.module.read(belief.detach() if self.config.detached else belief)
         mask = learner.latents(batch).mask
         wanted = step_targets(learner.observations(batch), mask, self.config.windows)
-        presence = F.binary_cross_entropy_with_logits(read.presence.float(), wanted.present, reduction="none")
+        presence = F.binary_cross_entropy_with_logits(full(read.presence), wanted.present, reduction="none")
         return {
             "ahead": _smooth_l1(read.ahead, wanted.ahead, wanted.present > 0, mask),
             "presence": self.config.presence_weight * masked_mean(presence, wanted.known),
@@ -150,5 +151,5 @@ def _last(observed: Tensor) -> Tensor:
 def _smooth_l1(read: Tensor, wanted: Tensor, there: Tensor, mask: Tensor) -> Tensor:
     """Mean over the targets (B, T, R, C) that are there, at the steps of `mask` (B, T)."""
     there = (there & mask[:, :, None, None]).expand_as(wanted)
-    error = F.smooth_l1_loss(read.float(), torch.where(there, wanted, 0), reduction="none")
+    error = F.smooth_l1_loss(full(read), torch.where(there, wanted, 0), reduction="none")
     return masked_mean(error, there)

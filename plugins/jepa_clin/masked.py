@@ -45,9 +45,9 @@ class MaskedPrediction(Phase[MaskedPredictionConfig]):
 
     def loss(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Term `masked_prediction`."""
-        hides = draw_hidden(batch.mask, self.config.mask_ratio, self.config.block_length, generator)
-        steps, seen = marked_steps(batch.mask & ~hides)
-        hidden, exists = marked_steps(hides)
+        hides = draw_hidden(batch.whole_mask, self.config.mask_ratio, self.config.block_length, generator)
+        steps, seen = map(batch.own, marked_steps(batch.whole_mask & ~hides))
+        hidden, exists = map(batch.own, marked_steps(hides))
         visible = learner.latents(batch_at(batch, steps, seen))
         target = learner.target_latents(batch_at(batch, hidden, exists))
         assert self.module is not None  # the loop has built it

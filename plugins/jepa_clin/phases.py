@@ -52,7 +52,8 @@ class NextStatePrediction(Phase[RolloutC]):
         horizon = min(self.config.rollout_horizon, latents.states.shape[1] - 1)
         if horizon > 0:
             # The batch lies on the CPU, so the origins are drawn and checked without waiting for an accelerator.
-            origins = draw_origins(batch.mask, horizon, self.config.rollout_origins, generator)
+            drawn = draw_origins(batch.whole_mask, horizon, self.config.rollout_origins, generator)
+            origins = batch.own(drawn)
             rolled = learner.predictor.rollout(latents, prediction.memory, origins, horizon).states
             terms["rollout"] = self.config.rollout_weight * rollout_l1(rolled, targets, latents.mask, origins)
         return terms

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from jepa_clin.config import SigregConfig, VarianceCovarianceConfig
 from jepa_core.contracts import Batch, Objective
+from jepa_core.training.precision import full
+from jepa_core.training.totals import total
 
 if TYPE_CHECKING:
     from jepa_core.training.learner import Learner
@@ -32,7 +34,7 @@ class VarianceCovariance(Objective[VarianceCovarianceConfig]):
         """Terms `variance` and `covariance`. With fewer than two states neither has a gradient."""
         latents = learner.latents(batch)
         with torch.autocast(latents.states.device.type, enabled=False):
-            covariance = _covariance(latents.states.float().flatten(0, 1), latents.mask.flatten())
+            covariance = _covariance(full(latents.states).flatten(0, 1), latents.mask.flatten())
             variances = covariance.diagonal()
             deficit = (self.config.target_std - (variances + EPSILON).sqrt()).relu()
             redundancy = (covariance.square().sum() - variances.square().sum()) / len(variances)
@@ -61,7 +63,7 @@ class Sigreg(Objective[SigregConfig]):
         with torch.autocast(states.device.type, enabled=False):
             drawn = torch.randn(states.shape[-1], self.config.projections, generator=generator)
             directions = drawn.to(states.device)
-            projected = states.float().flatten(0, 1) @ (directions / directions.norm(dim=0))
+            projected = full(states).flatten(0, 1) @ (directions / directions.norm(dim=0))
             statistic = epps_pulley(projected, latents.mask.flatten(), self.config.knots, self.config.reach)
         return {"sigreg": statistic.mean()}
 
@@ -75,9 +77,9 @@ def epps_pulley(samples: Tensor, mask: Tensor, knots: int, reach: float) -> Tens
     normal = (-points.square() / 2).exp()
     angles = samples[..., None] * points
     weight = mask.to(samples.dtype)
-    count = weight.sum()
+    count = total(weight.sum())
     real, imaginary = (
-        torch.einsum("n,npt->pt", weight, part) / count.clamp(min=1) for part in (angles.cos(), angles.sin())
+        total(torch.einsum("n,npt->pt", weight, part)) / count.clamp(min=1) for part in (angles.cos(), angles.sin())
     )
     distance = (real - normal).square() + imaginary.square()
     return 2 * count * torch.trapezoid(distance * normal, points, dim=-1)
@@ -86,9 +88,15 @@ def epps_pulley(samples: Tensor, mask: Tensor, knots: int, reach: float) -> Tens
 def _covariance(samples: Tensor, mask: Tensor) -> Tensor:
     """Unbiased covariance (D, D) of the samples (N, D) that `mask` (N,) marks; zeros if there are fewer than two.
 
-    Weighting instead of selecting keeps shapes fixed, so an accelerator need not wait for the mask.
+    Weighting instead of selecting keeps shapes fixed, so an accelerator need not wait for the mask. Where the step is
+    divided, each part gives its second moment about its own mean, and the moments are put together in double precision
+    (Chan, Golub & LeVeque 1983), in which the means may be far from 0: so no total is made of another.
     """
     weight = mask.to(samples.dtype)[:, None]
     count = weight.sum()
-    centred = (samples - (weight * samples).sum(dim=0) / count.clamp(min=1)) * weight
-    return centred.T @ centred / (count - 1).clamp(min=1)
+    mean = (weight * samples).sum(dim=0) / count.clamp(min=1)
+    centred = (samples - mean) * weight
+    added = (centred.T @ centred).double() + count * torch.outer(mean.double(), mean.double())
+    every, moment, sums = total(count).double(), total(added), total(count * mean.double())
+    moment = moment - torch.outer(sums, sums) / every.clamp(min=1)
+    return (moment / (every - 1).clamp(min=1)).to(samples.dtype)

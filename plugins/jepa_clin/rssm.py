@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from jepa_clin.further_config import RssmConfig
 from jepa_clin.steps import at_steps, masked_mean
 from jepa_core.contracts import Latents, Prediction, Predictor, Rollout
+from jepa_core.training.precision import full
 
 
 class Rssm(Predictor):
@@ -100,7 +101,7 @@ class Rssm(Predictor):
 
     def _log_chances(self, logits: Tensor) -> Tensor:
         """Logarithms of the chances of each class: (..., V, C)."""
-        chances = logits.float().unflatten(-1, (self.config.variables, self.config.classes)).softmax(-1)
+        chances = full(logits).unflatten(-1, (self.config.variables, self.config.classes)).softmax(-1)
         uniform = self.config.uniform
         return ((1 - uniform) * chances + uniform / self.config.classes).log()
 

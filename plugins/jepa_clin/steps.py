@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from jepa_core.contracts import Batch
+from jepa_core.training.totals import total
 
 
 def at_steps(values: Tensor, steps: Tensor) -> Tensor:
@@ -15,8 +16,8 @@ def at_steps(values: Tensor, steps: Tensor) -> Tensor:
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the values that `mask` marks; 0 if it marks none."""
-    return torch.where(mask, values, 0).sum() / mask.sum().clamp(min=1)
+    """Mean over the step of the values that `mask` marks; 0 if it marks none."""
+    return total(torch.where(mask, values, 0).sum()) / total(mask.sum()).clamp(min=1)
 
 
 def marked_steps(mask: Tensor) -> tuple[Tensor, Tensor]:

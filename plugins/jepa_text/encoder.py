@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from jepa_core.contracts import LanguageEncoder
 from jepa_core.errors import DataError, RunError
 from jepa_core.training.latent_norm import normalise_latents
+from jepa_core.training.totals import total
 from jepa_text.backbone import adapt, export_adapter, load_backbone, load_head, random_backbone
 from jepa_text.config import Qwen3Config
 from jepa_text.layers import end_states, token_states
@@ -110,8 +111,9 @@ class Qwen3Encoder(LanguageEncoder):
         texts = sorted((text for text in self._token_ids(items) if len(text) > 1), key=len)
         passes = split_into_passes(texts, self.config.tokens_per_pass)
         losses = [self._pass(self._surprise_pass, texts_of_pass) for texts_of_pass in passes]
-        predicted = sum(len(text) - 1 for text in texts)
-        return torch.stack(losses).sum() / predicted if losses else torch.zeros((), device=self._device)
+        nothing = torch.zeros((), device=self._device)
+        predicted = torch.tensor(sum(len(text) - 1 for text in texts), device=self._device)
+        return total(torch.stack(losses).sum() if losses else nothing) / total(predicted).clamp(min=1)
 
     def export(self, folder: Path) -> None:
         """Write the adapter as peft reads it; a random model has none."""

@@ -28,6 +28,10 @@ class Learner:
         observed = torch.rand(*shape, CHANNELS, generator=draw) < 0.7
         self.seen = Observations(torch.where(observed, torch.randn(observed.shape, generator=draw), 0), observed)
 
+    def batch(self) -> Batch:
+        places = torch.zeros_like(self.mask, dtype=torch.int64)
+        return Batch(torch.arange(1), places[:, 0], places, places, places, self.mask)
+
     def latents(self, batch: Batch) -> Latents:
         return Latents(self.states[:, 0], self.states, self.states, self.mask)
 
@@ -54,7 +58,7 @@ def test_pooled_futures_are_those_of_their_definition() -> None:
 def terms_of(objective: PooledFuture | HiddenChannels, learner: Learner) -> dict[str, Tensor]:
     torch.manual_seed(1)
     objective.module = objective.build_module(LearnerShape(LATENT, BELIEF, CHANNELS))
-    return objective.terms(learner, None, torch.Generator().manual_seed(0))
+    return objective.terms(learner, learner.batch(), torch.Generator().manual_seed(0))
 
 
 def test_pooled_futures_train_the_belief_and_not_the_states_that_are_their_targets() -> None:
@@ -75,7 +79,7 @@ class Told(torch.nn.Module):
 def test_no_hidden_value_is_told_and_every_one_that_shows_counts() -> None:
     learner, objective, told = Learner(), HiddenChannels(HiddenChannelsConfig(share=0.4)), Told()
     objective.module = told
-    found = objective.terms(learner, None, torch.Generator().manual_seed(0))["hidden"]
+    found = objective.terms(learner, learner.batch(), torch.Generator().manual_seed(0))["hidden"]
     observed = learner.seen.observed[:, 1:] & (learner.mask[:, :-1] & learner.mask[:, 1:])[..., None]
     hidden = observed & ~told.visible
     assert hidden.any() and (observed & told.visible).any() and not told.values[hidden].any()

@@ -50,5 +50,5 @@ def test_every_component_follows_its_contract_and_explains_its_keys() -> None:
         assert issubclass(component.config, config)
         assert issubclass(implementation, contract)
         assert component.summary and implementation.__doc__
-        own = component.config.model_fields.keys() - {"optimizer", "schedule"}
+        own = component.config.model_fields.keys() - {"optimizer", "schedule", "validation"}
         assert all(component.config.model_fields[key].description for key in own)

@@ -1,0 +1,146 @@
+"""The processes that train one model together, and what they tell one another.
+
+Each holds all weights and takes the same steps with the same gradients; only a step's windows are divided. Sums are
+made by torch.distributed, NCCL between GPUs and gloo between processors; what is said beside them (a wish to stop, that
+something is ready) goes by gloo, so that no accelerator is waited for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from jepa_core.errors import RunError
+
+BUCKET = 1 << 24
+"""Numbers that are added up at once: few enough that no second copy of all gradients is made."""
+POLL_SECONDS = 0.02
+
+
+class Peers:
+    """One process, alone: the others are none."""
+
+    number = 0
+    count = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that prepares, writes and evaluates."""
+        return self.number == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum of what every process has, a new tensor or the same; in the same bits on each."""
+        return values
+
+    def largest(self, values: Tensor) -> Tensor:
+        """The largest of what every process has, value by value."""
+        return values
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is true on one of them."""
+        return flag
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+
+    def tell(self, text: str) -> str:
+        """The text that the first process has."""
+        return text
+
+    def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Put the sum of the processes' gradients in the place of each one's own. A parameter without one on all of
+        them has none afterwards."""
+
+
+ALONE = Peers()
+
+
+class ConnectedPeers(Peers):
+    """Several processes, after `torch.distributed.init_process_group`.
+
+    Every method is called by all of them, in the same order. Raises RunError if another one ends meanwhile.
+    """
+
+    def __init__(self, control: dist.ProcessGroup) -> None:
+        """control: a group of all processes that needs no accelerator."""
+        self.number, self.count = dist.get_rank(), dist.get_world_size()
+        self._control = control
+
+    def sum(self, values: Tensor) -> Tensor:
+        return self._reduced(values, dist.ReduceOp.SUM)
+
+    def largest(self, values: Tensor) -> Tensor:
+        return self._reduced(values, dist.ReduceOp.MAX)
+
+    def any(self, flag: bool) -> bool:
+        with _lost():
+            said = torch.tensor([int(flag)])
+            dist.all_reduce(said, dist.ReduceOp.MAX, group=self._control)
+        return bool(said)
+
+    def wait(self) -> None:
+        with _lost():
+            said = torch.zeros(1)
+            work = dist.all_reduce(said, group=self._control, async_op=True)
+            while not work.is_completed():  # signals are heard, for as long as it takes
+                time.sleep(POLL_SECONDS)
+            work.wait()
+
+    def tell(self, text: str) -> str:
+        said = [text]
+        self.wait()
+        with _lost():
+            dist.broadcast_object_list(said, src=0, group=self._control)
+        return said[0]
+
+    def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        with _lost():
+            there = torch.tensor([int(parameter.grad is not None) for parameter in parameters])
+            dist.all_reduce(there, group=self._control)
+            reached = [parameter for parameter, count in zip(parameters, there.tolist(), strict=True) if count]
+            for bucket in _buckets(reached):
+                self._add(bucket)
+
+    def _add(self, parameters: Sequence[nn.Parameter]) -> None:
+        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        for parameter, part in zip(parameters, flat.split([each.numel() for each in parameters]), strict=True):
+            parameter.grad = part.view_as(parameter).clone()
+
+    def _reduced(self, values: Tensor, how: dist.ReduceOp.RedOpType) -> Tensor:
+        with _lost():
+            whole = values.detach().clone()
+            dist.all_reduce(whole, how)
+        return whole
+
+
+def _buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
+    """Parameters of one type and device in a row, as many as are added up at once."""
+    bucket: list[nn.Parameter] = []
+    for parameter in parameters:
+        full = bucket and sum(other.numel() for other in bucket) + parameter.numel() > BUCKET
+        if full or (bucket and (bucket[0].dtype, bucket[0].device) != (parameter.dtype, parameter.device)):
+            yield bucket
+            bucket = []
+        bucket.append(parameter)
+    if bucket:
+        yield bucket
+
+
+@contextmanager
+def _lost() -> Iterator[None]:
+    """Turn what torch says of a process that ended into a RunError."""
+    try:
+        yield
+    except (RuntimeError, dist.DistBackendError) as error:
+        raise LostProcess("another process of this run ended, and its own message says why") from error
+
+
+class LostProcess(RunError):
+    """Another process of the same run ended before its work was done."""
