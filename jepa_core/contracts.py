@@ -406,6 +406,25 @@ class Head(ABC):
         """
 
 
+class Surprise(Head):
+    """Scores every step by how far it is from what was foreseen of it; made by `Evaluator.head` of what it kept.
+
+    channels: whose surprises there are. threshold: of scores, beyond which a step raises an alarm; infinite where too
+    little was seen to find one.
+    """
+
+    channels: list[Channel]
+    threshold: float
+
+    @abstractmethod
+    def by_channel(self, view: View, trajectory: int) -> np.ndarray:
+        """Surprise of every step and channel of a trajectory, in what it usually is on the train split: (T, C) float64,
+        NaN where nothing was observed, or nothing foreseen. Nothing is read that comes after a step.
+
+        Raises DataError if the data lack what the head reads.
+        """
+
+
 class Readout(ABC):
     """Reads values off states, latent by latent; made by `Evaluator.head` of what it kept.
 

@@ -30,6 +30,7 @@ class Observer:
         """opens: the trajectories rendered for the modality `channels`; called when the first numbers are asked for.
         channels: place of each channel among those of an item, by name. kept: file of the scale, which is found on the
         train split and written there, or taken from there."""
+        self.channels = dict(channels)
         self.names = list(channels)
         self._places = torch.tensor(list(channels.values()), dtype=torch.int64)
         self._opens = opens

@@ -14,6 +14,7 @@ import xarray
 from jepa_core.errors import RecipeError
 
 if TYPE_CHECKING:
+    from jepa_core.contracts import Surprise
     from jepa_core.data.trajectories import Channel
     from jepa_core.model.data import Data
     from jepa_core.model.decoding import Decoded
@@ -84,6 +85,24 @@ def of_observations(values: np.ndarray, channels: Sequence[Channel]) -> xarray.D
         "unit": ("channel", [channel.unit for channel in channels]),
     }
     return xarray.DataArray(values, coordinates, ("step", "channel"), "observed")
+
+
+def of_surprise(
+    data: Data, head: Surprise, by_channel: np.ndarray, score: np.ndarray, **attributes: Any
+) -> xarray.Dataset:
+    """Surprises (trajectory, step, channel) and scores (trajectory, step) of all steps, and which raise an alarm."""
+    by_step = ("trajectory", "step")
+    arrays: dict[str, tuple[Sequence[str], np.ndarray]] = {
+        "surprise": ((*by_step, "channel"), by_channel),
+        "score": (by_step, score),
+        "alarm": (by_step, score > head.threshold),
+    }
+    attributes["threshold"] = head.threshold
+    scored = of_trajectories(data, np.arange(len(data)), arrays, **attributes)
+    channels = [channel.name for channel in head.channels]
+    units = ("channel", [channel.unit for channel in head.channels])
+    steps = np.arange(score.shape[1])
+    return with_steps(scored, data, "step", steps, steps + 1.0).assign_coords(channel=channels, unit=units)
 
 
 def of_steps(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from jepa_core.contracts import Evaluator, Head, Intervals, Readout
+from jepa_core.contracts import Evaluator, Head, Intervals, Readout, Surprise
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.model.recorded import recorded_component
 from jepa_core.plugin import Registry
@@ -77,6 +77,16 @@ def kept_intervals(folder: Path, registry: Registry) -> Intervals | None:
                 assert isinstance(head, Intervals)
                 return head
     return None
+
+
+def find_surprise(heads: Sequence[KeptTask], evaluator: str | None) -> Surprise:
+    """The head that scores steps by their surprise. Raises RecipeError if the run has none, or more than one."""
+    kept = {each.evaluator: head for each in heads if isinstance(head := each.head, Surprise)}
+    chosen = [head for name, head in kept.items() if evaluator in (None, name)]
+    if len(chosen) != 1:
+        told = f"those of {', '.join(kept)}; name one evaluator" if kept else "none; evaluate it with anomalies"
+        raise RecipeError(f"of heads of surprise, the run has {told}")
+    return chosen[0]
 
 
 def _kept(folder: Path, registry: Registry) -> Iterator[tuple[str, Evaluator, list[KeptHead]]]:

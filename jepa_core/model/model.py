@@ -26,7 +26,16 @@ from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
 from jepa_core.model.goals import Goal, goal_of
 from jepa_core.model.imagining import CAUTION, origins_under
-from jepa_core.model.kept import KeptTask, Scored, find_task, kept_intervals, kept_readouts, kept_tasks, rows_to_score
+from jepa_core.model.kept import (
+    KeptTask,
+    Scored,
+    find_surprise,
+    find_task,
+    kept_intervals,
+    kept_readouts,
+    kept_tasks,
+    rows_to_score,
+)
 from jepa_core.model.searching import Search
 from jepa_core.model.streaming import Item, Stream
 from jepa_core.model.view import View
@@ -154,6 +163,27 @@ class Model:
         kept = find_task(self.heads, task, method, evaluator, at)
         trajectory, step = rows_to_score(kept, data.dataset, at)
         return Scored(kept, trajectory, step, kept.head.scores(self.view(data), trajectory, step))
+
+    def surprise(self, data: Data, evaluator: str | None = None) -> xarray.Dataset:
+        """How far every step is from what the steps before it let expect: `surprise` (trajectory, step, channel) in
+        what is usual for the channel on the train split; `score` (trajectory, step), over channels and the last steps;
+        `alarm` (trajectory, step), whether the score is beyond the `threshold` that the run's tuning split gave. NaN,
+        and no alarm, where nothing was observed or foreseen: the first step is never foreseen.
+
+        evaluator: whose head it is; None where only one of the run's evaluators keeps one. Nothing is read that comes
+        after a step. Raises RecipeError where no evaluator keeps a head of surprise, or several do.
+        """
+        from jepa_core.model.arrays import of_surprise
+
+        head, view = find_surprise(self.heads, evaluator), self.view(data)
+        count, longest = len(data), int(data.steps.max())
+        by_channel = np.full((count, longest, len(head.channels)), np.nan)
+        score = np.full((count, longest), np.nan)
+        for trajectory, steps in enumerate(data.steps.tolist()):
+            by_channel[trajectory, :steps] = head.by_channel(view, trajectory)
+            every = np.arange(steps)
+            score[trajectory, :steps] = head.scores(view, np.full(steps, trajectory), every)
+        return of_surprise(data, head, by_channel, score, model=self.record["name"])
 
     def view(self, data: Data) -> View:
         """What the model makes of data, trajectory by trajectory, as a head reads it. Raises RecipeError for data that
