@@ -426,7 +426,8 @@ class Surprise(Head):
 
 
 class Readout(ABC):
-    """Reads values off states, latent by latent; made by `Evaluator.head` of what it kept.
+    """Reads values off states, latent by latent; made by `Evaluator.head` of what it kept. It was fitted on a frozen
+    model, where a `Decoder` is trained with it.
 
     channels: what the values are, with their units.
     """
