@@ -183,7 +183,7 @@ def test_the_optimizer_state_in_the_middle_of_a_phase_is_the_uninterrupted_one(
     once, twice = (newest_tensors(tmp_path / one) for one in ("once", "twice"))
     assert any(name.startswith("optimizer.") for name in once)
     assert once.keys() == twice.keys()
-    assert all((once[name] == twice[name]).all() for name in once)
+    assert [name for name in once if once[name].numpy().tobytes() != twice[name].numpy().tobytes()] == []  # NaN too
 
 
 def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before_it(
