@@ -30,7 +30,7 @@ import pluggy
 
 from jepa_core import config
 from jepa_core.config import Config
-from jepa_core.errors import PluginError
+from jepa_core.errors import PluginError, Preempted
 from jepa_core.kinds import KINDS, Kind
 from jepa_core.libraries import advice, culprit
 
@@ -238,6 +238,8 @@ def _load(manager: pluggy.PluginManager, entry_point: importlib.metadata.EntryPo
         manager.register(module, name=entry_point.name)
         manager.check_pending()
         components = tuple(_declared(module))
+    except Preempted:
+        raise
     except Exception as error:  # a plugin may fail in any way; whichever way, it must not take the host down
         if os.environ.get("JEPA_RAISE_PLUGIN_ERRORS") == "1":
             raise

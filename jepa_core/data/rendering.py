@@ -25,7 +25,7 @@ from jepa_core.data.distinct import Distinct
 from jepa_core.data.source import Source
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Rendered, Trajectories
-from jepa_core.io.files import require_regular_files, sync_folder
+from jepa_core.io.files import remove_folder, require_regular_files, sync_folder
 from jepa_core.io.records import Shape, read_sealed, write_sealed
 from jepa_core.io.seals import check_seal, seal_of
 from jepa_core.io.ticker import Ticker
@@ -140,7 +140,7 @@ def _write(store: Store, source: Source, modality: str, folder: Path) -> None:
     files = seal_of(partial, without=RECORD)
     write_sealed(partial / RECORD, {"items": count, "modality": modality, "files": files})
     sync_folder(partial)
-    shutil.rmtree(folder, ignore_errors=True)  # one that was torn
+    remove_folder(folder)  # one that was torn
     partial.rename(folder)
 
 

@@ -32,7 +32,7 @@ from zarr.codecs import ZstdCodec
 
 from jepa_core.data.trajectories import ROLES, Channel, Events, Role, Trajectories
 from jepa_core.errors import DataError, UnsafeArtefactError
-from jepa_core.io.files import digest_of_record, require_regular_files, sync_folder
+from jepa_core.io.files import digest_of_record, remove_folder, require_regular_files, sync_folder
 from jepa_core.io.records import Shape, check_digest, read_shaped
 from jepa_core.io.seals import check_seal, seal_of
 from jepa_core.io.ticker import Ticker
@@ -161,7 +161,7 @@ class StoreWriter:
         attributes = self._attributes | marks
         self._group.attrs.update(attributes | {"sha256": digest_of_record(attributes)})
         sync_folder(self._partial)
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_folder(self.path)
         self._partial.rename(self.path)
         sync_folder(self.path.parent)
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,16 +22,22 @@ _PIECES = 64
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path` by a whole file: written beside it, flushed to the disk, renamed over it.
 
-    The temporary file lies in the same folder, since a rename across file systems is not atomic.
+    The temporary file lies in the same folder, since a rename across file systems is not atomic. It is this process's
+    own, so that two that write the same file at once do not tear it, and a new one, so that no link is followed.
     Raises RunError if something that is no regular file lies there.
     """
     require_replaceable(path)
-    temporary = path.with_name(f".{path.name}.partial")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary.unlink(missing_ok=True)
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 
@@ -56,6 +63,14 @@ def require_regular_files(folder: Path) -> None:
         for name in names:
             if not os.path.isfile(path := os.path.join(parent, name)):
                 raise UnsafeArtefactError(f"{path} is no regular file, so nothing in {folder} was opened; remove it")
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and all in it; where a link to one lies, the link alone; nothing where nothing is."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
 
 
 def digest_of_file(path: Path) -> str:

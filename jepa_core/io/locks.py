@@ -19,7 +19,7 @@ def locked(path: Path, message: str) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     require_replaceable(path)
-    with path.open("w") as file:
+    with path.open("a") as file:  # a lock that is a link must not empty what it links to
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

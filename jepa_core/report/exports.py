@@ -85,6 +85,9 @@ def downloads(table: Table, stem: str) -> Markup:
 
 
 def _row(cells: list[str]) -> str:
+    """A line of the table. Behind braces a `[` or `*` is a sign; else the line above takes it for its own."""
+    if cells and cells[0].startswith(("[", "*")):
+        cells = [f"{{}}{cells[0]}", *cells[1:]]
     return " & ".join(cells) + r" \\"
 
 

@@ -61,13 +61,18 @@ def in_own_words(record: RunRecord) -> RunRecord:
 
 
 def replace_tables(folder: Path, tables: dict[str, Table]) -> None:
-    """Write tables by the stem of their files, in place of those that are there."""
+    """Write tables by the stem of their files, in place of those that are there.
+
+    A link to a folder gives way to a folder: what lies at its end may be somebody's own.
+    """
+    if folder.is_symlink():
+        folder.unlink()
     contents = {f"{stem}.csv": csv_text(table) for stem, table in tables.items()}
     contents |= {f"{stem}.tex": latex_text(table) for stem, table in tables.items()}
     folder.mkdir(exist_ok=True)
     for path in [*folder.glob("*.csv"), *folder.glob("*.tex")]:
         if path.name not in contents:
-            path.unlink()
+            path.unlink(missing_ok=True)  # another report may be at work
     for name, content in contents.items():
         write_atomically(folder / name, content.encode())
 

@@ -291,7 +291,8 @@ def new_drawing(size: tuple[float, float]) -> Iterator[Drawing]:
         from matplotlib.figure import Figure as Drawing
 
     fixed: dict[Any, Any] = {
-        "svg.fonttype": "none", "svg.hashsalt": "report", "font.family": "sans-serif", "path.simplify": True
+        "svg.fonttype": "none", "svg.hashsalt": "report", "font.family": "sans-serif", "path.simplify": True,
+        "text.parse_math": False,  # a name between dollar signs is a name
     }  # fmt: skip
     with matplotlib.rc_context():
         matplotlib.rcdefaults()

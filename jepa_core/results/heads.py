@@ -10,7 +10,6 @@ One format for heads of every kind, and nothing in it that could execute.
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from jepa_core.errors import DataError, RunError
-from jepa_core.io.files import write_atomically
+from jepa_core.io.files import remove_folder, write_atomically
 from jepa_core.io.records import Shape, check_digest, read_shaped, write_sealed
 from jepa_core.results.findings import KeptHead
 
@@ -61,9 +60,9 @@ def write_heads(folder: Path, heads: Sequence[KeptHead], evaluator: Mapping[str,
 
     The index is written last: where it is, everything is.
     """
-    if folder.is_dir():
+    if folder.is_dir() and not folder.is_symlink():
         (folder / INDEX).unlink(missing_ok=True)
-        shutil.rmtree(folder)
+    remove_folder(folder)
     if not heads:
         return
     folder.mkdir(parents=True, mode=0o700)

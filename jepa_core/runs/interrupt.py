@@ -38,7 +38,7 @@ class Interrupt:
     def listening(self) -> Iterator[Interrupt]:
         """Handle the two signals while the block runs; outside the main thread, where none arrive, nothing is done.
 
-        Raises Preempted, also where a library made another error of it.
+        Raises Preempted, also where a library, or what words the errors of one, made another error of it.
         """
         if threading.current_thread() is not threading.main_thread():
             yield self
@@ -49,7 +49,8 @@ class Interrupt:
         try:
             yield self
         except Exception as error:
-            if self._stop is None or isinstance(error, JepaError):
+            own = isinstance(error, JepaError) and not self._on_its_way(error)  # a clear error of the work itself
+            if self._stop is None or error is self._stop or own:
                 raise
             raise self._stop from error
         finally:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jepa_core.errors import RecipeError, RunError
+from jepa_core.errors import RecipeError, RunError, UnsafeArtefactError
 from jepa_core.results.record import RunRecord, read_run
 from jepa_core.results.text import duration, number, with_unit
 
@@ -41,7 +41,7 @@ def runs_text(runs: list[dict[str, Any]]) -> str:
 def _facts(folder: Path) -> dict[str, Any]:
     try:
         record = read_run(folder)
-    except RunError as error:
+    except (RunError, UnsafeArtefactError) as error:
         return {"name": folder.name, "status": "damaged", "problem": str(error)}
     manifest = record.manifest
     return {

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from jepa_core.errors import DataError, RunError, UnsafeArtefactError
-from jepa_core.io.files import digest_of_file, disk_errors, sync_folder
+from jepa_core.io.files import digest_of_file, disk_errors, remove_folder, sync_folder
 from jepa_core.io.records import Shape, read_sealed, read_shaped, write_sealed
 from jepa_core.io.tensor_files import savable
 from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase, build_modules
@@ -71,11 +71,11 @@ def save_checkpoint(folder: Path, progress: Progress, phase_done: bool) -> None:
         }
         write_sealed(partial / "position.json", position)
         _sync_file(partial / "state.safetensors")
-        shutil.rmtree(final, ignore_errors=True)
+        remove_folder(final)
         partial.rename(final)
         sync_folder(folder)
     for old in _checkpoints(folder)[KEPT:]:
-        shutil.rmtree(old)
+        remove_folder(old)
 
 
 def restore_checkpoint(folder: Path, progress: Progress) -> Path | None:

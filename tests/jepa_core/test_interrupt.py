@@ -6,10 +6,13 @@ import os
 import signal
 import time
 import weakref
+from importlib.metadata import EntryPoint
 
 import pytest
 
 from jepa_core.errors import Preempted, RunError
+from jepa_core.libraries import library
+from jepa_core.plugin import discover
 from jepa_core.runs.interrupt import AGAIN_SECONDS, Interrupt
 
 
@@ -59,6 +62,22 @@ def test_a_stop_of_which_a_library_makes_an_error_of_its_own_is_a_stop() -> None
             work(20)
         except Preempted:
             raise RuntimeError("the query was interrupted") from None
+
+
+def test_a_stop_while_a_library_is_imported_is_not_taken_for_a_broken_library() -> None:
+    with pytest.raises(Preempted), Interrupt().listening(), library("matplotlib"):
+        strike()
+        work(20)
+
+
+def test_a_stop_while_a_plugin_is_loaded_is_not_taken_for_a_broken_plugin() -> None:
+    class Struck(EntryPoint):
+        def load(self) -> None:
+            strike()
+            work(20)
+
+    with pytest.raises(Preempted), Interrupt().listening():
+        discover([Struck("struck", "nowhere", "jepa_core.plugins")])
 
 
 def test_a_fault_of_the_work_itself_is_no_stop() -> None:

@@ -408,6 +408,15 @@ def test_a_table_that_the_report_no_longer_has_is_removed_and_other_files_are_le
     assert "mine.txt" in names and "drift.errors.csv" not in names and "drift.errors.tex" not in names
 
 
+def test_tables_at_the_end_of_a_link_are_left(folder, tmp_path):
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / "mine.csv").write_text("keep")
+    (folder / "tables").symlink_to(elsewhere)
+    written(folder)
+    assert [path.name for path in elsewhere.iterdir()] == ["mine.csv"]
+    assert (folder / "tables" / "drift.errors.csv").is_file() and not (folder / "tables").is_symlink()
+
+
 def test_csv_has_every_digit_and_nothing_for_null():
     assert csv_text(findings().tables[0]).splitlines() == [
         "h (steps),l1,l1_low,l1_high,drift (%)", "1,0.20449,0.1,0.3,0.0", "2,,,,41.55",
@@ -426,6 +435,34 @@ def test_latex_is_as_it_is_read_with_what_is_special_to_latex_escaped():
     assert r"\caption{50 \% \& more\_\#1 \{x\}}" in text and "a b & v" in text
     special = r"\textless{}\$\textasciitilde{}\textasciicircum{}\textbackslash{}\textbar{}\textgreater{}"
     assert rf"{special} & $-$1.23$\times10^{{-5}}$ \\" in text
+
+
+def test_a_row_that_latex_would_take_for_an_option_of_the_line_above_is_text():
+    table = Table("t", "Ranges", [Column("range"), Column("v")], [["[0, 1)", 1.0], ["*", 2.0]])
+    lines = latex_text(table).splitlines()
+    assert r"{}[0, 1) & 1 \\" in lines and r"{}* & 2 \\" in lines
+
+
+def test_names_between_dollar_signs_are_names_in_a_figure(folder):
+    named = findings().to_dict()
+    named["figures"][0] |= {"title": r"$\frac{1}$", "x_label": r"$\nothing$", "y_label": "5 $ to $6$"}
+    (folder / "findings" / "drift.json").write_text(json.dumps(named))
+    assert {r"$\nothing$", "5 $ to $6$"} <= {text.strip() for text in Page(written(folder)).text}
+
+
+@pytest.mark.parametrize("address", ["https://x.example/a.png", "http://x.example", "//x.example/a.svg"])
+def test_an_address_in_what_a_run_wrote_is_text_and_nothing_loads_it(folder, address):
+    loading = f'"><img src="{address}"><style>@import url({address})</style><a xlink:href="{address}">'
+    told = findings().to_dict()
+    told["figures"][0] |= {"title": loading, "x_label": loading, "note": loading}
+    told["figures"][0]["series"][0]["label"] = loading
+    told["tables"][0]["note"] = loading
+    (folder / "findings" / "drift.json").write_text(json.dumps(told))
+    parsed = Page(page := written(folder))
+    assert address in page and not {"img", "script", "link", "image"} & set(parsed.tags)
+    assert not [tag for tag in parsed.tags if tag == "style"][1:]
+    fetching = [value for name, value in parsed.attributes if value and address in value and name != "aria-label"]
+    assert not [value for value in fetching if not value.startswith("data:")]
 
 
 def test_a_long_latex_table_breaks_over_pages():

@@ -1,0 +1,63 @@
+"""Writing and removing harms nothing but what it is about, whoever else is at work."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jepa_core.io.files import remove_folder, write_atomically
+from jepa_core.io.locks import locked
+from jepa_core.runs.run_list import list_runs
+
+
+def write_often(path: Path, sign: bytes) -> None:
+    for _ in range(50):
+        write_atomically(path, sign * 5000)
+
+
+def test_two_that_write_one_file_at_once_leave_a_whole_one_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        pool.starmap(write_often, [(path, b"a"), (path, b"b")])
+    assert path.read_bytes() in (b"a" * 5000, b"b" * 5000)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_link_in_place_of_a_file_or_of_what_is_to_become_it_is_not_followed(tmp_path: Path) -> None:
+    (precious := tmp_path / "precious").write_text("keep")
+    path = tmp_path / "report.html"
+    for link in (path, tmp_path / f".report.html.{os.getpid()}.partial"):
+        link.symlink_to(precious)
+        write_atomically(path, b"new")
+        assert precious.read_text() == "keep" and path.read_bytes() == b"new" and not path.is_symlink()
+
+
+def test_a_lock_that_is_a_link_does_not_empty_what_it_links_to(tmp_path: Path) -> None:
+    (precious := tmp_path / "precious").write_text("keep")
+    (tmp_path / ".lock").symlink_to(precious)
+    with locked(tmp_path / ".lock", "busy"):
+        assert precious.read_text() == "keep"
+
+
+def test_of_a_link_to_a_folder_the_link_alone_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "precious").write_text("keep")
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    for _ in range(2):
+        remove_folder(tmp_path / "link")
+    assert (tmp_path / "folder" / "precious").read_text() == "keep" and not (tmp_path / "link").exists()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: Path(path).symlink_to("nowhere")], ids=["pipe", "link"])
+def test_a_run_with_what_is_no_file_is_listed_as_damaged_and_hides_no_other(
+    tmp_path: Path, make: Callable[[str], None]
+) -> None:
+    for name in ("bad", "good"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text("{}")
+    make(str(tmp_path / "bad" / "strange"))
+    assert {run["name"]: run["status"] for run in list_runs(tmp_path)} == {"bad": "damaged", "good": "stopped"}
