@@ -44,18 +44,26 @@ def outcome_of(built: BuiltPhase, learner: Learner, batch: Batch, seed: int, num
     number: of the batch among those of the purpose, which all draws hang on with the seed and the phase's name.
     purpose: what the batch is for, empty for a step of training.
     """
-    outcomes = []
-    for member in learner.each_member():
-        name = f"{built.name}{purpose}"
-        generator = seed_draws(seed, f"{name}.member_{member}" if member else name, number)
-        learner.take_logged()  # what others logged that asked for a loss is none of this
-        terms = built.phase.loss(learner, batch, generator)
-        metrics = learner.take_logged()
-        for objective in built.objectives:
-            added = _of_objective(built, objective, learner, batch, seed_draws(seed, f"{name}.{objective}", number))
-            terms, metrics = {**terms, **added.terms}, {**metrics, **added.metrics}
-        outcomes.append(Outcome(terms | _of_predictor(built, learner), metrics))
+    with learner.precision():
+        outcomes = [
+            _of_member(built, learner, batch, seed, f"{built.name}{purpose}", member, number)
+            for member in learner.each_member()
+        ]
     return outcomes[0] if len(outcomes) == 1 else mean_outcome(outcomes)
+
+
+def _of_member(
+    built: BuiltPhase, learner: Learner, batch: Batch, seed: int, name: str, member: int, number: int
+) -> Outcome:
+    """What a batch gives of the member that stands in the learner's predictor."""
+    generator = seed_draws(seed, f"{name}.member_{member}" if member else name, number)
+    learner.take_logged()  # what others logged that asked for a loss is none of this
+    terms = built.phase.loss(learner, batch, generator)
+    metrics = learner.take_logged()
+    for objective in built.objectives:
+        added = _of_objective(built, objective, learner, batch, seed_draws(seed, f"{name}.{objective}", number))
+        terms, metrics = {**terms, **added.terms}, {**metrics, **added.metrics}
+    return Outcome(terms | _of_predictor(built, learner), metrics)
 
 
 def mean_outcome(outcomes: Sequence[Outcome]) -> Outcome:

@@ -104,7 +104,7 @@ class Validator:
         """Means over the windows: of each batch with as much weight as it has windows."""
         terms: dict[str, Tensor] = {}
         metrics: dict[str, Tensor] = {}
-        with self._learner.looking(self._built.phase.module), self._learner.precision():
+        with self._learner.looking(self._built.phase.module):
             for number, batch in enumerate(self._batches()):
                 self._built.phase.streams = self._streams.batches(number)
                 outcome = outcome_of(self._built, self._learner, batch, self._seed, number, ".validation")

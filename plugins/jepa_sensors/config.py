@@ -95,7 +95,7 @@ class TableConfig(SourceConfig):
     noun: str = Field(
         "series",
         pattern="^[a-z]+( [a-z]+)*$",
-        description="what one subject is called in reports, such as engine, pump or patient",
+        description="what one subject is called in reports, such as engine, pump or player",
     )
     time: str = Field(
         "",

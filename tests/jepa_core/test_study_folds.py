@@ -34,6 +34,11 @@ variants:
 """
 
 
+def of_data(content: str) -> dict[str, str]:
+    """What a manifest says of its data."""
+    return {"source": "table", "fingerprint": "0", "content": content}
+
+
 @pytest.fixture
 def study(recipe_file: Path, registry: Registry) -> Study:
     path = recipe_file.with_name("folds.yaml")
@@ -68,7 +73,7 @@ def write_run(folder: StudyFolder, cell: Cell, subjects: np.ndarray, truth: np.n
     path = folder.run(cell)
     path.mkdir(parents=True)
     write_findings(path, "tasks", Findings(headlines=headlines, predictions=said, samples=[error], redrawn=[rank]))
-    manifest = {"name": cell.variant, "ended": "now", "dataset": {"content": f"fold {cell.fold}"}}
+    manifest = {"name": cell.variant, "ended": "now", "dataset": of_data(f"fold {cell.fold}")}
     (path / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -215,7 +220,7 @@ def test_a_subject_that_two_folds_hold_out_is_refused(study: Study, tmp_path: Pa
 
 def test_folds_of_other_data_are_refused(study: Study, folder: StudyFolder) -> None:
     path = folder.run(study.cells[3]) / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"dataset": {"content": "other"}}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"dataset": of_data("other")}))
     with pytest.raises(DataError, match="on different data"):
         study_findings(study, folder)
 
