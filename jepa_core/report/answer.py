@@ -73,7 +73,7 @@ def _against(other: Side, plain: bool) -> Iterator[str]:
         return
     how, gain, bounds = told_apart(other), number(abs(other.gain)), interval(other.gain_low, other.gain_high)
     if how == "open":
-        yield _marked("not told apart from", how, plain)
+        yield _marked("not told apart from" if bounds else "too few to compare with", how, plain)
         sign = "+" if other.gain > 0 else "−" if other.gain < 0 else ""
         yield f" {other.words} ({sign}{gain}, {bounds or 'no interval'})"
         return

@@ -205,6 +205,7 @@ def with_claims(folder, *claims: Claim, noun: str = "subject") -> str:
         ((0.05, 0.02, 0.08), "0.0500 better (0.0200 to 0.0800) than the untrained encoder"),
         ((-0.05, -0.08, -0.02), "0.0500 worse (0.0200 to 0.0800) than the untrained encoder"),
         ((0.05, -0.02, 0.08), "not told apart from the untrained encoder (+0.0500, −0.0200 to 0.0800)"),
+        ((0.05, None, None), "too few to compare with the untrained encoder (+0.0500, no interval)"),
     ],
 )
 def test_the_first_claim_is_the_first_sentence_with_what_is_gained_and_on_how_many(folder, gain, said):
