@@ -176,6 +176,9 @@ def _looking(add: Add) -> None:
         "paths", nargs="+", type=Path, metavar="PATH",
         help="folder of a store or of a run; or files of raw data, a folder of them, wildcards",
     )  # fmt: skip
+    inspect.add_argument(
+        "--verify", action="store_true", help="read every sealed file of a store or a run, and name what is damaged"
+    )
     inspect.add_argument("--write", type=Path, metavar="RECIPE", help="write a recipe to start from (of raw data)")
     _json_argument(inspect)
     audit = add("audit", reading.audit, "look for leaks in a store, or for records in what a run gives away")

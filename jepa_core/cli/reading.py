@@ -143,8 +143,10 @@ def plugins(arguments: argparse.Namespace) -> None:
     print_page({"plugins": listing}, arguments, lambda page: plugins_text(page, arguments.traceback))
 
 
-def inspect(arguments: argparse.Namespace) -> None:
-    """Print what is in a store, or in files of raw data."""
+def inspect(arguments: argparse.Namespace) -> int:
+    """Print what is in a store, or in files of raw data; or, to verify, whether a store or a run is whole."""
+    if arguments.verify:
+        return _verify(arguments)
     from jepa_core.data.inspection import (
         describe_files,
         description_text,
@@ -161,10 +163,23 @@ def inspect(arguments: argparse.Namespace) -> None:
         if arguments.write:
             write_new(arguments.write, described.recipe(arguments.write.parent).encode())
         print_page(dict(described.page), arguments, description_text)
-        return
+        return 0
     if arguments.write:
         raise RecipeError("--write makes a recipe of files of raw data, and a store is none; name the files")
     print_page(inspect_store(find_store(paths[0])), arguments, inspection_text)
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    """Print which files are damaged; the exit code of data that break their contract if any is."""
+    from jepa_core.errors import DataError, RecipeError
+    from jepa_core.runs.verification import verification_page, verification_text, verify
+
+    if len(arguments.paths) > 1 or arguments.write:
+        raise RecipeError("--verify reads one store or one run, and writes nothing; give its folder alone")
+    page = verification_page(verify(arguments.paths[0]))
+    print_page(page, arguments, verification_text)
+    return 0 if page["whole"] else DataError.exit_code
 
 
 def audit(arguments: argparse.Namespace) -> int:

@@ -53,11 +53,16 @@ def find_store(path: Path) -> Store:
 
     Raises RecipeError if the folder holds neither, DataError if the run's store is gone.
     """
+    return Store(find_store_folder(path))
+
+
+def find_store_folder(path: Path) -> Path:
+    """Where `find_store` finds it; it is not opened. Raises what that raises."""
     manifest = path / "manifest.json"
     if not manifest.is_file():
         if not path.is_dir():
             raise RecipeError(f"there is no folder {path}; give the folder of a store or of a run")
-        return Store(path)
+        return path
     dataset = read_shaped(manifest, _ManifestShape, "copy the run again", RunError).get("dataset")
     if dataset is None:
         raise RecipeError(f"the run {path} has no store yet; it was stopped before. Go on with: jepa resume {path}")
@@ -67,7 +72,7 @@ def find_store(path: Path) -> Store:
             f"the store of this run is not at {store_folder} any more; build it again with: "
             f"jepa prepare {path / 'recipe.resolved.yaml'} --runs {path.parent}"
         )
-    return Store(store_folder)
+    return store_folder
 
 
 def is_store(path: Path) -> bool:

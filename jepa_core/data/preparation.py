@@ -185,15 +185,26 @@ def _open_or_build(source: Source, name: str, folder: Path, about: Mapping[str, 
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if path.exists():  # whole, as it is renamed when it is; runs beside one another need not wait to open it
-            return Store(path), ""
+            return _open_own(path, fingerprint), ""
         with _held(path):
             if path.exists():  # another process finished it a moment ago
-                return Store(path), ""
+                return _open_own(path, fingerprint), ""
             reason = _why_build(path, name, about)
             log.info("building the store %s: %s", path, reason)
             _tell_leftovers(path, name)
             _build(source, name, path, fingerprint, about, each)
             return Store(path), reason
+
+
+def _open_own(path: Path, fingerprint: str) -> Store:
+    """The store that lies there. Raises DataError if it is a copy of one that was built from other data or options."""
+    store = Store(path)
+    if store.fingerprint != fingerprint:
+        raise DataError(
+            f"{path} holds the store of other data or options, under the name of this one; delete it and run again, "
+            "which builds it anew"
+        )
+    return store
 
 
 def _build(source: Source, name: str, path: Path, fingerprint: str, about: Mapping[str, Any], each: Each) -> None:

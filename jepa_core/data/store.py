@@ -398,13 +398,23 @@ def _offsets(counts: np.ndarray) -> np.ndarray:
 
 
 def _open(path: Path) -> zarr.Group:
+    files = read_store_record(path)["files"]
+    refuse_unsafe_codecs(path)
+    check_seal(path, METADATA, files, _AGAIN)
+    return zarr.open_group(path, mode="r", zarr_format=3)
+
+
+def read_store_record(path: Path) -> dict[str, Any]:
+    """What a store says of itself, the seals of its files among it; none of them is read.
+
+    Raises DataError if it is no store, half written, of another format, or if the record is not as it was written.
+    """
     metadata = path / METADATA
     if not metadata.is_file():
         raise DataError(
             f"{path} is not a store: it has no zarr.json; give the folder that `jepa run` wrote, or run again"
         )
     require_regular_files(path)
-    refuse_unsafe_codecs(path)
     attributes = read_shaped(metadata, _MetadataShape, _AGAIN).get("attributes", {})
     if attributes.get("format") != FORMAT or not attributes.get("complete"):
         raise DataError(f"{path} is half written, or is no trajectory store; delete it and run again")
@@ -413,9 +423,7 @@ def _open(path: Path) -> zarr.Group:
             f"{path} has store format {attributes.get('format_version')}, and this version reads {FORMAT_VERSION}; "
             "delete it and run again, which builds it anew from the raw data"
         )
-    check_digest(metadata, attributes, _AGAIN)
-    check_seal(path, METADATA, attributes["files"], _AGAIN)
-    return zarr.open_group(path, mode="r", zarr_format=3)
+    return check_digest(metadata, attributes, _AGAIN)
 
 
 _AGAIN = "a store is not changed, cut or copied file by file; delete it and run again, which builds it anew"

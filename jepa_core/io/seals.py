@@ -5,7 +5,7 @@ A flipped bit, a missing or cut file, one of another copy: any of these would ot
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jepa_core.errors import DataError
@@ -18,7 +18,7 @@ _whole: set[tuple[str, ...]] = set()
 def seal_of(folder: Path, without: str) -> dict[str, str]:
     """Size and SHA-256 of every file in a folder and below, by its path in it, but for the one file `without`, which
     will hold the seal."""
-    return {name: f"{path.stat().st_size} {digest_of_file(path)}" for name, path in _files(folder, without).items()}
+    return {name: _seal(path) for name, path in _files(folder, without).items()}
 
 
 def check_seal(folder: Path, without: str, sealed: Mapping[str, str], advice: str) -> None:
@@ -28,11 +28,8 @@ def check_seal(folder: Path, without: str, sealed: Mapping[str, str], advice: st
     Raises DataError naming the file, with `advice`: what to do about it.
     """
     present = _files(folder, without)
-    for name in sorted(sealed.keys() | present.keys()):
-        if name not in present:
-            raise DataError(f"{folder / name} is missing; {advice}")
-        if name not in sealed:
-            raise DataError(f"{folder / name} does not belong there; {advice}")
+    for problem in _missing_or_strange(folder, sealed, present):
+        raise DataError(f"{problem}; {advice}")
     stats = {name: path.stat() for name, path in present.items()}
     cut = [name for name, stat in stats.items() if stat.st_size != int(sealed[name].split()[0])]
     known = (str(folder.resolve()), *(f"{name} {stat.st_mtime_ns} {sealed[name]}" for name, stat in stats.items()))
@@ -42,6 +39,33 @@ def check_seal(folder: Path, without: str, sealed: Mapping[str, str], advice: st
         if name in cut or digest_of_file(present[name]) != sealed[name].split()[1]:
             raise DataError(f"{folder / name} is damaged: it is not as it was written; {advice}")
     _whole.add(known)
+
+
+def damage_in(folder: Path, without: str, sealed: Mapping[str, str]) -> Iterator[str]:
+    """Every file of a folder that is not as it was sealed, in words. All content is read, whatever was read before."""
+    present = _files(folder, without)
+    yield from _missing_or_strange(folder, sealed, present)
+    for name in sorted(sealed.keys() & present.keys()):
+        if _seal(present[name]) != sealed[name]:
+            yield f"{folder / name} is damaged: it is not as it was written"
+
+
+def damage_of(folder: Path, digests: Mapping[str, str]) -> Iterator[str]:
+    """Every one of some files of a folder that is missing or has another SHA-256, in words; others may lie there."""
+    for name, digest in sorted(digests.items()):
+        if not (folder / name).is_file():
+            yield f"{folder / name} is missing"
+        elif digest_of_file(folder / name) != digest:
+            yield f"{folder / name} is damaged: it is not as it was written"
+
+
+def _missing_or_strange(folder: Path, sealed: Mapping[str, str], present: Mapping[str, Path]) -> Iterator[str]:
+    for name in sorted(sealed.keys() ^ present.keys()):
+        yield f"{folder / name} {'is missing' if name in sealed else 'does not belong there'}"
+
+
+def _seal(path: Path) -> str:
+    return f"{path.stat().st_size} {digest_of_file(path)}"
 
 
 def _files(folder: Path, without: str) -> dict[str, Path]:

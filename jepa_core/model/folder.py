@@ -65,6 +65,17 @@ def read_record(folder: Path) -> dict[str, Any]:
 
     Raises RunError if the folder holds no model or one of another format, DataError if a file is missing or damaged.
     """
+    record = read_model_record(folder)
+    for name, digest in record["files"].items():
+        check_file(folder / name, digest)
+    return record
+
+
+def read_model_record(folder: Path) -> dict[str, Any]:
+    """What `model.json` says, itself checked; the files that it names are not read.
+
+    Raises RunError if the folder holds no model or one of another format, DataError if the record is damaged.
+    """
     path = folder / RECORD
     if not path.is_file():
         raise RunError(_no_model(folder))
@@ -77,8 +88,6 @@ def read_record(folder: Path) -> dict[str, Any]:
         )
     check_digest(path, record, AGAIN)
     read_shaped(path, _RecordShape, AGAIN)
-    for name, digest in record["files"].items():
-        check_file(folder / name, digest)
     return record
 
 

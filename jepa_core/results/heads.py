@@ -87,7 +87,7 @@ def read_heads(folder: Path) -> tuple[dict[str, Any], list[KeptHead]]:
 
     Raises RunError if the heads are of another format, DataError if a file is missing or damaged.
     """
-    index = _read_index(folder / INDEX)
+    index = read_heads_index(folder)
     contents = {name: _checked(folder / name, digest) for name, digest in index["files"].items()}
     try:
         arrays = load(contents.pop(ARRAYS))
@@ -153,7 +153,12 @@ def _put(state: dict[str, Any], keys: Sequence[str], value: Any) -> None:
     state[keys[-1]] = value
 
 
-def _read_index(path: Path) -> dict[str, Any]:
+def read_heads_index(folder: Path) -> dict[str, Any]:
+    """What `heads.json` says, itself checked; the files that it names are not read.
+
+    Raises RunError if it is of another format, DataError if it is missing or damaged.
+    """
+    path = folder / INDEX
     index = read_shaped(path, _FormatShape, _AGAIN)
     if index.get("format") != FORMAT:
         raise RunError(
