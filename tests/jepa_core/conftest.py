@@ -15,6 +15,7 @@ from jepa_core.config import ItemShape
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import open_store
 from jepa_core.plugin import Registry, discover
+from jepa_core.recipe.uses import IMPLIED
 from jepa_core.training.curriculum import BuiltPhase
 from jepa_core.training.learner import Learner
 from warm import WarmProcess
@@ -69,8 +70,16 @@ def make(registry: Registry, dataset: Dataset, tmp_path: Path):
         learner = Learner(encoder, predictor, dataset, torch.device("cpu"), tmp_path)
         made = []
         for name, use, keys in phases:
+            own = dict(keys)
+            methods = {
+                kind: next(part for part in registry.components(kind).values() if part.config is type(own[kind])).load()(
+                    own.pop(kind)
+                )
+                for kind in IMPLIED
+                if kind in own
+            }
             component = registry.component("phase", use)
-            made.append(BuiltPhase(name, component.load()(component.config(**keys))))
+            made.append(BuiltPhase(name, component.load()(component.config(**own)), **methods))
         return learner, made
 
     return build
