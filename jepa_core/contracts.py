@@ -376,7 +376,7 @@ class Optimizer(ABC, Generic[OptimizerC]):
         """torch's optimizer over groups of parameters, as torch takes them: of one module each, with the keys `params`,
         `weight_decay`, `matrices` (whether they map one vector onto another) and `peak_lr`. Every group keeps its keys.
 
-        Its state holds tensors alone, by name. Parameters without a gradient stay as they are.
+        Its state holds tensors alone, by name. Parameters without a gradient do not move.
         """
 
 

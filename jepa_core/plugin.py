@@ -169,7 +169,7 @@ def framework() -> Plugin:
             "schedule", "warmup_stable_decay", rates.WarmupStableDecayConfig, f"{methods}.schedules:WarmupStableDecay"
         ),
     )
-    return Plugin("jepa_core", "jepa-core", importlib.metadata.version("jepa-core"), components=components)
+    return Plugin("framework", "jepa-core", importlib.metadata.version("jepa-core"), components=components)
 
 
 @dataclass
@@ -181,7 +181,8 @@ class Registry:
 
     def components(self, kind: Kind) -> dict[str, Component]:
         """Components of one kind by name, in alphabetical order."""
-        components = [component for plugin in self.bringing for component in plugin.components if component.kind == kind]
+        brought = [component for plugin in self.bringing for component in plugin.components]
+        components = [component for component in brought if component.kind == kind]
         return {component.name: component for component in sorted(components, key=lambda component: component.name)}
 
     @property

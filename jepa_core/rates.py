@@ -23,7 +23,7 @@ class AdamwConfig(OptimizerConfig):
 
 
 class SgdConfig(OptimizerConfig):
-    """Stochastic gradient descent with momentum (Sutskever et al., ICML 2013); weight decay is decoupled, as AdamW's."""
+    """Stochastic gradient descent with momentum (Sutskever et al., ICML 2013), and decoupled weight decay."""
 
     encoder_lr: float = Field(1e-2, ge=0, description="peak learning rate of the encoder's trainable parameters")
     predictor_lr: float = Field(5e-2, ge=0, description="peak learning rate of the predictor")

@@ -101,9 +101,7 @@ class _Part(_Piece[Any]):
 
     def phase(self) -> PhaseUse:
         objectives, methods = [part.use() for part in self.objectives], self.methods
-        return PhaseUse(
-            self.valid(), self.name, self.component, objectives, *(methods[kind].use() for kind in IMPLIED)
-        )
+        return PhaseUse(self.valid(), self.name, self.component, objectives, *(methods[kind].use() for kind in IMPLIED))
 
 
 @dataclass

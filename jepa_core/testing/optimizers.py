@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load, save
@@ -56,13 +56,13 @@ class OptimizerBench(base.Bench):
 
     def moved(self, rate: float = RATE, steps: int = STEPS) -> tuple[nn.Linear, torch.optim.Optimizer]:
         """A layer and its optimizer after some steps along drawn gradients. The bias got none."""
-        torch.manual_seed(0)
-        layer = nn.Linear(4, 6)
+        drawn = torch.Generator().manual_seed(0)
+        layer = _layer(drawn)
         optimizer = self.over(layer)
         for _ in range(steps):
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            layer.weight.grad = torch.randn_like(layer.weight)
+            layer.weight.grad = torch.randn(layer.weight.shape, generator=drawn)
             optimizer.step()
             optimizer.zero_grad()
         return layer, optimizer
@@ -70,7 +70,7 @@ class OptimizerBench(base.Bench):
     def over(self, layer: nn.Linear) -> torch.optim.Optimizer:
         """The optimizer over the parameters of a layer."""
         shared: dict[str, Any] = {"peak_lr": RATE, "lr": 0.0}
-        return self.make().over([
+        return self.component.load()(self.config).over([
             {"params": [layer.weight], "weight_decay": 0.1, "matrices": True, **shared},
             {"params": [layer.bias], "weight_decay": 0.0, "matrices": False, **shared},
         ])  # fmt: skip
@@ -80,23 +80,36 @@ class OptimizerBench(base.Bench):
         phase: Phase = Heard(HeardConfig(steps=STEPS))
         return [BuiltPhase("moved", phase, {}, self.make())]
 
-    def train(self, learner: Learner, *listeners: Listener, restore: Callable[[Progress], object] | None = None) -> None:
+    def train(
+        self,
+        learner: Learner,
+        *listeners: Listener,
+        restore: Callable[[Progress], object] = lambda progress: None,
+    ) -> None:
         """Train a learner's predictor, from a checkpoint on if one is restored."""
         windows = learner.dataset.windows("train", base.WINDOW, 4, 3)
-        run_curriculum(self.phases(), learner, windows, 0, listeners, restore or (lambda progress: None))
+        run_curriculum(self.phases(), learner, windows, 0, listeners, restore)
+
+
+def _layer(drawn: torch.Generator) -> nn.Linear:
+    layer = nn.Linear(4, 6)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=drawn))
+    return layer
 
 
 def _fresh() -> dict[str, Tensor]:
-    torch.manual_seed(0)
-    return snapshot(dict(nn.Linear(4, 6).named_parameters()))
+    """The layer's parameters before a step."""
+    return snapshot(dict(_layer(torch.Generator().manual_seed(0)).named_parameters()))
 
 
 def check_moves_what_has_a_gradient(bench: OptimizerBench) -> None:
-    """A parameter with a gradient moves, one without stays as it is: what a phase's loss does not reach is not its to
+    """A parameter with a gradient moves, one without does not: what a phase's loss does not reach is not its to
     change."""
     layer, _ = bench.moved()
     moved = differing(_fresh(), dict(layer.named_parameters()))
-    require("weight" in moved, "a matrix with a gradient stayed where it was")
+    require("weight" in moved, "a matrix with a gradient did not move")
     require("bias" not in moved, "a bias without a gradient moved; leave out parameters whose `grad` is None")
 
 
@@ -113,7 +126,7 @@ def check_groups_kept(bench: OptimizerBench) -> None:
     groups = bench.over(layer).param_groups
     held = sorted(id(parameter) for group in groups for parameter in group["params"])
     require(held == sorted(map(id, layer.parameters())), "parameters are missing from the groups, or stand in two")
-    require(all(group.get("peak_lr") == RATE for group in groups), "a group has lost its `peak_lr`; pass groups on whole")
+    require(all(group.get("peak_lr") == RATE for group in groups), "a group has lost its `peak_lr`; pass on all keys")
 
 
 def check_state_is_pickle_free(bench: OptimizerBench) -> None:
@@ -127,12 +140,10 @@ def check_state_is_pickle_free(bench: OptimizerBench) -> None:
 def check_state_reported(bench: OptimizerBench) -> None:
     """The config's `state_bytes` covers what is kept of a parameter: `jepa plan` counts memory by it. Single numbers,
     such as a count of steps, are left out."""
-    config = bench.config
-    require(isinstance(config, OptimizerConfig), "the config must derive from jepa_core.config.OptimizerConfig")
     layer, optimizer = bench.moved()
-    kept = [value for value in optimizer.state[layer.weight].values() if isinstance(value, Tensor) and value.numel() > 1]
-    each = sum(value.numel() * value.element_size() for value in kept) / layer.weight.numel()
-    stated = config.state_bytes  # type: ignore[attr-defined]
+    kept = [value for value in optimizer.state[layer.weight].values() if isinstance(value, Tensor)]
+    each = sum(value.numel() * value.element_size() for value in kept if value.numel() > 1) / layer.weight.numel()
+    stated = cast(OptimizerConfig, bench.config).state_bytes
     require(each <= stated, f"it keeps {each:g} bytes a parameter, and state_bytes says {stated}; raise it")
 
 

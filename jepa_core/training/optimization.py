@@ -98,6 +98,6 @@ def _parted(module: nn.Module, parameters: list[nn.Parameter]) -> Iterator[tuple
     """The matrices among a module's parameters that train, then the others; nothing for none."""
     known = {id(matrix) for matrix in matrices(module)}
     for mapping in (True, False):
-        chosen = [parameter for parameter in parameters if parameter.requires_grad and (id(parameter) in known) is mapping]
-        if chosen:
+        alike = [parameter for parameter in parameters if (id(parameter) in known) is mapping]
+        if chosen := [parameter for parameter in alike if parameter.requires_grad]:
             yield mapping, chosen
