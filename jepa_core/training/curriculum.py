@@ -144,7 +144,7 @@ def _run_phase(
     streams = Streams(built, learner.dataset, "train", cut, progress.seed)
     while not progress.over:
         built.phase.streams = streams.batches(progress.step)
-        _take_step(progress, division, learner.dataset.batch(windows, order.batch(progress.step)))
+        take_step(progress, division, learner.dataset.batch(windows, order.batch(progress.step)))
         _validate(progress, validator)
         for listener in listeners:
             listener.step_ended(progress)
@@ -155,7 +155,7 @@ def _run_phase(
         listener.phase_ended(progress)
 
 
-def _take_step(progress: Progress, division: Division, batch: Batch) -> None:
+def take_step(progress: Progress, division: Division, batch: Batch) -> None:
     """One optimizer step on a batch."""
     built, learner, optimizer, config = progress.current, progress.learner, progress.optimizer, progress.current.config
     assert optimizer is not None and progress.first_bad_step is not None
