@@ -82,8 +82,8 @@ def expected_time(recipe: Recipe, stores: Path) -> ExpectedTime:
     with process_state(recipe.runtime), tempfile.TemporaryDirectory(prefix="jepa-plan-") as folder:
         prepared = prepare_data(recipe, stores)
         cost = clock.read()
-        made = bool(prepared.why_built or prepared.why_rendered)
-        parts = [PartTime("data", cost["seconds"], int(cost["peak_bytes"]), "made just now" if made else "there")]
+        how = "made just now" if prepared.why_built or prepared.why_rendered else "there"
+        parts = [PartTime("data", cost["seconds"], int(cost["peak_bytes"]), how)]
         trial = _Trial(Run.create(Path(folder) / "trial", recipe, recipe.registry, ""), prepared.dataset())
         parts += trial.parts()
     return ExpectedTime(parts, clock.seconds)
