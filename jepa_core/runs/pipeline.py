@@ -196,7 +196,8 @@ def _drop_metrics_after(path: Path, progress: Progress) -> None:
 
 def built_phase(use: PhaseUse) -> BuiltPhase:
     """A phase of the recipe as the curriculum runs it, its objectives with it."""
-    return BuiltPhase(use.name, use.build(), {objective.name: objective.build() for objective in use.objectives})
+    objectives = {objective.name: objective.build() for objective in use.objectives}
+    return BuiltPhase(use.name, use.build(), objectives, use.optimizer.build(), use.schedule.build())
 
 
 def _windows(run: Run, dataset: Dataset, split: Split, stream: StreamConfig) -> Windows:

@@ -17,8 +17,6 @@ from jepa_core.config import EncoderConfig, ModelSize, Module, PredictorConfig, 
 from jepa_core.errors import DataError
 from jepa_core.recipe import PhaseUse, Recipe, Use, item_shape
 
-ADAM_BYTES = 8
-"""Bytes of optimizer state a trained parameter: two fp32 moments."""
 GRADIENT_BYTES = 4
 MODULES: tuple[Module, ...] = get_args(Module)
 ALL = ("*",)
@@ -41,6 +39,8 @@ class PhasePlan:
     updates: str
     trained_parameters: int | None
     objectives: list[str]
+    optimizer: str
+    schedule: str
     memory_bytes: int | None
     flops: int | None
 
@@ -132,8 +132,10 @@ def make_plan(recipe: Recipe) -> Plan:
 
 
 def _missing(recipe: Recipe) -> list[str]:
+    methods = [method for use in recipe.curriculum for method in (use.optimizer, use.schedule)]
     uses = [
-        recipe.source, recipe.encoder, recipe.predictor, *recipe.curriculum, *recipe.evaluators, *recipe.trackers,
+        recipe.source, recipe.encoder, recipe.predictor, *recipe.curriculum, *methods, *recipe.evaluators,
+        *recipe.trackers,
     ]  # fmt: skip
     return [f"{use.component.kind} {use.name}: {sentence}" for use in uses for sentence in use.config.missing()]
 
@@ -212,6 +214,8 @@ def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | N
         updates=config.updates,
         trained_parameters=trained,
         objectives=[objective.name for objective in use.objectives],
+        optimizer=use.optimizer.component.name,
+        schedule=use.schedule.component.name,
         memory_bytes=memory,
         flops=flops,
     )
@@ -250,7 +254,7 @@ def _flops(recipe: Recipe, use: PhaseUse, encoder_trains: bool) -> int | None:
 
 
 def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelSize, trained: int) -> int:
-    """Weights, target, gradients and moments of what trains, and activations of one step."""
+    """Weights, target, gradients and what the optimizer keeps of what trains, and activations of one step."""
     config, steps = use.config, recipe.windows.length
     activations = 0
     if config.steps:
@@ -260,7 +264,8 @@ def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelS
         activations += predicting.members * predicting.activation_bytes(
             config.batch_size, steps, recipe.encoder.config.latent_dim
         )
-    return _weight_bytes(encoder, predictor) + (GRADIENT_BYTES + ADAM_BYTES) * trained + activations
+    state = use.optimizer.config.state_bytes if config.steps else 0
+    return _weight_bytes(encoder, predictor) + (GRADIENT_BYTES + state) * trained + activations
 
 
 def _weight_bytes(encoder: ModelSize, predictor: ModelSize) -> int:
