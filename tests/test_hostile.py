@@ -24,8 +24,9 @@ def test_struck_commands_and_changed_inputs_do_no_silent_damage(tmp_path: Path) 
 
 def test_a_fault_is_counted(monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(HARNESS))
+    from changes import changed
     from children import Ended
-    from inputs import CANARY, changed, faults_of
+    from trial import CANARY, faults_of
 
     assert faults_of(Ended(0, "all is well", 1.0, None, False)) == []
     assert len(faults_of(Ended(1, f"error: row 3 holds {CANARY}", 1.0, None, False))) == 1
