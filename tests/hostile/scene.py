@@ -56,7 +56,7 @@ evaluators:
      tasks: [{outcome: bad, after: 3}]}
 """
 MEDS = """\
-extends: clin_jepa
+extends: clin_jepa_ungrounded
 source:
   use: meds
   path: meds
@@ -64,6 +64,7 @@ source:
   actions: [INFUSION]
   split: {from: seed}
 encoder: {weights: random, random: {hidden_size: 8, layers: 1, heads: 1, kv_heads: 1, head_dim: 8, vocabulary: 300}}
+evaluators: {latent_displacement: null, decoded_forecast: null, risk_tasks: null, early_events: null}
 """
 MIMIC = """\
 extends: clin_jepa
