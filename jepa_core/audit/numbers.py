@@ -33,8 +33,8 @@ _OF_THE_RECIPE = ("components", "decoders", "versions")
 _MOVED = 64
 """Neighbours, in single precision, that a rare value is moved by."""
 _CLOSE = 1e-5
-"""How far, relatively, a number that is found again on moved values may be from the one that was kept, of what it is the mean
-of: as far as that is moved."""
+"""How far, relatively, a number that is found again on moved values may be from the one that was kept: as far as they
+are moved."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,7 @@ def _is_rare(given: np.ndarray, store: Store, fewest: int) -> np.ndarray:
     pairs = np.empty((2, 0), dtype=np.int64)
     common = given % 1 == 0
     for block in store.blocks():
-        found = [_places(given, block, role) for role in ROLES]
-        pairs = np.unique(np.concatenate([pairs, *found], axis=1), axis=1)
+        pairs = np.unique(np.concatenate([pairs, *(_places(given, block, role) for role in ROLES)], axis=1), axis=1)
         common |= np.bincount(pairs[0], minlength=len(given)) >= fewest
         pairs = pairs[:, ~common[pairs[0]]]
     seen = np.bincount(pairs[0], minlength=len(given)) > 0
@@ -130,8 +129,8 @@ def _followers(kind: _Kind, rare: np.ndarray) -> int:
     gaps = np.abs(np.diff(kind.kept, prepend=kind.kept[:1], append=kind.kept[-1:]))
     close = _CLOSE * (np.abs(kind.kept) + np.maximum(gaps[1:], gaps[:-1]))[rares]
     again = np.sort(kind.again)
-    found = np.searchsorted(again, equal + close, "right") > np.searchsorted(again, equal - close, "left")
-    return int((~found | np.isin(_moved(equal), again)).sum())
+    seen = np.searchsorted(again, equal + close, "right") > np.searchsorted(again, equal - close, "left")
+    return int((~seen | np.isin(_moved(equal), again)).sum())
 
 
 def _moved(values: np.ndarray) -> np.ndarray:
