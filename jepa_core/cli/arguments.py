@@ -170,6 +170,18 @@ def _looking(add: Add) -> None:
     )
     _recipe_arguments(plan, "recipe or study")
     plan.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the study (default: studies/<name>)")
+    plan.add_argument(
+        "--time",
+        action="store_true",
+        help="try every part of a recipe for a moment, and say how long it will take here",
+    )
+    plan.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="RUNS",
+        help="where --time looks for the data (default: runs)",
+    )
     _json_argument(plan)
     inspect = add(
         "inspect", reading.inspect, "what is in a store, or in files of raw data that an installed plugin can read"

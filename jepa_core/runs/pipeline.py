@@ -37,7 +37,7 @@ from jepa_core.results.record import logged_lines, read_findings
 from jepa_core.results.samples import write_kept
 from jepa_core.runs.cost import Stopwatch
 from jepa_core.runs.kept_model import component_record, save_model
-from jepa_core.runs.memory import check_memory
+from jepa_core.runs.memory import check_disk, check_memory
 from jepa_core.runs.plan import make_plan
 from jepa_core.runs.process import device_of, process_state
 from jepa_core.runs.run import Run, command, now
@@ -131,13 +131,15 @@ def build_learner(run: Run, dataset: Dataset, processes: Peers = ALONE) -> tuple
     """The learner with its weights as the seed draws them, and the encoder as it is before training."""
     recipe = run.recipe
     device = device_of(recipe.runtime)
-    check_memory(make_plan(recipe), device)
+    plan = make_plan(recipe)
+    check_memory(plan, device)
+    check_disk(plan, run.folder)
     torch.manual_seed(recipe.seed)
     with memory_errors("building the models"):
         encoder = recipe.encoder.build(recipe.item_shape())
         _fit(encoder, dataset, run.folder / "fitted.json")
         scratch = run.scratch if processes.first else run.scratch / f"process-{processes.number}"
-        learner = _learner(run, encoder, dataset, device, scratch, _observer(run, dataset))
+        learner = new_learner(run, encoder, dataset, device, scratch, _observer(run, dataset))
     learner.processes = processes
     untrained = EncoderUnder(encoder, learner.trainable)
     learner.share(_shared(run, learner, untrained))
@@ -158,7 +160,7 @@ def _observer(run: Run, dataset: Dataset) -> Observer | None:
     return Observer(opens, config.observations(), run.folder / OBSERVATIONS) if opens else None
 
 
-def _learner(
+def new_learner(
     run: Run,
     encoder: Encoder,
     dataset: Dataset,
@@ -199,11 +201,11 @@ def train(run: Run, learner: Learner, listeners: Sequence[Listener]) -> None:
     run_curriculum(
         phases,
         learner,
-        _windows(run, learner.dataset, "train", StreamConfig()),
+        windows_of(run, learner.dataset, "train"),
         run.recipe.seed,
         listeners,
         lambda progress: _restore(run, progress),
-        partial(_windows, run, learner.dataset),
+        partial(windows_of, run, learner.dataset),
     )
 
 
@@ -232,10 +234,11 @@ def _drop_metrics_after(path: Path, progress: Progress) -> None:
 
 def built_phase(use: PhaseUse) -> BuiltPhase:
     """A phase of the recipe as the curriculum runs it, its objectives with it."""
-    return BuiltPhase(use.name, use.build(), {objective.name: objective.build() for objective in use.objectives})
+    objectives = {objective.name: objective.build() for objective in use.objectives}
+    return BuiltPhase(use.name, use.build(), objectives, use.optimizer.build(), use.schedule.build())
 
 
-def _windows(run: Run, dataset: Dataset, split: Split, stream: StreamConfig) -> Windows:
+def windows_of(run: Run, dataset: Dataset, split: Split, stream: StreamConfig = StreamConfig()) -> Windows:  # noqa: B008
     """Windows of a split as a stream or the recipe cuts them; of train, those of the share of it that is trained on."""
     cut = run.recipe.windows
     trajectories = trained_on(dataset, cut.share) if split == "train" else dataset.trajectories(split)
@@ -335,7 +338,7 @@ def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Calla
     @cache
     def make() -> Learner:
         scratch = run.scratch / "control"
-        control = _learner(
+        control = new_learner(
             run, untrained, learner.dataset, learner.device, scratch, learner.observer, belief_gradient=False
         )
         shared = _shared(run, learner, untrained)
@@ -368,8 +371,8 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
         control.load_weights(taken)
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
-        cut = partial(_windows, run, control.dataset)
-        run_curriculum([built], control, cut("train", StreamConfig()), run.recipe.seed, cut=cut)
+        cut = partial(windows_of, run, control.dataset)
+        run_curriculum([built], control, cut("train"), run.recipe.seed, cut=cut)
         if shared:
             shared.write(name, dict(control.weights()))
     write_tensors(own, dict(control.weights()))
