@@ -310,28 +310,26 @@ class PredictorConfig(Config):
 
 
 class OptimizerConfig(Config):
-    """AdamW (Loshchilov & Hutter, arXiv 1711.05101), with a learning rate for each of the two modules.
+    """Config of an Optimizer: the keys that every one has, which the loop reads.
 
-    Weight decay is applied to matrices only, those of recurrent cells included, never to biases, norms or tables of
-    tokens or positions.
+    Weight decay is for matrices only, those of recurrent cells included, never for biases, norms or tables of tokens or
+    positions.
     """
 
     encoder_lr: float = Field(1e-4, ge=0, description="peak learning rate of the encoder's trainable parameters")
     predictor_lr: float = Field(5e-4, ge=0, description="peak learning rate of the predictor")
     weight_decay: float = Field(0.04, ge=0, description="decoupled weight decay of matrices")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of the two moments")
     encoder_clip: float = Field(1.0, gt=0, description="largest gradient norm of the encoder")
     predictor_clip: float = Field(1.0, gt=0, description="largest gradient norm of the predictor")
 
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that are kept of a trained parameter, beside itself and its gradient; the most, where they differ."""
+        raise NotImplementedError
+
 
 class ScheduleConfig(Config):
-    """Learning-rate factor over one phase: linear warm-up, then a cosine. Each phase has its own, so dropping one
-    changes no other."""
-
-    warmup: float = Field(
-        0.1, ge=0, le=1, description="share of the phase's steps over which the rate rises to its peak"
-    )
-    final: float = Field(0.0, ge=0, le=1, description="factor that the cosine ends at")
+    """Config of a Schedule."""
 
 
 class ObjectiveConfig(Config):
@@ -419,8 +417,6 @@ class PhaseConfig(Config):
         description="patterns of the parameters that train, of those of the modules that the phase trains, such as "
         "`encoder.layers.1.*` (`*` is anything); modules of the phase's or its objectives' own train whole",
     )
-    optimizer: OptimizerConfig = OptimizerConfig()
-    schedule: ScheduleConfig = ScheduleConfig()
     validation: ValidationConfig = ValidationConfig()
 
     @property

@@ -27,7 +27,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jepa_core.config import EvaluatorConfig, LearnerShape, ObjectiveConfig, PhaseConfig
+from jepa_core.config import (
+    EvaluatorConfig,
+    LearnerShape,
+    ObjectiveConfig,
+    OptimizerConfig,
+    PhaseConfig,
+    ScheduleConfig,
+)
 from jepa_core.data.source import (  # noqa: F401 - they belong to this page
     Act,
     Otherwise,
@@ -48,6 +55,8 @@ if TYPE_CHECKING:
 
 PhaseC = TypeVar("PhaseC", bound=PhaseConfig, covariant=True)
 ObjectiveC = TypeVar("ObjectiveC", bound=ObjectiveConfig, covariant=True)
+OptimizerC = TypeVar("OptimizerC", bound=OptimizerConfig, covariant=True)
+ScheduleC = TypeVar("ScheduleC", bound=ScheduleConfig, covariant=True)
 EvaluatorC = TypeVar("EvaluatorC", bound=EvaluatorConfig, covariant=True)
 """The config of a component: a phase says `class Mine(Phase[MineConfig])`, and `self.config` is one."""
 
@@ -346,6 +355,41 @@ class Objective(ABC, Generic[ObjectiveC]):
         `generator` and torch are seeded from (seed, phase name, objective's name, step), so that no draw depends on
         what else is in the loss.
         """
+
+
+class Optimizer(ABC, Generic[OptimizerC]):
+    """How the parameters that a phase trains move along their gradients.
+
+        class Descent(Optimizer[DescentConfig]):
+            def over(self, groups):
+                return torch.optim.SGD(groups, lr=0.0)
+
+    The loop sets the rates before every step, clips the gradients before it, and keeps what the optimizer knows of each
+    parameter in checkpoints.
+    """
+
+    def __init__(self, config: OptimizerC) -> None:
+        self.config = config
+
+    @abstractmethod
+    def over(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
+        """torch's optimizer over groups of parameters, as torch takes them: of one module each, with the keys `params`,
+        `weight_decay`, `matrices` (whether they map one vector onto another) and `peak_lr`. Every group keeps its keys.
+
+        Its state holds tensors alone, by name. Parameters without a gradient do not move.
+        """
+
+
+class Schedule(ABC, Generic[ScheduleC]):
+    """The course of the learning rates over a phase, in shares of their peaks. Each phase has its own, so that dropping
+    one changes no other."""
+
+    def __init__(self, config: ScheduleC) -> None:
+        self.config = config
+
+    @abstractmethod
+    def factor(self, step: int, steps: int) -> float:
+        """What the peaks are multiplied by at step `step` of `steps`, counted from 0: a function of these two alone."""
 
 
 class Decoder(nn.Module, ABC):

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Kind = Literal["source", "encoder", "predictor", "phase", "objective", "evaluator", "listener"]
+Kind = Literal["source", "encoder", "predictor", "phase", "objective", "optimizer", "schedule", "evaluator", "listener"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
 
-from jepa_core import config
+from jepa_core import config, rates
 from jepa_core.config import Config
 from jepa_core.errors import PluginError, Preempted
 from jepa_core.kinds import KINDS, Kind
@@ -155,17 +155,40 @@ class Plugin:
         return "broken" if self.error else "ok"
 
 
+@cache
+def framework() -> Plugin:
+    """What the framework itself brings, installed plugins or not: that without which no phase takes a step."""
+    methods = "jepa_core.training"
+    components = (
+        Component("optimizer", "adamw", rates.AdamwConfig, f"{methods}.optimizers:Adamw"),
+        Component("optimizer", "muon", rates.MuonConfig, f"{methods}.optimizers:Muon"),
+        Component("optimizer", "sgd", rates.SgdConfig, f"{methods}.optimizers:Sgd"),
+        Component("schedule", "constant", rates.ConstantConfig, f"{methods}.schedules:Constant"),
+        Component("schedule", "cosine", rates.CosineConfig, f"{methods}.schedules:Cosine"),
+        Component(
+            "schedule", "warmup_stable_decay", rates.WarmupStableDecayConfig, f"{methods}.schedules:WarmupStableDecay"
+        ),
+    )
+    return Plugin("framework", "jepa-core", importlib.metadata.version("jepa-core"), components=components)
+
+
 @dataclass
 class Registry:
-    """The plugins found, and the components they bring."""
+    """The plugins found, and the components they bring, with those of the framework itself."""
 
     plugins: list[Plugin] = field(default_factory=list)
     manager: pluggy.PluginManager = field(default_factory=lambda: _new_manager())
 
     def components(self, kind: Kind) -> dict[str, Component]:
         """Components of one kind by name, in alphabetical order."""
-        components = [component for plugin in self.plugins for component in plugin.components if component.kind == kind]
+        brought = [component for plugin in self.bringing for component in plugin.components]
+        components = [component for component in brought if component.kind == kind]
         return {component.name: component for component in sorted(components, key=lambda component: component.name)}
+
+    @property
+    def bringing(self) -> list[Plugin]:
+        """All that may bring components: the framework itself, then the plugins."""
+        return [framework(), *self.plugins]
 
     def component(self, kind: Kind, name: str) -> Component:
         """The component of that kind and name.
@@ -190,7 +213,7 @@ class Registry:
 
     def owner(self, component: Component) -> Plugin:
         """The plugin that brought a component."""
-        return next(plugin for plugin in self.plugins if component in plugin.components)
+        return next(plugin for plugin in self.bringing if component in plugin.components)
 
     def taking_part(self, components: Iterable[Component]) -> list[Plugin]:
         """The plugins that a run of these components depends on: those that bring one, and those that listen to
@@ -226,7 +249,7 @@ def discover(entry_points: Iterable[importlib.metadata.EntryPoint] | None = None
     points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP) if entry_points is None else entry_points
     for entry_point in sorted(points, key=lambda point: point.name):
         registry.plugins.append(_load(registry.manager, entry_point))
-    _refuse_duplicates(registry.plugins)
+    _refuse_duplicates([framework(), *registry.plugins])
     return registry
 
 

@@ -14,7 +14,7 @@ from jepa_core.plugin import Component, shared_registry
 from jepa_core.testing import Check, checks_of
 from jepa_core.testing.bench import scratch
 
-COMPONENTS = [component for plugin in shared_registry().plugins for component in plugin.components]
+COMPONENTS = [component for plugin in shared_registry().bringing for component in plugin.components]
 
 
 @cache

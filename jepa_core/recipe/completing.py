@@ -111,8 +111,13 @@ class _Completer:
         return whole
 
     def _phase(self, use: PhaseUse, number: int) -> PhaseUse:
-        path = (ROOT / "curriculum").item(number, use.name) / "objectives"
-        return replace(use, objectives=self._listed(use.objectives, "objective", path))
+        path = (ROOT / "curriculum").item(number, use.name)
+        return replace(
+            use,
+            objectives=self._listed(use.objectives, "objective", path / "objectives"),
+            optimizer=self._single(use.optimizer, "optimizer", path / "optimizer"),
+            schedule=self._single(use.schedule, "schedule", path / "schedule"),
+        )
 
     def _whole(self, use: UseT, kind: Kind, path: KeyPath, number: int | None = None) -> UseT:
         """A use with its component and a name, or as it is where it has none, which is noted.

@@ -185,8 +185,11 @@ def _unknown_key(section: Section[Any], spot: _Spot, sections: Sequence[Section[
 
 
 def _homes(key: str, section: Section[Any], sections: Sequence[Section[Any]]) -> list[str]:
-    """Dotted sections that have a key of that name: in the same section if there are any, else in the others."""
-    for candidates in ([section], sections):
+    """Dotted sections that have a key of that name: in the same section if there are any, else below it, else in the
+    others."""
+    steps = section.path.steps
+    below = [candidate for candidate in sections if steps and candidate.path.steps[: len(steps)] == steps]
+    for candidates in ([section], below, sections):
         homes = [
             ".".join([candidate.path.dotted, *path] if candidate.path.dotted else path)
             for candidate in candidates

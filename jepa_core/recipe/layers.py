@@ -13,7 +13,7 @@ from jepa_core.errors import RecipeError
 from jepa_core.recipe.locate import find_recipe
 from jepa_core.recipe.places import COMMAND_LINE, OVERRIDES, Place, Problems, Text
 from jepa_core.recipe.plain import name_of
-from jepa_core.recipe.uses import NAMED_LISTS, NAMES_ALONE
+from jepa_core.recipe.uses import IMPLIED, NAMED_LISTS, NAMES_ALONE
 from jepa_core.recipe.yaml_tree import (
     LARGEST_FILE,
     Entry,
@@ -65,6 +65,8 @@ def read_file(path: Path, environment: Mapping[str, str], problems: Problems) ->
     return parse_yaml(display_name(path), _content(path), environment, problems, path.absolute().parent)
 
 
+_IMPLIED: Mapping[str, str] = {str(kind): name for kind, name in IMPLIED.items()}
+
 Overrides = Sequence[str] | Mapping[str, Any]
 """What changes a recipe: `dotted.key=value`, as on the command line, or values by dotted key."""
 
@@ -79,21 +81,22 @@ def read_overrides(overrides: Overrides, environment: Mapping[str, str], problem
     return layer
 
 
-def merge(below: SectionNode, above: SectionNode, problems: Problems) -> SectionNode:
+def merge(below: SectionNode, above: SectionNode, problems: Problems, implied: str | None = None) -> SectionNode:
     """`below` as `above` changes it: sections merge key by key, anything else is replaced.
 
     Where a list goes by name, a section in its place changes items of the layer below, null removes one, and a new name
     with a `use` adds one at the end.
     Another `use` drops what the layer below said about that component, for its keys are not the new component's.
+    implied: what the layer below is about where it says no `use`.
     """
-    another = _uses_another(below, above)
+    another = _uses_another(below, above, implied)
     entries = {} if another else dict(below.entries)
     for key, entry in above.entries.items():
         lower = entries.get(key)
         if key in NAMED_LISTS and isinstance(entry.node, SectionNode):
             node = _change_named(key, lower.node if lower else None, entry, problems)
         elif lower and isinstance(lower.node, SectionNode) and isinstance(entry.node, SectionNode):
-            node = merge(lower.node, entry.node, problems)
+            node = merge(lower.node, entry.node, problems, _IMPLIED.get(key))
         else:
             node = _spelled_out(entry.node) if key in NAMES_ALONE else entry.node
         entries[key] = Entry(entry.key, node)
@@ -195,9 +198,10 @@ def _joined(first: SectionNode, second: SectionNode) -> SectionNode:
     return SectionNode(entries, second.place)
 
 
-def _uses_another(below: SectionNode, above: SectionNode) -> bool:
+def _uses_another(below: SectionNode, above: SectionNode, implied: str | None) -> bool:
     old, new = below.get("use"), above.get("use")
-    return isinstance(old, ScalarNode) and isinstance(new, ScalarNode) and old.value != new.value
+    before = implied if old is None else old.value if isinstance(old, ScalarNode) else None
+    return before is not None and isinstance(new, ScalarNode) and before != new.value
 
 
 def _change_named(key: str, lower: Node | None, changes: Entry, problems: Problems) -> Node:

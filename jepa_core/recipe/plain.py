@@ -16,9 +16,11 @@ from jepa_core.recipe.paths import from_their_files
 from jepa_core.recipe.problems import InvalidRecipe, KeyPath, Problem
 from jepa_core.recipe.schema import Recipe
 from jepa_core.recipe.settings import Counted, HeaderConfig, MatchConfig, RuntimeConfig, WindowsConfig
-from jepa_core.recipe.uses import NAMED_LISTS, EncoderUse, Match, PhaseUse, PredictorMatch, PredictorUse, Use
+from jepa_core.recipe.uses import IMPLIED, NAMED_LISTS, EncoderUse, Match, PhaseUse, PredictorMatch, PredictorUse, Use
 
-_BESIDE: dict[Kind, tuple[str, ...]] = {"encoder": ("match",), "predictor": ("match",), "phase": ("objectives",)}
+_BESIDE: dict[Kind, tuple[str, ...]] = {
+    "encoder": ("match",), "predictor": ("match",), "phase": ("objectives", *IMPLIED)
+}  # fmt: skip
 """Keys that the recipe itself reads beside `use` and, in a list, `name`."""
 _TOP_KEYS = ("extends", "source", "windows", "encoder", "predictor", "curriculum", "evaluators", "runtime", "trackers")
 _LONGEST_NAME = 80
@@ -92,12 +94,14 @@ class _Part(_Piece[Any]):
     name: str = ""
     component: Component | None = None
     objectives: list[_Part] = field(default_factory=list)
+    methods: dict[Kind, _Part] = field(default_factory=dict)
 
     def use(self) -> Use[Any]:
         return Use(self.valid(), self.name, self.component)
 
     def phase(self) -> PhaseUse:
-        return PhaseUse(self.valid(), self.name, self.component, [part.use() for part in self.objectives])
+        objectives, methods = [part.use() for part in self.objectives], self.methods
+        return PhaseUse(self.valid(), self.name, self.component, objectives, *(methods[kind].use() for kind in IMPLIED))
 
 
 @dataclass
@@ -194,7 +198,15 @@ class _Reader:
         part.name = name or ""
         if "objectives" in _BESIDE.get(kind, ()) and isinstance(item, Mapping):
             part.objectives = self.listed(item, "objectives", path)
+            part.methods = {kind: self._implied(item.get(kind), kind, path / kind) for kind in IMPLIED}
         return part
+
+    def _implied(self, given: Any, kind: Kind, path: KeyPath) -> _Part:
+        """The component in a section that need not say which, nor be there."""
+        values = {} if given is None else given
+        if isinstance(values, Mapping):
+            values = {"use": IMPLIED[kind], **values}
+        return self._part(values, kind, path, ("use",))
 
     def _part(self, values: Any, kind: Kind, path: KeyPath, frame: tuple[str, ...], name: str = "") -> _Part:
         if isinstance(values, Unreadable):

@@ -24,6 +24,7 @@ from jepa_core.recipe.completing import complete
 from jepa_core.recipe.problems import KeyPath
 from jepa_core.recipe.settings import RuntimeConfig, WindowsConfig
 from jepa_core.recipe.uses import (
+    IMPLIED,
     Parts,
     Use,
     as_encoder,
@@ -150,7 +151,8 @@ def _stated(parts: Parts) -> Iterator[str]:
     yield from ("name", "description", "seed")
     sections: list[tuple[KeyPath, Config]] = [(root / "windows", parts.windows), (root / "runtime", parts.runtime)]
     for path, use in parts.placed():
-        yield (path / "use").dotted
+        if use.config.model_fields_set or IMPLIED.get(use.component.kind) != use.component.name:
+            yield (path / "use").dotted
         sections.append((path, use.config))
     for path, config in sections:
         yield from _given(path, config)

@@ -13,13 +13,16 @@ from jepa_core.config import (
     ItemShape,
     ListenerConfig,
     ObjectiveConfig,
+    OptimizerConfig,
     PhaseConfig,
     PredictorConfig,
+    ScheduleConfig,
     SourceConfig,
 )
 from jepa_core.errors import RecipeError
 from jepa_core.kinds import Kind
 from jepa_core.plugin import Component
+from jepa_core.rates import AdamwConfig, CosineConfig
 from jepa_core.recipe.problems import KeyPath
 from jepa_core.recipe.settings import Counted, RuntimeConfig, WindowsConfig
 
@@ -30,6 +33,9 @@ NAMED_LISTS: dict[str, Kind] = {
     "trackers": "listener",
 }
 """Lists of a recipe whose items go by name, with the kind of the items."""
+
+IMPLIED: dict[Kind, str] = {"optimizer": "adamw", "schedule": "cosine"}
+"""What sections of a phase are about where they say no `use`, or are not there."""
 
 NAMES_ALONE = frozenset({"trackers"})
 """Those of them in which a name alone stands for the component with its defaults."""
@@ -72,9 +78,11 @@ class Use(Generic[ConfigT]):
 
 @dataclass(frozen=True, init=False)
 class PhaseUse(Use[PhaseConfig]):
-    """A phase that a recipe uses, and the objectives added to its loss."""
+    """A phase that a recipe uses, the objectives added to its loss, and how its parameters move."""
 
     objectives: tuple[Use[ObjectiveConfig], ...] = ()
+    optimizer: Use[OptimizerConfig] = Use(AdamwConfig())
+    schedule: Use[ScheduleConfig] = Use(CosineConfig())
 
     def __init__(
         self,
@@ -82,13 +90,22 @@ class PhaseUse(Use[PhaseConfig]):
         name: str = "",
         chosen: Component | None = None,
         objectives: Sequence[ObjectiveConfig | Use[ObjectiveConfig]] = (),
+        optimizer: OptimizerConfig | Use[OptimizerConfig] | None = None,
+        schedule: ScheduleConfig | Use[ScheduleConfig] | None = None,
     ) -> None:
         super().__init__(config, name, chosen)
         object.__setattr__(self, "objectives", tuple(as_use(use) for use in component_list("objectives", objectives)))
+        object.__setattr__(self, "optimizer", as_use(AdamwConfig() if optimizer is None else optimizer))
+        object.__setattr__(self, "schedule", as_use(CosineConfig() if schedule is None else schedule))
 
     def resolved(self) -> dict[str, Any]:
         """Plain values, defaults included."""
-        return {**super().resolved(), "objectives": [use.resolved() for use in self.objectives]}
+        return {
+            **super().resolved(),
+            "optimizer": self.optimizer.resolved(),
+            "schedule": self.schedule.resolved(),
+            "objectives": [use.resolved() for use in self.objectives],
+        }
 
 
 @dataclass(frozen=True, init=False)
@@ -183,6 +200,8 @@ class Parts:
             yield root / "predictor" / "match" / "predictor", self.predictor.match.predictor
         for path, phase in _items(root / "curriculum", self.curriculum):
             yield path, phase
+            yield path / "optimizer", phase.optimizer
+            yield path / "schedule", phase.schedule
             yield from _items(path / "objectives", phase.objectives)
         yield from _items(root / "evaluators", self.evaluators)
         yield from _items(root / "trackers", self.trackers)

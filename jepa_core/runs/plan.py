@@ -17,9 +17,9 @@ from jepa_core.config import EncoderConfig, ModelSize, Module, PredictorConfig, 
 from jepa_core.errors import DataError
 from jepa_core.recipe import PhaseUse, Recipe, Use, item_shape
 
-ADAM_BYTES = 8
-"""Bytes of optimizer state a trained parameter: two fp32 moments."""
 GRADIENT_BYTES = 4
+CHECKPOINTS = 3
+"""On disk at once: two that are kept, and one that is being written."""
 MODULES: tuple[Module, ...] = get_args(Module)
 ALL = ("*",)
 """Patterns that every parameter matches."""
@@ -41,6 +41,8 @@ class PhasePlan:
     updates: str
     trained_parameters: int | None
     objectives: list[str]
+    optimizer: str
+    schedule: str
     memory_bytes: int | None
     flops: int | None
 
@@ -87,6 +89,8 @@ class Plan:
     """Weights of encoder, target and predictor: counted, not estimated."""
     memory_bytes: int | None
     memory_here_bytes: int | None
+    disk_bytes: int | None
+    """Of checkpoints and the trained model, at the most; data and findings come on top."""
     disk_free_bytes: int
     missing: list[str]
 
@@ -126,14 +130,17 @@ def make_plan(recipe: Recipe) -> Plan:
         weight_bytes=_weight_bytes(*sizes) if sizes else None,
         memory_bytes=max(memory) if memory else None,
         memory_here_bytes=free_memory(),
+        disk_bytes=_disk(recipe, phases, _weight_bytes(*sizes)) if sizes else None,
         disk_free_bytes=shutil.disk_usage(Path.cwd()).free,
         missing=_missing(recipe),
     )
 
 
 def _missing(recipe: Recipe) -> list[str]:
+    methods = [method for use in recipe.curriculum for method in (use.optimizer, use.schedule)]
     uses = [
-        recipe.source, recipe.encoder, recipe.predictor, *recipe.curriculum, *recipe.evaluators, *recipe.trackers,
+        recipe.source, recipe.encoder, recipe.predictor, *recipe.curriculum, *methods, *recipe.evaluators,
+        *recipe.trackers,
     ]  # fmt: skip
     return [f"{use.component.kind} {use.name}: {sentence}" for use in uses for sentence in use.config.missing()]
 
@@ -212,6 +219,8 @@ def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | N
         updates=config.updates,
         trained_parameters=trained,
         objectives=[objective.name for objective in use.objectives],
+        optimizer=use.optimizer.component.name,
+        schedule=use.schedule.component.name,
         memory_bytes=memory,
         flops=flops,
     )
@@ -250,7 +259,7 @@ def _flops(recipe: Recipe, use: PhaseUse, encoder_trains: bool) -> int | None:
 
 
 def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelSize, trained: int) -> int:
-    """Weights, target, gradients and moments of what trains, and activations of one step."""
+    """Weights, target, gradients and what the optimizer keeps of what trains, and activations of one step."""
     config, steps = use.config, recipe.windows.length
     activations = 0
     if config.steps:
@@ -260,7 +269,18 @@ def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelS
         activations += predicting.members * predicting.activation_bytes(
             config.batch_size, steps, recipe.encoder.config.latent_dim
         )
-    return _weight_bytes(encoder, predictor) + (GRADIENT_BYTES + ADAM_BYTES) * trained + activations
+    state = use.optimizer.config.state_bytes if config.steps else 0
+    return _weight_bytes(encoder, predictor) + (GRADIENT_BYTES + state) * trained + activations
+
+
+def _disk(recipe: Recipe, phases: list[PhasePlan], weights: int) -> int:
+    """Checkpoints, the one that is being written included, with what the optimizer keeps; the model that is left."""
+    states = [
+        use.optimizer.config.state_bytes * (phase.trained_parameters or 0)
+        for use, phase in zip(recipe.curriculum, phases, strict=True)
+        if use.config.steps
+    ]
+    return CHECKPOINTS * (weights + max(states, default=0)) + weights
 
 
 def _weight_bytes(encoder: ModelSize, predictor: ModelSize) -> int:

@@ -58,11 +58,12 @@ def control_name(run: Run, phase: PhaseUse) -> str:
     """Under which name a shared folder of the run's encoder keeps the predictor of its control. phase: what it is
     trained by."""
     recipe = run.recipe
-    used = [recipe.predictor.component, phase.component, *(objective.component for objective in phase.objectives)]
+    methods = [phase.optimizer, phase.schedule]
+    used = [use.component for use in [recipe.predictor, phase, *methods, *phase.objectives]]
     return "control-" + _digest({
         "seed": recipe.seed,
         "predictor": _named(recipe.predictor),
-        "phase": _named(phase),
+        "phase": [_named(use) for use in [phase, *methods]],
         "objectives": [[objective.name, *_named(objective)] for objective in phase.objectives],
         "windows": recipe.windows.model_dump(mode="json"),
         "plugins": plugin_versions(run.registry, used),

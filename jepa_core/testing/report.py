@@ -18,7 +18,7 @@ def components_of(name: str, registry: Registry) -> list[Component]:
     """
     chosen = [
         candidate
-        for candidate in registry.plugins
+        for candidate in registry.bringing
         if name == candidate.name or _plain(name) == _plain(candidate.package)
     ]
     for plugin in chosen:
@@ -28,7 +28,7 @@ def components_of(name: str, registry: Registry) -> list[Component]:
             )
     components = [component for plugin in chosen for component in plugin.components]
     if not chosen:
-        everything = [component for plugin in registry.plugins for component in plugin.components]
+        everything = [component for plugin in registry.bringing for component in plugin.components]
         components = [
             component for component in everything if name in (component.name, f"{component.kind}/{component.name}")
         ]

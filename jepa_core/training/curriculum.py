@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from jepa_core.config import PhaseConfig, Split, StreamConfig
-from jepa_core.contracts import Batch, Listener, Objective, Phase
+from jepa_core.contracts import Batch, Listener, Objective, Optimizer, Phase, Schedule
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.errors import RunError
-from jepa_core.training.division import Division
+from jepa_core.rates import AdamwConfig, CosineConfig
+from jepa_core.training.division import Division, refuse_undivided
 from jepa_core.training.feeding import Cut, Streams
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
@@ -24,22 +25,25 @@ from jepa_core.training.optimization import (
     clip_gradients,
     make_optimizer,
     refuse_idle_patterns,
-    schedule_factor,
     set_rates,
     trained_by,
 )
+from jepa_core.training.optimizers import Adamw
+from jepa_core.training.schedules import Cosine
 from jepa_core.training.stepping import Outcome, outcome_of, seed_draws
 from jepa_core.training.validation import Standing, Validator, put_back
 
 
 @dataclass
 class BuiltPhase:
-    """A phase as the curriculum runs it: its name in the recipe, the phase, and the objectives added to its loss, by
-    their names."""
+    """A phase as the curriculum runs it: its name in the recipe, the phase, the objectives added to its loss, by their
+    names, and how its parameters move."""
 
     name: str
     phase: Phase
     objectives: Mapping[str, Objective] = field(default_factory=dict)
+    optimizer: Optimizer = field(default_factory=lambda: Adamw(AdamwConfig()))
+    schedule: Schedule = field(default_factory=lambda: Cosine(CosineConfig()))
 
     @property
     def config(self) -> PhaseConfig:
@@ -115,6 +119,7 @@ def run_curriculum(
     validations, and those of further streams."""
     for built in phases:
         refuse_idle_patterns(learner, built)
+        refuse_undivided(learner.processes, built.name, built.config)
     progress = Progress(phases, learner, seed)
     restore(progress)
     validators = {built.name: Validator(built, learner, cut, seed) for built in phases if built.config.validates}
@@ -140,7 +145,7 @@ def _run_phase(
     streams = Streams(built, learner.dataset, "train", cut, progress.seed)
     while not progress.over:
         built.phase.streams = streams.batches(progress.step)
-        _take_step(progress, division, learner.dataset.batch(windows, order.batch(progress.step)))
+        take_step(progress, division, learner.dataset.batch(windows, order.batch(progress.step)))
         _validate(progress, validator)
         for listener in listeners:
             listener.step_ended(progress)
@@ -151,11 +156,11 @@ def _run_phase(
         listener.phase_ended(progress)
 
 
-def _take_step(progress: Progress, division: Division, batch: Batch) -> None:
+def take_step(progress: Progress, division: Division, batch: Batch) -> None:
     """One optimizer step on a batch."""
     built, learner, optimizer, config = progress.current, progress.learner, progress.optimizer, progress.current.config
     assert optimizer is not None and progress.first_bad_step is not None
-    set_rates(optimizer, schedule_factor(config.schedule, progress.step, config.steps))
+    set_rates(optimizer, built.schedule.factor(progress.step, config.steps))
     outcome = division.backward(lambda part: outcome_of(built, learner, part, progress.seed, progress.step), batch)
     division.add_gradients(trained_by(optimizer))
     clip_gradients(learner, built)

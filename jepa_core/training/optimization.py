@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from jepa_core.config import ScheduleConfig
 from jepa_core.ensemble import members_of
 from jepa_core.errors import RecipeError
 from jepa_core.training.learner import Learner
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def clip_gradients(learner: Learner, built: BuiltPhase) -> None:
-    config = built.config.optimizer
+    config = built.optimizer.config
     nn.utils.clip_grad_norm_(learner.encoder_parameters().values(), config.encoder_clip)
     members = members_of(learner.predictor)
     for member in members:  # the loss is their mean, so each is clipped as it would be alone
@@ -62,16 +60,6 @@ def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["peak_lr"] * factor
 
 
-def schedule_factor(config: ScheduleConfig, step: int, steps: int) -> float:
-    """Learning-rate factor of step `step` of `steps`, counted from 0: linear warm-up that never starts at 0, then a
-    cosine."""
-    warm = math.ceil(config.warmup * steps)
-    if step < warm:
-        return (step + 1) / warm
-    share = (step - warm) / max(1, steps - warm)
-    return config.final + (1.0 - config.final) * 0.5 * (1.0 + math.cos(math.pi * share))
-
-
 def matrices(module: nn.Module) -> Iterator[nn.Parameter]:
     """Parameters that map one vector onto another, which weight decay is for: of two dimensions or more, those of
     recurrent cells with those of linear and convolution layers. Biases, norms, and tables that are looked up (of tokens
@@ -88,24 +76,28 @@ _NOT_MATRICES = (
 
 
 def make_optimizer(learner: Learner, built: BuiltPhase) -> torch.optim.Optimizer:
-    """AdamW over the modules that the phase trains, its own and those of its objectives with them; weight decay falls
-    on matrices alone."""
-    config = built.config
-    settings = config.optimizer
+    """The phase's optimizer over the modules that it trains, its own and those of its objectives with them; weight
+    decay falls on matrices alone."""
+    config, settings = built.config, built.optimizer.config
     modules: list[tuple[nn.Module, list[nn.Parameter], float]] = []
     if "encoder" in config.trains:
         modules.append((learner.encoder, list(learner.encoder_parameters().values()), settings.encoder_lr))
     if "predictor" in config.trains:
         modules.append((learner.predictor, list(learner.predictor.parameters()), settings.predictor_lr))
     modules += [(own, list(own.parameters()), settings.predictor_lr) for own in own_modules(built)]
-    groups = []
-    for module, parameters, rate in modules:
-        decayed = {id(matrix) for matrix in matrices(module)}
-        training = [parameter for parameter in parameters if parameter.requires_grad]
-        for decays in (True, False):
-            chosen = [parameter for parameter in training if (id(parameter) in decayed) is decays]
-            if chosen:
-                groups.append(
-                    {"params": chosen, "peak_lr": rate, "weight_decay": settings.weight_decay if decays else 0.0}
-                )
-    return torch.optim.AdamW(groups, lr=0.0, betas=settings.betas)
+    groups = [
+        {"params": chosen, "peak_lr": rate, "weight_decay": settings.weight_decay if mapping else 0.0,
+         "matrices": mapping}
+        for module, parameters, rate in modules
+        for mapping, chosen in _parted(module, parameters)
+    ]  # fmt: skip
+    return built.optimizer.over(groups)
+
+
+def _parted(module: nn.Module, parameters: list[nn.Parameter]) -> Iterator[tuple[bool, list[nn.Parameter]]]:
+    """The matrices among a module's parameters that train, then the others; nothing for none."""
+    known = {id(matrix) for matrix in matrices(module)}
+    for mapping in (True, False):
+        alike = [parameter for parameter in parameters if (id(parameter) in known) is mapping]
+        if chosen := [parameter for parameter in alike if parameter.requires_grad]:
+            yield mapping, chosen

@@ -42,6 +42,7 @@ TERMS = {
     "ECE": "expected calibration error: how far probabilities lie from the shares observed; lower is better",
     "RMSE": "root mean squared error, in the unit of what is predicted; lower is better",
     "MAE": "mean absolute error, in the unit of what is predicted; lower is better",
+    "utility": "what alarms are worth by when they are raised: 0 is no alarm at all, 1 the best alarms there are",
     "frozen features": "what the trained encoder and predictor make of the steps seen, no longer trained; a small head "
     "on them makes the prediction",
     "latents": "what the encoder makes of single steps, summarised over the steps seen",

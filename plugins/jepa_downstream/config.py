@@ -18,10 +18,30 @@ StepChoice = Literal["every", "last", "stride"]
 BELONGS = {
     "outcome": ("after", "not_yet", "kind"),
     "event": ("horizon", "switches_only", "ready"),
-    "label": ("rows", "fit_rows", "stride", "kind", "asymmetric_score"),
+    "label": ("rows", "fit_rows", "stride", "kind", "asymmetric_score", "utility"),
 }
 """Keys that each of the three sorts of task may have."""
 NEEDS = {"outcome": "after", "event": "horizon"}
+
+
+class UtilityConfig(Config):
+    """What an alarm at a row is worth, by when an event begins: `best` steps after a trajectory's first positive row.
+
+    The defaults are those of the PhysioNet/CinC Challenge 2019 (Reyna et al., Critical Care Medicine 2020).
+    """
+
+    early: Positive = Field(12, description="steps before the event from which an alarm is worth something")
+    best: Positive = Field(6, description="steps before the event at which an alarm is worth most")
+    late: Positive = Field(3, description="steps after it up to which an alarm is worth something, and silence costs")
+    true_alarm: float = Field(1.0, gt=0, description="utility of an alarm at the best time")
+    missed: float = Field(-2.0, lt=0, description="utility of silence at the latest time")
+    false_alarm: float = Field(-0.05, lt=0, description="utility of an alarm where no event comes, or far too early")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> UtilityConfig:
+        if self.early <= self.best:
+            raise ValueError(f"early ({self.early}) must be more steps before the event than best ({self.best})")
+        return self
 
 
 class TaskConfig(Config):
@@ -50,6 +70,9 @@ class TaskConfig(Config):
         None, description="binary or regression; if not given, outcomes are binary, and so are labels of 1 and 0 alone"
     )
     asymmetric_score: bool = Field(False, description="label: also the score of PHM 2008, for remaining life in cycles")
+    utility: UtilityConfig | None = Field(
+        None, description="label of 1 and 0: what alarms are worth; tuning chooses the threshold that is worth most"
+    )
     name: str | None = Field(None, description="name of the task; made of its keys if not given")
 
     @model_validator(mode="after")
@@ -65,6 +88,10 @@ class TaskConfig(Config):
         needed = NEEDS.get(sorts[0])
         if needed and getattr(self, needed) is None:
             raise ValueError(f"a task of the sort {sorts[0]} needs the key {needed}")
+        if self.utility and {self.rows, self.fit_rows or self.rows} != {"every"}:
+            raise ValueError("utility counts every step of a trajectory; leave out rows and fit_rows")
+        if self.utility and self.kind == "regression":
+            raise ValueError("utility is of alarms, so its label is binary; leave out kind")
         return self
 
     @property

@@ -16,17 +16,26 @@ from jepa_core.results.samples import subject_numbers
 from jepa_downstream.alarms import AnnouncedEvents, choose_threshold, event_estimates, raise_alarms
 from jepa_downstream.averaged import Averaged, FittedOnce
 from jepa_downstream.baselines import BASELINES
-from jepa_downstream.config import PredictionTasksConfig, TasksConfig
+from jepa_downstream.config import PredictionTasksConfig, TasksConfig, UtilityConfig
 from jepa_downstream.floors import LastValue, TrainMean
 from jepa_downstream.latent_methods import LatentMethods
 from jepa_downstream.measures import Draws, Estimates, asymmetric_score, binary, regression, subject_weights
 from jepa_downstream.methods import CannotFit, Fitted, Method
-from jepa_downstream.results import Announced, GroupResult, MeasuredMethod, MethodResult, MethodScores, UnmeasuredMethod
+from jepa_downstream.results import (
+    AlarmWorth,
+    Announced,
+    GroupResult,
+    MeasuredMethod,
+    MethodResult,
+    MethodScores,
+    UnmeasuredMethod,
+)
 from jepa_downstream.rows import Rows
 from jepa_downstream.subgroups import FEWEST, Subgroups, subgroups
 from jepa_downstream.task_findings import task_findings
 from jepa_downstream.task_heads import TaskHead, kept_head
 from jepa_downstream.tasks import TaskRows, subsample, task_rows
+from jepa_downstream.utility import RowUtilities, alarmed_rows, most_useful_threshold, utility
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
@@ -84,6 +93,8 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
     def _threshold(self, task: TaskRows, fitted: Fitted) -> float | None:
         """The threshold of alarms that all rows of tuning choose; None where there are no events, or none will do."""
         tuning, alarms = task.splits["tuning"], self.config.alarms
+        if task.config.utility and len(tuning):
+            return most_useful_threshold(RowUtilities.of(tuning, task.config.utility), fitted.scores(tuning))
         if task.config.event is None or len(tuning) == 0:
             return None
         events = AnnouncedEvents.of(tuning, task.ahead["tuning"])
@@ -99,6 +110,7 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
             estimates=measures(*given, np.ones(len(scored.rows))),
             by_subject=measures(*given, subject_weights(scored.rows.subject)),
             announced=self._announced(scored, draws) if scored.task.config.event else None,
+            worth=_worth(scored, scored.task.config.utility, draws) if scored.task.config.utility else None,
             groups=[of_group for group in groups for of_group in _of_groups(*given, group)],
         )
         return MethodResult(scored.task, scored.rows, scored.method, scored.information, measured)
@@ -110,6 +122,13 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
         events = AnnouncedEvents.of(scored.rows, scored.task.ahead[self.config.split])
         raised = raise_alarms(scored.rows, events, scored.score, scored.threshold, self.config.alarms.silence)
         return Announced(scored.threshold, raised, event_estimates(scored.rows, raised, draws))
+
+
+def _worth(scored: MethodScores, config: UtilityConfig, draws: Draws) -> AlarmWorth:
+    """What alarms are worth on the measured split."""
+    alarm = alarmed_rows(scored.score, scored.threshold)
+    estimate = utility(RowUtilities.of(scored.rows, config), alarm, scored.rows.subject, draws)
+    return AlarmWorth(scored.threshold, alarm, estimate)
 
 
 def makers(evaluation: Evaluation, config: TasksConfig) -> dict[str, Callable[[], Method]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from jepa_core.results.findings import KeptHead
 from jepa_downstream.alarms import Alarms
-from jepa_downstream.measures import Estimates
+from jepa_downstream.measures import DrawnEstimate, Estimates
 from jepa_downstream.rows import Rows
 from jepa_downstream.tasks import TaskRows
 
@@ -47,6 +47,15 @@ class Announced:
 
 
 @dataclass(frozen=True)
+class AlarmWorth:
+    """What alarms (R,) at the threshold that tuning chose are worth; without one, none is raised."""
+
+    threshold: float | None
+    alarm: np.ndarray
+    utility: DrawnEstimate
+
+
+@dataclass(frozen=True)
 class GroupResult:
     """A subgroup's rows and estimates; none of the latter where it has too few subjects."""
 
@@ -65,6 +74,7 @@ class MeasuredMethod:
     estimates: Estimates
     by_subject: Estimates
     announced: Announced | None
+    worth: AlarmWorth | None
     groups: list[GroupResult]
 
     @property

@@ -12,7 +12,7 @@ from jepa_core.results.paired import DRAWS
 from jepa_downstream.claims import TERMS, UNDEFINED, contenders, mean_estimate, rarer, task_claims
 from jepa_downstream.measures import DrawnEstimate, calibration
 from jepa_downstream.results import Announced, MeasuredMethod, MethodResult
-from jepa_downstream.task_tables import estimates_of, remark_on, tables_of
+from jepa_downstream.task_tables import estimates_of, remark_on, tables_of, worth_of
 
 if TYPE_CHECKING:
     from jepa_downstream.config import PredictionTasksConfig
@@ -69,6 +69,9 @@ def _headlines(results: list[MethodResult]) -> Iterator[tuple[Headline, DrawnEst
             estimate = estimates_of(result).get("rmse", UNDEFINED)
             note = "; ".join(filter(None, [result.method, remark_on(result)]))
             yield _headline(f"RMSE of {_words(result)}", estimate, [result], note, "lower")
+        worth = worth_of(result)
+        if worth is not None:
+            yield _headline(f"utility of alarms of {_words(result)}", worth.utility, [result], result.method, "higher")
 
 
 def _main(results: list[MethodResult]) -> list[MethodResult]:
@@ -189,6 +192,8 @@ def _predictions(result: MethodResult, groups: list[Subgroups], config: Predicti
     if result.found.announced is not None:
         extra["steps_to_event"] = result.task.ahead[config.split]
         extra |= _raised(result.found.announced, len(rows))
+    if result.found.worth is not None:
+        extra |= _alarm_columns(result.found.worth.alarm, result.found.worth.threshold)
     return Predictions(
         task=result.task.task.name,
         method=result.method,
@@ -208,5 +213,8 @@ def _raised(announced: Announced, rows: int) -> dict[str, np.ndarray]:
     alarm = np.zeros(rows, dtype=bool)
     if announced.alarms is not None:
         alarm[announced.alarms.row] = True
-    threshold = np.nan if announced.threshold is None else announced.threshold
-    return {"alarm": alarm, "alarm_threshold": np.full(rows, threshold)}
+    return _alarm_columns(alarm, announced.threshold)
+
+
+def _alarm_columns(alarm: np.ndarray, threshold: float | None) -> dict[str, np.ndarray]:
+    return {"alarm": alarm, "alarm_threshold": np.full(len(alarm), np.nan if threshold is None else threshold)}

@@ -10,7 +10,7 @@ import numpy as np
 from jepa_core.data.trajectories import SPLITS
 from jepa_core.results.findings import Cell, Column, Table
 from jepa_downstream.measures import BINS, UNSTABLE, DrawnEstimate, Estimates, calibration
-from jepa_downstream.results import Announced, MeasuredMethod, MethodResult, UnmeasuredMethod
+from jepa_downstream.results import AlarmWorth, Announced, MeasuredMethod, MethodResult, UnmeasuredMethod
 from jepa_downstream.subgroups import FEWEST
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def tables_of(tasks: list[TaskRows], results: list[MethodResult], config: Predic
         tables += _score_tables(values, config, names, "values", "Values")
     if any(task.config.event for task in tasks):
         tables.append(_events_table(results, config))
+    if any(task.config.utility for task in tasks):
+        tables.append(_utility_table([result for result in results if result.task.config.utility]))
     if config.subgroups:
         tables.append(_subgroups_table(results))
     return [*tables, _methods_table(results), _chosen_table(results)]
@@ -181,6 +183,39 @@ def _event_cells(result: MethodResult, config: PredictionTasksConfig) -> list[Ce
     counts: list[Cell] = [len(announced.alarms.lead), len(lead), len(announced.alarms.row)]
     reason = "" if len(announced.alarms.lead) else "no event"
     return [*_head(result), announced.threshold, *estimate_cells(estimates, names), *quartiles, *counts, reason]
+
+
+def _utility_table(results: list[MethodResult]) -> Table:
+    columns = [
+        Column("task"), Column("method"), Column("threshold"), *with_bounds(["utility", "difference"]),
+        Column("alarms", digits=7), Column("rows", digits=7), Column("remark"),
+    ]  # fmt: skip
+    first = {result.task.task.name: worth_of(result) for result in results if result.method == results[0].method}
+    rows = [_utility_cells(result, first[result.task.task.name]) for result in results]
+    note = (
+        f"0: no alarm at all; 1: the best alarms there are. Every row is an alarm or silence. Threshold: worth most on "
+        f"tuning. Difference: minus {results[0].method}, on the same draws. {_INTERVALS}"
+    )
+    return Table("utility", "Utility of alarms by their time", columns, rows, note)
+
+
+def _utility_cells(result: MethodResult, first: AlarmWorth | None) -> list[Cell]:
+    names, worth = ("utility", "difference"), worth_of(result)
+    if worth is None:
+        return [*_head(result), None, *estimate_cells({}, names), None, len(result.rows), remark_on(result)]
+    estimates = {"utility": worth.utility}
+    if first is not None and first is not worth:
+        estimates["difference"] = worth.utility.minus(first.utility)
+    no_event = "no event" if worth.utility.value is None else ""
+    never = "no threshold is worth more than silence on tuning" if worth.threshold is None else ""
+    remark = "; ".join(filter(None, [no_event, never]))
+    counts: list[Cell] = [int(worth.alarm.sum()), len(result.rows)]
+    return [*_head(result), worth.threshold, *estimate_cells(estimates, names), *counts, remark]
+
+
+def worth_of(result: MethodResult) -> AlarmWorth | None:
+    """What alarms are worth; None where the task does not ask, or the method could not be fitted."""
+    return result.found.worth if isinstance(result.found, MeasuredMethod) else None
 
 
 def _subgroups_table(results: list[MethodResult]) -> Table:

@@ -226,11 +226,20 @@ class TableConfig(SourceConfig):
     def outcome_files(self) -> dict[str, FileTarget]:
         return {name: target for name, target in self.outcomes.items() if isinstance(target, FileTarget)}
 
-    def inputs(self) -> list[Input]:
+    def read_files(self) -> list[Path]:
         """The files of readings and of outcomes."""
         paths = [path for _, path in self.table_files()]
-        paths += [path for target in self.outcome_files().values() for path in find([target.file])]
-        return [Input(path, path.stat().st_size) for path in paths]
+        return paths + [path for target in self.outcome_files().values() for path in find([target.file])]
+
+    def inputs(self) -> list[Input]:
+        """The files that are read; their folders where each file is a trajectory, which its name may tell."""
+        paths = self.read_files()
+        if FILE not in self.id:
+            return [Input(path, path.stat().st_size) for path in paths]
+        folders = dict.fromkeys((path.parent for path in paths), 0)
+        for path in paths:
+            folders[path.parent] += path.stat().st_size
+        return [Input(folder, size) for folder, size in folders.items()]
 
     def missing(self) -> list[str]:
         """Every place where no file is."""

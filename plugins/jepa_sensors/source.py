@@ -55,8 +55,8 @@ class TableSource(Source):
         digest.update(f"extraction {EXTRACTION_VERSION}".encode())
         for group, path in self.config.table_files():
             digest.update(f"{group} {path.name} ".encode())
-        for file in self.config.inputs():
-            digest_pieces(file.path, digest)
+        for path in self.config.read_files():
+            digest_pieces(path, digest)
         return digest.hexdigest()
 
     def build(self, writer: StoreWriter, scratch: Path) -> None:

@@ -6,15 +6,17 @@ import importlib.metadata
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from commands import RECIPE, environment, install
-from jepa_core.config import ItemShape
+from jepa_core.config import Config, ItemShape
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import open_store
-from jepa_core.plugin import Registry, discover
+from jepa_core.plugin import Kind, Registry, discover
+from jepa_core.recipe.uses import IMPLIED
 from jepa_core.training.curriculum import BuiltPhase
 from jepa_core.training.learner import Learner
 from warm import WarmProcess
@@ -56,6 +58,12 @@ def jepa(toy_package: Path, tmp_path: Path, warm: WarmProcess) -> Callable[..., 
     return run
 
 
+def _built(registry: Registry, kind: Kind, config: Config) -> Any:
+    """The component that a config belongs to, built."""
+    (component,) = (part for part in registry.components(kind).values() if part.config is type(config))
+    return component.load()(config)
+
+
 @pytest.fixture
 def make(registry: Registry, dataset: Dataset, tmp_path: Path):
     """A learner and phases by (name, component, config keys)."""
@@ -69,8 +77,10 @@ def make(registry: Registry, dataset: Dataset, tmp_path: Path):
         learner = Learner(encoder, predictor, dataset, torch.device("cpu"), tmp_path)
         made = []
         for name, use, keys in phases:
+            own = dict(keys)
+            methods = {kind: _built(registry, kind, own.pop(kind)) for kind in IMPLIED if kind in own}
             component = registry.component("phase", use)
-            made.append(BuiltPhase(name, component.load()(component.config(**keys))))
+            made.append(BuiltPhase(name, component.load()(component.config(**own)), **methods))
         return learner, made
 
     return build

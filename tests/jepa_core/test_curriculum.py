@@ -5,12 +5,13 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from jepa_core.config import OptimizerConfig, ScheduleConfig
 from jepa_core.contracts import Batch, Listener, Phase
 from jepa_core.errors import RunError
+from jepa_core.rates import AdamwConfig, CosineConfig
 from jepa_core.training.curriculum import BuiltPhase, Progress, run_curriculum
 from jepa_core.training.learner import Learner
-from jepa_core.training.optimization import make_optimizer, matrices, schedule_factor
+from jepa_core.training.optimization import make_optimizer, matrices
+from jepa_core.training.schedules import Cosine
 
 
 def weights_after(learner: Learner, phases: list[BuiltPhase], seed: int = 0) -> dict[str, torch.Tensor]:
@@ -20,8 +21,8 @@ def weights_after(learner: Learner, phases: list[BuiltPhase], seed: int = 0) -> 
 
 
 def test_the_rate_rises_from_above_zero_to_its_peak_and_falls_along_a_cosine() -> None:
-    config = ScheduleConfig(warmup=0.1, final=0.2)
-    factors = [schedule_factor(config, step, 100) for step in range(100)]
+    schedule = Cosine(CosineConfig(warmup=0.1, final=0.2))
+    factors = [schedule.factor(step, 100) for step in range(100)]
     assert factors[0] == pytest.approx(0.1) and factors[9] == 1.0 and factors[10] == 1.0
     assert factors[55] == pytest.approx(0.2 + 0.8 * 0.5)
     assert all(later <= earlier for earlier, later in zip(factors[10:], factors[11:], strict=False))
@@ -29,12 +30,12 @@ def test_the_rate_rises_from_above_zero_to_its_peak_and_falls_along_a_cosine() -
 
 
 def test_no_warm_up_and_a_single_step_are_schedules_too() -> None:
-    assert schedule_factor(ScheduleConfig(warmup=0.0), 0, 10) == 1.0
-    assert schedule_factor(ScheduleConfig(warmup=0.1), 0, 1) == 1.0
+    assert Cosine(CosineConfig(warmup=0.0)).factor(0, 10) == 1.0
+    assert Cosine(CosineConfig(warmup=0.1)).factor(0, 1) == 1.0
 
 
 def test_weight_decay_falls_on_every_matrix_and_on_nothing_else(make) -> None:
-    learner, (built,) = make(("joint", "toy_train", {"steps": 1, "optimizer": OptimizerConfig(weight_decay=0.3)}))
+    learner, (built,) = make(("joint", "toy_train", {"steps": 1, "optimizer": AdamwConfig(weight_decay=0.3)}))
     groups = make_optimizer(learner, built).param_groups
     decayed = {id(parameter) for group in groups if group["weight_decay"] for parameter in group["params"]}
     both = [*learner.encoder.named_parameters(), *learner.predictor.named_parameters()]
@@ -72,7 +73,7 @@ def test_only_what_a_phase_trains_changes(make) -> None:
 
 def test_removing_a_phase_leaves_the_batches_and_draws_of_the_others_as_they_were(make) -> None:
     """A phase that changes nothing (rates of 0) may stand before another or not."""
-    still = OptimizerConfig(encoder_lr=0, predictor_lr=0)
+    still = AdamwConfig(encoder_lr=0, predictor_lr=0)
     last = ("last", "toy_train", {"steps": 4, "batch_size": 4})
     with_it = make(("still", "toy_fit", {"steps": 3, "batch_size": 4, "optimizer": still}), last)
     without = make(last)
@@ -117,7 +118,7 @@ def test_a_phases_own_module_is_trained_and_gone_when_the_phase_is_done(make) ->
 
 
 def test_a_phases_own_module_begins_as_the_seed_and_the_phases_name_say(make) -> None:
-    still = OptimizerConfig(encoder_lr=0, predictor_lr=0)
+    still = AdamwConfig(encoder_lr=0, predictor_lr=0)
     earlier = ("still", "toy_fit", {"steps": 3, "batch_size": 4, "optimizer": still})
     alone, after_another = module_states(*make(DISPOSABLE)), module_states(*make(earlier, DISPOSABLE))
     assert all(
@@ -128,14 +129,14 @@ def test_a_phases_own_module_begins_as_the_seed_and_the_phases_name_say(make) ->
 
 
 def test_a_phases_own_module_has_the_rate_the_decay_and_the_clip_of_the_predictor(make) -> None:
-    optimizer = OptimizerConfig(encoder_lr=0, predictor_lr=0.5, weight_decay=0.3, predictor_clip=1e-12)
+    optimizer = AdamwConfig(encoder_lr=0, predictor_lr=0.5, weight_decay=0.3, predictor_clip=1e-12)
     learner, (built,) = make(("refine", "toy_disposable", {"steps": 1, "optimizer": optimizer}))
     built.phase.module = built.phase.build_module(learner.encoder.latent_dim)
     own = {id(parameter) for parameter in built.phase.module.parameters()}
     groups = [group for group in make_optimizer(learner, built).param_groups if id(group["params"][0]) in own]
     assert {id(parameter) for group in groups for parameter in group["params"]} == own
     assert [(group["peak_lr"], group["weight_decay"]) for group in groups] == [(0.5, 0.3), (0.5, 0.0)]
-    plain = OptimizerConfig(encoder_lr=0, predictor_lr=0.5, weight_decay=0.0, predictor_clip=1e-12)
+    plain = AdamwConfig(encoder_lr=0, predictor_lr=0.5, weight_decay=0.0, predictor_clip=1e-12)
     before, after = module_states(*make(("refine", "toy_disposable", {"steps": 1, "optimizer": plain})))
     moved = (after["0.weight"] - before["0.weight"]).abs().max()
     assert moved < 1e-3  # Adam's epsilon outweighs gradients clipped to 1e-12; unclipped, a step moves by the rate

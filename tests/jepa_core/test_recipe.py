@@ -776,7 +776,7 @@ def test_overrides_address_keys_and_phases_by_name() -> None:
     )
     assert recipe.seed == 1 and recipe.encoder.config.lora.rank == 8
     assert [(phase.name, phase.config.steps) for phase in recipe.curriculum] == [("ema_alignment", 200)]
-    assert recipe.curriculum[0].config.optimizer.betas == (0.8, 0.9)
+    assert recipe.curriculum[0].optimizer.config.betas == (0.8, 0.9)
     assert recipe.source.config.label == "a: b # c" and recipe.source.config.columns == {"hr": 0.1}
     assert recipe.evaluators[0].config.horizons == [1, 4]
 

@@ -26,6 +26,7 @@ from jepa_core.config import (
 )
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.plugin import Component, Plugin, Registry
+from jepa_core.rates import AdamwConfig
 from jepa_core.recipe import (
     EncoderUse,
     Given,
@@ -165,7 +166,7 @@ def twin(**changes: Any) -> Recipe:
         "encoder": EncoderUse(NumbersConfig(), match=Match(WordsConfig(trainable=6000))),
         "predictor": ForwardConfig(),
         "curriculum": [
-            AlignConfig(steps=10, optimizer={"encoder_lr": 1e-3}),
+            PhaseUse(AlignConfig(steps=10), optimizer=AdamwConfig(encoder_lr=1e-3)),
             PhaseUse(
                 AlignConfig(decay=0.5),
                 name="late",

@@ -25,6 +25,8 @@ SHOWN: dict[Kind, str] = {
     "predictor": "recurrent",
     "phase": "cautious",
     "objective": "spread",
+    "optimizer": "sign_descent",
+    "schedule": "inverse_root",
     "evaluator": "one_step",
     "listener": "ledger",
 }
@@ -109,7 +111,7 @@ def test_the_page_shows_the_files_as_they_are_written(kind: Kind, packages: Path
 
 
 def test_the_page_names_every_check() -> None:
-    for component in (one for plugin in shared_registry().plugins for one in plugin.components):
+    for component in (one for plugin in shared_registry().bringing for one in plugin.components):
         (row,) = re.findall(rf"^\| {component.kind}s \| (.*)$", PAGE, re.MULTILINE)
         (common,) = re.findall(r"^\| all \| (.*)$", PAGE, re.MULTILINE)
         named = re.findall(r"`(\w+)`", common + row)
