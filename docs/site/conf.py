@@ -29,9 +29,8 @@ myst_heading_anchors = 4  # sections are called as GitHub calls them
 suppress_warnings = ["misc.highlighting_failure"]  # an example with an ellipsis is shown as it is
 default_role = "py:obj"
 
-autodoc_default_options = {
-    "members": True, "ignore-module-all": True, "exclude-members": "model_config", "no-value": True,
-}  # fmt: skip
+autodoc_default_options = {"members": True, "ignore-module-all": True, "exclude-members": "model_config"}
+autodoc_preserve_defaults = True  # as they are written: the value of one may be this machine's environment
 toc_object_entries = False  # a page has hundreds
 autodoc_inherit_docstrings = False  # torch and pydantic describe their own methods
 autodoc_member_order = "bysource"

@@ -154,7 +154,10 @@ class NamesByTheirLastPart(SphinxPostTransform):
 
 
 def check(app: Sphinx, error: Exception | None) -> None:
-    """Refuse a site of which a page would load something from the network."""
+    """Refuse a site of which a page would load something from the network, or names a folder of this machine."""
     for path in [] if error else sorted(Path(app.outdir).rglob("*.[hc][ts][ms]*")):
-        if FROM_THE_NETWORK.search(path.read_text()):
+        text = path.read_text()
+        if FROM_THE_NETWORK.search(text):
             raise ExtensionError(f"{path.relative_to(app.outdir)} loads something from the network")
+        if any(str(folder) in text for folder in (REPOSITORY, Path.home())):
+            raise ExtensionError(f"{path.relative_to(app.outdir)} names a folder of the machine that it was made on")
