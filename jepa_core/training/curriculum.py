@@ -17,7 +17,7 @@ from jepa_core.contracts import Batch, Listener, Objective, Optimizer, Phase, Sc
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.errors import RunError
 from jepa_core.rates import AdamwConfig, CosineConfig
-from jepa_core.training.division import Division
+from jepa_core.training.division import Division, refuse_undivided
 from jepa_core.training.feeding import Cut, Streams
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
@@ -119,6 +119,7 @@ def run_curriculum(
     validations, and those of further streams."""
     for built in phases:
         refuse_idle_patterns(learner, built)
+        refuse_undivided(learner.processes, built.name, built.config)
     progress = Progress(phases, learner, seed)
     restore(progress)
     validators = {built.name: Validator(built, learner, cut, seed) for built in phases if built.config.validates}
