@@ -18,7 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from changes import changed, odd_settings, odd_table, spoil, write_in_a_form
 from children import Ended, Strike
-from scene import PREDICT, RECIPE, STUDY, TRACKED, Finished, Scene, csv_of, findings_of, machines
+from scene import PREDICT, RECIPE, STUDY, TRACKED, Scene, csv_of, findings_of, machines
 from trial import Trial, faults_of, trial
 
 RUN_SECONDS = 60.0
@@ -153,8 +153,8 @@ def store(scene: Scene, draw: random.Random, folder: Path) -> Trial:
                          ["inspect", "runs/whole", "--verify"]])  # fmt: skip
     ended = children.run(asked, folder)
     faults = _of_a_report(ended) if asked[0] in ("audit", "inspect") else faults_of(ended)
-    faults += _other_findings(asked, ended, folder, scene.toy)
-    if ended.code == 0 and how in ("bytes", "empty", "gone"):
+    faults += _in_silence(asked, ended, folder, scene)
+    if ended.code == 0 and "--verify" in asked and how in ("bytes", "empty", "gone"):
         faults.append(f"{path.name}: {how}, in silence")
     return trial(f"store, {' '.join(asked)}", f"{path.name}: {how}", ended, faults, "same")
 
@@ -165,9 +165,15 @@ def _of_a_report(ended: Ended) -> list[str]:
     return faults_of(reported)
 
 
-def _other_findings(asked: list[str], ended: Ended, folder: Path, finished: Finished) -> list[str]:
-    same = findings_of(folder / "runs" / "whole") == finished.findings
-    return [] if asked[0] != "evaluate" or ended.code or same else ["other values, in silence"]
+def _in_silence(asked: list[str], ended: Ended, folder: Path, scene: Scene) -> list[str]:
+    """Other findings, or other words of a command that only reads, with exit code 0."""
+    if ended.code:
+        return []
+    if asked[0] == "evaluate" and findings_of(folder / "runs" / "whole") != scene.toy.findings:
+        return ["other values, in silence"]
+    if asked[0] in ("audit", "inspect", "compare") and ended.words != scene.said(asked):
+        return [f"other words, in silence:\n{ended.words[:1000]}"]
+    return []
 
 
 def finished_run(scene: Scene, draw: random.Random, folder: Path) -> Trial:
@@ -182,7 +188,7 @@ def finished_run(scene: Scene, draw: random.Random, folder: Path) -> Trial:
     ])  # fmt: skip
     ended = children.run(asked, folder)
     faults = _of_a_report(ended) if asked[0] in ("audit", "inspect") else faults_of(ended)
-    faults += _other_findings(asked, ended, folder, scene.toy)
+    faults += _in_silence(asked, ended, folder, scene)
     return trial(f"run, {asked[0]}", f"{path.relative_to(run)}: {how}", ended, faults, "same")
 
 
@@ -216,7 +222,7 @@ def exported(scene: Scene, draw: random.Random, folder: Path) -> Trial:
 
 
 KINDS: list[Callable[[Scene, random.Random, Path], Trial]] = [
-    recipe, store, finished_run, study, exported, tracker, table, predicted, meds, mimic,
+    recipe, store, finished_run, study, tracker, exported, table, predicted, meds, mimic,
 ]  # fmt: skip
 
 
