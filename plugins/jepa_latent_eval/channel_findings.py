@@ -21,8 +21,8 @@ TOLERANCE = 0.03
 
 NOTE = (
     "Values are normal scores of the train split. Intervals are split-conformal, fitted on tuning for each channel and "
-    "horizon; their coverage is measured here. Error ratios are medians over the channels with enough values. Intervals "
-    "of figures are 95 %, percentiles over redrawn subjects."
+    "horizon; their coverage is measured here. Error ratios are medians over the channels with enough values. "
+    "Intervals of figures are 95 %, percentiles over redrawn subjects."
 )
 
 
