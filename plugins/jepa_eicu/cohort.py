@@ -30,7 +30,7 @@ SELECT
     CASE WHEN age = '> 89' THEN {OLDEST} ELSE try_cast(age AS INTEGER) END AS age, age AS told_age,
     CASE gender WHEN 'Male' THEN 'M' WHEN 'Female' THEN 'F' END AS gender,
     word AS race, admissionheight AS height, admissionweight AS weight,
-    unitdischargeoffset / 60 AS hours, hospitaldischargeoffset / 60 AS hospital_hours,
+    unitdischargeoffset / 60 AS hours,
     CASE hospitaldischargestatus WHEN 'Expired' THEN 1 WHEN 'Alive' THEN 0 END AS died,
     CASE unitdischargestatus WHEN 'Expired' THEN 1 WHEN 'Alive' THEN 0 END AS died_in_unit,
     count(*) OVER (PARTITION BY patientunitstayid) AS copies,

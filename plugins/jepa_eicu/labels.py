@@ -2,7 +2,7 @@
 
 Hourly targets are what the hour shows. Of the seven event series three are made; sepsis, kidney, liver and respiratory
 failure need cultures, exact urine rates, dialysis and the kind of ventilation, which the tables do not tell in the
-same way. Deaths are known in hospital alone: whoever was discharged alive within n days has no `mortality_<n>d`.
+same way. Nobody is followed after the hospital, so there is no `mortality_<n>d`: whoever left it alive may have died.
 """
 
 from __future__ import annotations
@@ -48,17 +48,9 @@ LOW_PRESSURE, HIGH_LACTATE, HIGH_GLUCOSE = 65.0, 2.0, 180.0
 """mmHg, at or below; mmol/L, at or above; mg/dL, above."""
 
 
-def _dead_within(days: int) -> str:
-    """SQL: 1 if the patient died in hospital within so many days of admission to the unit, 0 if they were in hospital
-    for longer, else nobody can tell."""
-    within = f"hospital_hours <= {24 * days}"
-    return f"CASE WHEN NOT {within} THEN 0 WHEN died = 1 AND {within} THEN 1 END::DOUBLE"
-
-
 OUTCOMES: dict[str, str] = {
     "hospital_mortality": "died::DOUBLE",
     "icu_mortality": "died_in_unit::DOUBLE",
-    **{f"mortality_{days}d": _dead_within(days) for days in (7, 14, 30, 90)},
     "prolonged_stay_7d": "(hours > 168)::INTEGER::DOUBLE",
 }
 """SQL of each outcome over a stay."""

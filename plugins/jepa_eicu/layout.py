@@ -14,7 +14,6 @@ COLUMNS: dict[str, dict[str, str]] = {
         "age": "VARCHAR",
         "ethnicity": "VARCHAR",
         "admissionheight": "DOUBLE",
-        "hospitaldischargeoffset": "INTEGER",
         "hospitaldischargestatus": "VARCHAR",
         "unitvisitnumber": "INTEGER",
         "admissionweight": "DOUBLE",

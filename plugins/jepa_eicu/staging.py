@@ -22,7 +22,8 @@ _NUMBER = r"^([-+]?[0-9]*\.?[0-9]+) ?%?$"
 _LONG = "SELECT patientunitstayid AS stay_id, {offset} AS minute, {key} AS key, {value} AS value FROM {{table}}"
 _WIDE = (
     "SELECT patientunitstayid AS stay_id, observationoffset AS minute, key, value "
-    "FROM (UNPIVOT (SELECT * FROM {table}) ON COLUMNS(* EXCLUDE (patientunitstayid, observationoffset)) INTO NAME key VALUE value)"
+    "FROM (UNPIVOT (SELECT * FROM {table}) ON COLUMNS(* EXCLUDE (patientunitstayid, observationoffset)) "
+    "INTO NAME key VALUE value)"
 )
 
 

@@ -72,11 +72,10 @@ def _stay(rows: Rows, number: int, rng: np.random.Generator) -> None:
     weight = round(float(np.clip(rng.normal(82, 15), 45, 150)), 1)
     age = int(rng.integers(18, 96))
     minutes = hours * 60 - int(rng.integers(0, 50))
-    hospital = minutes + (0 if died else int(rng.integers(600, 20_000)))
     ends = "Expired" if died else "Alive"
     rows["patient"].append((
         stay_id, 128_000 + number, rng.choice(["Male", "Female"]), "> 89" if age > 89 else age,
-        rng.choice(_ETHNICITIES), 172.5, hospital, ends, 1, weight, minutes, ends,
+        rng.choice(_ETHNICITIES), 172.5, ends, 1, weight, minutes, ends,
         f"{2 + person % 5:03}-{1000 + person}",
     ))  # fmt: skip
     _vital_signs(rows, stay_id, severity, rng)
