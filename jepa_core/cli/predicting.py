@@ -23,7 +23,7 @@ SECONDS = {"h": 3600.0, "min": 60.0, "s": 1.0}
 def predict(arguments: argparse.Namespace) -> None:
     """Score new raw data with a head that an evaluation of a run kept."""
     with environment():  # before torch is imported
-        from jepa_core.model.judging import judged
+        from jepa_core.model.judging import told_by_truth
         from jepa_core.model.loading import load
         from jepa_core.recipe.schema import RuntimeConfig
 
@@ -38,7 +38,7 @@ def predict(arguments: argparse.Namespace) -> None:
                 len(scored.score),
                 len(data),
             )
-            told = judged(scored, data.dataset.store.subject[scored.trajectory])
+            told = told_by_truth(scored, data.dataset.store.subject[scored.trajectory])
             if told:
                 log.info(told)
             if arguments.out is None:

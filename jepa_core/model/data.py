@@ -110,11 +110,11 @@ def read_by(reader: Model, name: str, paths: Sequence[Path]) -> Data:
     data = Data(reader, own, reader.source_config, component.load()(config))
     for left_out in _left_out(data.attrition):
         log.warning(left_out)
-    found, fitted = data.dataset.store.channels, {channel.name for channel in reader.channels}
-    shared = sum(channel.name in fitted for channel in found)
+    channels, fitted = data.dataset.store.channels, {channel.name for channel in reader.channels}
+    shared = sum(channel.name in fitted for channel in channels)
     if not shared:
         raise DataError(f"the source {name} has no channel that the encoder of {reader!r} was fitted on")
-    compare_channels(found, reader.channels)
+    compare_channels(channels, reader.channels)
     log.info("%d of %d channels that the encoder was fitted on are channels of %s", shared, len(fitted), name)
     return data
 

@@ -10,7 +10,7 @@ from jepa_core.results.predictions import Predicted
 from jepa_core.results.statistics import percentile_interval
 
 
-def judged(scored: Scored, subject: np.ndarray) -> str:
+def told_by_truth(scored: Scored, subject: np.ndarray) -> str:
     """Every measure of the rows whose truth is known, with its 95 % interval over subjects, in a sentence; empty where
     none is known. subject: (R,) whose each row is."""
     known = ~np.isnan(scored.truth)

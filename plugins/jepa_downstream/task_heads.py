@@ -99,10 +99,10 @@ class TaskHead(Head):
         told = np.full(len(step), np.nan)
         if not {*labels} <= {*store.label_names} or task.outcome not in (None, *store.outcome_names):
             return told
-        place = store.first_step[trajectory] + step
+        asked = store.first_step[trajectory] + step
         for rows in task_rows(dataset, task).splits.values():
             known = store.first_step[rows.trajectory] + rows.step
             if len(known):
-                at = np.minimum(np.searchsorted(known, place), len(known) - 1)
-                told = np.where(known[at] == place, rows.truth[at], told)
+                at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+                told = np.where(known[at] == asked, rows.truth[at], told)
         return told

@@ -23,7 +23,7 @@ _EVENTS = (
 _STATIC = ("age", "gender", "race")
 
 
-def assemble(work: Extraction) -> Iterator[Trajectories]:
+def assemble_stays(work: Extraction) -> Iterator[Trajectories]:
     """Whole trajectories in the order of their identifiers, a block at a time."""
     ((members,),) = work.rows("SELECT count(*) FROM member")
     outcomes = ", ".join(f"{sql} AS {name}" for name, sql in OUTCOMES.items())

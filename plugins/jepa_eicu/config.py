@@ -20,7 +20,7 @@ from jepa_core.config import (
     Threads,
 )
 from jepa_core.errors import RecipeError
-from jepa_eicu.layout import COLUMNS, SUFFIXES, find_table
+from jepa_eicu.layout import COLUMNS, SUFFIXES, eicu_table
 
 SYNTHETIC = "synthetic"
 
@@ -96,7 +96,7 @@ class EICUConfig(SourceConfig):
         """The table files that building the store will read; none for synthetic tables, which are made on the way."""
         if self.is_synthetic:
             return []
-        paths = (find_table(self.folder, table) for table in COLUMNS)
+        paths = (eicu_table(self.folder, table) for table in COLUMNS)
         return [Input(path, path.stat().st_size) for path in paths if path is not None]
 
     def item_shape(self) -> ItemShape:
@@ -121,5 +121,5 @@ class EICUConfig(SourceConfig):
         return [
             f"table {table} is not in {self.folder} (looked for {', '.join(SUFFIXES)})"
             for table in COLUMNS
-            if find_table(self.folder, table) is None
+            if eicu_table(self.folder, table) is None
         ]

@@ -84,7 +84,7 @@ COLUMNS: dict[str, dict[str, str]] = {
 """Columns that are read of each table, with the DuckDB type that each must have; every other column is skipped."""
 
 
-def find_table(folder: Path, table: str) -> Path | None:
+def eicu_table(folder: Path, table: str) -> Path | None:
     """The file of a table such as `vitalPeriodic`, in whichever case its name is written; None if there is none."""
     wanted = {f"{table}{suffix}".lower() for suffix in SUFFIXES}
     return next((path for path in sorted(folder.iterdir()) if path.name.lower() in wanted and path.is_file()), None)

@@ -17,7 +17,7 @@ Reduction = Literal["mean", "sum"]
 
 
 @dataclass(frozen=True)
-class Variable:
+class HourlyVariable:
     """A channel of numbers. reduction: how the readings of an hour become one."""
 
     group: str
@@ -37,7 +37,7 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class Reading:
+class CellOrigin:
     """Where a channel is read from. key: a column, a cell (`label|name`), a test or a label of its table. low, high:
     closed interval of values that are believed. units: words of accepted units, each with the factor to the channel's;
     none where the table has no units. fraction: 0.2 to 1 is a share of 1, 20 to 100 percent, what is between neither.
@@ -56,8 +56,8 @@ TINY = math.ulp(0.0)
 """The least number above 0: a bound that 0 itself is outside of."""
 
 
-def _variables(group: str, *told: tuple[int, str, str, str], role: Role = "state") -> tuple[Variable, ...]:
-    return tuple(Variable(group, name, label, unit, order, role) for order, name, label, unit in told)
+def _variables(group: str, *told: tuple[int, str, str, str], role: Role = "state") -> tuple[HourlyVariable, ...]:
+    return tuple(HourlyVariable(group, name, label, unit, order, role) for order, name, label, unit in told)
 
 
 VITAL_SIGNS = _variables(
@@ -143,7 +143,7 @@ COMA_SCALE = _variables(
     (402, "gcs_verbal", "GCS verbal", ""),
     (403, "gcs_eyes", "GCS eyes", ""),
 )
-URINE = (Variable("urine_output", "urineoutput", "Urine output", "mL", 500, reduction="sum"),)
+URINE = (HourlyVariable("urine_output", "urineoutput", "Urine output", "mL", 500, reduction="sum"),)
 VENTILATOR = (
     *_variables(
         "ventilator_setting",
@@ -178,17 +178,18 @@ RATES = (
     *PRESSORS,
     *_variables(_EQUIVALENT, (710, _EQUIVALENT, "Norepinephrine equivalent dose", "mcg/kg/min"), role="action"),
     *(
-        Variable("mean_rate", drug.name, f"{drug.label}, mean rate", drug.unit, 910, "action") for drug in PRESSORS
+        HourlyVariable("mean_rate", drug.name, f"{drug.label}, mean rate", drug.unit, 910, "action")
+        for drug in PRESSORS
     ),
-    Variable("mean_rate", _EQUIVALENT, "Norepinephrine equivalent dose, mean", "mcg/kg/min", 911, "action"),
+    HourlyVariable("mean_rate", _EQUIVALENT, "Norepinephrine equivalent dose, mean", "mcg/kg/min", 911, "action"),
 )  # fmt: skip
 GIVEN = (
-    Variable("inputevents", "Fluids [mL]", "Fluids", "mL", 9999, "action", "sum"),
-    Variable("inputevents", "Insulin - Regular [units]", "Insulin - Regular", "units", 9999, "action", "sum"),
+    HourlyVariable("inputevents", "Fluids [mL]", "Fluids", "mL", 9999, "action", "sum"),
+    HourlyVariable("inputevents", "Insulin - Regular [units]", "Insulin - Regular", "units", 9999, "action", "sum"),
 )
 """What went in. `mimic_iv` names every fluid, and adds them up where an hour is rendered as numbers."""
 
-VARIABLES: tuple[Variable, ...] = (
+VARIABLES: tuple[HourlyVariable, ...] = (
     *VITAL_SIGNS, *BUILD, *BLOOD_GAS, *CHEMISTRY, *BLOOD_COUNT, *COAGULATION, *ENZYMES, *MARKERS, *COMA_SCALE, *URINE,
     *VENTILATOR, *RATES, *GIVEN,
 )  # fmt: skip
@@ -210,8 +211,10 @@ GRID: tuple[str, ...] = (
 """Columns of the modality `channels`."""
 
 
-def _vital(table: str, key: str, *names: str) -> tuple[Reading, ...]:
-    return tuple(Reading(table, key, f"vitalsign/{name}", *_VITAL_BOUNDS[name.removesuffix("_ni")]) for name in names)
+def _vital(table: str, key: str, *names: str) -> tuple[CellOrigin, ...]:
+    return tuple(
+        CellOrigin(table, key, f"vitalsign/{name}", *_VITAL_BOUNDS[name.removesuffix("_ni")]) for name in names
+    )
 
 
 _VITAL_BOUNDS = {
@@ -249,11 +252,11 @@ CHARTED = (
     *_vital(_NURSE, f"{_LINE} Mean", "mbp"),
     *_vital(_NURSE, "MAP (mmHg)|Value", "mbp"),
     *_vital(_NURSE, "Arterial Line MAP (mmHg)|Value", "mbp"),
-    Reading(_NURSE, "Glasgow coma score|GCS Total", "gcs/gcs", 3, 15),
-    Reading(_NURSE, "Score (Glasgow Coma Scale)|Value", "gcs/gcs", 3, 15),
-    Reading(_NURSE, "Glasgow coma score|Motor", "gcs/gcs_motor", 1, 6),
-    Reading(_NURSE, "Glasgow coma score|Verbal", "gcs/gcs_verbal", 1, 5),
-    Reading(_NURSE, "Glasgow coma score|Eyes", "gcs/gcs_eyes", 1, 4),
+    CellOrigin(_NURSE, "Glasgow coma score|GCS Total", "gcs/gcs", 3, 15),
+    CellOrigin(_NURSE, "Score (Glasgow Coma Scale)|Value", "gcs/gcs", 3, 15),
+    CellOrigin(_NURSE, "Glasgow coma score|Motor", "gcs/gcs_motor", 1, 6),
+    CellOrigin(_NURSE, "Glasgow coma score|Verbal", "gcs/gcs_verbal", 1, 5),
+    CellOrigin(_NURSE, "Glasgow coma score|Eyes", "gcs/gcs_eyes", 1, 4),
 )
 
 _BREATHING = {
@@ -276,7 +279,7 @@ _BREATHING_BOUNDS = {
     "tidal_volume_observed": (TINY, 3000.0),
 }
 BREATHING = tuple(
-    Reading(_RESP, key, f"ventilator_setting/{name}", *_BREATHING_BOUNDS.get(name, (0.0, 100.0)), (), name == "fio2")
+    CellOrigin(_RESP, key, f"ventilator_setting/{name}", *_BREATHING_BOUNDS.get(name, (0.0, 100.0)), (), name == "fio2")
     for name, keys in _BREATHING.items()
     for key in keys
 )
@@ -293,8 +296,8 @@ _SECONDS: Units = (("sec", 1.0), ("seconds", 1.0))
 _NG_ML: Units = (("ng/ml", 1.0),)
 
 
-def _lab(key: str, channel: str, high: float, units: Units, low: float = TINY) -> Reading:
-    return Reading("lab", key, channel, low, high, units)
+def _lab(key: str, channel: str, high: float, units: Units, low: float = TINY) -> CellOrigin:
+    return CellOrigin("lab", key, channel, low, high, units)
 
 
 LABS = (
@@ -303,7 +306,7 @@ LABS = (
     _lab("pH", "bg/ph", 8.999, (("ph", 1.0), ("units", 1.0)), 6.001),
     _lab("lactate", "bg/lactate", 10_000, _CHARGE[:1]),
     _lab("O2 Sat (%)", "bg/so2", 100, _PERCENT),
-    Reading("lab", "FiO2", "bg/fio2", TINY, 100.0, _PERCENT, fraction=True),
+    CellOrigin("lab", "FiO2", "bg/fio2", TINY, 100.0, _PERCENT, fraction=True),
     _lab("Base Excess", "bg/baseexcess", 100, _CHARGE, -100),
     _lab("bedside glucose", "vitalsign/glucose", 10_000, _MG_DL),
     _lab("creatinine", "chemistry/creatinine", 150, _MG_DL),

@@ -19,7 +19,7 @@ VERSION = 1
 _PLACE = {name: index for index, name in enumerate(GRID)}
 
 
-def render_grid(trajectories: Trajectories, channels: Sequence[Channel]) -> Rendered:
+def render_hours(trajectories: Trajectories, channels: Sequence[Channel]) -> Rendered:
     """(owners, C, 1) float32 for static facts, states and actions, C = len(GRID)."""
     static, state, action = (
         _values(events, channels) for events in (trajectories.static, trajectories.state, trajectories.action)

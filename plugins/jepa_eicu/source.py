@@ -15,10 +15,10 @@ from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import RecipeError
 from jepa_core.io.files import digest_pieces
 from jepa_eicu import cohort, render, staging, synthetic
-from jepa_eicu.assembly import assemble
+from jepa_eicu.assembly import assemble_stays
 from jepa_eicu.config import EICUConfig
 from jepa_eicu.mapping import CHANNELS
-from jepa_eicu.tables import Extraction, Tables
+from jepa_eicu.tables import EICUTables, Extraction
 
 EXTRACTION_VERSION = 1
 """Raised when the same tables and options give another store."""
@@ -39,7 +39,7 @@ class EICUSource(Source):
             wanted = self.config.synthetic
             digest.update(f"synthetic {synthetic.VERSION} {wanted.stays} {wanted.seed}".encode())
         else:
-            for table, path in sorted(Tables(self.config.folder).paths.items()):
+            for table, path in sorted(EICUTables(self.config.folder).paths.items()):
                 digest.update(f"{table} {path.name} ".encode())
                 digest_pieces(path, digest)
         return digest.hexdigest()
@@ -49,14 +49,14 @@ class EICUSource(Source):
         folder = self.config.folder
         if self.config.is_synthetic:
             folder = scratch / "tables"
-            synthetic.write_tables(folder, self.config.synthetic.stays, self.config.synthetic.seed)
-        with Extraction(Tables(folder), scratch, self.config.memory_limit, self.config.threads) as work:
+            synthetic.write_eicu_tables(folder, self.config.synthetic.stays, self.config.synthetic.seed)
+        with Extraction(EICUTables(folder), scratch, self.config.memory_limit, self.config.threads) as work:
             staging.declare(work)
             attrition = cohort.select_stays(work, self.config)
             staging.stage(work, self.config)
             attrition = cohort.select_observed(work, self.config, attrition)
             writer.channels(list(CHANNELS))
-            for block in assemble(work):
+            for block in assemble_stays(work):
                 writer.append(block)
         writer.record("attrition", attrition)
 
@@ -64,7 +64,7 @@ class EICUSource(Source):
         """Values of static facts and hours on a grid. Raises RecipeError for another modality."""
         if modality != "channels":
             raise RecipeError(f"the source eicu renders the modality channels, not {modality}; choose an encoder of it")
-        return render.render_grid(trajectories, channels)
+        return render.render_hours(trajectories, channels)
 
     def begins(self, steps: np.ndarray) -> np.ndarray:
         """Hours since admission to the unit."""

@@ -43,7 +43,7 @@ _READ = {
         offset="respchartoffset", key="respchartvaluelabel", value=_number("respchartvalue")
     ),
 }
-"""Tables whose readings need no more than a name: (stay_id, minute, key, value)."""
+"""EICUTables whose readings need no more than a name: (stay_id, minute, key, value)."""
 
 _BELIEVED = """
 INSERT INTO reading
@@ -129,19 +129,19 @@ def declare(work: Extraction) -> None:
         "variable",
         "channel INTEGER, name VARCHAR, role VARCHAR, summed BOOLEAN, is_vital BOOLEAN",
         [
-            (number[one.channel], one.channel, one.role, one.reduction == "sum", one.group == "vitalsign")
-            for one in VARIABLES
+            (number[each.channel], each.channel, each.role, each.reduction == "sum", each.group == "vitalsign")
+            for each in VARIABLES
         ],
     )
     work.give(
         "measure",
         "source VARCHAR, key VARCHAR, channel INTEGER, low DOUBLE, high DOUBLE, fraction BOOLEAN",
-        [(one.table, one.key, number[one.channel], one.low, one.high, one.fraction) for one in READINGS],
+        [(each.table, each.key, number[each.channel], each.low, each.high, each.fraction) for each in READINGS],
     )
     work.give(
         "lab_unit",
         "key VARCHAR, unit VARCHAR, factor DOUBLE",
-        [(one.key, unit, factor) for one in READINGS for unit, factor in one.units],
+        [(each.key, unit, factor) for each in READINGS for unit, factor in each.units],
     )
     work.execute("CREATE TABLE reading (stay INTEGER, hour DOUBLE, channel INTEGER, value DOUBLE)")
 

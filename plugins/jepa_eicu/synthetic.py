@@ -41,7 +41,7 @@ _TESTS: tuple[tuple[str, str, float, float, float], ...] = (
 """Name, unit, mean, change with severity, noise."""
 
 
-def write_tables(folder: Path, stays: int, seed: int) -> None:
+def write_eicu_tables(folder: Path, stays: int, seed: int) -> None:
     """Write synthetic tables of `stays` unit stays to the new folder `folder`; equal arguments give equal bytes.
 
     Raises DataError if `folder` exists and is not an empty folder.

@@ -14,14 +14,14 @@ import duckdb
 import numpy as np
 
 from jepa_core.errors import DataError, JepaError, RunError
-from jepa_eicu.layout import COLUMNS, SUFFIXES, find_table
+from jepa_eicu.layout import COLUMNS, SUFFIXES, eicu_table
 
 _LINE = re.compile(r"on Line: (\d+)")
 _COLUMN = re.compile(r'converting column "(\w+)"', re.IGNORECASE)
 _WHAT_TO_DO = "compare the file with its checksum in SHA256SUMS.txt, and copy or download it again"
 
 
-class Tables:
+class EICUTables:
     """The tables in a folder, found and checked: every one is there, opens, and has the columns that are read.
 
     Raises DataError naming every table or column that is missing.
@@ -30,14 +30,14 @@ class Tables:
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
             raise DataError(f"the folder {folder} is not there; set `tables` to the folder that holds patient.csv.gz")
-        found = {table: find_table(folder, table) for table in COLUMNS}
-        missing = [table for table, path in found.items() if path is None]
+        paths = {table: eicu_table(folder, table) for table in COLUMNS}
+        missing = [table for table, path in paths.items() if path is None]
         if missing:
             raise DataError(
                 f"{folder} lacks {', '.join(missing)} (looked for {', '.join(SUFFIXES)}); "
                 "the tables must lie there as they are distributed"
             )
-        self.paths = {table: path for table, path in found.items() if path is not None}
+        self.paths = {table: path for table, path in paths.items() if path is not None}
         self._scans = {table: _scan(table, path) for table, path in self.paths.items()}
 
     def scan(self, table: str) -> str:
@@ -90,7 +90,7 @@ class Extraction:
     """A DuckDB database in a scratch folder, which spills there when it reaches its memory limit. Use as a context
     manager."""
 
-    def __init__(self, tables: Tables, scratch: Path, memory_limit: str, threads: int) -> None:
+    def __init__(self, tables: EICUTables, scratch: Path, memory_limit: str, threads: int) -> None:
         self._tables = tables
         self._connection = duckdb.connect(scratch / "extraction.duckdb")
         self._connection.execute(f"SET memory_limit = {_quoted(memory_limit)}")

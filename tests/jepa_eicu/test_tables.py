@@ -251,12 +251,12 @@ def test_a_broken_patient_is_refused_by_row_without_its_value(build: Build, chan
 def test_a_table_or_column_that_is_missing_is_named(write: Callable[..., Path], build: Build) -> None:
     folder = write()
     (folder / "lab.csv").rename(folder / "LAB.csv")  # the case of a name does not matter
-    from jepa_eicu.tables import Tables
+    from jepa_eicu.tables import EICUTables
 
-    assert Tables(folder).paths["lab"].name == "LAB.csv"
+    assert EICUTables(folder).paths["lab"].name == "LAB.csv"
     (folder / "infusionDrug.csv").unlink()
     with pytest.raises(DataError, match="lacks infusionDrug"):
-        Tables(folder)
+        EICUTables(folder)
     (folder / "infusionDrug.csv").write_text("patientunitstayid,drugname\n")
     with pytest.raises(DataError, match="column infusionoffset, drugrate, patientweight is missing"):
-        Tables(folder)
+        EICUTables(folder)

@@ -16,7 +16,7 @@ from jepa_eicu.config import EICUConfig
 from jepa_eicu.labels import OUTCOMES, RAISING_PRESSURE, TARGETS
 from jepa_eicu.mapping import ANTIBIOTIC, CHANNELS, GIVEN, GRID, READINGS, STATIC_CHANNELS, VARIABLES
 from jepa_eicu.source import EICUSource
-from jepa_eicu.synthetic import write_tables
+from jepa_eicu.synthetic import write_eicu_tables
 from jepa_mimic_iv import labels as other_labels
 from jepa_mimic_iv import numeric_grid, staging
 from jepa_mimic_iv.derived import VARIABLES as OTHER_VARIABLES
@@ -40,7 +40,7 @@ evaluators:
     components: 8
     methods: [latents, train_mean]
     baselines: [linear]
-    heads: {rounds: 5, strengths: [0.01]}
+    heads: {families: [linear], strengths: [1.0]}
     tasks: [{outcome: hospital_mortality, after: 12}, {event: hyperglycaemia, horizon: 8}]
     bootstrap: 100
 """
@@ -82,7 +82,7 @@ def test_every_reading_goes_to_a_channel_within_the_others_bounds() -> None:
 
 def test_equal_seeds_make_equal_tables(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        write_tables(tmp_path / name, 12, 3)
+        write_eicu_tables(tmp_path / name, 12, 3)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert len(files) == 9
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
@@ -95,7 +95,7 @@ def folder(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mine.yaml").write_text(RECIPE)
     done = warm.run(["run", "mine.yaml", "--out", "run"], environment(), folder)
     assert done.returncode == 0, done.stderr
-    write_tables(folder / "eicu", 40, 0)
+    write_eicu_tables(folder / "eicu", 40, 0)
     return folder
 
 
