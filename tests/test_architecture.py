@@ -9,8 +9,6 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import pytest
-
 import module_list
 
 REPOSITORY = Path(__file__).parents[1]
@@ -55,27 +53,42 @@ def test_the_clinical_words_are_found_where_they_stand() -> None:
     assert len(CLINICAL.findall("an ICU_STAY of a patient")) == 3 and not CLINICAL.findall("display")
 
 
-@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
-def test_plugins_do_not_import_one_another(plugin: Path) -> None:
-    others = {other.name for other in PLUGINS} - {plugin.name}
-    assert not {name for path in plugin.rglob("*.py") for name in imported(path)} & others
+def test_plugins_do_not_import_one_another() -> None:
+    names = {plugin.name for plugin in PLUGINS}
+    files = {path: plugin.name for plugin in PLUGINS for path in plugin.rglob("*.py")}
+    arrows = {named(path): imported(path) & (names - {plugin}) for path, plugin in files.items()}
+    assert {name: others for name, others in arrows.items() if others} == {}
 
 
-@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
-def test_an_entry_module_imports_nothing_heavy(plugin: Path) -> None:
-    script = f"import sys, {plugin.name}; print(*sys.modules)"
-    paths = f"import sys; sys.path[:0] = [{str(REPOSITORY)!r}, {str(plugin.parent)!r}]; "
-    done = subprocess.run([sys.executable, "-c", paths + script], capture_output=True, text=True, check=True)
-    assert not set(done.stdout.split()) & {
-        "torch",
-        "transformers",
-        "duckdb",
-        "zarr",
-        "xarray",
-        "pandas",
-        "sklearn",
-        "matplotlib",
-    }
+HEAVY = ("torch", "transformers", "duckdb", "zarr", "xarray", "pandas", "sklearn", "matplotlib")
+EACH_IN_TURN = """
+import importlib, sys
+sys.path[:0] = {paths!r}
+for name in {names!r}:
+    before = set(sys.modules)
+    importlib.import_module(name)
+    print(name, *(set(sys.modules) - before) & set({heavy!r}))
+"""
+
+
+def heavy_imports(names: list[str], paths: list[str]) -> dict[str, list[str]]:
+    """Heavy libraries that each module is the first to load, in a process of their own."""
+    script = EACH_IN_TURN.format(paths=paths, names=names, heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return {name: loaded for name, *loaded in map(str.split, done.stdout.splitlines())}
+
+
+def test_an_entry_module_imports_nothing_heavy() -> None:
+    names = [plugin.name for plugin in PLUGINS]
+    told = heavy_imports(names, [str(REPOSITORY), str(REPOSITORY / "plugins")])
+    assert told == {name: [] for name in names}
+
+
+def test_a_heavy_import_is_told_with_the_module_that_makes_it(tmp_path: Path) -> None:
+    (tmp_path / "light.py").write_text("import json")
+    (tmp_path / "heavy.py").write_text("import xarray")
+    (tmp_path / "xarray.py").write_text("")
+    assert heavy_imports(["light", "heavy"], [str(tmp_path)]) == {"light": [], "heavy": ["xarray"]}
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

@@ -29,16 +29,17 @@ from jepa_clin.config import (
     VarianceCovarianceConfig,
 )
 from jepa_clin.further_config import HiddenChannelsConfig, PooledFutureConfig, RssmConfig
-from jepa_core.config import Config, ObjectiveConfig, PhaseConfig
+from jepa_core.config import Config, ObjectiveConfig, PhaseConfig, StreamConfig
 from jepa_core.contracts import Channels, Encoder, Listener, Objective, Phase
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.observations import Observer
-from jepa_core.errors import RunError
+from jepa_core.errors import RecipeError, RunError
 from jepa_core.plugin import shared_registry
 from jepa_core.testing.bench import oscillators, scratch
 from jepa_core.testing.oscillator_parts import TinyText
 from jepa_core.testing.oscillators import OscillatorsConfig, TinyTextConfig
 from jepa_core.training.curriculum import BuiltPhase, Progress, run_curriculum
+from jepa_core.training.division import refuse_undivided
 from jepa_core.training.learner import Learner
 from jepa_core.training.processes import ALONE, ConnectedPeers, Peers
 from jepa_core.training.totals import total
@@ -200,6 +201,29 @@ def refused(phase: Callable[[PhaseConfig], Phase]) -> str:
 
 def test_a_loss_that_is_a_mean_of_its_part_is_refused() -> None:
     assert "the terms mean are not those of the whole batch" in refused(NotOfTotals)
+
+
+class WithStream(PhaseConfig):
+    """A phase with a second stream of windows."""
+
+    def streams(self) -> dict[str, StreamConfig]:
+        return {"other": StreamConfig()}
+
+
+class Three(Peers):
+    """Three processes that do nothing."""
+
+    count = 3
+
+
+def test_phases_that_three_processes_cannot_divide_are_refused() -> None:
+    small = CotrainingConfig(steps=1, batch_size=4, accumulate=2)
+    with pytest.raises(RecipeError, match="'small' has batches of 4 windows"):
+        refuse_undivided(Three(), "small", small)
+    streaming = WithStream(steps=1, batch_size=4)
+    with pytest.raises(RecipeError, match="'streaming' reads further streams"):
+        refuse_undivided(Three(), "streaming", streaming)
+    refuse_undivided(ALONE, "streaming", streaming)
 
 
 def test_a_total_that_is_made_of_another_is_refused_in_parts() -> None:

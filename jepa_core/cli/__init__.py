@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_command_line(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("jepa").setLevel(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
+    logging.getLogger("jepa.waiting").setLevel(logging.getLogger("jepa").level)
     logging.getLogger().setLevel(logging.WARNING)
     try:
         with Interrupt().listening():

@@ -71,6 +71,7 @@ def _running(add: Add) -> None:
     _recipe_arguments(run)
     run.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the run (default: RUNS/<recipe>-<number>)")
     _runs_arguments(run)
+    _processes_argument(run)
     prepare = add("prepare", writing.prepare, "build a recipe's store and render it, and no more")
     _recipe_arguments(prepare)
     _runs_arguments(prepare)
@@ -86,6 +87,7 @@ def _running(add: Add) -> None:
     resume = add("resume", writing.resume, "go on with a run that was stopped")
     resume.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     resume.add_argument("--quiet", action="store_true", help="say only what went wrong")
+    _processes_argument(resume)
     evaluate = add("evaluate", writing.evaluate, "evaluate a finished run again, or in new ways, without training")
     evaluate.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     evaluate.add_argument(
@@ -171,6 +173,18 @@ def _looking(add: Add) -> None:
     )
     _recipe_arguments(plan, "recipe or study")
     plan.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the study (default: studies/<name>)")
+    plan.add_argument(
+        "--time",
+        action="store_true",
+        help="try every part of a recipe for a moment, and say how long it will take here",
+    )
+    plan.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="RUNS",
+        help="where --time looks for the data (default: runs)",
+    )
     _json_argument(plan)
     inspect = add(
         "inspect", reading.inspect, "what is in a store, or in files of raw data that an installed plugin can read"
@@ -271,6 +285,13 @@ def _runs_arguments(parser: argparse.ArgumentParser) -> None:
         "--runs", type=Path, default=Path("runs"), metavar="RUNS", help="where runs and stores are kept (default: runs)"
     )
     parser.add_argument("--quiet", action="store_true", help="say only what went wrong")
+
+
+def _processes_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--processes", type=_positive, default=1, metavar="N",
+        help="processes of this machine that train together (default: 1); on several machines use torchrun",
+    )  # fmt: skip
 
 
 def _cores() -> int:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jepa_core.runs.plan import Plan
+    from jepa_core.runs.timing import ExpectedTime
     from jepa_core.study.planning import StudyPlan
 
 
@@ -73,7 +74,8 @@ def plan_text(plan: Plan) -> str:
     lines += ["", f"evaluators: {', '.join(plan.evaluators) or 'none'}", ""]
     free = f", {_bytes(plan.memory_here_bytes)} free here" if plan.memory_here_bytes else ""
     lines.append(
-        f"memory: about {_bytes(plan.memory_bytes)} at the peak{free}; disk: {_bytes(plan.disk_free_bytes)} free here"
+        f"memory: about {_bytes(plan.memory_bytes)} at the peak{free}; disk: up to "
+        f"{_bytes(plan.disk_bytes)} of checkpoints, {_bytes(plan.disk_free_bytes)} free here"
     )
     lines += (
         ["", "missing here:", *(f"  {reason}" for reason in plan.missing)]
@@ -81,6 +83,28 @@ def plan_text(plan: Plan) -> str:
         else ["", "nothing is missing here"]
     )
     return "\n".join(lines)
+
+
+def time_text(expected: ExpectedTime | None) -> str:
+    """What a run is expected to take, part by part."""
+    if expected is None:
+        return "time: --time tries every part for a moment, and says how long a run will take here"
+    width = max(len(part.part) for part in expected.parts)
+    return "\n".join([
+        f"time here: about {_duration(expected.seconds)}",
+        *(
+            f"  {part.part:<{width}}  {_duration(part.seconds):>8}  peak {_bytes(part.peak_bytes):>9}  {part.how}"
+            for part in expected.parts
+        ),
+        f"  tried for {_duration(expected.measured_in)}, data included; evaluators grow with their subjects",
+    ])  # fmt: skip
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.3g} s"
+    minutes = seconds / 60
+    return f"{minutes:.3g} min" if minutes < 100 else f"{minutes / 60:,.3g} h"
 
 
 def _model_lines(plan: Plan) -> list[str]:

@@ -7,12 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jepa_core.cli.common import installed_registry, load_study_and_folder, print_page, recipe_of, write_new
-from jepa_core.cli.pages import component_text, list_text, plan_text, plugins_text, recipe_text, study_plan_text
+from jepa_core.cli.pages import (
+    component_text,
+    list_text,
+    plan_text,
+    plugins_text,
+    recipe_text,
+    study_plan_text,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from jepa_core.plugin import Component
+    from jepa_core.recipe import Recipe
+    from jepa_core.runs.plan import Plan
+    from jepa_core.runs.timing import ExpectedTime
 
 
 def ls(arguments: argparse.Namespace) -> None:
@@ -122,8 +133,26 @@ def plan(arguments: argparse.Namespace) -> None:
         raise RecipeError(f"--out names the folder of a study, and {arguments.recipe} is a recipe")
     from jepa_core.runs.plan import make_plan
 
-    run_plan = make_plan(recipe_of(arguments))
-    print_page(run_plan.to_dict(), arguments, lambda _: plan_text(run_plan))
+    recipe = recipe_of(arguments)
+    run_plan = make_plan(recipe)
+    expected = _expected_time(recipe, run_plan, arguments.runs) if arguments.time else None
+    page = {**run_plan.to_dict(), "time": expected.to_dict() if expected else None}
+    print_page(page, arguments, lambda _: f"{plan_text(run_plan)}\n\n{time_text(expected)}")
+
+
+def _expected_time(recipe: Recipe, run_plan: Plan, runs: Path) -> ExpectedTime:
+    """What a run would take, once it is clear that it fits and that nothing is missing."""
+    from jepa_core.data.places import stores_folder
+    from jepa_core.errors import RunError
+    from jepa_core.runs.memory import check_disk, check_memory
+    from jepa_core.runs.process import device_of
+    from jepa_core.runs.timing import expected_time
+
+    if run_plan.missing:
+        raise RunError(f"nothing can be tried here: {run_plan.missing[0]}")
+    check_memory(run_plan, device_of(recipe.runtime))
+    check_disk(run_plan, runs)
+    return expected_time(recipe, stores_folder(runs))
 
 
 def plugins(arguments: argparse.Namespace) -> None:
@@ -197,7 +226,7 @@ def audit(arguments: argparse.Namespace) -> int:
             store = find_store(folder)
         except DataError:
             store = None
-        checks = audit_run(folder, store, arguments.canary)
+        checks = audit_run(folder, store, arguments.canary, installed_registry())
     else:
         checks = audit_store(Store(folder), installed_registry())
     page = audit_page(str(folder), checks)

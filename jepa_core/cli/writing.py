@@ -5,46 +5,83 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jepa_core.cli.common import installed_registry, print_page, recipe_of, write_new
-from jepa_core.errors import Preempted
+from jepa_core.errors import Preempted, RecipeError
 from jepa_core.runs.process import environment, owner_only
 
 if TYPE_CHECKING:
     from jepa_core.runs.listeners import RunDisplay
     from jepa_core.runs.run import Run
+    from jepa_core.training.processes import Peers
 
 log = logging.getLogger("jepa")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a recipe, from raw data to a report."""
+    return _carry_out(arguments, lambda: _begin(arguments))
+
+
+def _begin(arguments: argparse.Namespace) -> Run:
     from jepa_core.recipe import find_recipe
     from jepa_core.runs.starting import create_run
 
     recipe = recipe_of(arguments)
     text = find_recipe(arguments.recipe).read_text()
-    return _execute(create_run(recipe, text, arguments.out, arguments.runs), arguments)
+    return create_run(recipe, text, arguments.out, arguments.runs)
 
 
 def resume(arguments: argparse.Namespace) -> int:
     """Go on with a run that was stopped."""
     from jepa_core.runs.run import Run
 
-    return _execute(Run.open(arguments.run, installed_registry()), arguments)
+    return _carry_out(arguments, lambda: Run.open(arguments.run, installed_registry()))
 
 
-def _execute(run: Run, arguments: argparse.Namespace) -> int:
+def _carry_out(arguments: argparse.Namespace, begin: Callable[[], Run]) -> int:
+    """Do what a run is to do: in this process, in some that are started for it, or as one of several."""
+    from jepa_core.runs.connecting import started_among
+
+    among = started_among()
+    if among > 1 and arguments.processes > 1:
+        raise RecipeError(f"{among} processes have been started for this run already; leave out --processes")
+    if among > 1:
+        return _as_one_of_several(arguments, begin)
+    run = begin()
+    arguments.run_folder = run.folder
+    if arguments.processes == 1:
+        return _execute(run, arguments)
+    from jepa_core.runs.launching import carry_out_in_processes
+
+    return carry_out_in_processes(run.folder, arguments.processes, arguments.quiet)
+
+
+def _as_one_of_several(arguments: argparse.Namespace, begin: Callable[[], Run]) -> int:
+    from jepa_core.runs.connecting import connected
+    from jepa_core.runs.starting import carry_out, open_together
+
+    with environment(), connected() as processes:
+        if not processes.first:
+            log.setLevel(logging.WARNING)
+        run = open_together(processes, begin, installed_registry())
+        if processes.first:
+            return _execute(run, arguments, processes)
+        carry_out(run, None, processes)
+        return 0
+
+
+def _execute(run: Run, arguments: argparse.Namespace, processes: Peers | None = None) -> int:
     """Do what a run is to do, and say where its report lies."""
     from jepa_core.runs.starting import carry_out
 
     arguments.run_folder = run.folder
     with environment(), _display(run, arguments) as display:
-        carry_out(run, display)
+        carry_out(run, display, processes)
     if not arguments.quiet:
         _tell(run.folder)
     print(run.folder / "report.html")
@@ -104,8 +141,6 @@ def evaluate(arguments: argparse.Namespace) -> None:
 @owner_only()
 def prepare(arguments: argparse.Namespace) -> None:
     """Build a recipe's store and render it."""
-    from jepa_core.errors import RecipeError
-
     recipe = recipe_of(arguments)
     missing = recipe.source.config.missing()
     if missing:
@@ -138,7 +173,6 @@ def cp(arguments: argparse.Namespace) -> None:
 @owner_only()
 def report(arguments: argparse.Namespace) -> None:
     """Write a run's report again."""
-    from jepa_core.errors import RecipeError
     from jepa_core.report.page import write_report
 
     if not (arguments.run / "manifest.json").is_file():

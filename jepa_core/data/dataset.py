@@ -44,6 +44,11 @@ class Dataset:
         """Indices of the trajectories of a split."""
         return np.flatnonzero(self.split == SPLITS.index(split))
 
+    def by_subject(self, split: str) -> np.ndarray:
+        """The same, all of one subject's one after another."""
+        trajectories = self.trajectories(split)
+        return trajectories[np.argsort(np.asarray(self.subject)[trajectories], kind="stable")]
+
     def windows(self, split: str, length: int, stride: int, min_length: int) -> Windows:
         """Windows of a split; see `cut_windows`."""
         return self.windows_of(self.trajectories(split), length, stride, min_length)
@@ -91,13 +96,10 @@ class Dataset:
 
     def owned_items(self) -> Iterator[tuple[int, Items]]:
         """The distinct items of each trajectory of the train split, with its subject, subject by subject."""
-        trajectories = self.trajectories("train")
-        subjects = np.asarray(self.subject)[trajectories]
-        order = np.argsort(subjects, kind="stable")
-        for subject, trajectory in zip(subjects[order].tolist(), trajectories[order].tolist(), strict=True):
+        for trajectory in self.by_subject("train").tolist():
             own = [self._of_trajectory(role, trajectory) for role in (self.rendering.state, self.rendering.action)]
             ids = np.unique(np.concatenate([self.rendering.static[trajectory : trajectory + 1], *own]))
-            yield subject, self.rendering.take(ids)
+            yield int(self.subject[trajectory]), self.rendering.take(ids)
 
     def _of_trajectory(self, ids: np.ndarray, trajectory: int) -> np.ndarray:
         first = int(self.store.first_step[trajectory])

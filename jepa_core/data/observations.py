@@ -21,7 +21,7 @@ CLIP = 5.0
 
 class Observer:
     """Reads the states of steps as numbers, on one scale for every channel: normal scores among the observed values of
-    the train split.
+    the train split. What is kept of the scale is shared by subjects (`jepa_core.data.rarity`).
 
     The value of a step is the mean of its observed samples.
     """
@@ -58,6 +58,7 @@ class Observer:
             scaling.load_fitted(read_sealed(self._kept, Shape, "delete it, and it is found again"))
             return scaling
         scaling.fit(self._training_states())
+        scaling.forget_rare(self._owned_states())
         if self._kept is not None:
             write_sealed(self._kept, scaling.fitted())
         return scaling
@@ -74,12 +75,24 @@ class Observer:
         for start in range(0, len(every), chunk):
             yield self.means(every[start : start + chunk])
 
+    def _owned_states(self) -> Iterator[tuple[int, Channels]]:
+        """The states of each trajectory of train, with its subject, subject by subject."""
+        first, steps = self._dataset.store.first_step, self._dataset.steps
+        for trajectory in self._dataset.by_subject("train").tolist():
+            numbers = first[trajectory] + np.arange(steps[trajectory])
+            yield int(self._dataset.subject[trajectory]), self.means(numbers)
+
     def means(self, steps: np.ndarray) -> Channels:
         """Means over the observed samples of the steps with these numbers (N,) among all of the store, in the data's
         units: (N, C, 1)."""
         rendering = self._dataset.rendering
         items = rendering.take(rendering.state[steps])
         assert isinstance(items, Channels)
-        values, observed = items.values[:, self._places], items.observed[:, self._places]
-        count = observed.sum(2, keepdim=True)
-        return Channels((values * observed).sum(2, keepdim=True) / count.clamp(min=1), count > 0)
+        return means_of(items, self._places)
+
+
+def means_of(items: Channels, places: Tensor) -> Channels:
+    """Means over the observed samples of the channels at some places: items (N, C, P) to (N, places, 1)."""
+    values, observed = items.values[:, places], items.observed[:, places]
+    count = observed.sum(2, keepdim=True)
+    return Channels((values * observed).sum(2, keepdim=True) / count.clamp(min=1), count > 0)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_core.contracts import Channels
+from jepa_core.data.rarity import SharedCells
 from jepa_core.errors import DataError
 
 # Below this share of the mean a spread is the rounding of float32, not information.
@@ -18,23 +19,44 @@ SMALLEST_SPREAD = 1e-6
 
 KNOTS = 129
 """Quantiles of a channel between which normal scores are interpolated."""
+BETWEEN = 0.49
+"""Where values are parted that lie between two quantiles: not quite halfway, where rounded values may lie, whose place
+rounding would decide."""
 SAMPLE = 1 << 16
 """Values of a channel, about, that its quantiles are found on; of more, every second, fourth, ... is kept."""
 
 
 class ChannelScaling(nn.Module):
-    """Puts each channel on one scale; what was not observed becomes 0."""
+    """Puts each channel on one scale; what was not observed becomes 0.
+
+    least_subjects: how many subjects share all that was found, at the least; None as long as none were counted.
+    """
+
+    least_subjects: int | None = None
 
     def fit(self, groups: Iterable[Channels]) -> None:
         """Find the scales on the items. Raises DataError if an observed value is not finite."""
         raise NotImplementedError
 
+    def forget_rare(self, owned: Iterable[tuple[int, Channels]]) -> None:
+        """Put what enough subjects share in the place of what was found of fewer. owned: of the train split, a number
+        for a subject and items of it; all of one subject's come one after another."""
+        raise NotImplementedError
+
     def fitted(self) -> dict[str, Any]:
         """What was found, as JSON holds it."""
-        raise NotImplementedError
+        counted = {} if self.least_subjects is None else {"least_subjects": self.least_subjects}
+        return self._found() | counted
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:
         """Take up what was found. Raises DataError if it is of other channels."""
+        self._take(fitted)
+        self.least_subjects = fitted.get("least_subjects")
+
+    def _found(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _take(self, fitted: dict[str, Any]) -> None:
         raise NotImplementedError
 
     def forward(self, values: Tensor, observed: Tensor) -> Tensor:
@@ -46,7 +68,8 @@ class Standardisation(ChannelScaling):
     """Puts each channel on mean 0 and standard deviation 1, clips it, and sets what was not observed to 0.
 
     The moments are those of the observed samples, merged group by group (Chan, Golub & LeVeque 1983), in fp64. A
-    channel that is constant keeps the scale 1; one that was never observed keeps the mean 0 too.
+    channel that is constant keeps the scale 1; one that was never observed keeps the mean 0 too. One that too few
+    subjects show is forgotten: its scale is 0, and so is all that it shows.
     """
 
     mean: Tensor
@@ -78,21 +101,32 @@ class Standardisation(ChannelScaling):
         constant = deviation <= SMALLEST_SPREAD * mean.abs()
         self.load(mean, torch.where(constant, torch.ones_like(deviation), deviation))
 
+    def forget_rare(self, owned: Iterable[tuple[int, Channels]]) -> None:
+        """Forget the channels that too few subjects show."""
+        shown = SharedCells(len(self.mean))
+        for subject, items in owned:
+            channels = items.observed.any(2).any(0).nonzero().flatten().numpy()
+            shown.add(subject, channels, np.zeros(len(channels)))
+        shared = torch.from_numpy(shown.shared())
+        self.load(self.mean * shared, self.scale * shared)
+        self.least_subjects = shown.fewest
+
     def load(self, mean: Tensor, scale: Tensor) -> None:
         """Take up moments, each (C,)."""
         self.mean.copy_(mean)
         self.scale.copy_(scale)
 
-    def fitted(self) -> dict[str, Any]:
+    def _found(self) -> dict[str, Any]:
         """`mean` and `scale` of each channel."""
         return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
 
-    def load_fitted(self, fitted: dict[str, Any]) -> None:
+    def _take(self, fitted: dict[str, Any]) -> None:
         self.load(*(torch.tensor(array) for array in _of_channels(fitted, ("mean", "scale"), len(self.mean))))
 
     def forward(self, values: Tensor, observed: Tensor) -> Tensor:
-        centred = (values - self.mean[:, None]) / self.scale[:, None]
-        return centred.clamp(-self.clip, self.clip) * observed
+        known = self.scale > 0
+        centred = (values - self.mean[:, None]) / torch.where(known, self.scale, 1.0)[:, None]
+        return centred.clamp(-self.clip, self.clip) * (observed & known[:, None])
 
 
 class NormalScores(ChannelScaling):
@@ -100,6 +134,8 @@ class NormalScores(ChannelScaling):
 
     Skewed laboratory values and slipped decimal points set no scale this way (the quantile transformation of Gorishniy
     et al., arXiv 2106.11959). Equal values have their middle rank. Beyond the outer quantiles the score is theirs.
+    A quantile is one subject's value: in its place `forget_rare` puts the mean of the values next to it, of all who
+    have one, and merges quantiles whose neighbours are of too few subjects.
     """
 
     knots: Tensor
@@ -125,7 +161,25 @@ class NormalScores(ChannelScaling):
         self.knots[channel, : len(knots)], self.knots[channel, len(knots) :] = knots, torch.inf
         self.scores[channel, : len(scores)], self.scores[channel, len(scores) :] = scores, 0.0
 
-    def fitted(self) -> dict[str, Any]:
+    def forget_rare(self, owned: Iterable[tuple[int, Channels]]) -> None:
+        """Move each knot to the mean of the values that are nearest to it, and merge those of too few subjects."""
+        channels = len(self.knots)
+        between = self.knots[:, :-1] + BETWEEN * (self.knots[:, 1:] - self.knots[:, :-1]).nan_to_num(torch.inf)
+        nearest = SharedCells(channels * KNOTS)
+        for subject, items in owned:
+            observed = items.observed.transpose(0, 1).flatten(1)
+            values = torch.where(observed, items.values.transpose(0, 1).flatten(1), 0.0).float().contiguous()
+            cells = torch.searchsorted(between, values) + KNOTS * torch.arange(channels)[:, None]
+            nearest.add(subject, cells[observed].numpy(), values[observed].numpy())
+        for channel, count in enumerate(self.knots.isfinite().sum(1).tolist()):
+            groups = nearest.groups(channel * KNOTS, count)
+            scores = self.scores[channel].double().numpy()
+            middle = [float(np.average(scores[group.cells % KNOTS], weights=group.weights)) for group in groups]
+            knots = torch.tensor([group.mean for group in groups])
+            self._place(channel, knots, torch.tensor(middle if len(groups) > 1 else [0.0] * len(groups)))
+        self.least_subjects = nearest.fewest
+
+    def _found(self) -> dict[str, Any]:
         """`knots` of each channel, ascending, and their `scores`."""
         counts = self.knots.isfinite().sum(1).tolist()
         return {
@@ -133,7 +187,7 @@ class NormalScores(ChannelScaling):
             for name, table in (("knots", self.knots), ("scores", self.scores))
         }
 
-    def load_fitted(self, fitted: dict[str, Any]) -> None:
+    def _take(self, fitted: dict[str, Any]) -> None:
         pairs = zip(*_of_channels(fitted, ("knots", "scores"), len(self.knots)), strict=True)
         for channel, (knots, scores) in enumerate(pairs):
             self._place(channel, torch.tensor(knots), torch.tensor(scores))

@@ -65,13 +65,9 @@ def _parts(record: Mapping[str, Any]) -> Iterator[str]:
 def _rarity(folder: Path) -> str:
     """How many subjects share what the encoder fitted, where it says so."""
     fewest = read_part(folder / FITTED).get("least_subjects") if (folder / FITTED).is_file() else None
-    return (
-        ""
-        if fewest is None
-        else (
-            f"\n* What the encoder fitted holds nothing that fewer than {fewest} subjects of the training data share."
-        )
-    )
+    if fewest is None or fewest < 2:
+        return ""
+    return f"\n* What the encoder fitted holds nothing that fewer than {fewest} subjects of the training data share."
 
 
 def _tried(name: str, attempt: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,19 +22,25 @@ log = logging.getLogger("jepa")
 
 COUNTER, CLOCK, BAR = 9, 8, 16
 """Columns of the screen that these take, whatever they say; what is said of a step is cut first."""
+STILL = 1.0
+"""Seconds that the bar of a pass is kept for while steps are taken and nothing goes through the pass."""
 
 
 class RunBars(RunDisplay):
     """A progress bar a phase, and one for the evaluators; a finished one is left above the next.
 
-    While a bar is drawn, what the run says of its work (encoding latents, fitting a task) stands behind it rather than
-    in lines of its own; warnings are lines all the same.
+    While a bar is drawn, what the run says of its work (fitting a task) stands behind it rather than in lines of its
+    own; a pass whose length is known, such as encoding latents, has a bar below it for as long as it takes. Warnings
+    are lines all the same.
     """
 
     def __init__(self) -> None:
         self._console = Console(file=ErrorOutput())
         self._bar: Bar | None = None
         self._task = TaskID(0)
+        self._passes: dict[str, TaskID] = {}
+        self._came = 0.0
+        self._level = logging.NOTSET
 
     def phase_started(self, progress: Progress) -> None:
         width = max(len(built.name) for built in progress.phases)
@@ -47,6 +54,8 @@ class RunBars(RunDisplay):
     def step_ended(self, progress: Progress) -> None:
         assert self._bar is not None, "a phase with steps has a bar"
         self._bar.update(self._task, completed=progress.step)
+        if self._passes and time.monotonic() - self._came > STILL:
+            self._forget_passes()
 
     def logged(self, record: Mapping[str, Any]) -> None:
         assert self._bar is not None, "a phase with steps has a bar"
@@ -71,6 +80,8 @@ class RunBars(RunDisplay):
     def close(self) -> None:
         if self._bar is not None:
             log.removeFilter(self._taken)
+            log.setLevel(self._level)
+            self._forget_passes()
             self._bar.update(self._task, now="")
             self._bar.stop()
             self._bar = None
@@ -88,14 +99,37 @@ class RunBars(RunDisplay):
         self._bar = Bar(*columns, console=self._console, expand=True)
         self._bar.start()
         self._task = self._bar.add_task(escape(name), total=total, completed=completed, now="")
+        self._level = log.level
+        log.setLevel(logging.DEBUG)  # how far a pass has come is told between its lines, to bars alone
         log.addFilter(self._taken)
 
     def _taken(self, record: logging.LogRecord) -> bool:
         """Put what is said in passing behind the bar; anything graver is let through to be a line."""
         if self._bar is None or record.levelno > logging.INFO:
             return True
-        self._bar.update(self._task, now=record.getMessage())
+        doing, share = getattr(record, "come", ("", None))
+        if share is not None:
+            self._pass(doing, share)
+        elif record.levelno == logging.INFO:
+            self._forget_passes()
+            self._bar.update(self._task, now=record.getMessage())
         return False
+
+    def _pass(self, doing: str, share: float) -> None:
+        """A bar for a pass, in hundredths; it goes once the pass is over, or the work goes on without it."""
+        assert self._bar is not None, "passes are drawn below a bar"
+        self._came = time.monotonic()
+        if doing not in self._passes:
+            self._passes[doing] = self._bar.add_task(escape(f"  {doing}"), total=100, now="")
+        self._bar.update(self._passes[doing], completed=int(100 * share))
+        if share >= 1:
+            self._forget_passes()
+
+    def _forget_passes(self) -> None:
+        assert self._bar is not None, "passes are drawn below a bar"
+        for task in self._passes.values():
+            self._bar.remove_task(task)
+        self._passes = {}
 
 
 def _fixed(width: int) -> Column:

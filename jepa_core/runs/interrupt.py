@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from jepa_core.errors import JepaError, Preempted
 from jepa_core.io.terminal import ErrorOutput
@@ -28,8 +28,10 @@ class Interrupt:
     listens is left, except while it is on its way, so that what cleans up is not disturbed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, output: TextIO | None = None) -> None:
+        """output: where it is said that a stop was heard; standard error, if not given."""
         self.requested = False
+        self._output = output
         self._training = False
         self._stop: Preempted | None = None
         self._tell = sys.unraisablehook
@@ -66,7 +68,7 @@ class Interrupt:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._training and not self.requested:
             self.requested = True
-            print("stopping after this step; once more stops at once", file=ErrorOutput(), flush=True)
+            print("stopping after this step; once more stops at once", file=self._output or ErrorOutput(), flush=True)
             return
         signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS, AGAIN_SECONDS)
         self._stop = Preempted("interrupted")

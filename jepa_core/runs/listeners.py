@@ -26,6 +26,7 @@ from jepa_core.runs.run import Run
 from jepa_core.training.checkpoint import save_checkpoint
 from jepa_core.training.curriculum import BuiltPhase, Progress
 from jepa_core.training.learner import Learner
+from jepa_core.training.processes import ALONE, Peers
 from jepa_core.training.stepping import Outcome
 from jepa_core.training.validation import Standing
 
@@ -198,45 +199,61 @@ def describe_step(record: Mapping[str, Any]) -> str:
     return "  ".join([*parts, f"rank {record['rank']:.1f}"] if record["rank"] is not None else parts)
 
 
-class Checkpointer(Listener):
-    """Writes a checkpoint every so many steps, at the end of each phase, and when a stop is asked for.
+class Stopper(Listener):
+    """Ends the training of a run when a stop is asked for, in all of its processes after the same step, whichever of
+    them was asked.
 
     It comes last of a run's listeners: a stop ends the step, and whoever came after it would not be told of it.
     """
 
-    def __init__(self, folder: Path, every: int, interrupt: Interrupt) -> None:
-        self._folder = folder
-        self._every = every
+    def __init__(self, interrupt: Interrupt, processes: Peers = ALONE) -> None:
         self._interrupt = interrupt
+        self._processes = processes
 
     def phase_started(self, progress: Progress) -> None:
         self._interrupt.training(True)
 
     def step_ended(self, progress: Progress) -> None:
-        if progress.step % self._every == 0 or self._interrupt.requested:
-            self._save(progress, phase_done=False)
-            self._stop_if_asked(progress)
+        stop = self._processes.any(self._interrupt.requested)
+        self.keep(progress, stop, phase_done=False)
+        self._end(progress, stop)
 
     def phase_ended(self, progress: Progress) -> None:
-        self._save(progress, phase_done=True)
+        self.keep(progress, False, phase_done=True)
         self._interrupt.training(False)
-        self._stop_if_asked(progress)
+        self._end(progress, self._processes.any(self._interrupt.requested))
 
-    def _save(self, progress: Progress, phase_done: bool) -> None:
-        progress.check_finite()
-        save_checkpoint(self._folder, progress, phase_done)
+    def keep(self, progress: Progress, stop: bool, phase_done: bool) -> None:
+        """Keep what a later process needs to go on; here nothing, since another process does."""
 
-    def _stop_if_asked(self, progress: Progress) -> None:
-        if self._interrupt.requested:
+    def _end(self, progress: Progress, stop: bool) -> None:
+        if stop:
+            self._processes.outlive_first()
             raise Preempted(
                 f"stopped in phase '{progress.current.name}' after step {progress.step}; everything so far is kept"
             )
 
 
-def listeners_of(run: Run, display: RunDisplay, interrupt: Interrupt) -> list[Listener]:
+class Checkpointer(Stopper):
+    """Writes a checkpoint every so many steps, at the end of each phase, and when a stop is asked for."""
+
+    def __init__(self, folder: Path, every: int, interrupt: Interrupt, processes: Peers = ALONE) -> None:
+        super().__init__(interrupt, processes)
+        self._folder = folder
+        self._every = every
+
+    def keep(self, progress: Progress, stop: bool, phase_done: bool) -> None:
+        if phase_done or stop or progress.step % self._every == 0:
+            progress.check_finite()
+            save_checkpoint(self._folder, progress, phase_done)
+
+
+def listeners_of(run: Run, display: RunDisplay, interrupt: Interrupt, processes: Peers = ALONE) -> list[Listener]:
     """What a run is given that writes down how it goes on, shows it, and can be stopped and resumed; what plugins bring
-    and the recipe names is told between them."""
-    checkpointer = Checkpointer(run.checkpoints, run.recipe.runtime.checkpoint_every, interrupt)
+    and the recipe names is told between them. Of several processes the first alone has all that."""
+    if not processes.first:
+        return [Stopper(interrupt, processes)]
+    checkpointer = Checkpointer(run.checkpoints, run.recipe.runtime.checkpoint_every, interrupt, processes)
     trackers = run.recipe.trackers
     facts = RunFacts(run.folder, plan_facts(make_plan(run.recipe)) if trackers else {})
     others = [display, *run.registry.listeners(run), *(guarded(use, facts) for use in trackers)]

@@ -1,8 +1,10 @@
-"""Whether what a recipe plans fits into the memory that is free here."""
+"""Whether what a recipe plans fits into the memory and onto the disk that are free here."""
 
 from __future__ import annotations
 
 import logging
+import shutil
+from pathlib import Path
 
 import torch
 
@@ -35,6 +37,20 @@ def check_memory(plan: Plan, device: torch.device) -> None:
             "memory: phase '%s' may take up to %s, %s are free on the %s; should it stop there, this takes less: %s",
             worst.name, _gib(worst.memory_bytes or 0), _gib(free), device.type, SAVE_MEMORY,
         )  # fmt: skip
+
+
+def check_disk(plan: Plan, folder: Path) -> None:
+    """Compare what checkpoints will take with what is free on the disk of a folder, or of the nearest above it.
+
+    Raises RunError if they do not fit.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if plan.disk_bytes is not None and plan.disk_bytes > free:
+        raise RunError(
+            f"checkpoints and the model take {_gib(plan.disk_bytes)}, and {_gib(free)} are free on the disk of "
+            f"{folder}; make room, or run where there is more"
+        )
 
 
 def _gib(count: int) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -18,11 +19,11 @@ from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig, Split,
 from jepa_core.contracts import Encoder, Evaluation, Listener
 from jepa_core.data.dataset import Dataset, refuse_empty_splits, trained_on
 from jepa_core.data.observations import Observer
-from jepa_core.data.preparation import describe_store, facts, open_dataset, prepare_data
+from jepa_core.data.preparation import describe_store, facts, open_dataset, prepare_data, recorded_data
 from jepa_core.data.rendering import ChannelRendering
 from jepa_core.data.windows import Windows
 from jepa_core.ensemble import ensemble_of
-from jepa_core.errors import DataError
+from jepa_core.errors import DataError, RunError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.io.records import Shape, read_sealed, write_sealed
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
@@ -36,7 +37,7 @@ from jepa_core.results.record import logged_lines, read_findings
 from jepa_core.results.samples import write_kept
 from jepa_core.runs.cost import Stopwatch
 from jepa_core.runs.kept_model import component_record, save_model
-from jepa_core.runs.memory import check_memory
+from jepa_core.runs.memory import check_disk, check_memory
 from jepa_core.runs.plan import make_plan
 from jepa_core.runs.process import device_of, process_state
 from jepa_core.runs.run import Run, command, now
@@ -46,32 +47,56 @@ from jepa_core.training.curriculum import BuiltPhase, Progress, build_modules, r
 from jepa_core.training.latent_cache import TYPES
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
+from jepa_core.training.processes import ALONE, Peers
 from jepa_core.training.target import EncoderUnder
 
 log = logging.getLogger("jepa")
+waiting = logging.getLogger("jepa.waiting")
+"""Is heard of every process; of what else they say, that of the first is."""
 
 
-def execute(run: Run, listeners: Sequence[Listener] = ()) -> None:
+def execute(run: Run, listeners: Sequence[Listener] = (), processes: Peers = ALONE) -> None:
     """Do everything that a recipe asks for: data, curriculum, evaluation, report.
 
     listeners: are told how it goes on; without `jepa_core.runs.listeners` no metrics and no checkpoints are written.
+    processes: that train together; the first prepares, writes and evaluates, and holds the run for all of them.
     """
-    with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
+    held = run.locked() if processes.first else nullcontext()
+    with process_state(run.recipe.runtime), held, disk_errors(run.folder):
+        learner, untrained = _prepared(run, processes)
+        for listener in listeners:
+            listener.run_started()
+        train(run, learner, listeners)
+        if processes.first:
+            _conclude(run, learner, untrained, listeners)
+        processes.wait()
+        for listener in listeners:
+            listener.run_ended()
+
+
+def _conclude(run: Run, learner: Learner, untrained: EncoderUnder, listeners: Sequence[Listener]) -> None:
+    """What comes after training: the model is kept, evaluated, and reported on."""
+    save_model(run, learner)
+    run_evaluators(run, learner, untrained, listeners)
+    run.note(ended=now())
+    write_report(run.folder)
+    shutil.rmtree(run.scratch, ignore_errors=True)
+
+
+def _prepared(run: Run, processes: Peers) -> tuple[Learner, EncoderUnder]:
+    """The learner on its data, and the encoder before training. What is made once and written is made by the first
+    process, and taken up by the others, which wait for it."""
+    if processes.first:
         dataset = dataset_of(run)
         refuse_empty_splits(dataset, _splits_used(run.recipe))
         for use in run.recipe.evaluators:
             use.build().check(dataset)
-        learner, untrained = build_learner(run, dataset)
-        for listener in listeners:
-            listener.run_started()
-        train(run, learner, listeners)
-        save_model(run, learner)
-        run_evaluators(run, learner, untrained, listeners)
-        run.note(ended=now())
-        write_report(run.folder)
-        shutil.rmtree(run.scratch, ignore_errors=True)
-        for listener in listeners:
-            listener.run_ended()
+        built = build_learner(run, dataset, processes)
+        processes.wait()
+        return built
+    waiting.info("process %d of %d waits for process 0, which prepares the data", processes.number, processes.count)
+    processes.wait()
+    return build_learner(run, recorded_data(run.recipe, run.stores, run.manifest()["dataset"]), processes)
 
 
 def _splits_used(recipe: Recipe) -> list[str]:
@@ -102,16 +127,20 @@ def dataset_of(run: Run) -> Dataset:
 # --- learner ----------------------------------------------------------------------------------------------------------
 
 
-def build_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
+def build_learner(run: Run, dataset: Dataset, processes: Peers = ALONE) -> tuple[Learner, EncoderUnder]:
     """The learner with its weights as the seed draws them, and the encoder as it is before training."""
     recipe = run.recipe
     device = device_of(recipe.runtime)
-    check_memory(make_plan(recipe), device)
+    plan = make_plan(recipe)
+    check_memory(plan, device)
+    check_disk(plan, run.folder)
     torch.manual_seed(recipe.seed)
     with memory_errors("building the models"):
         encoder = recipe.encoder.build(recipe.item_shape())
         _fit(encoder, dataset, run.folder / "fitted.json")
-        learner = _learner(run, encoder, dataset, device, run.scratch, _observer(run, dataset))
+        scratch = run.scratch if processes.first else run.scratch / f"process-{processes.number}"
+        learner = new_learner(run, encoder, dataset, device, scratch, _observer(run, dataset))
+    learner.processes = processes
     untrained = EncoderUnder(encoder, learner.trainable)
     learner.share(_shared(run, learner, untrained))
     if any(objective.config.observes for use in recipe.curriculum for objective in use.objectives):
@@ -131,7 +160,7 @@ def _observer(run: Run, dataset: Dataset) -> Observer | None:
     return Observer(opens, config.observations(), run.folder / OBSERVATIONS) if opens else None
 
 
-def _learner(
+def new_learner(
     run: Run,
     encoder: Encoder,
     dataset: Dataset,
@@ -172,18 +201,27 @@ def train(run: Run, learner: Learner, listeners: Sequence[Listener]) -> None:
     run_curriculum(
         phases,
         learner,
-        _windows(run, learner.dataset, "train", StreamConfig()),
+        windows_of(run, learner.dataset, "train"),
         run.recipe.seed,
         listeners,
         lambda progress: _restore(run, progress),
-        partial(_windows, run, learner.dataset),
+        partial(windows_of, run, learner.dataset),
     )
 
 
 def _restore(run: Run, progress: Progress) -> None:
-    if restore_checkpoint(run.checkpoints, progress) is not None and progress.index < len(progress.phases):
+    processes = progress.learner.processes
+    checkpoint = restore_checkpoint(run.checkpoints, progress)
+    if checkpoint is not None and progress.index < len(progress.phases):
         log.info("going on with phase '%s' after step %d", progress.current.name, progress.step)
-    _drop_metrics_after(run.folder / "metrics.jsonl", progress)
+    name = checkpoint.name if checkpoint else ""
+    if processes.any(name != processes.tell(name)):  # and nobody goes on before all have read
+        raise RunError(
+            f"the processes of this run see other checkpoints in {run.checkpoints}; it must lie on a file system that "
+            "all of them share, whole on each"
+        )
+    if processes.first:
+        _drop_metrics_after(run.folder / "metrics.jsonl", progress)
 
 
 def _drop_metrics_after(path: Path, progress: Progress) -> None:
@@ -200,7 +238,7 @@ def built_phase(use: PhaseUse) -> BuiltPhase:
     return BuiltPhase(use.name, use.build(), objectives, use.optimizer.build(), use.schedule.build())
 
 
-def _windows(run: Run, dataset: Dataset, split: Split, stream: StreamConfig) -> Windows:
+def windows_of(run: Run, dataset: Dataset, split: Split, stream: StreamConfig = StreamConfig()) -> Windows:  # noqa: B008
     """Windows of a split as a stream or the recipe cuts them; of train, those of the share of it that is trained on."""
     cut = run.recipe.windows
     trajectories = trained_on(dataset, cut.share) if split == "train" else dataset.trajectories(split)
@@ -300,7 +338,7 @@ def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Calla
     @cache
     def make() -> Learner:
         scratch = run.scratch / "control"
-        control = _learner(
+        control = new_learner(
             run, untrained, learner.dataset, learner.device, scratch, learner.observer, belief_gradient=False
         )
         shared = _shared(run, learner, untrained)
@@ -333,8 +371,8 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
         control.load_weights(taken)
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
-        cut = partial(_windows, run, control.dataset)
-        run_curriculum([built], control, cut("train", StreamConfig()), run.recipe.seed, cut=cut)
+        cut = partial(windows_of, run, control.dataset)
+        run_curriculum([built], control, cut("train"), run.recipe.seed, cut=cut)
         if shared:
             shared.write(name, dict(control.weights()))
     write_tensors(own, dict(control.weights()))

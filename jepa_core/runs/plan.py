@@ -18,6 +18,8 @@ from jepa_core.errors import DataError
 from jepa_core.recipe import PhaseUse, Recipe, Use, item_shape
 
 GRADIENT_BYTES = 4
+CHECKPOINTS = 3
+"""On disk at once: two that are kept, and one that is being written."""
 MODULES: tuple[Module, ...] = get_args(Module)
 ALL = ("*",)
 """Patterns that every parameter matches."""
@@ -87,6 +89,8 @@ class Plan:
     """Weights of encoder, target and predictor: counted, not estimated."""
     memory_bytes: int | None
     memory_here_bytes: int | None
+    disk_bytes: int | None
+    """Of checkpoints and the trained model, at the most; data and findings come on top."""
     disk_free_bytes: int
     missing: list[str]
 
@@ -126,6 +130,7 @@ def make_plan(recipe: Recipe) -> Plan:
         weight_bytes=_weight_bytes(*sizes) if sizes else None,
         memory_bytes=max(memory) if memory else None,
         memory_here_bytes=free_memory(),
+        disk_bytes=_disk(recipe, phases, _weight_bytes(*sizes)) if sizes else None,
         disk_free_bytes=shutil.disk_usage(Path.cwd()).free,
         missing=_missing(recipe),
     )
@@ -266,6 +271,16 @@ def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelS
         )
     state = use.optimizer.config.state_bytes if config.steps else 0
     return _weight_bytes(encoder, predictor) + (GRADIENT_BYTES + state) * trained + activations
+
+
+def _disk(recipe: Recipe, phases: list[PhasePlan], weights: int) -> int:
+    """Checkpoints, the one that is being written included, with what the optimizer keeps; the model that is left."""
+    states = [
+        use.optimizer.config.state_bytes * (phase.trained_parameters or 0)
+        for use, phase in zip(recipe.curriculum, phases, strict=True)
+        if use.config.steps
+    ]
+    return CHECKPOINTS * (weights + max(states, default=0)) + weights
 
 
 def _weight_bytes(encoder: ModelSize, predictor: ModelSize) -> int:

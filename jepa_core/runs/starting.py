@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jepa_core.errors import DataError, RecipeError
+from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.recipe import Recipe, find_recipe, load_recipe
 from jepa_core.runs.interrupt import Interrupt
 from jepa_core.runs.plan import make_plan
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from jepa_core.plugin import Registry
     from jepa_core.recipe.layers import Overrides
     from jepa_core.runs.listeners import RunDisplay
+    from jepa_core.training.processes import Peers
 
 
 def run(
@@ -64,16 +67,40 @@ def create_run(recipe: Recipe, text: str, folder: str | Path | None, runs: str |
             return Run.create(next_folder(Path(runs), recipe.name), recipe, recipe.registry, text)
 
 
-def carry_out(run: Run, display: RunDisplay | None = None) -> None:
-    """Do all that a run is to do, or what is left of it, with metrics and checkpoints; signals stop it in order."""
+def carry_out(run: Run, display: RunDisplay | None = None, processes: Peers | None = None) -> None:
+    """Do all that a run is to do, or what is left of it, with metrics and checkpoints; signals stop it in order.
+
+    processes: that carry it out together; this one alone, if not given.
+    """
     with environment():  # before torch is imported
         from jepa_core.runs.listeners import RunDisplay, listeners_of
         from jepa_core.runs.pipeline import execute
+        from jepa_core.training.processes import ALONE
 
-        with Interrupt().listening() as interrupt:
-            listeners = listeners_of(run, display or RunDisplay(), interrupt)
+        together = processes or ALONE
+        with Interrupt(None if together.first else StringIO()).listening() as interrupt:
+            listeners = listeners_of(run, display or RunDisplay(), interrupt, together)
             try:
-                execute(run, listeners)
+                execute(run, listeners, together)
             finally:
                 for listener in listeners:
                     listener.close()
+
+
+def open_together(processes: Peers, begin: Callable[[], Run], registry: Registry) -> Run:
+    """The run that the first of some processes begins or opens, on each of them.
+
+    Raises RunError on the others if they do not see its folder.
+    """
+    if processes.first:
+        begun = begin()
+        processes.tell(str(begun.folder.absolute()))
+        return begun
+    folder = Path(processes.tell(""))
+    try:
+        return Run.open(folder, registry)
+    except RecipeError as error:
+        raise RunError(
+            f"process {processes.number} does not see the run {folder} that process 0 began; it must lie on a file "
+            "system that all of them share"
+        ) from error

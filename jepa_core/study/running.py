@@ -135,13 +135,14 @@ def _collect(
     """
     for future in completed(futures):
         cell, code = futures[future], future.result()
-        if code == 0:
+        if code == 0 and folder.state(cell) == "done":
             display.ended(cell, "is done")
         elif code in STOPPED:
             display.stopped(cell, _stopped(code))
         else:
             folder.note_failure(cell, code)
-            display.ended(cell, f"failed (exit code {code}): see {folder.log(cell)}", failed=True)
+            how = f"failed (exit code {code})" if code else "ended without a report"
+            display.ended(cell, f"{how}: see {folder.log(cell)}", failed=True)
 
 
 def _stopped(code: int) -> str:

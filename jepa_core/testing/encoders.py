@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -27,6 +27,8 @@ from jepa_core.testing.bench import (
 from jepa_core.training.target import EncoderUnder
 
 ITEMS = 24
+MARK = 1000.0
+"""Beyond every value of the oscillators."""
 PATCH = 8
 """Samples of a step in the check of patches."""
 
@@ -133,6 +135,43 @@ def check_empty_items_finite(bench: EncoderBench) -> None:
         items = Channels(torch.zeros_like(bench.items.values[:2]), torch.zeros_like(bench.items.observed[:2]))
     latents = bench.encoder(items)
     require(torch.isfinite(latents).all(), "an empty item gave a latent that is not finite; divide by max(count, 1)")
+
+
+def check_rare_values_are_forgotten(bench: EncoderBench) -> None:
+    """What `fit` and `forget_rare` leave holds no value of one subject: what is fitted goes wherever the model goes."""
+    if bench.shape is None:
+        raise NotApplicable("texts have no values; their words are told by `jepa audit RUN`")
+    encoder, train = bench.make(bench.shape), [*_numbered(bench.dataset)]
+    rare = [(subject, _marked(items) if subject == train[0][0] else items) for subject, items in train]
+    marks = {float(mark) for _, items in rare for mark in items.values[items.values > MARK].tolist()}
+    with quietly():
+        encoder.fit(items for _, items in rare)
+        encoder.forget_rare(rare)
+    require(
+        not marks & set(_numbers_in(encoder.fitted())),
+        "what was fitted holds a value that one subject has; put the mean of several subjects' in its place in "
+        "`forget_rare`",
+    )
+
+
+def _numbered(dataset: Dataset) -> Iterator[tuple[int, Channels]]:
+    for subject, items in dataset.owned_items():
+        assert isinstance(items, Channels)
+        yield subject, items
+
+
+def _marked(items: Channels) -> Channels:
+    """The items with every observed value beyond all that others have."""
+    marks = 2 * MARK + torch.arange(items.values.numel()).view(items.values.shape) / 8
+    return Channels(torch.where(items.observed, marks, items.values), items.observed)
+
+
+def _numbers_in(content: Any) -> Iterator[float]:
+    if isinstance(content, dict | list):
+        for value in content.values() if isinstance(content, dict) else content:
+            yield from _numbers_in(value)
+    elif isinstance(content, float):
+        yield content
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from jepa_core.contracts import Batch, Listener, Objective, Optimizer, Phase, Sc
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.errors import RunError
 from jepa_core.rates import AdamwConfig, CosineConfig
-from jepa_core.training.division import Division
+from jepa_core.training.division import Division, refuse_undivided
 from jepa_core.training.feeding import Cut, Streams
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
@@ -119,6 +119,7 @@ def run_curriculum(
     validations, and those of further streams."""
     for built in phases:
         refuse_idle_patterns(learner, built)
+        refuse_undivided(learner.processes, built.name, built.config)
     progress = Progress(phases, learner, seed)
     restore(progress)
     validators = {built.name: Validator(built, learner, cut, seed) for built in phases if built.config.validates}
@@ -144,7 +145,7 @@ def _run_phase(
     streams = Streams(built, learner.dataset, "train", cut, progress.seed)
     while not progress.over:
         built.phase.streams = streams.batches(progress.step)
-        _take_step(progress, division, learner.dataset.batch(windows, order.batch(progress.step)))
+        take_step(progress, division, learner.dataset.batch(windows, order.batch(progress.step)))
         _validate(progress, validator)
         for listener in listeners:
             listener.step_ended(progress)
@@ -155,7 +156,7 @@ def _run_phase(
         listener.phase_ended(progress)
 
 
-def _take_step(progress: Progress, division: Division, batch: Batch) -> None:
+def take_step(progress: Progress, division: Division, batch: Batch) -> None:
     """One optimizer step on a batch."""
     built, learner, optimizer, config = progress.current, progress.learner, progress.optimizer, progress.current.config
     assert optimizer is not None and progress.first_bad_step is not None

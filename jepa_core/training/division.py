@@ -16,8 +16,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from jepa_core.config import PhaseConfig
 from jepa_core.contracts import Batch
-from jepa_core.errors import RunError
+from jepa_core.errors import RecipeError, RunError
 from jepa_core.training.draws import WindowDraws
 from jepa_core.training.parts import parts_of
 from jepa_core.training.processes import Peers
@@ -74,6 +75,26 @@ class Division:
             with _of_part(part, SecondPass(sums)):
                 outcomes.append(_backward(compute(replace(part))))
         return outcomes
+
+
+def refuse_undivided(processes: Peers, name: str, config: PhaseConfig) -> None:
+    """Refuse a phase whose batches cannot be divided: they have fewer windows than there are parts, or batches of
+    further streams beside them, whose windows belong to no part.
+
+    Raises RecipeError naming what to change.
+    """
+    parts = processes.count * config.accumulate
+    if config.steps and config.batch_size < parts:
+        raise RecipeError(
+            f"phase '{name}' has batches of {config.batch_size} windows, which {processes.count} processes that "
+            f"compute {config.accumulate} parts each cannot divide; set curriculum.{name}.batch_size to {parts} or "
+            "more, or take fewer processes"
+        )
+    if config.steps and processes.count > 1 and config.streams():
+        raise RecipeError(
+            f"phase '{name}' reads further streams ({', '.join(config.streams())}), whose batches are not divided; "
+            "run it in one process"
+        )
 
 
 class _BetweenProcesses:

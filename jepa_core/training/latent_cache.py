@@ -82,7 +82,7 @@ class LatentCache:
             if self._shared:
                 self._shared.write(name, {"latents": into})
         self._filled[block] = True
-        self._ticker = self._ticker or Ticker("latents of the frozen encoder")
+        self._ticker = self._ticker or Ticker("latents of the frozen encoder", self._items)
         self._ticker.add(items=stop - start)
 
 

@@ -7,9 +7,10 @@ something is ready) goes by gloo, so that no accelerator is waited for.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 import torch
 import torch.distributed as dist
@@ -19,7 +20,8 @@ from jepa_core.errors import RunError
 
 BUCKET = 1 << 24
 """Numbers that are added up at once: few enough that no second copy of all gradients is made."""
-POLL_SECONDS = 0.02
+PAUSES = (0.0002, 0.02)
+"""Seconds between two looks at whether the others are here: at first, and after a while."""
 
 
 class Peers:
@@ -37,6 +39,10 @@ class Peers:
         """The sum of what every process has, a new tensor or the same; in the same bits on each."""
         return values
 
+    def sums(self, numbers: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+        """The sum of what every process has under a name, scalars on a device; of the names that the first has."""
+        return dict(numbers)
+
     def largest(self, values: Tensor) -> Tensor:
         """The largest of what every process has, value by value."""
         return values
@@ -51,6 +57,12 @@ class Peers:
     def tell(self, text: str) -> str:
         """The text that the first process has."""
         return text
+
+    def outlive_first(self) -> None:
+        """Wait until the first process has ended, on every other: what it has to say at its end is said first."""
+
+    def give(self, values: Tensor, giver: int) -> None:
+        """Put the values that one process has in the place of everybody's, in the same bits."""
 
     def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Put the sum of the processes' gradients in the place of each one's own. A parameter without one on all of
@@ -74,22 +86,30 @@ class ConnectedPeers(Peers):
     def sum(self, values: Tensor) -> Tensor:
         return self._reduced(values, dist.ReduceOp.SUM)
 
+    def sums(self, numbers: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+        names = json.loads(self.tell(json.dumps(list(numbers))))
+        if not names:
+            return {}
+        none = torch.zeros((), device=device)
+        return dict(zip(names, self.sum(torch.stack([numbers.get(name, none) for name in names])), strict=True))
+
     def largest(self, values: Tensor) -> Tensor:
         return self._reduced(values, dist.ReduceOp.MAX)
 
     def any(self, flag: bool) -> bool:
+        said = torch.tensor([int(flag)])
         with _lost():
-            said = torch.tensor([int(flag)])
-            dist.all_reduce(said, dist.ReduceOp.MAX, group=self._control)
+            work = dist.all_reduce(said, dist.ReduceOp.MAX, group=self._control, async_op=True)
+            assert work is not None
+            pause, longest = PAUSES
+            while not work.is_completed():  # signals are heard, for as long as it takes
+                time.sleep(pause)
+                pause = min(pause * 1.2, longest)
+            work.wait()
         return bool(said)
 
     def wait(self) -> None:
-        with _lost():
-            said = torch.zeros(1)
-            work = dist.all_reduce(said, group=self._control, async_op=True)
-            while not work.is_completed():  # signals are heard, for as long as it takes
-                time.sleep(POLL_SECONDS)
-            work.wait()
+        self.any(False)
 
     def tell(self, text: str) -> str:
         said = [text]
@@ -97,6 +117,15 @@ class ConnectedPeers(Peers):
         with _lost():
             dist.broadcast_object_list(said, src=0, group=self._control)
         return said[0]
+
+    def outlive_first(self) -> None:
+        if not self.first:
+            with suppress(LostProcess):
+                self.wait()
+
+    def give(self, values: Tensor, giver: int) -> None:
+        with _lost():
+            dist.broadcast(values.view(torch.uint8), src=giver)  # which types of numbers gloo knows differs by version
 
     def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         with _lost():

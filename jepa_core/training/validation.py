@@ -101,17 +101,21 @@ class Validator:
         return outcome
 
     def _measure(self) -> Outcome:
-        """Means over the windows: of each batch with as much weight as it has windows."""
+        """Means over the windows: of each batch with as much weight as it has windows. Of several processes each
+        measures some of the batches."""
         terms: dict[str, Tensor] = {}
         metrics: dict[str, Tensor] = {}
+        processes = self._learner.processes
         with self._learner.looking(self._built.phase.module):
             for number, batch in enumerate(self._batches()):
+                if number % processes.count != processes.number:
+                    continue
                 self._built.phase.streams = self._streams.batches(number)
                 outcome = outcome_of(self._built, self._learner, batch, self._seed, number, ".validation")
                 share = len(batch.mask) / len(self._chosen)
                 _add(terms, outcome.terms, share)
                 _add(metrics, outcome.metrics, share)
-        return Outcome(terms, metrics)
+        return Outcome(processes.sums(terms, self._learner.device), processes.sums(metrics, self._learner.device))
 
     def _batches(self) -> Iterator[Batch]:
         size = self._built.config.batch_size

@@ -46,6 +46,10 @@ class ChannelEncoder(Encoder):
         self.standardise.fit(items)
         self._is_fitted = True
 
+    def forget_rare(self, owned: Iterable[tuple[int, Channels]]) -> None:
+        """Keep of the scales what enough subjects share."""
+        self.standardise.forget_rare(owned)
+
     def fitted(self) -> dict[str, Any]:
         """What puts each channel on one scale."""
         return self.standardise.fitted() if self._is_fitted else {}

@@ -1,6 +1,6 @@
 """Tries to break `jepa`: random kills of its commands, and inputs changed at random. 1 if anything was found.
 
-    python tests/hostile --kills 200 --inputs 1500 --seed 1 --log hostile.jsonl
+python tests/hostile --kills 200 --inputs 1500 --seed 1 --log hostile.jsonl
 """
 
 from __future__ import annotations

@@ -54,6 +54,21 @@ class MeanOfObserved(TinyChannels):
         return super().forward(items) / items.observed.flatten(1).sum(1, keepdim=True)
 
 
+@fails("check_rare_values_are_forgotten", "encoder", TinyChannelsConfig)
+class KeepsTheLargest(TinyChannels):
+    def fit(self, items):
+        kept = list(items)
+        super().fit(kept)
+        self.largest = max(float(chunk.values.max()) for chunk in kept)
+
+    def fitted(self):
+        return super().fitted() | {"largest": self.largest}
+
+    def load_fitted(self, fitted):
+        super().load_fitted(fitted)
+        self.largest = fitted["largest"]
+
+
 @fails("check_fit_roundtrip_bitwise", "encoder", TinyChannelsConfig)
 class Rounds(TinyChannels):
     def fitted(self):

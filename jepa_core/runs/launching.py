@@ -1,0 +1,135 @@
+"""Starting the processes of one run on this machine, and watching over them: a signal reaches all, and when one fails
+the others end. torch.distributed does what they have to do with one another; on several machines torchrun starts them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from jepa_core.errors import Preempted, RunError
+from jepa_core.io.terminal import ErrorOutput
+
+POLL_SECONDS = 0.05
+ENDING_SECONDS = 10.0
+"""How long the others have to end by themselves when one has failed, and again when they are told to."""
+LOOPBACK = {"linux": "lo", "darwin": "lo0"}
+
+
+class Launched:
+    """Processes that carry out one run together, of which the first has the number 0."""
+
+    def __init__(self, arguments: Sequence[str], count: int) -> None:
+        """arguments: of the command `jepa`, the same for each. Raises RunError if a process cannot be started."""
+        self._asked = 0
+        self._processes: list[subprocess.Popen[bytes]] = []
+        port = _free_port()
+        for number in range(count):
+            try:
+                self._processes.append(subprocess.Popen(
+                    [sys.executable, "-m", "jepa_core", *arguments],
+                    stdin=subprocess.DEVNULL,
+                    env=os.environ | _variables(number, count, port),
+                    start_new_session=True,  # Ctrl-C reaches this process alone, which then tells the others
+                ))  # fmt: skip
+            except OSError as error:
+                self._send(signal.SIGKILL)
+                raise RunError(f"process {number} of {count} does not start: {error.strerror}") from error
+
+    def wait(self) -> int:
+        """The exit code of the run, when all have ended: 0, or that of a process which failed by itself.
+
+        Raises RunError if one was killed, Preempted if the run was stopped.
+        """
+        with self._listening():
+            while not (failed := self._failed()) and self._alive():
+                time.sleep(POLL_SECONDS)
+            if failed:
+                self._end()
+        codes = [process.wait() for process in self._processes]
+        return self._verdict(codes) if failed or any(codes) else 0
+
+    def _verdict(self, codes: Sequence[int]) -> int:
+        if self._asked or Preempted.exit_code in codes:
+            return Preempted.exit_code
+        killed = [number for number in self._killed if codes[number] < 0]
+        if killed:
+            raise RunError(
+                f"process {killed[0]} of {len(codes)} was ended by signal {-codes[killed[0]]}, by hand or because "
+                "memory ran out, and the others with it; the last checkpoint is kept"
+            )
+        return max(codes, key=lambda code: (code > 1, code == 1))  # 1 is also that of those who only lost another
+
+    def _failed(self) -> bool:
+        """Whether one has ended in anything but success; which were killed is kept from that moment on."""
+        codes = [process.poll() for process in self._processes]
+        self._killed = [number for number, code in enumerate(codes) if code is not None and code < 0]
+        return any(codes)
+
+    def _alive(self) -> bool:
+        return any(process.poll() is None for process in self._processes)
+
+    def _end(self) -> None:
+        """Let the others end by themselves, tell them to, end them as they are."""
+        for number in (None, signal.SIGTERM, signal.SIGKILL):
+            if number is not None:
+                self._send(number)
+            until = time.monotonic() + ENDING_SECONDS
+            while self._alive() and time.monotonic() < until:
+                time.sleep(POLL_SECONDS)
+
+    def _send(self, number: signal.Signals) -> None:
+        for process in self._processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Hand on Ctrl-C and TERM while the block runs, each to all; the third ends them as they are."""
+        before = {number: signal.signal(number, self._hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _hand_on(self, number: int, frame: FrameType | None) -> None:
+        self._asked += 1
+        self._send(signal.Signals(number) if self._asked < 3 else signal.SIGKILL)
+
+
+def carry_out_in_processes(folder: Path, count: int, quiet: bool) -> int:
+    """Go on with a run in so many processes on this machine; the first shows how it comes along, as one process does.
+
+    Returns its exit code. Raises RunError if a process was killed.
+    """
+    code = Launched(["resume", str(folder), *(["--quiet"] if quiet else [])], count).wait()
+    if code == Preempted.exit_code:
+        print("all processes have stopped", file=ErrorOutput(), flush=True)
+    return code
+
+
+def _variables(number: int, count: int, port: int) -> dict[str, str]:
+    """What torchrun sets, too; and the cores of this machine, divided."""
+    variables = {
+        "RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count,
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
+    }  # fmt: skip
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    unset = {"OMP_NUM_THREADS": max(1, cores // count), "GLOO_SOCKET_IFNAME": LOOPBACK.get(sys.platform, "")}
+    variables |= {name: value for name, value in unset.items() if value and name not in os.environ}
+    return {name: str(value) for name, value in variables.items()}
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])

@@ -1,0 +1,240 @@
+"""How long a recipe will take on this machine: a few real steps of each of its parts, and how often each comes.
+
+Steps of a phase are taken on batches of the recipe's own data, encoding is timed on blocks of its items, and evaluators
+are tried on a few of its subjects, with the models as they are drawn. How often each comes is counted: steps, items,
+trajectories. The seconds of an evaluator are taken to grow with the trajectories; what it does once whatever their
+number, such as drawing resamples, is then counted too often.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from jepa_core.config import EvaluatorConfig
+from jepa_core.contracts import Evaluation
+from jepa_core.data.dataset import Dataset
+from jepa_core.data.excerpts import write_excerpt
+from jepa_core.data.preparation import open_dataset, prepare_data
+from jepa_core.data.trajectories import SPLITS
+from jepa_core.data.windows import WindowOrder, Windows
+from jepa_core.errors import DataError, RunError
+from jepa_core.recipe import PhaseUse, Recipe, Use
+from jepa_core.runs.cost import Stopwatch
+from jepa_core.runs.pipeline import build_learner, built_phase, new_learner, windows_of
+from jepa_core.runs.process import process_state
+from jepa_core.runs.run import Run
+from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase, take_step
+from jepa_core.training.division import Division
+from jepa_core.training.feeding import Streams
+from jepa_core.training.latent_cache import BLOCK
+
+SECONDS = 1.5
+"""That a phase is tried for, beyond its first step."""
+MOST_STEPS = 12
+ENCODED_BLOCKS = 4
+SUBJECTS = 16
+"""Of each split that an evaluator is tried on."""
+
+
+@dataclass(frozen=True)
+class PartTime:
+    """What a part of a run is expected to take. part: what is done. peak_bytes: most memory of the process while it was
+    tried. how: what the figure is made of."""
+
+    part: str
+    seconds: float
+    peak_bytes: int
+    how: str
+
+
+@dataclass(frozen=True)
+class ExpectedTime:
+    """What a run is expected to take here, and what finding that out took."""
+
+    parts: list[PartTime]
+    measured_in: float
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole run."""
+        return sum(part.seconds for part in self.parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds, **asdict(self)}
+
+
+def expected_time(recipe: Recipe, stores: Path) -> ExpectedTime:
+    """Try every part of a recipe for a moment. Data that are not in the folder of stores are made, as a run would; it
+    will find them there.
+
+    Raises DataError and RunError as a run would.
+    """
+    clock = Stopwatch()
+    with process_state(recipe.runtime), tempfile.TemporaryDirectory(prefix="jepa-plan-") as folder:
+        prepared = prepare_data(recipe, stores)
+        cost = clock.read()
+        how = "made just now" if prepared.why_built or prepared.why_rendered else "there"
+        parts = [PartTime("data", cost["seconds"], int(cost["peak_bytes"]), how)]
+        trial = _Trial(Run.create(Path(folder) / "trial", recipe, recipe.registry, ""), prepared.dataset())
+        parts += trial.parts()
+    return ExpectedTime(parts, clock.seconds)
+
+
+class _Trial:
+    """The parts of a run, each tried for a moment."""
+
+    def __init__(self, run: Run, dataset: Dataset) -> None:
+        self._run, self._recipe, self._dataset = run, run.recipe, dataset
+        self._learner, self._untrained = build_learner(run, dataset)
+        self._phases = [built_phase(use) for use in self._recipe.curriculum]
+        self._steps: dict[str, float] = {}
+
+    def parts(self) -> Iterator[PartTime]:
+        """Every part of the run, in its order."""
+        for number, built in enumerate(self._phases):
+            if built.config.steps:
+                yield self._phase(number, built)
+        yield self._encoding()
+        if (control := self._control()) is not None:
+            yield control
+        yield from self._evaluators()
+
+    def _phase(self, number: int, built: BuiltPhase) -> PartTime:
+        clock, steps = Stopwatch(), built.config.steps
+        each = self._seconds_a_step(number, built)
+        self._steps[built.name] = each
+        return PartTime(built.name, each * steps, _peak(clock), f"{steps} steps of {each:.3g} s")
+
+    def _seconds_a_step(self, number: int, built: BuiltPhase) -> float:
+        """Median seconds of a step, with the latents of a frozen encoder at hand."""
+        learner, config = self._learner, built.config
+        progress = Progress(self._phases, learner, self._recipe.seed, number)
+        begin_phase(progress)
+        progress.first_bad_step = torch.tensor(-1, device=learner.device)
+        cut: Callable[..., Windows] = partial(windows_of, self._run, self._dataset)
+        windows = cut("train")
+        order = WindowOrder(len(windows), config.batch_size, self._recipe.seed, built.name)
+        streams = Streams(built, self._dataset, "train", cut, self._recipe.seed)
+        taken: list[float] = []
+        while len(taken) < min(MOST_STEPS, config.steps) and sum(taken[1:]) < SECONDS:
+            batch = self._dataset.batch(windows, order.batch(progress.step))
+            built.phase.streams = streams.batches(progress.step)
+            if "encoder" not in config.trains:
+                learner.latents(batch)
+            began = time.monotonic()
+            take_step(progress, Division(learner.processes, config.accumulate), batch)
+            float(sum(progress.terms.values()))  # waits for the device
+            taken.append(time.monotonic() - began)
+        built.phase.module, built.phase.streams = None, {}
+        return float(np.median(taken[1:] or taken))
+
+    def _encoding(self) -> PartTime:
+        """Latents of the frozen encoder: those that phases read before it trains, and all of them once it has."""
+        clock, count = Stopwatch(), self._dataset.rendering.count
+        each = self._seconds_an_item()
+        items = int(count * (self._read_before_training() + 1))
+        how = f"{items:,} items at {1 / each:,.0f} a second"
+        return PartTime("latents of the frozen encoder", items * each, _peak(clock), how)
+
+    def _seconds_an_item(self) -> float:
+        learner, count = self._learner, self._dataset.rendering.count
+        learner.freeze()
+        seconds, items = 0.0, 0
+        for number in range(ENCODED_BLOCKS):
+            first = number * max(0, count - BLOCK) // ENCODED_BLOCKS
+            ids = torch.arange(first, min(first + BLOCK, count))
+            began = time.monotonic()
+            with learner.looking(), learner.precision():
+                float(learner.encoder(self._dataset.items(ids)).sum())
+            if number or count <= BLOCK:
+                seconds, items = seconds + time.monotonic() - began, items + len(ids)
+        return seconds / items
+
+    def _read_before_training(self) -> float:
+        """Share of the items that phases read before the first that trains the encoder; 0 where none trains it."""
+        read, trains = 0, False
+        for built in self._phases:
+            trains = "encoder" in built.config.trains and built.config.steps > 0
+            if trains:
+                break
+            read += built.config.steps * built.config.batch_size
+        return min(1.0, read / len(windows_of(self._run, self._dataset, "train"))) if trains else 0.0
+
+    def _control(self) -> PartTime | None:
+        """The untrained control: its latents, and the steps of its predictor."""
+        use = _trains_the_predictor_alone(self._recipe)
+        if use is None or not self._recipe.evaluators:
+            return None
+        clock = Stopwatch()
+        steps = sum(use.config.steps for use in self._recipe.curriculum if "predictor" in use.config.trains)
+        encoding = self._dataset.rendering.count * self._seconds_an_item()
+        how = f"{steps} steps of {self._steps[use.name]:.3g} s, and latents"
+        return PartTime("untrained control", encoding + steps * self._steps[use.name], _peak(clock), how)
+
+    def _evaluators(self) -> Iterator[PartTime]:
+        """Each evaluator on a few subjects, and what it would take on all."""
+        if not self._recipe.evaluators:
+            return
+        chosen = _a_few(self._dataset)
+        excerpt = write_excerpt(self._dataset.store, chosen, self._run.folder / "excerpt")
+        few = open_dataset(excerpt, self._recipe.source.build(), self._recipe.encoder.config.modality)
+        evaluation = self._evaluation(few)
+        windows = few.windows_of(np.arange(len(chosen)), self._recipe.windows.length, self._recipe.windows.length, 2)
+        for learner in [evaluation.learner, *([evaluation.untrained()] if evaluation.untrained else [])]:
+            for number in range(len(windows)):
+                learner.latents(few.batch(windows, np.array([number])))  # they are counted by themselves
+        for use in self._recipe.evaluators:
+            yield _evaluator(use, evaluation, len(self._dataset.steps) / len(chosen), len(chosen))
+
+    def _evaluation(self, few: Dataset) -> Evaluation:
+        run, learner = self._run, self._learner
+        tried = new_learner(run, learner.encoder, few, learner.device, run.scratch / "few", learner.observer)
+        control = new_learner(run, self._untrained, few, learner.device, run.scratch / "control", learner.observer)
+        for own in (tried, control):
+            own.modules = learner.modules
+            own.freeze()
+        untrained = (lambda: control) if _trains_the_predictor_alone(self._recipe) else None
+        return Evaluation(
+            tried, self._recipe.windows.length, self._recipe.seed, untrained,
+            (lambda: open_dataset(few.store, self._recipe.source.build(), "channels")) if learner.observer else None,
+            run.scratch, self._recipe.source.build(),
+        )  # fmt: skip
+
+
+def _evaluator(use: Use[EvaluatorConfig], evaluation: Evaluation, times: float, tried: int) -> PartTime:
+    clock = Stopwatch()
+    try:
+        use.build().evaluate(evaluation)
+        how = f"{clock.seconds:.2g} s on {tried} trajectories, {times:.3g} times as many"
+    except (DataError, RunError):
+        how = f"{clock.seconds:.2g} s on {tried} trajectories, too few for all of it; {times:.3g} times as many"
+    return PartTime(use.name, clock.seconds * times, _peak(clock), how)
+
+
+def _trains_the_predictor_alone(recipe: Recipe) -> PhaseUse | None:
+    """The phase that the untrained control's predictor is trained by, if there is one."""
+    chosen = [use for use in recipe.curriculum if use.config.trains == {"predictor"} and use.config.steps]
+    return chosen[-1] if chosen else None
+
+
+def _a_few(dataset: Dataset) -> np.ndarray:
+    """Trajectories of some subjects of every split."""
+    subjects = [
+        subject
+        for split in SPLITS
+        for subject in np.unique(np.asarray(dataset.subject)[dataset.trajectories(split)])[:SUBJECTS]
+    ]
+    return np.flatnonzero(np.isin(dataset.subject, subjects))
+
+
+def _peak(clock: Stopwatch) -> int:
+    return int(clock.read()["peak_bytes"])

@@ -1,0 +1,134 @@
+"""What a terminal shows of a run: bars of one line, whatever its width."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from jepa_core.io import ticker
+from jepa_core.io.ticker import Ticker
+from jepa_core.results.findings import Findings, Verdict
+from jepa_core.runs import bars
+from jepa_core.runs.bars import RunBars
+
+log = logging.getLogger("jepa")
+
+
+class _Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+    def shown(self) -> list[str]:
+        """Every line that was ever drawn, without colours and the cursor's ways."""
+        plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.getvalue())
+        return [line.rstrip() for line in re.split(r"[\r\n]+", plain) if line.strip()]
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[_Screen]:
+    """A terminal of as many columns as the test is given, 80 if none are."""
+    screen = _Screen()
+    monkeypatch.setattr(bars, "ErrorOutput", lambda: screen)
+    monkeypatch.setenv("COLUMNS", str(getattr(request, "param", 80)))
+    monkeypatch.setenv("LINES", "30")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(ticker, "LOOKS", 0.0)
+    level = log.level
+    log.setLevel(logging.INFO)
+    yield screen
+    log.setLevel(level)
+
+
+def phase(step: int = 0, steps: int = 120, name: str = "joint_refinement") -> SimpleNamespace:
+    validation = SimpleNamespace(patience=0)
+    config = SimpleNamespace(steps=steps, trains={"encoder"}, updates="target", validation=validation)
+    built = SimpleNamespace(name=name, config=config)
+    return SimpleNamespace(phases=[built, built], index=1, current=built, step=step)
+
+
+RECORD = {
+    "terms": {"teacher_forcing": 0.31, "grounding.ahead": 1.2, "variance_covariance.covariance": 0.004},
+    "metrics": {"far_error": 0.5}, "rank": 23.2, "steps_per_second": 0.94,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("screen", "columns"), [(80, 80), (120, 120)], indirect=["screen"])
+def test_a_phase_is_one_line_that_cuts_its_terms_first(screen: _Screen, columns: int) -> None:
+    shown = RunBars()
+    shown.phase_started(phase())
+    shown.step_ended(phase(26))
+    shown.logged(RECORD)
+    shown._bar.refresh()
+    shown.phase_ended(phase(120))
+    lines = screen.shown()
+    assert all(len(line) <= columns for line in lines), "no line is longer than the screen"
+    (last,) = [line for line in lines[-6:] if "26/120" in line and "teacher_forcing" in line][:1]
+    assert last.startswith("2/2 joint_refinement") and last.endswith("…"), "the counter is whole, the terms are cut"
+
+
+def test_latents_have_a_bar_below_the_phase_for_as_long_as_they_are_encoded(screen: _Screen) -> None:
+    shown = RunBars()
+    shown.phase_started(phase())
+    encoding = Ticker("latents of the frozen encoder", 1000)
+    encoding.add(items=410)
+    shown._bar.refresh()
+    assert any("latents of the frozen encoder" in line and "41/100" in line for line in screen.shown())
+    encoding.add(items=590)
+    assert len(shown._bar.tasks) == 1, "what is over has no bar"
+    shown.close()
+
+
+def test_a_pass_that_stands_still_loses_its_bar_to_the_steps(screen: _Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bars, "STILL", 0.0)
+    shown = RunBars()
+    shown.phase_started(phase())
+    Ticker("latents of the frozen encoder", 1000).add(items=410)
+    assert len(shown._bar.tasks) == 2
+    shown.step_ended(phase(1))
+    assert len(shown._bar.tasks) == 1
+    shown.close()
+
+
+def test_evaluators_have_a_bar_and_say_what_they_do_behind_it(screen: _Screen) -> None:
+    shown = RunBars()
+    shown.evaluation_started("risk_tasks", 0, 7)
+    log.info("fitting %s", "slow")
+    shown._bar.refresh()
+    lines = screen.shown()
+    assert any("evaluating risk_tasks" in line and "0/7" in line and "fitting slow" in line for line in lines)
+    Ticker("latents of the frozen encoder", 100).add(items=20)
+    shown._bar.refresh()
+    assert any("latents of the frozen encoder" in line and "20/100" in line for line in screen.shown())
+    shown.evaluation_ended("risk_tasks", Findings(verdicts=[Verdict("bad", "nothing [was] learned")]))
+    assert "not sound risk_tasks: nothing [was] learned" in screen.shown()
+
+
+def test_warnings_are_lines_while_a_bar_is_drawn_and_nothing_is_taken_once_it_is_gone(screen: _Screen) -> None:
+    told: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    log.addHandler(handler)
+    try:
+        shown = RunBars()
+        shown.phase_started(phase())
+        log.warning("a warning")
+        log.info("in passing")
+        shown.close()
+        shown.close()
+        log.info("afterwards")
+        Ticker("unseen", 10).add(items=1)
+    finally:
+        log.removeHandler(handler)
+    assert told == ["a warning", "afterwards"]
+    assert log.level == logging.INFO
+
+
+def test_a_phase_without_steps_is_a_line(screen: _Screen) -> None:
+    shown = RunBars()
+    shown.phase_started(phase(steps=0, name="hard_sync"))
+    assert screen.shown() == ["2/2 hard_sync 0 steps, acts at once, updates the target"]

@@ -1,0 +1,165 @@
+"""A run of several processes ends where that of one does: started by `jepa` or by torchrun, stopped by a signal, or by
+the death of a process, and gone on with by another number of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commands import command, environment, install
+
+RECIPE = """\
+name: together
+seed: 1
+source: {use: oscillators}
+windows: {length: 12, stride: 4, min_length: 3}
+encoder: {use: tiny_channels, dropout: 0.0}
+predictor:
+  {use: action_transformer, width: 16, layers: 1, heads: 2, feedforward: 16, max_steps: 12, dropout: 0.1}
+curriculum:
+  - use: predictor_warmup
+    steps: 4
+    batch_size: 6
+    rollout_horizon: 3
+    validation: {every: 2, windows: 12}
+  - use: joint_refinement
+    steps: 8
+    batch_size: 6
+    rollout_horizon: 3
+    objectives: [{use: variance_covariance}, {use: strike}]
+  - {use: hard_sync}
+evaluators:
+  - use: latent_collapse
+  - {use: rollout_drift, horizon: 4}
+runtime: {checkpoint_every: 2, threads: 1}
+"""
+
+# An objective of no weight that sends a signal to its own process at a given step.
+STRIKER = """
+import os, signal
+from collections.abc import Iterator
+from jepa_core.config import ObjectiveConfig
+from jepa_core.contracts import Objective
+from jepa_core.plugin import Component, hookimpl
+from jepa_core.training.totals import total
+
+class StrikeConfig(ObjectiveConfig):
+    '''Nothing.'''
+
+class Strike(Objective):
+    step = 0
+
+    def terms(self, learner, batch, generator):
+        self.step += 1
+        kind, number, step = os.environ.get("STRIKE", "TERM 0 0").split()
+        if number == os.environ.get("RANK") and self.step == int(step):
+            os.kill(os.getpid(), getattr(signal, "SIG" + kind))
+        return {"nothing": total(learner.latents(batch).states.sum()) * 0}
+
+@hookimpl
+def jepa_components() -> Iterator[Component]:
+    yield Component("objective", "strike", StrikeConfig, "striker:Strike")
+"""
+
+
+class Runs:
+    """Runs of the recipe in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._package = install(folder / "package", "striker", "striker = striker")
+        (self._package / "striker.py").write_text(STRIKER)
+        (folder / "together.yaml").write_text(RECIPE)
+
+    def start(self, words: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words, env=environment(self._package, **variables), cwd=self.folder, capture_output=True, text=True,
+            timeout=300,
+        )  # fmt: skip
+
+    def jepa(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return self.start(command(*arguments), **variables)
+
+    def losses(self, name: str) -> dict[tuple[str, int], dict[str, float]]:
+        """Terms of every step that was written down, those of a validation with them."""
+        lines = map(json.loads, (self.folder / name / "metrics.jsonl").read_text().splitlines())
+        return {
+            (line["phase"], line["step"]): line["terms"] | {"validated": line.get("validation", {}).get("loss", 0.0)}
+            for line in lines
+        }
+
+    def findings(self, name: str) -> dict[str, Any]:
+        return {
+            path.name: dict(numbers(json.loads(path.read_text())))
+            for path in sorted((self.folder / name / "findings").iterdir())
+        }
+
+
+def numbers(content: Any, place: str = "") -> Iterator[tuple[str, float]]:
+    """Every number in what JSON holds, by where it stands."""
+    if isinstance(content, (dict, list)):
+        inner = content.items() if isinstance(content, dict) else enumerate(content)
+        for key, value in inner:
+            yield from numbers(value, f"{place}.{key}")
+    elif isinstance(content, (int, float)):
+        yield place, content
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    runs = Runs(tmp_path_factory.mktemp("together"))
+    alone = runs.jepa("run", "together.yaml", "--out", "alone", "--quiet")
+    assert alone.returncode == 0, alone.stderr
+    return runs
+
+
+def require_as_alone(runs: Runs, name: str) -> None:
+    losses, alone = runs.losses(name), runs.losses("alone")
+    assert losses.keys() == alone.keys()
+    for step, terms in alone.items():
+        assert losses[step] == pytest.approx(terms, rel=1e-4, abs=1e-6), step
+    for evaluator, values in runs.findings("alone").items():
+        assert runs.findings(name)[evaluator] == pytest.approx(values, rel=1e-2, abs=1e-3), evaluator
+
+
+def test_two_processes_train_and_find_what_one_does(runs: Runs) -> None:
+    done = runs.jepa("run", "together.yaml", "--out", "two", "--processes", "2")
+    assert done.returncode == 0, done.stderr
+    assert "process 1 of 2 waits for process 0" in done.stderr
+    assert done.stdout.count("report.html") == 1 and done.stderr.count("phase 1/3") == 1
+    require_as_alone(runs, "two")
+
+
+def test_a_process_that_dies_ends_the_run_and_three_go_on_from_its_last_checkpoint(runs: Runs) -> None:
+    died = runs.jepa("run", "together.yaml", "--out", "died", "--processes", "2", "--quiet", STRIKE="KILL 1 6")
+    assert died.returncode == 1
+    assert "process 1 of 2 was ended by signal 9" in died.stderr
+    assert "go on with: jepa resume" in died.stderr and "Traceback" not in died.stderr
+    assert [path.name for path in sorted((runs.folder / "died" / "checkpoints").iterdir())][-1] == "00000008-01"
+    resumed = runs.jepa("resume", "died", "--processes", "3", "--quiet")
+    assert resumed.returncode == 0, resumed.stderr
+    require_as_alone(runs, "died")
+
+
+def test_a_stop_of_one_process_of_torchrun_stops_all_and_one_goes_on(runs: Runs) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    words = [*torchrun, *command("run", "together.yaml", "--out", "stopped")[1:]]
+    stopped = runs.start(words, STRIKE="TERM 1 5")
+    assert stopped.returncode != 0
+    assert "stopped in phase 'joint_refinement' after step 5; everything so far is kept" in stopped.stderr
+    resumed = runs.jepa("resume", "stopped", "--quiet")
+    assert resumed.returncode == 0, resumed.stderr
+    require_as_alone(runs, "stopped")
+
+
+def test_a_stop_ends_processes_with_the_code_of_a_run_that_can_go_on(runs: Runs) -> None:
+    stopped = runs.jepa("run", "together.yaml", "--out", "asked", "--processes", "2", STRIKE="INT 1 3")
+    assert stopped.returncode == 75, stopped.stderr
+    assert "stopped in phase 'joint_refinement' after step 3" in stopped.stderr
+    assert stopped.stderr.count("go on with: jepa resume") == 1
