@@ -84,10 +84,14 @@ def predictions_path(folder: Path, evaluator: str, task: str, method: str) -> Pa
 
 def write_scores(
     path: Path, kind: str, subject: np.ndarray, trajectory: np.ndarray, step: np.ndarray, seconds: np.ndarray,
-    score: np.ndarray,
+    score: np.ndarray, truth: np.ndarray,
 ) -> None:  # fmt: skip
-    """Write scores (R,) of rows whose truth nobody knows yet, in the same schema without it."""
-    write_table(pa.table(_whose(subject, seconds) | _scored(kind, score) | _places(trajectory, step)), path)
+    """Write scores (R,) of rows in the same schema, without the column of truths (R,) where all are NaN, and with a
+    null for one that is."""
+    known = ~np.isnan(truth)
+    values = pa.array(truth if kind == "float" else truth == 1, mask=~known)
+    told = {f"{kind}_value": values} if known.any() else {}
+    write_table(pa.table(_whose(subject, seconds) | told | _scored(kind, score) | _places(trajectory, step)), path)
 
 
 def _table(predictions: Predictions) -> pa.Table:

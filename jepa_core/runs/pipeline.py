@@ -36,6 +36,7 @@ from jepa_core.results.heads import heads_folder, write_heads
 from jepa_core.results.predictions import write_predictions
 from jepa_core.results.record import logged_lines, read_findings, record_digests
 from jepa_core.results.samples import write_kept
+from jepa_core.runs.assisting import ask_others, assist, dismiss_others
 from jepa_core.runs.cost import Stopwatch
 from jepa_core.runs.kept_model import component_record, save_model
 from jepa_core.runs.memory import check_disk, check_memory
@@ -70,7 +71,11 @@ def execute(run: Run, listeners: Sequence[Listener] = (), processes: Peers = ALO
         train(run, learner, listeners)
         if processes.first:
             _conclude(run, learner, untrained, listeners)
-        processes.wait()
+            dismiss_others(processes)
+        else:
+            learner.freeze()
+            control = cache(partial(_control, run, learner, untrained))
+            assist(processes, {"learner": lambda: learner, "control": control})
         for listener in listeners:
             listener.run_ended()
 
@@ -139,8 +144,7 @@ def build_learner(run: Run, dataset: Dataset, processes: Peers = ALONE) -> tuple
     with memory_errors("building the models"):
         encoder = recipe.encoder.build(recipe.item_shape())
         _fit(encoder, dataset, run.folder / "fitted.json")
-        scratch = run.scratch if processes.first else run.scratch / f"process-{processes.number}"
-        learner = new_learner(run, encoder, dataset, device, scratch, _observer(run, dataset))
+        learner = new_learner(run, encoder, dataset, device, _scratch(run, processes), _observer(run, dataset))
     learner.processes = processes
     untrained = EncoderUnder(encoder, learner.trainable)
     learner.share(_shared(run, learner, untrained))
@@ -152,6 +156,11 @@ def build_learner(run: Run, dataset: Dataset, processes: Peers = ALONE) -> tuple
 
 def _shared(run: Run, learner: Learner, untrained: EncoderUnder) -> TensorFolder | None:
     return shared_folder(run, learner.encoder, untrained.weights(), learner.dataset, learner.device)
+
+
+def _scratch(run: Run, processes: Peers) -> Path:
+    """Where a process keeps what lasts as long as itself."""
+    return run.scratch if processes.first else run.scratch / f"process-{processes.number}"
 
 
 def _observer(run: Run, dataset: Dataset) -> Observer | None:
@@ -272,6 +281,7 @@ def run_evaluators(run: Run, learner: Learner, untrained: EncoderUnder, listener
 def evaluation_of(run: Run, learner: Learner, untrained: EncoderUnder) -> Evaluation:
     """What the evaluators of a run may use; the learner is frozen."""
     learner.freeze()
+    ask_others(learner.processes, learner, "learner")
     return Evaluation(
         learner=learner,
         window_length=run.recipe.windows.length,
@@ -342,17 +352,24 @@ def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Calla
 
     @cache
     def make() -> Learner:
-        scratch = run.scratch / "control"
-        control = new_learner(
-            run, untrained, learner.dataset, learner.device, scratch, learner.observer, belief_gradient=False
-        )
-        shared = _shared(run, learner, untrained)
-        control.share(shared)
-        _take_up_or_train(run, control, use, shared)
+        control = _control(run, learner, untrained)
+        ask_others(learner.processes, control, "control")
+        _take_up_or_train(run, control, use, _shared(run, learner, untrained))
         control.freeze()
         return control
 
     return make
+
+
+def _control(run: Run, learner: Learner, untrained: EncoderUnder) -> Learner:
+    """The untrained control before its predictor trains."""
+    scratch = _scratch(run, learner.processes) / "control"
+    control = new_learner(
+        run, untrained, learner.dataset, learner.device, scratch, learner.observer, belief_gradient=False
+    )
+    control.share(_shared(run, learner, untrained))
+    control.freeze()
+    return control
 
 
 def _has_module(use: Use) -> bool:

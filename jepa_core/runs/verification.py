@@ -93,8 +93,8 @@ def _store_parts(store: Path, content: str | None) -> Iterator[VerifiedPart]:
 
     again = "delete the store and run again, which builds it anew from the raw data"
     yield _part("store", store, again, sealed_files, lambda sealed: damage_in(store, METADATA, sealed))
-    renderings = (path.parent for path in sorted(store.parent.glob(f"{store.name}.*/{RENDERING_RECORD}")))
-    for folder in (path for path in renderings if path.suffix != ".partial"):
+    beside = (path for path in sorted(store.parent.glob(f"{store.name}.*")) if path.is_dir())
+    for folder in (path for path in beside if path.suffix != ".partial"):
         yield _rendering(folder)
 
 

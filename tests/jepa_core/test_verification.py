@@ -61,6 +61,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], None]]] = {
     "store without a chunk": ("stores/toy-*[0-9a-f]/state_value/c/0", Path.unlink),
     "store that was cut": ("stores/toy-*[0-9a-f]/state_value/c/0", lambda path: os.truncate(path, 10)),
     "rendering": ("stores/toy-*.channels-*/values.npy", flip),
+    "rendering without its record": ("stores/toy-*.channels-*/rendering.json", Path.unlink),
     "model": (f"run/{WEIGHTS}", flip),
     "heads": ("run/heads/toy/heads.safetensors", flip),
     "heads without their index": ("run/heads/toy/heads.json", Path.unlink),
