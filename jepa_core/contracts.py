@@ -449,6 +449,11 @@ class Head(ABC):
         Raises DataError if the data lack what the head reads.
         """
 
+    def truth(self, dataset: Dataset, trajectory: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """What was to be predicted at rows (R,), as far as the data tell it: (R,) float64, 1 or 0 of a class, NaN
+        where nobody can tell; nothing, by default."""
+        return np.full(len(step), np.nan)
+
 
 class Surprise(Head):
     """Scores every step by how far it is from what was foreseen of it; made by `Evaluator.head` of what it kept.

@@ -17,6 +17,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 import jepa_core
 from commands import environment
@@ -153,16 +154,29 @@ def test_held_out_subjects_given_alone_score_as_the_run_said_to_the_bit(
     assert len(wanted) > 20 and {row: score[row] for row in wanted} == wanted
 
 
-def test_the_command_writes_what_the_run_wrote_without_the_truth(sensors: Path, warm: WarmProcess) -> None:
+def test_the_command_writes_what_the_run_wrote_and_judges_it_by_the_truth_in_the_data(
+    sensors: Path, warm: WarmProcess
+) -> None:
     out = sensors / "scores.parquet"
     done = jepa(warm, "predict", "run", "--data", "new.csv", "--task", "bad", "--at", "3", "--out", out, folder=sensors)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(out) and out.stat().st_mode & 0o077 == 0
     made, before = pq.read_table(out), predicted(sensors, "bad_after_3", "latents")
-    assert set(before.column_names) - set(made.column_names) == {"boolean_value"}
+    assert set(before.column_names) == set(made.column_names)
+    assert made["boolean_value"].to_pylist() == before["boolean_value"].to_pylist()
+    auroc = roc_auc_score(before["boolean_value"], before["predicted_boolean_probability"])
+    assert f"AUROC {auroc:.3f} (" in done.stderr
     assert made["predicted_boolean_probability"].to_pylist() == before["predicted_boolean_probability"].to_pylist()
     assert made["prediction_time"].to_pylist() == before["prediction_time"].to_pylist()
     assert made["step"].to_pylist() == before["step"].to_pylist()
+
+
+def test_without_the_column_of_the_answer_no_truth_is_known(sensors: Path, model: Model, tmp_path: Path) -> None:
+    header, *rows = csv.reader((sensors / "new.csv").read_text().splitlines())
+    write_rows(tmp_path / "bare.csv", header[:-1], [row[:-1] for row in rows])
+    data = model.read(tmp_path / "bare.csv")
+    bad, hot = (model.score(data, task).truth for task in ("bad", "hot_within_3"))
+    assert np.isnan(bad).all() and not np.isnan(hot).all()
 
 
 def test_without_a_file_scores_are_printed_by_position_and_no_name_is(sensors: Path, warm: WarmProcess) -> None:

@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from jepa_core.audit.checks import LeakCheck
+from jepa_core.audit.numbers import NAME, check_numbers
+from jepa_core.data.rarity import LEAST_SUBJECTS
 from jepa_core.data.store import Store
-from jepa_core.data.trajectories import ROLES
+from jepa_core.data.trajectories import ROLES, Events, Role, Trajectories
 from jepa_core.model.folder import FITTED, RECORD, read_part, read_record
+from jepa_core.plugin import Registry
 
-LEAST_SUBJECTS = 5
-"""Subjects that must share a word or a number, unless what was fitted names another count."""
 TELLING = 10_000
 """An identifier below this is a number that may stand anywhere for other reasons."""
+WORDS = "words of few subjects"
 SHORTEST = 4
 """Signs of the shortest word that is looked for."""
 
@@ -26,23 +28,31 @@ _INTEGER = re.compile(r"(?<![\w.])\d{5,19}(?![\w.])")
 _TIME = re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d")
 
 
-def audit_run(folder: Path, store: Store | None, canaries: Iterable[str]) -> list[LeakCheck]:
+def audit_run(folder: Path, store: Store | None, canaries: Iterable[str], registry: Registry) -> list[LeakCheck]:
     """Every check of what `jepa export` would copy of a run. store: that the run was trained on, if it is there.
     canaries: words that stand in the raw data and must be nowhere else.
 
     Raises RunError if the run holds no model, DataError if it is damaged.
     """
-    files = given_away(folder, read_record(folder))
-    texts = {name: path.read_bytes() for name, path in files.items()}
+    record = read_record(folder)
+    texts = {name: path.read_bytes() for name, path in given_away(folder, record).items()}
     told = {name: content.decode() for name, content in texts.items() if name.endswith((".json", ".md", ".yaml"))}
     checks = [_canaries(texts, list(canaries)), _times(told)]
     if store is None:
         rule = "the store that the run was trained on is not there"
-        names = ("identifiers of records", "words of few subjects", "numbers of few subjects")
+        names = ("identifiers of records", WORDS, NAME)
         return checks + [LeakCheck(name, "not verified", rule) for name in names]
     fewest = int(read_part(folder / FITTED).get("least_subjects", LEAST_SUBJECTS))
-    plain = [json.loads(text) for name, text in told.items() if name.endswith(".json")]
-    return [*checks, _identifiers(told, store), _words(plain, store, fewest), _numbers(plain, store, fewest)]
+    plain = {name: json.loads(text) for name, text in told.items() if name.endswith(".json")}
+    checks.append(_identifiers(told, store))
+    subjects = len(np.unique(store.subject[store.split == 0]))
+    if min(subjects, fewest) < 2:
+        rule = f"train has {subjects} subjects, and what is kept is to be shared by {fewest}: all of it is of few"
+        return checks + [LeakCheck(name, "not verified", rule) for name in (WORDS, NAME)]
+    return [
+        *checks, _words(plain.values(), store, fewest),
+        check_numbers(folder, record, plain, store, registry, fewest),
+    ]  # fmt: skip
 
 
 def given_away(folder: Path, record: Mapping[str, Any]) -> dict[str, Path]:
@@ -86,32 +96,39 @@ def _identifiers(told: Mapping[str, str], store: Store) -> LeakCheck:
 def _words(plain: Iterable[Any], store: Store, fewest: int) -> LeakCheck:
     """Words in what is given away that one to `fewest` - 1 subjects of train have in their texts or channels."""
     waiting = {word for content in plain for word in _strings(content) if len(word.strip()) >= SHORTEST}
-    total, seen = len(waiting), dict.fromkeys(waiting, 0)
-    for said in _said_by_subject(store):
+    total, saying = len(waiting), {word: set[int]() for word in waiting}
+    for subject, said in _said(store):
         for word in [word for word in waiting if word in said]:
-            seen[word] += 1
-            if seen[word] >= fewest:
+            saying[word].add(subject)
+            if len(saying[word]) >= fewest:
                 waiting.remove(word)
-    rare = sum(seen[word] > 0 for word in waiting)
+    rare = sum(bool(saying[word]) for word in waiting)
     words = f"{rare:,} of {total:,} words are those of fewer than {fewest} subjects of train; they are not shown"
     clean = f"none of {total:,} words is that of fewer than {fewest} subjects of train"
-    return LeakCheck("words of few subjects", "fail" if rare else "pass", words if rare else clean)
+    return LeakCheck(WORDS, "fail" if rare else "pass", words if rare else clean)
 
 
-def _said_by_subject(store: Store) -> Iterator[str]:
-    """For each subject of train, the texts of its events and the names of its channels, in one text."""
-    texts, own = store.texts(), np.flatnonzero(store.split == 0)
-    order = own[np.argsort(store.subject[own], kind="stable")]
-    said: set[str] = set()
-    for turn, (position, alone) in enumerate(store.each(order)):
+def _said(store: Store) -> Iterator[tuple[int, str]]:
+    """For each trajectory of train its subject, with the texts of its events and the names of its channels in one."""
+    for block in store.blocks():
+        said: list[set[str]] = [set() for _ in block.steps]
         for role in ROLES:
-            events = alone.events(role)
-            channels = (store.channels[number] for number in np.unique(events.channel))
-            said |= {word for channel in channels for word in (channel.name, channel.label)}
-            said |= set(texts[np.unique(events.text[events.text >= 0])])
-        if turn + 1 == len(order) or store.subject[order[turn + 1]] != store.subject[position]:
-            yield "\n".join(said)
-            said = set()
+            events = block.events(role)
+            for number, own in _slices(events, block, role):
+                channels = (store.channels[channel] for channel in np.unique(events.channel[own]))
+                said[number] |= {word for channel in channels for word in (channel.name, channel.label)}
+                texts = events.text[own]
+                said[number] |= set(block.texts[np.unique(texts[texts >= 0])])
+        for number in np.flatnonzero(block.split == 0).tolist():
+            yield int(block.subject[number]), "\n".join(said[number])
+
+
+def _slices(events: Events, block: Trajectories, role: Role) -> Iterator[tuple[int, slice]]:
+    """The events of each trajectory of train in a block."""
+    ends = np.arange(1, len(block.steps) + 1) if role == "static" else np.cumsum(block.steps)
+    bounds = np.concatenate([[0], events.offsets[ends]])
+    for number in np.flatnonzero(block.split == 0).tolist():
+        yield number, slice(int(bounds[number]), int(bounds[number + 1]))
 
 
 def _strings(content: Any) -> Iterator[str]:
@@ -125,33 +142,3 @@ def _strings(content: Any) -> Iterator[str]:
     elif isinstance(content, list):
         for value in content:
             yield from _strings(value)
-
-
-def _numbers(plain: Iterable[Any], store: Store, fewest: int) -> LeakCheck:
-    """Numbers with a fraction in what is given away that are values of one to `fewest` - 1 subjects of train."""
-    given = np.unique(np.array([value for content in plain for value in _fractions(content)], dtype=np.float32))
-    pairs: set[tuple[int, int]] = set()
-    for position, alone in store.each(np.flatnonzero(store.split == 0)):
-        for role in ROLES:
-            values = np.unique(alone.events(role).value)
-            pairs |= {(number, int(store.subject[position])) for number in _places(given, values)}
-    subjects = np.bincount(np.array([number for number, _ in pairs], dtype=np.int64), minlength=len(given))
-    rare = int(((subjects > 0) & (subjects < fewest)).sum())
-    words = f"{rare:,} of {len(given):,} numbers are values of fewer than {fewest} subjects of train"
-    clean = f"none of {len(given):,} numbers is a value of fewer than {fewest} subjects of train"
-    return LeakCheck("numbers of few subjects", "fail" if rare else "pass", words if rare else clean)
-
-
-def _places(given: np.ndarray, values: np.ndarray) -> list[int]:
-    """Positions among `given`, ascending, of the values that stand there."""
-    at = np.searchsorted(given, values)
-    inside = at < len(given)
-    return at[inside][given[at[inside]] == values[inside]].tolist()
-
-
-def _fractions(content: Any) -> Iterator[float]:
-    if isinstance(content, float) and content % 1:
-        yield content
-    elif isinstance(content, dict | list):
-        for value in content.values() if isinstance(content, dict) else content:
-            yield from _fractions(value)

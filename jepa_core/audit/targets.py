@@ -9,7 +9,7 @@ import numpy as np
 
 from jepa_core.audit.checks import LeakCheck, verdict
 from jepa_core.data.store import Store
-from jepa_core.data.trajectories import ROLES, Role, Trajectories
+from jepa_core.data.trajectories import ROLES, Role
 from jepa_core.results.ranking import Ranking
 
 FEWEST = 10
@@ -80,7 +80,7 @@ def _summaries(store: Store, role: Role, group: slice) -> _Summaries:
     for block in store.blocks():
         own, channel = block.events(role), block.events(role).channel - group.start
         inside = (channel >= 0) & (channel < count)
-        trajectory = _trajectory_of(block, role)[inside] + first
+        trajectory = block.event_trajectories(role)[inside] + first
         value = own.value[inside].astype(np.float64)
         known = ~np.isnan(value)
         np.add.at(events, (trajectory, channel[inside]), 1)
@@ -88,12 +88,6 @@ def _summaries(store: Store, role: Role, group: slice) -> _Summaries:
         np.add.at(sums, (trajectory[known], channel[inside][known]), value[known])
         first += len(block.steps)
     return _Summaries(events, np.where(values > 0, sums / np.maximum(values, 1), np.nan))
-
-
-def _trajectory_of(block: Trajectories, role: Role) -> np.ndarray:
-    """(E,) trajectory of each event of a role, within the block."""
-    owner = np.repeat(np.arange(len(block.events(role).offsets) - 1), np.diff(block.events(role).offsets))
-    return owner if role == "static" else np.repeat(np.arange(len(block.steps)), block.steps)[owner]
 
 
 def _above(store: Store, group: slice, values: np.ndarray, outcome: np.ndarray, least: float) -> Iterator[str]:

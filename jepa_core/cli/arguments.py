@@ -105,6 +105,9 @@ def _using(add: Add) -> None:
         "--task", required=True, metavar="TASK", help="a task of the run, or what it is about, such as an outcome"
     )
     predict.add_argument(
+        "--source", metavar="NAME", help="another source that reads the data, with channels of the same names"
+    )
+    predict.add_argument(
         "--at", type=_steps, metavar="N", help="score when N steps have been seen (default: as the task says)"
     )
     predict.add_argument("--method", metavar="NAME", help="which method's head (default: the first of the tables)")

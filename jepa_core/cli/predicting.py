@@ -23,12 +23,13 @@ SECONDS = {"h": 3600.0, "min": 60.0, "s": 1.0}
 def predict(arguments: argparse.Namespace) -> None:
     """Score new raw data with a head that an evaluation of a run kept."""
     with environment():  # before torch is imported
+        from jepa_core.model.judging import told_by_truth
         from jepa_core.model.loading import load
         from jepa_core.recipe.schema import RuntimeConfig
 
         model = load(arguments.run)
         with process_state(RuntimeConfig(threads=model.record["threads"])):
-            data = model.read(*arguments.data)
+            data = model.read(*arguments.data, source=arguments.source)
             scored = model.score(data, arguments.task, arguments.at, arguments.method, arguments.evaluator)
             log.info(
                 "%s by %s: %d rows of %d trajectories",
@@ -37,6 +38,9 @@ def predict(arguments: argparse.Namespace) -> None:
                 len(scored.score),
                 len(data),
             )
+            told = told_by_truth(scored, data.dataset.store.subject[scored.trajectory])
+            if told:
+                log.info(told)
             if arguments.out is None:
                 _print(scored)
             else:
@@ -58,5 +62,7 @@ def _write(path: Path, data: Data, scored: Scored) -> None:
     seconds = (scored.step + 1) * length.value * SECONDS.get(length.unit, 1.0)
     subject = data.dataset.store.subject[scored.trajectory]
     with disk_errors(path.parent):
-        write_scores(path, scored.kept.kind, subject, scored.trajectory, scored.step, seconds, scored.score)
+        write_scores(
+            path, scored.kept.kind, subject, scored.trajectory, scored.step, seconds, scored.score, scored.truth
+        )
     print(path)

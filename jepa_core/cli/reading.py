@@ -226,7 +226,7 @@ def audit(arguments: argparse.Namespace) -> int:
             store = find_store(folder)
         except DataError:
             store = None
-        checks = audit_run(folder, store, arguments.canary)
+        checks = audit_run(folder, store, arguments.canary, installed_registry())
     else:
         checks = audit_store(Store(folder), installed_registry())
     page = audit_page(str(folder), checks)

@@ -88,6 +88,11 @@ class Observer:
         rendering = self._dataset.rendering
         items = rendering.take(rendering.state[steps])
         assert isinstance(items, Channels)
-        values, observed = items.values[:, self._places], items.observed[:, self._places]
-        count = observed.sum(2, keepdim=True)
-        return Channels((values * observed).sum(2, keepdim=True) / count.clamp(min=1), count > 0)
+        return means_of(items, self._places)
+
+
+def means_of(items: Channels, places: Tensor) -> Channels:
+    """Means over the observed samples of the channels at some places: items (N, C, P) to (N, places, 1)."""
+    values, observed = items.values[:, places], items.observed[:, places]
+    count = observed.sum(2, keepdim=True)
+    return Channels((values * observed).sum(2, keepdim=True) / count.clamp(min=1), count > 0)

@@ -12,37 +12,33 @@ altogether, all of them."""
 
 
 class SharedCells:
-    """Values of the train split in cells, subject after subject: how many subjects a cell has, and the mean of theirs.
+    """Values of the train split in cells: how many subjects a cell has, and the mean of their values.
 
-    Of each cell the first `LEAST_SUBJECTS` subjects are remembered, so memory does not grow with their number. A
-    subject counts with the mean of its values in a cell, so that none outweighs the others.
+    Of each cell the first `LEAST_SUBJECTS` subjects are remembered, so memory does not grow with their number. Values
+    that are added together count with their mean, so that a subject with many outweighs the others less.
     """
 
     def __init__(self, count: int) -> None:
-        self.subjects = 0
-        self._latest: int | None = None
+        self._subjects: dict[int, int] = {}
         self._owner = np.full((count, LEAST_SUBJECTS), -1, dtype=np.int64)
         self._owners = np.zeros(count, dtype=np.int64)
         self._sum = np.zeros(count)
         self._means = np.zeros(count, dtype=np.int64)
 
     def add(self, subject: int, cell: np.ndarray, value: np.ndarray) -> None:
-        """Values (V,) of a subject, and their cells. All calls for one subject come one after another."""
-        if subject != self._latest:
-            self._latest, self.subjects = subject, self.subjects + 1
+        """Values (V,) of a subject, and their cells."""
+        number = self._subjects.setdefault(subject, len(self._subjects))
         cells, inverse, counts = np.unique(cell, return_inverse=True, return_counts=True)
         self._sum[cells] += np.bincount(inverse, weights=value.astype(np.float64), minlength=len(cells)) / counts
         self._means[cells] += 1
-        known = self._owners[cells]
-        latest = self._owner[cells, known - 1]
-        new = cells[(known < LEAST_SUBJECTS) & ((known == 0) | (latest != self.subjects))]
-        self._owner[new, self._owners[new]] = self.subjects
+        new = cells[(self._owners[cells] < LEAST_SUBJECTS) & (self._owner[cells] != number).all(1)]
+        self._owner[new, self._owners[new]] = number
         self._owners[new] += 1
 
     @property
     def fewest(self) -> int:
         """How many subjects must share what is kept."""
-        return max(1, min(LEAST_SUBJECTS, self.subjects))
+        return max(1, min(LEAST_SUBJECTS, len(self._subjects)))
 
     def shared(self) -> np.ndarray:
         """Cells that enough subjects have: bool, one for each."""

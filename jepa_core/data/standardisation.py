@@ -19,6 +19,9 @@ SMALLEST_SPREAD = 1e-6
 
 KNOTS = 129
 """Quantiles of a channel between which normal scores are interpolated."""
+BETWEEN = 0.49
+"""Where values are parted that lie between two quantiles: not quite halfway, where rounded values may lie, whose place
+rounding would decide."""
 SAMPLE = 1 << 16
 """Values of a channel, about, that its quantiles are found on; of more, every second, fourth, ... is kept."""
 
@@ -161,7 +164,7 @@ class NormalScores(ChannelScaling):
     def forget_rare(self, owned: Iterable[tuple[int, Channels]]) -> None:
         """Move each knot to the mean of the values that are nearest to it, and merge those of too few subjects."""
         channels = len(self.knots)
-        between = (self.knots[:, 1:] + self.knots[:, :-1]) / 2
+        between = self.knots[:, :-1] + BETWEEN * (self.knots[:, 1:] - self.knots[:, :-1]).nan_to_num(torch.inf)
         nearest = SharedCells(channels * KNOTS)
         for subject, items in owned:
             observed = items.observed.transpose(0, 1).flatten(1)

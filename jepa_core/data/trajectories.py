@@ -75,6 +75,12 @@ class Trajectories:
     def events(self, role: Role) -> Events:
         return {"static": self.static, "state": self.state, "action": self.action}[role]
 
+    def event_trajectories(self, role: Role) -> np.ndarray:
+        """(E,) number of the trajectory of each event of a role, from 0."""
+        counts = np.diff(self.events(role).offsets)
+        owner = np.repeat(np.arange(len(counts)), counts)
+        return owner if role == "static" else np.repeat(np.arange(len(self.steps)), self.steps)[owner]
+
     def step_numbers(self) -> np.ndarray:
         """(S,) number of each step within its trajectory, from 0."""
         ends = np.cumsum(self.steps)

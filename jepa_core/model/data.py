@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from pydantic import ValidationError
 
 from jepa_core.config import SourceConfig, StepLength
 from jepa_core.data.dataset import Dataset
@@ -18,7 +19,7 @@ from jepa_core.data.preparation import build_store, open_dataset
 from jepa_core.data.source import Source
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
-from jepa_core.errors import DataError
+from jepa_core.errors import DataError, RecipeError
 from jepa_core.model.view import View
 
 if TYPE_CHECKING:
@@ -33,17 +34,18 @@ log = logging.getLogger("jepa")
 class Data:
     """Trajectories of new raw data; see `Model.read`.
 
-    source: that read them. dataset: what the encoder reads. reader: the model that read them, and the only one that
+    source: that renders them. dataset: what the encoder reads. reader: the model that read them, and the only one that
     they are for. view: what it makes of them. step_length: of a step. They lie in a temporary folder, readable by its
     owner alone, which goes with this object.
     """
 
-    def __init__(self, reader: Model, source: Source, config: SourceConfig) -> None:
-        """Read everything. Raises DataError if the data break their contract, or hold no trajectory."""
+    def __init__(self, reader: Model, source: Source, config: SourceConfig, extractor: Source | None = None) -> None:
+        """Read everything. extractor: what reads them, where it is not `source` itself. Raises DataError if the data
+        break their contract, or hold no trajectory."""
         self.reader, self.source, self._modalities = reader, source, config.modalities
         self._folder = tempfile.TemporaryDirectory(prefix="jepa-data-")
         self.step_length: StepLength = config.step_length
-        store = build_store(source, reader.source.name, Path(self._folder.name))
+        store = build_store(extractor or source, reader.source.name, Path(self._folder.name))
         _refuse_empty(store)
         self.dataset = open_dataset(store, source, reader.modality)
         self.view = View(reader.frozen, self.dataset, reader.reach.window, self._opener())
@@ -83,6 +85,37 @@ def read(reader: Model, source: Source, config: SourceConfig) -> Data:
     for left_out in _left_out(data.attrition):
         log.warning(left_out)
     compare_channels(data.dataset.store.channels, reader.channels)
+    return data
+
+
+def read_by(reader: Model, name: str, paths: Sequence[Path]) -> Data:
+    """The data that another source reads, rendered by the model's own. name: of that source.
+
+    Raises RecipeError if it reads no such paths, or its steps are of another length, DataError if none of its channels
+    is one that the encoder was fitted on.
+    """
+    component = reader.registry.component("source", name)
+    try:
+        config = cast(SourceConfig, component.config()).at(paths)
+    except ValidationError as error:
+        raise RecipeError(
+            f"the source {name} needs keys that a path does not tell; name its data in a recipe"
+        ) from error
+    if config.step_length != reader.source_config.step_length:
+        raise RecipeError(
+            f"a step of the source {name} is not as long as one of {reader!r}, so it cannot read its data"
+        )
+    own = reader.source.load()(reader.source_config)
+    own.load_fitted(reader.record["source_fitted"])
+    data = Data(reader, own, reader.source_config, component.load()(config))
+    for left_out in _left_out(data.attrition):
+        log.warning(left_out)
+    channels, fitted = data.dataset.store.channels, {channel.name for channel in reader.channels}
+    shared = sum(channel.name in fitted for channel in channels)
+    if not shared:
+        raise DataError(f"the source {name} has no channel that the encoder of {reader!r} was fitted on")
+    compare_channels(channels, reader.channels)
+    log.info("%d of %d channels that the encoder was fitted on are channels of %s", shared, len(fitted), name)
     return data
 
 

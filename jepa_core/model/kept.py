@@ -42,12 +42,13 @@ class KeptTask:
 
 @dataclass(frozen=True)
 class Scored:
-    """What a head said of rows, ordered by trajectory and step: (R,) each."""
+    """What a head said of rows, ordered by trajectory and step: (R,) each. truth: NaN where the data do not tell it."""
 
     kept: KeptTask
     trajectory: np.ndarray
     step: np.ndarray
     score: np.ndarray
+    truth: np.ndarray
 
 
 def kept_tasks(folder: Path, registry: Registry) -> Iterator[KeptTask]:

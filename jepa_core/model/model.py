@@ -19,7 +19,7 @@ from jepa_core.ensemble import members_of
 from jepa_core.errors import RecipeError
 from jepa_core.model import forecasting, steering, streaming
 from jepa_core.model.acts import PlannedActs, acts_of, known_acts
-from jepa_core.model.data import Data, read
+from jepa_core.model.data import Data, read, read_by
 from jepa_core.model.decoding import ChannelDecoder, decoded
 from jepa_core.model.folder import OBSERVATIONS, read_part
 from jepa_core.model.forecasting import Origin, Reach
@@ -66,18 +66,24 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.record['name']!r}, from {str(self.folder)!r})"
 
-    def read(self, *paths: str | Path) -> Data:
+    def read(self, *paths: str | Path, source: str | None = None) -> Data:
         """New raw data, as the run's source reads its own: a folder of tables or files, whichever that is.
+
+        source: name of another source that reads them, where its channels are called as those of the run: what it finds
+        is rendered as the run's own data are.
 
         Nothing is fitted on them: columns, vocabularies and units are those of the run. Every trajectory is read that
         the source's own rules keep (`Data.attrition` counts them). Raises RecipeError if the paths are not what the
         source reads, DataError if a channel is missing, in another unit or of an unknown category, or if a trajectory,
         or all of the data, hold nothing.
         """
-        config = self.source_config.at([Path(path).expanduser() for path in paths])
-        source = self.source.load()(config)
-        source.load_fitted(self.record["source_fitted"])
-        return read(self, source, config)
+        places = [Path(path).expanduser() for path in paths]
+        if source not in (None, self.source.name):
+            return read_by(self, source, places)
+        config = self.source_config.at(places)
+        own = self.source.load()(config)
+        own.load_fitted(self.record["source_fitted"])
+        return read(self, own, config)
 
     def encode(self, data: Data) -> xarray.Dataset:
         """Latents of every item: `static` (trajectory, latent), `state` and `action` (trajectory, step, latent), NaN
@@ -162,7 +168,9 @@ class Model:
         """What `predict` gives, row by row."""
         kept = find_task(self.heads, task, method, evaluator, at)
         trajectory, step = rows_to_score(kept, data.dataset, at)
-        return Scored(kept, trajectory, step, kept.head.scores(self.view(data), trajectory, step))
+        head, view = kept.head, self.view(data)
+        score, truth = head.scores(view, trajectory, step), head.truth(data.dataset, trajectory, step)
+        return Scored(kept, trajectory, step, score, truth)
 
     def surprise(self, data: Data, evaluator: str | None = None) -> xarray.Dataset:
         """How far every step is from what the steps before it let expect: `surprise` (trajectory, step, channel) in

@@ -7,7 +7,7 @@ environment. A section whose file is missing is left out.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from jepa_core.report.plots import (
     coloured,
     draw_curriculum,
     draw_figure,
+    draw_logged,
     draw_phase,
     finite,
     legend,
@@ -35,7 +36,7 @@ from jepa_core.results.record import RunRecord, read_run
 from jepa_core.results.text import number, sentence_case, value_of, words
 from jepa_core.results.wording import in_words_of, worded
 
-SAID_ABOVE = ("name", "description", "command", "evaluated", "dataset")
+SAID_ABOVE = ("name", "description", "command", "evaluated", "dataset", "files")
 """Keys of the manifest that are written elsewhere, or otherwise."""
 PLANNED = ("source", "encoder", "predictor", "latent_dim", "window_steps", "memory_bytes")
 """Keys of the plan that are shown beside its phases."""
@@ -150,8 +151,28 @@ def _curriculum(record: RunRecord) -> Markup:
             element("figure", element("div", strip, class_="scroll wide", tabindex=0), class_="strip"),
             legend([words(name) for name in names], list(terms.values())) if names else None,
             element("div", *panels, class_="panels", style="--columns:3"),
+            *_logged(record, phases),
         ]
     )
+
+
+def _logged(record: RunRecord, phases: list[str]) -> Iterator[Markup]:
+    """What phases and objectives logged beside their loss terms, a panel for each number of each phase: numbers of
+    different kinds share no axis."""
+    panels = [
+        element(
+            "figure",
+            element("figcaption", f"{sentence_case(phase)}: {words(name)}"),
+            draw_logged(lines, name, f"logged-{index}-{name}"),
+            class_="panel",
+        )
+        for index, phase in enumerate(phases, start=1)
+        for lines in [[line for line in record.metrics if line["phase"] == phase]]
+        for name in dict.fromkeys(name for line in lines for name in line.get("metrics") or {})
+    ]
+    if panels:
+        yield element("p", "Logged beside the loss, and no part of it:", class_="note")
+        yield element("div", *panels, class_="panels", style="--columns:3")
 
 
 def _phase(

@@ -142,6 +142,16 @@ def draw_phase(
         return as_svg(drawing, name, f"Loss terms of the phase {name} by step.")
 
 
+def draw_logged(lines: list[dict[str, Any]], metric: str, name: str) -> Markup:
+    """A number that a phase logged beside its loss, by step."""
+    values = [(line.get("metrics") or {}).get(metric) for line in lines]
+    with new_drawing((PANEL[0], PANEL[1])) as drawing:
+        (axes, _) = _stack(drawing, [1])
+        _draw_noisy(axes, [line["step"] for line in lines], values, coloured(1))
+        dress(axes, metric, "step of the phase")
+        return as_svg(drawing, name, f"{metric}, logged by step of the phase.")
+
+
 def draw_curriculum(metrics: list[dict[str, Any]], phases: list[str], name: str) -> Markup:
     """The whole curriculum by step: total loss and the latents' rank, with the borders of the phases."""
     ranked = any(finite(line.get("rank")) for line in metrics)

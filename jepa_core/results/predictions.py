@@ -26,6 +26,7 @@ from pyarrow import parquet
 
 from jepa_core.errors import DataError, RunError
 from jepa_core.io.files import plain_name, write_atomically
+from jepa_core.results.evaluated import check_evaluation
 from jepa_core.results.findings import Predictions
 
 KINDS: dict[Literal["boolean", "float"], tuple[str, str]] = {
@@ -83,10 +84,14 @@ def predictions_path(folder: Path, evaluator: str, task: str, method: str) -> Pa
 
 def write_scores(
     path: Path, kind: str, subject: np.ndarray, trajectory: np.ndarray, step: np.ndarray, seconds: np.ndarray,
-    score: np.ndarray,
+    score: np.ndarray, truth: np.ndarray,
 ) -> None:  # fmt: skip
-    """Write scores (R,) of rows whose truth nobody knows yet, in the same schema without it."""
-    write_table(pa.table(_whose(subject, seconds) | _scored(kind, score) | _places(trajectory, step)), path)
+    """Write scores (R,) of rows in the same schema, without the column of truths (R,) where all are NaN, and with a
+    null for one that is."""
+    known = ~np.isnan(truth)
+    values = pa.array(truth if kind == "float" else truth == 1, mask=~known)
+    told = {f"{kind}_value": values} if known.any() else {}
+    write_table(pa.table(_whose(subject, seconds) | told | _scored(kind, score) | _places(trajectory, step)), path)
 
 
 def _table(predictions: Predictions) -> pa.Table:
@@ -158,6 +163,7 @@ def read_predictions(paths: Sequence[Path]) -> Predicted:
 
 
 def _read(path: Path) -> tuple[Literal["boolean", "float"], dict[str, np.ndarray]]:
+    check_evaluation(path, path.parent.parent)
     try:
         table = parquet.read_table(path)
         kind = next(kind for kind, columns in KINDS.items() if set(columns) <= set(table.column_names))

@@ -6,7 +6,6 @@ subject, and over seeds.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,10 @@ from jepa_core.report.forest import Forest
 from jepa_core.results.findings import Cell, Column, Table, Verdict
 from jepa_core.results.paired import stable_draws
 from jepa_core.results.statistics import percentile_interval
-from jepa_core.results.text import counted, listed, number, words
+from jepa_core.results.text import counted, listed, number
 from jepa_core.study.differences import VariantDifference, difference, with_holm
 from jepa_core.study.forests import forest_row
-from jepa_core.study.metrics import RunMetric, prediction_files
+from jepa_core.study.metrics import RunMetric, prediction_files, words_of
 
 if TYPE_CHECKING:
     from jepa_core.study.definition import Study
@@ -48,7 +47,7 @@ class MethodScore:
 
     @property
     def title(self) -> str:
-        return f"{self.variant}, {self.evaluator}: {self.score} of {_label(self.task)}"
+        return f"{self.variant}, {self.evaluator}: {self.score} of {words_of(self.task)}"
 
 
 @dataclass(frozen=True)
@@ -115,12 +114,7 @@ def method_tables(rows: Sequence[ComparedMethod]) -> list[Table]:
 
 
 def _head(row: ComparedMethod) -> list[Cell]:
-    return [row.place.variant, row.place.evaluator, _label(row.place.task), row.place.score, _label(row.method)]
-
-
-def _label(name: str) -> str:
-    """A part of a file's name in words, without what tells it from names that are written alike."""
-    return words(re.sub(r"-[0-9a-f]{8}$", "", name))
+    return [row.place.variant, row.place.evaluator, words_of(row.place.task), row.place.score, words_of(row.method)]
 
 
 def _cells(row: ComparedMethod) -> list[Cell]:
@@ -135,7 +129,7 @@ def _cells(row: ComparedMethod) -> list[Cell]:
 def _difference_cells(row: ComparedMethod) -> list[Cell]:
     compared_with, counts = row.found, [len(row.seeds), next(iter(row.seeds.values())).subjects]
     if compared_with is None:
-        return [*_head(row), _label(row.against), *[None] * 7, *counts]
+        return [*_head(row), words_of(row.against), *[None] * 7, *counts]
     intervals = [
         compared_with.subjects_low,
         compared_with.subjects_high,
@@ -144,7 +138,7 @@ def _difference_cells(row: ComparedMethod) -> list[Cell]:
     ]
     return [
         *_head(row),
-        _label(row.against),
+        words_of(row.against),
         compared_with.value,
         *intervals,
         compared_with.p,
@@ -168,11 +162,11 @@ def _forest(
     base = next(row for row in every if row.place == method_score and row.method == against)
     measured = next(iter(base.seeds.values()))
     mean = number(float(np.mean([metric.value for metric in base.seeds.values()])))
-    title = f"{method_score.title}, against {_label(against)}"
+    title = f"{method_score.title}, against {words_of(against)}"
     return Forest(
         name="".join(letter if letter.isalnum() else "_" for letter in title),
         title=title,
-        about=f"less that of {_label(against)}, {mean} ({counted(measured.subjects or 0, 'subject')})",
+        about=f"less that of {words_of(against)}, {mean} ({counted(measured.subjects or 0, 'subject')})",
         x_label=f"difference, {measured.better} is better",
-        rows=[forest_row(_label(row.method), row.found, measured.better) for row in rows if row.found is not None],
+        rows=[forest_row(words_of(row.method), row.found, measured.better) for row in rows if row.found is not None],
     )

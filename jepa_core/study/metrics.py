@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from jepa_core.results.pooling import pooled_kept
 from jepa_core.results.predictions import Predicted, read_predictions
 from jepa_core.results.record import read_findings
 from jepa_core.results.samples import read_kept
+from jepa_core.results.text import words
 
 OWN_METHOD = "latents"
 """The method of a file of predictions that a run's curriculum has made; the others do not change with it."""
@@ -62,7 +65,23 @@ def run_metrics(folders: Sequence[Path]) -> dict[Name, RunMetric]:
         by_subject = {key: measured for key, (_, measured) in kept.items() if measured is not None}
         told = [read_findings(folder / "findings" / f"{evaluator}.json") for folder in folders]
         metrics |= dict(_headlines(evaluator, told, by_subject))
-    return metrics | dict(_of_predictions(folders))
+    for name, measured in _of_predictions(folders):
+        twin = replace(name, metric=words_of(name.metric))
+        if not _is_same(metrics.get(twin), measured):
+            metrics[name] = measured
+        elif metrics[twin].draws is None:
+            metrics[twin] = replace(measured, headline=True)
+    return metrics
+
+
+def words_of(name: str) -> str:
+    """A part of a file's name in words, without what tells it from names that are written alike."""
+    return words(re.sub(r"-[0-9a-f]{8}$", "", name))
+
+
+def _is_same(headline: RunMetric | None, measured: RunMetric) -> bool:
+    """Whether a headline says what predictions say; of several folds its mean over them may say something else."""
+    return headline is not None and headline.headline and math.isclose(headline.value, measured.value, rel_tol=1e-9)
 
 
 def _in_all(folders: Sequence[Path], pattern: str) -> list[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model")
 
-INFORMATION = "static facts, states and actions up to the row's step"
+INFORMATION = "static facts, and all that was recorded up to the row's step"
 """What every supervised baseline is told: what the latents up to that step are made of."""
 
 

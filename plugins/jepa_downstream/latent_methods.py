@@ -141,7 +141,8 @@ class LatentMethods:
         if not rollouts.horizons:
             raise CannotFit("no horizon of the rollout is shorter than the windows of training")
         steps = ", ".join(map(str, rollouts.horizons))
-        information = f"the same, and the predictor's rollout {steps} steps ahead with the last action held"
+        held = " with the last action held" if self._evaluation.dataset.store.event_count("action") else ""
+        information = f"the same, and the predictor's rollout {steps} steps ahead{held}"
         return self._method("latents and rollout", information, Beside(summaries, rollouts))
 
     def untrained(self) -> LatentMethod:

@@ -19,8 +19,10 @@ from jepa_downstream.latent_methods import FittedHead
 from jepa_downstream.methods import CannotFit, Fitted
 from jepa_downstream.rows import Rows
 from jepa_downstream.sequence_training import FittedSequence
+from jepa_downstream.tasks import task_rows
 
 if TYPE_CHECKING:
+    from jepa_core.data.dataset import Dataset
     from jepa_core.model.view import View
 
 
@@ -88,3 +90,19 @@ class TaskHead(Head):
             return np.asarray(fitted_of(state, view).scores(rows), dtype=np.float64)
         except CannotFit as reason:
             raise DataError(f"the head '{self._kept.name}' cannot score these data: {reason}") from reason
+
+    def truth(self, dataset: Dataset, trajectory: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """By the rows that the task has in the data; none where they have no such outcome, event or label."""
+        task, store = self._task, dataset.store
+        labels = [f"event_{task.event}"] if task.event else [task.label] if task.label else []
+        labels += [f"event_{task.not_yet}"] if task.not_yet else []
+        told = np.full(len(step), np.nan)
+        if not {*labels} <= {*store.label_names} or task.outcome not in (None, *store.outcome_names):
+            return told
+        asked = store.first_step[trajectory] + step
+        for rows in task_rows(dataset, task).splits.values():
+            known = store.first_step[rows.trajectory] + rows.step
+            if len(known):
+                at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+                told = np.where(known[at] == asked, rows.truth[at], told)
+        return told

@@ -20,11 +20,16 @@ TOLERANCE = 0.03
 """Coverage may be off by so much and be called right."""
 
 NOTE = (
-    "Forecasts are read by the kept decoder off the beliefs that are imagined under the recorded actions; values are "
-    "normal scores of the train split. Intervals are split-conformal, fitted on tuning for each channel and horizon; "
-    "their coverage is measured here. Error ratios are medians over the channels with enough values. Intervals of "
-    "figures are 95 %, percentiles over redrawn subjects."
+    "Values are normal scores of the train split. Intervals are split-conformal, fitted on tuning for each channel and "
+    "horizon; their coverage is measured here. Error ratios are medians over the channels with enough values. "
+    "Intervals of figures are 95 %, percentiles over redrawn subjects."
 )
+
+
+def note_of(acts: bool) -> str:
+    """What the figures are made of. acts: whether the data have actions."""
+    imagined = "are imagined under the recorded actions" if acts else "the model imagines"
+    return f"Forecasts are read by the kept decoder off the beliefs that {imagined}. {NOTE}"
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def channel_findings(measured: MeasuredForecasts, config: ChannelForecastConfig,
     return Findings(
         headlines=_headlines(horizons, overall, config, subjects, len(kept)),
         verdicts=[_coverage_verdict(horizons, config), _error_verdict(horizons, len(kept))],
-        tables=[_table(horizons, config, len(kept)), _channels(measured, config)],
+        tables=[_table(horizons, config, len(kept), measured.acts), _channels(measured, config)],
         figures=[_error_figure(horizons, len(kept)), _coverage_figure(horizons, config)],
     )
 
@@ -148,7 +153,7 @@ def _error_verdict(horizons: list[Horizon], channels: int) -> Verdict:
     return Verdict("good" if better == len(horizons) else "warning", text)
 
 
-def _table(horizons: list[Horizon], config: ChannelForecastConfig, channels: int) -> Table:
+def _table(horizons: list[Horizon], config: ChannelForecastConfig, channels: int, acts: bool) -> Table:
     names = ["coverage", *(f"error_over_{name.replace(' ', '_')}" for name in CONTROLS)]
     columns = [Column("h", "steps")]
     columns += [Column(f"{name}{end}") for name in names for end in ("", "_low", "_high")]
@@ -165,7 +170,7 @@ def _table(horizons: list[Horizon], config: ChannelForecastConfig, channels: int
                 horizon.subjects,
             ]
         )
-    note = f"{NOTE} {channels} channels have at least {config.least_values} values on the split."
+    note = f"{note_of(acts)} {channels} channels have at least {config.least_values} values on the split."
     return Table("horizons", "Forecasts of channels by horizon", columns, rows, note)
 
 
@@ -185,7 +190,7 @@ def _channels(measured: MeasuredForecasts, config: ChannelForecastConfig) -> Tab
             for method in ("rollout", *CONTROLS)
         ]
         rows.append([name, covered, *means, int(there.sum())])
-    return Table("channels", "Forecasts of every channel, all horizons", columns, rows, NOTE)
+    return Table("channels", "Forecasts of every channel, all horizons", columns, rows, note_of(measured.acts))
 
 
 def _error_figure(horizons: list[Horizon], channels: int) -> Figure:

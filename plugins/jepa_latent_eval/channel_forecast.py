@@ -52,11 +52,12 @@ class Forecasts:
 @dataclass(frozen=True)
 class MeasuredForecasts:
     """What is known of forecasts. held_out: their errors on the measured split. widths: half-widths (H, C) of intervals
-    for each forecast, from tuning. names: (C,) of channels."""
+    for each forecast, from tuning. names: (C,) of channels. acts: whether the data have actions."""
 
     held_out: Forecasts
     widths: dict[str, np.ndarray]
     names: list[str]
+    acts: bool
 
 
 class ChannelForecast(Evaluator[ChannelForecastConfig]):
@@ -83,7 +84,8 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
         level = self.config.level
         widths = {name: conformal_widths(errors, level) for name, errors in forecasts["tuning"].errors.items()}
         names = list(learner.observer.names)
-        measured = MeasuredForecasts(forecasts[self.config.split], widths, names)
+        acts = evaluation.dataset.store.event_count("action") > 0
+        measured = MeasuredForecasts(forecasts[self.config.split], widths, names, acts)
         state = {"level": level, "names": names, "widths": widths[ROLLOUT], "noise": forecasts["tuning"].noise()}
         kept = KeptHead("intervals", "intervals", target="channels", state=state)
         findings = channel_findings(measured, self.config, evaluation.seed)

@@ -25,8 +25,8 @@ from jepa_latent_eval.decoding import (
     score,
 )
 from jepa_latent_eval.forecast_draws import redrawn_errors
-from jepa_latent_eval.forecast_findings import ROLLOUTS, forecast_findings, no_forecasts
-from jepa_latent_eval.rollout import Cohort, find_cohort, roll_out_windows
+from jepa_latent_eval.forecast_findings import forecast_findings, no_forecasts, rollouts_of
+from jepa_latent_eval.rollout import ROLLOUT, Cohort, find_cohort, roll_out_windows
 from jepa_latent_eval.states import States, all_states_of, cover, encoded
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
             all_errors.append(errors)
         everyone = evaluation.dataset.subject[evaluation.dataset.trajectories(self.config.split)]
         numbers = subject_numbers(cohort.subjects, everyone)
-        redrawn = list(redrawn_errors(all_errors, numbers, horizons, ROLLOUTS))
-        findings = forecast_findings(probes, scores, horizons, reasons, cohort, self.config)
+        acts = _have_actions(evaluation.dataset)
+        redrawn = list(redrawn_errors(all_errors, numbers, horizons, rollouts_of(acts)))
+        findings = forecast_findings(probes, scores, horizons, reasons, cohort, self.config, acts)
         return replace(findings, redrawn=redrawn, heads=[readout.kept()])
 
     def head(self, kept: KeptHead) -> Probes:
@@ -98,18 +99,23 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         A batch is decoded at once, so that no more states than its own are held.
         """
         learner, context, batch_size = evaluation.learner, cohort.context, self.config.batch_size
+        acts = _have_actions(evaluation.dataset)
         places = torch.tensor(horizons) - 1
         parts: list[dict[str, np.ndarray]] = []
         for _, latents in encoded(learner, evaluation.dataset, cohort.windows, cohort.index, batch_size):
             with torch.no_grad():
+                given = {RECORDED: latents, HELD: _held(latents, context)} if acts else {ROLLOUT: latents}
                 states = {
-                    RECORDED: roll_out_windows(learner, latents, context)[:, places],
-                    HELD: roll_out_windows(learner, _held(latents, context), context)[:, places],
+                    **{name: roll_out_windows(learner, told, context)[:, places] for name, told in given.items()},
                     DECODED_PERSISTENCE: latents.states[:, context - 1 : context],
                     ENCODED: latents.states[:, context + places],
                 }
             parts.append({name: readout.decode(values.double().cpu().numpy()) for name, values in states.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _have_actions(dataset: Dataset) -> bool:
+    return dataset.store.event_count("action") > 0
 
 
 def _held(latents: Latents, context: int) -> Latents:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from jepa_core.results.findings import Cell, Column, Figure, Findings, Headline,
 from jepa_core.results.statistics import percentile_interval
 from jepa_latent_eval import decoding
 from jepa_latent_eval.forecast_draws import error_name
-from jepa_latent_eval.rollout import Cohort
+from jepa_latent_eval.rollout import ROLLOUT, Cohort
 
 if TYPE_CHECKING:
     from jepa_latent_eval.config import DecodedForecastConfig
@@ -25,15 +26,21 @@ TOLD = {
     decoding.ENCODED: "the future itself",
 }
 """What each forecast is told. The last is no forecast: it is what a probe could read off a perfect rollout."""
-ROLLOUTS = (decoding.RECORDED, decoding.HELD)
+TOLD_NO_ACTIONS = {ROLLOUT: "past"} | {
+    name: told for name, told in TOLD.items() if name not in (decoding.RECORDED, decoding.HELD)
+}
+"""The same, where the data have no actions that a rollout could be told."""
 HEADLINE_HORIZON = 24
 
 NOTE = (
     "A ridge regression a label, from the latent of the same step, fitted on train with its penalty chosen on tuning, "
     "is applied to the states that each forecast says. Rows are windows in which the label is measured at the horizon; "
     "all forecasts of a label and horizon share them. MAE in the label's own unit; MASE: MAE over that of the last "
-    "measured value of the context. Intervals are 95 %, percentiles over redrawn subjects. Only the rollout under "
-    "recorded actions is told anything of the future; compare the others with what does not know it either."
+    "measured value of the context. Intervals are 95 %, percentiles over redrawn subjects."
+)
+TOLD_NOTE = (
+    " Only the rollout under recorded actions is told anything of the future; compare the others with what does not "
+    "know it either."
 )
 
 Scores = list[dict[str, list["Score | None"]]]
@@ -54,24 +61,33 @@ def forecast_findings(
     reasons: list[str],
     cohort: Cohort,
     config: DecodedForecastConfig,
+    acts: bool,
 ) -> Findings:
-    """Findings of all labels. reasons: why some have no probe."""
+    """Findings of all labels. reasons: why some have no probe. acts: whether the data have actions."""
     left = [str(h) for h in config.horizons if h not in horizons]
-    note = NOTE + (f" Beyond the training windows: h = {', '.join(left)}." if left else "")
+    told = TOLD if acts else TOLD_NO_ACTIONS
+    note = (
+        NOTE + (TOLD_NOTE if acts else "") + (f" Beyond the training windows: h = {', '.join(left)}." if left else "")
+    )
     note += "".join(f" Null: {reason}." for reason in reasons)
     at = max((h for h in horizons if h <= HEADLINE_HORIZON), default=horizons[0])
     index = horizons.index(at)
     subjects = len(np.unique(cohort.subjects))
     return Findings(
-        headlines=[_headline(scores, name, index, at, subjects, len(probes)) for name in ROLLOUTS],
-        verdicts=[_verdict(scores, name, index, at) for name in ROLLOUTS],
+        headlines=[_headline(scores, name, index, at, subjects, len(probes)) for name in rollouts_of(acts)],
+        verdicts=[_verdict(scores, name, told[name], index, at) for name in rollouts_of(acts)],
         tables=[
-            _summary(scores, horizons, subjects, note),
-            _table(probes, scores, horizons, note),
+            _summary(scores, told, horizons, subjects, note),
+            _table(probes, scores, told, horizons, note),
             _probes(probes, reasons),
         ],
-        figures=[_figure(scores, horizons, len(probes))],
+        figures=[_figure(scores, told, horizons, len(probes))],
     )
+
+
+def rollouts_of(acts: bool) -> tuple[str, ...]:
+    """What the rollouts are called. acts: whether the data have actions."""
+    return (decoding.RECORDED, decoding.HELD) if acts else (ROLLOUT,)
 
 
 def _median(scores: Scores, name: str, index: int) -> tuple[float | None, float | None, float | None, int]:
@@ -92,15 +108,15 @@ def _headline(scores: Scores, name: str, index: int, at: int, subjects: int, lab
     return Headline(label, value, "", low, high, subjects, note=note, metric=f"{label}, h = {at}", better="lower")
 
 
-def _verdict(scores: Scores, name: str, index: int, at: int) -> Verdict:
+def _verdict(scores: Scores, name: str, told: str, index: int, at: int) -> Verdict:
     kept = [scored for scored in scores if scored[name][index] is not None]
     better = {
         control: sum(_error(scored[name][index]) < _error(scored[control][index]) for scored in kept)
         for control in (decoding.LAST_VALUE, decoding.DECODED_PERSISTENCE, decoding.MEAN)
     }
-    told = ", ".join(f"{control} for {count}" for control, count in better.items())
+    than = ", ".join(f"{control} for {count}" for control, count in better.items())
     good = bool(kept) and min(better.values()) > len(kept) / 2
-    text = f"At h = {at}, of {len(kept)} labels, the {name} (told: {TOLD[name]}) has the smaller error than {told}."
+    text = f"At h = {at}, of {len(kept)} labels, the {name} (told: {told}) has the smaller error than {than}."
     return Verdict("good" if good else "warning", text)
 
 
@@ -108,25 +124,25 @@ def _error(score: Score | None) -> float:
     return float("nan") if score is None else score.mae
 
 
-def _summary(scores: Scores, horizons: list[int], subjects: int, note: str) -> Table:
+def _summary(scores: Scores, each: Mapping[str, str], horizons: list[int], subjects: int, note: str) -> Table:
     columns = [Column("h", "steps"), Column("forecast"), Column("told"), *_interval_columns("median_MASE")]
     columns += [Column("labels", digits=6), Column("subjects", digits=6)]
     rows: list[list[Cell]] = []
     for index, h in enumerate(horizons):
-        for name, told in TOLD.items():
+        for name, told in each.items():
             value, low, high, count = _median(scores, name, index)
             rows.append([h, name, told, value, low, high, count, subjects])
     return Table("summary", "Decoded forecasts, all labels", columns, rows, note)
 
 
-def _table(probes: list[Probe], scores: Scores, horizons: list[int], note: str) -> Table:
+def _table(probes: list[Probe], scores: Scores, each: Mapping[str, str], horizons: list[int], note: str) -> Table:
     columns = [Column("label"), Column("h", "steps"), Column("forecast"), Column("told")]
     columns += [*_interval_columns("MAE"), *_interval_columns("MASE"), Column("rows", digits=6)]
     columns += [Column("subjects", digits=6)]
     rows: list[list[Cell]] = []
     for probe, scored in zip(probes, scores, strict=True):
         for index, h in enumerate(horizons):
-            for name, told in TOLD.items():
+            for name, told in each.items():
                 rows.append([probe.label, h, name, told, *_cells(scored[name][index])])
     return Table("forecasts", "Decoded forecasts of every label", columns, rows, note)
 
@@ -157,12 +173,12 @@ def _probes(probes: list[Probe], reasons: list[str]) -> Table:
     return Table("probes", "Probes", columns, rows, " ".join(f"None: {reason}." for reason in reasons))
 
 
-def _figure(scores: Scores, horizons: list[int], labels: int) -> Figure:
+def _figure(scores: Scores, each: Mapping[str, str], horizons: list[int], labels: int) -> Figure:
     series = []
-    for name, told in TOLD.items():
+    for name, told in each.items():
         medians = [_median(scores, name, index) for index in range(len(horizons))]
         value, low, high, _ = (list(part) for part in zip(*medians, strict=True))
-        rolled = name in ROLLOUTS
+        rolled = name in (*rollouts_of(True), *rollouts_of(False))
         x = [float(h) for h in horizons]
         series.append(
             Series(f"{name} (told: {told})", x, value, low if rolled else [], high if rolled else [], not rolled)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,15 @@ import pytest
 from jepa_core.audit.checks import LeakCheck
 from jepa_core.audit.given_away import audit_run
 from jepa_core.cli import main
+from jepa_core.data.dataset import Dataset
+from jepa_core.data.observations import Observer
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Events, Trajectories
 from jepa_core.io.files import write_json
-from jepa_core.model.folder import FITTED, WEIGHTS, write_record
+from jepa_core.model.folder import FITTED, OBSERVATIONS, WEIGHTS, read_record, write_record
+from jepa_core.plugin import Registry, discover
+from jepa_core.testing.oscillator_parts import Oscillators
+from jepa_core.testing.oscillators import OscillatorsConfig
 
 SUBJECTS = 12
 FIRST = 70_001_000
@@ -69,7 +76,7 @@ PLANTED = {
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_what_is_planted_fails_its_check_and_no_other_and_is_not_shown(name: str, tmp_path: Path, store: Store) -> None:
-    checks = audit_run(given_away(tmp_path / "run", PLANTED[name]), store, ["CANARY"])
+    checks = audit_run(given_away(tmp_path / "run", PLANTED[name]), store, ["CANARY"], discover([]))
 
     assert failing(checks) == {name}
     told = " ".join(check.words for check in checks)
@@ -77,7 +84,7 @@ def test_what_is_planted_fails_its_check_and_no_other_and_is_not_shown(name: str
 
 
 def test_a_clean_run_passes_every_check(tmp_path: Path, store: Store) -> None:
-    checks = audit_run(given_away(tmp_path / "run", CLEAN), store, ["CANARY"])
+    checks = audit_run(given_away(tmp_path / "run", CLEAN), store, ["CANARY"], discover([]))
 
     assert {check.name for check in checks if check.result == "pass"} == PLANTED.keys()
 
@@ -85,7 +92,56 @@ def test_a_clean_run_passes_every_check(tmp_path: Path, store: Store) -> None:
 def test_a_word_is_rare_by_the_count_that_the_fitted_state_names(tmp_path: Path, store: Store) -> None:
     fitted = {"platypus bite": 1, "least_subjects": 2}
 
-    assert failing(audit_run(given_away(tmp_path / "run", fitted), store, [])) == set()
+    assert failing(audit_run(given_away(tmp_path / "run", fitted), store, [], discover([]))) == set()
+
+
+@pytest.fixture(scope="module")
+def rounded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Registry, dict[str, Any]]:
+    """Oscillators in steps of a tenth, the registry that knows them, and what a model keeps of their scale."""
+    registry = discover([importlib.metadata.EntryPoint("oscillators", "jepa_core.testing.oscillators", "jepa")])
+    config = OscillatorsConfig(trajectories=60)
+
+    class Rounded(StoreWriter):
+        def append(self, trajectories: Trajectories) -> None:
+            state = trajectories.state
+            rounded = replace(state, value=(np.round(100 * state.value) / 10).astype(np.float32))
+            super().append(replace(trajectories, state=rounded))
+
+    folder = tmp_path_factory.mktemp("stores") / "oscillators"
+    with Rounded(folder, "oscillators", "f" * 64) as writer:
+        Oscillators(config).build(writer, tmp_path_factory.mktemp("scratch"))
+    store = Store(folder)
+    observer = Observer(lambda: Dataset.open(store, Oscillators(config), "channels"), config.observations())
+    return store, registry, observer.scaling.fitted()
+
+
+def of_oscillators(folder: Path, observations: Any, registry: Registry) -> Path:
+    """A folder with a model whose decoders read oscillators on a scale."""
+    component = registry.component("source", "oscillators")
+    config = OscillatorsConfig(trajectories=60)
+    source = {"use": "oscillators", "package": "", "version": registry.owner(component).version}
+    about = {"observations": list(config.observations()), "source_fitted": {}, "channels": []}
+    given_away(folder, {"least_subjects": 5})
+    write_json(folder / OBSERVATIONS, observations)
+    components = {"source": source | {"config": config.model_dump(mode="json", by_alias=True)}}
+    write_record(folder, {**read_record(folder), **about, "components": components})
+    return folder
+
+
+def test_a_mean_that_equals_a_value_of_few_by_chance_passes_and_the_value_itself_is_told_by_file_and_key(
+    tmp_path: Path, rounded: tuple[Store, Registry, dict[str, Any]]
+) -> None:
+    store, registry, kept = rounded
+    by_chance = audit_run(of_oscillators(tmp_path / "run", kept, registry), store, [], registry)
+    own = np.flatnonzero(store.split == 0)
+    values = np.concatenate([alone.state.value for _, alone in store.each(own)])
+    extreme = float(values[values % 1 != 0].max())
+    planted = {**kept, "knots": [[*kept["knots"][0][:-1], extreme], kept["knots"][1]]}
+    leaking = audit_run(of_oscillators(tmp_path / "leaking", planted, registry), store, [], registry)
+
+    assert failing(by_chance) == set() and "they are means" in by_chance[-1].words
+    assert failing(leaking) == {"numbers of few subjects"}
+    assert "observations.json: knots" in leaking[-1].words and str(extreme) not in leaking[-1].words
 
 
 def test_without_its_store_a_run_is_not_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

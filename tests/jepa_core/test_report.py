@@ -258,6 +258,14 @@ def test_phases_stand_in_the_order_of_the_curriculum_with_the_one_that_has_no_st
     assert "Loss terms of the phase phase-2 by step" in page
 
 
+def test_numbers_that_a_phase_logged_have_panels_of_their_own(folder, page):
+    assert "Logged beside the loss" not in page and "logged by step" not in page
+    lines = [logged("joint", step, step, metrics={"far_error": 0.5 / step, "gap": None}) for step in (1, 2, 3)]
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    told = written(folder)
+    assert told.count("far_error, logged by step of the phase.") == 1 and "Joint: far error" in text_of(told)
+
+
 def test_a_value_and_its_interval_share_a_cell_and_null_is_a_dash(page):
     assert '<td class="number">0.204<span class="interval">0.100 to 0.300</span></td>' in page
     assert '<td class="number">–</td>' in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,11 +16,12 @@ from jepa_core.report.headline_figure import draw_headline, headline_figure
 from jepa_core.report.page import page
 from jepa_core.results.findings import Figure, Findings, Headline, Mark, Series
 from jepa_core.results.record import RunRecord
+from jepa_core.study import metrics
 from jepa_core.study.averages import headline_figures, mean_figure
 from jepa_core.study.differences import difference, with_holm
 from jepa_core.study.findings import VariantMetric
 from jepa_core.study.forests import forests
-from jepa_core.study.metrics import Name, RunMetric
+from jepa_core.study.metrics import Name, RunMetric, run_metrics
 
 SKILL = Name("drift", "skill horizon", "steps")
 NOISE = np.random.default_rng(0).normal(0, 0.1, 1000)
@@ -167,3 +169,21 @@ def test_the_headline_figure_comes_first_in_the_report_of_a_run() -> None:
     found = Findings([Headline("a", 1.0, n=3)], figures=[other, drift(1.0)])
     html = page(RunRecord({}, "", {}, {}, [], {"drift": found}, {}))
     assert html.index('class="standing"') < html.index("Another figure")
+
+
+@pytest.mark.parametrize(
+    ("told", "names"), [(0.8, ["AUROC of late death"]), (0.7, ["AUROC of late death", "AUROC of late_death"])]
+)
+def test_a_score_that_is_a_headline_too_stands_once(
+    told: float, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = np.linspace(0.7, 0.9, 50)
+    scored = RunMetric(0.8, draws, 40, "higher")
+    monkeypatch.setattr(metrics, "_of_predictions", lambda _: [(Name("tasks", "AUROC of late_death"), scored)])
+    (tmp_path / "findings").mkdir()
+    findings = Findings([Headline("AUROC of late death", told, n=40, better="higher")])
+    (tmp_path / "findings" / "tasks.json").write_text(json.dumps(findings.to_dict()))
+    measured = run_metrics([tmp_path])
+    assert [name.metric for name in measured] == names
+    headline = measured[Name("tasks", "AUROC of late death")]
+    assert headline.headline and (headline.draws is draws) == (told == 0.8), "it is paired by what was predicted"

@@ -57,6 +57,14 @@ def test_without_the_future_actions_the_first_step_is_as_good_and_later_ones_are
     assert held[0] < 1e-4 < 0.1 < held[1]
 
 
+def test_data_without_actions_have_one_rollout_and_no_word_of_any(data, latents, monkeypatch):
+    monkeypatch.setattr(data.store, "event_count", lambda role: 0)
+    findings = decoded(data, latents)
+    assert max(cells(findings, "level", "rollout", "MAE")) < 1e-4
+    assert cells(findings, "level", decoding.RECORDED, "MAE") == cells(findings, "level", decoding.HELD, "MAE") == []
+    assert len(findings.headlines) == 1 and "action" not in json.dumps(findings.to_dict())
+
+
 def test_errors_of_the_controls_are_what_a_loop_over_windows_finds(data, latents):
     findings = decoded(data, latents)
     level, rare = (data.store.labels[name].reshape(-1, 20) for name in ("level", "rare"))
