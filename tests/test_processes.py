@@ -136,30 +136,24 @@ def test_two_processes_train_and_find_what_one_does(runs: Runs) -> None:
     require_as_alone(runs, "two")
 
 
-def test_a_process_that_dies_ends_the_run_and_three_go_on_from_its_last_checkpoint(runs: Runs) -> None:
+def test_a_run_ends_alike_whatever_stops_it_and_however_many_go_on(runs: Runs) -> None:
     died = runs.jepa("run", "together.yaml", "--out", "died", "--processes", "2", "--quiet", STRIKE="KILL 1 6")
     assert died.returncode == 1
     assert "process 1 of 2 was ended by signal 9" in died.stderr
     assert "go on with: jepa resume" in died.stderr and "Traceback" not in died.stderr
     assert [path.name for path in sorted((runs.folder / "died" / "checkpoints").iterdir())][-1] == "00000008-01"
-    resumed = runs.jepa("resume", "died", "--processes", "3", "--quiet")
+    stopped = runs.jepa("resume", "died", "--processes", "3", STRIKE="INT 2 2")
+    assert stopped.returncode == 75, stopped.stderr
+    assert stopped.stderr.count("stopped in phase 'joint_refinement' after step 6; everything so far is kept") == 1
+    resumed = runs.jepa("resume", "died", "--quiet")
     assert resumed.returncode == 0, resumed.stderr
     require_as_alone(runs, "died")
 
 
-def test_a_stop_of_one_process_of_torchrun_stops_all_and_one_goes_on(runs: Runs) -> None:
+def test_a_stop_of_one_process_of_torchrun_stops_all_at_a_checkpoint(runs: Runs) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     words = [*torchrun, *command("run", "together.yaml", "--out", "stopped")[1:]]
     stopped = runs.start(words, STRIKE="TERM 1 5")
     assert stopped.returncode != 0
     assert "stopped in phase 'joint_refinement' after step 5; everything so far is kept" in stopped.stderr
-    resumed = runs.jepa("resume", "stopped", "--quiet")
-    assert resumed.returncode == 0, resumed.stderr
-    require_as_alone(runs, "stopped")
-
-
-def test_a_stop_ends_processes_with_the_code_of_a_run_that_can_go_on(runs: Runs) -> None:
-    stopped = runs.jepa("run", "together.yaml", "--out", "asked", "--processes", "2", STRIKE="INT 1 3")
-    assert stopped.returncode == 75, stopped.stderr
-    assert "stopped in phase 'joint_refinement' after step 3" in stopped.stderr
-    assert stopped.stderr.count("go on with: jepa resume") == 1
+    assert [path.name for path in sorted((runs.folder / "stopped" / "checkpoints").iterdir())][-1] == "00000009-01"

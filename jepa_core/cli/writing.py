@@ -71,7 +71,10 @@ def _as_one_of_several(arguments: argparse.Namespace, begin: Callable[[], Run]) 
         run = open_together(processes, begin, installed_registry())
         if processes.first:
             return _execute(run, arguments, processes)
-        carry_out(run, None, processes)
+        try:
+            carry_out(run, None, processes)
+        except Preempted as stop:  # the first says it for all
+            return stop.exit_code
         return 0
 
 

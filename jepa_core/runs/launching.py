@@ -16,7 +16,6 @@ from pathlib import Path
 from types import FrameType
 
 from jepa_core.errors import Preempted, RunError
-from jepa_core.io.terminal import ErrorOutput
 
 POLL_SECONDS = 0.05
 ENDING_SECONDS = 10.0
@@ -111,10 +110,7 @@ def carry_out_in_processes(folder: Path, count: int, quiet: bool) -> int:
 
     Returns its exit code. Raises RunError if a process was killed.
     """
-    code = Launched(["resume", str(folder), *(["--quiet"] if quiet else [])], count).wait()
-    if code == Preempted.exit_code:
-        print("all processes have stopped", file=ErrorOutput(), flush=True)
-    return code
+    return Launched(["resume", str(folder), *(["--quiet"] if quiet else [])], count).wait()
 
 
 def _variables(number: int, count: int, port: int) -> dict[str, str]:

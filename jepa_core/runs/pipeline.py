@@ -27,14 +27,17 @@ from jepa_core.errors import DataError, RunError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.io.records import Shape, read_sealed, write_sealed
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
+from jepa_core.io.ticker import Ticker
 from jepa_core.model.folder import OBSERVATIONS
 from jepa_core.recipe import PhaseUse, Recipe, Use
 from jepa_core.report.page import write_report
+from jepa_core.results.evaluated import evaluation_digests
 from jepa_core.results.findings import Findings
 from jepa_core.results.heads import heads_folder, write_heads
 from jepa_core.results.predictions import write_predictions
-from jepa_core.results.record import logged_lines, read_findings
+from jepa_core.results.record import logged_lines, read_findings, record_digests
 from jepa_core.results.samples import write_kept
+from jepa_core.runs.assisting import ask_others, assist, dismiss_others
 from jepa_core.runs.cost import Stopwatch
 from jepa_core.runs.kept_model import component_record, save_model
 from jepa_core.runs.memory import check_disk, check_memory
@@ -69,7 +72,11 @@ def execute(run: Run, listeners: Sequence[Listener] = (), processes: Peers = ALO
         train(run, learner, listeners)
         if processes.first:
             _conclude(run, learner, untrained, listeners)
-        processes.wait()
+            dismiss_others(processes)
+        else:
+            learner.freeze()
+            control = cache(partial(_control, run, learner, untrained))
+            assist(processes, {"learner": lambda: learner, "control": control})
         for listener in listeners:
             listener.run_ended()
 
@@ -78,7 +85,7 @@ def _conclude(run: Run, learner: Learner, untrained: EncoderUnder, listeners: Se
     """What comes after training: the model is kept, evaluated, and reported on."""
     save_model(run, learner)
     run_evaluators(run, learner, untrained, listeners)
-    run.note(ended=now())
+    run.note(ended=now(), files=record_digests(run.folder))
     write_report(run.folder)
     shutil.rmtree(run.scratch, ignore_errors=True)
 
@@ -138,8 +145,7 @@ def build_learner(run: Run, dataset: Dataset, processes: Peers = ALONE) -> tuple
     with memory_errors("building the models"):
         encoder = recipe.encoder.build(recipe.item_shape())
         _fit(encoder, dataset, run.folder / "fitted.json")
-        scratch = run.scratch if processes.first else run.scratch / f"process-{processes.number}"
-        learner = new_learner(run, encoder, dataset, device, scratch, _observer(run, dataset))
+        learner = new_learner(run, encoder, dataset, device, _scratch(run, processes), _observer(run, dataset))
     learner.processes = processes
     untrained = EncoderUnder(encoder, learner.trainable)
     learner.share(_shared(run, learner, untrained))
@@ -151,6 +157,11 @@ def build_learner(run: Run, dataset: Dataset, processes: Peers = ALONE) -> tuple
 
 def _shared(run: Run, learner: Learner, untrained: EncoderUnder) -> TensorFolder | None:
     return shared_folder(run, learner.encoder, untrained.weights(), learner.dataset, learner.device)
+
+
+def _scratch(run: Run, processes: Peers) -> Path:
+    """Where a process keeps what lasts as long as itself."""
+    return run.scratch if processes.first else run.scratch / f"process-{processes.number}"
 
 
 def _observer(run: Run, dataset: Dataset) -> Observer | None:
@@ -271,6 +282,7 @@ def run_evaluators(run: Run, learner: Learner, untrained: EncoderUnder, listener
 def evaluation_of(run: Run, learner: Learner, untrained: EncoderUnder) -> Evaluation:
     """What the evaluators of a run may use; the learner is frozen."""
     learner.freeze()
+    ask_others(learner.processes, learner, "learner")
     return Evaluation(
         learner=learner,
         window_length=run.recipe.windows.length,
@@ -288,9 +300,13 @@ def measure(run: Run, evaluation: Evaluation, use: Use) -> Findings:
     cost = Stopwatch()
     with memory_errors(f"the evaluation '{use.name}'"):
         findings = use.build().evaluate(evaluation)
+    evaluated = run.manifest().get("evaluated", {})
+    if use.name in evaluated:  # a kill must not leave the digests of other files than those that lie there
+        run.note(evaluated=evaluated | {use.name: evaluated[use.name] | {"files": {}}})
     write_findings(run.folder, use.name, findings, component_record(run, use))
     record = {"settings": use.resolved(), "ended": now(), "command": command(), **cost.read()}
-    run.note(evaluated=run.manifest().get("evaluated", {}) | {use.name: record})
+    record["files"] = evaluation_digests(run.folder, use.name)
+    run.note(evaluated=evaluated | {use.name: record})
     return findings
 
 
@@ -337,23 +353,40 @@ def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Calla
 
     @cache
     def make() -> Learner:
-        scratch = run.scratch / "control"
-        control = new_learner(
-            run, untrained, learner.dataset, learner.device, scratch, learner.observer, belief_gradient=False
-        )
-        shared = _shared(run, learner, untrained)
-        control.share(shared)
-        _take_up_or_train(run, control, use, shared)
+        control = _control(run, learner, untrained)
+        ask_others(learner.processes, control, "control")
+        _take_up_or_train(run, control, use, _shared(run, learner, untrained))
         control.freeze()
         return control
 
     return make
 
 
+def _control(run: Run, learner: Learner, untrained: EncoderUnder) -> Learner:
+    """The untrained control before its predictor trains."""
+    scratch = _scratch(run, learner.processes) / "control"
+    control = new_learner(
+        run, untrained, learner.dataset, learner.device, scratch, learner.observer, belief_gradient=False
+    )
+    control.share(_shared(run, learner, untrained))
+    control.freeze()
+    return control
+
+
 def _has_module(use: Use) -> bool:
     config = use.config
     assert isinstance(config, ObjectiveConfig)
     return config.module_size(LearnerShape(1, 1, 1)) is not None
+
+
+class _ControlSteps(Listener):
+    """Says how far the training of the control has come."""
+
+    def __init__(self, steps: int) -> None:
+        self._ticker = Ticker("untrained control", steps)
+
+    def step_ended(self, progress: Progress) -> None:
+        self._ticker.add(steps=1)
 
 
 def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorFolder | None) -> None:
@@ -372,7 +405,7 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
         cut = partial(windows_of, run, control.dataset)
-        run_curriculum([built], control, cut("train"), run.recipe.seed, cut=cut)
+        run_curriculum([built], control, cut("train"), run.recipe.seed, [_ControlSteps(use.config.steps)], cut=cut)
         if shared:
             shared.write(name, dict(control.weights()))
     write_tensors(own, dict(control.weights()))

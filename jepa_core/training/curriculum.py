@@ -160,6 +160,7 @@ def take_step(progress: Progress, division: Division, batch: Batch) -> None:
     """One optimizer step on a batch."""
     built, learner, optimizer, config = progress.current, progress.learner, progress.optimizer, progress.current.config
     assert optimizer is not None and progress.first_bad_step is not None
+    learner.encode_together(batch.items)
     set_rates(optimizer, built.schedule.factor(progress.step, config.steps))
     outcome = division.backward(lambda part: outcome_of(built, learner, part, progress.seed, progress.step), batch)
     division.add_gradients(trained_by(optimizer))

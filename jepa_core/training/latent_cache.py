@@ -4,11 +4,14 @@ Items are encoded in fixed blocks of consecutive ids, and a block as a whole, th
 for. So a latent depends on the weights and the item alone, not on which batches came before: a resumed run fills the
 cache with the very bits that the uninterrupted one had, and runs can share blocks (jepa_core.runs.sharing).
 Consecutive ids lie in the same trajectory, so hardly anything is encoded that will not be read.
+
+Where several processes train together, each has all latents that the steps so far asked for, and each block is encoded
+by one of them, which gives it to the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,7 @@ from jepa_core.errors import RunError
 from jepa_core.io.tensor_files import TensorFolder, same_layout
 from jepa_core.io.ticker import Ticker
 from jepa_core.training.precision import full
+from jepa_core.training.processes import Peers
 
 TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """How latents may be kept, as recipes call it."""
@@ -52,6 +56,8 @@ class LatentCache:
         self._device = device
         self._shared = shared
         self._filled = np.zeros(-(-items // BLOCK), dtype=bool)
+        self._common = np.zeros_like(self._filled)
+        """Blocks that every process has; the same on each of them, whatever one of them has besides."""
         self._ticker: Ticker | None = None
         self._latents = _allocate(items, latent_dim, kept_as, device, memory_bytes, folder)
 
@@ -61,15 +67,32 @@ class LatentCache:
 
         Raises RunError if a latent is beyond what their type holds.
         """
-        numbers = ids.cpu().numpy()
-        for block in np.unique(numbers // BLOCK):
+        for block in _blocks_of(ids):
             if not self._filled[block]:
-                self._fill(int(block))
+                self._fill(block)
         return full(self._latents[ids.to(self._latents.device)].to(self._device))
 
+    def missing(self, ids: Tensor) -> list[int]:
+        """Numbers of the blocks of some items that not every process has."""
+        return [block for block in _blocks_of(ids) if not self._common[block]]
+
+    @torch.no_grad()
+    def fill(self, blocks: Sequence[int], processes: Peers) -> None:
+        """Have blocks on all processes, each encoded by one of them; called by all, with the same blocks."""
+        givers = [number % processes.count for number in range(len(blocks))]
+        for block, giver in zip(blocks, givers, strict=True):
+            if giver == processes.number and not self._filled[block]:
+                self._fill(block)
+        for block, giver in zip(blocks, givers, strict=True):
+            processes.give(self._rows(block), giver)
+            self._filled[block] = self._common[block] = True
+
+    def _rows(self, block: int) -> Tensor:
+        return self._latents[block * BLOCK : min((block + 1) * BLOCK, self._items)]
+
     def _fill(self, block: int) -> None:
-        start, stop = block * BLOCK, min((block + 1) * BLOCK, self._items)
-        into, name = self._latents[start:stop], f"latents-{block:08d}"
+        into, name = self._rows(block), f"latents-{block:08d}"
+        start, stop = block * BLOCK, block * BLOCK + len(into)
         shared = self._shared.read(name) if self._shared else None
         if shared is not None and same_layout(shared, {"latents": into}):
             into.copy_(shared["latents"])
@@ -84,6 +107,10 @@ class LatentCache:
         self._filled[block] = True
         self._ticker = self._ticker or Ticker("latents of the frozen encoder", self._items)
         self._ticker.add(items=stop - start)
+
+
+def _blocks_of(ids: Tensor) -> list[int]:
+    return np.unique(ids.cpu().numpy() // BLOCK).tolist()
 
 
 def _allocate(
