@@ -10,7 +10,7 @@ from pathlib import Path
 import children
 from children import Ended, Strike
 from scene import PREDICT, Finished, Scene, findings_of, study_findings
-from trial import Trial, trial
+from trial import Trial
 
 LOST_SECONDS = 10.0
 """A command that ends well and that much later than it was asked to stop has lost the signal."""
@@ -60,11 +60,13 @@ def _command(scene: Scene, draw: random.Random, folder: Path, command: str, how:
     at = draw.uniform(0, finished.seconds)
     struck = children.run(_arguments(command, "1"), folder, strikes_of(how, at))
     faults = _faults(struck, how) + _go_on(command, folder, finished, scene)
-    return trial(command, f"{how} after {at:.2f} s, {_lived(struck)}", struck, faults, "exact")
+    return _told(command, how, at, struck, faults)
 
 
-def _lived(struck: Ended) -> str:
-    return "it had ended" if struck.lived is None else f"it lived {struck.lived:.2f} s"
+def _told(command: str, how: str, at: float, struck: Ended, faults: list[str]) -> Trial:
+    lived = "it had ended" if struck.lived is None else f"it lived {struck.lived:.2f} s"
+    verdict = "fault" if faults else "exact"
+    return Trial(command, f"{how} after {at:.2f} s, {lived}", struck.code, verdict, round(struck.seconds, 2), faults)
 
 
 def _arguments(command: str, number: str) -> list[str]:
@@ -132,5 +134,4 @@ def _study(scene: Scene, draw: random.Random, folder: Path, how: str, worker: bo
         faults.append(f"study afterwards: exit code {done.code}:\n{done.words}")
     if study_findings(folder / "study") != whole:
         faults.append("the findings are not those of the study that nothing struck")
-    return trial("study's worker" if worker else "study", f"{how} after {at:.1f} s, {_lived(struck)}", struck, faults,
-                 "exact")  # fmt: skip
+    return _told("study's worker" if worker else "study", how, at, struck, faults)
