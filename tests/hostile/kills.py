@@ -84,15 +84,24 @@ def _arguments(command: str, number: str) -> list[str]:
     }[command]
 
 
-def _faults(struck: Ended, how: str, further: tuple[int, ...] = ()) -> list[str]:
+ENDS = {"KILL": (0, -9), "STOP and CONT": (0,)}
+STOPPED = (0, 75, -int(signal.SIGTERM), -int(signal.SIGINT))
+"""Exit codes of a command that was struck so, or otherwise."""
+
+
+def _faults(struck: Ended, how: str) -> list[str]:
+    faults = _bad_end(struck, ENDS.get(how, STOPPED))
+    if how in ("TERM", "INT twice") and struck.code == 0 and struck.lived and struck.lived > LOST_SECONDS:
+        faults.append("the signal was lost")
+    return faults
+
+
+def _bad_end(struck: Ended, allowed: tuple[int, ...]) -> list[str]:
     faults = ["it hung"] if struck.hung else []
     if "Traceback" in struck.words:
         faults.append(f"it ended in a traceback:\n{struck.words}")
-    allowed = {"KILL": (0, -9), "STOP and CONT": (0,)}.get(how, (0, 75, -int(signal.SIGTERM), -int(signal.SIGINT)))
-    if struck.code not in (*allowed, *further):
+    if struck.code not in allowed:
         faults.append(f"exit code {struck.code}:\n{struck.words}")
-    if how in ("TERM", "INT twice") and struck.code == 0 and struck.lived and struck.lived > LOST_SECONDS:
-        faults.append("the signal was lost")
     return faults
 
 
@@ -127,8 +136,8 @@ def _study(scene: Scene, draw: random.Random, folder: Path, how: str, worker: bo
     asked = ["study", "study.yaml", "--out", "study", "--jobs", "1"]
     at = draw.uniform(0, 30 if worker else 60)
     struck = children.run(asked, folder, strikes_of(how, at, worker))
-    # a worker that was struck leaves a study to go on with, or one whose reference is not there to compare with
-    faults = _faults(struck, "TERM" if worker else how, (1,) if worker else ())
+    # the study of a worker that was struck goes on with the others; if none of the reference is done, it ends with 1
+    faults = _bad_end(struck, (0, 1, 75)) if worker else _faults(struck, how)
     done = children.run(asked, folder)
     if done.code != 0:
         faults.append(f"study afterwards: exit code {done.code}:\n{done.words}")
