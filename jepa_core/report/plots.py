@@ -18,7 +18,7 @@ import numpy as np
 
 from jepa_core.io.files import plain_name
 from jepa_core.libraries import library
-from jepa_core.report.html import Markup, element, start
+from jepa_core.report.html import Markup, element, start, writable
 from jepa_core.results.findings import Figure, Series
 
 if TYPE_CHECKING:
@@ -316,7 +316,7 @@ def as_svg(drawing: Drawing, name: str, description: str) -> Markup:
         axes.set_facecolor("none")
     buffer = io.StringIO()
     drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
+    text = writable(buffer.getvalue())
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
