@@ -1,10 +1,10 @@
 """Planted leaks: which of them `jepa audit STORE` finds, and which icu-leakage-check 0.1.0, on the same trajectories.
 
     pip install icu-leakage-check==0.1.0        # optional; without it the column of that package stays empty
-    python benchmarks/leak_audits.py [--seeds 20] [--json]
+    python benchmarks/leak_audits.py [--seeds 3] [--json]
 
-Oscillators (80 trajectories, an outcome that nothing tells) are stored with one leak each, under a channel `planted`, and
-without any, once for every seed. The other package is given what its documentation asks for: a row for each trajectory
+Oscillators (80 trajectories, an outcome that nothing tells) are stored with one leak each, under a channel `planted`,
+and without any, once for every seed. The other package is given what its documentation asks for: a row for each trajectory
 at the middle of its steps, with the mean, the last value and the number of each channel's events in the steps so far,
 identifiers, split and label; the events behind them with their times; where a leak is about features that read on, the
 function that makes them. Found means that a check failed or warned that passes without the leak, or, for a leak that
@@ -113,7 +113,7 @@ def twin(some: Trajectories) -> Planted:
     order = np.arange(len(some.steps))
     order[other] = longest
     ends = np.cumsum(some.steps)
-    steps = np.concatenate([np.arange(ends[one] - some.steps[one], ends[one]) for one in order])
+    steps = np.concatenate([np.arange(ends[number] - some.steps[number], ends[number]) for number in order])
     labels = {name: values[steps] for name, values in some.labels.items()}
     state, action, static = of(some.state, steps), of(some.action, steps), of(some.static, order)
     return Planted(replace(some, steps=some.steps[order], labels=labels, state=state, action=action, static=static))
@@ -168,7 +168,7 @@ LEAKS: dict[str, Callable[[Trajectories], Planted]] = {
     "a static fact that tells the length": length_known,
     "a name of hindsight (length_of_stay) on noise": partial(noisy, name="length_of_stay"),
     "a channel that is the outcome": partial(told, spread=0.1),
-    "a channel that ranks the outcome, AUROC about 0.93": partial(told, spread=1.4),
+    "a channel that ranks the outcome, AUROC about 0.9": partial(told, spread=2.2),
     "a name of a proxy (comfort_care) on noise": partial(noisy, name="comfort_care"),
     "a channel that is recorded where the outcome is 1": lambda some: Planted(
         at_first(some, noise(some), some.outcomes["fell"] == 1)
@@ -286,8 +286,8 @@ def compared(seeds: int, with_theirs: bool) -> dict[str, Any]:
             for leak, plant in LEAKS.items():
                 new = ask(plant(base), seed).keys() - without.keys()
                 rows[leak][who].update(["found", *new] if new else [])
-    return {"seeds": seeds, "leaks": {leak: {who: dict(told) for who, told in row.items()} for leak, row in rows.items()},
-            "false alarms": {who: dict(told) for who, told in alarms.items()}}  # fmt: skip
+    leaks = {leak: {who: dict(counts) for who, counts in row.items()} for leak, row in rows.items()}
+    return {"seeds": seeds, "leaks": leaks, "false alarms": {who: dict(counts) for who, counts in alarms.items()}}
 
 
 def is_there() -> bool:
@@ -318,7 +318,7 @@ def _cell(told: Mapping[str, int]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     page = compared(options.seeds, is_there())
