@@ -4,8 +4,8 @@
     python benchmarks/leak_audits.py [--seeds 3] [--json]
 
 Oscillators (80 trajectories, an outcome that nothing tells) are stored with one leak each, under a channel `planted`,
-and without any, once for every seed. The other package is given what its documentation asks for: a row for each trajectory
-at the middle of its steps, with the mean, the last value and the number of each channel's events in the steps so far,
+and without any, once for every seed. The other package is given what its documentation asks for: a row for each
+trajectory at the middle of its steps, with the mean, the last value and the number of each channel's events in the steps so far,
 identifiers, split and label; the events behind them with their times; where a leak is about features that read on, the
 function that makes them. Found means that a check failed or warned that passes without the leak, or, for a leak that
 names give away, that it names the channel. A false alarm is a check that fails or warns without any leak.
@@ -80,43 +80,43 @@ def with_events(events: Events, owner: np.ndarray, value: np.ndarray, time: np.n
     return Events(np.concatenate([[0], np.cumsum(counts)]), *merged)
 
 
-def firsts(some: Trajectories) -> np.ndarray:
-    return np.cumsum(some.steps) - some.steps
+def firsts(cohort: Trajectories) -> np.ndarray:
+    return np.cumsum(cohort.steps) - cohort.steps
 
 
-def at_first(some: Trajectories, value: np.ndarray, chosen: np.ndarray, time: float = 0.0) -> Trajectories:
+def at_first(cohort: Trajectories, value: np.ndarray, chosen: np.ndarray, time: float = 0.0) -> Trajectories:
     """The planted channel in the first step of chosen trajectories."""
     chosen = np.flatnonzero(chosen)
     times = np.full(len(chosen), time)
-    return replace(some, state=with_events(some.state, firsts(some)[chosen], value[chosen], times))
+    return replace(cohort, state=with_events(cohort.state, firsts(cohort)[chosen], value[chosen], times))
 
 
-def noise(some: Trajectories) -> np.ndarray:
-    return np.random.default_rng(1).normal(size=len(some.steps))
+def noise(cohort: Trajectories) -> np.ndarray:
+    return np.random.default_rng(1).normal(size=len(cohort.steps))
 
 
-def everyone(some: Trajectories) -> np.ndarray:
-    return np.ones(len(some.steps), dtype=bool)
+def everyone(cohort: Trajectories) -> np.ndarray:
+    return np.ones(len(cohort.steps), dtype=bool)
 
 
-def torn(some: Trajectories, key: str) -> Planted:
-    other = int(np.flatnonzero(some.split != some.split[0])[0])
-    keys = getattr(some, key).copy()
+def torn(cohort: Trajectories, key: str) -> Planted:
+    other = int(np.flatnonzero(cohort.split != cohort.split[0])[0])
+    keys = getattr(cohort, key).copy()
     keys[other] = keys[0]
-    return Planted(replace(some, **{key: keys}))
+    return Planted(replace(cohort, **{key: keys}))
 
 
-def twin(some: Trajectories) -> Planted:
+def twin(cohort: Trajectories) -> Planted:
     """The longest trajectory of train stands in another split too, under another subject."""
-    longest = int(np.flatnonzero(some.split == 0)[np.argmax(some.steps[some.split == 0])])
-    other = int(np.flatnonzero(some.split == 2)[0])
-    order = np.arange(len(some.steps))
+    longest = int(np.flatnonzero(cohort.split == 0)[np.argmax(cohort.steps[cohort.split == 0])])
+    other = int(np.flatnonzero(cohort.split == 2)[0])
+    order = np.arange(len(cohort.steps))
     order[other] = longest
-    ends = np.cumsum(some.steps)
-    steps = np.concatenate([np.arange(ends[number] - some.steps[number], ends[number]) for number in order])
-    labels = {name: values[steps] for name, values in some.labels.items()}
-    state, action, static = of(some.state, steps), of(some.action, steps), of(some.static, order)
-    return Planted(replace(some, steps=some.steps[order], labels=labels, state=state, action=action, static=static))
+    ends = np.cumsum(cohort.steps)
+    steps = np.concatenate([np.arange(ends[number] - cohort.steps[number], ends[number]) for number in order])
+    labels = {name: values[steps] for name, values in cohort.labels.items()}
+    state, action, static = of(cohort.state, steps), of(cohort.action, steps), of(cohort.static, order)
+    return Planted(replace(cohort, steps=cohort.steps[order], labels=labels, state=state, action=action, static=static))
 
 
 def of(events: Events, owners: np.ndarray) -> Events:
@@ -126,41 +126,43 @@ def of(events: Events, owners: np.ndarray) -> Events:
     return Events(offsets, events.channel[rows], events.value[rows], events.text[rows], events.time[rows])
 
 
-def told(some: Trajectories, spread: float) -> Planted:
+def told(cohort: Trajectories, spread: float) -> Planted:
     """A channel that is the outcome with noise."""
-    return Planted(at_first(some, 3 * some.outcomes["fell"] + spread * noise(some), everyone(some)))
+    return Planted(at_first(cohort, 3 * cohort.outcomes["fell"] + spread * noise(cohort), everyone(cohort)))
 
 
-def at_the_end(some: Trajectories) -> Planted:
+def at_the_end(cohort: Trajectories) -> Planted:
     """What is written in last steps alone."""
-    last, times = np.cumsum(some.steps) - 1, some.steps - 1.0
-    return Planted(replace(some, action=with_events(some.action, last, noise(some), times)))
+    last, times = np.cumsum(cohort.steps) - 1, cohort.steps - 1.0
+    return Planted(replace(cohort, action=with_events(cohort.action, last, noise(cohort), times)))
 
 
-def length_known(some: Trajectories) -> Planted:
-    own = np.arange(len(some.steps))
-    return Planted(replace(some, static=with_events(some.static, own, some.steps * 0.25, np.full(len(own), np.nan))))
+def length_known(cohort: Trajectories) -> Planted:
+    own = np.arange(len(cohort.steps))
+    return Planted(
+        replace(cohort, static=with_events(cohort.static, own, cohort.steps * 0.25, np.full(len(own), np.nan)))
+    )
 
 
-def chosen_on_test(some: Trajectories) -> Planted:
+def chosen_on_test(cohort: Trajectories) -> Planted:
     """Scores, and the threshold among them with the most of Youden's index on the held-out split."""
-    score = some.outcomes["fell"] + 1.5 * noise(some)
-    inside = some.split == 2
-    truth, own = some.outcomes["fell"][inside] == 1, score[inside]
+    score = cohort.outcomes["fell"] + 1.5 * noise(cohort)
+    inside = cohort.split == 2
+    truth, own = cohort.outcomes["fell"][inside] == 1, score[inside]
     gains = [(own[truth] >= cut).mean() - (own[~truth] >= cut).mean() for cut in np.sort(own)]
-    return Planted(some, threshold=(float(np.sort(own)[int(np.argmax(gains))]), score))
+    return Planted(cohort, threshold=(float(np.sort(own)[int(np.argmax(gains))]), score))
 
 
-def noisy(some: Trajectories, **about: Any) -> Planted:
+def noisy(cohort: Trajectories, **about: Any) -> Planted:
     """A channel of noise, and what is said about it."""
-    return Planted(at_first(some, noise(some), everyone(some)), **about)
+    return Planted(at_first(cohort, noise(cohort), everyone(cohort)), **about)
 
 
 LEAKS: dict[str, Callable[[Trajectories], Planted]] = {
     "a subject in two splits": partial(torn, key="subject"),
     "an admission in two splits": partial(torn, key="identifier"),
     "a trajectory twice, in train and in held-out": twin,
-    "events shown before they happen": lambda some: Planted(at_first(some, noise(some), everyone(some), 30.0)),
+    "events shown before they happen": lambda cohort: Planted(at_first(cohort, noise(cohort), everyone(cohort), 30.0)),
     "results shown before they were there": partial(noisy, facts={"available_time": 30.0}),
     "intervals shown before they are over": partial(noisy, facts={"end_time": 30.0}),
     "features that read the whole trajectory": partial(noisy, knowing=True),
@@ -170,8 +172,8 @@ LEAKS: dict[str, Callable[[Trajectories], Planted]] = {
     "a channel that is the outcome": partial(told, spread=0.1),
     "a channel that ranks the outcome, AUROC about 0.9": partial(told, spread=2.2),
     "a name of a proxy (comfort_care) on noise": partial(noisy, name="comfort_care"),
-    "a channel that is recorded where the outcome is 1": lambda some: Planted(
-        at_first(some, noise(some), some.outcomes["fell"] == 1)
+    "a channel that is recorded where the outcome is 1": lambda cohort: Planted(
+        at_first(cohort, noise(cohort), cohort.outcomes["fell"] == 1)
     ),
     "a threshold chosen on held-out": chosen_on_test,
 }
@@ -221,13 +223,13 @@ def features(events: pd.DataFrame, count: int) -> pd.DataFrame:
 
 def events_of(planted: Planted) -> pd.DataFrame:
     """Every event with its trajectory, the step that shows it, and its times in minutes."""
-    some, names = planted.trajectories, [*(channel.name for channel in CHANNELS), planted.name]
+    cohort, names = planted.trajectories, [*(channel.name for channel in CHANNELS), planted.name]
     parts = []
     for role in ("static", "state", "action"):
-        events = some.events(role)
+        events = cohort.events(role)
         owner = np.repeat(np.arange(len(events.offsets) - 1), np.diff(events.offsets))
-        step = np.zeros(len(owner)) if role == "static" else some.step_numbers()[owner]
-        trajectory = owner if role == "static" else np.repeat(np.arange(len(some.steps)), some.steps)[owner]
+        step = np.zeros(len(owner)) if role == "static" else cohort.step_numbers()[owner]
+        trajectory = owner if role == "static" else np.repeat(np.arange(len(cohort.steps)), cohort.steps)[owner]
         time = np.where(np.isnan(events.time), 0.0, events.time)
         variable = [names[number] for number in events.channel]
         parts.append(pd.DataFrame({"entity_id": trajectory, "variable": variable, "value": events.value,
@@ -242,13 +244,13 @@ def theirs(planted: Planted) -> dict[str, str]:
     """What icu-leakage-check says: by kind of leak, its status where that is no pass."""
     from icu_leakage_check import LeakageAudit
 
-    some, events = planted.trajectories, events_of(planted)
-    index = some.steps // 2
+    cohort, events = planted.trajectories, events_of(planted)
+    index = cohort.steps // 2
     shown = events[events.step <= index[events.entity_id]]
     rows = features(events if planted.knowing else shown, len(index))
-    split = np.array(["train", "valid", "test"])[some.split]
-    rows = rows.assign(row=np.arange(len(index)), patient=some.subject, stay=some.identifier, split=split,
-                       label=some.outcomes["fell"], index_time=60.0 * (index + 1))  # fmt: skip
+    split = np.array(["train", "valid", "test"])[cohort.split]
+    rows = rows.assign(row=np.arange(len(index)), patient=cohort.subject, stay=cohort.identifier, split=split,
+                       label=cohort.outcomes["fell"], index_time=60.0 * (index + 1))  # fmt: skip
     more: dict[str, Any] = {}
     if planted.threshold is not None:
         more = {"threshold": planted.threshold[0], "scores": planted.threshold[1]}
