@@ -5,10 +5,10 @@
 
 Oscillators (80 trajectories, an outcome that nothing tells) are stored with one leak each, under a channel `planted`,
 and without any, once for every seed. The other package is given what its documentation asks for: a row for each
-trajectory at the middle of its steps, with the mean, the last value and the number of each channel's events in the steps so far,
-identifiers, split and label; the events behind them with their times; where a leak is about features that read on, the
-function that makes them. Found means that a check failed or warned that passes without the leak, or, for a leak that
-names give away, that it names the channel. A false alarm is a check that fails or warns without any leak.
+trajectory at the middle of its steps, with the mean, the last value and the number of each channel's events in the
+steps so far, identifiers, split and label; the events behind them with their times; where a leak is about features that
+read on, the function that makes them. Found means that a check failed or warned that passes without the leak. A false
+alarm is a check that fails or warns without any leak.
 """
 
 from __future__ import annotations
