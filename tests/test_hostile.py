@@ -15,17 +15,18 @@ HARNESS = Path(__file__).parent / "hostile"
 
 def test_struck_commands_and_changed_inputs_do_no_silent_damage(tmp_path: Path) -> None:
     log = tmp_path / "hostile.jsonl"
-    asked = [sys.executable, str(HARNESS), "--kills", "2", "--inputs", "8", "--seed", "0", "--log", str(log)]
+    asked = [sys.executable, str(HARNESS), "--kills", "2", "--inputs", "5", "--seed", "0", "--log", str(log)]
     done = subprocess.run(asked, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == {"kills": 2, "inputs": 8, "faults": 0}
-    assert len(log.read_text().splitlines()) == 10
+    assert json.loads(done.stdout.splitlines()[-1]) == {"kills": 2, "inputs": 5, "faults": 0}
+    assert len(log.read_text().splitlines()) == 7
 
 
 def test_a_fault_is_counted(monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(HARNESS))
+    from changes import changed
     from children import Ended
-    from inputs import CANARY, changed, faults_of
+    from trial import CANARY, faults_of
 
     assert faults_of(Ended(0, "all is well", 1.0, None, False)) == []
     assert len(faults_of(Ended(1, f"error: row 3 holds {CANARY}", 1.0, None, False))) == 1

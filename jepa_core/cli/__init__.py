@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
-import sys
 from collections.abc import Sequence
 
 from jepa_core.cli.arguments import parse_command_line
-from jepa_core.errors import JepaError, PluginError, RunError
+from jepa_core.cli.streams import drop_output, error_of, flush_output, stand_in_for_closed
+from jepa_core.errors import JepaError, PluginError
+from jepa_core.io.terminal import ErrorOutput
 from jepa_core.libraries import advice, culprit
 from jepa_core.runs.interrupt import Interrupt
 
@@ -19,14 +19,22 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = parse_command_line(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    stand_in_for_closed()
+    try:
+        return _run(parse_command_line(argv))
+    finally:
+        drop_output()
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=ErrorOutput())
     logging.getLogger("jepa").setLevel(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
-    logging.getLogger("jepa.waiting").setLevel(logging.getLogger("jepa").level)
     logging.getLogger().setLevel(logging.WARNING)
     try:
         with Interrupt().listening():
-            return arguments.command(arguments) or 0
+            code = arguments.command(arguments) or 0
+            flush_output()
+            return code
     except JepaError as error:
         return _report_error(error, arguments)
     except ImportError as error:
@@ -34,13 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name is None:
             raise
         return _report_error(PluginError(advice(name, error)), arguments)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # who reads has seen enough
         return 0
     except OSError as error:
-        if error.filename is None:
+        told = error_of(error)
+        if told is None:
             raise
-        return _report_error(RunError(f"{error.filename}: {error.strerror}; give another path"), arguments)
+        return _report_error(told, arguments)
 
 
 def _report_error(error: JepaError, arguments: argparse.Namespace) -> int:
@@ -48,8 +56,8 @@ def _report_error(error: JepaError, arguments: argparse.Namespace) -> int:
     if getattr(arguments, "json", False) and problems:
         print(json.dumps({"problems": problems()}, indent=1))
     else:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}", file=ErrorOutput())
     folder = getattr(arguments, "run_folder", None)
     if folder is not None and (folder / "manifest.json").is_file() and error.exit_code in (1, 3, 75):
-        print(f"go on with: jepa resume {folder}", file=sys.stderr)
+        print(f"go on with: jepa resume {folder}", file=ErrorOutput())
     return error.exit_code

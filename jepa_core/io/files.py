@@ -121,7 +121,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into one clear error.
+    """Turn a disk that is full, read-only or broken, and a limit on the size of files, into one clear error.
 
     Raises RunError naming the folder.
     """
@@ -132,6 +132,8 @@ def disk_errors(folder: Path) -> Iterator[None]:
             errno.ENOSPC: "the disk is full",
             errno.EDQUOT: "the disk quota is used up",
             errno.EROFS: "the disk is read-only",
+            errno.EFBIG: "a file would grow beyond the limit of this process (ulimit -f)",
+            errno.EIO: "the disk gives errors",
         }
         if error.errno not in reasons:
             raise

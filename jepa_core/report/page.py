@@ -36,7 +36,7 @@ from jepa_core.results.record import RunRecord, read_run
 from jepa_core.results.text import number, sentence_case, value_of, words
 from jepa_core.results.wording import in_words_of, worded
 
-SAID_ABOVE = ("name", "description", "command", "evaluated", "dataset")
+SAID_ABOVE = ("name", "description", "command", "evaluated", "dataset", "files")
 """Keys of the manifest that are written elsewhere, or otherwise."""
 PLANNED = ("source", "encoder", "predictor", "latent_dim", "window_steps", "memory_bytes")
 """Keys of the plan that are shown beside its phases."""

@@ -55,7 +55,7 @@ def _evaluator_costs(record: RunRecord) -> list[dict[str, Any]]:
     evaluated = record.manifest.get("evaluated", {})
     return [
         {"evaluator": words(name)}
-        | {key: value for key, value in evaluation.items() if key not in ("settings", "command")}
+        | {key: value for key, value in evaluation.items() if key not in ("settings", "command", "files")}
         for name, evaluation in evaluated.items()
     ]
 

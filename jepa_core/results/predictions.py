@@ -26,6 +26,7 @@ from pyarrow import parquet
 
 from jepa_core.errors import DataError, RunError
 from jepa_core.io.files import plain_name, write_atomically
+from jepa_core.results.evaluated import check_evaluation
 from jepa_core.results.findings import Predictions
 
 KINDS: dict[Literal["boolean", "float"], tuple[str, str]] = {
@@ -162,6 +163,7 @@ def read_predictions(paths: Sequence[Path]) -> Predicted:
 
 
 def _read(path: Path) -> tuple[Literal["boolean", "float"], dict[str, np.ndarray]]:
+    check_evaluation(path, path.parent.parent)
     try:
         table = parquet.read_table(path)
         kind = next(kind for kind, columns in KINDS.items() if set(columns) <= set(table.column_names))

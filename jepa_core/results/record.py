@@ -10,10 +10,12 @@ from typing import Any
 from jepa_core.errors import RunError
 from jepa_core.io.files import digest_of_file, require_regular_files
 from jepa_core.io.records import Shape, parse_shaped, read_shaped
+from jepa_core.results.evaluated import check_evaluation
 from jepa_core.results.findings import Findings
 from jepa_core.results.shapes import CostsShape, DataShape, FindingsShape, LoggedShape, ManifestShape, PlanShape
 
 MANIFEST = "manifest.json"
+LOGGED = ("costs.json", "data.json", "metrics.jsonl", "plan.json")
 DO_WITHOUT = "delete the file to do without it"
 
 
@@ -109,14 +111,20 @@ def read_run(folder: Path) -> RunRecord:
     )
 
 
+def record_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of what a finished run wrote down on its way, by name."""
+    return {name: digest_of_file(folder / name) for name in LOGGED if (folder / name).is_file()}
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What a run was started with and how far it came. Raises RunError if the file is not what it should be."""
     return read_shaped(folder / MANIFEST, ManifestShape, "copy the run again", RunError)
 
 
 def read_findings(path: Path) -> Findings:
-    """What an evaluator found. Raises RunError if the file is not what it should be."""
+    """What an evaluator found. Raises RunError if the file is not what it should be, or not as it was written."""
     advice = "run the evaluation again"
+    check_evaluation(path, path.parent.parent)
     try:
         return Findings.from_dict(read_shaped(path, FindingsShape, advice, RunError))
     except TypeError:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from jepa_core.errors import RunError
 from jepa_core.io.files import write_atomically
+from jepa_core.results.evaluated import check_evaluation
 from jepa_core.results.findings import Redrawn, Samples
 from jepa_core.results.paired import DRAWS
 
@@ -78,6 +79,7 @@ def read_redrawn(folder: Path, evaluator: str) -> dict[str, Redrawn]:
 
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    check_evaluation(path, path.parent.parent)
     try:
         return pq.read_table(path, schema=schema)
     except (pa.ArrowInvalid, OSError) as error:

@@ -20,6 +20,7 @@ class EvaluatedShape(Shape):
     """How the findings of an evaluator were made."""
 
     settings: dict[str, Any]
+    files: dict[str, str] = {}
 
 
 class ManifestShape(Shape):
@@ -35,6 +36,7 @@ class ManifestShape(Shape):
     versions: dict[str, str | None] = {}
     dataset: DatasetShape | None = None
     evaluated: dict[str, EvaluatedShape] = {}
+    files: dict[str, str] = {}
 
 
 class PlannedPhaseShape(Shape):

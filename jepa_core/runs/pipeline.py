@@ -27,13 +27,15 @@ from jepa_core.errors import DataError, RunError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.io.records import Shape, read_sealed, write_sealed
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
+from jepa_core.io.ticker import Ticker
 from jepa_core.model.folder import OBSERVATIONS
 from jepa_core.recipe import PhaseUse, Recipe, Use
 from jepa_core.report.page import write_report
+from jepa_core.results.evaluated import evaluation_digests
 from jepa_core.results.findings import Findings
 from jepa_core.results.heads import heads_folder, write_heads
 from jepa_core.results.predictions import write_predictions
-from jepa_core.results.record import logged_lines, read_findings
+from jepa_core.results.record import logged_lines, read_findings, record_digests
 from jepa_core.results.samples import write_kept
 from jepa_core.runs.assisting import ask_others, assist, dismiss_others
 from jepa_core.runs.cost import Stopwatch
@@ -83,7 +85,7 @@ def _conclude(run: Run, learner: Learner, untrained: EncoderUnder, listeners: Se
     """What comes after training: the model is kept, evaluated, and reported on."""
     save_model(run, learner)
     run_evaluators(run, learner, untrained, listeners)
-    run.note(ended=now())
+    run.note(ended=now(), files=record_digests(run.folder))
     write_report(run.folder)
     shutil.rmtree(run.scratch, ignore_errors=True)
 
@@ -298,9 +300,13 @@ def measure(run: Run, evaluation: Evaluation, use: Use) -> Findings:
     cost = Stopwatch()
     with memory_errors(f"the evaluation '{use.name}'"):
         findings = use.build().evaluate(evaluation)
+    evaluated = run.manifest().get("evaluated", {})
+    if use.name in evaluated:  # a kill must not leave the digests of other files than those that lie there
+        run.note(evaluated=evaluated | {use.name: evaluated[use.name] | {"files": {}}})
     write_findings(run.folder, use.name, findings, component_record(run, use))
     record = {"settings": use.resolved(), "ended": now(), "command": command(), **cost.read()}
-    run.note(evaluated=run.manifest().get("evaluated", {}) | {use.name: record})
+    record["files"] = evaluation_digests(run.folder, use.name)
+    run.note(evaluated=evaluated | {use.name: record})
     return findings
 
 
@@ -373,6 +379,16 @@ def _has_module(use: Use) -> bool:
     return config.module_size(LearnerShape(1, 1, 1)) is not None
 
 
+class _ControlSteps(Listener):
+    """Says how far the training of the control has come."""
+
+    def __init__(self, steps: int) -> None:
+        self._ticker = Ticker("untrained control", steps)
+
+    def step_ended(self, progress: Progress) -> None:
+        self._ticker.add(steps=1)
+
+
 def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorFolder | None) -> None:
     """Give the control what this run trained for it before, or else another run, or else train it."""
     built = replace(built_phase(use), name="untrained_control")
@@ -389,7 +405,7 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
         cut = partial(windows_of, run, control.dataset)
-        run_curriculum([built], control, cut("train"), run.recipe.seed, cut=cut)
+        run_curriculum([built], control, cut("train"), run.recipe.seed, [_ControlSteps(use.config.steps)], cut=cut)
         if shared:
             shared.write(name, dict(control.weights()))
     write_tensors(own, dict(control.weights()))

@@ -16,6 +16,7 @@ from jepa_core.io.files import require_regular_files
 from jepa_core.io.seals import damage_in, damage_of
 from jepa_core.model.folder import RECORD as MODEL_RECORD
 from jepa_core.model.folder import read_model_record
+from jepa_core.results.evaluated import sealed_evaluations
 from jepa_core.results.heads import read_heads_index
 from jepa_core.results.record import MANIFEST, read_manifest
 
@@ -53,6 +54,11 @@ def _run_parts(run: Path) -> Iterator[VerifiedPart]:
     again = "copy the run again, or run its recipe again"
     recipe = {RESOLVED: manifest["recipe_sha256"]} if manifest.get("recipe_sha256") else {}
     yield _part("recipe", run, again, lambda: recipe, lambda sealed: damage_of(run, sealed))
+    logged = manifest.get("files", {})
+    yield _part("record", run, again, lambda: logged, lambda sealed: damage_of(run, sealed))
+    evaluations = sealed_evaluations(run)
+    again_evaluated = f"evaluate again: jepa evaluate {run}"
+    yield _part("findings", run, again_evaluated, lambda: evaluations, lambda sealed: damage_of(run, sealed))
     if manifest.get("ended") or (run / MODEL_RECORD).is_file():
         yield _part("model", run, again, lambda: read_model_record(run)["files"], lambda sealed: damage_of(run, sealed))
     for folder in sorted(path for path in (run / "heads").glob("*") if path.is_dir()):
@@ -87,8 +93,8 @@ def _store_parts(store: Path, content: str | None) -> Iterator[VerifiedPart]:
 
     again = "delete the store and run again, which builds it anew from the raw data"
     yield _part("store", store, again, sealed_files, lambda sealed: damage_in(store, METADATA, sealed))
-    renderings = (path.parent for path in sorted(store.parent.glob(f"{store.name}.*/{RENDERING_RECORD}")))
-    for folder in (path for path in renderings if path.suffix != ".partial"):
+    beside = (path for path in sorted(store.parent.glob(f"{store.name}.*")) if path.is_dir())
+    for folder in (path for path in beside if path.suffix != ".partial"):
         yield _rendering(folder)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 ID = re.compile(
     r"(.*[_. ])?(id|unit|machine|device|engine|series|subject|recording|trajectory|episode|asset|run|trial|session|"
@@ -21,7 +22,7 @@ CHANNEL = re.compile(
     r"(.*[_. ])?(channel|variable|parameter|sensor|signal|tag|metric|measure|feature|name|item|event|code)s?", re.I
 )
 VALUE = re.compile(r"value|val|reading|measurement|result", re.I)
-ACTION = re.compile(r"(op_?)?(setting|action|control|command|set_?point).*", re.I)
+ACTION = re.compile(r"(op_?)?(setting|action|control|command|set_?point).*|x?mv[_. ]?\d+", re.I)
 ROW_NUMBER = re.compile(r"index|row([_. ]?(no|nr|number|id))?|(no|nr|obs|#)\.?", re.I)
 SAMPLE = re.compile(r"(t|time|ts|sample|step|day|hour|minute|second|h|d|m|s|week|month|year|y|at)?[_. -]?", re.I)
 """What stands before the number of a sample."""
@@ -34,6 +35,13 @@ _LABEL = re.compile(
     r"ground_?truth|gt|annotations?|diagnos[ie]s|churn(ed)?)([_. -]?\d+)?|[a-z0-9]*label",
     re.I,
 )
+_ANOMALY = re.compile(r"(.*[_. -])?(anomal(y|ies|ous)|is_?anomaly|attacks?|outliers?)", re.I)
+_NOUN = re.compile(
+    r"(?:.*[_. ])?(machine|device|engine|recording|episode|asset|run|trial|session|station|bearing|vehicle|pump|"
+    r"turbine|motor|battery|sensor|meter|player|house|building|plant|unit)s?(?:[_. ]?(?:id|no|nr|number|name))?",
+    re.I,
+)
+"""A column of ids that says what one of them is called."""
 _LATER = re.compile(
     r".*[_. (-](next|future|ahead|lead|t ?\+ ?\d+|plus_?\d+)([_. -]?\d+.*)?\)?|(next|future)[_. -].*", re.I
 )
@@ -44,3 +52,14 @@ EARLIER = re.compile(r"(.*[_. (-])?(lag(ged)?|prev(ious)?|last|past|t ?- ?\d+|mi
 def is_label(name: str) -> bool:
     """Whether a column's name says that it holds an answer, or what comes."""
     return bool(_LABEL.fullmatch(name) or _LATER.fullmatch(name))
+
+
+def is_anomaly(name: str) -> bool:
+    """Whether a column's name says that it marks when something was wrong."""
+    return bool(_ANOMALY.fullmatch(name))
+
+
+def noun_of(names: Sequence[str]) -> str:
+    """What one of the ids in some columns is called, as the last that says so tells; nothing if none does."""
+    spelled = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name) for name in names]
+    return next((match[1].lower() for name in reversed(spelled) if (match := _NOUN.fullmatch(name))), "")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jepa_sensors.column_names import is_anomaly, noun_of
 from jepa_sensors.config import SECONDS
 
 _IRREGULAR = 0.05
@@ -46,6 +47,8 @@ class Proposal:
 def starter(proposal: Proposal, files: Sequence[str]) -> str:
     """YAML of a recipe for tables. files: as the recipe names them."""
     source = {**proposal.source, "files": files[0] if len(files) == 1 else list(files)} | _roles(proposal)
+    if noun := noun_of(source.get("id", [])):
+        source["noun"] = noun
     if "id" in source and len(source["id"]) == 1:
         source["id"] = source["id"][0]
     lines = [
@@ -65,6 +68,7 @@ def starter(proposal: Proposal, files: Sequence[str]) -> str:
         *_history(proposal),
         "",
         "encoder: {use: mlp}",
+        *_evaluators(proposal),
         "",
     ]
     return "\n".join(lines)
@@ -100,15 +104,30 @@ def _roles(proposal: Proposal) -> dict[str, Any]:
     return chosen | {"categories": words, "offsets": {k: v for k, v in proposal.offsets.items() if k in used}}
 
 
-def _targets(proposal: Proposal) -> Iterator[str]:
-    """Columns that may hold the answer: outcomes where they never change within an id, else labels."""
+def _labels(proposal: Proposal) -> tuple[list[str], list[str]]:
+    """Columns that may hold the answer: those that change within an id, which are labels, and those that never do."""
     changing = {channel["channel"] for channel in proposal.channels if channel["role"] != "static"}
     constant = {channel["channel"] for channel in proposal.channels if channel["constant"]}
     told = [name for name in proposal.told if name not in constant]
-    for key, names in (
-        ("labels", [name for name in told if name in changing]),
-        ("outcomes", [name for name in told if name not in changing]),
-    ):
+    return [name for name in told if name in changing], [name for name in told if name not in changing]
+
+
+def _evaluators(proposal: Proposal) -> Iterator[str]:
+    """Alarms, where a label marks when something was wrong."""
+    labels, _ = _labels(proposal)
+    flags = {channel["channel"] for channel in proposal.channels if (channel["min"], channel["max"]) == (0, 1)}
+    for target, name in zip(_identifiers(labels), labels, strict=True):
+        if is_anomaly(name) and name in flags:
+            yield ""
+            keys = f"{{anomalies: {{use: anomalies, label: {target}}}}}"
+            yield f"evaluators: {keys}     # its alarms read no label, and are judged by this one"
+            return
+
+
+def _targets(proposal: Proposal) -> Iterator[str]:
+    """Columns that may hold the answer: outcomes where they never change within an id, else labels."""
+    labels, outcomes = _labels(proposal)
+    for key, names in (("labels", labels), ("outcomes", outcomes)):
         if names:
             yield f"  {key}:"
         for target, name in zip(_identifiers(names), names, strict=True):

@@ -11,6 +11,7 @@ import os
 import random
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # one thread, so that a fork has all of them
@@ -20,7 +21,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(REPOSITORY), str(REPOSITORY / "p
 
 from inputs import change_once  # noqa: E402 - of the folder that was just added
 from kills import kill_once  # noqa: E402
-from scene import set_scene  # noqa: E402
+from scene import Scene  # noqa: E402
 
 
 def main() -> int:
@@ -29,6 +30,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--inputs", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="number of the first, to do one again")
     parser.add_argument("--log", type=Path, default=Path(os.devnull), help="a line of JSON for each")
     asked = parser.parse_args()
     import torch._dynamo  # noqa: F401 - imported once, before anything is forked
@@ -38,16 +40,16 @@ def main() -> int:
 
     counts = {"kills": 0, "inputs": 0, "faults": 0}
     with tempfile.TemporaryDirectory() as held, asked.log.open("w") as log:
-        scene = set_scene(Path(held))
+        scene = Scene(Path(held))
         for kind, times, once in (("kills", asked.kills, kill_once), ("inputs", asked.inputs, change_once)):
-            for number in range(times):
-                told, faults = once(scene, random.Random(f"{asked.seed} {kind} {number}"), number)
+            for number in range(asked.first, asked.first + times):
+                told = once(scene, random.Random(f"{asked.seed} {kind} {number}"), number)
                 counts[kind] += 1
-                counts["faults"] += bool(faults)
-                log.write(json.dumps({"kind": kind, "number": number, "told": told, "faults": faults}) + "\n")
+                counts["faults"] += bool(told.faults)
+                log.write(json.dumps({"kind": kind, "seed": asked.seed, "number": number, **asdict(told)}) + "\n")
                 log.flush()
-                for fault in faults:
-                    print(f"{kind} {number}, {told}: {fault}", flush=True)
+                for fault in told.faults:
+                    print(f"{kind} {number}, {told.what}, {told.how}: {fault}", flush=True)
     print(json.dumps(counts))
     return 1 if counts["faults"] else 0
 

@@ -7,7 +7,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,11 @@ LIMIT = 600.0
 
 @dataclass(frozen=True)
 class Strike:
-    """A signal, so many seconds after the command began."""
+    """A signal, so many seconds after the command began. worker: at a process that it started, not at itself."""
 
     number: signal.Signals
     after: float
+    worker: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,21 +37,26 @@ class Ended:
     hung: bool
 
 
-def run(arguments: Sequence[str], folder: Path, strikes: Sequence[Strike] = ()) -> Ended:
-    """Run a command in a folder, struck on the way."""
+def run(
+    arguments: Sequence[str],
+    folder: Path,
+    strikes: Sequence[Strike] = (),
+    before: Callable[[], object] = lambda: None,
+) -> Ended:
+    """Run a command in a folder, struck on the way. before: what its process does first, such as to set a limit."""
     log = folder / "words.txt"
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
-        _become(arguments, folder, log)
+        _become(arguments, folder, log, before)
     began, left, struck, hung = time.monotonic(), list(strikes), None, False
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)
         now = time.monotonic()
         if ended:
             break
-        if left and now - began >= left[0].after:
-            os.kill(child, left.pop(0).number)
+        if left and now - began >= left[0].after and _strike(child, left[0]):
+            left.pop(0)
             struck = now
         if now - began > LIMIT:
             hung = True
@@ -59,7 +66,27 @@ def run(arguments: Sequence[str], folder: Path, strikes: Sequence[Strike] = ()) 
     return Ended(os.waitstatus_to_exitcode(status), log.read_text(errors="replace"), now - began, lived, hung)
 
 
-def _become(arguments: Sequence[str], folder: Path, log: Path) -> None:
+def _strike(child: int, strike: Strike) -> bool:
+    """Send a signal; False if it is for a worker and none is there yet."""
+    told = [child] if not strike.worker else _started_by(child)
+    for process in told:
+        with suppress(ProcessLookupError):
+            os.kill(process, strike.number)
+    return bool(told)
+
+
+def _started_by(parent: int) -> list[int]:
+    """Processes that one started and that are still at work."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, above = entry.read_text().rpartition(")")[2].split()[:2]
+            if int(above) == parent and state != "Z":
+                found.append(int(entry.parent.name))
+    return found
+
+
+def _become(arguments: Sequence[str], folder: Path, log: Path, before: Callable[[], object]) -> None:
     """Be the command, in a child, and end as it does."""
     code = 1
     try:
@@ -68,6 +95,7 @@ def _become(arguments: Sequence[str], folder: Path, log: Path) -> None:
         os.dup2(opened, 2)
         os.chdir(folder)
         sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+        before()
         from jepa_core.cli import main
 
         code = main(list(arguments))

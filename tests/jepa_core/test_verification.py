@@ -1,4 +1,4 @@
-"""What `jepa inspect --verify` finds in a damaged store, rendering, model and heads."""
+"""What `jepa inspect --verify` finds in a damaged store, rendering, model, heads and findings."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ import pytest
 
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import open_store
-from jepa_core.errors import DataError, RecipeError, UnsafeArtefactError
+from jepa_core.errors import DataError, RecipeError, RunError, UnsafeArtefactError
 from jepa_core.model.folder import FITTED, WEIGHTS, write_record
+from jepa_core.results.evaluated import evaluation_digests
+from jepa_core.results.findings import Findings, Samples, Verdict
 from jepa_core.results.heads import KeptHead, write_heads
+from jepa_core.results.record import read_findings, record_digests
+from jepa_core.results.samples import read_kept
+from jepa_core.runs.pipeline import write_findings
 from jepa_core.runs.verification import SHOWN, verification_page, verification_text, verify
 
 
@@ -34,7 +39,12 @@ def run(dataset: Dataset, tmp_path: Path) -> Path:
     write_record(run, facts | {"channels": [], "observations": []})
     write_heads(run / "heads" / "toy", [KeptHead("slept", "boolean", state={"weight": np.ones(9)})], {"use": "toy"})
     data = {"source": "toy", "fingerprint": store.fingerprint, "content": store.content}
-    (run / "manifest.json").write_text(json.dumps({"ended": "2026-01-01T00:00:00+00:00", "dataset": data}))
+    sample = Samples("error", np.arange(9), np.ones(9), np.ones(9))
+    write_findings(run, "toy_score", Findings(verdicts=[Verdict("good", "slept well")], samples=[sample]))
+    (run / "data.json").write_text("{}")
+    evaluated = {"toy_score": {"settings": {}, "files": evaluation_digests(run, "toy_score")}}
+    facts = {"ended": "2026-01-01T00:00:00+00:00", "files": record_digests(run), "evaluated": evaluated}
+    (run / "manifest.json").write_text(json.dumps(facts | {"dataset": data}))
     return run
 
 
@@ -51,9 +61,13 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], None]]] = {
     "store without a chunk": ("stores/toy-*[0-9a-f]/state_value/c/0", Path.unlink),
     "store that was cut": ("stores/toy-*[0-9a-f]/state_value/c/0", lambda path: os.truncate(path, 10)),
     "rendering": ("stores/toy-*.channels-*/values.npy", flip),
+    "rendering without its record": ("stores/toy-*.channels-*/rendering.json", Path.unlink),
     "model": (f"run/{WEIGHTS}", flip),
     "heads": ("run/heads/toy/heads.safetensors", flip),
     "heads without their index": ("run/heads/toy/heads.json", Path.unlink),
+    "findings": ("run/findings/toy_score.json", flip),
+    "findings without their samples": ("run/samples/toy_score.parquet", Path.unlink),
+    "record": ("run/data.json", lambda path: path.write_text("[]")),
     "model without its record": ("run/model.json", Path.unlink),
 }
 
@@ -74,6 +88,15 @@ def test_the_damaged_part_alone_is_named_with_its_file_and_what_mends_it(what: s
     assert part.part == what.split()[0]
     text = verification_text(verification_page([part]))
     assert path.name in text and part.again in text and text.endswith("damaged")
+
+
+@pytest.mark.parametrize("name", ["findings/toy_score.json", "samples/toy_score.parquet"])
+def test_a_damaged_finding_is_told_when_it_is_read(name: str, run: Path) -> None:
+    read_findings(run / "findings" / "toy_score.json"), read_kept(run, "toy_score")
+    flip(run / name)
+
+    with pytest.raises(RunError, match="is not as it was written; run the evaluation again"):
+        read_findings(run / "findings" / "toy_score.json"), read_kept(run, "toy_score")
 
 
 def test_only_the_first_of_many_damaged_files_are_shown(run: Path) -> None:

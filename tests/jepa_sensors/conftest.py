@@ -69,7 +69,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def registry() -> Registry:
-    plugins = ("jepa_channels", "jepa_clin", "jepa_downstream", "jepa_latent_eval", "jepa_sensors")
+    plugins = ("jepa_anomalies", "jepa_channels", "jepa_clin", "jepa_downstream", "jepa_latent_eval", "jepa_sensors")
     return discover([importlib.metadata.EntryPoint(name, name, "jepa") for name in plugins])
 
 
