@@ -10,8 +10,8 @@ The ways are taken in turn, each in processes of its own, on the same batches, w
     processes   two processes, one thread each
 
 Seconds by the clock mean little where other work waits for the cores, and processes that wait for one another suffer
-most of it. So the processor time of the main thread, in the busiest process, stands beside them: what a step takes where
-every thread has a core to itself, since a thread that waits takes none. That of all threads is what a step costs.
+most of it. So the processor time of the main thread, in the busiest process, stands beside them: what a step takes
+where every thread has a core to itself, since a thread that waits takes none. That of all threads is what a step costs.
 
 What is sent is counted in bytes: of the sums over all processes that a step makes. A ring of N processes sends
 2 (N - 1) / N of them from each; the least is the gradients of what trains, in four bytes each.
