@@ -18,10 +18,10 @@ from warm import WarmProcess  # noqa: E402 - of the folder that was just added
 SLOW = {
     "tests": "curricula encoding_together features flagship folds hostile imagining notebook predicting processes "
     "python_runs studies time_zones wheel",
-    "tests/jepa_core": "first_plugin partitions report resume scaffold sharing study study_folds study_stops",
+    "tests/jepa_core": "first_plugin partitions report resume scaffold sharing study study_folds study_stops timing",
     "tests/jepa_meds": "trajectories",
     "tests/jepa_mimic_iv": "before_admission derived leak source synthetic tables",
-    "tests/jepa_sensors": "table",
+    "tests/jepa_sensors": "from_file_to_report table",
 }
 """Files whose tests run commands in processes of their own, train, or build many stores: two thirds of the time."""
 
