@@ -180,3 +180,9 @@ def test_the_page_on_architecture_lists_every_module_with_the_first_sentence_of_
 
 def test_every_module_says_what_it_is() -> None:
     assert [path for path in module_list.modules() if not module_list.sentence(path)] == []
+
+
+def test_links_in_a_circle_end_in_no_traceback_since_nothing_resolves_paths_but_one_function() -> None:
+    code = [path for room in ("jepa_core", "plugins") for path in (REPOSITORY / room).rglob("*.py")]
+    resolving = re.compile(r"(?<!__file__\))\.resolve\(")
+    assert [named(path) for path in code if resolving.search(path.read_text())] == []

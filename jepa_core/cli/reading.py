@@ -216,17 +216,12 @@ def audit(arguments: argparse.Namespace) -> int:
     from jepa_core.audit.checks import audit_page, audit_text
     from jepa_core.audit.given_away import audit_run
     from jepa_core.audit.store import audit_store
-    from jepa_core.data.inspection import find_store
+    from jepa_core.data.inspection import find_store_if_there
     from jepa_core.data.store import Store
-    from jepa_core.errors import DataError
 
     folder: Path = arguments.folder
     if (folder / "model.json").is_file():
-        try:
-            store = find_store(folder)
-        except DataError:
-            store = None
-        checks = audit_run(folder, store, arguments.canary, installed_registry())
+        checks = audit_run(folder, find_store_if_there(folder), arguments.canary, installed_registry())
     else:
         checks = audit_store(Store(folder), installed_registry())
     page = audit_page(str(folder), checks)

@@ -75,6 +75,18 @@ def find_store_folder(path: Path) -> Path:
     return store_folder
 
 
+def find_store_if_there(path: Path) -> Store | None:
+    """The store of the run in a folder; None if it is gone, or the folder holds a model alone.
+
+    Raises DataError if the store is damaged, UnsafeArtefactError if something in it is no regular file.
+    """
+    try:
+        store_folder = find_store_folder(path)
+    except DataError:
+        return None
+    return None if store_folder == path else Store(store_folder)
+
+
 def is_store(path: Path) -> bool:
     """Whether a path is the folder of a store or of a run."""
     return path.is_dir() and any((path / name).is_file() for name in ("manifest.json", "zarr.json"))

@@ -110,6 +110,12 @@ def plain_name(name: str) -> str:
     return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+def real_path(path: Path) -> Path:
+    """A path from the root, without links as far as they lead anywhere; of links in a circle, the path as it is.
+    `Path.resolve` raises another error for those in every version of Python."""
+    return Path(os.path.realpath(path))
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames within a folder last through a power loss."""
     handle = os.open(folder, os.O_RDONLY)

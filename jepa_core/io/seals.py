@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jepa_core.errors import DataError
-from jepa_core.io.files import digest_of_file
+from jepa_core.io.files import digest_of_file, real_path
 
 _whole: set[tuple[str, ...]] = set()
 """Folders that this process has found to be whole, with sizes and times of their files: each is read once."""
@@ -32,7 +32,7 @@ def check_seal(folder: Path, without: str, sealed: Mapping[str, str], advice: st
         raise DataError(f"{problem}; {advice}")
     stats = {name: path.stat() for name, path in present.items()}
     cut = [name for name, stat in stats.items() if stat.st_size != int(sealed[name].split()[0])]
-    known = (str(folder.resolve()), *(f"{name} {stat.st_mtime_ns} {sealed[name]}" for name, stat in stats.items()))
+    known = (str(real_path(folder)), *(f"{name} {stat.st_mtime_ns} {sealed[name]}" for name, stat in stats.items()))
     if not cut and known in _whole:
         return
     for name in cut or sorted(present):

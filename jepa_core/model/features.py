@@ -14,6 +14,7 @@ import torch
 
 from jepa_core.contracts import Channels, Latents
 from jepa_core.errors import DataError, RecipeError
+from jepa_core.io.files import real_path
 from jepa_core.libraries import library
 from jepa_core.model.data import Data
 from jepa_core.model.loading import load
@@ -134,7 +135,7 @@ class JepaFeatures(TransformerMixin, BaseEstimator):
 
 def _of_data(model: Model, data: Data) -> Iterator[Latents]:
     """Latents of each trajectory of data that a model of the same run has read."""
-    if data.reader.folder.resolve() != model.folder.resolve():
+    if real_path(data.reader.folder) != real_path(model.folder):
         raise NoTrajectories(f"these data were read by {data.reader!r}; give what a model of {model!r} read")
     return (data.view.latents(trajectory) for trajectory in range(len(data)))
 

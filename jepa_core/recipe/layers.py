@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import RecipeError
+from jepa_core.io.files import real_path
 from jepa_core.recipe.locate import find_recipe
 from jepa_core.recipe.places import COMMAND_LINE, OVERRIDES, Place, Problems, Text
 from jepa_core.recipe.plain import name_of
@@ -43,7 +44,7 @@ def read_layers(
     layers: list[SectionNode] = []
     seen: list[Path] = []
     while True:
-        seen.append(path.resolve())
+        seen.append(real_path(path))
         layer = read_file(path, environment, problems)
         if layer is None:
             return layers, False
@@ -118,7 +119,7 @@ def _spelled_out(node: Node) -> Node:
 
 def display_name(path: Path) -> str:
     """The path from where the command runs, if it lies below."""
-    absolute = path.resolve()
+    absolute = real_path(path)
     return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
 
 
@@ -149,8 +150,8 @@ def _parent(node: Node, child: Path, seen: list[Path], problems: Problems, find:
         message, _, hint = str(error).partition("; ")
         problems.add(node.place, message, hint)
         return None
-    if parent.resolve() in seen:
-        circle = [*seen[seen.index(parent.resolve()) :], parent]
+    if real_path(parent) in seen:
+        circle = [*seen[seen.index(real_path(parent)) :], parent]
         problems.add(node.place, f"files extend one another in a circle: {' -> '.join(map(display_name, circle))}")
         return None
     return parent

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import DataError, RecipeError, RunError
+from jepa_core.io.files import real_path
 from jepa_core.results.findings import Headline, Redrawn, Samples
 from jepa_core.results.paired import PairedDifference, metric_difference, score_differences
 from jepa_core.results.predictions import read_predictions
@@ -103,7 +104,7 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
 
 def _names(folders: Sequence[Path]) -> list[str]:
     """Folder names, or the paths as given where two of them are called the same."""
-    names = [folder.resolve().name for folder in folders]
+    names = [real_path(folder).name for folder in folders]
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
 

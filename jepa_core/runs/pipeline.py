@@ -27,6 +27,7 @@ from jepa_core.errors import DataError, RunError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.io.records import Shape, read_sealed, write_sealed
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, same_layout, write_tensors
+from jepa_core.io.ticker import Ticker
 from jepa_core.model.folder import OBSERVATIONS
 from jepa_core.recipe import PhaseUse, Recipe, Use
 from jepa_core.report.page import write_report
@@ -378,6 +379,16 @@ def _has_module(use: Use) -> bool:
     return config.module_size(LearnerShape(1, 1, 1)) is not None
 
 
+class _ControlSteps(Listener):
+    """Says how far the training of the control has come."""
+
+    def __init__(self, steps: int) -> None:
+        self._ticker = Ticker("untrained control", steps)
+
+    def step_ended(self, progress: Progress) -> None:
+        self._ticker.add(steps=1)
+
+
 def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorFolder | None) -> None:
     """Give the control what this run trained for it before, or else another run, or else train it."""
     built = replace(built_phase(use), name="untrained_control")
@@ -394,7 +405,7 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
         cut = partial(windows_of, run, control.dataset)
-        run_curriculum([built], control, cut("train"), run.recipe.seed, cut=cut)
+        run_curriculum([built], control, cut("train"), run.recipe.seed, [_ControlSteps(use.config.steps)], cut=cut)
         if shared:
             shared.write(name, dict(control.weights()))
     write_tensors(own, dict(control.weights()))

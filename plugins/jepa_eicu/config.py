@@ -20,6 +20,7 @@ from jepa_core.config import (
     Threads,
 )
 from jepa_core.errors import RecipeError
+from jepa_core.io.files import real_path
 from jepa_eicu.layout import COLUMNS, SUFFIXES, eicu_table
 
 SYNTHETIC = "synthetic"
@@ -90,7 +91,7 @@ class EICUConfig(SourceConfig):
         """The config for the tables in another folder, none of which is divided."""
         if len(paths) != 1 or not paths[0].is_dir():
             raise RecipeError("the source eicu reads one folder, which holds patient.csv.gz and the others; give that")
-        return self.model_copy(update={"tables": str(paths[0].resolve()), "split": None})
+        return self.model_copy(update={"tables": str(real_path(paths[0])), "split": None})
 
     def inputs(self) -> list[Input]:
         """The table files that building the store will read; none for synthetic tables, which are made on the way."""

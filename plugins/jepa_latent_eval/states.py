@@ -11,6 +11,7 @@ import torch
 
 from jepa_core.contracts import Latents
 from jepa_core.errors import DataError
+from jepa_core.io.ticker import Ticker
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset, Windows
@@ -59,11 +60,13 @@ def encoded(
     learner: Learner, dataset: Dataset, windows: Windows, index: np.ndarray, batch_size: int
 ) -> Iterator[tuple[np.ndarray, Latents]]:
     """Latents of the windows of `index`, a batch at a time, with the part of `index` that each batch holds."""
+    ticker = Ticker("going through windows", len(index))
     for first in range(0, len(index), batch_size):
         part = index[first : first + batch_size]
         with torch.no_grad():
             latents = learner.latents(dataset.batch(windows, part))
         yield part, latents
+        ticker.add(windows=len(part))
 
 
 def states_of(learner: Learner, dataset: Dataset, part: Cover, batch_size: int) -> Iterator[States]:

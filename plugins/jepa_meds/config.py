@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from jepa_core.config import Config, Input, Modality, PathText, SourceConfig, StepLength, SubjectSplitConfig
 from jepa_core.errors import RecipeError
+from jepa_core.io.files import real_path
 from jepa_meds.layout import CODES, DATASET, SPLITS, label_files, shards
 
 
@@ -119,7 +120,7 @@ class MedsConfig(SourceConfig):
         if len(paths) != 1 or not paths[0].is_dir():
             raise RecipeError("the source meds reads one folder, which holds data/ and metadata/; give that")
         absent = tuple(dict.fromkeys([*self.actions, *self.exclude, *self.units]))
-        changes: dict[str, Any] = {"path": str(paths[0].resolve()), "split": None, "labels": {}, "allow_empty": absent}
+        changes: dict[str, Any] = {"path": str(real_path(paths[0])), "split": None, "labels": {}, "allow_empty": absent}
         return self.model_copy(update=changes)
 
     def inputs(self) -> list[Input]:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from jepa_core.config import Config, Input, ItemShape, PathText, SourceConfig, StepLength, SubjectSplitConfig, Threads
 from jepa_core.errors import RecipeError
+from jepa_core.io.files import real_path
 from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
 
 SYNTHETIC = "synthetic"
@@ -116,7 +117,7 @@ class MimicIVConfig(SourceConfig):
         """The config for the tables in another folder, none of which is divided."""
         if len(paths) != 1 or not paths[0].is_dir():
             raise RecipeError("the source mimic_iv reads one folder, which holds hosp/ and icu/; give that")
-        return self.model_copy(update={"tables": str(paths[0].resolve()), "split": None})
+        return self.model_copy(update={"tables": str(real_path(paths[0])), "split": None})
 
     def inputs(self) -> list[Input]:
         """The table files that building the store will read; none for synthetic tables, which are made on the way."""

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from jepa_core.config import Input, ItemShape, Role, SourceConfig, StepLength
 from jepa_core.errors import DataError, RecipeError
+from jepa_core.io.files import real_path
 from jepa_sensors.config_checks import broken_rules
 from jepa_sensors.config_parts import (
     HEADER,
@@ -197,7 +198,7 @@ class TableConfig(SourceConfig):
         Raises DataError if there is no table, or one cannot be read.
         """
         inside = [sorted(filter(is_table, path.iterdir())) if path.is_dir() else [path] for path in paths]
-        files = tuple(str(path.resolve()) for group in inside for path in group)
+        files = tuple(str(real_path(path)) for group in inside for path in group)
         if not files:
             raise DataError(f"no table is in {', '.join(map(str, paths))}; give files of readings")
         moved = self.model_copy(update={"files": files, "split": None, "labels": {}, "outcomes": {}})

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from jepa_core.io.files import real_path
 from jepa_core.plugin import FileDescription
 from jepa_sensors import precision
 from jepa_sensors.config import TableConfig
@@ -126,7 +127,7 @@ def _recipe(proposal: Proposal, paths: Sequence[Path], tables: Sequence[Path], f
 def _from(folder: Path, path: Path) -> str:
     """A path as it is called in a folder: relative to it where it lies below, else whole."""
     whole = Path(os.path.abspath(path))
-    base = folder.resolve()
+    base = real_path(folder)
     return str(whole.relative_to(base)) if whole.is_relative_to(base) else str(whole)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from jepa_core.audit.given_away import audit_run
 from jepa_core.cli import main
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.observations import Observer
+from jepa_core.data.places import store_path
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Events, Trajectories
 from jepa_core.io.files import write_json
@@ -150,3 +153,17 @@ def test_without_its_store_a_run_is_not_verified(tmp_path: Path, capsys: pytest.
     assert main(["audit", str(folder)]) == 0
     assert capsys.readouterr().out.count("not verified") == 5, "four checks, and their count"
     assert main(["audit", str(folder), "--canary", "platypus"]) == 1
+
+
+def test_a_damaged_store_is_refused_and_not_taken_for_one_that_is_gone(
+    tmp_path: Path, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = given_away(tmp_path / "run", PLANTED["words of few subjects"])
+    facts = {"source": "made", "fingerprint": store.fingerprint, "content": store.content}
+    (folder / "manifest.json").write_text(json.dumps({"dataset": facts}))
+    copied = store_path(tmp_path / "stores", "made", store.fingerprint)
+    shutil.copytree(store.path, copied)
+    (copied / "state_value" / "c" / "0").write_bytes(b"of another store")
+
+    assert main(["audit", str(folder)]) == 3
+    assert "state_value/c/0 is damaged" in capsys.readouterr().err

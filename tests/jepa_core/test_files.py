@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jepa_core.io.files import remove_folder, write_atomically
+from jepa_core.io.files import real_path, remove_folder, write_atomically
 from jepa_core.io.locks import locked
 from jepa_core.runs.run_list import list_runs
 
@@ -61,3 +61,8 @@ def test_a_run_with_what_is_no_file_is_listed_as_damaged_and_hides_no_other(
         (tmp_path / name / "manifest.json").write_text("{}")
     make(str(tmp_path / "bad" / "strange"))
     assert {run["name"]: run["status"] for run in list_runs(tmp_path)} == {"bad": "damaged", "good": "stopped"}
+
+
+def test_a_link_to_itself_is_a_path_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert real_path(tmp_path / "loop").name == "loop"

@@ -332,6 +332,19 @@ def three_stays() -> TableSet:
 
 
 @pytest.fixture
+def adults(three_stays: TableSet) -> Any:
+    """Makes a table set with at least so many adults as the three, so that one build serves a case for each."""
+
+    def make(count: int) -> TableSet:
+        for number in range(3, count):
+            three_stays.stay(number)
+            three_stays.chart(number, 0.1, 220045, 80)
+        return three_stays
+
+    return make
+
+
+@pytest.fixture
 def clock() -> Any:
     """The function that gives the time so many hours after admission."""
     return at

@@ -35,54 +35,79 @@ def test_sofa_counts_laboratory_values_by_their_published_bounds(three_stays, bu
     assert [sofa(built, step % 3, part)[2 + 26 * (step // 3)] for step in range(5)] == list(points.values())
 
 
-@pytest.mark.parametrize(("pressure", "points"), [(70, 0), (69, 1)])
-def test_sofa_counts_low_pressure(three_stays, build, pressure, points):
-    three_stays.chart(0, 2.5, 220052, pressure)
+def test_sofa_counts_low_pressure(adults, build):
+    points = {70: 0, 69: 1}
+    tables = adults(len(points))
+    for number, pressure in enumerate(points):
+        tables.chart(number, 2.5, 220052, pressure)
 
-    assert sofa(build(three_stays), 0, "cardiovascular")[2] == points
+    built = build(tables)
 
-
-@pytest.mark.parametrize(
-    ("item", "rate", "points"),
-    [
-        (221653, 3.0, 2), (221662, 5.0, 2), (221662, 5.1, 3), (221662, 15.1, 4), (221906, 0.1, 3), (221906, 0.11, 4),
-        (221289, 0.02, 3), (221289, 0.2, 4), (221749, 2.0, 0),
-    ],
-)  # fmt: skip
-def test_sofa_counts_what_runs_at_the_end_of_the_hour(three_stays, build, item, rate, points):
-    three_stays.pump(0, 2.5, 4.5, item, rate=rate, rateuom="mcg/kg/min", **WEIGHED)
-
-    scores = sofa(build(three_stays), 0, "cardiovascular")
-
-    assert (scores[1], scores[2], scores[4], scores[26]) == (0, points, points, points)
-    assert scores[27] == 0, "the infusion ran at the ends of the hours 2 and 3, and 24 h later it is forgotten"
+    assert {case: sofa(built, number, "cardiovascular")[2] for number, case in enumerate(points)} == points
 
 
-@pytest.mark.parametrize(("total", "points"), [((1, 1, 3), 4), ((2, 2, 5), 3), ((3, 3, 6), 2), ((4, 5, 5), 1)])
-def test_sofa_counts_the_coma_scale(three_stays, build, total, points):
-    for item, value in zip((220739, 223900, 223901), total, strict=True):
-        three_stays.chart(0, 2.5, item, value)
+def test_sofa_counts_what_runs_at_the_end_of_the_hour(adults, build):
+    points = {
+        (221653, 3.0): 2, (221662, 5.0): 2, (221662, 5.1): 3, (221662, 15.1): 4, (221906, 0.1): 3, (221906, 0.11): 4,
+        (221289, 0.02): 3, (221289, 0.2): 4, (221749, 2.0): 0,
+    }  # fmt: skip
+    tables = adults(len(points))
+    for number, (item, rate) in enumerate(points):
+        tables.pump(number, 2.5, 4.5, item, rate=rate, rateuom="mcg/kg/min", **WEIGHED)
 
-    assert sofa(build(three_stays), 0, "cns")[2] == points
+    built = build(tables)
+    scores = {case: sofa(built, number, "cardiovascular") for number, case in enumerate(points)}
+
+    assert {case: [scores[case][hour] for hour in (1, 2, 4, 26)] for case in points} == {
+        case: [0, value, value, value] for case, value in points.items()
+    }
+    assert {case: score[27] for case, score in scores.items()} == dict.fromkeys(points, 0), (
+        "the infusion ran at the ends of the hours 2 and 3, and 24 h later it is forgotten"
+    )
 
 
-@pytest.mark.parametrize(
-    ("po2", "device", "points"),
-    [(201, None, 0), (195, None, 1), (145, None, 2), (95, None, 2), (45, None, 2), (95, "Endotracheal tube", 3),
-     (45, "Endotracheal tube", 4), (45, "Bipap mask ", 2)],
-)  # fmt: skip
-def test_sofa_counts_oxygenation_and_three_points_only_under_invasive_ventilation(
-    three_stays, build, po2, device, points
-):
-    three_stays.chart(0, 1.0, 223835, 50)
+def test_sofa_counts_the_coma_scale(adults, build):
+    points = {
+        (1, 1, 3): 4, (2, 2, 5): 3, (3, 3, 6): 2, (4, 5, 5): 1,
+        (4, 5, 6): 0, (4, 4, 5): 1, (4, 4, 4): 2, (3, 3, 4): 2, (3, 3, 3): 3, (2, 2, 2): 3, (2, 1, 2): 4,
+    }  # fmt: skip
+    tables = adults(len(points))
+    for number, total in enumerate(points):
+        for item, value in zip((220739, 223900, 223901), total, strict=True):
+            tables.chart(number, 2.5, item, value)
+
+    built = build(tables)
+
+    assert {case: sofa(built, number, "cns")[2] for number, case in enumerate(points)} == points
+
+
+TUBE = "Endotracheal tube"
+
+
+def oxygenated(tables, number: int, po2: float, device: str | None, inspired: float = 50) -> None:
+    """An arterial blood gas in hour 2, with what was breathed in and by what."""
+    tables.chart(number, 1.0, 223835, inspired)
     if device:
-        three_stays.chart(0, 1.0, 226732, None, device)
-    three_stays.lab(0, 2.2, 52033, None, specimen_id=1, value="ART.")
-    three_stays.lab(0, 2.2, 50821, po2, specimen_id=1)
+        tables.chart(number, 1.0, 226732, None, device)
+    tables.lab(number, 2.2, 52033, None, specimen_id=number, value="ART.")
+    tables.lab(number, 2.2, 50821, po2, specimen_id=number)
 
-    scores = sofa(build(three_stays), 0, "respiration")
 
-    assert (scores[1], scores[2]) == (0, points)
+def test_sofa_counts_oxygenation_and_three_points_only_under_invasive_ventilation(adults, build):
+    points = {
+        (201, None): 0, (195, None): 1, (145, None): 2, (95, None): 2, (45, None): 2, (95, TUBE): 3, (45, TUBE): 4,
+        (45, "Bipap mask "): 2,
+    }  # fmt: skip
+    tables = adults(len(points))
+    for number, (po2, device) in enumerate(points):
+        oxygenated(tables, number, po2, device)
+
+    built = build(tables)
+    scores = {case: sofa(built, number, "respiration") for number, case in enumerate(points)}
+
+    assert {case: (score[1], score[2]) for case, score in scores.items()} == {
+        case: (0, value) for case, value in points.items()
+    }
 
 
 VENTILATED_THROUGH_A_TRACHEOSTOMY = {
@@ -101,22 +126,26 @@ VENTILATED_THROUGH_A_TRACHEOSTOMY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", VENTILATED_THROUGH_A_TRACHEOSTOMY)
-def test_a_tracheostomy_on_a_ventilator_is_respiratory_support(three_stays, build, case):
-    chartings, supported = VENTILATED_THROUGH_A_TRACHEOSTOMY[case]
-    for hour, item, word in chartings:
-        three_stays.chart(0, hour, item, None, word)
-    three_stays.chart(0, 1.0, 223835, 50)
-    for specimen, (hour, po2) in enumerate(((2.2, 45), (9.2, 60))):
-        three_stays.lab(0, hour, 52033, None, specimen_id=specimen, value="ART.")
-        three_stays.lab(0, hour, 50821, po2, specimen_id=specimen)
+def test_a_tracheostomy_on_a_ventilator_is_respiratory_support(adults, build):
+    cases = VENTILATED_THROUGH_A_TRACHEOSTOMY
+    tables = adults(len(cases))
+    for number, (chartings, _) in enumerate(cases.values()):
+        for hour, item, word in chartings:
+            tables.chart(number, hour, item, None, word)
+        tables.chart(number, 1.0, 223835, 50)
+        for specimen, (hour, po2) in enumerate(((2.2, 45), (9.2, 60)), start=2 * number):
+            tables.lab(number, hour, 52033, None, specimen_id=specimen, value="ART.")
+            tables.lab(number, hour, 50821, po2, specimen_id=specimen)
 
-    built = build(three_stays)
+    built = build(tables)
+    numbers = dict(zip(cases, range(len(cases)), strict=True))
+    status = {case: built.values(number, "ventilation/ventilation_status")[2] for case, number in numbers.items()}
+    scores = {case: sofa(built, number, "respiration")[2] for case, number in numbers.items()}
+    failures = {case: str(built.label(number, "event_respiratory_failure")[9]) for case, number in numbers.items()}
 
-    assert built.values(0, "ventilation/ventilation_status")[2] == ["Tracheostomy"]
-    assert sofa(built, 0, "respiration")[2] == (4 if supported else 2)
-    failure = built.label(0, "event_respiratory_failure")
-    assert str(failure[9]) == ("nan" if supported else "0.0"), (
+    assert status == dict.fromkeys(cases, ["Tracheostomy"])
+    assert scores == {case: 4 if supported else 2 for case, (_, supported) in cases.items()}
+    assert failures == {case: "nan" if supported else "0.0" for case, (_, supported) in cases.items()}, (
         "60 mmHg are no failure in room air, which a ventilator is not"
     )
 
@@ -168,44 +197,54 @@ def test_vasoactive_rates_are_converted_and_concurrent_pumps_added(three_stays, 
     assert built.values(0, "vasoactive_agent/epinephrine") == {}, "mL/hour says nothing of the dose"
 
 
-def bags(tables, *rows: tuple[float, float, float, int, int]) -> None:
-    """Norepinephrine in orders: start, stop, mcg/kg/min, number of the order, and of the first order of its line."""
-    for start, stop, rate, order, linked in rows:
+def bags(tables, *rows: tuple[float, float, float, int, int], number: int = 0) -> None:
+    """Norepinephrine in orders: start, stop, mcg/kg/min, number of the order, and of the first order of its line.
+    Orders of different stays have different numbers."""
+    for start, stop, rate, *orders in rows:
+        order, linked = (10 * number + own for own in orders)
         tables.pump(
-            0, start, stop, 221906, rate=rate, rateuom="mcg/kg/min", orderid=order, linkorderid=linked, **WEIGHED
+            number, start, stop, 221906, rate=rate, rateuom="mcg/kg/min", orderid=order, linkorderid=linked, **WEIGHED
         )
 
 
 NOREPINEPHRINE = "vasoactive_agent/norepinephrine"
 
 
-@pytest.mark.parametrize(("begins", "ends"), [(3.5, 3.55), (3.5, 4.0), (3.8, 4.2)])
-def test_a_change_of_the_bag_counts_once(three_stays, build, begins, ends):
-    bags(three_stays, (1, 2, 0.08, 1, 1), (2, ends, 0.08, 2, 1), (begins, 4.5, 0.0807, 3, 3), (4.5, 5, 0.1, 4, 3))
+def test_a_change_of_the_bag_counts_once(adults, build):
+    cases = [(3.5, 3.55), (3.5, 4.0), (3.8, 4.2)]
+    tables = adults(len(cases))
+    for number, (begins, ends) in enumerate(cases):
+        orders = [(1, 2, 0.08, 1, 1), (2, ends, 0.08, 2, 1), (begins, 4.5, 0.0807, 3, 3), (4.5, 5, 0.1, 4, 3)]
+        bags(tables, *orders, number=number)
 
-    built = build(three_stays)
+    built = build(tables)
 
-    assert built.values(0, NOREPINEPHRINE) == {1: [0.08], 2: [0.08], 3: [0.08, 0.0807], 4: [0.0807, 0.1]}
-    assert [sofa(built, 0, "cardiovascular")[hour] for hour in (3, 4)] == [3, 3]
+    hours = {1: [0.08], 2: [0.08], 3: [0.08, 0.0807], 4: [0.0807, 0.1]}
+    assert {case: built.values(number, NOREPINEPHRINE) for number, case in enumerate(cases)} == dict.fromkeys(
+        cases, hours
+    )
+    scores = {case: sofa(built, number, "cardiovascular") for number, case in enumerate(cases)}
+    assert {case: [score[hour] for hour in (3, 4)] for case, score in scores.items()} == dict.fromkeys(cases, [3, 3])
 
 
-@pytest.mark.parametrize(
-    ("rows", "hours"),
-    [
+def test_a_second_pump_adds(adults, build):
+    """For hours at one rate; a little at another rate; as a part of a line that ran before; from the same moment on;
+    and beside a bag that takes over from the other pump."""
+    cases = [
         ([(1, 3, 0.08, 1, 1), (2, 4, 0.08, 2, 2)], {1: [0.08], 2: [0.16], 3: [0.08]}),
         ([(1, 3, 0.08, 1, 1), (2.3, 4, 0.08, 2, 2)], {1: [0.08], 2: [0.08, 0.16], 3: [0.08]}),
         ([(1, 3, 0.08, 1, 1), (2.9, 4, 0.082, 2, 2)], {1: [0.08], 2: [0.08, 0.162], 3: [0.082]}),
         ([(1, 3, 0.08, 1, 1), (2, 2.9, 0.04, 2, 2), (2.9, 4, 0.08, 3, 2)], {1: [0.08], 2: [0.12, 0.16], 3: [0.08]}),
         ([(1, 3, 0.08, 1, 1), (1, 3, 0.08, 2, 2)], {1: [0.16], 2: [0.16]}),
         ([(1, 2.1, 0.08, 1, 1), (1, 3, 0.08, 2, 2), (2, 4, 0.08, 3, 3)], {1: [0.16], 2: [0.16], 3: [0.08]}),
-    ],
-)  # fmt: skip
-def test_a_second_pump_adds(three_stays, build, rows, hours):
-    """For hours at one rate; a little at another rate; as a part of a line that ran before; from the same moment on;
-    and beside a bag that takes over from the other pump."""
-    bags(three_stays, *rows)
+    ]  # fmt: skip
+    tables = adults(len(cases))
+    for number, (rows, _) in enumerate(cases):
+        bags(tables, *rows, number=number)
 
-    assert build(three_stays).values(0, NOREPINEPHRINE) == hours
+    built = build(tables)
+
+    assert [built.values(number, NOREPINEPHRINE) for number in range(len(cases))] == [hours for _, hours in cases]
 
 
 def test_an_hour_that_cannot_tell_a_second_pump_from_a_new_bag_has_the_rate_once(three_stays, build):
@@ -277,36 +316,45 @@ def test_a_weight_is_not_carried_back(three_stays, build):
     assert built.values(0, "urine_output_rate/uo_mlkghr_6hr") == {14: [round(70 / 50 / 7, 4)]}
 
 
-@pytest.mark.parametrize(
-    ("earlier", "now", "stage"),
-    [((-30, 1.0), 1.2, 0), ((-30, 1.0), 1.3, 1), ((-60, 1.0), 1.4, 0), ((-60, 1.0), 1.5, 1), ((-60, 1.0), 2.0, 2),
-     ((-160, 1.0), 3.0, 3), ((-30, 3.7), 4.0, 3), ((-30, 3.8), 4.0, 0), ((-60, 3.8), 4.0, 0), ((-170, 1.0), 3.0, 0),
-     ((-30, 3.8), 4.1, 3), ((-30, 7.1), 7.5, 3), ((-30, 7.1), 7.3, 0), ((-60, 7.1), 7.5, 0), ((-60, 2.8), 4.2, 3)],
-)  # fmt: skip
-def test_kidney_stages_by_creatinine(three_stays, build, earlier, now, stage):
-    three_stays.lab(0, earlier[0], 50912, earlier[1])
-    three_stays.lab(0, 4.5, 50912, now)
-
-    built = build(three_stays)
-
-    assert built.values(0, "kdigo_stages/creat") == {4: [now]}
-    assert built.values(0, "kdigo_stages/aki_stage_creat") == {4: [stage]}
-    assert built.values(0, "kdigo_stages/creat_low_past_48hr") == ({4: [earlier[1]]} if earlier[0] > -43 else {})
-    assert built.values(0, "kdigo_stages/creat_low_past_7day") == ({4: [earlier[1]]} if earlier[0] > -163 else {})
+def creatinines(tables, cases) -> None:
+    """For each case an earlier creatinine at some hour, and one in hour 4."""
+    for number, ((hour, earlier), now) in enumerate(cases):
+        tables.lab(number, hour, 50912, earlier)
+        tables.lab(number, 4.5, 50912, now)
 
 
-@pytest.mark.parametrize(
-    ("earlier", "now", "stage"),
-    [((-30, 1.1), 1.4, 1), ((-30, 1.6), 1.9, 1), ((-30, 0.9), 1.2, 1), ((-60, 0.8), 1.2, 1), ((-60, 2.2), 3.3, 1),
-     ((-60, 1.1), 3.3, 3), ((-60, 2.7), 8.1, 3), ((-43.5, 1.0), 1.3, 1)],
-)  # fmt: skip
-def test_a_rise_and_a_ratio_that_just_reach_a_bound_count_though_they_do_not_in_binary(
-    three_stays, build, earlier, now, stage
-):
-    three_stays.lab(0, earlier[0], 50912, earlier[1])
-    three_stays.lab(0, 4.5, 50912, now)
+def test_kidney_stages_by_creatinine(adults, build):
+    stages = {
+        ((-30, 1.0), 1.2): 0, ((-30, 1.0), 1.3): 1, ((-60, 1.0), 1.4): 0, ((-60, 1.0), 1.5): 1, ((-60, 1.0), 2.0): 2,
+        ((-160, 1.0), 3.0): 3, ((-30, 3.7), 4.0): 3, ((-30, 3.8), 4.0): 0, ((-60, 3.8), 4.0): 0, ((-170, 1.0), 3.0): 0,
+        ((-30, 3.8), 4.1): 3, ((-30, 7.1), 7.5): 3, ((-30, 7.1), 7.3): 0, ((-60, 7.1), 7.5): 0, ((-60, 2.8), 4.2): 3,
+    }  # fmt: skip
+    tables = adults(len(stages))
+    creatinines(tables, stages)
 
-    assert build(three_stays).values(0, "kdigo_stages/aki_stage_creat") == {4: [stage]}
+    built = build(tables)
+
+    def shown(name: str) -> dict[object, object]:
+        return {case: built.values(number, f"kdigo_stages/{name}") for number, case in enumerate(stages)}
+
+    assert shown("creat") == {case: {4: [case[1]]} for case in stages}
+    assert shown("aki_stage_creat") == {case: {4: [stage]} for case, stage in stages.items()}
+    for name, reaches_back in (("creat_low_past_48hr", -43), ("creat_low_past_7day", -163)):
+        assert shown(name) == {case: {4: [case[0][1]]} if case[0][0] > reaches_back else {} for case in stages}
+
+
+def test_a_rise_and_a_ratio_that_just_reach_a_bound_count_though_they_do_not_in_binary(adults, build):
+    stages = {
+        ((-30, 1.1), 1.4): 1, ((-30, 1.6), 1.9): 1, ((-30, 0.9), 1.2): 1, ((-60, 0.8), 1.2): 1, ((-60, 2.2), 3.3): 1,
+        ((-60, 1.1), 3.3): 3, ((-60, 2.7), 8.1): 3, ((-43.5, 1.0), 1.3): 1,
+    }  # fmt: skip
+    tables = adults(len(stages))
+    creatinines(tables, stages)
+
+    built = build(tables)
+
+    shown = {case: built.values(number, "kdigo_stages/aki_stage_creat") for number, case in enumerate(stages)}
+    assert shown == {case: {4: [stage]} for case, stage in stages.items()}
 
 
 def test_creatinines_are_compared_in_the_order_in_which_they_were_drawn(three_stays, build):
@@ -385,21 +433,24 @@ def test_antibiotics_are_known_by_name_and_route(three_stays, build):
     assert built.values(0, "antibiotic/route") == {1: ["IV"], 7: ["IV"]}
 
 
-@pytest.mark.parametrize(
-    ("culture", "suspected"),
-    [(-69.0, -69.0), (-71.0, None), (3.0, 2.0), (25.9, 2.0), (26.1, None), (1.0, 1.0)],
-)  # fmt: skip
-def test_sepsis_is_a_suspected_infection_near_a_score_of_two(three_stays, build, culture, suspected):
-    three_stays.order(0, 2, "Cefepime", route="IV")
-    three_stays.culture(0, culture)
-    three_stays.lab(0, -60 if suspected == -69.0 else 5, 50885, 7)
+def test_sepsis_is_a_suspected_infection_near_a_score_of_two(adults, build):
+    suspicions = {-69.0: -69.0, -71.0: None, 3.0: 2.0, 25.9: 2.0, 26.1: None, 1.0: 1.0}
+    tables = adults(len(suspicions))
+    for number, (culture, suspected) in enumerate(suspicions.items()):
+        tables.order(number, 2, "Cefepime", route="IV")
+        tables.culture(number, culture)
+        tables.lab(number, -60 if suspected == -69.0 else 5, 50885, 7)
 
-    built = build(three_stays)
+    built = build(tables)
 
-    is_septic = suspected is not None and suspected > -69
-    assert built.outcome(0, "sepsis") == is_septic, "with a suspicion 69 h before, the score is too late"
-    onset = 5 if is_septic else 30
-    assert built.label(0, "event_sepsis") == [0.0] * onset + [1.0] * (30 - onset)
+    septic = {case: suspected is not None and suspected > -69 for case, suspected in suspicions.items()}
+    assert {case: built.outcome(number, "sepsis") for number, case in enumerate(septic)} == septic, (
+        "with a suspicion 69 h before, the score is too late"
+    )
+    onsets = {case: 5 if is_septic else 30 for case, is_septic in septic.items()}
+    assert {case: built.label(number, "event_sepsis") for number, case in enumerate(septic)} == {
+        case: [0.0] * onset + [1.0] * (30 - onset) for case, onset in onsets.items()
+    }
 
 
 def test_sepsis_needs_an_antibiotic_begun_in_the_stay_and_two_points(three_stays, build):
@@ -510,29 +561,29 @@ def test_charlson_reads_earlier_admissions_only(three_stays, build, clock):
     assert built.texts[2][0].endswith("Race: WHITE.")
 
 
-@pytest.mark.parametrize(
-    ("po2", "ventilated", "points"),
-    [(200, False, 0), (199, False, 1), (150, False, 1), (149, False, 2), (100, True, 2), (99, True, 3), (50, True, 3),
-     (49, True, 4)],
-)  # fmt: skip
-def test_the_bounds_of_oxygenation_themselves_count_as_the_better_grade(three_stays, build, po2, ventilated, points):
-    three_stays.chart(0, 1.0, 223835, 50)
-    if ventilated:
-        three_stays.chart(0, 1.0, 226732, None, "Endotracheal tube")
-    three_stays.lab(0, 2.2, 52033, None, specimen_id=1, value="ART.")
-    three_stays.lab(0, 2.2, 50821, po2, specimen_id=1)
+def test_the_bounds_of_oxygenation_themselves_count_as_the_better_grade(adults, build):
+    points = {
+        (200, None): 0, (199, None): 1, (150, None): 1, (149, None): 2, (100, TUBE): 2, (99, TUBE): 3, (50, TUBE): 3,
+        (49, TUBE): 4,
+    }  # fmt: skip
+    tables = adults(len(points))
+    for number, (po2, device) in enumerate(points):
+        oxygenated(tables, number, po2, device)
 
-    assert sofa(build(three_stays), 0, "respiration")[2] == points
+    built = build(tables)
+
+    assert {case: sofa(built, number, "respiration")[2] for number, case in enumerate(points)} == points
 
 
-@pytest.mark.parametrize(("po2", "points"), [(28, 3), (56, 2), (84, 1), (112, 0)])
-def test_a_ratio_on_a_bound_counts_as_the_better_grade_though_it_lies_below_in_binary(three_stays, build, po2, points):
-    three_stays.chart(0, 1.0, 223835, 0.28)
-    three_stays.chart(0, 1.0, 226732, None, "Endotracheal tube")
-    three_stays.lab(0, 2.2, 52033, None, specimen_id=1, value="ART.")
-    three_stays.lab(0, 2.2, 50821, po2, specimen_id=1)
+def test_a_ratio_on_a_bound_counts_as_the_better_grade_though_it_lies_below_in_binary(adults, build):
+    points = {28: 3, 56: 2, 84: 1, 112: 0}
+    tables = adults(len(points))
+    for number, po2 in enumerate(points):
+        oxygenated(tables, number, po2, TUBE, inspired=0.28)
 
-    assert sofa(build(three_stays), 0, "respiration")[2] == points
+    built = build(tables)
+
+    assert {case: sofa(built, number, "respiration")[2] for number, case in enumerate(points)} == points
 
 
 def test_a_mean_pressure_of_seventy_by_three_readings_is_not_below_seventy(three_stays, build):
@@ -551,23 +602,16 @@ def test_a_dose_of_a_tenth_reckoned_from_the_weight_is_not_above_a_tenth(three_s
     assert sofa(build(three_stays), 0, "cardiovascular")[2] == 3
 
 
-@pytest.mark.parametrize(
-    ("total", "points"),
-    [((4, 5, 6), 0), ((4, 4, 5), 1), ((4, 4, 4), 2), ((3, 3, 4), 2), ((3, 3, 3), 3), ((2, 2, 2), 3), ((2, 1, 2), 4)],
-)
-def test_the_bounds_of_the_coma_scale(three_stays, build, total, points):
-    for item, value in zip((220739, 223900, 223901), total, strict=True):
-        three_stays.chart(0, 2.5, item, value)
+def test_the_bounds_of_a_day_of_urine(adults, build):
+    points = {480: 3, 504: 0, 192: 4, 216: 3}
+    tables = adults(len(points))
+    for number, daily in enumerate(points):
+        for hour in range(1, 28):
+            tables.urine(number, hour, daily / 24)
 
-    assert sofa(build(three_stays), 0, "cns")[2] == points
+    built = build(tables)
 
-
-@pytest.mark.parametrize(("daily", "points"), [(480, 3), (504, 0), (192, 4), (216, 3)])
-def test_the_bounds_of_a_day_of_urine(three_stays, build, daily, points):
-    for hour in range(1, 28):
-        three_stays.urine(0, hour, daily / 24)
-
-    assert sofa(build(three_stays), 0, "renal")[26] == points
+    assert {case: sofa(built, number, "renal")[26] for number, case in enumerate(points)} == points
 
 
 def test_a_part_that_was_never_measured_adds_nothing_to_the_total(three_stays, build):
@@ -589,26 +633,29 @@ def test_the_strongest_of_several_vasoactive_drugs_counts(three_stays, build):
     assert sofa(build(three_stays), 0, "cardiovascular")[2] == 3, "dopamine of 15 is not above 15"
 
 
-@pytest.mark.parametrize(("ratio", "stage"), [(1.49, 0), (1.99, 1), (2.0, 2), (2.99, 2), (3.0, 3)])
-def test_the_bounds_of_the_ratio_of_creatinines(three_stays, build, ratio, stage):
-    three_stays.lab(0, -100, 50912, 1.0)
-    three_stays.lab(0, 4.5, 50912, ratio)
+def test_the_bounds_of_the_ratio_of_creatinines(adults, build):
+    stages = {1.49: 0, 1.99: 1, 2.0: 2, 2.99: 2, 3.0: 3}
+    tables = adults(len(stages))
+    creatinines(tables, [((-100, 1.0), ratio) for ratio in stages])
 
-    assert build(three_stays).values(0, "kdigo_stages/aki_stage_creat") == {4: [stage]}
+    built = build(tables)
+
+    shown = {case: built.values(number, "kdigo_stages/aki_stage_creat") for number, case in enumerate(stages)}
+    assert shown == {case: {4: [stage]} for case, stage in stages.items()}
 
 
-@pytest.mark.parametrize(
-    ("volume", "after_6", "after_12", "after_24"),
-    [(50, 0, 0, 0), (49, 1, 2, 2), (30, 1, 2, 2), (29, 1, 2, 3), (0, 1, 3, 3)],
-)
-def test_the_bounds_of_stages_by_urine(three_stays, build, volume, after_6, after_12, after_24):
-    three_stays.chart(0, 0.5, 224639, 100)
-    for hour in range(1, 30):
-        three_stays.urine(0, hour, volume)
+def test_the_bounds_of_stages_by_urine(adults, build):
+    stages = {50: (0, 0, 0), 49: (1, 2, 2), 30: (1, 2, 2), 29: (1, 2, 3), 0: (1, 3, 3)}
+    tables = adults(len(stages))
+    for number, volume in enumerate(stages):
+        tables.chart(number, 0.5, 224639, 100)
+        for hour in range(1, 30):
+            tables.urine(number, hour, volume)
 
-    stage = build(three_stays).values(0, "kdigo_stages/aki_stage_uo")
+    built = build(tables)
 
-    assert [stage[hour] for hour in (7, 13, 25)] == [[after_6], [after_12], [after_24]]
+    shown = {case: built.values(number, "kdigo_stages/aki_stage_uo") for number, case in enumerate(stages)}
+    assert {case: tuple(shown[case][hour][0] for hour in (7, 13, 25)) for case in stages} == stages
 
 
 def test_without_a_weight_there_is_no_stage_by_urine(three_stays, build):
@@ -632,24 +679,34 @@ def test_the_equivalent_dose_of_vasopressin_alone_and_of_no_vasopressor(three_st
     assert built.values(1, name) == {}, "dobutamine is no vasopressor"
 
 
-@pytest.mark.parametrize(("ordered", "septic"), [(75.5, 1), (78.5, 0)])
-def test_a_score_counts_for_sepsis_from_48_hours_before_the_suspicion_on(three_stays, build, ordered, septic):
-    three_stays.stay(3, hours=100)
-    three_stays.chart(3, 0.1, 220045, 80)
-    three_stays.lab(3, 5, 50885, 7)
-    three_stays.order(3, ordered, "Cefepime", route="IV")
-    three_stays.culture(3, ordered + 1)
+def test_a_score_counts_for_sepsis_from_48_hours_before_the_suspicion_on(three_stays, build):
+    septic = {75.5: 1, 78.5: 0}
+    for number, ordered in enumerate(septic, start=3):
+        three_stays.stay(number, hours=100)
+        three_stays.chart(number, 0.1, 220045, 80)
+        three_stays.lab(number, 5, 50885, 7)
+        three_stays.order(number, ordered, "Cefepime", route="IV")
+        three_stays.culture(number, ordered + 1)
 
-    assert build(three_stays).outcome(3, "sepsis") == septic, "the score is 3 in the hours 5 to 28"
+    built = build(three_stays)
+
+    assert {case: built.outcome(number, "sepsis") for number, case in enumerate(septic, start=3)} == septic, (
+        "the score is 3 in the hours 5 to 28"
+    )
 
 
-@pytest.mark.parametrize(("age", "points"), [(49, 0), (50, 1), (59, 1), (60, 2), (69, 2), (70, 3), (79, 3), (80, 4)])
-def test_age_adds_to_charlson_from_the_first_year_of_a_decade_on(build, three_stays, clock, age, points):
-    three_stays.stay(3, age=age)
-    three_stays.chart(3, 0.1, 220045, 80)
-    three_stays.add(
-        "hosp/admissions", subject_id=77_000_004, hadm_id=1000, race="WHITE", hospital_expire_flag=0,
-        admittime=clock(-900), dischtime=clock(-500),
-    )  # fmt: skip
+def test_age_adds_to_charlson_from_the_first_year_of_a_decade_on(build, three_stays, clock):
+    points = {49: 0, 50: 1, 59: 1, 60: 2, 69: 2, 70: 3, 79: 3, 80: 4}
+    for number, age in enumerate(points, start=3):
+        three_stays.stay(number, age=age)
+        three_stays.chart(number, 0.1, 220045, 80)
+        three_stays.add(
+            "hosp/admissions", subject_id=77_000_001 + number, hadm_id=1000 + number, race="WHITE",
+            hospital_expire_flag=0, admittime=clock(-900), dischtime=clock(-500),
+        )  # fmt: skip
 
-    assert charlson(build(three_stays), 3) == [points]
+    built = build(three_stays)
+
+    assert {case: charlson(built, number) for number, case in enumerate(points, start=3)} == {
+        case: [value] for case, value in points.items()
+    }
