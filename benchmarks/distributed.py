@@ -9,12 +9,12 @@ The ways are taken in turn, each in processes of its own, on the same batches, w
     threads     one process, two threads
     processes   two processes, one thread each
 
-Seconds by the clock mean little where other work waits for the cores, so the processor time of the busiest process
-stands beside them: it is what a step takes where every thread has a core to itself and nothing else is waited for (of
-two threads it is their sum, and half of it the least that they can take).
+Seconds by the clock mean little where other work waits for the cores, and processes that wait for one another suffer
+most of it. So the processor time of the main thread, in the busiest process, stands beside them: what a step takes
+where every thread has a core to itself, since a thread that waits takes none. That of all threads is what a step costs.
 
-What is sent is counted in numbers: those that a step adds up over all processes. A ring of N sends 2 (N - 1) / N of
-them from each; the least is the gradients of what trains.
+What is sent is counted in bytes: of the sums over all processes that a step makes. A ring of N processes sends
+2 (N - 1) / N of them from each; the least is the gradients of what trains, in four bytes each.
 """
 
 from __future__ import annotations
@@ -53,22 +53,22 @@ WAYS = {"one": (1, 1), "threads": (1, 2), "processes": (2, 1)}
 
 
 class Counting(ConnectedPeers):
-    """Counts the numbers that are added up over the processes."""
+    """Counts the bytes that are added up over the processes."""
 
     def __init__(self, control: dist.ProcessGroup) -> None:
         super().__init__(control)
-        self.numbers = 0
+        self.bytes = 0
 
     def sum(self, values: Tensor) -> Tensor:
-        self.numbers += values.numel()
+        self.bytes += values.nbytes
         return super().sum(values)
 
     def largest(self, values: Tensor) -> Tensor:
-        self.numbers += values.numel()
+        self.bytes += values.nbytes
         return super().largest(values)
 
     def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        self.numbers += len(parameters) + sum(parameter.numel() for parameter in parameters)
+        self.bytes += 8 * len(parameters) + sum(parameter.nbytes for parameter in parameters)
         super().add_gradients(parameters)
 
 
@@ -77,15 +77,17 @@ class Clock(Listener):
 
     def __init__(self) -> None:
         self.wall: list[float] = []
-        self.processor: list[float] = []
-        self.numbers: list[int] = []
+        self.main: list[float] = []
+        self.threads: list[float] = []
+        self.bytes: list[int] = []
         self.trainable = 0
 
     def step_ended(self, progress: Progress) -> None:
         assert progress.optimizer is not None
         self.wall.append(time.perf_counter())
-        self.processor.append(time.process_time())
-        self.numbers.append(getattr(progress.learner.processes, "numbers", 0))
+        self.main.append(time.thread_time())
+        self.threads.append(time.process_time())
+        self.bytes.append(getattr(progress.learner.processes, "bytes", 0))
         self.trainable = sum(parameter.numel() for parameter in trained_by(progress.optimizer))
 
 
@@ -113,7 +115,8 @@ def work(number: int, count: int, threads: int, folder: str, overrides: list[str
 
 
 def measured(way: str, overrides: list[str], folder: str) -> dict[str, Any]:
-    """Medians of a step of one way: seconds by the clock, processor seconds of the busiest process, numbers added."""
+    """Medians of a step of one way: seconds by the clock, processor seconds of the main thread of the busiest process
+    and of all threads, bytes added up."""
     count, threads = WAYS[way]
     context = multiprocessing.get_context("spawn")
     workers = [
@@ -129,8 +132,9 @@ def measured(way: str, overrides: list[str], folder: str) -> dict[str, Any]:
     clocks = [json.loads(Path(folder, f"{way}-{number}.json").read_text()) for number in range(count)]
     return {
         "wall": median_step(clocks[0]["wall"]),
-        "processor": max(median_step(clock["processor"]) for clock in clocks),
-        "numbers": median_step(clocks[0]["numbers"]),
+        "main": max(median_step(clock["main"]) for clock in clocks),
+        "all": sum(median_step(clock["threads"]) for clock in clocks),
+        "bytes": median_step(clocks[0]["bytes"]),
         "trainable": clocks[0]["trainable"],
     }
 
@@ -156,24 +160,23 @@ def main() -> int:
 
 def summary(rounds: Sequence[dict[str, dict[str, Any]]]) -> dict[str, float]:
     """The best round of each way, and what follows from it."""
-    best = {
-        f"{way}, {clock}": min(each[way][clock] for each in rounds) for way in WAYS for clock in ("wall", "processor")
-    }
+    clocks = ("wall", "main", "all")
+    best = {f"{way}, {clock}": min(each[way][clock] for each in rounds) for way in WAYS for clock in clocks}
     last = rounds[-1]["processes"]
     return best | {
-        "throughput of processes / of threads, wall": best["threads, wall"] / best["processes, wall"],
-        "processor time, one / busiest of two": best["one, processor"] / best["processes, processor"],
+        "throughput of processes / of one": best["one, main"] / best["processes, main"],
+        "throughput of processes / of threads": best["threads, main"] / best["processes, main"],
+        "the same by the clock": best["threads, wall"] / best["processes, wall"],
         "trainable parameters": last["trainable"],
-        "numbers added up in a step": last["numbers"],
-        "numbers / trainable": last["numbers"] / last["trainable"],
-        "sent by each of 2, of twice the trainable": volume(last, 2),
-        "sent by each of 64, of twice the trainable": volume(last, 64),
+        "bytes added up in a step / of what trains": last["bytes"] / (4 * last["trainable"]),
+        "sent by each of 2 / twice what trains": volume(last, 2),
+        "sent by each of 64 / twice what trains": volume(last, 64),
     }
 
 
 def volume(counted: dict[str, Any], count: int) -> float:
     """What a ring of so many processes sends from each, in parts of twice the trainable parameters."""
-    return 2 * (count - 1) / count * counted["numbers"] / (2 * counted["trainable"])
+    return 2 * (count - 1) / count * counted["bytes"] / (2 * 4 * counted["trainable"])
 
 
 def parse_options() -> argparse.Namespace:

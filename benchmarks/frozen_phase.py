@@ -97,7 +97,7 @@ def alone(prepared: Prepared, learner: Learner, built: BuiltPhase) -> None:
     for batch in prepared.batches:
         loss = torch.stack(list(built.phase.loss(prepared, batch, torch.Generator()).values())).sum()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(learner.predictor.parameters(), built.config.optimizer.predictor_clip)
+        torch.nn.utils.clip_grad_norm_(learner.predictor.parameters(), built.optimizer.config.predictor_clip)
         optimizer.step()
         optimizer.zero_grad()
 

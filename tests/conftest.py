@@ -15,6 +15,29 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from warm import WarmProcess  # noqa: E402 - of the folder that was just added
 
+SLOW = {
+    "tests": "curricula encoding_together features flagship folds hostile imagining notebook predicting processes "
+    "python_runs studies time_zones wheel",
+    "tests/jepa_core": "first_plugin partitions report resume scaffold sharing study study_folds study_stops timing",
+    "tests/jepa_meds": "trajectories",
+    "tests/jepa_mimic_iv": "before_admission derived leak source synthetic tables",
+    "tests/jepa_sensors": "from_file_to_report table",
+}
+"""Files whose tests run commands in processes of their own, train, or build many stores: two thirds of the time."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: runs commands, trains or builds stores; left out by -m 'not slow'")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    root = Path(__file__).parents[1]
+    slow = {root / folder / f"test_{name}.py" for folder, names in SLOW.items() for name in names.split()}
+    assert all(path.is_file() for path in slow), "a file that SLOW names is gone"
+    for item in items:
+        if item.path in slow:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def warm() -> Iterator[WarmProcess]:

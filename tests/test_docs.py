@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,12 @@ def test_docstrings_become_markup_whatever_they_hold(monkeypatch: pytest.MonkeyP
         ".. code-block:: none",
         "    a = b",
     ]
+
+
+def test_the_lowest_versions_that_are_tried_are_the_bounds_of_pyproject() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    bounds = dict(re.match(r"([\w.-]+)>=([\d.]+)", text).groups() for text in project["dependencies"])
+    lines = [line for line in (REPOSITORY / ".ci/lowest.txt").read_text().splitlines() if not line.startswith("#")]
+    tried = dict(line.split("==") for line in lines)
+    assert set(bounds) - set(tried) == {"torch"}
+    assert {name: version for name, version in tried.items() if not f"{version}.".startswith(f"{bounds[name]}.")} == {}

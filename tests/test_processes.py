@@ -80,7 +80,7 @@ class Runs:
     def start(self, words: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             words, env=environment(self._package, **variables), cwd=self.folder, capture_output=True, text=True,
-            timeout=300,
+            timeout=900,
         )  # fmt: skip
 
     def jepa(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -151,8 +151,8 @@ def test_a_run_ends_alike_whatever_stops_it_and_however_many_go_on(runs: Runs) -
 
 
 def test_a_stop_of_one_process_of_torchrun_stops_all_at_a_checkpoint(runs: Runs) -> None:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    words = [*torchrun, *command("run", "together.yaml", "--out", "stopped")[1:]]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    words = [*torchrun, "--nproc-per-node", "2", *command("run", "together.yaml", "--out", "stopped")[1:]]
     stopped = runs.start(words, STRIKE="TERM 1 5")
     assert stopped.returncode != 0
     assert "stopped in phase 'joint_refinement' after step 5; everything so far is kept" in stopped.stderr

@@ -30,5 +30,7 @@ def test_a_resolved_recipe_is_a_recipe_that_means_the_same(path, tmp_path) -> No
 def test_every_variant_of_a_shipped_study_is_a_valid_recipe(path, tmp_path) -> None:
     study = load_study(path, [], REGISTRY, {})
     assert len(study.variants) > 1 or study.against, "variants are compared, or methods within one"
-    for cell in study.cells:
+    # cells of one variant differ in seed and fold alone: the first and the last of them are read back
+    first, last = {cell.variant: cell for cell in reversed(study.cells)}, {cell.variant: cell for cell in study.cells}
+    for cell in {cell.name: cell for cell in (*first.values(), *last.values())}.values():
         assert again(cell.recipe, tmp_path) == cell.recipe

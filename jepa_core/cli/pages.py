@@ -91,7 +91,8 @@ def time_text(expected: ExpectedTime | None) -> str:
         return "time: --time tries every part for a moment, and says how long a run will take here"
     width = max(len(part.part) for part in expected.parts)
     return "\n".join([
-        f"time here: about {_duration(expected.seconds)}",
+        f"time here, as busy as it is: about {_duration(expected.seconds)}; "
+        f"of a processor: {_duration(expected.processor_seconds)}",
         *(
             f"  {part.part:<{width}}  {_duration(part.seconds):>8}  peak {_bytes(part.peak_bytes):>9}  {part.how}"
             for part in expected.parts

@@ -66,7 +66,8 @@ def _as_one_of_several(arguments: argparse.Namespace, begin: Callable[[], Run]) 
     from jepa_core.runs.starting import carry_out, open_together
 
     with environment(), connected() as processes:
-        if not processes.first:
+        if not processes.first:  # of the others only that they wait is told
+            logging.getLogger("jepa.waiting").setLevel(log.level)
             log.setLevel(logging.WARNING)
         run = open_together(processes, begin, installed_registry())
         if processes.first:

@@ -18,7 +18,7 @@ import numpy as np
 
 from jepa_core.io.files import plain_name
 from jepa_core.libraries import library
-from jepa_core.report.html import Markup, element, start
+from jepa_core.report.html import Markup, element, start, writable
 from jepa_core.results.findings import Figure, Series
 
 if TYPE_CHECKING:
@@ -314,9 +314,11 @@ def as_svg(drawing: Drawing, name: str, description: str) -> Markup:
     """The drawing as an element whose identifiers begin with `name`, as several stand in one page."""
     for axes in drawing.axes:
         axes.set_facecolor("none")
+    for label in drawing.findobj(lambda artist: hasattr(artist, "set_text")):
+        label.set(text=writable(str(label.properties()["text"])))
     buffer = io.StringIO()
     drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
+    text = writable(buffer.getvalue())
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)

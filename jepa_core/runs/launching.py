@@ -20,6 +20,7 @@ from jepa_core.errors import Preempted, RunError
 POLL_SECONDS = 0.05
 ENDING_SECONDS = 10.0
 """How long the others have to end by themselves when one has failed, and again when they are told to."""
+HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}
 
 
@@ -27,34 +28,41 @@ class Launched:
     """Processes that carry out one run together, of which the first has the number 0."""
 
     def __init__(self, arguments: Sequence[str], count: int) -> None:
-        """arguments: of the command `jepa`, the same for each. Raises RunError if a process cannot be started."""
+        """arguments: of the command `jepa`, the same for each."""
+        self._arguments = arguments
+        self._count = count
         self._asked = 0
         self._processes: list[subprocess.Popen[bytes]] = []
-        port = _free_port()
-        for number in range(count):
-            try:
-                self._processes.append(subprocess.Popen(
-                    [sys.executable, "-m", "jepa_core", *arguments],
-                    stdin=subprocess.DEVNULL,
-                    env=os.environ | _variables(number, count, port),
-                    start_new_session=True,  # Ctrl-C reaches this process alone, which then tells the others
-                ))  # fmt: skip
-            except OSError as error:
-                self._send(signal.SIGKILL)
-                raise RunError(f"process {number} of {count} does not start: {error.strerror}") from error
+        self._killed: list[int] = []
 
-    def wait(self) -> int:
-        """The exit code of the run, when all have ended: 0, or that of a process which failed by itself.
+    def run(self) -> int:
+        """Start them, and give the exit code of the run when all have ended: 0, 75 if it was stopped, or that of a
+        process which failed by itself.
 
-        Raises RunError if one was killed, Preempted if the run was stopped.
+        Raises RunError if one cannot be started, or was killed.
         """
         with self._listening():
+            self._start()
             while not (failed := self._failed()) and self._alive():
                 time.sleep(POLL_SECONDS)
             if failed:
                 self._end()
         codes = [process.wait() for process in self._processes]
-        return self._verdict(codes) if failed or any(codes) else 0
+        return self._verdict(codes) if any(codes) else 0
+
+    def _start(self) -> None:
+        port = _free_port()
+        for number in range(self._count):
+            try:
+                self._processes.append(subprocess.Popen(
+                    [sys.executable, "-m", "jepa_core", *self._arguments],
+                    stdin=subprocess.DEVNULL,
+                    env=os.environ | _variables(number, self._count, port),
+                    start_new_session=True,  # Ctrl-C reaches this process alone, which then tells the others
+                ))  # fmt: skip
+            except OSError as error:
+                self._send(signal.SIGKILL)
+                raise RunError(f"process {number} of {self._count} does not start: {error.strerror}") from error
 
     def _verdict(self, codes: Sequence[int]) -> int:
         if self._asked or Preempted.exit_code in codes:
@@ -92,8 +100,9 @@ class Launched:
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:
-        """Hand on Ctrl-C and TERM while the block runs, each to all; the third ends them as they are."""
-        before = {number: signal.signal(number, self._hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Hand on Ctrl-C, TERM and the end of the terminal while the block runs, each to all; the third ends them as
+        they are."""
+        before = {number: signal.signal(number, self._hand_on) for number in HANDED_ON}
         try:
             yield
         finally:
@@ -110,7 +119,7 @@ def carry_out_in_processes(folder: Path, count: int, quiet: bool) -> int:
 
     Returns its exit code. Raises RunError if a process was killed.
     """
-    return Launched(["resume", str(folder), *(["--quiet"] if quiet else [])], count).wait()
+    return Launched(["resume", str(folder), *(["--quiet"] if quiet else [])], count).run()
 
 
 def _variables(number: int, count: int, port: int) -> dict[str, str]:

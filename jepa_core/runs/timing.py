@@ -46,14 +46,58 @@ SUBJECTS = 16
 
 
 @dataclass(frozen=True)
+class Spent:
+    """Seconds that went by, and seconds in which a processor worked for this process: on a busy machine, fewer."""
+
+    seconds: float
+    processor: float
+
+    def times(self, count: float) -> Spent:
+        return Spent(self.seconds * count, self.processor * count)
+
+    def plus(self, other: Spent) -> Spent:
+        return Spent(self.seconds + other.seconds, self.processor + other.processor)
+
+
+class _Timer:
+    """Runs from when it is made."""
+
+    def __init__(self) -> None:
+        self._began, self._processor = time.monotonic(), time.process_time()
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(time.monotonic() - self._began, time.process_time() - self._processor)
+
+
+class _Clock(_Timer):
+    """A timer of a whole part, which knows the peak of memory too; one at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watch = Stopwatch()
+
+    @property
+    def peak(self) -> int:
+        """Most memory of the process since the clock was made."""
+        return int(self._watch.read()["peak_bytes"])
+
+
+@dataclass(frozen=True)
 class PartTime:
-    """What a part of a run is expected to take. part: what is done. peak_bytes: most memory of the process while it was
-    tried. how: what the figure is made of."""
+    """What a part of a run is expected to take. part: what is done. processor_seconds: of all cores together.
+    peak_bytes: most memory of the process while it was tried. how: what the figure is made of."""
 
     part: str
     seconds: float
+    processor_seconds: float
     peak_bytes: int
     how: str
+
+    @classmethod
+    def of(cls, part: str, spent: Spent, clock: _Clock, how: str) -> PartTime:
+        """clock: of the trial."""
+        return cls(part, spent.seconds, spent.processor, clock.peak, how)
 
 
 @dataclass(frozen=True)
@@ -68,8 +112,13 @@ class ExpectedTime:
         """Of the whole run."""
         return sum(part.seconds for part in self.parts)
 
+    @property
+    def processor_seconds(self) -> float:
+        """The same on a machine that does nothing else, one core at a time."""
+        return sum(part.processor_seconds for part in self.parts)
+
     def to_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds, **asdict(self)}
+        return {"seconds": self.seconds, "processor_seconds": self.processor_seconds, **asdict(self)}
 
 
 def expected_time(recipe: Recipe, stores: Path) -> ExpectedTime:
@@ -78,15 +127,14 @@ def expected_time(recipe: Recipe, stores: Path) -> ExpectedTime:
 
     Raises DataError and RunError as a run would.
     """
-    clock = Stopwatch()
+    timer, clock = _Timer(), _Clock()
     with process_state(recipe.runtime), tempfile.TemporaryDirectory(prefix="jepa-plan-") as folder:
         prepared = prepare_data(recipe, stores)
-        cost = clock.read()
         how = "made just now" if prepared.why_built or prepared.why_rendered else "there"
-        parts = [PartTime("data", cost["seconds"], int(cost["peak_bytes"]), how)]
+        parts = [PartTime.of("data", clock.spent, clock, how)]
         trial = _Trial(Run.create(Path(folder) / "trial", recipe, recipe.registry, ""), prepared.dataset())
         parts += trial.parts()
-    return ExpectedTime(parts, clock.seconds)
+    return ExpectedTime(parts, timer.spent.seconds)
 
 
 class _Trial:
@@ -96,7 +144,7 @@ class _Trial:
         self._run, self._recipe, self._dataset = run, run.recipe, dataset
         self._learner, self._untrained = build_learner(run, dataset)
         self._phases = [built_phase(use) for use in self._recipe.curriculum]
-        self._steps: dict[str, float] = {}
+        self._steps: dict[str, Spent] = {}
 
     def parts(self) -> Iterator[PartTime]:
         """Every part of the run, in its order."""
@@ -109,12 +157,12 @@ class _Trial:
         yield from self._evaluators()
 
     def _phase(self, number: int, built: BuiltPhase) -> PartTime:
-        clock, steps = Stopwatch(), built.config.steps
-        each = self._seconds_a_step(number, built)
+        clock, steps = _Clock(), built.config.steps
+        each = self._a_step(number, built)
         self._steps[built.name] = each
-        return PartTime(built.name, each * steps, _peak(clock), f"{steps} steps of {each:.3g} s")
+        return PartTime.of(built.name, each.times(steps), clock, f"{steps} steps of {each.seconds:.3g} s")
 
-    def _seconds_a_step(self, number: int, built: BuiltPhase) -> float:
+    def _a_step(self, number: int, built: BuiltPhase) -> Spent:
         """Median seconds of a step, with the latents of a frozen encoder at hand."""
         learner, config = self._learner, built.config
         progress = Progress(self._phases, learner, self._recipe.seed, number)
@@ -124,40 +172,41 @@ class _Trial:
         windows = cut("train")
         order = WindowOrder(len(windows), config.batch_size, self._recipe.seed, built.name)
         streams = Streams(built, self._dataset, "train", cut, self._recipe.seed)
-        taken: list[float] = []
-        while len(taken) < min(MOST_STEPS, config.steps) and sum(taken[1:]) < SECONDS:
+        taken: list[Spent] = []
+        while len(taken) < min(MOST_STEPS, config.steps) and sum(spent.seconds for spent in taken[1:]) < SECONDS:
             batch = self._dataset.batch(windows, order.batch(progress.step))
             built.phase.streams = streams.batches(progress.step)
             if "encoder" not in config.trains:
                 learner.latents(batch)
-            began = time.monotonic()
+            timer = _Timer()
             take_step(progress, Division(learner.processes, config.accumulate), batch)
             float(sum(progress.terms.values()))  # waits for the device
-            taken.append(time.monotonic() - began)
+            taken.append(timer.spent)
         built.phase.module, built.phase.streams = None, {}
-        return float(np.median(taken[1:] or taken))
+        return _median(taken[1:] or taken)
 
     def _encoding(self) -> PartTime:
         """Latents of the frozen encoder: those that phases read before it trains, and all of them once it has."""
-        clock, count = Stopwatch(), self._dataset.rendering.count
-        each = self._seconds_an_item()
+        clock, count = _Clock(), self._dataset.rendering.count
+        each = self._an_item()
         items = int(count * (self._read_before_training() + 1))
-        how = f"{items:,} items at {1 / each:,.0f} a second"
-        return PartTime("latents of the frozen encoder", items * each, _peak(clock), how)
+        how = f"{items:,} items at {1 / each.seconds:,.0f} a second"
+        return PartTime.of("latents of the frozen encoder", each.times(items), clock, how)
 
-    def _seconds_an_item(self) -> float:
+    def _an_item(self) -> Spent:
+        """Seconds of encoding an item, in blocks as the cache fills them."""
         learner, count = self._learner, self._dataset.rendering.count
         learner.freeze()
-        seconds, items = 0.0, 0
+        spent, items = Spent(0.0, 0.0), 0
         for number in range(ENCODED_BLOCKS):
             first = number * max(0, count - BLOCK) // ENCODED_BLOCKS
             ids = torch.arange(first, min(first + BLOCK, count))
-            began = time.monotonic()
+            timer = _Timer()
             with learner.looking(), learner.precision():
                 float(learner.encoder(self._dataset.items(ids)).sum())
             if number or count <= BLOCK:
-                seconds, items = seconds + time.monotonic() - began, items + len(ids)
-        return seconds / items
+                spent, items = spent.plus(timer.spent), items + len(ids)
+        return spent.times(1 / items)
 
     def _read_before_training(self) -> float:
         """Share of the items that phases read before the first that trains the encoder; 0 where none trains it."""
@@ -174,11 +223,11 @@ class _Trial:
         use = _trains_the_predictor_alone(self._recipe)
         if use is None or not self._recipe.evaluators:
             return None
-        clock = Stopwatch()
+        clock = _Clock()
         steps = sum(use.config.steps for use in self._recipe.curriculum if "predictor" in use.config.trains)
-        encoding = self._dataset.rendering.count * self._seconds_an_item()
-        how = f"{steps} steps of {self._steps[use.name]:.3g} s, and latents"
-        return PartTime("untrained control", encoding + steps * self._steps[use.name], _peak(clock), how)
+        encoding, each = self._an_item().times(self._dataset.rendering.count), self._steps[use.name]
+        how = f"{steps} steps of {each.seconds:.3g} s, and latents"
+        return PartTime.of("untrained control", encoding.plus(each.times(steps)), clock, how)
 
     def _evaluators(self) -> Iterator[PartTime]:
         """Each evaluator on a few subjects, and what it would take on all."""
@@ -211,13 +260,14 @@ class _Trial:
 
 
 def _evaluator(use: Use[EvaluatorConfig], evaluation: Evaluation, times: float, tried: int) -> PartTime:
-    clock = Stopwatch()
+    clock, few = _Clock(), ""
     try:
         use.build().evaluate(evaluation)
-        how = f"{clock.seconds:.2g} s on {tried} trajectories, {times:.3g} times as many"
     except (DataError, RunError):
-        how = f"{clock.seconds:.2g} s on {tried} trajectories, too few for all of it; {times:.3g} times as many"
-    return PartTime(use.name, clock.seconds * times, _peak(clock), how)
+        few = ", too few for all of it"
+    spent = clock.spent
+    how = f"{spent.seconds:.2g} s on {tried} trajectories{few}; {times:.3g} times as many"
+    return PartTime.of(use.name, spent.times(times), clock, how)
 
 
 def _trains_the_predictor_alone(recipe: Recipe) -> PhaseUse | None:
@@ -236,5 +286,8 @@ def _a_few(dataset: Dataset) -> np.ndarray:
     return np.flatnonzero(np.isin(dataset.subject, subjects))
 
 
-def _peak(clock: Stopwatch) -> int:
-    return int(clock.read()["peak_bytes"])
+def _median(taken: list[Spent]) -> Spent:
+    """The medians of both."""
+    return Spent(
+        float(np.median([spent.seconds for spent in taken])), float(np.median([spent.processor for spent in taken]))
+    )

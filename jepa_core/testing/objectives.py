@@ -34,9 +34,11 @@ from jepa_core.testing.bench import (
     snapshot,
     tiny_learner,
 )
+from jepa_core.testing.dividing import TermsOfSteps, require_divided_alike, without_dropout
 from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
 from jepa_core.training.curriculum import BuiltPhase, Progress, build_modules, run_curriculum
 from jepa_core.training.learner import Learner
+from jepa_core.training.totals import total
 
 NAME = "checked"
 STEPS = 4
@@ -57,7 +59,8 @@ class Joint(Phase):
     def loss(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         latents = learner.latents(batch)
         error = (learner.prediction(batch).next_states[:, :-1] - latents.states[:, 1:]).abs().mean(-1)
-        return {"prediction": (error * latents.mask[:, 1:]).sum() / latents.mask[:, 1:].sum().clamp(min=1)}
+        real = latents.mask[:, 1:]
+        return {"prediction": total((error * real).sum()) / total(real.sum()).clamp(min=1)}
 
 
 @dataclass
@@ -169,6 +172,17 @@ def check_mask_respected(bench: ObjectiveBench) -> None:
     before, after = built.terms(bench.batch), built.terms(other_padding(bench.batch))
     changed = [name for name in before if not close(before[name].detach(), after[name].detach())]
     require(not changed, f"the terms {', '.join(changed)} change with what stands in the padding; use latents.mask")
+
+
+def check_divided_alike(bench: ObjectiveBench) -> None:
+    """On a batch in parts, as `accumulate` and several processes make them, the terms and their gradients are those of
+    the whole: a recipe learns the same on any number of processes."""
+
+    def run(parts: int, terms: TermsOfSteps) -> None:
+        phase = replace(bench.built_phase(), phase=Joint(JointConfig(accumulate=parts)))
+        run_curriculum([phase], without_dropout(tiny_learner(bench.dataset)), bench.windows, 0, [terms])
+
+    require_divided_alike(run)
 
 
 def check_weight_left_to_the_loop(bench: ObjectiveBench) -> None:

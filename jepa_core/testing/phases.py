@@ -37,6 +37,7 @@ from jepa_core.testing.bench import (
     snapshot,
     tiny_learner,
 )
+from jepa_core.testing.dividing import TermsOfSteps, require_divided_alike, without_dropout
 from jepa_core.testing.oscillators import TinyChannelsConfig, TinyTextConfig
 from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
 from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase, run_curriculum
@@ -438,6 +439,19 @@ def check_mask_respected(bench: PhaseBench) -> None:
 
     bench.run(bench.learner(), look=look)
     assert any(padded)
+
+
+def check_divided_alike(bench: PhaseBench) -> None:
+    """A batch in parts, as `accumulate` and several processes make them, gives the loss and the gradient of the whole:
+    a recipe learns the same on any number of processes."""
+    bench.needs_steps()
+    if bench.config.streams():
+        raise NotApplicable("batches of further streams are not divided")
+
+    def run(parts: int, terms: TermsOfSteps) -> None:
+        _with(bench, accumulate=parts).run(without_dropout(bench.learner()), listeners=[terms])
+
+    require_divided_alike(run)
 
 
 def check_single_window(bench: PhaseBench) -> None:

@@ -27,8 +27,9 @@ class Strike:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended. code: its exit code, or less the signal that killed it. lived: seconds between the last
-    strike that found it alive and its end; None if none did."""
+    """How a command ended. code: its exit code, or less the signal that killed it. lived: seconds of processor time
+    between the last strike that found it alive and its end; None if none did. A busy machine gives a command little of
+    a second, so no second of the clock says that a signal was lost."""
 
     code: int
     words: str
@@ -46,23 +47,25 @@ def run(
     """Run a command in a folder, struck on the way. before: what its process does first, such as to set a limit."""
     log = folder / "words.txt"
     sys.stdout.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # as long as the child is not yet the command
     child = os.fork()
     if child == 0:
         _become(arguments, folder, log, before)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     began, left, struck, hung = time.monotonic(), list(strikes), None, False
     while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
+        ended, status, usage = os.wait4(child, os.WNOHANG)
         now = time.monotonic()
         if ended:
             break
         if left and now - began >= left[0].after and _strike(child, left[0]):
             left.pop(0)
-            struck = now
+            struck = _processor_seconds(child)
         if now - began > LIMIT:
             hung = True
             os.kill(child, signal.SIGKILL)
         time.sleep(0.005)
-    lived = None if struck is None else now - struck
+    lived = None if struck is None else usage.ru_utime + usage.ru_stime - struck
     return Ended(os.waitstatus_to_exitcode(status), log.read_text(errors="replace"), now - began, lived, hung)
 
 
@@ -73,6 +76,12 @@ def _strike(child: int, strike: Strike) -> bool:
         with suppress(ProcessLookupError):
             os.kill(process, strike.number)
     return bool(told)
+
+
+def _processor_seconds(child: int) -> float:
+    """What a child that was not waited for took so far."""
+    fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _started_by(parent: int) -> list[int]:
@@ -86,6 +95,13 @@ def _started_by(parent: int) -> list[int]:
     return found
 
 
+def _await_signals() -> None:
+    """Take signals as a command does that was just started; one that came before ends this process."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _become(arguments: Sequence[str], folder: Path, log: Path, before: Callable[[], object]) -> None:
     """Be the command, in a child, and end as it does."""
     code = 1
@@ -95,9 +111,10 @@ def _become(arguments: Sequence[str], folder: Path, log: Path, before: Callable[
         os.dup2(opened, 2)
         os.chdir(folder)
         sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
-        before()
         from jepa_core.cli import main
 
+        before()
+        _await_signals()
         code = main(list(arguments))
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1

@@ -13,7 +13,7 @@ from scene import PREDICT, Finished, Scene, findings_of, study_findings
 from trial import Trial
 
 LOST_SECONDS = 10.0
-"""A command that ends well and that much later than it was asked to stop has lost the signal."""
+"""A command that ends well, and took that much processor time after it was asked to stop, has lost the signal."""
 STOPS = ("KILL", "TERM", "INT twice", "STOP and CONT")
 COMMANDS = (
     "run", "resume", "prepare", "evaluate", "report", "export", "imagine", "predict", "verify", "audit",

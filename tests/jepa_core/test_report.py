@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
@@ -15,8 +16,9 @@ from rich.console import Console
 from jepa_core.errors import RunError
 from jepa_core.report.exports import csv_text, latex_text
 from jepa_core.report.first_screen import headlines
+from jepa_core.report.html import element
 from jepa_core.report.page import write_report
-from jepa_core.report.plots import coloured, draw_figure, legend, styles, y_limits
+from jepa_core.report.plots import as_svg, coloured, draw_figure, dress, legend, new_drawing, styles, y_limits
 from jepa_core.report.tables import SHOWN_ROWS, findings_table
 from jepa_core.results.findings import (
     Claim,
@@ -565,3 +567,16 @@ def test_the_table_at_the_end_has_a_row_a_claim_and_headlines_where_nothing_is_c
     lines = " ".join(console.file.getvalue().split())
     assert "mean of 8 tasks AUROC 0.800 (0.750 to 0.850) +0.0500 (0.0200 to 0.0800) over the untrained encoder" in lines
     assert lines.count("skill horizon 24 steps (12 to 36)") == 1
+
+
+def test_signs_that_no_page_can_hold_are_replaced_in_html_and_in_drawings() -> None:
+    label = "pH\x00 \x1b[31m\x08\x9b\ufffe of blood"
+    with new_drawing((2, 2)) as drawing:
+        axes = drawing.add_subplot()
+        dress(axes, label, label)
+        drawn = as_svg(drawing, "figure", label)
+    written = element("p", label, title=label)
+
+    for markup in (drawn, written):
+        assert not any(sign in markup for sign in "\x00\x1b\x08\x9b\ufffe") and "\ufffd" in markup
+        ElementTree.fromstring(markup.replace("xlink:href", "href"))

@@ -32,7 +32,8 @@ def test_every_part_of_a_run_has_its_seconds_and_its_peak(
     names = [part["part"] for part in told["parts"]]
     assert names[:1] == ["data"] and [name for name in names if name in training] == training
     assert "latents of the frozen encoder" in names and [name for name in names if name in evaluators] == evaluators
-    assert all(part["seconds"] > 0 and part["peak_bytes"] > 0 and part["how"] for part in told["parts"])
+    assert all(part["seconds"] > 0 and part["processor_seconds"] > 0 for part in told["parts"])
+    assert all(part["peak_bytes"] > 0 and part["how"] for part in told["parts"])
     assert told["seconds"] == pytest.approx(sum(part["seconds"] for part in told["parts"]))
     assert told["parts"][0]["how"] == "made just now"
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["stores"], "the run finds its data there"

@@ -72,6 +72,12 @@ class ReadsWhatPaddingShows(Reading):
         return {"reading": (read - seen.values).abs().mean()}
 
 
+@fails("check_divided_alike", "objective", SpreadConfig)
+class SpreadOfWhatIsAtHand(Spread):
+    def of(self, latents):
+        return {"spread": torch.relu(1 - (latents.states[latents.mask].var(0) + 1e-4).sqrt()).mean()}
+
+
 @fails("check_weight_left_to_the_loop", "objective", SpreadConfig)
 class WeighsItself(Spread):
     def of(self, latents):

@@ -181,6 +181,13 @@ class ReadsPadding(Fit):
         return {"prediction": (predicted[:, :-1] - latents.states[:, 1:]).abs().mean()}
 
 
+@fails("check_divided_alike", "phase", ToyFitConfig)
+class TakesAMeanOfWhatIsAtHand(Fit):
+    def loss(self, learner, batch, generator):
+        latents = learner.latents(batch)
+        return {"spread": learner.predictor(latents).next_states[latents.mask].abs().mean()}
+
+
 @fails("check_single_window", "phase", ToyFitConfig)
 class DividesBySpread(Fit):
     def loss(self, learner, batch, generator):
