@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jepa_core.errors import DataError
+from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_meds import reading
 from jepa_meds.codes import similar_codes
+from jepa_meds.layout import shards
 
 from .conftest import CANARIES, ICU, Folder, build, cohort, stay, table
 
@@ -234,3 +236,9 @@ def test_a_mistake_in_the_recipe_is_found_before_anything_is_read(
     (tmp_path / "mine.yaml").write_text(RECIPE.format(path=folder.path))
     code, _, err = jepa("prepare", "mine.yaml", override)
     assert code == 2 and said in err and not (tmp_path / "runs").exists()
+
+
+def test_a_pipe_among_the_shards_is_refused_unopened(folder: Folder) -> None:
+    os.mkfifo(folder.path / "data" / "1.parquet")
+    with pytest.raises(UnsafeArtefactError, match="1.parquet is no regular file"):
+        shards(folder.path)
