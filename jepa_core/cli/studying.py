@@ -32,14 +32,15 @@ def study(arguments: argparse.Namespace) -> int:
     from jepa_core.study.running import run_study
 
     to_show, folder = load_study_and_folder(arguments, arguments.study)
-    folder.open(to_show, find_study(arguments.study).read_text())
     gpus = gpus_of(arguments.gpus or "")
     display = StudyBars() if sys.stderr.isatty() else StudyLines()
-    run_study(to_show, folder, display, arguments.jobs, gpus, arguments.cluster or "")
-    require_done(to_show, folder)
-    from jepa_core.study.report import write_study
+    with folder.locked():
+        folder.open(to_show, find_study(arguments.study).read_text())
+        run_study(to_show, folder, display, arguments.jobs, gpus, arguments.cluster or "")
+        require_done(to_show, folder)
+        from jepa_core.study.report import write_study
 
-    page = write_study(to_show, folder)
+        page = write_study(to_show, folder)
     tell(folder)
     print(page)
     return 1 if read_failures(to_show, folder) else 0

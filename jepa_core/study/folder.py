@@ -9,6 +9,8 @@ findings/, tables/    what was compared         report.html
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +18,7 @@ from typing import Any, Literal
 from jepa_core.data.places import stores_folder
 from jepa_core.errors import RecipeError, RunError
 from jepa_core.io.files import disk_errors, write_atomically, write_json
+from jepa_core.io.locks import locked
 from jepa_core.io.records import read_shaped
 from jepa_core.recipe import Recipe
 from jepa_core.results.record import read_manifest
@@ -85,6 +88,16 @@ class StudyFolder:
             write_atomically(self.path / "study.yaml", text.encode())
             for cell in study.cells:
                 write_atomically(self.recipe(cell), dump_yaml(cell.recipe.resolved()))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the study for this process, as two that do one study would take its runs from one another.
+
+        Raises Busy if another process is at work on it, RunError if the folder cannot be written.
+        """
+        message = f"another jepa study is at work on {self.path}; wait for it, or stop it first"
+        with disk_errors(self.path), locked(self.path / ".lock", message):
+            yield
 
     def _was_other(self, cell: Cell) -> bool:
         """Whether a run was begun on another recipe than it has now."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import children
 from children import Ended, Strike
 from scene import PREDICT, Finished, Scene, findings_of, study_findings
-from trial import Trial, trial
+from trial import Trial
 
 LOST_SECONDS = 10.0
 """A command that ends well, and took that much processor time after it was asked to stop, has lost the signal."""
@@ -60,11 +60,13 @@ def _command(scene: Scene, draw: random.Random, folder: Path, command: str, how:
     at = draw.uniform(0, finished.seconds)
     struck = children.run(_arguments(command, "1"), folder, strikes_of(how, at))
     faults = _faults(struck, how) + _go_on(command, folder, finished, scene)
-    return trial(command, f"{how} after {at:.2f} s, {_lived(struck)}", struck, faults, "exact")
+    return _told(command, how, at, struck, faults)
 
 
-def _lived(struck: Ended) -> str:
-    return "it had ended" if struck.lived is None else f"it lived {struck.lived:.2f} s"
+def _told(command: str, how: str, at: float, struck: Ended, faults: list[str]) -> Trial:
+    lived = "it had ended" if struck.lived is None else f"it lived {struck.lived:.2f} s"
+    verdict = "fault" if faults else "exact"
+    return Trial(command, f"{how} after {at:.2f} s, {lived}", struck.code, verdict, round(struck.seconds, 2), faults)
 
 
 def _arguments(command: str, number: str) -> list[str]:
@@ -82,15 +84,24 @@ def _arguments(command: str, number: str) -> list[str]:
     }[command]
 
 
-def _faults(struck: Ended, how: str, further: tuple[int, ...] = ()) -> list[str]:
+ENDS = {"KILL": (0, -9), "STOP and CONT": (0,)}
+STOPPED = (0, 75, -int(signal.SIGTERM), -int(signal.SIGINT))
+"""Exit codes of a command that was struck so, or otherwise."""
+
+
+def _faults(struck: Ended, how: str) -> list[str]:
+    faults = _bad_end(struck, ENDS.get(how, STOPPED))
+    if how in ("TERM", "INT twice") and struck.code == 0 and struck.lived and struck.lived > LOST_SECONDS:
+        faults.append("the signal was lost")
+    return faults
+
+
+def _bad_end(struck: Ended, allowed: tuple[int, ...]) -> list[str]:
     faults = ["it hung"] if struck.hung else []
     if "Traceback" in struck.words:
         faults.append(f"it ended in a traceback:\n{struck.words}")
-    allowed = {"KILL": (0, -9), "STOP and CONT": (0,)}.get(how, (0, 75, -int(signal.SIGTERM), -int(signal.SIGINT)))
-    if struck.code not in (*allowed, *further):
+    if struck.code not in allowed:
         faults.append(f"exit code {struck.code}:\n{struck.words}")
-    if how in ("TERM", "INT twice") and struck.code == 0 and struck.lived and struck.lived > LOST_SECONDS:
-        faults.append("the signal was lost")
     return faults
 
 
@@ -125,12 +136,11 @@ def _study(scene: Scene, draw: random.Random, folder: Path, how: str, worker: bo
     asked = ["study", "study.yaml", "--out", "study", "--jobs", "1"]
     at = draw.uniform(0, 30 if worker else 60)
     struck = children.run(asked, folder, strikes_of(how, at, worker))
-    # a worker that was struck leaves a study to go on with, or one whose reference is not there to compare with
-    faults = _faults(struck, "TERM" if worker else how, (1,) if worker else ())
+    # the study of a worker that was struck goes on with the others; if none of the reference is done, it ends with 1
+    faults = _bad_end(struck, (0, 1, 75)) if worker else _faults(struck, how)
     done = children.run(asked, folder)
     if done.code != 0:
         faults.append(f"study afterwards: exit code {done.code}:\n{done.words}")
     if study_findings(folder / "study") != whole:
         faults.append("the findings are not those of the study that nothing struck")
-    return trial("study's worker" if worker else "study", f"{how} after {at:.1f} s, {_lived(struck)}", struck, faults,
-                 "exact")  # fmt: skip
+    return _told("study's worker" if worker else "study", how, at, struck, faults)

@@ -16,8 +16,9 @@ may hold."""
 
 @dataclass(frozen=True)
 class Trial:
-    """what: the command or the kind of input. how: what was done to it. code: the exit code. verdict: `exact`, `same`,
-    `taken` or `refused`; `fault` where there are faults."""
+    """what: the command or the kind of input. how: what was done to it. code: the exit code. verdict: `exact` of a
+    command that was struck, if what went on after it found the same; of an input `refused`, `same` if it was held
+    against the whole one, else `taken`; `fault` where there are faults."""
 
     what: str
     how: str

@@ -66,3 +66,9 @@ def test_a_run_with_what_is_no_file_is_listed_as_damaged_and_hides_no_other(
 def test_a_link_to_itself_is_a_path_like_any_other(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     assert real_path(tmp_path / "loop").name == "loop"
+
+
+def test_an_error_of_the_system_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as told:
+        write_atomically(tmp_path / "gone" / "report.html", b"")
+    assert told.value.filename == str(tmp_path / "gone" / "report.html")

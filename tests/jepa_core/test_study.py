@@ -19,7 +19,7 @@ import pytest
 
 from commands import command, environment
 from jepa_core.cli.pages import study_plan_text
-from jepa_core.errors import RecipeError
+from jepa_core.errors import Busy, RecipeError
 from jepa_core.plugin import Registry
 from jepa_core.recipe import InvalidRecipe
 from jepa_core.recipe.locate import shipped_recipes, shipped_studies
@@ -269,6 +269,17 @@ def test_a_folder_of_another_study_is_refused(study_file: Path, registry: Regist
     folder.open(study, STUDY)
     with pytest.raises(RecipeError, match="full-3"):
         folder.open(loaded(study_file, registry, "windows.stride=6"), STUDY)
+
+
+def test_of_two_studies_at_once_in_one_folder_the_second_is_refused(
+    study_file: Path, tmp_path: Path, jepa: Jepa
+) -> None:
+    folder = StudyFolder(tmp_path / "out")
+    with folder.locked():
+        refused = jepa("study", str(study_file), "--out", str(folder.path))
+
+    assert refused.returncode == Busy.exit_code and "another jepa study is at work on" in refused.stderr
+    assert not folder.runs.exists()
 
 
 def test_a_run_is_waiting_begun_failed_or_done(study_file: Path, registry: Registry, tmp_path: Path) -> None:
