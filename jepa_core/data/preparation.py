@@ -34,7 +34,7 @@ from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import ROLES, SPLITS
 from jepa_core.errors import DataError, JepaError
 from jepa_core.io.files import disk_errors
-from jepa_core.io.locks import locked
+from jepa_core.io.locks import locked, locked_in_turn
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
@@ -76,7 +76,7 @@ class Prepared:
 def prepare_data(recipe: Recipe, folder: Path, each: Each = map) -> Prepared:
     """The store and the rendering of a recipe in `folder`, each made if it is not there. each: who makes partitions.
 
-    Raises DataError if the data break their contract, Busy if another process is making them.
+    Raises DataError if the data break their contract, Busy if another process is building the store.
     """
     use = recipe.source
     source: Source = use.build()
@@ -90,10 +90,8 @@ def prepare_data(recipe: Recipe, folder: Path, each: Each = map) -> Prepared:
 
 
 def open_dataset(store: Store, source: Source, modality: Modality) -> Dataset:
-    """A store that is there, rendered for a modality; the rendering is made if it is not there.
-
-    Raises Busy if another process is making it.
-    """
+    """A store that is there, rendered for a modality; the rendering is made if it is not there, or waited for while
+    another process makes it."""
     return _dataset(store, _open_or_render(store, source, modality)[0])
 
 
@@ -213,11 +211,15 @@ def _build(source: Source, name: str, path: Path, fingerprint: str, about: Mappi
 
 
 def _open_or_render(store: Store, source: Source, modality: Modality) -> tuple[Rendering, str]:
-    """A rendering, and why it was made; an empty reason if it was there."""
-    if is_whole(rendering_folder(store, source, modality)):
+    """A rendering, and why it was made; an empty reason if it was there.
+
+    Runs beside one another find at the same moment that their objectives or evaluators want one: it is made once.
+    """
+    folder = rendering_folder(store, source, modality)
+    if is_whole(folder):
         return open_rendering(store, source, modality), ""
-    with _held(store.path):
-        reason = _why_render(store, modality)
+    with locked_in_turn(_lock(store.path), f"waiting for another jepa command, which prepares {store.path}"):
+        reason = "" if is_whole(folder) else _why_render(store, modality)
         return open_rendering(store, source, modality), reason
 
 
@@ -242,9 +244,14 @@ def _material(source: Source, path: Path, each: Each) -> Iterator[Callable[[Stor
 
 @contextmanager
 def _held(path: Path) -> Iterator[None]:
-    """Hold a store for this process while it is built or rendered."""
-    with locked(path.with_name(f".{path.name}.lock"), f"another jepa command is preparing {path}; wait for it"):
+    """Hold a store for this process while it is built."""
+    with locked(_lock(path), f"another jepa command is preparing {path}; wait for it"):
         yield
+
+
+def _lock(path: Path) -> Path:
+    """The lock of a store, which is held while it is built or rendered."""
+    return path.with_name(f".{path.name}.lock")
 
 
 # --- why something is made --------------------------------------------------------------------------------------------

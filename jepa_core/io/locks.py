@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from jepa_core.errors import Busy
 from jepa_core.io.files import require_replaceable
+
+log = logging.getLogger("jepa")
+
+WAIT_SECONDS = 0.2
+"""Between two looks at a lock that another process holds."""
 
 
 @contextmanager
@@ -17,11 +25,36 @@ def locked(path: Path, message: str) -> Iterator[None]:
 
     Raises Busy with `message` if it is held already, RunError if something that is no regular file lies there.
     """
+    with _opened(path) as file:
+        if not _taken(file):
+            raise Busy(message)
+        yield
+
+
+@contextmanager
+def locked_in_turn(path: Path, message: str) -> Iterator[None]:
+    """Hold a lock file as `locked` does, but wait while another process holds it; the log says `message` once.
+
+    Raises RunError if something that is no regular file lies there.
+    """
+    with _opened(path) as file:
+        if not _taken(file):
+            log.info(message)
+        while not _taken(file):
+            time.sleep(WAIT_SECONDS)
+        yield
+
+
+def _opened(path: Path) -> IO[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
     require_replaceable(path)
-    with path.open("a") as file:  # a lock that is a link must not empty what it links to
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Busy(message) from error
-        yield
+    return path.open("a")  # a lock that is a link must not empty what it links to
+
+
+def _taken(file: IO[str]) -> bool:
+    """Whether this process has the lock now; taking it twice is taking it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,14 +42,15 @@ class Processes:
     _lock: threading.RLock = field(default_factory=threading.RLock)
     stopping: bool = False
 
-    def run(self, command: Command) -> int:
+    def run(self, command: Callable[[], Command]) -> int:
         """Run a command to its end and return its exit code; 75 at once when all are told to stop.
 
         A study that was killed leaves its runs at work: a command that finds its run busy is given again until that one
-        has ended. One that cannot be started at all has the exit code of a run that failed, and its log says why.
+        has ended, and made anew each time, since a run that has begun is to be gone on with. One that cannot be started
+        at all has the exit code of a run that failed, and its log says why.
         Raises RunError if the log cannot be written because of the disk.
         """
-        while (code := self._once(command)) == Busy.exit_code:
+        while (code := self._once(command())) == Busy.exit_code:
             time.sleep(BUSY_SECONDS)
         return code
 

@@ -13,6 +13,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from typing import Any
 
 from jepa_core.errors import Preempted
@@ -66,7 +67,7 @@ def _prepare(study: Study, folder: StudyFolder, processes: Processes) -> None:
         seen.add(key)
         log.info("preparing data: %s", folder.log(cell))
         arguments = ("prepare", str(folder.recipe(cell)), "--runs", str(folder.runs))
-        processes.run(Command(arguments, str(folder.log(cell))))
+        processes.run(partial(Command, arguments, str(folder.log(cell))))
 
 
 def command_of(cell: Cell, folder: StudyFolder, environment: Sequence[tuple[str, str]] = ()) -> Command:
@@ -96,7 +97,7 @@ def _here(
             if processes.stopping:
                 return Preempted.exit_code
             display.begun(cell)
-            return processes.run(command_of(cell, folder, environment))
+            return processes.run(partial(command_of, cell, folder, environment))
         finally:
             places.put(environment)
 
@@ -120,7 +121,7 @@ def _on_cluster(cells: Sequence[Cell], folder: StudyFolder, address: str, displa
 
 def _in_worker(command: Command) -> int:
     """What a worker of a cluster does with one run."""
-    return Processes().run(command)
+    return Processes().run(lambda: command)
 
 
 def _collect(

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,23 @@ def test_a_store_that_another_process_is_building_is_left_alone(
         shutil.rmtree(store)
         refused = jepa("prepare", "toy.yaml")
     assert refused.returncode == 6 and "another jepa command is preparing" in refused.stderr
+
+
+def test_a_rendering_that_another_process_is_making_is_waited_for(
+    jepa: Jepa, prepare: Callable[..., dict[str, Any]], recipe_file: Path, tmp_path: Path
+) -> None:
+    first = prepare("toy.yaml")
+    store, rendering = tmp_path / first["store"], tmp_path / first["rendering"]
+    shutil.rmtree(rendering)
+    with ThreadPoolExecutor() as pool:
+        with locked(store.with_name(f".{store.name}.lock"), "held already"):
+            waiting = pool.submit(jepa, "prepare", "toy.yaml")
+            with pytest.raises(TimeoutError):
+                waiting.result(2)
+            assert not rendering.exists()
+        done = waiting.result(60)
+    assert done.returncode == 0 and "waiting for another jepa command" in done.stderr
+    assert rendering.is_dir()
 
 
 def test_what_prepare_writes_is_readable_by_its_owner_alone(

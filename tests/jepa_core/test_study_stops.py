@@ -82,8 +82,24 @@ def test_a_process_that_does_not_start_is_a_run_that_failed_and_its_log_says_why
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no" / "python"))
-    assert Processes().run(Command(("ls",), str(tmp_path / "log.txt"))) == 1
+    assert Processes().run(lambda: Command(("ls",), str(tmp_path / "log.txt"))) == 1
     assert re.match(r"error: no process starts with .*/no/python: No such file", (tmp_path / "log.txt").read_text())
+
+
+def test_a_run_that_began_and_then_found_something_busy_is_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    processes, given = Processes(), []
+
+    def once(command: Command) -> int:
+        given.append(command.arguments)
+        return 6 if len(given) == 1 else 0
+
+    monkeypatch.setattr(processes, "_once", once)
+    monkeypatch.setattr("jepa_core.study.processes.BUSY_SECONDS", 0)
+    commands = iter((("run", "recipe.yaml"), ("resume", "runs/one")))
+    assert processes.run(lambda: Command(next(commands), str(tmp_path / "log.txt"))) == 0
+    assert given == [("run", "recipe.yaml"), ("resume", "runs/one")]
 
 
 def test_lines_show_now_and_then_that_runs_live(
