@@ -112,7 +112,7 @@ def _refuse_known_subjects(fitted: Store, other: Store) -> None:
     seen = fitted.subject[fitted.split != HELD_OUT]
     shared = np.intersect1d(seen, other.subject).size
     if shared:
-        raise DataError(f"{shared} subjects of these data {_SEEN}")
+        raise DataError(f"{shared} of {len(np.unique(other.subject))} subjects {_SEEN}")
 
 
 def _are_counted(subject: np.ndarray) -> bool:
