@@ -86,8 +86,8 @@ def room(name: str) -> str:
 
 
 BESIDE = {("contracts", "data")}
-"""Arrows that go both ways between rooms: contracts exchange trajectories, which lie with the other data, and have the
-contract of a source, which lies there because it needs no torch."""
+"""Arrows that go both ways between rooms: contracts have that of a source, which lies with the other data because it
+needs no torch."""
 
 
 def test_the_rooms_of_the_core_import_one_another_one_way() -> None:
@@ -97,7 +97,7 @@ def test_the_rooms_of_the_core_import_one_another_one_way() -> None:
         rooms.setdefault(room(name), set()).update(other for one, other in arrows if one != other)
     assert len(rooms) > 10 and circle(rooms) == []
     of_data = {name for name in imports(MODULES)["jepa_core.contracts"] if room(name) == "data"}
-    assert of_data == {"jepa_core.data.source", "jepa_core.data.trajectories"}
+    assert of_data == {"jepa_core.data.source"}
 
 
 # --- what is loaded ---------------------------------------------------------------------------------------------------
