@@ -110,7 +110,7 @@ class Reconstruction(Objective[ReconstructionConfig]):
 
     Grounding reaches an encoder through the predictor, hours later and averaged over windows; from this the encoder
     learns at once to tell a value from its neighbours, which an encoder of texts that begins at random does slowly
-    (docs/results.md). A linear map has to find the values, so they lie in directions of the latent that others find too.
+    (docs/results.md). A linear map has to find the values, so they lie in directions that others find too.
 
     Values are normal scores (`learner.observations`). Loss: smooth l1 over the values that there are.
     """
