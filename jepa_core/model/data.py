@@ -135,7 +135,7 @@ def meet_channels(name: str, found: Sequence[Channel], fitted: Sequence[Channel]
     if not shared:
         raise DataError(
             f"the source {name} has no channel that the encoder was fitted on: it has "
-            f"{_listed([channel.name for channel in found])}, and the encoder was fitted on {_listed(sorted(names))}"
+            f"{some_of([channel.name for channel in found])}, and the encoder was fitted on {some_of(sorted(names))}"
         )
     compare_channels(found, fitted)
     log.info("%d of %d channels that the encoder was fitted on are channels of %s", shared, len(names), name)

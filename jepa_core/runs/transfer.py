@@ -24,7 +24,7 @@ from jepa_core.data.preparation import build_store, describe_store, facts, open_
 from jepa_core.data.source import Source
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Channel
-from jepa_core.errors import DataError, RecipeError
+from jepa_core.errors import DataError, RecipeError, some_of
 from jepa_core.io.files import disk_errors, write_json
 from jepa_core.model.folder import read_record
 from jepa_core.recipe import Recipe, Use
@@ -36,9 +36,6 @@ from jepa_core.runs.run import Run, command, now, plugin_versions, versions
 if TYPE_CHECKING:
     from jepa_core.contracts import Listener
     from jepa_core.data.dataset import Dataset
-
-NAMED = 12
-"""Labels and outcomes that a message names at most."""
 
 log = logging.getLogger("jepa")
 
@@ -99,7 +96,7 @@ def _on_held_out(use: Use) -> Use:
 def _folder(run: Run, other: OtherData) -> Path:
     name = other.name or other.source_name(run)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise RecipeError(f"--name {name}: a name has letters, digits, _ and -, such as hospital_b")
+        raise RecipeError(f"--name {name}: a name has letters, digits, _ and -, such as site_b")
     return transfers_folder(run.folder) / name
 
 
@@ -155,17 +152,12 @@ def _meet_targets(own: Store, other: Store) -> None:
     lacking = [f"{kind} {name}" for kind, (mine, theirs) in wanted.items() for name in mine if name not in theirs]
     name = other.attributes["source"]
     if lacking and len(lacking) == len(own.label_names) + len(own.outcome_names):
-        raise DataError(f"the source {name} has no label and no outcome of the run's: no {_listed(lacking)}")
+        raise DataError(f"the source {name} has no label and no outcome of the run's: no {some_of(lacking)}")
     if lacking:
         log.warning(
             "the source %s has no %s; what is asked of them is not measured, and the findings say so",
-            name, _listed(lacking),
+            name, some_of(lacking),
         )  # fmt: skip
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
 
 
 # --- what is written down ---------------------------------------------------------------------------------------------
