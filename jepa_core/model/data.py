@@ -19,14 +19,11 @@ from jepa_core.data.preparation import build_store, open_dataset
 from jepa_core.data.source import Source
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
-from jepa_core.errors import DataError, RecipeError
+from jepa_core.errors import DataError, RecipeError, some_of
 from jepa_core.model.view import View
 
 if TYPE_CHECKING:
     from jepa_core.model.model import Model
-
-NAMED = 5
-"""Channels or positions that a message names at most."""
 
 log = logging.getLogger("jepa")
 
@@ -132,7 +129,7 @@ def compare_channels(found: Sequence[Channel], fitted: Sequence[Channel]) -> Non
     if unknown:
         log.warning(
             "%d of %d channels are not among those that the encoder was fitted on: %s",
-            len(unknown), len(found), _listed(unknown),
+            len(unknown), len(found), some_of(unknown),
         )  # fmt: skip
 
 
@@ -155,10 +152,5 @@ def _refuse_empty(store: Store) -> None:
     if empty:
         raise DataError(
             f"{len(empty)} of {len(store)} trajectories hold no observation, at the positions (from 0) "
-            f"{_listed(empty)}; leave them out"
+            f"{some_of(empty)}; leave them out"
         )
-
-
-def _listed(names: Sequence[object]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(map(str, names[:NAMED])) + more

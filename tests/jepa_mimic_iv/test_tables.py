@@ -19,9 +19,9 @@ import pytest
 
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.errors import DataError, RunError
+from jepa_core.io.workspace import database_error
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.source import MimicIVSource
-from jepa_mimic_iv.tables import _explained
 
 
 def extract(folder, tmp_path, **options) -> None:
@@ -342,6 +342,6 @@ def test_too_little_memory_is_said_with_the_option_to_raise(three_stays, tmp_pat
 
 
 def test_a_full_disk_is_said():
-    error = _explained(duckdb.IOException('Could not write file "a/b": No space left on device'), None, "")
+    error = database_error(duckdb.IOException('Could not write file "a/b": No space left on device'))
 
     assert isinstance(error, RunError) and "disk" in str(error) and "a/b" not in str(error)
