@@ -94,6 +94,7 @@ def _running(add: Add) -> None:
         "overrides", nargs="*", metavar="KEY=VALUE", help="other settings of evaluators: evaluators.NAME.KEY=VALUE"
     )
     evaluate.add_argument("--recipe", metavar="RECIPE", help="evaluators of this recipe instead; nothing else of it")
+    _processes_argument(evaluate)
     evaluate.add_argument("--quiet", action="store_true", help="say only what went wrong")
 
 
@@ -290,7 +291,7 @@ def _runs_arguments(parser: argparse.ArgumentParser) -> None:
 def _processes_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--processes", type=_positive, default=1, metavar="N",
-        help="processes of this machine that train together (default: 1); on several machines use torchrun",
+        help="processes of this machine that do it together (default: 1); on several machines use torchrun",
     )  # fmt: skip
 
 

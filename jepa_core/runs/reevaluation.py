@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from jepa_core.runs.run import Run
 if TYPE_CHECKING:
     from jepa_core.contracts import Listener
     from jepa_core.training.learner import Learner
+    from jepa_core.training.processes import Peers
 
 log = logging.getLogger("jepa")
 
@@ -46,7 +48,7 @@ def evaluators_asked_for(run: Run, overrides: Sequence[str], other: str | None) 
     return replace(run.recipe, evaluators=chosen)
 
 
-def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
+def evaluate_again(run: Run, listeners: Sequence[Listener] = (), processes: Peers | None = None) -> None:
     """Run the evaluators of the run's recipe, in place of what they found before, and write the report again.
 
     The learner is the trained one, and the untrained control is the run's, which is made as in the run itself if it is
@@ -57,16 +59,20 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
     from jepa_core.report.page import write_report
     from jepa_core.runs.kept_model import has_record, keep_record
     from jepa_core.runs.pipeline import build_learner, evaluation_of, measure
+    from jepa_core.training.processes import ALONE
 
+    together = processes or ALONE
     model, recorded = run.folder / "model.safetensors", run.manifest().get("dataset")
     if not model.is_file() or recorded is None:
         raise RunError(f"{run.folder} has not finished training; go on with: jepa resume {run.folder}")
-    with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
-        if has_record(run):
+    held = run.locked() if together.first else nullcontext()
+    with process_state(run.recipe.runtime), held, disk_errors(run.folder):
+        kept = together.any(together.first and has_record(run))
+        if kept:
             read_record(run.folder)  # refuses what is not as it was written
-        learner, untrained = build_learner(run, recorded_data(run.recipe, run.stores, recorded))
+        learner, untrained = build_learner(run, recorded_data(run.recipe, run.stores, recorded), together)
         load_model(model, learner, run.recipe)
-        if not has_record(run):
+        if not kept and together.first:
             keep_record(run, learner)
         evaluation = evaluation_of(run, learner, untrained)
         for index, use in enumerate(run.recipe.evaluators):
@@ -75,8 +81,9 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
             findings = measure(run, evaluation, use)
             for listener in listeners:
                 listener.evaluation_ended(use.name, findings)
-        write_report(run.folder)
-        shutil.rmtree(run.scratch, ignore_errors=True)
+        if together.first:
+            write_report(run.folder)
+            shutil.rmtree(run.scratch, ignore_errors=True)
 
 
 def load_model(path: Path, learner: Learner, recipe: Recipe) -> None:
