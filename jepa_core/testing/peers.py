@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
-from safetensors.numpy import load
 from torch import Tensor
 
-from jepa_core.training.processes import Arrays, LostProcess, Peers, packed
+from jepa_core.training.processes import Arrays, LostProcess, Peers, packed, unpacked
 
 ResultT = TypeVar("ResultT")
 
@@ -70,7 +69,7 @@ class ThreadPeers(Peers):
 
     def hand_round(self, arrays: Arrays | None, giver: int) -> Arrays:
         said = packed(arrays) if self.number == giver and arrays is not None else b""
-        return load(self._table.all_say(self.number, said)[giver])
+        return unpacked(self._table.all_say(self.number, said)[giver])
 
     def give(self, values: Tensor, giver: int) -> None:
         given = self._table.all_say(self.number, values.clone() if self.number == giver else None)[giver]
@@ -83,12 +82,12 @@ def in_step(count: int, work: Callable[[Peers], ResultT], own_machines: bool = F
     Raises what the first of them raised that did not only lose another.
     """
     table = _Table(count)
-    made: list[Any] = [None] * count
+    results: list[Any] = [None] * count
     raised: list[BaseException] = []
 
     def turn(number: int) -> None:
         try:
-            made[number] = work(ThreadPeers(number, table, own_machines))
+            results[number] = work(ThreadPeers(number, table, own_machines))
         except BaseException as error:
             raised.append(error)
             table.barrier.abort()
@@ -100,4 +99,4 @@ def in_step(count: int, work: Callable[[Peers], ResultT], own_machines: bool = F
         thread.join()
     for error in sorted(raised, key=lambda error: isinstance(error, LostProcess)):
         raise error
-    return made
+    return results

@@ -158,7 +158,7 @@ class ConnectedPeers(Peers):
     def hand_round(self, arrays: Arrays | None, giver: int) -> Arrays:
         self.wait()
         if giver != self.number:
-            return load(self._said(b"", giver))
+            return unpacked(self._said(b"", giver))
         assert arrays is not None
         self._said(packed(arrays), giver)
         return arrays
@@ -216,8 +216,13 @@ class ConnectedPeers(Peers):
 
 
 def packed(arrays: Arrays) -> bytes:
-    """Arrays as safetensors, which holds them row by row; `safetensors.numpy.load` reads them."""
-    return save({name: np.ascontiguousarray(values) for name, values in arrays.items()})
+    """Arrays as safetensors, which holds them row by row, in an order of its own; see `unpacked`."""
+    return save({f"{at:06d}{name}": np.ascontiguousarray(values) for at, (name, values) in enumerate(arrays.items())})
+
+
+def unpacked(content: bytes) -> Arrays:
+    """What `packed` was given, in the same order."""
+    return {name[6:]: values for name, values in sorted(load(content).items())}
 
 
 def _buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:

@@ -44,12 +44,12 @@ def each(processes: Peers, parts: Sequence[PartT], work: Callable[[PartT], Array
     _require_alike(processes, len(parts))
     for begin in range(0, len(parts), processes.count):
         round_of = parts[begin : begin + processes.count]
-        made = None
+        own = None
         if processes.number < len(round_of):
             with processes.being_apart():
-                made = work(round_of[processes.number])
+                own = work(round_of[processes.number])
         for giver in range(len(round_of)):
-            yield processes.hand_round(made, giver)
+            yield processes.hand_round(own, giver)
 
 
 def fill(
@@ -83,11 +83,11 @@ def over_windows(
     ticker = Ticker("going through windows", len(index))
 
     @torch.no_grad()
-    def made(part: np.ndarray) -> Arrays:
+    def of_batch(part: np.ndarray) -> Arrays:
         return work(part, learner.dataset.batch(windows, part))
 
     parts = batches_of(index, batch_size)
-    for part, arrays in zip(parts, each(learner.processes, parts, made), strict=True):
+    for part, arrays in zip(parts, each(learner.processes, parts, of_batch), strict=True):
         yield arrays
         ticker.add(windows=len(part))
 
@@ -98,11 +98,12 @@ def over_trajectories(
     """What `work` makes of every trajectory, by its position in the data, in their order; they are handed round so many
     at once."""
 
-    def made(part: np.ndarray) -> Arrays:
-        made_of = [(number, work(number)) for number in part.tolist()]
-        return {f"{at}.{name}": values for at, (_, arrays) in enumerate(made_of) for name, values in arrays.items()}
+    def of_some(part: np.ndarray) -> Arrays:
+        of_each = [work(number) for number in part.tolist()]
+        return {f"{at}.{name}": values for at, arrays in enumerate(of_each) for name, values in arrays.items()}
 
-    for part, arrays in zip(parts := batches_of(trajectories, at_once), each(processes, parts, made), strict=True):
+    parts = batches_of(trajectories, at_once)
+    for part, arrays in zip(parts, each(processes, parts, of_some), strict=True):
         for at in range(len(part)):
             begin = f"{at}."
             yield {name.removeprefix(begin): value for name, value in arrays.items() if name.startswith(begin)}
@@ -165,12 +166,12 @@ def _fill_machines(
 ) -> None:
     """What is made is handed round, and one process of every machine writes it."""
 
-    def made(part: PartT) -> Arrays:
+    def in_rows(part: PartT) -> Arrays:
         placed = work(part)
         rows = {f"rows.{name}": rows for name, (rows, _) in placed.items()}
         return rows | {f"values.{name}": values for name, (_, values) in placed.items()}
 
-    for given in each(processes, parts, made):
+    for given in each(processes, parts, in_rows):
         if processes.local_number == 0:
             names = [name.removeprefix("rows.") for name in given if name.startswith("rows.")]
             _put(arrays, {name: (given[f"rows.{name}"], given[f"values.{name}"]) for name in names})

@@ -131,10 +131,10 @@ class BatchedRollouts:
         index = [part for _, part in by_trajectory(rows)]
         parts = [np.concatenate(index[at : at + TRAJECTORIES]) for at in range(0, len(index), TRAJECTORIES)]
 
-        def made(part: np.ndarray) -> dict[str, Placed]:
+        def rolled(part: np.ndarray) -> dict[str, Placed]:
             return {"made": (rows_at[part], self._alone(rows.take(part)))}
 
-        fill(self._processes, {"made": self._made}, parts, made)
+        fill(self._processes, {"made": self._made}, parts, rolled)
 
     def _roll(self, rows: Rows, wanted: np.ndarray, rows_at: np.ndarray) -> None:
         """Batches of equal length, so that nothing is padded."""
@@ -144,11 +144,11 @@ class BatchedRollouts:
         groups = np.split(order, np.flatnonzero(np.diff(length[order])) + 1)
         parts = [part for group in groups for part in batches_of(group, self._encoded.batch_size)]
 
-        def made(part: np.ndarray) -> dict[str, Placed]:
+        def rolled(part: np.ndarray) -> dict[str, Placed]:
             return {"made": (rows_at[wanted[part]], self._rolled(windows, part))}
 
         encode_windows(self._encoded.learner, windows, np.arange(len(windows)))
-        fill(self._processes, {"made": self._made}, parts, made)
+        fill(self._processes, {"made": self._made}, parts, rolled)
 
     @torch.no_grad()
     def _rolled(self, windows: Windows, part: np.ndarray) -> np.ndarray:

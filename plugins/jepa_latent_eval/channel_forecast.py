@@ -15,7 +15,7 @@ import torch
 from jepa_core.contracts import Batch, Decoder, Evaluation, Evaluator, Intervals, Latents
 from jepa_core.ensemble import member_decoder, members_of
 from jepa_core.results.findings import Findings, KeptHead
-from jepa_core.training.shares import joined, over_windows
+from jepa_core.training.shares import end_to_end, over_windows
 from jepa_latent_eval.channel_findings import channel_findings, no_channels
 from jepa_latent_eval.config import ChannelForecastConfig
 from jepa_latent_eval.example import Asked, example_figures
@@ -113,7 +113,7 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
             errors = _errors(said, seen[:, :context], seen[:, context:])
             return errors | {VARIANCE: _variance(learner, latents, context, decoder)}
 
-        errors = joined(over_windows(learner, cohort.windows, cohort.index, self.config.batch_size, forecast))
+        errors = end_to_end(over_windows(learner, cohort.windows, cohort.index, self.config.batch_size, forecast))
         return Forecasts(errors, errors.pop(VARIANCE), cohort.subjects[cohort.index])
 
 

@@ -12,7 +12,7 @@ import torch
 from jepa_core.contracts import Batch, Evaluation, Evaluator, Latents
 from jepa_core.results.findings import Findings, KeptHead
 from jepa_core.results.samples import subject_numbers
-from jepa_core.training.shares import joined, over_windows
+from jepa_core.training.shares import end_to_end, over_windows
 from jepa_latent_eval.config import DecodedForecastConfig
 from jepa_latent_eval.decoding import (
     DECODED_PERSISTENCE,
@@ -113,7 +113,7 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
             }
             return {name: readout.decode(values.double().cpu().numpy()) for name, values in states.items()}
 
-        return joined(over_windows(learner, cohort.windows, cohort.index, batch_size, decoded))
+        return end_to_end(over_windows(learner, cohort.windows, cohort.index, batch_size, decoded))
 
 
 def _have_actions(dataset: Dataset) -> bool:

@@ -21,7 +21,7 @@ from jepa_core.model.forecasting import AT_ONCE, Origin, foresee, origin_of
 from jepa_core.model.imagining import OwnData, origins_under
 from jepa_core.model.view import View
 from jepa_core.training.processes import Peers
-from jepa_core.training.shares import batches_of, each, joined
+from jepa_core.training.shares import batches_of, each, end_to_end
 from jepa_latent_eval.config import ImaginationConfig, JudgedActConfig
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class Imaginer:
             scores = self.decoder.next_values(belief).float().cpu().numpy()
             return {"values": self.observer.scaling.values(scores)[..., self.places]}
 
-        return joined(each(self.processes, parts, decoded))["values"]
+        return end_to_end(each(self.processes, parts, decoded))["values"]
 
 
 def last_values(question: Question, imaginer: Imaginer) -> np.ndarray:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from jepa_core.contracts import Batch, Latents, Predictor, Rollout
-from jepa_core.training.shares import joined, over_windows
+from jepa_core.training.shares import end_to_end, over_windows
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset, Windows
@@ -81,7 +81,7 @@ def rollout_errors(
         errors = {name: (forecast - targets).abs().mean(dim=-1) for name, forecast in forecasts.items()}
         return {name: error.double().cpu().numpy() for name, error in errors.items()}
 
-    return joined(over_windows(learner, cohort.windows, cohort.index, batch_size, errors_of))
+    return end_to_end(over_windows(learner, cohort.windows, cohort.index, batch_size, errors_of))
 
 
 def _forecasts(
