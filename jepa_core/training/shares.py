@@ -109,7 +109,7 @@ def over_trajectories(
             yield {name.removeprefix(begin): value for name, value in arrays.items() if name.startswith(begin)}
 
 
-def joined(parts: Iterator[Arrays]) -> dict[str, np.ndarray]:
+def end_to_end(parts: Iterator[Arrays]) -> dict[str, np.ndarray]:
     """Parts behind one another, name by name; there is one at the least."""
     every = list(parts)
     return {name: np.concatenate([part[name] for part in every]) for name in every[0]}
