@@ -147,8 +147,14 @@ def _interruptible() -> Iterator[None]:
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Evaluate a finished run again, or in new ways."""
+    """Evaluate a finished run again, in new ways, or on other data."""
+    from jepa_core.runs.connecting import started_among
     from jepa_core.runs.run import Run
+
+    if not arguments.data and (arguments.source or arguments.name):
+        raise RecipeError("--source and --name are of other data; say where these lie: --data PATH")
+    if arguments.data and max(arguments.processes, started_among()) > 1:
+        raise RecipeError("a run is evaluated on other data in one process; leave out --processes")
 
     def words(run: Run) -> list[str]:
         other = ["--recipe", arguments.recipe] if arguments.recipe else []
@@ -166,18 +172,27 @@ def _evaluate(run: Run, arguments: argparse.Namespace, processes: Peers | None) 
     """Evaluate a run, and say where its report lies."""
     from jepa_core.runs.reevaluation import evaluate_again, evaluators_asked_for
     from jepa_core.runs.run import Run
+    from jepa_core.runs.transfer import OtherData, evaluate_elsewhere
 
     asked = Run(run.folder, evaluators_asked_for(run, arguments.overrides, arguments.recipe), run.registry)
     if processes and not processes.first:
         with _interruptible():
             evaluate_again(asked, (), processes)
         return 0
+    report = run.folder / "report.html"
     try:
         with environment(), _display(asked, arguments) as display, _interruptible():
-            evaluate_again(asked, [display, *run.registry.listeners(asked)], processes)
+            listeners = [display, *run.registry.listeners(asked)]
+            if arguments.data:
+                other = OtherData(arguments.source, [path.expanduser() for path in arguments.data], arguments.name)
+                report = evaluate_elsewhere(asked, other, listeners)
+            else:
+                evaluate_again(asked, listeners, processes)
     except Preempted:
         raise Preempted("interrupted; the evaluators that were done are kept, the others found what they had") from None
-    print(run.folder / "report.html")
+    if arguments.data and not arguments.quiet:
+        _tell(report.parent)
+    print(report)
     return 0
 
 
