@@ -67,9 +67,9 @@ def run_metrics(folders: Sequence[Path]) -> dict[Name, RunMetric]:
         told = [read_findings(folder / "findings" / f"{evaluator}.json") for folder in folders]
         metrics |= dict(_headlines(evaluator, told, by_subject))
     for method, name, measured in _of_predictions(folders):
-        told = metrics.get(name)
-        if told is not None or not _is_told(method, name, measured, metrics):
-            metrics[name] = replace(measured, headline=told is not None and told.headline)
+        known = metrics.get(name)
+        if known is not None or not _is_told(method, name, measured, metrics):
+            metrics[name] = replace(measured, headline=known is not None and known.headline)
     return metrics
 
 
