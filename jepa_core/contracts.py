@@ -1,4 +1,4 @@
-"""Every interface of the framework, on one page; that of a source stands in `jepa_core.data.source`, without torch.
+"""The interfaces of the framework, on one page: what a component is, whichever its kind.
 
     raw data --Source--> store --windows--> Batch --Encoder--> Latents --Predictor--> Prediction --Phase--> loss
                                                                   |
@@ -6,181 +6,59 @@
 
 Phases see latents, encoders see items, sources see raw data; nobody looks past its neighbour.
 
+Every name of a contract is imported from here. What stands elsewhere, each in a short file:
+
+    jepa_core.tensors       what components hand one another, with shapes: Batch, Latents, Prediction, Rollout, ...
+    jepa_core.data.source   Source, Simulator: without torch, which preparing data does not need
+    jepa_core.kept          what an evaluator fitted, at work on other data: Head, Surprise, Readout, Intervals
+    jepa_core.optimizer     Optimizer, Schedule: how the parameters that a phase trains move
+    jepa_core.listener      Listener: who is told how a run goes on
+
 Symbols in shapes: B windows, T steps of a window, N distinct items, D latent size, W belief size, M rollout origins,
 H horizon.
 
 To add a component: write a config (jepa_core.config), a class that follows one of the contracts below, and declare both
 with `jepa_core.plugin.Component`. Components are built as `Class(config)`; an encoder as `Class(config, shape)`, where
-shape is the `ItemShape` of what it encodes (None for texts), and a predictor as `Class(config, latent_dim)`.
+shape is the `ItemShape` of what it encodes (None for texts), a predictor as `Class(config, latent_dim)`, and a listener
+as `Class(config, facts)`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jepa_core.config import (
-    EvaluatorConfig,
-    LearnerShape,
-    ObjectiveConfig,
-    OptimizerConfig,
-    PhaseConfig,
-    ScheduleConfig,
-)
-from jepa_core.data.source import (  # noqa: F401 - they belong to this page
-    Act,
-    Otherwise,
-    PartitionedSource,
-    Simulator,
-    Source,
-    Staged,
-)
-from jepa_core.data.trajectories import Channel
+from jepa_core.config import EvaluatorConfig, LearnerShape, ObjectiveConfig, PhaseConfig
+from jepa_core.data.source import Act, Otherwise, PartitionedSource, Simulator, Source, Staged
+from jepa_core.kept import Head, Intervals, Readout, Surprise
+from jepa_core.listener import Listener, RunFacts
+from jepa_core.optimizer import Optimizer, Schedule
 from jepa_core.results.findings import Findings, KeptHead
+from jepa_core.tensors import Batch, Channels, Items, ItemsT, Latents, Observations, Part, Prediction, Rollout
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
-    from jepa_core.model.view import View
-    from jepa_core.training.curriculum import Progress
     from jepa_core.training.learner import Learner
+
+__all__ = [
+    "Act", "Batch", "Channels", "Decoder", "Encoder", "Evaluation", "Evaluator", "Head", "Intervals", "Items", "ItemsT",
+    "LanguageEncoder", "Latents", "Listener", "Objective", "Observations", "Optimizer", "Otherwise", "Part",
+    "PartitionedSource", "Phase", "Prediction", "Predictor", "Readout", "Rollout", "RunFacts", "Schedule", "Simulator",
+    "Source", "Staged", "Surprise",
+]  # fmt: skip
 
 
 PhaseC = TypeVar("PhaseC", bound=PhaseConfig, covariant=True)
 ObjectiveC = TypeVar("ObjectiveC", bound=ObjectiveConfig, covariant=True)
-OptimizerC = TypeVar("OptimizerC", bound=OptimizerConfig, covariant=True)
-ScheduleC = TypeVar("ScheduleC", bound=ScheduleConfig, covariant=True)
 EvaluatorC = TypeVar("EvaluatorC", bound=EvaluatorConfig, covariant=True)
 """The config of a component: a phase says `class Mine(Phase[MineConfig])`, and `self.config` is one."""
-
-
-# --- data that the components exchange --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Channels:
-    """Items of the modality `channels`.
-
-    values: (N, C, P) float32, 0 where nothing was observed. observed: (N, C, P) bool. C counts the channels of states,
-    actions and static facts together, so an item needs no mark of its role. P counts the samples of a channel in one
-    step, in their order: 1 unless a step is a patch of samples.
-    """
-
-    values: Tensor
-    observed: Tensor
-
-
-Items: TypeAlias = Sequence[str] | Channels
-"""What an encoder encodes: texts (modality `text`) or channel values (modality `channels`). A state, an action and the
-static facts of a trajectory are one item each."""
-
-ItemsT = TypeVar("ItemsT", Sequence[str], Channels)
-"""Which of the two an encoder reads: `class Mine(Encoder[Channels])`."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Which windows of a step's batch a batch has, where that is divided; S windows in all, of M items.
-
-    rows: (B,) int64, their places among all. mask: (S, T) bool, of all. items: (M,) int64, ascending ids of the items
-    of all. first: (N,) bool, the batch's own items that no earlier part has.
-    """
-
-    rows: Tensor
-    mask: Tensor
-    items: Tensor
-    first: Tensor
-
-
-@dataclass(frozen=True)
-class Batch:
-    """B windows of up to T steps. Each distinct item stands once; index arrays place it in the windows.
-
-    items: (N,) int64, ascending ids of the distinct items in the dataset. static: (B,), states: (B, T), actions: (B,
-    T), int64 positions in `items`. steps: (B, T) int64, number of each step among all of the store. mask: (B, T) bool,
-    true where the window has a step (beyond its end its first step is repeated, and never read). part: which windows of
-    the step these are; None for all of them.
-    """
-
-    items: Tensor
-    static: Tensor
-    states: Tensor
-    actions: Tensor
-    steps: Tensor
-    mask: Tensor
-    part: Part | None = None
-
-    @property
-    def whole_mask(self) -> Tensor:
-        """The mask of all S windows of the step: (S, T). A phase draws for these and keeps its `own`, so that the draws
-        of a window do not depend on how the step is divided."""
-        return self.mask if self.part is None else self.part.mask
-
-    def own(self, values: Tensor) -> Tensor:
-        """Of values for all windows of the step (S, ...), those of this batch: (B, ...)."""
-        return values if self.part is None else values[self.part.rows.to(values.device)]
-
-
-@dataclass(frozen=True)
-class Latents:
-    """What an encoder made of a batch. static: (B, D), states: (B, T, D), actions: (B, T, D), mask: (B, T) bool."""
-
-    static: Tensor
-    states: Tensor
-    actions: Tensor
-    mask: Tensor
-
-
-@dataclass(frozen=True)
-class Observations:
-    """What the states of a batch show in numbers, whatever the encoder reads.
-
-    values: (B, T, C) float32, normal scores of each channel among the observed values of the train split, 0 where
-    nothing was observed. observed: (B, T, C) bool. C counts the channels that the source's config names in
-    `observations`.
-    """
-
-    values: Tensor
-    observed: Tensor
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a predictor made of latents.
-
-    next_states: (B, T, D); position t holds the prediction of the state at t + 1, from static, states <= t and actions
-    <= t. belief: (B, T, W); what the predictor knows at t, of the same: its hidden state, which that prediction is read
-    from. memory: whatever the predictor keeps of the real steps so that a rollout computes none of them again (keys and
-    values, say). terms: of a predictor that has a loss of its own (a divergence, say), each a scalar, weighted; the
-    loop adds them to the loss of a phase that trains the predictor.
-    """
-
-    next_states: Tensor
-    belief: Tensor
-    memory: Any
-    terms: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """What a predictor imagined from M origins a window.
-
-    states: (B, M, H, D); entry h - 1 is the state at origin + h. belief: (B, M, H, W); entry h - 1 is the belief which
-    that state was read from, at origin + h - 1: the first is that of the last real step.
-    """
-
-    states: Tensor
-    belief: Tensor
-
-
-# --- components -------------------------------------------------------------------------------------------------------
 
 
 class Encoder(nn.Module, ABC, Generic[ItemsT]):
@@ -357,41 +235,6 @@ class Objective(ABC, Generic[ObjectiveC]):
         """
 
 
-class Optimizer(ABC, Generic[OptimizerC]):
-    """How the parameters that a phase trains move along their gradients.
-
-        class Descent(Optimizer[DescentConfig]):
-            def over(self, groups):
-                return torch.optim.SGD(groups, lr=0.0)
-
-    The loop sets the rates before every step, clips the gradients before it, and keeps what the optimizer knows of each
-    parameter in checkpoints.
-    """
-
-    def __init__(self, config: OptimizerC) -> None:
-        self.config = config
-
-    @abstractmethod
-    def over(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
-        """torch's optimizer over groups of parameters, as torch takes them: of one module each, with the keys `params`,
-        `weight_decay`, `matrices` (whether they map one vector onto another) and `peak_lr`. Every group keeps its keys.
-
-        Its state holds tensors alone, by name. Parameters without a gradient do not move.
-        """
-
-
-class Schedule(ABC, Generic[ScheduleC]):
-    """The course of the learning rates over a phase, in shares of their peaks. Each phase has its own, so that dropping
-    one changes no other."""
-
-    def __init__(self, config: ScheduleC) -> None:
-        self.config = config
-
-    @abstractmethod
-    def factor(self, step: int, steps: int) -> float:
-        """What the peaks are multiplied by at step `step` of `steps`, counted from 0: a function of these two alone."""
-
-
 class Decoder(nn.Module, ABC):
     """A module of an objective that reads beliefs, real or imagined, in terms of the data. Kept with the model."""
 
@@ -431,92 +274,6 @@ class Evaluation:
         return self.learner.dataset
 
 
-class Head(ABC):
-    """Something that an evaluator fitted, at work again on any data that the run's source reads: made by
-    `Evaluator.head` of what it kept."""
-
-    @abstractmethod
-    def steps(self, length: int) -> np.ndarray:
-        """Numbers from 0 of the steps at which a trajectory of so many steps is scored as it was in the run (or would
-        have been, if its truth were known): (r,) int64."""
-
-    @abstractmethod
-    def scores(self, view: View, trajectory: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """Scores (R,) float64 of rows ordered by (trajectory, step), both (R,) int64: what the run's `Predictions` say
-        of them, to the bit, whatever other rows and trajectories are there. Nothing is read that comes after a row's
-        step, beyond rounding.
-
-        Raises DataError if the data lack what the head reads.
-        """
-
-    def truth(self, dataset: Dataset, trajectory: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """What was to be predicted at rows (R,), as far as the data tell it: (R,) float64, 1 or 0 of a class, NaN
-        where nobody can tell; nothing, by default."""
-        return np.full(len(step), np.nan)
-
-
-class Surprise(Head):
-    """Scores every step by how far it is from what was foreseen of it; made by `Evaluator.head` of what it kept.
-
-    channels: whose surprises there are. threshold: of scores, beyond which a step raises an alarm; infinite where too
-    little was seen to find one.
-    """
-
-    channels: list[Channel]
-    threshold: float
-
-    @abstractmethod
-    def by_channel(self, view: View, trajectory: int) -> np.ndarray:
-        """Surprise of every step and channel of a trajectory, in what it usually is on the train split: (T, C) float64,
-        NaN where nothing was observed, or nothing foreseen. Nothing is read that comes after a step.
-
-        Raises DataError if the data lack what the head reads.
-        """
-
-
-class Readout(ABC):
-    """Reads values off states, latent by latent; made by `Evaluator.head` of what it kept. It was fitted on a frozen
-    model, where a `Decoder` is trained with it.
-
-    channels: what the values are, with their units.
-    """
-
-    channels: list[Channel]
-
-    @abstractmethod
-    def decode(self, states: np.ndarray) -> np.ndarray:
-        """States (..., D) to values (..., C), in the units of the channels."""
-
-
-@dataclass(frozen=True)
-class Intervals:
-    """Intervals around what a kept decoder reads of a forecast, fitted where nothing else was; made by `Evaluator.head`
-    of what it kept.
-
-    level: share of the values that they are to cover. names: (C,) of the channels. widths: (H, C) half-widths in normal
-    scores, infinite where too few values were seen to tell. noise: (H, C) standard deviation in normal scores of what
-    no member of an ensemble foresees: of the forecast's errors, less that of the members among themselves.
-    """
-
-    level: float
-    names: list[str]
-    widths: np.ndarray
-    noise: np.ndarray
-
-    def at(self, names: Sequence[str], horizon: int) -> tuple[np.ndarray, np.ndarray]:
-        """Half-widths and noise (horizon, len(names)); NaN beyond the horizon and the channels that they were fitted
-        for, and where they are infinite."""
-        return self._placed(self.widths, names, horizon), self._placed(self.noise, names, horizon)
-
-    def _placed(self, fitted: np.ndarray, names: Sequence[str], horizon: int) -> np.ndarray:
-        placed = np.full((horizon, len(names)), np.nan)
-        steps = min(horizon, len(fitted))
-        for column, name in enumerate(names):
-            if name in self.names:
-                placed[:steps, column] = fitted[:steps, self.names.index(name)]
-        return np.where(np.isfinite(placed), placed, np.nan)
-
-
 class Evaluator(ABC, Generic[EvaluatorC]):
     """Measures a learner on a split."""
 
@@ -538,59 +295,3 @@ class Evaluator(ABC, Generic[EvaluatorC]):
     def head(self, kept: KeptHead) -> Head | Readout | Intervals:
         """What `evaluate` kept, ready for data that it was not fitted on."""
         raise NotImplementedError(f"{type(self).__name__} keeps no heads")
-
-
-# --- who is told how a run goes on ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What a listener that a recipe names may know of its run.
-
-    folder: the run's own; what is shared by runs lies beside it. plan: models, phases and seed by name, in plain
-    values; nothing of the data.
-    """
-
-    folder: Path
-    plan: Mapping[str, str | int]
-
-
-class Listener:
-    """Is told how one run goes on: writes metrics or checkpoints, shows progress, feeds a tracker.
-
-    A listener belongs to one run, and is made anew when an interrupted run goes on. All of a run's listeners are told
-    in the order in which the run was given them. None of them may change what a run finds.
-
-    A recipe names listeners under `trackers`: components like others, built as `Class(config, facts)` with the
-    `RunFacts` of the run. One that raises an error is told no more, and the run goes on. A plugin may also bring
-    listeners to every run, by the hook `jepa_listeners` (jepa_core.plugin); an error that one of these raises ends the
-    run.
-    """
-
-    def run_started(self) -> None:
-        """The data are ready, the learner is built, the first phase has not begun."""
-
-    def phase_started(self, progress: Progress) -> None:
-        """A phase begins, or goes on after a resume."""
-
-    def step_ended(self, progress: Progress) -> None:
-        """An optimizer step is done. `progress.terms` holds tensors: reading one waits for the device."""
-
-    def logged(self, record: Mapping[str, Any]) -> None:
-        """A step was written down, with what its line in `metrics.jsonl` says: numbers, read off the device."""
-
-    def phase_ended(self, progress: Progress) -> None:
-        """A phase is done, its `finish` included."""
-
-    def evaluation_started(self, name: str, index: int, count: int) -> None:
-        """An evaluator begins, the one at `index` (from 0) of so many; not told of one that was done before."""
-
-    def evaluation_ended(self, name: str, findings: Findings) -> None:
-        """An evaluator has returned its findings, and they are written; also when a finished run is evaluated again,
-        and, when a run goes on, of evaluators that were done before."""
-
-    def run_ended(self) -> None:
-        """Everything is done, the report included."""
-
-    def close(self) -> None:
-        """The run is over, however it ended: whole, stopped, or in an error."""

@@ -1,10 +1,33 @@
 """Errors that are a user's to mend, each with the exit code of the command line.
 
 Every message says what is wrong, where (file, line, row, key) and what to do. A message never carries an identifier, a
-text or a time out of a record: row numbers, column names and counts are enough to find the place.
+text or a time out of a record: row numbers, column names and counts are enough to find the place. Names come from a
+file's header, which may be none: so a message gives few of them, cut (`some_of`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+NAMED = 12
+"""Names that a message gives at most."""
+SHOWN = 60
+"""Signs of a name that a message shows at most."""
+
+
+def some_of(names: Iterable[object], otherwise: str = "none") -> str:
+    """The first names of a file, a store or a run, as a message gives them: each cut, and without what would move a
+    terminal's cursor. otherwise: where there is no name."""
+    given = [printable(str(name), SHOWN) for name in names]
+    more = [f"{len(given) - NAMED:,} more"] if len(given) > NAMED else []
+    return " and ".join([", ".join(given[:NAMED]), *more]) or otherwise
+
+
+def printable(text: str, longest: int | None = None) -> str:
+    """The text without what would move a terminal's cursor, cut to `longest` characters."""
+    if longest is not None and len(text) > longest:
+        text = text[: longest - 3] + "..."
+    return "".join(character if character.isprintable() else "\ufffd" for character in text.replace("\t", " "))
 
 
 class JepaError(Exception):

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from textwrap import wrap
 from typing import Any, Literal
 
+from jepa_core.errors import some_of
+
 Result = Literal["pass", "fail", "not verified"]
 
-NAMED = 8
-"""Channels that a text names at most; the page has all of them."""
 _WIDTH = 100
 
 
@@ -43,9 +43,8 @@ def audit_text(page: dict[str, Any]) -> str:
     results = max(len(row["result"]) for row in page["checks"])
     lines = [page["folder"], ""]
     for row in page["checks"]:
-        named = ", ".join(row["channels"][:NAMED])
-        more = f" and {len(row['channels']) - NAMED} more" if len(row["channels"]) > NAMED else ""
-        told = wrap(row["words"] + (f": {named}{more}" if named else ""), _WIDTH) or [""]
+        named = some_of(row["channels"], otherwise="")
+        told = wrap(row["words"] + (f": {named}" if named else ""), _WIDTH) or [""]
         margin = " " * (names + results + 4)
         lines.append(f"{row['name']:<{names}}  {row['result']:<{results}}  {told[0]}")
         lines += [margin + line for line in told[1:]]

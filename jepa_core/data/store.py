@@ -31,7 +31,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from jepa_core.data.trajectories import ROLES, Channel, Events, Role, Trajectories
-from jepa_core.errors import DataError, UnsafeArtefactError
+from jepa_core.errors import DataError, UnsafeArtefactError, some_of
 from jepa_core.io.files import digest_of_record, remove_folder, require_regular_files, sync_folder
 from jepa_core.io.records import Shape, check_digest, read_shaped
 from jepa_core.io.seals import check_seal, seal_of
@@ -314,7 +314,7 @@ class Store:
 
     def _target(self, kind: str, name: str, known: list[str]) -> np.ndarray:
         if name not in known:
-            raise DataError(f"{self.path} has no {kind} '{name}'; it has {', '.join(known) or 'none'}")
+            raise DataError(f"{self.path} has no {kind} '{name}'; it has {some_of(known)}")
         return self._read(f"{kind}_{name}")
 
     def record(self, name: str) -> list[dict[str, Any]]:

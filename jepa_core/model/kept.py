@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from jepa_core.contracts import Evaluator, Head, Intervals, Readout, Surprise
-from jepa_core.errors import DataError, RecipeError
+from jepa_core.errors import DataError, RecipeError, some_of
 from jepa_core.model.recorded import recorded_component
 from jepa_core.plugin import Registry
 from jepa_core.results.findings import KeptHead
@@ -105,7 +105,7 @@ def find_task(
     exact = [head for head in named if head.task == task] or named
     if not exact:
         known = list(dict.fromkeys(head.task for head in heads))
-        raise RecipeError(f"the run has no head for the task '{task}'; it has {', '.join(known) or 'none at all'}")
+        raise RecipeError(f"the run has no head for the task '{task}'; it has {some_of(known, 'none at all')}")
     places = _places(exact)
     if len(places) > 1 and at is not None:
         places = _places([head for head in exact if at - 1 in head.head.steps(at)]) or places

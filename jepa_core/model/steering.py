@@ -17,7 +17,7 @@ import numpy as np
 
 from jepa_core.contracts import Act
 from jepa_core.data.trajectories import Trajectories
-from jepa_core.errors import RecipeError
+from jepa_core.errors import RecipeError, some_of
 from jepa_core.model.acts import PlannedActs, known_acts
 from jepa_core.model.decoding import decoded
 from jepa_core.model.forecasting import foresee
@@ -159,7 +159,7 @@ def _check_wanted(model: Model, goal: Goal) -> None:
         if term.channel in goal.wanted and term.channel not in known:
             raise RecipeError(
                 f"cost.{number}: nothing reads '{term.channel}' off what this model imagines; it reads "
-                f"{', '.join(known) or 'nothing'}"
+                f"{some_of(known, 'nothing')}"
             )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jepa_core.recipe.problems import LONGEST_MESSAGE, InvalidRecipe, printable
+from jepa_core.errors import printable
+from jepa_core.recipe.problems import LONGEST_MESSAGE, InvalidRecipe
 
 COMMAND_LINE = "command line"
 OVERRIDES = "overrides"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from jepa_core.errors import PluginError, RecipeError
+from jepa_core.errors import PluginError, RecipeError, printable
 
 Step = str | int
 LONGEST_MESSAGE = 300
@@ -98,10 +98,3 @@ class InvalidRecipe(RecipeError):
     def to_list(self) -> list[dict[str, Any]]:
         """The problems as plain values, for `--json`."""
         return [problem.to_dict() for problem in self.problems]
-
-
-def printable(text: str, longest: int | None = None) -> str:
-    """The text without what would move a terminal's cursor, cut to `longest` characters."""
-    if longest is not None and len(text) > longest:
-        text = text[: longest - 3] + "..."
-    return "".join(character if character.isprintable() else "\ufffd" for character in text.replace("\t", " "))

@@ -31,7 +31,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from jepa_core.errors import RecipeError
+from jepa_core.errors import RecipeError, some_of
 from jepa_core.plugin import Registry
 from jepa_core.recipe import KeyPath, Problem, Recipe, find_recipe
 from jepa_core.recipe.explain import Section, Unreadable, shown, validate_in_part
@@ -231,7 +231,7 @@ class _Reader:
     def _check_reference(self) -> Iterator[Problem]:
         name = self.study.reference
         if name and name not in self.variants:
-            hint = f"there are: {', '.join(self.variants) or 'none'}"
+            hint = f"there are: {some_of(self.variants)}"
             yield Problem(ROOT / "reference", f"there is no variant '{name}'", hint)
 
     def _base(self, name: str) -> Path | None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from jepa_core.errors import RecipeError
 from jepa_sensors import cells
-from jepa_sensors.config import CHANNEL, SAMPLE, VALUE, TableConfig
+from jepa_sensors.config import CHANNEL, SAMPLE, VALUE, TableConfig, columns_told
 from jepa_sensors.config_parts import HEADER
 from jepa_sensors.kinds import as_numbers, is_text
 from jepa_sensors.reading import Block, TableFile
@@ -28,7 +28,8 @@ def sample_columns(config: TableConfig, names: Sequence[str], path: Path) -> lis
         name for name in names if name not in taken and any(fnmatchcase(name, pattern) for pattern in config.across)
     ]
     if not files:
-        raise RecipeError(f"{path} has none of the columns that source.across names; there are: {', '.join(names)}")
+        told = columns_told(names, known=not taken.isdisjoint(names))
+        raise RecipeError(f"{path} has none of the columns that source.across names; {told}")
     return files
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from jepa_core.errors import DataError
+from jepa_core.errors import DataError, some_of
 from jepa_core.io.columns import microseconds
 from jepa_sensors.config import FILE, SECONDS, TableConfig
 from jepa_sensors.config_parts import ROW, SeenColumn
@@ -59,7 +59,7 @@ def categories(block: Block, name: str, column: SeenColumn) -> np.ndarray:
     code = pc.index_in(pc.utf8_lower(words) if column.lower else words, pa.array(column.categories, pa.string()))
     strange = np.flatnonzero(pc.and_(code.is_null(), words.is_valid()).to_numpy(zero_copy_only=False))
     if len(strange):
-        known = ", ".join(column.categories)
+        known = some_of(column.categories)
         rule = f"column {name} holds none of source.categories.{column.name}, which are {known}"
         raise block.error(int(strange[0]), rule)
     return code.cast(pa.float64()).to_numpy(zero_copy_only=False)

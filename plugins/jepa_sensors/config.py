@@ -10,7 +10,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from jepa_core.config import Input, ItemShape, Role, SourceConfig, StepLength
-from jepa_core.errors import DataError, RecipeError
+from jepa_core.errors import DataError, RecipeError, some_of
 from jepa_core.io.files import real_path
 from jepa_sensors.config_checks import broken_rules
 from jepa_sensors.config_parts import (
@@ -54,6 +54,11 @@ HISTORY = {"last": ":last", "age": ":age"}
 
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 """Seconds of a `time_unit`."""
+
+OTHER_FILE = (
+    "it has none that the recipe names: give the file that is meant, or, if its first line is no header, name its "
+    "columns in source.columns"
+)
 
 CALENDAR_CHANNELS = {part: (f"{part}_sin", f"{part}_cos") for part in ("hour_of_day", "day_of_week", "day_of_year")}
 
@@ -200,7 +205,7 @@ class TableConfig(SourceConfig):
         inside = [sorted(filter(is_table, path.iterdir())) if path.is_dir() else [path] for path in paths]
         files = tuple(str(real_path(path)) for group in inside for path in group)
         if not files:
-            raise DataError(f"no table is in {', '.join(map(str, paths))}; give files of readings")
+            raise DataError(f"no table is in {some_of(paths)}; give files of readings")
         moved = self.model_copy(update={"files": files, "split": None, "labels": {}, "outcomes": {}})
         absent = moved.missing()
         if absent:
@@ -334,10 +339,17 @@ class TableConfig(SourceConfig):
 def refuse_unknown(wanted: Iterable[str], names: Sequence[str], path: Path) -> None:
     """Refuse a column that the recipe names and a file does not have.
 
-    Raises RecipeError naming the nearest column.
+    Raises RecipeError naming the nearest column, or some of those that there are.
     """
-    for name in wanted:
-        if name and name not in (FILE, ROW) and name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names)}"
-            raise RecipeError(f"{path} has no column '{name}', which the recipe's source names; {hint}")
+    sought = [name for name in wanted if name and name not in (FILE, ROW)]
+    absent = [name for name in sought if name not in names]
+    if not absent:
+        return
+    near = difflib.get_close_matches(absent[0], names, n=1, cutoff=0.5)
+    hint = f"did you mean '{some_of(near)}'?" if near else columns_told(names, known=len(absent) < len(sought))
+    raise RecipeError(f"{path} has no column '{absent[0]}', which the recipe's source names; {hint}")
+
+
+def columns_told(names: Sequence[str], known: bool) -> str:
+    """Names of columns in a message, if any of them is known: else they may be the cells of a first record."""
+    return f"there are: {some_of(names)}" if known else OTHER_FILE

@@ -212,9 +212,13 @@ def not_this_encoding(place: str, encoding: str) -> str:
 def _named(path: Path, names: Sequence[str], first: int = 1) -> Header:
     """A header with a name for every column, a column without one being called by its place."""
     named = [name or f"column_{number}" for number, name in enumerate(names, start=1)]
-    repeated = {name for name in named if named.count(name) > 1}
-    if repeated:
-        raise DataError(f"{path}, line 1: the column {min(repeated)} stands there twice; rename one of them")
+    repeated = next((name for name in named if named.count(name) > 1), None)
+    if repeated is not None:
+        first_two = " and ".join([str(at) for at, name in enumerate(named, start=1) if name == repeated][:2])
+        raise DataError(
+            f"{path}, line 1: the columns {first_two} have one name; rename one, or, if this is no header, name "
+            "all in source.columns"
+        )
     indexes = (name for name, given in zip(named, names, strict=True) if not given or _INDEX.fullmatch(given))
     return Header(named, frozenset(indexes), first)
 

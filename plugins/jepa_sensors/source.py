@@ -15,7 +15,7 @@ import numpy as np
 from jepa_core.data.source import Assurance, Source
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
-from jepa_core.errors import DataError, RecipeError
+from jepa_core.errors import DataError, RecipeError, some_of
 from jepa_core.io.files import digest_pieces
 from jepa_sensors import precision, render
 from jepa_sensors.assembly import RowAssembly, channels_of
@@ -133,7 +133,7 @@ class TableSource(Source):
         """Where nothing is fitted on the rows, a few of them may well lack a channel."""
         near = difflib.get_close_matches(name, skipped, n=1, cutoff=0.5)
         hint = f"did you mean '{near[0]}'?" if near else "leave it out"
-        message = f"{', '.join(self.config.files)}: {name} has no value in any row"
+        message = f"{some_of(self.config.files)}: {name} has no value in any row"
         if self.config.split is not None:
             raise DataError(f"{message}; {hint}")
         log.warning("%s%s", message, f"; the files have '{near[0]}' instead" if near else "")

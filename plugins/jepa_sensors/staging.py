@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jepa_core.errors import DataError, RunError
+from jepa_core.errors import DataError, RunError, some_of
 from jepa_core.io.ticker import Ticker
 from jepa_sensors import cells
 from jepa_sensors.across import long_blocks
@@ -133,7 +133,7 @@ class Staging:
         raw = self._scratch / "rows.parquet"
         count = self._write(raw)
         if count == 0:
-            raise DataError(f"{', '.join(self._config.files)}: there is a header and no row")
+            raise DataError(f"{some_of(self._config.files)}: there is a header and no row")
         for name, left_out in sorted(self._outside.items()):
             log.info("%s: %s values outside of its range count as not recorded", name, f"{left_out:,}")
         self._refuse_respelled(database, raw)
@@ -301,7 +301,7 @@ class Staging:
                 keys = [str(key) for key, name in enumerate(name_of) if name == next(iter(again))]
                 row = database.one(f"SELECT min(row) FROM read_parquet({quoted(raw)}) WHERE key IN ({', '.join(keys)})")
                 raise DataError(
-                    f"{self.files.place(row)}: {', '.join(columns)} is the same number as another one in another "
+                    f"{self.files.place(row)}: {some_of(columns)} is the same number as another one in another "
                     f"spelling, as {len(again)} are; write each in one way, for nothing tells whether they are the same"
                 )
 

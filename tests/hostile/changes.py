@@ -98,7 +98,7 @@ def odd_table(table: pa.Table, draw: random.Random) -> tuple[pa.Table, str]:
     if how == "twice":
         return table.append_column(name, table.column(name)), f"{name}: {how}"
     if how == "name":
-        return table.rename_columns([CANARY if one == name else one for one in table.column_names]), f"{name}: {how}"
+        return table.rename_columns(["other" if one == name else one for one in table.column_names]), f"{name}: {how}"
     if how in ("no rows", "reversed"):
         return table.slice(0, 0) if how == "no rows" else table.take(list(range(len(table)))[::-1]), how
     if how == "type":

@@ -103,7 +103,7 @@ def test_columns_without_a_name_at_the_end_are_called_by_their_place(build: Buil
     keys = {key: value for key, value in ROLES.items() if key != "states"}
     assert build(**keys).names == ["heat", "speed", "valve"]
     write(f"{HEADER},,column_6", [(*row, None, None) for row in machines()])
-    with pytest.raises(DataError, match="line 1: the column column_6 stands there twice"):
+    with pytest.raises(DataError, match="line 1: the columns 6 and 7 have one name"):
         build(**keys)
 
 

@@ -160,9 +160,33 @@ def test_an_unknown_column_is_a_mistake_of_the_recipe_that_names_the_nearest(bui
     assert "did you mean 'machine'?" in refused(build, RecipeError, id="machin", states=None)
 
 
+@pytest.mark.parametrize("first", ["", "a,at,b,heat\n"])
+def test_the_first_record_of_a_file_without_a_header_is_not_told_as_its_columns(
+    build: Build, tmp_path: Path, first: str
+) -> None:
+    records = lines(good()[5:], first.rstrip()).lstrip()
+    (tmp_path / "data.csv").write_text(records)
+    said = refused(build, RecipeError)
+    assert ("there are: a, at, b, heat" if first else "if its first line is no header") in said
+    (tmp_path / "data.csv").write_text("M-770,M-770\n" + records)
+    assert "the columns 1 and 2 have one name" in refused(build)
+
+
+def test_of_many_columns_a_message_names_few_and_of_a_long_name_its_beginning(build: Build, tmp_path: Path) -> None:
+    names = ["t", "a\x1b[2J", "n" * 300, *(f"c{number}" for number in range(40))]
+    (tmp_path / "data.csv").write_text(",".join(names) + "\n" + ",".join(["1"] * 43) + "\n")
+    said = refused(build, RecipeError, id=(), time="t")
+    assert "n...," in said and "c8 and 31 more" in said
+    assert len(said) < 400 + len(str(tmp_path)) and said.isprintable()
+
+
 @pytest.mark.parametrize(
     ("content", "rule"),
-    [("", "is empty"), (HEADER + "\n", "there is a header and no row"), ("a,b,a\n1,2,3\n", "line 1: the column a")],
+    [
+        ("", "is empty"),
+        (HEADER + "\n", "there is a header and no row"),
+        ("a,b,a\n1,2,3\n", "line 1: the columns 1 and 3 have"),
+    ],
 )
 def test_a_file_without_rows_is_refused(build: Build, tmp_path: Path, content: str, rule: str) -> None:
     (tmp_path / "data.csv").write_text(content)
