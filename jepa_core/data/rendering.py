@@ -72,7 +72,7 @@ class TextRendering(Rendering):
         super().__init__(folder)
         self._offsets = np.load(folder / "offsets.npy", mmap_mode="r")
         # Slices of a view take a tenth of the time of those of an array.
-        self._bytes = memoryview(np.memmap(folder / "texts.utf8", dtype=np.uint8, mode="r"))
+        self._bytes = np.memmap(folder / "texts.utf8", dtype=np.uint8, mode="r").data
 
     def take(self, ids: np.ndarray) -> list[str]:
         starts, ends = self._offsets[ids].tolist(), self._offsets[ids + 1].tolist()

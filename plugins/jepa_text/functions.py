@@ -130,7 +130,8 @@ class _Rotation(Function):
     @staticmethod
     @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return _turned(gradient, *context.saved_tensors, -1.0), None, None
+        cosines, sines = context.saved_tensors
+        return _turned(gradient, cosines, sines, -1.0), None, None
 
 
 def _turned(heads: Tensor, cosines: Tensor, sines: Tensor, way: float) -> Tensor:
