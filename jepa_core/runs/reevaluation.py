@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,11 @@ from jepa_core.runs.process import process_state
 from jepa_core.runs.run import Run
 
 if TYPE_CHECKING:
-    from jepa_core.contracts import Listener
+    from jepa_core.contracts import Evaluation, Listener
+    from jepa_core.data.dataset import Dataset
     from jepa_core.training.learner import Learner
+    from jepa_core.training.processes import Peers
+    from jepa_core.training.target import EncoderUnder
 
 log = logging.getLogger("jepa")
 
@@ -48,7 +52,7 @@ def evaluators_asked_for(run: Run, overrides: Sequence[str], other: str | None) 
     return replace(run.recipe, evaluators=chosen)
 
 
-def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
+def evaluate_again(run: Run, listeners: Sequence[Listener] = (), processes: Peers | None = None) -> None:
     """Run the evaluators of the run's recipe, in place of what they found before, and write the report again.
 
     The learner is the trained one, and the untrained control is the run's, which is made as in the run itself if it is
@@ -60,30 +64,60 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
     from jepa_core.data.preparation import recorded_data
     from jepa_core.report.page import write_report
     from jepa_core.runs.kept_model import has_record, keep_record
-    from jepa_core.runs.pipeline import build_learner, evaluation_of, measure
+    from jepa_core.runs.pipeline import evaluation_of
+    from jepa_core.training.processes import ALONE
 
-    model, recorded = run.folder / "model.safetensors", run.manifest().get("dataset")
-    if not model.is_file() or recorded is None:
-        raise RunError(f"{run.folder} has not finished training; go on with: jepa resume {run.folder}")
-    with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
-        if has_record(run):
+    recorded, together = dataset_of_trained(run), processes or ALONE
+    held = run.locked() if together.first else nullcontext()
+    with process_state(run.recipe.runtime), held, disk_errors(run.folder):
+        kept = together.any(together.first and has_record(run))
+        if kept:
             read_record(run.folder)  # refuses what is not as it was written
-        _tell_other_meaning(run)
-        learner, untrained = build_learner(run, recorded_data(run.recipe, run.stores, recorded))
-        load_model(model, learner, run.recipe)
-        if not has_record(run):
+        if together.first:
+            _tell_other_meaning(run)
+        learner, untrained = trained_learner(run, recorded_data(run.recipe, run.stores, recorded), together)
+        if not kept and together.first:
             keep_record(run, learner)
-        evaluation = evaluation_of(run, learner, untrained)
-        for index, use in enumerate(run.recipe.evaluators):
-            for listener in listeners:
-                listener.evaluation_started(use.name, index, len(run.recipe.evaluators))
-            before = _values(run, use)
-            findings = measure(run, evaluation, use)
+        measure_all(run, evaluation_of(run, learner, untrained), listeners)
+        if together.first:
+            write_report(run.folder)
+            shutil.rmtree(run.scratch, ignore_errors=True)
+
+
+def dataset_of_trained(run: Run) -> dict[str, Any]:
+    """The facts of the data that a run trained on. Raises RunError if it has not finished training."""
+    recorded: dict[str, Any] | None = run.manifest().get("dataset")
+    if not (run.folder / "model.safetensors").is_file() or recorded is None:
+        raise RunError(f"{run.folder} has not finished training; go on with: jepa resume {run.folder}")
+    return recorded
+
+
+def trained_learner(
+    run: Run, dataset: Dataset, processes: Peers | None = None
+) -> tuple[Learner, EncoderUnder]:  # fmt: skip
+    """The learner of a run on a dataset, with its trained weights, and the encoder as it was before training.
+    processes: that have it together; this one alone, if not given."""
+    from jepa_core.runs.pipeline import build_learner
+    from jepa_core.training.processes import ALONE
+
+    learner, untrained = build_learner(run, dataset, processes or ALONE)
+    load_model(run.folder / "model.safetensors", learner, run.recipe)
+    return learner, untrained
+
+
+def measure_all(run: Run, evaluation: Evaluation, listeners: Sequence[Listener]) -> None:
+    """Run every evaluator of a run's recipe, in place of what it found before."""
+    from jepa_core.runs.pipeline import measure
+
+    for index, use in enumerate(run.recipe.evaluators):
+        for listener in listeners:
+            listener.evaluation_started(use.name, index, len(run.recipe.evaluators))
+        before = _values(run, use)
+        findings = measure(run, evaluation, use)
+        if evaluation.learner.processes.first:
             _tell_other_values(use, before, _values(run, use))
-            for listener in listeners:
-                listener.evaluation_ended(use.name, findings)
-        write_report(run.folder)
-        shutil.rmtree(run.scratch, ignore_errors=True)
+        for listener in listeners:
+            listener.evaluation_ended(use.name, findings)
 
 
 def _tell_other_meaning(run: Run) -> None:

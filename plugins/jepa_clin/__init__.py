@@ -21,7 +21,13 @@ from jepa_clin.config import (
     SigregConfig,
     VarianceCovarianceConfig,
 )
-from jepa_clin.further_config import HiddenChannelsConfig, PooledFutureConfig, RssmConfig, StateSpaceConfig
+from jepa_clin.further_config import (
+    HiddenChannelsConfig,
+    PooledFutureConfig,
+    ReconstructionConfig,
+    RssmConfig,
+    StateSpaceConfig,
+)
 from jepa_core.plugin import Component, hookimpl
 
 
@@ -59,4 +65,5 @@ def jepa_components() -> Iterator[Component]:
     yield Component("objective", "grounding", GroundingConfig, "jepa_clin.grounding:Grounding")
     yield Component("objective", "pooled_future", PooledFutureConfig, "jepa_clin.futures:PooledFuture")
     yield Component("objective", "hidden_channels", HiddenChannelsConfig, "jepa_clin.futures:HiddenChannels")
+    yield Component("objective", "reconstruction", ReconstructionConfig, "jepa_clin.futures:Reconstruction")
     yield Component("objective", "sigreg", SigregConfig, "jepa_clin.regularizers:Sigreg")

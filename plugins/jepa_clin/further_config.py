@@ -151,3 +151,13 @@ class HiddenChannelsConfig(ObjectiveConfig):
         inputs = shape.belief + 2 * shape.channels
         count = 2 * shape.belief + (inputs + 1) * self.hidden_size + (self.hidden_size + 1) * shape.channels
         return ModelSize(count, count)
+
+
+class ReconstructionConfig(ObjectiveConfig):
+    """Reads off the latent of each step the values that the step shows."""
+
+    observes: ClassVar[bool] = True
+
+    def module_size(self, shape: LearnerShape) -> ModelSize:
+        count = (shape.latent + 1) * shape.channels
+        return ModelSize(count, count)

@@ -1,4 +1,4 @@
-"""Objectives that ask beliefs for the future in latents, and for channels that are hidden.
+"""Objectives that ask beliefs for the future in latents, for channels that are hidden, and latents for what they show.
 
 Symbols: B windows, T steps, D latent size, W belief size, C channels of observations, K windows ahead.
 """
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jepa_clin.further_config import HiddenChannelsConfig, PooledFutureConfig
+from jepa_clin.further_config import HiddenChannelsConfig, PooledFutureConfig, ReconstructionConfig
 from jepa_clin.steps import masked_mean
 from jepa_core.config import LearnerShape
 from jepa_core.contracts import Batch, Objective
@@ -103,3 +103,26 @@ class HiddenChannelsHead(nn.Module):
         shown = torch.where(visible, values, 0).to(belief.dtype)
         given = torch.cat((belief, shown, visible.to(belief.dtype)), dim=-1)
         return self.output(F.gelu(self.inner(given)))
+
+
+class Reconstruction(Objective[ReconstructionConfig]):
+    """Reads off the latent of each step the values that the step shows.
+
+    Grounding reaches an encoder through the predictor, hours later and averaged over windows; from this the encoder
+    learns at once to tell a value from its neighbours, which an encoder of texts that begins at random does slowly
+    (docs/results.md). A linear map has to find the values, so they lie in directions that others find too.
+
+    Values are normal scores (`learner.observations`). Loss: smooth l1 over the values that there are.
+    """
+
+    module: nn.Module
+
+    def build_module(self, shape: LearnerShape) -> nn.Module:
+        return nn.Linear(shape.latent, shape.channels)
+
+    def terms(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Term `values`; 0 where the batch shows nothing."""
+        latents, seen = learner.latents(batch), learner.observations(batch)
+        shown = seen.observed & latents.mask[..., None]
+        error = F.smooth_l1_loss(full(self.module(latents.states)), seen.values.where(shown, 0), reduction="none")
+        return {"values": masked_mean(error, shown)}

@@ -29,6 +29,9 @@ class RandomQwen3Config(Config):
     head_dim: int = Field(32, gt=0, multiple_of=2, description="size of a head")
     intermediate_size: int = Field(384, gt=0, description="width of the MLP")
     vocabulary: int = Field(2048, ge=257, description="entries of the tokenizer made from the training texts")
+    numbers: Literal["magnitude", "independent"] = Field(
+        "magnitude", description="token vectors of numbers: alike where the numbers are near, or drawn one by one"
+    )
     least_subjects: int = Field(
         5, ge=1, le=1_000_000, description="subjects of train whose texts must share a token of that tokenizer"
     )
@@ -96,7 +99,7 @@ class Qwen3Config(EncoderConfig):
         Raises DataError or UnsafeArtefactError if the folder's config.json is missing or refused.
         """
         if self.folder is None:
-            return Architecture(**self.random.model_dump(exclude={"least_subjects"}))
+            return Architecture(**self.random.model_dump(exclude={"numbers", "least_subjects"}))
         if not self.folder.exists() and self.folder.name in PUBLISHED:
             return PUBLISHED[self.folder.name]
         return read_architecture(self.folder)

@@ -19,6 +19,7 @@ from jepa_core.training.totals import total
 from jepa_text.backbone import adapt, export_adapter, load_backbone, load_head, random_backbone
 from jepa_text.config import Qwen3Config
 from jepa_text.layers import end_states, token_states
+from jepa_text.numbers import by_magnitude
 from jepa_text.packing import pack, split_into_passes
 from jepa_text.tokenizer import (
     TokenIds,
@@ -53,19 +54,20 @@ class Qwen3Encoder(LanguageEncoder):
         self._untied_head: Tensor | None = None
         self._least_subjects = 1
         self.backbone: Any = self._random() if config.folder is None else self._pretrained()
+        self._drawn: Tensor | None = self._token_table.clone() if config.folder is None else None
 
     def fit(self, items: Iterable[Sequence[str]]) -> None:
         """Make the tokenizer of a random model from the training texts; pretrained weights bring their own."""
         if self.config.folder is None:
             texts = chain.from_iterable(items)
-            self._take(fit_tokenizer(texts, self.config.random.vocabulary))
+            self._take_made(fit_tokenizer(texts, self.config.random.vocabulary))
 
     def forget_rare(self, owned: Iterable[tuple[int, Sequence[str]]]) -> None:
         """Take tokens that too few subjects share out of the tokenizer of a random model."""
         if self.config.folder is None and self.tokens is not None:
             fewest = self.config.random.least_subjects
             untruncated = parse_tokenizer(plain_tokenizer(self.tokens.tokenizer) | {"truncation": None})
-            self._take(without_rare_tokens(untruncated, owned, fewest))
+            self._take_made(without_rare_tokens(untruncated, owned, fewest))
             self._least_subjects = fewest
 
     def fitted(self) -> dict[str, Any]:
@@ -83,7 +85,7 @@ class Qwen3Encoder(LanguageEncoder):
         if self.config.folder is None:
             if "tokenizer" not in fitted:
                 raise DataError("the random encoder 'qwen3' needs a fitted tokenizer, and there is none to load")
-            self._take(parse_tokenizer(fitted["tokenizer"]))
+            self._take_made(parse_tokenizer(fitted["tokenizer"]))
             self._least_subjects = int(fitted.get("least_subjects", 1))
 
     def forward(self, items: Sequence[str]) -> Tensor:
@@ -126,6 +128,10 @@ class Qwen3Encoder(LanguageEncoder):
         return self.tokens(items)
 
     @property
+    def _token_table(self) -> Tensor:
+        return self.backbone.embed_tokens.weight.detach()
+
+    @property
     def _device(self) -> torch.device:
         return self.backbone.embed_tokens.weight.device
 
@@ -161,6 +167,13 @@ class Qwen3Encoder(LanguageEncoder):
 
     def _take(self, tokenizer: Any) -> None:
         self.tokens = TokenIds(tokenizer, self.config.max_tokens, self.config.architecture.vocabulary)
+
+    def _take_made(self, tokenizer: Any) -> None:
+        """Take a tokenizer of the training texts, and give its numbers their place in the token table as drawn."""
+        self._take(tokenizer)
+        if self.config.random.numbers == "magnitude":
+            assert self._drawn is not None
+            self._token_table.copy_(by_magnitude(self._drawn, tokenizer.get_vocab()))
 
     def _random(self) -> nn.Module:
         return random_backbone(self.config.architecture)

@@ -1,4 +1,5 @@
-"""What pooled futures are, against the same by loops; what hidden channels are recovered from, and which count."""
+"""What pooled futures are, against the same by loops; what hidden channels are recovered from, and which count; what
+reconstruction trains."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from jepa_clin.further_config import HiddenChannelsConfig, PooledFutureConfig
-from jepa_clin.futures import HiddenChannels, PooledFuture, pooled
+from jepa_clin.further_config import HiddenChannelsConfig, PooledFutureConfig, ReconstructionConfig
+from jepa_clin.futures import HiddenChannels, PooledFuture, Reconstruction, pooled
 from jepa_core.config import LearnerShape
 from jepa_core.contracts import Batch, Latents, Observations, Prediction
 
@@ -55,7 +56,7 @@ def test_pooled_futures_are_those_of_their_definition() -> None:
                     torch.testing.assert_close(mean[window, step, place], wanted.detach())
 
 
-def terms_of(objective: PooledFuture | HiddenChannels, learner: Learner) -> dict[str, Tensor]:
+def terms_of(objective: PooledFuture | HiddenChannels | Reconstruction, learner: Learner) -> dict[str, Tensor]:
     torch.manual_seed(1)
     objective.module = objective.build_module(LearnerShape(LATENT, BELIEF, CHANNELS))
     return objective.terms(learner, learner.batch(), torch.Generator().manual_seed(0))
@@ -100,3 +101,20 @@ def test_hidden_channels_train_the_belief_before_the_step() -> None:
 def test_windows_that_are_none_are_refused(windows: list[list[int]], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         PooledFutureConfig(windows=windows)
+
+
+def test_reconstruction_trains_the_states_of_steps_that_show_a_value_and_no_belief() -> None:
+    learner, objective = Learner(), Reconstruction(ReconstructionConfig())
+    learner.seen.observed[:, 2] = False
+    terms_of(objective, learner)["values"].backward()
+    trained = learner.states.grad.abs().sum(-1) > 0
+    assert torch.equal(trained, learner.seen.observed.any(-1) & learner.mask) and learner.belief.grad is None
+
+
+def test_reconstruction_is_the_error_of_the_values_that_the_windows_show() -> None:
+    learner, objective = Learner(), Reconstruction(ReconstructionConfig())
+    loss = terms_of(objective, learner)["values"]
+    shown = learner.seen.observed & learner.mask[..., None]
+    errors = objective.module(learner.states)[shown] - learner.seen.values[shown]
+    apart = errors.abs()
+    torch.testing.assert_close(loss, torch.where(apart < 1, apart**2 / 2, apart - 0.5).mean())
