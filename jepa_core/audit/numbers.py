@@ -7,7 +7,7 @@ values follows it to the bit, and a mean does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -189,13 +189,34 @@ class _MovedTrain:
         return replace(events, value=np.where(np.isin(value, self._rare), _moved(value), value))
 
 
+def _in_chunks(owned: Iterable[tuple[int, Channels]], chunk: int = 4096) -> Iterator[Channels]:
+    """Items in the groups in which training gives them to be fitted on: which values are kept of very many depends on
+    that, and a call for each trajectory takes its time."""
+    waiting: list[Channels] = []
+    for _, items in owned:
+        waiting.append(items)
+        if sum(len(part.values) for part in waiting) >= chunk:
+            *whole, rest = _joined(waiting, chunk)
+            yield from whole
+            waiting = [rest]
+    if waiting:
+        yield from (part for part in _joined(waiting, chunk) if len(part.values))
+
+
+def _joined(parts: list[Channels], chunk: int) -> list[Channels]:
+    """Items one after another, as many at a time; the last are fewer, or none."""
+    values, observed = torch.cat([part.values for part in parts]), torch.cat([part.observed for part in parts])
+    starts = range(0, len(values) + 1, chunk)
+    return [Channels(values[start : start + chunk], observed[start : start + chunk]) for start in starts]
+
+
 def _encoder_again(folder: Path, record: Mapping[str, Any], registry: Registry, moved: _MovedTrain) -> dict[str, Any]:
     """What an encoder of numbers fits; nothing for one of texts, which keeps none."""
     if record["item_shape"] is None:
         return {}
     part = recorded_component(folder, "encoder", record["components"]["encoder"], registry)
     encoder = part.component.load()(part.config, ItemShape(**record["item_shape"]))
-    encoder.fit(items for _, items in moved.items())
+    encoder.fit(_in_chunks(moved.items()))
     encoder.forget_rare(moved.items())
     return encoder.fitted()
 
@@ -208,6 +229,6 @@ def _observations_again(record: Mapping[str, Any], moved: _MovedTrain) -> dict[s
         for subject, items in moved.items(("state",)):
             yield subject, means_of(items, places)
 
-    scaling.fit(items for _, items in means())
+    scaling.fit(_in_chunks(means()))
     scaling.forget_rare(means())
     return scaling.fitted()

@@ -94,6 +94,15 @@ def _running(add: Add) -> None:
         "overrides", nargs="*", metavar="KEY=VALUE", help="other settings of evaluators: evaluators.NAME.KEY=VALUE"
     )
     evaluate.add_argument("--recipe", metavar="RECIPE", help="evaluators of this recipe instead; nothing else of it")
+    evaluate.add_argument(
+        "--data", type=Path, nargs="+", metavar="PATH",
+        help="on other data, all of them held out; what is found lies in RUN/transfer/NAME, and both reports show it",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--source", metavar="SOURCE", help="what reads --data, with channels of the same names (default: the run's own)"
+    )
+    evaluate.add_argument("--name", metavar="NAME", help="of what is found on --data (default: that of the source)")
+    _processes_argument(evaluate)
     evaluate.add_argument("--quiet", action="store_true", help="say only what went wrong")
 
 
@@ -290,7 +299,7 @@ def _runs_arguments(parser: argparse.ArgumentParser) -> None:
 def _processes_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--processes", type=_positive, default=1, metavar="N",
-        help="processes of this machine that train together (default: 1); on several machines use torchrun",
+        help="processes of this machine that do it together (default: 1); on several machines use torchrun",
     )  # fmt: skip
 
 
