@@ -24,7 +24,6 @@ from inputs import change_once  # noqa: E402 - of the folder that was just added
 from kills import kill_once  # noqa: E402
 from scene import Scene  # noqa: E402
 
-
 COMMANDS_IMPORT = (
     "torch._dynamo", "pandas", "duckdb", "pyarrow.dataset", "matplotlib.figure", "matplotlib.backends.backend_svg",
     "sklearn.linear_model", "sklearn.preprocessing", "lightgbm", "scipy.stats", "rich.progress", "ruamel.yaml",
