@@ -47,7 +47,6 @@ from jepa_core.runs.run import Run, command, now
 from jepa_core.runs.sharing import control_name, shared_folder
 from jepa_core.training.checkpoint import restore_checkpoint
 from jepa_core.training.curriculum import BuiltPhase, Progress, build_modules, run_curriculum
-from jepa_core.training.divided_weights import divide_frozen
 from jepa_core.training.latent_cache import TYPES
 from jepa_core.training.learner import Learner
 from jepa_core.training.memory import memory_errors
@@ -144,6 +143,8 @@ def build_learner(run: Run, dataset: Dataset, processes: Peers = ALONE) -> tuple
         encoder = recipe.encoder.build(recipe.item_shape())
         _fit(encoder, dataset, run.folder / "fitted.json")
         if recipe.runtime.divide_weights and processes.count > 1:
+            from jepa_core.training.divided_weights import divide_frozen  # torch's FSDP takes a second to import
+
             divided = divide_frozen(encoder, processes, device)
             log.info("the weights of %d frozen maps are divided among %d processes", len(divided), processes.count)
         learner = new_learner(run, encoder, dataset, device, run.scratch, _observer(run, dataset))

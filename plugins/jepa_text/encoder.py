@@ -18,7 +18,7 @@ from jepa_core.training.latent_norm import normalise_latents
 from jepa_core.training.totals import total
 from jepa_text.backbone import adapt, export_adapter, load_backbone, load_head, random_backbone
 from jepa_text.config import Qwen3Config
-from jepa_text.in_step import with_passes_of_all
+from jepa_text.in_step import in_passes
 from jepa_text.layers import end_states, token_states
 from jepa_text.numbers import by_magnitude
 from jepa_text.packing import pack, split_into_passes
@@ -138,8 +138,7 @@ class Qwen3Encoder(LanguageEncoder):
         """What is computed of each pass over texts; with as many passes as other processes make, if they divide the
         weights."""
         passes = list(split_into_passes(texts, self.config.tokens_per_pass))
-        computed = [self._pass(compute, texts_of_pass) for texts_of_pass in passes]
-        return with_passes_of_all(self, computed, lambda: self._pass(compute, [[0, 0]]))
+        return in_passes(self, lambda texts_of_pass: self._pass(compute, texts_of_pass), passes, [[0, 0]])
 
     def _pass(self, compute: Callable[[list[list[int]]], Tensor], texts: list[list[int]]) -> Tensor:
         if self.config.gradient_checkpointing and torch.is_grad_enabled():

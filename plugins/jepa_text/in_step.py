@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from torch import Tensor
 
 from jepa_core.contracts import Encoder
 
+PassT = TypeVar("PassT")
 
-def with_passes_of_all(encoder: Encoder, computed: list[Tensor], further: Callable[[], Tensor]) -> list[Tensor]:
-    """What was computed in passes, after as many further ones as other processes make (`Encoder.passes_of_all`). These
-    count nothing, and their gradient, which is 0, flows, so that passes backward are as many too."""
-    if encoder.passes_of_all is None:
-        return computed
-    nothing = [0.0 * further().sum() for _ in range(encoder.passes_of_all(len(computed)) - len(computed))]
+
+def in_passes(
+    encoder: Encoder, compute: Callable[[PassT], Tensor], passes: Sequence[PassT], other: PassT
+) -> list[Tensor]:
+    """What is computed of each pass; then of another one as often as other processes make more (`passes_of_all`).
+
+    Those count nothing, and their gradient, which is 0, flows, so that passes backward are as many too.
+    """
+    further = 0 if encoder.passes_of_all is None else encoder.passes_of_all(len(passes)) - len(passes)
+    computed = [compute(part) for part in passes]
+    nothing = [0.0 * compute(other).sum() for _ in range(further)]
     if not nothing:
         return computed
     zero = sum(nothing[1:], nothing[0])

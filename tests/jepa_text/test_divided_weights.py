@@ -11,8 +11,9 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from jepa_clin.baselines import NextToken
 from jepa_clin.config import ActionTransformerConfig, JointRefinementConfig, NextTokenConfig, PredictorWarmupConfig
-from jepa_clin.phases import JointRefinement, NextToken, PredictorWarmup
+from jepa_clin.phases import JointRefinement, PredictorWarmup
 from jepa_clin.predictor import ActionTransformer
 from jepa_core.config import ValidationConfig
 from jepa_core.contracts import Listener
@@ -53,7 +54,7 @@ def trained(folder: Path, processes: Peers) -> dict[str, Any]:
     torch.manual_seed(0)
     dataset = oscillators("text", trajectories=24)
     config = Qwen3Config(
-        weights=folder, lora=LoraConfig(rank=2, dropout=0.0), precision="fp32", tokens_per_pass=600,
+        weights=str(folder), lora=LoraConfig(rank=2, dropout=0.0), precision="fp32", tokens_per_pass=600,
         gradient_checkpointing=True,
     )  # fmt: skip
     encoder = Qwen3Encoder(config)
