@@ -70,9 +70,8 @@ class Encoder(nn.Module, ABC, Generic[ItemsT]):
 
     latent_dim: int
     passes_of_all: Callable[[int], int] | None = None
-    """Where the frozen weights are divided among processes (`runtime.divide_weights`): how many passes over them all
-    processes make, given how many this one would; asked before the first. An encoder that takes several makes that many;
-    the gradient of what it computes too much is 0, and must flow. None where weights are whole."""
+    """Where processes divide the frozen weights: how many passes over these all make, given how many this one would. One
+    that takes several makes that many; what is too much counts nothing, and its gradient flows."""
 
     def fit(self, items: Iterable[ItemsT]) -> None:  # noqa: B027 - most encoders have nothing to fit
         """See the distinct items of the train split once, in order, before training (to make a tokenizer, to find a
