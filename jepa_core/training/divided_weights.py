@@ -1,6 +1,6 @@
 """Frozen weights divided among processes: each holds its share, and all gather those of a map when they compute it.
 
-It is torch's FSDP2 (`fully_shard`), on the frozen maps alone. What trains stays whole on each process: so the target,
+It is torch's FSDP2 (`fully_shard`), on the frozen maps alone. What trains is whole on each process: so the target,
 which is put in the place of what trains (`torch.func.functional_call`), gradients, their sums, and checkpoints are what
 they are without. Gathering is done by all together. So all processes encode when one does, with as many passes over the
 weights, and work that encodes is not shared out.
@@ -19,7 +19,7 @@ from jepa_core.training.processes import Peers
 
 def divide_frozen(encoder: Encoder, processes: Peers, device: torch.device) -> list[str]:
     """Divide the frozen maps of an encoder among processes, and give their names. Each is brought to the device by
-    itself, so that none has to hold them all. Token tables and what is no matrix stay whole: they are read by rows, or
+    itself, so that none has to hold them all. Token tables and what is no matrix are left whole: they are read by rows, or
     are small."""
     maps = {name: module for name, module in encoder.named_modules() if _is_frozen_map(module)}
     mesh = init_device_mesh(device.type, (processes.count,))
