@@ -37,7 +37,7 @@ def task_findings(
         headlines=[headline for headline, _ in headlines],
         verdicts=_verdicts(results, config),
         tables=tables_of(tasks, results, config),
-        figures=[_calibration(task, results) for task in tasks if task.task.kind == "binary"],
+        figures=[figure for task in tasks if task.task.kind == "binary" for figure in _calibration(task, results)],
         claims=task_claims(results, names[len(config.methods) :]),
         terms=TERMS,
         predictions=[
@@ -179,15 +179,17 @@ def _verdict_on_training(results: list[MethodResult]) -> list[Verdict]:
 # --- figures and predictions ------------------------------------------------------------------------------------------
 
 
-def _calibration(task: TaskRows, results: list[MethodResult]) -> Figure:
+def _calibration(task: TaskRows, results: list[MethodResult]) -> Iterator[Figure]:
+    """One figure; none where no method could be measured."""
     series = [Series("perfect", [0.0, 1.0], [0.0, 1.0], control=True)]
     for result in results:
         if result.task is task and isinstance(result.found, MeasuredMethod):
             _, foreseen, observed, _ = calibration(result.rows.truth, result.found.score)
             series.append(Series(result.method, foreseen.tolist(), observed.tolist()))
-    title = f"Calibration: {task.task.name.replace('_', ' ')}"
-    note = "Ten bins of equal width; a point at the mean probability of the rows in each."
-    return Figure(f"calibration_{task.task.name}", title, "probability", "share observed", series, note=note)
+    if len(series) > 1:
+        title = f"Calibration: {task.config.asked}"
+        note = "Ten bins of equal width; a point at the mean probability of the rows in each."
+        yield Figure(f"calibration_{task.task.name}", title, "probability", "share observed", series, note=note)
 
 
 def _predictions(result: MethodResult, groups: list[Subgroups], config: PredictionTasksConfig) -> Predictions:
