@@ -19,8 +19,8 @@ from jepa_core.training.processes import Peers
 
 def divide_frozen(encoder: Encoder, processes: Peers, device: torch.device) -> list[str]:
     """Divide the frozen maps of an encoder among processes, and give their names. Each is brought to the device by
-    itself, so that none has to hold them all. Token tables and what is no matrix are left whole: they are read by rows, or
-    are small."""
+    itself, so that none has to hold them all. Token tables and what is no matrix are left whole: they are read by rows,
+    or are small."""
     maps = {name: module for name, module in encoder.named_modules() if _is_frozen_map(module)}
     mesh = init_device_mesh(device.type, (processes.count,))
     for module in maps.values():
