@@ -92,7 +92,7 @@ def lines(methods: dict[str, list[DrawnEstimate]], seeds: np.ndarray) -> list[st
     told = [line(name, estimates, seeds, "") for name, estimates in methods.items()]
     for name, twin in PAIRS:
         if name in methods and twin in methods:
-            gains = [one.minus(other) for one, other in zip(methods[name], methods[twin], strict=True)]
+            gains = [ours.minus(theirs) for ours, theirs in zip(methods[name], methods[twin], strict=True)]
             told.append(line(f"{name} minus {twin}", gains, seeds, "+"))
     return told
 

@@ -86,12 +86,12 @@ def least_work(folder: Path) -> int:
     """Rows that were parsed, and groups that were made of them."""
     import polars as pl
 
-    from jepa_mimic_iv.layout import COLUMNS, find_table
+    from jepa_mimic_iv.layout import MIMIC_IV
 
     types = {"BIGINT": pl.Int64, "INTEGER": pl.Int32, "DOUBLE": pl.Float64, "VARCHAR": pl.String}
     done = 0
-    for name, columns in COLUMNS.items():
-        path = find_table(folder, name)
+    for name, columns in MIMIC_IV.columns.items():
+        path = MIMIC_IV.find(folder, name)
         if path is None:
             continue
         plain = {column: types.get(kind, pl.String) for column, kind in columns.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -15,13 +14,12 @@ from jepa_core.audit.targets import target_checks
 from jepa_core.config import SourceConfig
 from jepa_core.data.source import Concern, Source
 from jepa_core.data.store import Store
-from jepa_core.data.trajectories import Events, Role, Trajectories
+from jepa_core.data.trajectories import Events, Role
 from jepa_core.data.truncation import truncated
+from jepa_core.data.twins import FEWEST_EVENTS, state_digests
 from jepa_core.errors import JepaError
 from jepa_core.plugin import Registry
 
-FEWEST_EVENTS = 20
-"""Events of states from which two equal trajectories are no coincidence."""
 RENDERED = 64
 """Trajectories that are rendered again, cut off."""
 KNOWN_OF = 20
@@ -86,7 +84,7 @@ def _duplicates(store: Store) -> LeakCheck:
     splits: dict[bytes, set[int]] = {}
     copies: Counter[bytes] = Counter()
     for block in store.blocks():
-        for split, digest in zip(block.split.tolist(), _digests(block), strict=True):
+        for split, digest in zip(block.split.tolist(), state_digests(block), strict=True):
             if digest:
                 splits.setdefault(digest, set()).add(split)
                 copies[digest] += 1
@@ -98,21 +96,6 @@ def _duplicates(store: Store) -> LeakCheck:
         )
     words = f"no two of {judged:,} trajectories with {FEWEST_EVENTS} events or more have equal states in two splits"
     return LeakCheck("duplicates across splits", "pass" if judged else "not verified", words)
-
-
-def _digests(block: Trajectories) -> Iterator[bytes]:
-    """Of the states of each trajectory; empty where they have too few events to tell."""
-    state = block.state
-    for last, steps in zip(np.cumsum(block.steps).tolist(), block.steps.tolist(), strict=True):
-        offsets = state.offsets[last - steps : last + 1]
-        own = slice(int(offsets[0]), int(offsets[-1]))
-        if own.stop - own.start < FEWEST_EVENTS:
-            yield b""
-            continue
-        digest = hashlib.sha256(state.channel[own].tobytes() + state.value[own].tobytes() + np.diff(offsets).tobytes())
-        texts = state.text[own]
-        digest.update("\0".join(block.texts[texts[texts >= 0]].tolist()).encode())
-        yield digest.digest()
 
 
 # --- time -------------------------------------------------------------------------------------------------------------

@@ -94,6 +94,14 @@ def _running(add: Add) -> None:
         "overrides", nargs="*", metavar="KEY=VALUE", help="other settings of evaluators: evaluators.NAME.KEY=VALUE"
     )
     evaluate.add_argument("--recipe", metavar="RECIPE", help="evaluators of this recipe instead; nothing else of it")
+    evaluate.add_argument(
+        "--data", type=Path, nargs="+", metavar="PATH",
+        help="on other data, all of them held out; what is found lies in RUN/transfer/NAME, and both reports show it",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--source", metavar="SOURCE", help="what reads --data, with channels of the same names (default: the run's own)"
+    )
+    evaluate.add_argument("--name", metavar="NAME", help="of what is found on --data (default: that of the source)")
     evaluate.add_argument("--quiet", action="store_true", help="say only what went wrong")
 
 

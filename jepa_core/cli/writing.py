@@ -127,19 +127,30 @@ def _interruptible() -> Iterator[None]:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """Evaluate a finished run again, or in new ways."""
+    """Evaluate a finished run again, in new ways, or on other data."""
     from jepa_core.runs.reevaluation import evaluate_again, evaluators_asked_for
     from jepa_core.runs.run import Run
+    from jepa_core.runs.transfer import OtherData, evaluate_elsewhere
 
+    if not arguments.data and (arguments.source or arguments.name):
+        raise RecipeError("--source and --name are of other data; say where these lie: --data PATH")
     registry = installed_registry()
     run = Run.open(arguments.run, registry)
     asked = Run(run.folder, evaluators_asked_for(run, arguments.overrides, arguments.recipe), registry)
+    report = run.folder / "report.html"
     try:
         with environment(), _display(asked, arguments) as display, _interruptible():
-            evaluate_again(asked, [display, *registry.listeners(asked)])
+            listeners = [display, *registry.listeners(asked)]
+            if arguments.data:
+                other = OtherData(arguments.source, [path.expanduser() for path in arguments.data], arguments.name)
+                report = evaluate_elsewhere(asked, other, listeners)
+            else:
+                evaluate_again(asked, listeners)
     except Preempted:
         raise Preempted("interrupted; the evaluators that were done are kept, the others found what they had") from None
-    print(run.folder / "report.html")
+    if arguments.data and not arguments.quiet:
+        _tell(report.parent)
+    print(report)
 
 
 @owner_only()

@@ -1,1 +1,1 @@
-"""Files: whole or not there; tensors in them; telling how far a pass has come."""
+"""Files: whole or not there; tensors and tables in them; telling how far a pass has come."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,7 @@ from jepa_core.model.view import View
 
 if TYPE_CHECKING:
     from jepa_core.model.model import Model
+    from jepa_core.plugin import Registry
 
 log = logging.getLogger("jepa")
 
@@ -43,7 +44,7 @@ class Data:
         self._folder = tempfile.TemporaryDirectory(prefix="jepa-data-")
         self.step_length: StepLength = config.step_length
         store = build_store(extractor or source, reader.source.name, Path(self._folder.name))
-        _refuse_empty(store)
+        refuse_empty(store)
         self.dataset = open_dataset(store, source, reader.modality)
         self.view = View(reader.frozen, self.dataset, reader.reach.window, self._opener())
 
@@ -79,8 +80,7 @@ class Data:
 def read(reader: Model, source: Source, config: SourceConfig) -> Data:
     """The data that a source reads, for a model whose encoder was fitted on some channels."""
     data = Data(reader, source, config)
-    for left_out in _left_out(data.attrition):
-        log.warning(left_out)
+    warn_left_out(data.attrition)
     compare_channels(data.dataset.store.channels, reader.channels)
     return data
 
@@ -91,29 +91,54 @@ def read_by(reader: Model, name: str, paths: Sequence[Path]) -> Data:
     Raises RecipeError if it reads no such paths, or its steps are of another length, DataError if none of its channels
     is one that the encoder was fitted on.
     """
-    component = reader.registry.component("source", name)
+    extractor = source_of(reader.registry, name, paths, reader.source_config.step_length)
+    own = reader.source.load()(reader.source_config)
+    own.load_fitted(reader.record["source_fitted"])
+    data = Data(reader, own, reader.source_config, extractor)
+    warn_left_out(data.attrition)
+    meet_channels(name, data.dataset.store.channels, reader.channels)
+    return data
+
+
+def source_of(registry: Registry, name: str, paths: Sequence[Path], step_length: StepLength) -> Source:
+    """The source called `name`, to read what lies at some paths.
+
+    Raises RecipeError if it reads no such paths, or its steps are not as long as those of the model.
+    """
+    component = registry.component("source", name)
     try:
         config = cast(SourceConfig, component.config()).at(paths)
     except ValidationError as error:
         raise RecipeError(
             f"the source {name} needs keys that a path does not tell; name its data in a recipe"
         ) from error
-    if config.step_length != reader.source_config.step_length:
+    if config.step_length != step_length:
         raise RecipeError(
-            f"a step of the source {name} is not as long as one of {reader!r}, so it cannot read its data"
+            f"a step of the source {name} is not as long as one of the model: {_length(config.step_length)}, not "
+            f"{_length(step_length)}, so the model cannot read its data"
         )
-    own = reader.source.load()(reader.source_config)
-    own.load_fitted(reader.record["source_fitted"])
-    data = Data(reader, own, reader.source_config, component.load()(config))
-    for left_out in _left_out(data.attrition):
-        log.warning(left_out)
-    channels, fitted = data.dataset.store.channels, {channel.name for channel in reader.channels}
-    shared = sum(channel.name in fitted for channel in channels)
+    source: Source = component.load()(config)
+    return source
+
+
+def _length(step: StepLength) -> str:
+    return f"{step.value:g} {step.unit}"
+
+
+def meet_channels(name: str, found: Sequence[Channel], fitted: Sequence[Channel]) -> None:
+    """Say how many of the channels that the encoder was fitted on a source has, and which others; name: of it.
+
+    Raises DataError where it has none, or one in another unit.
+    """
+    names = {channel.name for channel in fitted}
+    shared = sum(channel.name in names for channel in found)
     if not shared:
-        raise DataError(f"the source {name} has no channel that the encoder of {reader!r} was fitted on")
-    compare_channels(channels, reader.channels)
-    log.info("%d of %d channels that the encoder was fitted on are channels of %s", shared, len(fitted), name)
-    return data
+        raise DataError(
+            f"the source {name} has no channel that the encoder was fitted on: it has "
+            f"{some_of([channel.name for channel in found])}, and the encoder was fitted on {some_of(sorted(names))}"
+        )
+    compare_channels(found, fitted)
+    log.info("%d of %d channels that the encoder was fitted on are channels of %s", shared, len(names), name)
 
 
 def compare_channels(found: Sequence[Channel], fitted: Sequence[Channel]) -> None:
@@ -133,16 +158,18 @@ def compare_channels(found: Sequence[Channel], fitted: Sequence[Channel]) -> Non
         )  # fmt: skip
 
 
-def _left_out(attrition: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What every rule of a source left out."""
+def warn_left_out(attrition: Sequence[Mapping[str, Any]]) -> None:
+    """Say what every rule of a source left out."""
     for before, after in pairwise(attrition):
         fewer = int(before.get("trajectories", 0)) - int(after.get("trajectories", 0))
         if fewer > 0:
-            of_all = f"{fewer} of {before['trajectories']} trajectories"
-            yield f"the rule '{after['step']}' of the source leaves out {of_all}"
+            log.warning(
+                "the rule '%s' of the source leaves out %d of %d trajectories",
+                after["step"], fewer, before["trajectories"],
+            )  # fmt: skip
 
 
-def _refuse_empty(store: Store) -> None:
+def refuse_empty(store: Store) -> None:
     """Refuse trajectories without any observation: what is made of them would be made up."""
     if len(store) == 0:
         raise DataError("the data hold no trajectory; give data with at least one")

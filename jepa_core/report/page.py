@@ -1,7 +1,7 @@
 """The page: what was found first, then how it came about.
 
-Sections in order: the first screen; training; one an evaluator, in the order of the recipe; data; cost; recipe;
-environment. A section whose file is missing is left out.
+Sections in order: the first screen; training; one an evaluator, in the order of the recipe; what they found on other
+data; data; cost; recipe; environment. A section whose file is missing is left out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from jepa_core.report.plots import (
 from jepa_core.report.record_tables import is_records, record_tables
 from jepa_core.report.tables import findings_table, pairs, records_table
 from jepa_core.report.terms import GENERAL
-from jepa_core.results.findings import Figure, Findings, Table
+from jepa_core.report.transfer_section import transfer_section
+from jepa_core.results.findings import Figure, Table
 from jepa_core.results.record import RunRecord, read_run
 from jepa_core.results.text import number, sentence_case, value_of, words
 from jepa_core.results.wording import in_words_of, worded
@@ -88,13 +89,14 @@ def all_tables(record: RunRecord) -> dict[str, Table]:
 
 def page(record: RunRecord) -> str:
     """The whole page as HTML."""
-    in_order = _in_order(record)
+    in_order = record.in_order()
     terms = GENERAL | {term: meaning for _, findings in in_order for term, meaning in findings.terms.items()}
     terms = {term: worded(meaning, record.noun) for term, meaning in terms.items()}
     claimed = any(findings.claims for _, findings in in_order)
     sections = [
         ("training", "Training", _training(record)),
         *((f"of-{name}", sentence_case(name), _evaluator(record, name, terms, claimed)) for name, _ in in_order),
+        ("transfer", "On other data", transfer_section(record)),
         ("data", "Data", _data(record)),
         ("cost", "Cost", _records(record, "cost.phases", "cost.evaluators")),
         ("recipe", "Recipe", _recipe(record)),
@@ -102,14 +104,6 @@ def page(record: RunRecord) -> str:
     ]
     present = [(anchor, title, content) for anchor, title, content in sections if content]
     return document(f"{record.name}: report", first_screen(record, in_order, terms), present)
-
-
-def _in_order(record: RunRecord) -> list[tuple[str, Findings]]:
-    """Findings in the order of the recipe's evaluators; any others after them, by name."""
-    order = [str(name) for name in record.plan.get("evaluators", [])]
-    return sorted(
-        record.findings.items(), key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0])
-    )
 
 
 def _records(record: RunRecord, *stems: str) -> Markup | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ DO_WITHOUT = "delete the file to do without it"
 class RunRecord:
     """manifest, plan, data, costs: plain dicts, empty if the file is missing. recipe: text of the resolved recipe.
 
-    metrics: the logged steps in order, each once. findings: by evaluator. costs: by phase.
+    metrics: the logged steps in order, each once. findings: by evaluator. costs: by phase. transfers: what was found on
+    other data, by name.
     """
 
     manifest: dict[str, Any]
@@ -33,6 +34,7 @@ class RunRecord:
     metrics: list[dict[str, Any]]
     findings: dict[str, Findings]
     costs: dict[str, Any]
+    transfers: dict[str, RunRecord] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -48,6 +50,12 @@ class RunRecord:
         planned = [str(phase.get("name", "")) for phase in self.plan.get("phases", [])]
         logged = [line["phase"] for line in self.metrics]
         return list(dict.fromkeys(planned + logged))
+
+    def in_order(self) -> list[tuple[str, Findings]]:
+        """Findings in the order of the recipe's evaluators; any others after them, by name."""
+        order = [str(name) for name in self.plan.get("evaluators", [])]
+        named = [name for name in order if name in self.findings]
+        return [(name, self.findings[name]) for name in [*named, *sorted(set(self.findings) - set(named))]]
 
     def settings(self) -> dict[str, Any]:
         """The resolved recipe by dotted key, its evaluators as they measured last."""
@@ -108,7 +116,15 @@ def read_run(folder: Path) -> RunRecord:
         metrics=_read_metrics(folder / "metrics.jsonl"),
         findings={path.stem: read_findings(path) for path in sorted((folder / "findings").glob("*.json"))},
         costs=read_costs(folder / "costs.json"),
+        transfers={
+            path.parent.name: read_run(path.parent) for path in sorted(transfers_folder(folder).glob(f"*/{MANIFEST}"))
+        },
     )
+
+
+def transfers_folder(folder: Path) -> Path:
+    """Where a run keeps what was found on other data; see `jepa_core.runs.transfer`."""
+    return folder / "transfer"
 
 
 def record_digests(folder: Path) -> dict[str, str]:

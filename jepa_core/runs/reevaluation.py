@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.io.files import disk_errors
@@ -17,8 +17,10 @@ from jepa_core.runs.process import process_state
 from jepa_core.runs.run import Run
 
 if TYPE_CHECKING:
-    from jepa_core.contracts import Listener
+    from jepa_core.contracts import Evaluation, Listener
+    from jepa_core.data.dataset import Dataset
     from jepa_core.training.learner import Learner
+    from jepa_core.training.target import EncoderUnder
 
 log = logging.getLogger("jepa")
 
@@ -56,27 +58,47 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
     from jepa_core.data.preparation import recorded_data
     from jepa_core.report.page import write_report
     from jepa_core.runs.kept_model import has_record, keep_record
-    from jepa_core.runs.pipeline import build_learner, evaluation_of, measure
+    from jepa_core.runs.pipeline import evaluation_of
 
-    model, recorded = run.folder / "model.safetensors", run.manifest().get("dataset")
-    if not model.is_file() or recorded is None:
-        raise RunError(f"{run.folder} has not finished training; go on with: jepa resume {run.folder}")
+    recorded = dataset_of_trained(run)
     with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
         if has_record(run):
             read_record(run.folder)  # refuses what is not as it was written
-        learner, untrained = build_learner(run, recorded_data(run.recipe, run.stores, recorded))
-        load_model(model, learner, run.recipe)
+        learner, untrained = trained_learner(run, recorded_data(run.recipe, run.stores, recorded))
         if not has_record(run):
             keep_record(run, learner)
-        evaluation = evaluation_of(run, learner, untrained)
-        for index, use in enumerate(run.recipe.evaluators):
-            for listener in listeners:
-                listener.evaluation_started(use.name, index, len(run.recipe.evaluators))
-            findings = measure(run, evaluation, use)
-            for listener in listeners:
-                listener.evaluation_ended(use.name, findings)
+        measure_all(run, evaluation_of(run, learner, untrained), listeners)
         write_report(run.folder)
         shutil.rmtree(run.scratch, ignore_errors=True)
+
+
+def dataset_of_trained(run: Run) -> dict[str, Any]:
+    """The facts of the data that a run trained on. Raises RunError if it has not finished training."""
+    recorded: dict[str, Any] | None = run.manifest().get("dataset")
+    if not (run.folder / "model.safetensors").is_file() or recorded is None:
+        raise RunError(f"{run.folder} has not finished training; go on with: jepa resume {run.folder}")
+    return recorded
+
+
+def trained_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
+    """The learner of a run on a dataset, with its trained weights, and the encoder as it was before training."""
+    from jepa_core.runs.pipeline import build_learner
+
+    learner, untrained = build_learner(run, dataset)
+    load_model(run.folder / "model.safetensors", learner, run.recipe)
+    return learner, untrained
+
+
+def measure_all(run: Run, evaluation: Evaluation, listeners: Sequence[Listener]) -> None:
+    """Run every evaluator of a run's recipe, in place of what it found before."""
+    from jepa_core.runs.pipeline import measure
+
+    for index, use in enumerate(run.recipe.evaluators):
+        for listener in listeners:
+            listener.evaluation_started(use.name, index, len(run.recipe.evaluators))
+        findings = measure(run, evaluation, use)
+        for listener in listeners:
+            listener.evaluation_ended(use.name, findings)
 
 
 def load_model(path: Path, learner: Learner, recipe: Recipe) -> None:

@@ -18,7 +18,7 @@ from jepa_core.model.folder import RECORD as MODEL_RECORD
 from jepa_core.model.folder import read_model_record
 from jepa_core.results.evaluated import sealed_evaluations
 from jepa_core.results.heads import read_heads_index
-from jepa_core.results.record import MANIFEST, read_manifest
+from jepa_core.results.record import MANIFEST, read_manifest, transfers_folder
 
 SHOWN = 10
 """Damaged files of a part that the text names."""
@@ -56,13 +56,18 @@ def _run_parts(run: Path) -> Iterator[VerifiedPart]:
     yield _part("recipe", run, again, lambda: recipe, lambda sealed: damage_of(run, sealed))
     logged = manifest.get("files", {})
     yield _part("record", run, again, lambda: logged, lambda sealed: damage_of(run, sealed))
-    evaluations = sealed_evaluations(run)
-    again_evaluated = f"evaluate again: jepa evaluate {run}"
-    yield _part("findings", run, again_evaluated, lambda: evaluations, lambda sealed: damage_of(run, sealed))
+    for folder in [run, *(path for path in sorted(transfers_folder(run).glob("*")) if path.is_dir())]:
+        yield _findings(folder, f"evaluate again: jepa evaluate {run}")
     if manifest.get("ended") or (run / MODEL_RECORD).is_file():
         yield _part("model", run, again, lambda: read_model_record(run)["files"], lambda sealed: damage_of(run, sealed))
     for folder in sorted(path for path in (run / "heads").glob("*") if path.is_dir()):
         yield _heads(folder, f"evaluate again, which fits them anew: jepa evaluate {run}")
+
+
+def _findings(folder: Path, again: str) -> VerifiedPart:
+    return _part(
+        "findings", folder, again, lambda: sealed_evaluations(folder), lambda sealed: damage_of(folder, sealed)
+    )
 
 
 def _heads(folder: Path, again: str) -> VerifiedPart:

@@ -18,7 +18,7 @@ from jepa_downstream.baseline_summaries import TabularInputs
 from jepa_downstream.config import HeadsConfig, Kind
 from jepa_downstream.heads import Examples, Mean, Scorer, Trees, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
-from jepa_downstream.preparation import Preparation, PreparedHead
+from jepa_downstream.preparation import FilledHead, Filling, Preparation, PreparedHead
 from jepa_downstream.rows import Rows, blocks
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class FittedTabular:
 def _head_of(state: Mapping[str, Any]) -> Scorer:
     if state["kind"] == "prepared":
         return PreparedHead(Preparation(**state["preparation"]), head_of(state["head"]))
+    if state["kind"] == "filled":
+        return FilledHead(Filling(**state["filling"]), head_of(state["head"]))
     return head_of(state)
 
 
@@ -110,7 +112,7 @@ class LinearBaseline(Tabular):
 
 
 class LightGBM(Tabular):
-    """Gradient-boosted trees with native missing values, stopped early on tuning.
+    """Gradient-boosted trees with native missing values, where train rows have them, stopped early on tuning.
 
     Of the settings that are chosen several models are grown, each under a seed of its own, and their mean score counts.
     """
@@ -121,11 +123,14 @@ class LightGBM(Tabular):
         self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
     ) -> tuple[Scorer, dict[str, Any]]:
         config = self._config.lightgbm
-        boosting = _Boosting(kind, train, tuning, config)
+        filling = Filling.of(train.inputs)
+        filled, watched = (Examples(filling(examples.inputs), examples.truth) for examples in (train, tuning))
+        boosting = _Boosting(kind, filled, watched, config)
         chosen, first = best(boosting.candidates(seed))
         settings = {name: chosen[name] for name in SETTINGS}
         grown = [first, *(boosting.grow(settings, seed + number) for number in range(1, config.models))]
-        head = Mean(tuple(Trees(booster.model_to_string(num_iteration=booster.best_iteration)) for booster in grown))
+        texts = [booster.model_to_string(num_iteration=booster.best_iteration) for booster in grown]
+        head = FilledHead(filling, Mean(tuple(map(Trees, texts))))
         trees = float(np.mean([model.best_iteration for model in grown]))
         return head, settings | {"trees": trees, "tuning_loss": LOSSES[kind](tuning.truth, head(tuning.inputs))}
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from jepa_core.data.trajectories import Events, Trajectories
+from jepa_core.io.workspace import Workspace
 from jepa_eicu.labels import OUTCOMES, hourly_labels
 from jepa_eicu.mapping import CHANNELS
-from jepa_eicu.tables import Extraction
 
 BLOCK = 256
 """Stays that are in memory at once."""
@@ -23,7 +23,7 @@ _EVENTS = (
 _STATIC = ("age", "gender", "race")
 
 
-def assemble_stays(work: Extraction) -> Iterator[Trajectories]:
+def assemble_stays(work: Workspace) -> Iterator[Trajectories]:
     """Whole trajectories in the order of their identifiers, a block at a time."""
     ((members,),) = work.rows("SELECT count(*) FROM member")
     outcomes = ", ".join(f"{sql} AS {name}" for name, sql in OUTCOMES.items())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from jepa_core.data.splits import divide
 from jepa_core.errors import DataError
+from jepa_core.io.workspace import Workspace
 from jepa_eicu.config import EICUConfig
-from jepa_eicu.tables import Extraction
 
 Attrition = list[dict[str, str | int | float]]
 
@@ -59,12 +59,12 @@ FROM every_stay WHERE {rules}
 """
 
 
-def select_stays(work: Extraction, config: EICUConfig) -> Attrition:
+def select_stays(work: Workspace, config: EICUConfig) -> Attrition:
     """Make the table `stay` of the stays that fulfil every rule that the table patient can answer.
 
     Returns the attrition so far. Raises DataError if a row is broken, or if no stay is left.
     """
-    work.give("race_word", "told VARCHAR, word VARCHAR", list(_RACES.items()))
+    work.give("race_word", {"told": list(_RACES), "word": list(_RACES.values())})
     work.execute(_STAYS, reads="patient")
     for condition, meaning in _BROKEN:
         ((count, first),) = work.rows(f"SELECT count(*), min(number) FROM every_stay WHERE {condition}")
@@ -82,7 +82,7 @@ def select_stays(work: Extraction, config: EICUConfig) -> Attrition:
     return attrition
 
 
-def select_observed(work: Extraction, config: EICUConfig, attrition: Attrition) -> Attrition:
+def select_observed(work: Workspace, config: EICUConfig, attrition: Attrition) -> Attrition:
     """Of the stays, keep those with vital signs as the table `member`, with the split of each. Needs the events."""
     work.execute(
         "CREATE TABLE observed AS SELECT * FROM stay WHERE stay IN "
@@ -91,7 +91,7 @@ def select_observed(work: Extraction, config: EICUConfig, attrition: Attrition) 
     attrition = [*attrition, _count(work, "has vital signs", "observed")]
     told = work.columns("SELECT stay, subject, coalesce(died, 0) AS died FROM observed ORDER BY stay")
     split = divide(told["subject"], told["died"], config.split)
-    work.give("division", "stay INTEGER, split TINYINT", list(zip(told["stay"].tolist(), split.tolist(), strict=True)))
+    work.give("division", {"stay": told["stay"].tolist(), "split": split.tolist()})
     work.execute("CREATE TABLE member AS SELECT * FROM observed JOIN division USING (stay)")
     return attrition
 
@@ -107,7 +107,7 @@ def _rules(config: EICUConfig) -> list[tuple[str, str]]:
     return [*rules, (f"at least {config.min_hours:g} h long", f"hours >= {config.min_hours}")]
 
 
-def _count(work: Extraction, name: str, where: str) -> dict[str, str | int | float]:
+def _count(work: Workspace, name: str, where: str) -> dict[str, str | int | float]:
     ((stays, subjects),) = work.rows(f"SELECT count(*), count(DISTINCT subject) FROM {where}")
     if stays == 0:
         raise DataError(f"no stay is left after the rule '{name}'; loosen that rule of the source, or check the tables")

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from jepa_core.config import (
-    Config,
-    Input,
-    ItemShape,
-    Modality,
-    PathText,
-    SourceConfig,
-    StepLength,
-    SubjectSplitConfig,
-    Threads,
-)
-from jepa_core.errors import RecipeError
-from jepa_core.io.files import real_path
-from jepa_eicu.layout import COLUMNS, SUFFIXES, eicu_table
-
-SYNTHETIC = "synthetic"
+from jepa_core.config import Config, ItemShape, Modality, StepLength, SubjectSplitConfig, Threads
+from jepa_core.data.distributed import SYNTHETIC, DistributedTablesConfig, MemoryLimit, TablesFolder
+from jepa_core.io.distribution import Distribution
+from jepa_eicu.layout import EICU
 
 
 class SyntheticEICUConfig(Config):
@@ -33,15 +19,15 @@ class SyntheticEICUConfig(Config):
     seed: int = Field(0, ge=0, description="seed of the generator; the same seed makes the same tables")
 
 
-class EICUConfig(SourceConfig):
+class EICUConfig(DistributedTablesConfig):
     """Intensive care stays of eICU, hour by hour, from the tables as they are distributed, in the channels, units and
     outcomes of `mimic_iv`."""
 
     modalities: ClassVar[tuple[Modality, ...]] = ("channels",)
+    distribution: ClassVar[Distribution] = EICU
 
-    tables: Annotated[str, PathText(other=SYNTHETIC)] = Field(
+    tables: TablesFolder = Field(
         SYNTHETIC,
-        min_length=1,
         description="folder that holds patient.csv.gz, lab.csv.gz and the others (or .csv), "
         "or the word `synthetic` to make tables of invented patients",
     )
@@ -60,23 +46,12 @@ class EICUConfig(SourceConfig):
     split: SubjectSplitConfig | None = Field(
         SubjectSplitConfig(), description="how subjects are divided; null: all are held_out"
     )
-    memory_limit: str = Field(
-        "2GB", pattern=r"^\d+(\.\d+)?\s*(MB|MiB|GB|GiB)$", description="memory of the database, such as 2GB"
-    )
+    memory_limit: MemoryLimit = Field("2GB", description="memory of the database, such as 2GB")
     threads: Threads = Field(2, description="threads that read and sort the tables")
 
     @property
     def subject_noun(self) -> str:
         return "patient"
-
-    @property
-    def is_synthetic(self) -> bool:
-        return self.tables == SYNTHETIC
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the distributed tables."""
-        return Path(self.tables).expanduser()
 
     @property
     def in_retrospect(self) -> bool:
@@ -86,19 +61,6 @@ class EICUConfig(SourceConfig):
     @property
     def step_length(self) -> StepLength:
         return StepLength(1.0, "h")
-
-    def at(self, paths: Sequence[Path]) -> Self:
-        """The config for the tables in another folder, none of which is divided."""
-        if len(paths) != 1 or not paths[0].is_dir():
-            raise RecipeError("the source eicu reads one folder, which holds patient.csv.gz and the others; give that")
-        return self.model_copy(update={"tables": str(real_path(paths[0])), "split": None})
-
-    def inputs(self) -> list[Input]:
-        """The table files that building the store will read; none for synthetic tables, which are made on the way."""
-        if self.is_synthetic:
-            return []
-        paths = (eicu_table(self.folder, table) for table in COLUMNS)
-        return [Input(path, path.stat().st_size) for path in paths if path is not None]
 
     def item_shape(self) -> ItemShape:
         """Shape of an hour as numbers; its columns are the same for any data."""
@@ -112,15 +74,3 @@ class EICUConfig(SourceConfig):
 
         observed = [variable.channel for variable in VARIABLES if variable.role == "state"]
         return {name: GRID.index(name) for name in observed}
-
-    def missing(self) -> list[str]:
-        """One sentence for each table that is not there, or one for the folder."""
-        if self.is_synthetic:
-            return []
-        if not self.folder.is_dir():
-            return [f"the folder {self.folder} is not there; set `tables` to the folder that holds patient.csv.gz"]
-        return [
-            f"table {table} is not in {self.folder} (looked for {', '.join(SUFFIXES)})"
-            for table in COLUMNS
-            if eicu_table(self.folder, table) is None
-        ]

@@ -6,7 +6,7 @@ comes first; so an hour knows no rate that was charted after it. The unit stands
 
 from __future__ import annotations
 
-from jepa_eicu.tables import Extraction
+from jepa_core.io.workspace import Workspace
 
 HOLDS = 6.0
 """Hours after which a rate that nobody charted again counts as over."""
@@ -110,10 +110,10 @@ UNION ALL SELECT stay, step, hour, 'inputevents/Insulin - Regular [units]', amou
 """
 
 
-def stage_infusions(work: Extraction) -> None:
+def stage_infusions(work: Workspace) -> None:
     """Make the table `given` of (stay, step, hour, name, value) of what ran in each hour. Needs `stay`."""
-    work.give("dose_unit", "kind VARCHAR, unit VARCHAR, factor DOUBLE, power INTEGER", list(UNITS))
-    work.give("equivalent", "drug VARCHAR, factor DOUBLE", list(EQUIVALENT))
+    work.give_rows("dose_unit", ("kind", "unit", "factor", "power"), UNITS)
+    work.give_rows("equivalent", ("drug", "factor"), EQUIVALENT)
     work.execute(_RATES, reads="infusionDrug")
     work.execute(_RUNNING, {"holds": HOLDS})
     work.execute(_GIVEN)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-SUFFIXES: tuple[str, ...] = (".csv", ".csv.gz")
+from jepa_core.io.distribution import Distribution
 
 COLUMNS: dict[str, dict[str, str]] = {
     "patient": {
@@ -81,10 +79,6 @@ COLUMNS: dict[str, dict[str, str]] = {
         "routeadmin": "VARCHAR",
     },
 }
-"""Columns that are read of each table, with the DuckDB type that each must have; every other column is skipped."""
+"""Columns that are read of each table, with the DuckDB type that each must have."""
 
-
-def eicu_table(folder: Path, table: str) -> Path | None:
-    """The file of a table such as `vitalPeriodic`, in whichever case its name is written; None if there is none."""
-    wanted = {f"{table}{suffix}".lower() for suffix in SUFFIXES}
-    return next((path for path in sorted(folder.iterdir()) if path.name.lower() in wanted and path.is_file()), None)
+EICU = Distribution("eICU", "patient.csv.gz and the others", COLUMNS)

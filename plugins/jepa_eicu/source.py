@@ -14,11 +14,12 @@ from jepa_core.data.store import StoreWriter
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import RecipeError
 from jepa_core.io.files import digest_pieces
+from jepa_core.io.workspace import Tables, Workspace
 from jepa_eicu import cohort, render, staging, synthetic
 from jepa_eicu.assembly import assemble_stays
 from jepa_eicu.config import EICUConfig
+from jepa_eicu.layout import EICU
 from jepa_eicu.mapping import CHANNELS
-from jepa_eicu.tables import EICUTables, Extraction
 
 EXTRACTION_VERSION = 1
 """Raised when the same tables and options give another store."""
@@ -39,7 +40,7 @@ class EICUSource(Source):
             wanted = self.config.synthetic
             digest.update(f"synthetic {synthetic.VERSION} {wanted.stays} {wanted.seed}".encode())
         else:
-            for table, path in sorted(EICUTables(self.config.folder).paths.items()):
+            for table, path in sorted(Tables(EICU, self.config.folder).paths.items()):
                 digest.update(f"{table} {path.name} ".encode())
                 digest_pieces(path, digest)
         return digest.hexdigest()
@@ -50,7 +51,7 @@ class EICUSource(Source):
         if self.config.is_synthetic:
             folder = scratch / "tables"
             synthetic.write_eicu_tables(folder, self.config.synthetic.stays, self.config.synthetic.seed)
-        with Extraction(EICUTables(folder), scratch, self.config.memory_limit, self.config.threads) as work:
+        with Workspace.staging(Tables(EICU, folder), scratch, self.config.memory_limit, self.config.threads) as work:
             staging.declare(work)
             attrition = cohort.select_stays(work, self.config)
             staging.stage(work, self.config)

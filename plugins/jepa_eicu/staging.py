@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 
 from jepa_core.errors import DataError
+from jepa_core.io.workspace import Workspace
 from jepa_eicu.config import EICUConfig
 from jepa_eicu.drugs import LOCAL_ROUTES, stage_infusions
 from jepa_eicu.mapping import ANTIBIOTIC, CHANNELS, READINGS, VARIABLES
-from jepa_eicu.tables import Extraction
 
 log = logging.getLogger("jepa")
 
@@ -43,7 +43,7 @@ _READ = {
         offset="respchartoffset", key="respchartvaluelabel", value=_number("respchartvalue")
     ),
 }
-"""EICUTables whose readings need no more than a name: (stay_id, minute, key, value)."""
+"""Tables whose readings need no more than a name: (stay_id, minute, key, value)."""
 
 _BELIEVED = """
 INSERT INTO reading
@@ -122,31 +122,33 @@ INSERT INTO event SELECT stay, step, hour, channel, 'action', value, NULL FROM g
 """
 
 
-def declare(work: Extraction) -> None:
+def declare(work: Workspace) -> None:
     """Make the small tables that the statements read: channels, where they are read from, units."""
     number = {channel.name: index for index, channel in enumerate(CHANNELS)}
-    work.give(
+    work.give_rows(
         "variable",
-        "channel INTEGER, name VARCHAR, role VARCHAR, summed BOOLEAN, is_vital BOOLEAN",
+        ("channel", "name", "role", "summed", "is_vital"),
         [
             (number[each.channel], each.channel, each.role, each.reduction == "sum", each.group == "vitalsign")
             for each in VARIABLES
         ],
+        {"channel": "INTEGER"},
     )
-    work.give(
+    work.give_rows(
         "measure",
-        "source VARCHAR, key VARCHAR, channel INTEGER, low DOUBLE, high DOUBLE, fraction BOOLEAN",
+        ("source", "key", "channel", "low", "high", "fraction"),
         [(each.table, each.key, number[each.channel], each.low, each.high, each.fraction) for each in READINGS],
+        {"channel": "INTEGER"},
     )
-    work.give(
+    work.give_rows(
         "lab_unit",
-        "key VARCHAR, unit VARCHAR, factor DOUBLE",
+        ("key", "unit", "factor"),
         [(each.key, unit, factor) for each in READINGS for unit, factor in each.units],
     )
     work.execute("CREATE TABLE reading (stay INTEGER, hour DOUBLE, channel INTEGER, value DOUBLE)")
 
 
-def stage(work: Extraction, config: EICUConfig) -> None:
+def stage(work: Workspace, config: EICUConfig) -> None:
     """Make the table `event`. Needs `stay`. Raises DataError if a table cannot be read, or most values of a test are
     in a unit that is not known."""
     number = {channel.name: index for index, channel in enumerate(CHANNELS)}
@@ -164,7 +166,7 @@ def stage(work: Extraction, config: EICUConfig) -> None:
     work.execute(_INFUSED)
 
 
-def _refuse_other_units(work: Extraction) -> None:
+def _refuse_other_units(work: Workspace) -> None:
     """Say how many values are left out for their unit. Raises DataError where they are most of a test's."""
     rows = work.rows(
         "SELECT key, count(*) FILTER (other) AS others, count(*), mode(told) FILTER (other) FROM test "

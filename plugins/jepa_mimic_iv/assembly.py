@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from jepa_core.data.trajectories import Events, Trajectories
+from jepa_core.io.columns import to_numpy
+from jepa_core.io.workspace import Workspace
 from jepa_mimic_iv import labels
 from jepa_mimic_iv.cohort import Stays
-from jepa_mimic_iv.columns import to_numpy
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.event_series import Grid
-from jepa_mimic_iv.tables import Workspace
 
 BLOCK = 128
 """Stays that are in memory at once."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from jepa_core.data.splits import divide
 from jepa_core.errors import DataError
+from jepa_core.io.workspace import Workspace
 from jepa_mimic_iv.config import MimicIVConfig
-from jepa_mimic_iv.tables import Workspace
 
 _STAYS = """
 CREATE TABLE every_stay AS

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from jepa_core.config import Config, Input, ItemShape, PathText, SourceConfig, StepLength, SubjectSplitConfig, Threads
-from jepa_core.errors import RecipeError
-from jepa_core.io.files import real_path
-from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
-
-SYNTHETIC = "synthetic"
+from jepa_core.config import Config, ItemShape, StepLength, SubjectSplitConfig, Threads
+from jepa_core.data.distributed import SYNTHETIC, DistributedTablesConfig, MemoryLimit, TablesFolder
+from jepa_core.io.distribution import Distribution
+from jepa_mimic_iv.layout import MIMIC_IV
 
 
 class SyntheticConfig(Config):
@@ -30,10 +26,12 @@ class StaySplitConfig(SubjectSplitConfig):
     """Split by subject, stratified by death in hospital."""
 
 
-class MimicIVConfig(SourceConfig):
+class MimicIVConfig(DistributedTablesConfig):
     """Intensive care stays of MIMIC-IV, hour by hour, from the tables as they are distributed."""
 
-    tables: Annotated[str, PathText(other=SYNTHETIC)] = Field(
+    distribution: ClassVar[Distribution] = MIMIC_IV
+
+    tables: TablesFolder = Field(
         SYNTHETIC,
         description="folder that holds hosp/ and icu/ (each table as .csv.gz, .csv or .parquet), "
         "or the word `synthetic` to make tables of invented patients",
@@ -77,9 +75,8 @@ class MimicIVConfig(SourceConfig):
         StaySplitConfig(),
         description="how subjects are divided into train, tuning and held_out; null: all are held_out",
     )
-    memory_limit: str = Field(
+    memory_limit: MemoryLimit = Field(
         "2GB",
-        pattern=r"^\d+(\.\d+)?\s*(MB|MiB|GB|GiB)$",
         description="memory that reading and sorting the tables may use before it works on disk, such as 2GB",
     )
     threads: Threads = Field(2, description="threads that read and sort the tables")
@@ -96,15 +93,6 @@ class MimicIVConfig(SourceConfig):
         return "patient"
 
     @property
-    def is_synthetic(self) -> bool:
-        return self.tables == SYNTHETIC
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the distributed tables."""
-        return Path(self.tables).expanduser()
-
-    @property
     def in_retrospect(self) -> bool:
         """Actions are treatment."""
         return True
@@ -112,19 +100,6 @@ class MimicIVConfig(SourceConfig):
     @property
     def step_length(self) -> StepLength:
         return StepLength(self.step_hours, "h")
-
-    def at(self, paths: Sequence[Path]) -> Self:
-        """The config for the tables in another folder, none of which is divided."""
-        if len(paths) != 1 or not paths[0].is_dir():
-            raise RecipeError("the source mimic_iv reads one folder, which holds hosp/ and icu/; give that")
-        return self.model_copy(update={"tables": str(real_path(paths[0])), "split": None})
-
-    def inputs(self) -> list[Input]:
-        """The table files that building the store will read; none for synthetic tables, which are made on the way."""
-        if self.is_synthetic:
-            return []
-        paths = (find_table(self.folder, table) for table in COLUMNS)
-        return [Input(path, path.stat().st_size) for path in paths if path is not None]
 
     def item_shape(self) -> ItemShape:
         """Shape of an hour as numbers; its columns are the same for any data."""
@@ -138,15 +113,3 @@ class MimicIVConfig(SourceConfig):
         from jepa_mimic_iv.numeric_grid import OBSERVED
 
         return {name: GRID.index(name) for name in OBSERVED}
-
-    def missing(self) -> list[str]:
-        """One sentence for each table that is not there, or one for the folder."""
-        if self.is_synthetic:
-            return []
-        if not self.folder.is_dir():
-            return [f"the folder {self.folder} is not there; set `tables` to the folder that holds hosp/ and icu/"]
-        return [
-            f"table {table} is not in {self.folder} (looked for {', '.join(SUFFIXES)})"
-            for table in COLUMNS
-            if find_table(self.folder, table) is None
-        ]

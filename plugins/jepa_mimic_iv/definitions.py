@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jepa_core.io.workspace import Workspace
 from jepa_mimic_iv import concepts, derived
 from jepa_mimic_iv.comorbidity import prefix_rows
 from jepa_mimic_iv.concepts import Variable
 from jepa_mimic_iv.derived import VARIABLES
-from jepa_mimic_iv.tables import Workspace
 
 _MACROS = """
 CREATE MACRO hours(later, sooner) AS (epoch(later) - epoch(sooner)) / 3600;
@@ -66,8 +66,7 @@ def _give_charted_items(work: Workspace, items: list[int]) -> None:
 def _give_derivations(work: Workspace) -> None:
     """Tables that the files of the derived scores and episodes name."""
     drips = {"vasoactive": derived.VASOACTIVE_ITEMS, "blocker": derived.BLOCKER_ITEMS}
-    _give_rows(
-        work,
+    work.give_rows(
         "drip_item",
         ("item", "drug", "kind"),
         [(item, drug, kind) for kind, items in drips.items() for item, drug in items.items()],
@@ -76,13 +75,9 @@ def _give_derivations(work: Workspace) -> None:
     kinds = derived.DIALYSIS_PROCEDURES
     work.give("dialysis_procedure", {"item": list(kinds), "kind": list(kinds.values())})
     work.give("dialysis_item", _dialysis_items())
-    _give_rows(work, "respiratory_word", ("item", "word", "status", "rank", "ventilated"), _respiratory_words())
+    work.give_rows("respiratory_word", ("item", "word", "status", "rank", "ventilated"), _respiratory_words())
     work.give("local_route", {"route": list(derived.NOT_SYSTEMIC_ROUTES)})
-    _give_rows(work, "comorbidity", ("disease", "weight", "version", "prefix"), prefix_rows())
-
-
-def _give_rows(work: Workspace, table: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
-    work.give(table, {name: [row[index] for row in rows] for index, name in enumerate(names)})
+    work.give_rows("comorbidity", ("disease", "weight", "version", "prefix"), prefix_rows())
 
 
 def _dialysis_items() -> dict[str, list[Any]]:

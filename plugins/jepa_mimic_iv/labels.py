@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from jepa_core.io.columns import to_numpy
 from jepa_mimic_iv import event_series
-from jepa_mimic_iv.columns import to_numpy
 from jepa_mimic_iv.event_series import Grid
 
 TARGETS: dict[str, tuple[str, ...]] = {

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-SUFFIXES: tuple[str, ...] = (".parquet", ".csv", ".csv.gz")
-"""Formats of a table, the fastest to read first: where a table stands in several, the first found is read."""
+from jepa_core.io.distribution import Distribution
 
 COLUMNS: dict[str, dict[str, str]] = {
     "hosp/patients": {
@@ -105,10 +102,6 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "hosp/diagnoses_icd": {"hadm_id": "BIGINT", "icd_code": "VARCHAR", "icd_version": "INTEGER"},
 }
-"""Columns that are read of each table, with the DuckDB type that each must have; every other column is skipped."""
+"""Columns that are read of each table, with the DuckDB type that each must have."""
 
-
-def find_table(folder: Path, table: str) -> Path | None:
-    """The file of a table such as `icu/icustays`, or None."""
-    candidates = (folder / f"{table}{suffix}" for suffix in SUFFIXES)
-    return next((path for path in candidates if path.is_file()), None)
+MIMIC_IV = Distribution("MIMIC-IV", "hosp/ and icu/", COLUMNS, (".parquet", ".csv", ".csv.gz"))

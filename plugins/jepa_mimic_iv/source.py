@@ -15,13 +15,14 @@ from jepa_core.data.source import Act, Assurance, PartitionedSource, Simulator, 
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
 from jepa_core.errors import RecipeError, some_of
 from jepa_core.io.files import digest_pieces
+from jepa_core.io.workspace import Tables, Workspace
 from jepa_mimic_iv import cohort, definitions, numeric_grid, render, staging
 from jepa_mimic_iv.acting import recorded_as
 from jepa_mimic_iv.assembly import BLOCK, assemble
 from jepa_mimic_iv.config import MimicIVConfig
+from jepa_mimic_iv.layout import MIMIC_IV
 from jepa_mimic_iv.synthetic import write_tables
 from jepa_mimic_iv.synthetic.simulator import SyntheticStays
-from jepa_mimic_iv.tables import Tables, Workspace
 from jepa_mimic_iv.templates import TEMPLATES, Template
 
 EXTRACTION_VERSION = 9
@@ -59,14 +60,14 @@ class MimicIVSource(PartitionedSource):
         if self.config.is_synthetic:
             _digest_generator(self.config, digest)
         else:
-            for table, path in sorted(Tables(self.config.folder).paths.items()):
+            for table, path in sorted(Tables(MIMIC_IV, self.config.folder).paths.items()):
                 digest.update(f"{table} {path.name} ".encode())
                 digest_pieces(path, digest)
         return digest.hexdigest()
 
     def stage(self, scratch: Path) -> Staged:
         """Read every table once, and sort by stay what belongs to the cohort, in a database in `scratch`."""
-        tables = Tables(self._folder(scratch))
+        tables = Tables(MIMIC_IV, self._folder(scratch))
         with Workspace.staging(tables, scratch, self.config.memory_limit, self.config.threads) as work:
             definitions.make_definitions(work, len(staging.STATIC_CHANNELS), staging.GIVEN)
             attrition = cohort.select_candidates(work, self.config)

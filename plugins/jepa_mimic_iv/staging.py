@@ -11,12 +11,12 @@ import re
 
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import DataError
+from jepa_core.io.workspace import Workspace
 from jepa_mimic_iv import concepts, derived
 from jepa_mimic_iv.concepts import Variable
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.derived import VARIABLES
 from jepa_mimic_iv.infusions import hourly_factor
-from jepa_mimic_iv.tables import Workspace
 
 STATIC_CHANNELS = (
     Channel("demographics/age", "years", "demographics", "Age", 0),

@@ -117,10 +117,24 @@ def test_boosted_trees_are_the_mean_of_models_of_one_setting_under_several_seeds
     np.testing.assert_allclose(fitted.scores(held_out), np.mean(scores, axis=0), rtol=1e-12)
 
 
+def test_a_fact_that_no_train_row_lacks_is_typical_and_not_zero_where_it_is_missing():
+    data, truth = fakes.many(count=150), fakes.sums(DATA) > 0
+    data.values[:150, fakes.STATIC] += 40
+    train, tuning, held_out = splits(data, truth)
+    fitted = BASELINES["lightgbm"](fakes.evaluation(data), fakes.config()).fit(BINARY, train, tuning, 0)
+    typical, inputs = np.median(fitted.inputs(train)[:, 1]), fitted.inputs(held_out)
+    facts = {"missing": np.nan, "typical": typical, "zero": 0.0}
+    of_static = np.arange(inputs.shape[1]) == 1
+    scores = {name: fitted.head(np.where(of_static, fact, inputs)[:, fitted.columns]) for name, fact in facts.items()}
+    np.testing.assert_array_equal(scores["missing"], scores["typical"])
+    assert not np.array_equal(scores["missing"], scores["zero"])
+
+
 def test_a_mean_of_heads_scores_the_same_when_it_is_read_back():
     train, tuning, held_out = splits(DATA, fakes.sums(DATA) > 0)
     fitted = BASELINES["lightgbm"](fakes.evaluation(DATA), fakes.config()).fit(BINARY, train, tuning, 0)
-    state = fitted.head.to_state()
+    mean = fitted.head.head
+    state = mean.to_state()
     assert state["kind"] == "mean" and list(state["heads"]) == ["0", "1"]
     inputs = fitted.inputs(held_out)[:, fitted.columns]
-    np.testing.assert_array_equal(head_of(state)(inputs), fitted.head(inputs))
+    np.testing.assert_array_equal(head_of(state)(inputs), mean(inputs))

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from jepa_core.errors import DataError
+from jepa_core.io.workspace import Tables
+from jepa_eicu.layout import EICU
 from tests.jepa_eicu.conftest import BEAT, PATIENT, Built
 
 Build = Callable[..., Built]
@@ -251,12 +253,10 @@ def test_a_broken_patient_is_refused_by_row_without_its_value(build: Build, chan
 def test_a_table_or_column_that_is_missing_is_named(write: Callable[..., Path], build: Build) -> None:
     folder = write()
     (folder / "lab.csv").rename(folder / "LAB.csv")  # the case of a name does not matter
-    from jepa_eicu.tables import EICUTables
-
-    assert EICUTables(folder).paths["lab"].name == "LAB.csv"
+    assert Tables(EICU, folder).paths["lab"].name == "LAB.csv"
     (folder / "infusionDrug.csv").unlink()
     with pytest.raises(DataError, match="lacks infusionDrug"):
-        EICUTables(folder)
+        Tables(EICU, folder)
     (folder / "infusionDrug.csv").write_text("patientunitstayid,drugname\n")
     with pytest.raises(DataError, match="column infusionoffset, drugrate, patientweight is missing"):
-        EICUTables(folder)
+        Tables(EICU, folder)

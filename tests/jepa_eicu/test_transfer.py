@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from jepa_eicu.synthetic import write_eicu_tables
 from jepa_mimic_iv import labels as other_labels
 from jepa_mimic_iv import numeric_grid, staging
 from jepa_mimic_iv.derived import VARIABLES as OTHER_VARIABLES
+from jepa_mimic_iv.synthetic import write_tables
 from warm import WarmProcess
 
 RECIPE = """\
@@ -119,6 +121,73 @@ def test_the_others_hours_are_rendered_as_the_models_own(folder: Path) -> None:
     own = EICUSource(EICUConfig()).render(block, data.dataset.store.channels, "channels").state[:, :, 0]
     assert np.array_equal(states[:, heart], own[:, GRID.index("vitalsign/heart_rate")]) and (states[:, heart] > 0).all()
     assert len(data) == 40
+
+
+def evaluated(warm: WarmProcess, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return warm.run(["evaluate", "run", "--data", "eicu", *arguments], environment(), folder)
+
+
+@pytest.fixture(scope="module")
+def transfer(folder: Path, warm: WarmProcess) -> tuple[Path, str]:
+    """What the run's evaluators found on eICU, and what was said on the way."""
+    own = {path: path.read_bytes() for path in (folder / "run" / "findings").glob("*")}
+    done = evaluated(warm, folder, "--source", "eicu")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "run/transfer/eicu/report.html"
+    assert own == {path: path.read_bytes() for path in (folder / "run" / "findings").glob("*")}
+    return folder / "run" / "transfer" / "eicu", done.stderr
+
+
+def test_all_evaluators_measure_the_other_with_what_they_fitted_in_the_run(
+    folder: Path, transfer: tuple[Path, str], warm: WarmProcess
+) -> None:
+    other, _ = transfer
+    assert [path.name for path in (other / "findings").glob("*.json")] == ["tasks.json"]
+    heads = "heads/tasks/heads.safetensors"
+    assert (other / heads).read_bytes() == (folder / "run" / heads).read_bytes()
+    asked = ["--data", "eicu", "--source", "eicu", "--task", "hospital_mortality", "--out", "again.parquet"]
+    assert warm.run(["predict", "run", *asked], environment(), folder).returncode == 0
+    columns = ["subject_id", "boolean_value", "predicted_boolean_probability"]
+    path = other / "predictions" / "tasks.hospital_mortality_after_12.latents.parquet"
+    known = [
+        row for row in pq.read_table(folder / "again.parquet", columns=columns).to_pylist() if None not in row.values()
+    ]
+    assert len(known) > 20 and pq.read_table(path, columns=columns).to_pylist() == known
+
+
+def test_the_report_of_the_run_shows_what_was_found_elsewhere_and_leads_there(
+    folder: Path, transfer: tuple[Path, str], warm: WarmProcess
+) -> None:
+    page = folder / "run" / "report.html"
+    page.unlink()
+    assert warm.run(["report", "run"], environment(), folder).returncode == 0
+    _, shown = page.read_text().split("<h2>On other data</h2>")
+    assert 'href="transfer/eicu/report.html"' in shown and "hospital mortality" in shown
+    assert "mine on eicu" in (transfer[0] / "report.html").read_text()
+    assert not (transfer[0] / "scratch").exists()
+
+
+def test_what_the_other_lacks_is_named_and_counts_as_not_measured(transfer: tuple[Path, str]) -> None:
+    said = transfer[1]
+    assert "the source eicu has no label event_kidney_failure" in said and "outcome mortality_7d" in said
+    assert "1 of 93 channels are not among those that the encoder was fitted on: inputevents/Fluids [mL]" in said
+
+
+def test_what_was_trained_on_is_refused_as_other_data(folder: Path, warm: WarmProcess) -> None:
+    write_tables(folder / "mimic", stays=40, seed=0, illness=1.5)
+    done = warm.run(["evaluate", "run", "--data", "mimic"], environment(), folder)
+    assert done.returncode == 3 and "are among those that the run was trained or tuned on" in done.stderr
+    assert not (folder / "run" / "transfer" / "mimic_iv").exists()
+
+
+def test_other_data_are_not_put_under_a_name_that_is_taken(
+    folder: Path, transfer: tuple[Path, str], warm: WarmProcess
+) -> None:
+    write_eicu_tables(folder / "more", 12, 1)
+    done = warm.run(["evaluate", "run", "--data", "more", "--source", "eicu"], environment(), folder)
+    assert done.returncode == 2 and "give these a name of their own: --name NAME" in done.stderr
+    done = warm.run(["evaluate", "run", "--source", "eicu"], environment(), folder)
+    assert done.returncode == 2 and "say where these lie: --data PATH" in done.stderr
 
 
 def test_events_of_the_other_are_judged_at_the_rows_that_can_be(folder: Path) -> None:

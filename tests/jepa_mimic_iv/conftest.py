@@ -65,14 +65,16 @@ class TableSet:
             intime=at(begins), outtime=at(begins + hours),
         )  # fmt: skip
 
-    def chart(self, number: int, hour: float, item: int, value: Any, text: str | None = None, **more: Any) -> None:
-        self.add(
+    def chart(
+        self, number: int, hour: float, item: int, value: Any, text: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        return self.add(
             "icu/chartevents", stay_id=99_000_000 + number, charttime=at(hour), itemid=item,
             valuenum=value, value=text if text is not None else value, **more,
         )  # fmt: skip
 
-    def lab(self, number: int, hour: float, item: int, valuenum: Any, **more: Any) -> None:
-        self.add(
+    def lab(self, number: int, hour: float, item: int, valuenum: Any, **more: Any) -> dict[str, Any]:
+        return self.add(
             "hosp/labevents",
             **{
                 "subject_id": FIRST_SUBJECT + number, "hadm_id": 88_000_000 + number,

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jepa_core.errors import DataError
-from jepa_mimic_iv.layout import COLUMNS
-from jepa_mimic_iv.tables import Tables, Workspace
+from jepa_core.io.workspace import Tables, Workspace
+from jepa_mimic_iv.layout import COLUMNS, MIMIC_IV
 from odd_columns import odd_columns, shown
 
 
@@ -18,7 +18,7 @@ def attempt(folder: Path, table: str, scratch: Path) -> str:
     """What reading every cell of a table says; empty if it succeeds."""
     scratch.mkdir()
     try:
-        with Workspace.staging(Tables(folder), scratch, "256MB", 1) as work:
+        with Workspace.staging(Tables(MIMIC_IV, folder), scratch, "256MB", 1) as work:
             work.execute("CREATE TABLE all_of_it AS SELECT * FROM {table}", reads=table)
     except DataError as error:
         assert error.__cause__ is None or "read as parquet" in str(error)

@@ -19,9 +19,9 @@ import pytest
 
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.errors import DataError, RunError
+from jepa_core.io.workspace import database_error
 from jepa_mimic_iv.config import MimicIVConfig
 from jepa_mimic_iv.source import MimicIVSource
-from jepa_mimic_iv.tables import _explained
 
 
 def extract(folder, tmp_path, **options) -> None:
@@ -225,6 +225,22 @@ def test_one_cohort_gives_one_store_whoever_wrote_its_files(three_stays, tmp_pat
     assert len(contents) == 7 and len(set(contents)) == 1
 
 
+def test_a_number_that_is_nan_is_nothing_whoever_wrote_the_file(three_stays, tmp_path):
+    three_stays.lab(0, 4, 51256, 60, specimen_id=5)
+    white_cells = three_stays.lab(0, 4, 51301, None, specimen_id=5)
+    answer = three_stays.chart(0, 3, 220739, None)
+    extract(three_stays.write(tmp_path / "nothing"), tmp_path)
+    white_cells["valuenum"] = answer["valuenum"] = float("nan")
+    plain = three_stays.write(tmp_path / "csv")
+    folders = [plain, three_stays.write(tmp_path / "arrow", ".parquet")]
+    folders.append(rewritten(plain, tmp_path / "polars", by_polars))
+    for number, folder in enumerate(folders):
+        (tmp_path / f"out{number}").mkdir()
+        extract(folder, tmp_path / f"out{number}")
+
+        assert Store(tmp_path / f"out{number}" / "store").content == Store(tmp_path / "store").content
+
+
 def rewritten(plain: Path, folder: Path, write: Callable[[Path, Path], None]) -> Path:
     for path in plain.rglob("*.csv"):
         target = folder / path.relative_to(plain).with_suffix(".parquet")
@@ -326,6 +342,6 @@ def test_too_little_memory_is_said_with_the_option_to_raise(three_stays, tmp_pat
 
 
 def test_a_full_disk_is_said():
-    error = _explained(duckdb.IOException('Could not write file "a/b": No space left on device'), None, "")
+    error = database_error(duckdb.IOException('Could not write file "a/b": No space left on device'))
 
     assert isinstance(error, RunError) and "disk" in str(error) and "a/b" not in str(error)

@@ -1,4 +1,7 @@
-"""Reading the distributed tables with DuckDB, in this process and out of core, with errors that a user can act on."""
+"""Reading distributed tables with DuckDB, in this process and out of core, with errors that a user can act on.
+
+Imports DuckDB; sources that read such tables import it, and nothing else does.
+"""
 
 from __future__ import annotations
 
@@ -9,65 +12,60 @@ import uuid
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from jepa_core.errors import DataError, JepaError, RunError
-from jepa_mimic_iv.layout import COLUMNS, SUFFIXES, find_table
-from jepa_mimic_iv.parquet_types import checked_columns, wrong_cell
+from jepa_core.io.columns import to_numpy
+from jepa_core.io.distribution import Distribution
+from jepa_core.io.parquet_types import checked_columns, wrong_cell
 
 _LINE = re.compile(r"on Line: (\d+)")
-_COLUMN = re.compile(r'converting column "(\w+)"')
+_COLUMN = re.compile(r'converting column "(\w+)"', re.IGNORECASE)
 _DATABASE = "extraction.duckdb"
 PARTITION_MEMORY = "512MB"
 """Memory in which the database makes a partition; it needs far less, and keeps in the rest what it has read."""
+_NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
 _WHAT_TO_DO = "compare the file with its checksum in SHA256SUMS.txt, and copy or download it again"
 
 
 class Tables:
-    """The tables in a folder, found and checked: every table is there, opens, and has the columns that are read.
+    """The tables of a distribution in a folder, found and checked: every one is there, opens, and has the columns that
+    are read.
 
     Raises DataError naming every table or column that is missing.
     """
 
-    def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise DataError(
-                f"the folder {folder} is not there; set `tables` to the folder that holds hosp/ and icu/ of MIMIC-IV"
-            )
-        paths = {table: find_table(folder, table) for table in COLUMNS}
-        missing = [table for table, path in paths.items() if path is None]
-        if missing:
-            raise DataError(
-                f"{folder} lacks {', '.join(missing)} (looked for {', '.join(SUFFIXES)}); "
-                "the tables must lie in hosp/ and icu/ as they are distributed"
-            )
-        self.paths: dict[str, Path] = {table: path for table, path in paths.items() if path is not None}
-        self._scans = {table: _scan(table, path) for table, path in self.paths.items()}
+    def __init__(self, distribution: Distribution, folder: Path) -> None:
+        self.distribution = distribution
+        self.paths: dict[str, Path] = distribution.files(folder)
+        self._scans = {table: _scan(distribution, table, path) for table, path in self.paths.items()}
 
     def scan(self, table: str) -> str:
-        """SQL of the table's wanted columns, each in its type."""
+        """SQL of the table's wanted columns, each in its type, under their names in lower case."""
         return self._scans[table]
 
 
-def _scan(table: str, path: Path) -> str:
-    wanted = COLUMNS[table]
+def _scan(distribution: Distribution, table: str, path: Path) -> str:
+    wanted = distribution.columns[table]
     parquet = path.suffix == ".parquet"
-    header = checked_columns(path, wanted, _WHAT_TO_DO) if parquet else _csv_columns(path)
-    absent = [column for column in wanted if column not in header]
+    header = checked_columns(path, wanted, distribution.name, _WHAT_TO_DO) if parquet else _csv_columns(path)
+    named = {name.lower(): name for name in header}
+    absent = [column for column in wanted if column not in named]
     if absent:
         raise DataError(
             f"{path}: column {', '.join(absent)} is missing; the file has {len(header)} columns and must be "
-            f"the table {table} of MIMIC-IV as it is distributed"
+            f"the table {table} of {distribution.name} as it is distributed"
         )
     if parquet:
-        columns = ", ".join(_column(column, f'CAST("{column}" AS {kind})', kind) for column, kind in wanted.items())
+        columns = ", ".join(_column(name, f'CAST("{named[name]}" AS {kind})', kind) for name, kind in wanted.items())
         return f"(SELECT {columns} FROM read_parquet({_quoted(path)}))"
-    kinds = ", ".join(f"{_quoted(column)}: {_quoted(wanted.get(column, 'VARCHAR'))}" for column in header)
-    columns = ", ".join(_column(column, f'"{column}"', kind) for column, kind in wanted.items())
+    kinds = ", ".join(f"{_quoted(name)}: {_quoted(wanted.get(name.lower(), 'VARCHAR'))}" for name in header)
+    columns = ", ".join(_column(name, f'"{named[name]}"', kind) for name, kind in wanted.items())
     return (
         f"(SELECT {columns} FROM read_csv({_quoted(path)}, columns = {{{kinds}}}, auto_detect = false, header = true, "
         "delim = ',', quote = '\"', escape = '\"'))"
@@ -75,9 +73,13 @@ def _scan(table: str, path: Path) -> str:
 
 
 def _column(name: str, value: str, kind: str) -> str:
-    """SQL of a column. Text has one form, whoever wrote the file: single blanks, none at the ends, NULL for nothing."""
+    """SQL of a column. Text has one form, whoever wrote the file: single blanks, none at the ends, NULL for nothing; a
+    number that is NaN is NULL too."""
     if kind == "VARCHAR":
         value = f"nullif(trim(regexp_replace({value}, '\\s+', ' ', 'g')), '')"
+    if kind == "DOUBLE":
+        # Not isnan, which is not asked of a Parquet file: its statistics leave NaN out (findings/nan_in_parquet.sh).
+        value = f"CASE WHEN isfinite({value}) OR abs({value}) = 'inf' THEN {value} END"
     return f'{value} AS "{name}"'
 
 
@@ -139,6 +141,12 @@ class Workspace:
         values = {column: list(values) for column, values in columns.items()}
         self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT {chosen}", values)
 
+    def give_rows(
+        self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], types: Mapping[str, str] | None = None
+    ) -> None:
+        """Make a small table out of rows of Python values. types: see `give`."""
+        self.give(name, {column: [row[number] for row in rows] for number, column in enumerate(columns)}, types)
+
     def commit(self) -> None:
         """Keep every table that was made."""
         self._connection.execute("COMMIT")
@@ -159,7 +167,7 @@ class Workspace:
             return self._connection.execute(statement, parameters or {})
         except duckdb.Error as error:
             # The database's own message quotes the line, so it must reach neither the user nor a log.
-            raise _explained(error, self._distributed.paths[reads] if reads else None, reads) from None
+            raise self._explained(error, reads) from None
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a small result."""
@@ -170,11 +178,22 @@ class Workspace:
         try:
             return self._connection.sql(sql, params=parameters).to_arrow_table()
         except duckdb.Error as error:
-            raise _explained(error, None, "") from None
+            raise self._explained(error) from None
+
+    def columns(self, sql: str, parameters: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
+        """A result as arrays by column, as `to_numpy` makes them."""
+        table = self.arrow(sql, parameters or {})
+        return {name: to_numpy(table[name]) for name in table.column_names}
 
     def path(self, table: str) -> Path:
         """The file of a distributed table."""
         return self._distributed.paths[table]
+
+    def _explained(self, error: duckdb.Error, reads: str = "") -> JepaError:
+        """An error of the database in words of its user, who is told no cell."""
+        if not reads:
+            return database_error(error)
+        return database_error(error, self.path(reads), self._distributed.distribution.columns[reads])
 
 
 def _type(values: Sequence[Any]) -> str:
@@ -198,7 +217,11 @@ def _connect(path: Path, memory_limit: str, threads: int, read_only: bool) -> du
     return connection
 
 
-def _explained(error: duckdb.Error, path: Path | None, table: str) -> JepaError:
+def database_error(
+    error: duckdb.Error, path: Path | None = None, wanted: Mapping[str, str] = MappingProxyType({})
+) -> JepaError:
+    """What a database's error means to a user, without its own words, which quote cells. path: of the file that was
+    read, if it was one. wanted: types of its columns."""
     message = str(error)
     if isinstance(error, duckdb.OutOfMemoryException):
         return RunError(
@@ -212,14 +235,13 @@ def _explained(error: duckdb.Error, path: Path | None, table: str) -> JepaError:
     if re.search(r"GZIP|zlib|end of file|magic bytes|decompress", message, re.IGNORECASE):
         return DataError(f"{path} is truncated or damaged; {_WHAT_TO_DO}")
     if path.suffix == ".parquet":
-        return _wrong_parquet(path, COLUMNS[table])
+        return _wrong_parquet(path, wanted)
     line, column = _LINE.search(message), _COLUMN.search(message)
     where = f"{path}" + (f", line {line.group(1)}" if line else "")
     if column:
-        kind = COLUMNS[table].get(column.group(1), "text")
-        return DataError(
-            f"{where}: column {column.group(1)} holds a value that is no {kind}; correct the line, or {_WHAT_TO_DO}"
-        )
+        name = column.group(1).lower()
+        kind = wanted.get(name, "text")
+        return DataError(f"{where}: column {name} holds a value that is no {kind}; correct the line, or {_WHAT_TO_DO}")
     if line:
         return DataError(f"{where}: the line has too many or too few columns, or a broken quote; {_WHAT_TO_DO}")
     return DataError(f"{path}: a value does not have the type that its column must have; {_WHAT_TO_DO}")

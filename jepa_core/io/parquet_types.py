@@ -15,8 +15,9 @@ _CLOCKS = (None, "UTC", "Etc/UTC", "Z", "GMT", "+00:00")
 """Zones of columns whose clock is taken as it stands: none, and the names of UTC."""
 
 
-def checked_columns(path: Path, wanted: Mapping[str, str], what_to_do: str) -> list[str]:
-    """Names of a file's columns. wanted: those that are read, with the DuckDB type that each must have.
+def checked_columns(path: Path, wanted: Mapping[str, str], owner: str, what_to_do: str) -> list[str]:
+    """Names of a file's columns. wanted: those that are read, in lower case, with the DuckDB type that each must have.
+    owner: whose tables they are, in words.
 
     Raises DataError naming the file, and the column that can hold no such value in any row.
     """
@@ -25,8 +26,9 @@ def checked_columns(path: Path, wanted: Mapping[str, str], what_to_do: str) -> l
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as parquet; {what_to_do}") from error
     for column in file.schema_arrow:
-        if column.name in wanted and not _holds_nothing(file.metadata, column.name):
-            _refuse_other_type(path, column.name, column.type, wanted[column.name])
+        kind = wanted.get(column.name.lower())
+        if kind and not _holds_nothing(file.metadata, column.name):
+            _refuse_other_type(path, column, kind, owner)
     return list(file.schema_arrow.names)
 
 
@@ -42,16 +44,18 @@ def _holds_nothing(metadata: parquet.FileMetaData, name: str) -> bool:
     return metadata.num_rows > 0
 
 
-def _refuse_other_type(path: Path, name: str, kind: pa.DataType, wanted: str) -> None:
+def _refuse_other_type(path: Path, column: pa.Field, wanted: str, owner: str) -> None:
+    kind = column.type
     plain = kind.value_type if types.is_dictionary(kind) else kind
     if not _can_hold(plain, wanted):
         raise DataError(
-            f"{path}: column {name} is {kind}, which holds no {wanted}; write the column as MIMIC-IV distributes it"
+            f"{path}: column {column.name} is {kind}, which holds no {wanted}; write the column as {owner} distributes "
+            "it"
         )
     zone = plain.tz if types.is_timestamp(plain) else None
     if zone not in _CLOCKS:
         raise DataError(
-            f"{path}: the times of column {name} have the time zone {zone}, which MIMIC-IV has not: its "
+            f"{path}: the times of column {column.name} have the time zone {zone}, which {owner} has not: its "
             "times are what a clock showed; write the column as timestamps without a zone, or with the zone UTC, "
             "that show the same clock"
         )
