@@ -1,5 +1,5 @@
-"""Latents of a frozen encoder are made once, whatever the number of processes: while they train, and while the first
-evaluates with the others' help."""
+"""Latents of a frozen encoder are made once, whatever the number of processes, and kept once for those of a machine:
+while they train, and while they evaluate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from torch import Tensor
 
 from jepa_core.contracts import Batch
 from jepa_core.data.dataset import Dataset
-from jepa_core.runs.assisting import ask_others, assist, dismiss_others
 from jepa_core.testing.bench import oscillators, scratch, tiny_learner
 from jepa_core.training.latent_cache import BLOCK
 from jepa_core.training.learner import Learner
@@ -56,13 +55,8 @@ def work(number: int, folder: str) -> None:
     in_training = (len(given), learner.latents(batch).states)
     assert len(given) == in_training[0], "what was encoded together is not encoded again"
     every = torch.arange(dataset.rendering.count)
-    if processes.first:
-        ask_others(processes, learner, "learner")
-        latents = learner._cached(every)
-        dismiss_others(processes)
-    else:
-        assist(processes, {"learner": lambda: learner})
-        latents = learner._cached(every)
+    latents = learner._cached(every)
+    assert not list(scratch().glob("latents/*")), "the file of the latents is gone with the processes"
     torch.save((given, in_training[1], latents), f"{folder}/{number}.pt")
     dist.destroy_process_group()
 

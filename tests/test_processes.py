@@ -94,6 +94,9 @@ class Runs:
             for line in lines
         }
 
+    def manifest(self, name: str) -> dict[str, Any]:
+        return dict(json.loads((self.folder / name / "manifest.json").read_text()))
+
     def findings(self, name: str) -> dict[str, Any]:
         return {
             path.name: dict(numbers(json.loads(path.read_text())))
@@ -148,6 +151,15 @@ def test_a_run_ends_alike_whatever_stops_it_and_however_many_go_on(runs: Runs) -
     resumed = runs.jepa("resume", "died", "--quiet")
     assert resumed.returncode == 0, resumed.stderr
     require_as_alone(runs, "died")
+
+
+def test_two_processes_evaluate_a_finished_run_to_the_bytes_that_one_finds(runs: Runs) -> None:
+    before = {path.name: path.read_bytes() for path in (runs.folder / "alone" / "findings").iterdir()}
+    done = runs.jepa("evaluate", "alone", "--processes", "2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("report.html") == 1 and "Traceback" not in done.stderr
+    assert {path.name: path.read_bytes() for path in (runs.folder / "alone" / "findings").iterdir()} == before
+    assert set(runs.manifest("alone")["evaluated"]) == {"latent_collapse", "rollout_drift"}
 
 
 def test_a_stop_of_one_process_of_torchrun_stops_all_at_a_checkpoint(runs: Runs) -> None:

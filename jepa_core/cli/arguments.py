@@ -102,6 +102,7 @@ def _running(add: Add) -> None:
         "--source", metavar="SOURCE", help="what reads --data, with channels of the same names (default: the run's own)"
     )
     evaluate.add_argument("--name", metavar="NAME", help="of what is found on --data (default: that of the source)")
+    _processes_argument(evaluate)
     evaluate.add_argument("--quiet", action="store_true", help="say only what went wrong")
 
 
@@ -298,7 +299,7 @@ def _runs_arguments(parser: argparse.ArgumentParser) -> None:
 def _processes_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--processes", type=_positive, default=1, metavar="N",
-        help="processes of this machine that train together (default: 1); on several machines use torchrun",
+        help="processes of this machine that do it together (default: 1); on several machines use torchrun",
     )  # fmt: skip
 
 

@@ -45,45 +45,65 @@ def resume(arguments: argparse.Namespace) -> int:
 
 def _carry_out(arguments: argparse.Namespace, begin: Callable[[], Run]) -> int:
     """Do what a run is to do: in this process, in some that are started for it, or as one of several."""
+
+    def begun() -> Run:
+        run = begin()
+        arguments.run_folder = run.folder
+        return run
+
+    def going_on(run: Run) -> list[str]:
+        return ["resume", str(run.folder)]
+
+    return _in_processes(arguments, begun, going_on, lambda run, processes: _execute(run, arguments, processes))
+
+
+def _in_processes(
+    arguments: argparse.Namespace,
+    begin: Callable[[], Run],
+    words: Callable[[Run], list[str]],
+    work: Callable[[Run, Peers | None], int],
+) -> int:
+    """Do work on a run, and give the exit code: in this process, in some that are started for it by the words of a
+    command, or as one of several."""
     from jepa_core.runs.connecting import started_among
 
     among = started_among()
     if among > 1 and arguments.processes > 1:
         raise RecipeError(f"{among} processes have been started for this run already; leave out --processes")
     if among > 1:
-        return _as_one_of_several(arguments, begin)
+        return _as_one_of_several(begin, work)
     run = begin()
-    arguments.run_folder = run.folder
     if arguments.processes == 1:
-        return _execute(run, arguments)
-    from jepa_core.runs.launching import carry_out_in_processes
+        return work(run, None)
+    from jepa_core.runs.launching import Launched
 
-    return carry_out_in_processes(run.folder, arguments.processes, arguments.quiet)
+    return Launched([*words(run), *(["--quiet"] if arguments.quiet else [])], arguments.processes).run()
 
 
-def _as_one_of_several(arguments: argparse.Namespace, begin: Callable[[], Run]) -> int:
+def _as_one_of_several(begin: Callable[[], Run], work: Callable[[Run, Peers | None], int]) -> int:
     from jepa_core.runs.connecting import connected
-    from jepa_core.runs.starting import carry_out, open_together
+    from jepa_core.runs.starting import open_together
 
     with environment(), connected() as processes:
         if not processes.first:  # of the others only that they wait is told
             logging.getLogger("jepa.waiting").setLevel(log.level)
             log.setLevel(logging.WARNING)
         run = open_together(processes, begin, installed_registry())
-        if processes.first:
-            return _execute(run, arguments, processes)
         try:
-            carry_out(run, None, processes)
-        except Preempted as stop:  # the first says it for all
+            return work(run, processes)
+        except Preempted as stop:
+            if processes.first:  # the first says it for all
+                raise
             return stop.exit_code
-        return 0
 
 
 def _execute(run: Run, arguments: argparse.Namespace, processes: Peers | None = None) -> int:
     """Do what a run is to do, and say where its report lies."""
     from jepa_core.runs.starting import carry_out
 
-    arguments.run_folder = run.folder
+    if processes and not processes.first:
+        carry_out(run, None, processes)
+        return 0
     with environment(), _display(run, arguments) as display:
         carry_out(run, display, processes)
     if not arguments.quiet:
@@ -126,31 +146,54 @@ def _interruptible() -> Iterator[None]:
         yield
 
 
-def evaluate(arguments: argparse.Namespace) -> None:
+def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluate a finished run again, in new ways, or on other data."""
+    from jepa_core.runs.connecting import started_among
+    from jepa_core.runs.run import Run
+
+    if not arguments.data and (arguments.source or arguments.name):
+        raise RecipeError("--source and --name are of other data; say where these lie: --data PATH")
+    if arguments.data and max(arguments.processes, started_among()) > 1:
+        raise RecipeError("a run is evaluated on other data in one process; leave out --processes")
+
+    def words(run: Run) -> list[str]:
+        other = ["--recipe", arguments.recipe] if arguments.recipe else []
+        return ["evaluate", str(run.folder), *arguments.overrides, *other]
+
+    return _in_processes(
+        arguments,
+        lambda: Run.open(arguments.run, installed_registry()),
+        words,
+        lambda run, processes: _evaluate(run, arguments, processes),
+    )
+
+
+def _evaluate(run: Run, arguments: argparse.Namespace, processes: Peers | None) -> int:
+    """Evaluate a run, and say where its report lies."""
     from jepa_core.runs.reevaluation import evaluate_again, evaluators_asked_for
     from jepa_core.runs.run import Run
     from jepa_core.runs.transfer import OtherData, evaluate_elsewhere
 
-    if not arguments.data and (arguments.source or arguments.name):
-        raise RecipeError("--source and --name are of other data; say where these lie: --data PATH")
-    registry = installed_registry()
-    run = Run.open(arguments.run, registry)
-    asked = Run(run.folder, evaluators_asked_for(run, arguments.overrides, arguments.recipe), registry)
+    asked = Run(run.folder, evaluators_asked_for(run, arguments.overrides, arguments.recipe), run.registry)
+    if processes and not processes.first:
+        with _interruptible():
+            evaluate_again(asked, (), processes)
+        return 0
     report = run.folder / "report.html"
     try:
         with environment(), _display(asked, arguments) as display, _interruptible():
-            listeners = [display, *registry.listeners(asked)]
+            listeners = [display, *run.registry.listeners(asked)]
             if arguments.data:
                 other = OtherData(arguments.source, [path.expanduser() for path in arguments.data], arguments.name)
                 report = evaluate_elsewhere(asked, other, listeners)
             else:
-                evaluate_again(asked, listeners)
+                evaluate_again(asked, listeners, processes)
     except Preempted:
         raise Preempted("interrupted; the evaluators that were done are kept, the others found what they had") from None
     if arguments.data and not arguments.quiet:
         _tell(report.parent)
     print(report)
+    return 0
 
 
 @owner_only()

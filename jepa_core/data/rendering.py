@@ -71,11 +71,12 @@ class TextRendering(Rendering):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._offsets = np.load(folder / "offsets.npy", mmap_mode="r")
-        self._bytes = np.memmap(folder / "texts.utf8", dtype=np.uint8, mode="r")
+        # Slices of a view take a tenth of the time of those of an array.
+        self._bytes = np.memmap(folder / "texts.utf8", dtype=np.uint8, mode="r").data
 
     def take(self, ids: np.ndarray) -> list[str]:
-        starts, ends = self._offsets[ids], self._offsets[ids + 1]
-        return [self._bytes[start:end].tobytes().decode() for start, end in zip(starts, ends, strict=True)]
+        starts, ends = self._offsets[ids].tolist(), self._offsets[ids + 1].tolist()
+        return [str(self._bytes[start:end], "utf-8") for start, end in zip(starts, ends, strict=True)]
 
 
 class ChannelRendering(Rendering):

@@ -14,6 +14,7 @@ The programs are loaded by `torch.export.load(FILE).module()`. Nothing of a reco
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,9 @@ CLOSE = 1e-5
 """Largest difference between a program's answer and the model's, in units of a latent."""
 _TRACED, _TRIED = 3, 7
 """Items or windows that a program is traced with, and that it is tried with."""
+_OWN_WEIGHTS = r"The tensor attributes? ([\w.]+\._flat_weights\[\d+\](, )?)+ (was|were) assigned during export"
+"""What torch says of each of its recurrent networks: their list of weights is put together anew while one is traced,
+and the program has the weights themselves."""
 
 
 def export_model(model: Model, folder: Path, onnx: bool = False) -> None:
@@ -139,8 +143,7 @@ def _write_program(program: _Program, window: int, folder: Path, onnx: bool) -> 
     and the numbers of steps that it takes, by file."""
     function, path = program.function.cpu().eval(), folder / program.file
     with torch.no_grad():
-        traced = torch.export.export(function, program.inputs(_TRACED, window), dynamic_shapes=dict(program.varying))
-        _forget_places(traced)
+        traced = _traced(program, window)
         torch.export.save(traced, path)
         loaded = torch.export.load(path).module()
         tried = program.inputs(_TRIED, window)
@@ -158,6 +161,19 @@ def _write_program(program: _Program, window: int, folder: Path, onnx: bool) -> 
     return programs
 
 
+def _traced(program: _Program, window: int) -> ExportedProgram:
+    """A function as a program, without the paths of source files, which tell about this machine."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", _OWN_WEIGHTS, UserWarning)
+        traced = torch.export.export(
+            program.function, program.inputs(_TRACED, window), dynamic_shapes=dict(program.varying)
+        )
+    for module in traced.graph_module.modules():
+        for node in module.graph.nodes if hasattr(module, "graph") else ():
+            node.meta.pop("stack_trace", None)
+    return traced
+
+
 def _takes(loaded: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
     """Whether a program takes inputs of this size: it checks them before it computes."""
     try:
@@ -165,13 +181,6 @@ def _takes(loaded: nn.Module, inputs: tuple[Tensor, ...]) -> bool:
     except (AssertionError, RuntimeError):
         return False
     return True
-
-
-def _forget_places(program: ExportedProgram) -> None:
-    """Take the paths of source files, which tell about this machine, out of a program."""
-    for module in program.graph_module.modules():
-        for node in module.graph.nodes if hasattr(module, "graph") else ():
-            node.meta.pop("stack_trace", None)
 
 
 def _all(answer: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:

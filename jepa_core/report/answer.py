@@ -13,7 +13,7 @@ from jepa_core.report.html import Markup, element
 from jepa_core.report.plots import CONTROL, GRID, INK, Style, as_svg, coloured, dress, legend, new_drawing
 from jepa_core.report.terms import explained
 from jepa_core.results.findings import FEW_POSITIVES, Claim, Side
-from jepa_core.results.text import interval, number, plural, with_unit
+from jepa_core.results.text import counted, interval, listed, number, plural, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,8 +91,8 @@ def _marked(told: str, how: Judged, plain: bool) -> str:
 def _counts(claim: Claim) -> Iterator[str]:
     if claim.n is not None:
         yield f"{claim.n:,} {claim.n_unit}"
-    if claim.positives is not None:
-        yield f"at least {claim.positives:,} rows of either class"
+    if claim.positives is not None and claim.positives != claim.n:
+        yield f"at least {counted(claim.positives, 'row')} of either class"
 
 
 @dataclass(frozen=True)
@@ -104,14 +104,19 @@ class Group:
 
 
 def answer_plot(groups: Sequence[Group], noun: str) -> Iterator[Markup]:
-    """A panel a measure, under the signs of the methods. Groups that share a measure share its axis. noun: what the
-    data call a subject."""
+    """A panel a measure, under the signs of the methods. Groups that share a measure share its axis; what could not be
+    measured is named below. noun: what the data call a subject."""
     by_measure: dict[tuple[str, str], list[Group]] = {}
     for group in groups:
         for scale, alike in itertools.groupby(group.claims, key=lambda claim: (claim.measure, claim.unit)):
             by_measure.setdefault(scale, []).append(Group(group.title, list(alike)))
-    for (measure, unit), of_it in by_measure.items():
+    for (measure, unit), asked in by_measure.items():
+        of_it = list(_measured(asked))
         claims = [claim for group in of_it for claim in group.claims]
+        if not claims:
+            continue
+        unmeasured = [claim.about for group in asked for claim in group.claims if claim.compared[0].value is None]
+        without = f" Not measured: {listed(unmeasured)}." if unmeasured else ""
         signs = _signs(claims)
         way = "further right is better" if claims[0].better == "higher" else "further left is better"
         some_thin = any(claim.is_thin for claim in claims)
@@ -121,9 +126,17 @@ def answer_plot(groups: Sequence[Group], noun: str) -> Iterator[Markup]:
             element("figcaption", f"{measure} by task ", element("span", f"{way}{thin}", class_="about")),
             legend(list(signs), list(signs.values())),
             _draw(of_it, signs, f"{measure} ({unit})" if unit else measure),
-            element("p", f"Lines are 95 % intervals over {plural(noun)}.", class_="note"),
+            element("p", f"Lines are 95 % intervals over {plural(noun)}.{without}", class_="note"),
             class_="answers",
         )
+
+
+def _measured(groups: Sequence[Group]) -> Iterator[Group]:
+    """What could be measured of groups; a group without any is left out."""
+    for group in groups:
+        claims = [claim for claim in group.claims if claim.compared[0].value is not None]
+        if claims:
+            yield Group(group.title, claims)
 
 
 def _signs(claims: Sequence[Claim]) -> dict[str, Style]:

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import FrameType
 
 from jepa_core.errors import Preempted, RunError
@@ -112,14 +111,6 @@ class Launched:
     def _hand_on(self, number: int, frame: FrameType | None) -> None:
         self._asked += 1
         self._send(signal.Signals(number) if self._asked < 3 else signal.SIGKILL)
-
-
-def carry_out_in_processes(folder: Path, count: int, quiet: bool) -> int:
-    """Go on with a run in so many processes on this machine; the first shows how it comes along, as one process does.
-
-    Returns its exit code. Raises RunError if a process was killed.
-    """
-    return Launched(["resume", str(folder), *(["--quiet"] if quiet else [])], count).run()
 
 
 def _variables(number: int, count: int, port: int) -> dict[str, str]:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig, Split, StreamConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
@@ -37,7 +38,6 @@ from jepa_core.results.heads import heads_folder, write_heads
 from jepa_core.results.predictions import write_predictions
 from jepa_core.results.record import logged_lines, read_findings, record_digests
 from jepa_core.results.samples import write_kept
-from jepa_core.runs.assisting import ask_others, assist, dismiss_others
 from jepa_core.runs.cost import Stopwatch
 from jepa_core.runs.kept_model import component_record, save_model
 from jepa_core.runs.memory import check_disk, check_memory
@@ -62,7 +62,7 @@ def execute(run: Run, listeners: Sequence[Listener] = (), processes: Peers = ALO
     """Do everything that a recipe asks for: data, curriculum, evaluation, report.
 
     listeners: are told how it goes on; without `jepa_core.runs.listeners` no metrics and no checkpoints are written.
-    processes: that train together; the first prepares, writes and evaluates, and holds the run for all of them.
+    processes: that train and evaluate together; the first prepares and writes, and holds the run for all of them.
     """
     held = run.locked() if processes.first else nullcontext()
     with process_state(run.recipe.runtime), held, disk_errors(run.folder):
@@ -70,21 +70,18 @@ def execute(run: Run, listeners: Sequence[Listener] = (), processes: Peers = ALO
         for listener in listeners:
             listener.run_started()
         train(run, learner, listeners)
-        if processes.first:
-            _conclude(run, learner, untrained, listeners)
-            dismiss_others(processes)
-        else:
-            learner.freeze()
-            control = cache(partial(_control, run, learner, untrained))
-            assist(processes, {"learner": lambda: learner, "control": control})
+        _conclude(run, learner, untrained, listeners)
         for listener in listeners:
             listener.run_ended()
 
 
 def _conclude(run: Run, learner: Learner, untrained: EncoderUnder, listeners: Sequence[Listener]) -> None:
     """What comes after training: the model is kept, evaluated, and reported on."""
-    save_model(run, learner)
+    if learner.processes.first:
+        save_model(run, learner)
     run_evaluators(run, learner, untrained, listeners)
+    if not learner.processes.first:
+        return
     run.note(ended=now(), files=record_digests(run.folder))
     write_report(run.folder)
     shutil.rmtree(run.scratch, ignore_errors=True)
@@ -145,7 +142,7 @@ def build_learner(run: Run, dataset: Dataset, processes: Peers = ALONE) -> tuple
     with memory_errors("building the models"):
         encoder = recipe.encoder.build(recipe.item_shape())
         _fit(encoder, dataset, run.folder / "fitted.json")
-        learner = new_learner(run, encoder, dataset, device, _scratch(run, processes), _observer(run, dataset))
+        learner = new_learner(run, encoder, dataset, device, run.scratch, _observer(run, dataset))
     learner.processes = processes
     untrained = EncoderUnder(encoder, learner.trainable)
     learner.share(_shared(run, learner, untrained))
@@ -157,11 +154,6 @@ def build_learner(run: Run, dataset: Dataset, processes: Peers = ALONE) -> tuple
 
 def _shared(run: Run, learner: Learner, untrained: EncoderUnder) -> TensorFolder | None:
     return shared_folder(run, learner.encoder, untrained.weights(), learner.dataset, learner.device)
-
-
-def _scratch(run: Run, processes: Peers) -> Path:
-    """Where a process keeps what lasts as long as itself."""
-    return run.scratch if processes.first else run.scratch / f"process-{processes.number}"
 
 
 def _observer(run: Run, dataset: Dataset) -> Observer | None:
@@ -267,10 +259,10 @@ def windows_of(run: Run, dataset: Dataset, split: Split, stream: StreamConfig = 
 
 def run_evaluators(run: Run, learner: Learner, untrained: EncoderUnder, listeners: Sequence[Listener]) -> None:
     """Run every evaluator whose findings are not there yet."""
-    evaluation = evaluation_of(run, learner, untrained)
+    evaluation, first = evaluation_of(run, learner, untrained), learner.processes.first
     for index, use in enumerate(run.recipe.evaluators):
         path = run.findings / f"{use.name}.json"
-        done = path.is_file()
+        done = learner.processes.any(first and path.is_file())
         if not done:
             for listener in listeners:
                 listener.evaluation_started(use.name, index, len(run.recipe.evaluators))
@@ -282,7 +274,6 @@ def run_evaluators(run: Run, learner: Learner, untrained: EncoderUnder, listener
 def evaluation_of(run: Run, learner: Learner, untrained: EncoderUnder) -> Evaluation:
     """What the evaluators of a run may use; the learner is frozen."""
     learner.freeze()
-    ask_others(learner.processes, learner, "learner")
     return Evaluation(
         learner=learner,
         window_length=run.recipe.windows.length,
@@ -295,11 +286,15 @@ def evaluation_of(run: Run, learner: Learner, untrained: EncoderUnder) -> Evalua
 
 
 def measure(run: Run, evaluation: Evaluation, use: Use) -> Findings:
-    """Run an evaluator, put its findings in place of any earlier ones, and note in the manifest how they were made."""
+    """Run an evaluator, put its findings in place of any earlier ones, and note in the manifest how they were made.
+
+    All processes run it; the first writes."""
     log.info("evaluating: %s", use.name)
     cost = Stopwatch()
     with memory_errors(f"the evaluation '{use.name}'"):
         findings = use.build().evaluate(evaluation)
+    if not evaluation.learner.processes.first:
+        return findings
     evaluated = run.manifest().get("evaluated", {})
     if use.name in evaluated:  # a kill must not leave the digests of other files than those that lie there
         run.note(evaluated=evaluated | {use.name: evaluated[use.name] | {"files": {}}})
@@ -354,7 +349,6 @@ def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Calla
     @cache
     def make() -> Learner:
         control = _control(run, learner, untrained)
-        ask_others(learner.processes, control, "control")
         _take_up_or_train(run, control, use, _shared(run, learner, untrained))
         control.freeze()
         return control
@@ -364,10 +358,11 @@ def _control_maker(run: Run, learner: Learner, untrained: EncoderUnder) -> Calla
 
 def _control(run: Run, learner: Learner, untrained: EncoderUnder) -> Learner:
     """The untrained control before its predictor trains."""
-    scratch = _scratch(run, learner.processes) / "control"
     control = new_learner(
-        run, untrained, learner.dataset, learner.device, scratch, learner.observer, belief_gradient=False
-    )
+        run, untrained, learner.dataset, learner.device, run.scratch / "control", learner.observer,
+        belief_gradient=False,
+    )  # fmt: skip
+    control.processes = learner.processes
     control.share(_shared(run, learner, untrained))
     control.freeze()
     return control
@@ -393,19 +388,27 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
     """Give the control what this run trained for it before, or else another run, or else train it."""
     built = replace(built_phase(use), name="untrained_control")
     build_modules([built], control, run.recipe.seed, built.objectives)
-    own, name, drawn = run.folder / "control.safetensors", control_name(run, use), dict(control.weights())
-    kept = read_tensors(own)
-    if kept is not None and same_layout(kept, drawn):
-        control.load_weights(kept)
+    processes, drawn = control.processes, dict(control.weights())
+    own, name = run.folder / "control.safetensors", control_name(run, use)
+    if _taken_up(control, read_tensors(own), drawn):
         return
-    taken = shared.read(name) if shared else None
-    if taken is not None and same_layout(taken, drawn):
+    if _taken_up(control, shared.read(name) if shared else None, drawn):
         log.info("control: taking the predictor that another run trained on the same untrained encoder")
-        control.load_weights(taken)
     else:
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
         cut = partial(windows_of, run, control.dataset)
         run_curriculum([built], control, cut("train"), run.recipe.seed, [_ControlSteps(use.config.steps)], cut=cut)
-        if shared:
+        if shared and processes.count == 1:  # others may not find what depends by rounding on a number of processes
             shared.write(name, dict(control.weights()))
-    write_tensors(own, dict(control.weights()))
+    if processes.first:
+        write_tensors(own, dict(control.weights()))
+
+
+def _taken_up(control: Learner, kept: Mapping[str, Tensor] | None, drawn: Mapping[str, Tensor]) -> bool:
+    """Give the control weights that were kept, if every process finds them whole."""
+    fits = kept is not None and same_layout(kept, drawn)
+    if control.processes.any(not fits):
+        return False
+    assert kept is not None
+    control.load_weights(dict(kept))
+    return True

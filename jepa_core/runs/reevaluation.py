@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation, Listener
     from jepa_core.data.dataset import Dataset
     from jepa_core.training.learner import Learner
+    from jepa_core.training.processes import Peers
     from jepa_core.training.target import EncoderUnder
 
 log = logging.getLogger("jepa")
@@ -48,7 +50,7 @@ def evaluators_asked_for(run: Run, overrides: Sequence[str], other: str | None) 
     return replace(run.recipe, evaluators=chosen)
 
 
-def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
+def evaluate_again(run: Run, listeners: Sequence[Listener] = (), processes: Peers | None = None) -> None:
     """Run the evaluators of the run's recipe, in place of what they found before, and write the report again.
 
     The learner is the trained one, and the untrained control is the run's, which is made as in the run itself if it is
@@ -59,17 +61,21 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = ()) -> None:
     from jepa_core.report.page import write_report
     from jepa_core.runs.kept_model import has_record, keep_record
     from jepa_core.runs.pipeline import evaluation_of
+    from jepa_core.training.processes import ALONE
 
-    recorded = dataset_of_trained(run)
-    with process_state(run.recipe.runtime), run.locked(), disk_errors(run.folder):
-        if has_record(run):
+    recorded, together = dataset_of_trained(run), processes or ALONE
+    held = run.locked() if together.first else nullcontext()
+    with process_state(run.recipe.runtime), held, disk_errors(run.folder):
+        kept = together.any(together.first and has_record(run))
+        if kept:
             read_record(run.folder)  # refuses what is not as it was written
-        learner, untrained = trained_learner(run, recorded_data(run.recipe, run.stores, recorded))
-        if not has_record(run):
+        learner, untrained = trained_learner(run, recorded_data(run.recipe, run.stores, recorded), together)
+        if not kept and together.first:
             keep_record(run, learner)
         measure_all(run, evaluation_of(run, learner, untrained), listeners)
-        write_report(run.folder)
-        shutil.rmtree(run.scratch, ignore_errors=True)
+        if together.first:
+            write_report(run.folder)
+            shutil.rmtree(run.scratch, ignore_errors=True)
 
 
 def dataset_of_trained(run: Run) -> dict[str, Any]:
@@ -80,11 +86,15 @@ def dataset_of_trained(run: Run) -> dict[str, Any]:
     return recorded
 
 
-def trained_learner(run: Run, dataset: Dataset) -> tuple[Learner, EncoderUnder]:
-    """The learner of a run on a dataset, with its trained weights, and the encoder as it was before training."""
+def trained_learner(
+    run: Run, dataset: Dataset, processes: Peers | None = None
+) -> tuple[Learner, EncoderUnder]:  # fmt: skip
+    """The learner of a run on a dataset, with its trained weights, and the encoder as it was before training.
+    processes: that have it together; this one alone, if not given."""
     from jepa_core.runs.pipeline import build_learner
+    from jepa_core.training.processes import ALONE
 
-    learner, untrained = build_learner(run, dataset)
+    learner, untrained = build_learner(run, dataset, processes or ALONE)
     load_model(run.folder / "model.safetensors", learner, run.recipe)
     return learner, untrained
 

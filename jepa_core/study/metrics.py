@@ -20,8 +20,9 @@ from jepa_core.results.record import read_findings
 from jepa_core.results.samples import read_kept
 from jepa_core.results.text import words
 
-OWN_METHOD = "latents"
-"""The method of a file of predictions that a run's curriculum has made; the others do not change with it."""
+OWN_METHODS = ("latents", "belief", "decoded belief")
+"""Methods of files of predictions that stand for what a curriculum has made; controls and baselines do not change with
+it."""
 HIGHER = ("AUROC", "average precision")
 
 
@@ -55,7 +56,7 @@ class RunMetric:
 
 def run_metrics(folders: Sequence[Path]) -> dict[Name, RunMetric]:
     """Every metric of a finished run, or of the runs on all folds of a split as one: headlines, what evaluators kept by
-    subject, and scores of the predictions."""
+    subject, and scores of the predictions. A score stands once; of several folds it is that of all predictions."""
     metrics: dict[Name, RunMetric] = {}
     for evaluator in _in_all(folders, "findings/*.json"):
         evaluator = evaluator.removesuffix(".json")
@@ -65,12 +66,10 @@ def run_metrics(folders: Sequence[Path]) -> dict[Name, RunMetric]:
         by_subject = {key: measured for key, (_, measured) in kept.items() if measured is not None}
         told = [read_findings(folder / "findings" / f"{evaluator}.json") for folder in folders]
         metrics |= dict(_headlines(evaluator, told, by_subject))
-    for name, measured in _of_predictions(folders):
-        twin = replace(name, metric=words_of(name.metric))
-        if not _is_same(metrics.get(twin), measured):
-            metrics[name] = measured
-        elif metrics[twin].draws is None:
-            metrics[twin] = replace(measured, headline=True)
+    for method, name, measured in _of_predictions(folders):
+        known = metrics.get(name)
+        if known is not None or not _is_told(method, name, measured, metrics):
+            metrics[name] = replace(measured, headline=known is not None and known.headline)
     return metrics
 
 
@@ -79,9 +78,15 @@ def words_of(name: str) -> str:
     return words(re.sub(r"-[0-9a-f]{8}$", "", name))
 
 
-def _is_same(headline: RunMetric | None, measured: RunMetric) -> bool:
-    """Whether a headline says what predictions say; of several folds its mean over them may say something else."""
-    return headline is not None and headline.headline and math.isclose(headline.value, measured.value, rel_tol=1e-9)
+def _is_told(method: str, name: Name, measured: RunMetric, metrics: Mapping[Name, RunMetric]) -> bool:
+    """Whether the evaluator tells a score of its predictions itself, under the name of the task alone, such as that of
+    one number of labels as a place on an axis."""
+    for other, metric in metrics.items():
+        score_of_task, has_method, _ = other.metric.partition(f", {method}")
+        alike = other.evaluator == name.evaluator and has_method and name.metric.startswith(score_of_task)
+        if alike and math.isclose(metric.value, measured.value, rel_tol=1e-9):
+            return True
+    return False
 
 
 def _in_all(folders: Sequence[Path], pattern: str) -> list[str]:
@@ -117,11 +122,13 @@ def _measured(samples: Samples | Redrawn) -> RunMetric | None:
     )
 
 
-def _of_predictions(folders: Sequence[Path]) -> Iterator[tuple[Name, RunMetric]]:
+def _of_predictions(folders: Sequence[Path]) -> Iterator[tuple[str, Name, RunMetric]]:
+    """Each score of what a curriculum has made, with the method, under the name that headlines have for it."""
     for file in prediction_files(folders):
-        if file.method == OWN_METHOD:
+        if words_of(file.method) in OWN_METHODS:
             for score, measured in file.scores():
-                yield Name(file.evaluator, f"{score} of {file.task}"), measured
+                told = f"{score} of {words_of(file.task)}, {words_of(file.method)}"
+                yield words_of(file.method), Name(file.evaluator, told), measured
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,9 @@ from jepa_core.testing.bench import (
     snapshot,
     tiny_learner,
 )
+from jepa_core.testing.peers import in_step
 from jepa_core.training.learner import Learner
+from jepa_core.training.processes import Peers
 
 TRAJECTORIES = 80
 REPEATS = 4
@@ -76,6 +78,7 @@ class EvaluatorBench(base.Bench):
             window_length=WINDOW,
             seed=0,
             untrained=(lambda: _frozen(tiny_learner(dataset, seed=1))) if control else None,
+            scratch=scratch() / "evaluation",
         )
 
     def findings(
@@ -290,6 +293,26 @@ def _widths(plain: dict[str, Any]) -> dict[str, float]:
         for headline in plain["headlines"]
         if headline["low"] is not None and headline["high"] is not None and headline["high"] > headline["low"]
     }
+
+
+def check_shared_alike(bench: EvaluatorBench) -> None:
+    """Processes that share its work find what one finds, be they on one machine or on two: each of them runs it, and
+    what is divided (`jepa_core.training.shares`) is put together in the order that one process has."""
+    alone = bench.findings(learner=tiny_learner(bench.dataset), control=False).to_dict()
+    for own_machines in (False, True):
+        learners = [tiny_learner(bench.dataset) for _ in range(2)]
+
+        def shared(processes: Peers, learners: list[Learner] = learners) -> dict[str, Any]:
+            learner = learners[processes.number]
+            learner.processes = processes
+            return bench.findings(learner=learner, control=False).to_dict()
+
+        for plain in in_step(2, shared, own_machines):
+            require(
+                plain == alone,
+                "two processes that share its work find something else than one; compute each part as one process "
+                "does, and do the same in every process",
+            )
 
 
 def check_no_prints(bench: EvaluatorBench) -> None:

@@ -5,13 +5,15 @@ for. So a latent depends on the weights and the item alone, not on which batches
 cache with the very bits that the uninterrupted one had, and runs can share blocks (jepa_core.runs.sharing).
 Consecutive ids lie in the same trajectory, so hardly anything is encoded that will not be read.
 
-Where several processes train together, each has all latents that the steps so far asked for, and each block is encoded
-by one of them, which gives it to the others.
+Where several processes work together, each block is encoded by one of them. Those of a machine keep latents in one file
+that all of them map, so that a machine holds them once; between machines, and between GPUs whose own memory holds them,
+blocks are handed on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from jepa_core.errors import RunError
 from jepa_core.io.tensor_files import TensorFolder, same_layout
 from jepa_core.io.ticker import Ticker
 from jepa_core.training.precision import full
-from jepa_core.training.processes import Peers
+from jepa_core.training.processes import ALONE, Peers
 
 TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """How latents may be kept, as recipes call it."""
@@ -34,10 +36,11 @@ work."""
 
 class LatentCache:
     """Latents by item id: in memory on the encoder's device, or in a file of `folder` if they would take more than
-    `memory_bytes`.
+    `memory_bytes`, or if several processes fill it on processors.
 
     encode: ids (n,) -> latents (n, D). shared: where blocks are looked for before they are encoded, and kept. kept_as:
-    the type they are kept in; they are rounded to it once, and given as float32.
+    the type they are kept in; they are rounded to it once, and given as float32. processes: that have the same cache,
+    and the same `folder`.
     """
 
     def __init__(
@@ -50,8 +53,10 @@ class LatentCache:
         folder: Path,
         shared: TensorFolder | None = None,
         kept_as: torch.dtype = torch.float32,
+        processes: Peers = ALONE,
     ) -> None:
         self._items = items
+        self._processes = processes
         self._encode = encode
         self._device = device
         self._shared = shared
@@ -59,7 +64,15 @@ class LatentCache:
         self._common = np.zeros_like(self._filled)
         """Blocks that every process has; the same on each of them, whatever one of them has besides."""
         self._ticker: Ticker | None = None
-        self._latents = _allocate(items, latent_dim, kept_as, device, memory_bytes, folder)
+        small = items * latent_dim * kept_as.itemsize <= memory_bytes
+        self._mapped = not small or (processes.count > 1 and device.type == "cpu")
+        if self._mapped:
+            self._file = folder / f"latents-{processes.machine}"
+            self._latents = _map(self._file, items, latent_dim, kept_as)
+            if processes.count == 1:
+                self._file.unlink()  # the mapping keeps the space; nothing is left behind, whatever happens
+        else:
+            self._latents = torch.empty(items, latent_dim, device=device, dtype=kept_as)
 
     @torch.no_grad()
     def take(self, ids: Tensor) -> Tensor:
@@ -77,15 +90,29 @@ class LatentCache:
         return [block for block in _blocks_of(ids) if not self._common[block]]
 
     @torch.no_grad()
-    def fill(self, blocks: Sequence[int], processes: Peers) -> None:
+    def fill(self, blocks: Sequence[int]) -> None:
         """Have blocks on all processes, each encoded by one of them; called by all, with the same blocks."""
+        processes = self._processes
         givers = [number % processes.count for number in range(len(blocks))]
         for block, giver in zip(blocks, givers, strict=True):
             if giver == processes.number and not self._filled[block]:
                 self._fill(block)
-        for block, giver in zip(blocks, givers, strict=True):
-            processes.give(self._rows(block), giver)
-            self._filled[block] = self._common[block] = True
+        if processes.machines > 1 or not self._mapped:
+            for block, giver in zip(blocks, givers, strict=True):
+                self._hand_on(block, giver)
+        processes.wait()
+        if self._mapped:
+            with suppress(FileNotFoundError):
+                self._file.unlink()  # all have it now
+        self._filled[blocks] = self._common[blocks] = True
+
+    def _hand_on(self, block: int, giver: int) -> None:
+        """Give a block to the others. Of the processes that map one file, the first of them writes it."""
+        processes, rows = self._processes, self._rows(block)
+        values = rows if giver == processes.number or not self._mapped else torch.empty_like(rows)
+        processes.give(values, giver)
+        if values is not rows and processes.local_number == 0:
+            rows.copy_(values)
 
     def _rows(self, block: int) -> Tensor:
         return self._latents[block * BLOCK : min((block + 1) * BLOCK, self._items)]
@@ -113,14 +140,7 @@ def _blocks_of(ids: Tensor) -> list[int]:
     return np.unique(ids.cpu().numpy() // BLOCK).tolist()
 
 
-def _allocate(
-    items: int, latent_dim: int, kept_as: torch.dtype, device: torch.device, memory_bytes: int, folder: Path
-) -> Tensor:
-    if items * latent_dim * kept_as.itemsize <= memory_bytes:
-        return torch.empty(items, latent_dim, device=device, dtype=kept_as)
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "latents"
-    file.unlink(missing_ok=True)
-    mapped = torch.from_file(str(file), shared=True, size=items * latent_dim, dtype=kept_as)
-    file.unlink()  # the mapping keeps the space; nothing is left behind, whatever happens to the process
-    return mapped.view(items, latent_dim)
+def _map(file: Path, items: int, latent_dim: int, kept_as: torch.dtype) -> Tensor:
+    """Memory of a file's own, which is made if it is not there."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return torch.from_file(str(file), shared=True, size=items * latent_dim, dtype=kept_as).view(items, latent_dim)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -23,7 +23,7 @@ from jepa_core.training.draws import of_items
 from jepa_core.training.latent_cache import LatentCache
 from jepa_core.training.parts import counted_items
 from jepa_core.training.precision import full
-from jepa_core.training.processes import ALONE, Peers
+from jepa_core.training.processes import ALONE
 from jepa_core.training.target import EncoderUnder
 
 
@@ -48,8 +48,7 @@ class Learner:
     none.
 
     modules: those of objectives, by the objective's name: of the phase that runs, and those that are kept. processes:
-    that train this learner together. asks: fills blocks of the cache with the help of other processes, before they are
-    read; None where this one has none to ask.
+    that train this learner together, or evaluate it.
     """
 
     def __init__(
@@ -74,7 +73,8 @@ class Learner:
         self.modules: dict[str, nn.Module] = {}
         self.observer = observer
         self.processes = ALONE
-        self.asks: Callable[[list[int]], None] | None = None
+        self._in_step = False
+        """Whether all processes ask for the latents of the same batches, one after another: unless something trains."""
         self._belief_gradient = belief_gradient
         self._scratch = scratch
         self._cache_bytes = cache_bytes
@@ -105,6 +105,7 @@ class Learner:
         for name, module in self.modules.items():
             module.requires_grad_(name in objectives).train(name in objectives)
         self._latest = None
+        self._in_step = False
         if self._encoder_trains:
             self._cache = self._shared = None
 
@@ -117,8 +118,9 @@ class Learner:
         return {name: parameter for name, parameter in named.items() if name_matches(name, only)}
 
     def freeze(self) -> None:
-        """Nothing trains: for evaluation."""
+        """Nothing trains: for evaluation, where all processes do the same, but for what they share out."""
         self.begin(frozenset())
+        self._in_step = True
 
     @contextmanager
     def looking(self, own: nn.Module | None = None) -> Iterator[None]:
@@ -304,24 +306,22 @@ class Learner:
         """Have the latents of items in the cache, if the encoder is frozen, each process encoding its share; called by
         all processes with the same items."""
         if self.processes.count > 1 and not self._encoder_trains:
-            self.fill(self._kept_latents().missing(ids), self.processes)
-
-    def fill(self, blocks: Sequence[int], processes: Peers) -> None:
-        """Have blocks of the cache on all processes (`LatentCache.fill`)."""
-        self._kept_latents().fill(blocks, processes)
+            kept = self._kept_latents()
+            if missing := kept.missing(ids):
+                kept.fill(missing)
 
     def _cached(self, ids: Tensor) -> Tensor:
-        kept = self._kept_latents()
-        if self.asks is not None and (missing := kept.missing(ids)):
-            self.asks(missing)
-        return kept.take(ids)
+        if self._in_step and not self.processes.apart:
+            self.encode_together(ids)
+        return self._kept_latents().take(ids)
 
     def _kept_latents(self) -> LatentCache:
         if self._cache is None:
             size, dim = self.dataset.rendering.count, self.encoder.latent_dim
             self._cache = LatentCache(
-                size, dim, self._encode, self.device, self._cache_bytes, self._scratch, self._shared, self._cached_as
-            )
+                size, dim, self._encode, self.device, self._cache_bytes, self._scratch, self._shared, self._cached_as,
+                self.processes,
+            )  # fmt: skip
         return self._cache
 
     def _place(self, encoded: Tensor, batch: Batch) -> Latents:

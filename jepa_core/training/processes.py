@@ -7,13 +7,19 @@ something is ready) goes by gloo, so that no accelerator is waited for.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from safetensors.numpy import load, save
 from torch import Tensor, nn
 
 from jepa_core.errors import RunError
@@ -22,18 +28,43 @@ BUCKET = 1 << 24
 """Numbers that are added up at once: few enough that no second copy of all gradients is made."""
 PAUSES = (0.0002, 0.02)
 """Seconds between two looks at whether the others are here: at first, and after a while."""
+SIGNS_OF_LOSS = ("closed", "reset", "refused", "broken pipe", "timed out", "timeout", "abort", "remote", "unreachable")
+"""Words of gloo and NCCL for a connection to a process that is no more."""
+KERNEL = Path("/proc/sys/kernel/random/boot_id")
+"""What no other machine has, where there is such a file; names of machines may be given twice."""
+
+Arrays: TypeAlias = Mapping[str, np.ndarray]
+"""Arrays by name: what one process makes of its share of some work."""
 
 
 class Peers:
-    """One process, alone: the others are none."""
+    """One process, alone: the others are none.
+
+    machines: on which the processes run. machine: the number of this one's, from 0. local_number: of the process among
+    those of its machine. apart: whether this one does work of its own at the moment, in which nothing may be asked of
+    the others.
+    """
 
     number = 0
     count = 1
+    machines = 1
+    machine = 0
+    local_number = 0
+    apart = False
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that prepares, writes and evaluates."""
+        """Whether this is the process that prepares and writes."""
         return self.number == 0
+
+    @contextmanager
+    def being_apart(self) -> Iterator[None]:
+        """Work of this process's own, for as long as the block runs."""
+        before, self.apart = self.apart, True
+        try:
+            yield
+        finally:
+            self.apart = before
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum of what every process has, a new tensor or the same; in the same bits on each."""
@@ -57,6 +88,11 @@ class Peers:
     def tell(self, text: str) -> str:
         """The text that the first process has."""
         return text
+
+    def hand_round(self, arrays: Arrays | None, giver: int) -> Arrays:
+        """The arrays that one process has, on each; what the others bring is not looked at."""
+        assert arrays is not None
+        return arrays
 
     def outlive_first(self) -> None:
         """Wait until the first process has ended, on every other: what it has to say at its end is said first."""
@@ -82,6 +118,10 @@ class ConnectedPeers(Peers):
         """control: a group of all processes that needs no accelerator."""
         self.number, self.count = dist.get_rank(), dist.get_world_size()
         self._control = control
+        places = self._machines()
+        distinct = list(dict.fromkeys(places))
+        self.machines, self.machine = len(distinct), distinct.index(places[self.number])
+        self.local_number = places[: self.number].count(places[self.number])
 
     def sum(self, values: Tensor) -> Tensor:
         return self._reduced(values, dist.ReduceOp.SUM)
@@ -112,11 +152,16 @@ class ConnectedPeers(Peers):
         self.any(False)
 
     def tell(self, text: str) -> str:
-        said = [text]
         self.wait()
-        with _lost():
-            dist.broadcast_object_list(said, src=0, group=self._control)
-        return said[0]
+        return self._said(text.encode(), 0).decode()
+
+    def hand_round(self, arrays: Arrays | None, giver: int) -> Arrays:
+        self.wait()
+        if giver != self.number:
+            return unpacked(self._said(b"", giver))
+        assert arrays is not None
+        self._said(packed(arrays), giver)
+        return arrays
 
     def outlive_first(self) -> None:
         if not self.first:
@@ -135,6 +180,27 @@ class ConnectedPeers(Peers):
             for bucket in _buckets(reached):
                 self._add(bucket)
 
+    def _said(self, content: bytes, giver: int) -> bytes:
+        """The bytes that one process has. Nothing of torch's own for objects: it would load what can execute."""
+        own = giver == self.number
+        with _lost():
+            size = torch.tensor([len(content)])
+            dist.broadcast(size, src=giver, group=self._control)
+            if not int(size):
+                return b""
+            said = torch.frombuffer(bytearray(content), dtype=torch.uint8) if own else _bytes(int(size))
+            dist.broadcast(said, src=giver, group=self._control)
+        return content if own else said.numpy().tobytes()
+
+    def _machines(self) -> list[int]:
+        """A number for the machine of each process, the same for those of one."""
+        name = platform.node() + (KERNEL.read_text() if KERNEL.is_file() else "")
+        own = torch.tensor([int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")])
+        every = [torch.zeros_like(own) for _ in range(self.count)]
+        with _lost():
+            dist.all_gather(every, own, group=self._control)
+        return [int(each) for each in every]
+
     def _add(self, parameters: Sequence[nn.Parameter]) -> None:
         gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
@@ -147,6 +213,16 @@ class ConnectedPeers(Peers):
             whole = values.detach().clone()
             dist.all_reduce(whole, how)
         return whole
+
+
+def packed(arrays: Arrays) -> bytes:
+    """Arrays as safetensors, which holds them row by row, in an order of its own; see `unpacked`."""
+    return save({f"{at:06d}{name}": np.ascontiguousarray(values) for at, (name, values) in enumerate(arrays.items())})
+
+
+def unpacked(content: bytes) -> Arrays:
+    """What `packed` was given, in the same order."""
+    return {name[6:]: values for name, values in sorted(load(content).items())}
 
 
 def _buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
@@ -162,13 +238,25 @@ def _buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]
         yield bucket
 
 
+def _bytes(count: int) -> Tensor:
+    return torch.empty(count, dtype=torch.uint8)
+
+
 @contextmanager
 def _lost() -> Iterator[None]:
-    """Turn what torch says of a process that ended into a RunError."""
+    """Turn what torch says of a process that ended into a LostProcess, and anything else that it says into a RunError;
+    that memory ran out is told by whoever asked for it."""
     try:
         yield
     except (RuntimeError, dist.DistBackendError) as error:
-        raise LostProcess("another process of this run ended, and its own message says why") from error
+        told = str(error).strip().partition("\n")[0]
+        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in told:
+            raise
+        if any(sign in str(error).lower() for sign in SIGNS_OF_LOSS):
+            raise LostProcess("another process of this run ended, and its own message says why") from error
+        raise RunError(
+            f"the processes of this run could not exchange what they have ({told}); resume it, or run it in one process"
+        ) from error
 
 
 class LostProcess(RunError):

@@ -26,6 +26,8 @@ from jepa_core.data.dataset import Dataset
 from jepa_core.data.observations import Observer
 from jepa_core.model.view import View
 from jepa_core.training.learner import Learner
+from jepa_core.training.processes import ALONE, Peers
+from jepa_core.training.shares import over_trajectories
 
 SURPRISE = "surprise"
 OF_LATENTS = "surprise of latents"
@@ -56,15 +58,16 @@ class Standardised:
 @dataclass(frozen=True)
 class Basis:
     """What detectors are fitted on: trajectories of the train split. observed: reads the channels of any trajectory.
-    mean, spread: (C,) of the train values."""
+    mean, spread: (C,) of the train values. processes: that share what is made of the trajectories."""
 
     trajectories: list[int]
     observed: Observed
     mean: np.ndarray
     spread: np.ndarray
+    processes: Peers
 
     @classmethod
-    def of(cls, dataset: Dataset, observed: Observed, steps: int, seed: int) -> Basis | str:
+    def of(cls, dataset: Dataset, observed: Observed, steps: int, seed: int, processes: Peers = ALONE) -> Basis | str:
         """Whole trajectories that hold about so many steps, one at the least; or why there are none."""
         order = np.random.default_rng(seed).permutation(dataset.trajectories("train"))
         count = max(1, int(np.searchsorted(np.cumsum(dataset.steps[order]), steps, side="right")))
@@ -76,7 +79,12 @@ class Basis:
         count_of = np.maximum(shown.sum(axis=0), 1)
         mean = np.where(shown, values, 0.0).sum(axis=0) / count_of
         squares = (np.where(shown, values - mean, 0.0) ** 2).sum(axis=0)
-        return cls(drawn, observed, mean, np.sqrt(squares / count_of))
+        return cls(drawn, observed, mean, np.sqrt(squares / count_of), processes)
+
+    def each(self, make: Callable[[int], np.ndarray]) -> list[np.ndarray]:
+        """What is made of each trajectory."""
+        parts = over_trajectories(self.processes, np.array(self.trajectories), lambda number: {"made": make(number)})
+        return [part["made"] for part in parts]
 
 
 def reader(observer: Observer, dataset: Dataset) -> Observed:
@@ -92,21 +100,21 @@ def reader(observer: Observer, dataset: Dataset) -> Observed:
 
 def channel_surprise(foresight: Foresight, basis: Basis, span: int) -> Standardised | str:
     """Surprise of channels, or why it cannot be fitted."""
-    belief = np.concatenate([foresight(trajectory).belief[0] for trajectory in basis.trajectories])
+    belief = np.concatenate(basis.each(lambda trajectory: foresight(trajectory).belief[0]))
     values = np.concatenate([basis.observed(trajectory) for trajectory in basis.trajectories])
     foreseen = np.isfinite(belief).all(axis=1)
     readout = ChannelReadout.fit(belief[foreseen], values[foreseen])
     if not np.isfinite(readout.bias).any():
         return f"none of {values.shape[1]} channels changes and is shown often enough in the train split"
     residuals = ChannelResiduals(foresight, readout, basis.observed)
-    return Standardised(residuals, Scale.of(residuals, basis.trajectories, basis.spread), span)
+    return Standardised(residuals, Scale.of(basis.each(residuals), basis.spread), span)
 
 
 def latent_surprise(foresight: Foresight, basis: Basis, span: int) -> Standardised:
     """Surprise of latents."""
-    encoded = np.concatenate([foresight(trajectory).encoded for trajectory in basis.trajectories])
+    encoded = np.concatenate(basis.each(lambda trajectory: foresight(trajectory).encoded))
     residuals = LatentResiduals(foresight)
-    scale = Scale.of(residuals, basis.trajectories, encoded.std(axis=0, dtype=np.float64))
+    scale = Scale.of(basis.each(residuals), encoded.std(axis=0, dtype=np.float64))
     return Standardised(residuals, scale, span)
 
 
@@ -115,7 +123,8 @@ def fit_detectors(
 ) -> tuple[dict[str, Detector], Standardised] | str:
     """All detectors by name, and the surprise of channels among them; or why there are none."""
     dataset, span = evaluation.dataset, config.span
-    basis = Basis.of(dataset, reader(observer, dataset), config.fit_steps, evaluation.seed)
+    processes = evaluation.learner.processes
+    basis = Basis.of(dataset, reader(observer, dataset), config.fit_steps, evaluation.seed, processes)
     if isinstance(basis, str):
         return basis
     foresight = _foresight(evaluation.learner, evaluation, config)
@@ -128,7 +137,7 @@ def fit_detectors(
         if not isinstance(control, str):
             detectors[UNTRAINED] = control
     residuals = LastValueResiduals(basis.observed)
-    detectors[LAST_VALUE] = Standardised(residuals, Scale.of(residuals, basis.trajectories, basis.spread), span)
+    detectors[LAST_VALUE] = Standardised(residuals, Scale.of(basis.each(residuals), basis.spread), span)
     detectors[FOREST] = IsolationScores.fit(
         basis.observed, basis.trajectories, basis.mean, config.trees, span, evaluation.seed % 2**32
     )

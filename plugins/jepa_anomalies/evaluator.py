@@ -16,6 +16,8 @@ from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.observations import Observer
 from jepa_core.results.findings import Findings, KeptHead
+from jepa_core.training.processes import Peers
+from jepa_core.training.shares import over_trajectories
 
 
 class Anomalies(Evaluator[AnomaliesConfig]):
@@ -36,9 +38,10 @@ class Anomalies(Evaluator[AnomaliesConfig]):
         detectors, surprise = fitted
         label = self.config.label
         tuning, rows = (
-            score_split(evaluation.dataset, split, label, detectors) for split in ("tuning", self.config.split)
+            score_split(evaluation.dataset, split, label, detectors, evaluation.learner.processes)
+            for split in ("tuning", self.config.split)
         )
-        means = _channel_means(evaluation.dataset, rows, surprise, observer.names)
+        means = _channel_means(rows, surprise, observer.names, evaluation.learner.processes)
         kept = self._kept(evaluation, observer, surprise, tuning)
         judged = [judge(rows, tuning, name, self.config, evaluation.seed) for name in detectors]
         if label is None:
@@ -61,11 +64,19 @@ class Anomalies(Evaluator[AnomaliesConfig]):
         return KeptHead("surprise", "float", SURPRISE, "channels", self.config.label or "", state)
 
 
-def _channel_means(dataset: Dataset, rows: ScoredSteps, surprise: Standardised, names: list[str]) -> ChannelMeans:
-    """Mean surprise of each channel, trajectory by trajectory, so that one is held at a time."""
+def _channel_means(
+    rows: ScoredSteps, surprise: Standardised, names: list[str], processes: Peers
+) -> ChannelMeans:  # fmt: skip
+    """Mean surprise of each channel, trajectory by trajectory, so that few are held at a time."""
     sums, counts = np.zeros((2, len(names))), np.zeros((2, len(names)))
-    for trajectory in np.unique(rows.trajectory).tolist():
-        values, truth = surprise.by_channel(trajectory), rows.truth[rows.trajectory == trajectory]
+    trajectories, first, steps = np.unique(rows.trajectory, return_index=True, return_counts=True)
+
+    def surprises(trajectory: int) -> dict[str, np.ndarray]:
+        return {"values": surprise.by_channel(trajectory)}
+
+    of_each = over_trajectories(processes, trajectories, surprises)
+    for begin, count, arrays in zip(first, steps, of_each, strict=True):
+        truth, values = rows.truth[begin : begin + count], arrays["values"]
         for side, chosen in enumerate((truth == 1, truth != 1)):
             known = np.isfinite(values) & chosen[:, None]
             sums[side] += np.where(known, values, 0.0).sum(axis=0)

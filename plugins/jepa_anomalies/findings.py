@@ -8,8 +8,8 @@ import numpy as np
 
 from jepa_anomalies.config import AnomaliesConfig
 from jepa_anomalies.detectors import FOREST, LAST_VALUE, SURPRISE
-from jepa_anomalies.judged import Judged
-from jepa_core.results.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
+from jepa_anomalies.judged import Judged, with_interval
+from jepa_core.results.findings import Cell, Claim, Column, Figure, Findings, Headline, Series, Side, Table, Verdict
 
 NOTE = (
     "Surprise: how far a step is from what the steps before it let expect, in standard deviations of the train split; "
@@ -26,6 +26,13 @@ ADJUSTED = (
     "on as many steps reach the value beside it (Kim et al., AAAI 2022, arXiv 2109.05257). Read the difference, or the "
     "event measures."
 )
+CLAIMED = {SURPRISE: "the model's surprise", LAST_VALUE: "the last value", FOREST: "an isolation forest"}
+TERMS = {
+    "surprise": "how far a step is from what the model expects of it, given the steps before",
+    "F1": "harmonic mean of the share of anomalies that an alarm finds and the share of alarms that are of one",
+    "isolation forest": "a detector that looks at single steps: those that few cuts set apart from the others",
+}
+"""What is meant by words of the answer."""
 MEASURES = {
     "recall": Column("event_recall"),
     "precision": Column("alarm_precision"),
@@ -70,7 +77,28 @@ def anomaly_findings(judged: list[Judged], means: ChannelMeans, config: Anomalie
         verdicts=[_verdict({each.name: each for each in judged})],
         tables=[_table(judged, f"{NOTE} {missing}".strip()), _adjusted(judged), _channels(means)],
         figures=[_figure(judged)],
+        claims=[_claim(judged)],
+        terms=TERMS,
     )
+
+
+def _claim(judged: list[Judged]) -> Claim:
+    """Whether surprise finds more of the anomalies, with fewer false alarms, than what needs no model."""
+    by_name = {each.name: each for each in judged}
+    ours = by_name[SURPRISE]
+    sides = [Side(name, words, *by_name[name].measures["f1"].cells(), *_gain(ours, by_name[name]))
+             for name, words in CLAIMED.items()]  # fmt: skip
+    about = "of alarms and anomalies, thresholds without labels"
+    note = "" if ours.events else "the split holds no anomaly"
+    return Claim(about, "F1", "higher", sides, ours.events, "anomalies", ours.events, note=note)
+
+
+def _gain(ours: Judged, other: Judged) -> list[float | None]:
+    """By how much ours is better, paired by subject; nothing of itself."""
+    mine, theirs = ours.measures["f1"].value, other.measures["f1"].value
+    if other is ours or mine is None or theirs is None:
+        return [None, None, None]
+    return with_interval(mine - theirs, ours.f1_draws - other.f1_draws).cells()
 
 
 def _headlines(surprise: Judged, config: AnomaliesConfig) -> list[Headline]:

@@ -43,7 +43,8 @@ class WithInterval:
 class Judged:
     """A detector at its threshold. hot: share of the steps beyond it. measures: see `events.event_measures`. auroc,
     average_precision: of its scores, step by step. point_adjusted, random: F1 with point adjustment, and that of random
-    alarms as many. curve: false alarms a thousand normal steps and event recall, by RATES."""
+    alarms as many. curve: false alarms a thousand normal steps and event recall, by RATES. f1_draws: F1 over redrawn
+    subjects, the same draws for every detector; empty of one subject."""
 
     name: str
     threshold: float | None
@@ -57,6 +58,7 @@ class Judged:
     events: int
     alarms: int
     samples: list[Samples]
+    f1_draws: np.ndarray
 
 
 def judge(rows: ScoredSteps, tuning: ScoredSteps, name: str, config: AnomaliesConfig, seed: int) -> Judged:
@@ -65,6 +67,7 @@ def judge(rows: ScoredSteps, tuning: ScoredSteps, name: str, config: AnomaliesCo
     threshold = conformal_threshold(tuning.scores[name], config.rate)
     alarms = alarms_at(rows, score, threshold, config.silence)
     subjects, sums = sums_by_subject(rows, alarms)
+    drawn = _drawn(sums, config.bootstrap, seed)
     known = np.isfinite(rows.truth) & np.isfinite(score)
     auroc, average_precision = _areas(rows.truth[known], score[known])
     share = float(alarms.hot.mean()) if len(rows) else 0.0
@@ -72,7 +75,7 @@ def judge(rows: ScoredSteps, tuning: ScoredSteps, name: str, config: AnomaliesCo
         name=name,
         threshold=threshold if np.isfinite(threshold) else None,
         hot=share,
-        measures=_bounded(sums, config.bootstrap, seed),
+        measures=_bounded(sums, drawn),
         auroc=auroc,
         average_precision=average_precision,
         point_adjusted=_known(point_adjusted_f1(rows.truth, alarms.event, alarms.hot)),
@@ -81,6 +84,7 @@ def judge(rows: ScoredSteps, tuning: ScoredSteps, name: str, config: AnomaliesCo
         events=len(alarms.delay),
         alarms=int(alarms.raised.sum()),
         samples=list(_samples(name, sums, subject_numbers(subjects, subjects))),
+        f1_draws=drawn.get("f1", np.empty(0)),
     )
 
 
@@ -91,19 +95,23 @@ def _areas(truth: np.ndarray, score: np.ndarray) -> tuple[float | None, float | 
     return auroc, average_precision
 
 
-def _bounded(sums: np.ndarray, draws: int, seed: int) -> dict[str, WithInterval]:
+def _drawn(sums: np.ndarray, draws: int, seed: int) -> dict[str, np.ndarray]:
+    """Measures over redrawn subjects; none of one subject."""
+    if len(sums) < 2:
+        return {}
+    return event_measures(bootstrap_subjects(sums, np.arange(len(sums)), draws, seed))
+
+
+def _bounded(sums: np.ndarray, drawn: dict[str, np.ndarray]) -> dict[str, WithInterval]:
     """Measures of all subjects together, with intervals that redraw them; without one where there is one subject."""
     values = event_measures(sums.sum(axis=0))
-    if len(sums) < 2:
-        return {name: WithInterval(_known(float(value))) for name, value in values.items()}
-    drawn = event_measures(bootstrap_subjects(sums, np.arange(len(sums)), draws, seed))
-    return {name: _interval(float(value), drawn[name]) for name, value in values.items()}
+    return {name: with_interval(float(value), drawn.get(name, np.empty(0))) for name, value in values.items()}
 
 
-def _interval(value: float, draws: np.ndarray) -> WithInterval:
-    """No interval where more than one draw of twenty does not define the measure."""
+def with_interval(value: float, draws: np.ndarray) -> WithInterval:
+    """A value with the interval of its draws: none without draws, or where more than one of twenty is not defined."""
     defined = draws[np.isfinite(draws)]
-    if not np.isfinite(value) or len(defined) < 0.95 * len(draws):
+    if not len(draws) or not np.isfinite(value) or len(defined) < 0.95 * len(draws):
         return WithInterval(_known(value))
     low, high = percentile_interval(defined)
     return WithInterval(value, float(low), float(high))

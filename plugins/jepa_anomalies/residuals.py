@@ -79,10 +79,9 @@ class Scale:
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, residuals: Residuals, trajectories: Sequence[int], spread: np.ndarray) -> Scale:
-        """spread: (C,) standard deviation of what came itself."""
-        parts = [residuals(trajectory) for trajectory in trajectories]
-        every = np.concatenate(parts, axis=1)
+    def of(cls, residuals: Sequence[np.ndarray], spread: np.ndarray) -> Scale:
+        """residuals: of some trajectories. spread: (C,) standard deviation of what came itself."""
+        every = np.concatenate(residuals, axis=1)
         known = np.isfinite(every)
         count = np.maximum(known.sum(axis=1), 1)
         filled = np.where(known, every, 0.0)

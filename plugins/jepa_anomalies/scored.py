@@ -10,6 +10,8 @@ import numpy as np
 
 from jepa_anomalies.detectors import Detector
 from jepa_core.data.dataset import Dataset
+from jepa_core.training.processes import ALONE, Peers
+from jepa_core.training.shares import over_trajectories
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,17 @@ class ScoredSteps:
         return len(self.step)
 
 
-def score_split(dataset: Dataset, split: str, label: str | None, detectors: Mapping[str, Detector]) -> ScoredSteps:
-    """Every step of a split. All detectors score a trajectory before the next is read."""
+def score_split(
+    dataset: Dataset, split: str, label: str | None, detectors: Mapping[str, Detector], processes: Peers = ALONE
+) -> ScoredSteps:
+    """Every step of a split. All detectors score a trajectory before the next is read; processes share them."""
     trajectories = dataset.trajectories(split)
     steps = dataset.steps[trajectories].astype(np.int64)
-    parts = [{name: detector(number) for name, detector in detectors.items()} for number in trajectories.tolist()]
+
+    def scored(number: int) -> dict[str, np.ndarray]:
+        return {name: detector(number) for name, detector in detectors.items()}
+
+    parts = list(over_trajectories(processes, trajectories, scored))
     step = np.concatenate([np.empty(0, dtype=np.int64), *(np.arange(count) for count in steps)])
     owner = np.repeat(trajectories, steps)
     truth = np.full(len(step), np.nan)

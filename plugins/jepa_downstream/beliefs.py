@@ -7,6 +7,7 @@ of a belief.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +15,8 @@ import numpy as np
 import torch
 
 from jepa_core.model.frozen import belief_windows
-from jepa_downstream.encoded import PROJECTED, Projection, on_disk, on_host
+from jepa_core.training.shares import TRAJECTORIES, Placed, batches_of, encode_windows, fill, rows_on_disk
+from jepa_downstream.encoded import PROJECTED, Projection, on_host
 from jepa_downstream.rows import Rows, by_trajectory
 
 if TYPE_CHECKING:
@@ -53,8 +55,8 @@ class AloneBeliefs:
 
 
 class AllBeliefs:
-    """Beliefs of every step of an evaluation, (S, W) float32, in a file without a name in `scratch`, and the latents of
-    the static facts, (N, D) float32.
+    """Beliefs of every step of an evaluation, (S, W) float32, and the latents of the static facts, (N, D) float32, in
+    files without a name in `scratch`.
 
     Those of the trajectories that are measured are made one by one, as those of new data will be; the others in batches
     of the same windows, out of the learner's cache.
@@ -67,17 +69,15 @@ class AllBeliefs:
         self.view, self._learner = view, learner
         dataset = view.dataset
         self._first, self._steps = np.asarray(dataset.store.first_step), np.asarray(dataset.steps)
-        self._array = on_disk((int(self._steps.sum()), learner.predictor.belief_dim), scratch)
-        self._static = np.zeros((len(self._steps), learner.encoder.latent_dim), dtype=np.float32)
+        processes = learner.processes
+        self._array = rows_on_disk(processes, (int(self._steps.sum()), learner.predictor.belief_dim), scratch)
+        self._static = rows_on_disk(processes, (len(self._steps), learner.encoder.latent_dim), scratch)
         others = np.setdiff1d(np.arange(len(self._steps)), measured)
         windows = belief_windows(others, self._steps[others], view.window_length)
-        done = np.zeros(len(self._steps), dtype=np.int64)
-        for start in range(0, len(windows), batch_size):
-            self._write(windows, np.arange(start, min(start + batch_size, len(windows))), done)
-        alone = AloneBeliefs(view)
-        for trajectory in measured.tolist():
-            self._array[self._part(trajectory)] = alone.of(trajectory)
-            self._static[trajectory] = alone.static(trajectory)
+        every, arrays = np.arange(len(windows)), {"beliefs": self._array, "static": self._static}
+        encode_windows(learner, windows, every)
+        fill(processes, arrays, batches_of(every, batch_size), partial(self._of_windows, windows, _skipped(windows)))
+        fill(processes, arrays, batches_of(measured, TRAJECTORIES), self._of_measured)
 
     def of(self, trajectory: int) -> np.ndarray:
         """Of every step."""
@@ -89,18 +89,31 @@ class AllBeliefs:
     def _part(self, trajectory: int) -> slice:
         return slice(int(self._first[trajectory]), int(self._first[trajectory]) + int(self._steps[trajectory]))
 
-    def _write(self, windows: Windows, part: np.ndarray, done: np.ndarray) -> None:
-        """Those steps of some windows that are not there yet. done: (N,) steps that each trajectory has."""
+    def _of_windows(self, windows: Windows, skipped: np.ndarray, part: np.ndarray) -> dict[str, Placed]:
+        """Those steps of some windows that no window before them has."""
         batch = self.view.dataset.batch(windows, part)
         with torch.no_grad():
             beliefs = on_host(self._learner.prediction(batch).belief)
-            self._static[windows.trajectory[part]] = on_host(self._learner.latents(batch).static)
-        for row, window in enumerate(part):
-            trajectory, start = windows.trajectory[window], int(windows.start[window])
-            begin, end = int(done[trajectory]), start + int(windows.length[window])
-            rows_at = self._first[trajectory]
-            self._array[rows_at + begin : rows_at + end] = beliefs[row, begin - start : end - start]
-            done[trajectory] = end
+            static = on_host(self._learner.latents(batch).static)
+        trajectory, step = windows.trajectory[part], np.arange(beliefs.shape[1])
+        new = (step >= skipped[part][:, None]) & (step < windows.length[part][:, None])
+        rows = ((self._first[trajectory] + windows.start[part])[:, None] + step)[new]
+        return {"beliefs": (rows, beliefs[new]), "static": (trajectory, static)}
+
+    def _of_measured(self, trajectories: np.ndarray) -> dict[str, Placed]:
+        alone, numbers = AloneBeliefs(self.view), trajectories.tolist()
+        both = [(alone.of(number), alone.static(number)) for number in numbers]
+        rows = np.concatenate([np.arange(part.start, part.stop) for part in map(self._part, numbers)])
+        beliefs, static = (np.concatenate([belief for belief, _ in both]), np.stack([facts for _, facts in both]))
+        return {"beliefs": (rows, beliefs), "static": (trajectories, static)}
+
+
+def _skipped(windows: Windows) -> np.ndarray:
+    """Steps at the beginning of each window that the one before it has, which is of the same trajectory."""
+    end = windows.start + windows.length
+    follows = np.zeros(len(windows), dtype=bool)
+    follows[1:] = windows.trajectory[1:] == windows.trajectory[:-1]
+    return np.where(follows, np.maximum(np.roll(end, 1) - windows.start, 0), 0)
 
 
 class BeliefSummaries:

@@ -98,7 +98,8 @@ def compared(asked: Sequence[Contender], estimates: Sequence[DrawnEstimate], kin
 
 
 def task_claims(results: list[MethodResult], baselines: Sequence[str]) -> list[Claim]:
-    """An answer a task, before them the mean of those that ask for a class. baselines: names of those measured."""
+    """An answer a task, those that could be measured first, and before them the mean of several that ask for a class.
+    baselines: names of those measured."""
     if not results:
         return []
     names = list(dict.fromkeys(result.method for result in results))
@@ -109,8 +110,12 @@ def task_claims(results: list[MethodResult], baselines: Sequence[str]) -> list[C
     tasks = [_of_task(asked, {result.method: result for result in of_task}) for of_task in by_task.values()]
     classes = [result for result in tasks if result[0].task.task.kind == "binary"]
     values = [result for result in tasks if result[0].task.task.kind == "regression"]
-    mean = [_mean_claim(asked, classes)] if len(classes) > 1 else []
-    return [*mean, *(_claim(asked, result) for result in [*classes, *values])]
+    alone = sorted((_claim(asked, result) for result in [*classes, *values]), key=_is_unmeasured)
+    return [*_mean_claim(asked, classes), *alone]
+
+
+def _is_unmeasured(claim: Claim) -> bool:
+    return claim.compared[0].value is None
 
 
 def _of_task(asked: Sequence[Contender], by_method: dict[str, MethodResult]) -> list[MethodResult]:
@@ -125,32 +130,34 @@ def _estimates(results: Sequence[MethodResult]) -> list[DrawnEstimate]:
 def _claim(asked: Sequence[Contender], results: Sequence[MethodResult]) -> Claim:
     task, rows = results[0].task.task, results[0].rows
     _, measure, better = MEASURE[task.kind]
-    about, subjects = task.name.replace("_", " "), len(np.unique(rows.subject))
+    about, subjects = results[0].task.config.asked, len(np.unique(rows.subject))
     methods = compared(asked, _estimates(results), task.kind)
     note = remark_on(results[0])
     return Claim(about, measure, better, methods, subjects, positives=rarer(rows, task.kind), note=note)
 
 
-def _mean_claim(asked: Sequence[Contender], tasks: Sequence[Sequence[MethodResult]]) -> Claim:
-    """Of the tasks that have enough of both classes; of all that are measured if none has."""
+def _mean_claim(asked: Sequence[Contender], tasks: Sequence[Sequence[MethodResult]]) -> Iterator[Claim]:
+    """Of the tasks that have enough of both classes; of all that are measured if none has. None of fewer than two."""
     known = [task for task in tasks if all(estimate.value is not None for estimate in _estimates(task))]
     enough = [task for task in known if (rarer(task[0].rows, "binary") or 0) >= FEW_POSITIVES]
     chosen = enough or known
-    of_methods = zip(*(_estimates(task) for task in chosen), strict=True) if chosen else ([UNDEFINED] for _ in asked)
+    if len(chosen) < 2:
+        return
+    of_methods = zip(*(_estimates(task) for task in chosen), strict=True)
     methods = compared(asked, [mean_estimate(list(task)) for task in of_methods], "binary")
     counts = [rarer(task[0].rows, "binary") or 0 for task in chosen]
-    subjects = len(np.unique(np.concatenate([task[0].rows.subject for task in chosen or tasks])))
+    subjects = len(np.unique(np.concatenate([task[0].rows.subject for task in chosen])))
     note = "; ".join(_left_out(len(tasks), len(known), len(enough)))
     _, measure, better = MEASURE["binary"]
-    least = min(counts, default=0)
-    return Claim(f"mean of {len(chosen)} tasks", measure, better, methods, subjects, positives=least, note=note)
+    about = f"mean of {len(chosen)} tasks"
+    yield Claim(about, measure, better, methods, subjects, positives=min(counts), note=note)
 
 
 def _left_out(tasks: int, known: int, enough: int) -> Iterator[str]:
     if known < tasks:
         yield f"{tasks - known} of {tasks} tasks could not be measured"
     if 0 < enough < known:
-        yield f"{known - enough} of {tasks} tasks are left out, for want of {FEW_POSITIVES} rows of either class"
+        yield f"for want of {FEW_POSITIVES} rows of either class, the mean leaves out {known - enough} of {tasks} tasks"
 
 
 def mean_estimate(estimates: Sequence[DrawnEstimate]) -> DrawnEstimate:

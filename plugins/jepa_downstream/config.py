@@ -95,6 +95,14 @@ class TaskConfig(Config):
         return self
 
     @property
+    def asked(self) -> str:
+        """What is asked, in words."""
+        if self.name or self.label:
+            return self.title.replace("_", " ")
+        sort, count, how = (self.outcome, self.after, "after") if self.outcome else (self.event, self.horizon, "within")
+        return f"{sort} {how} {count} {'step' if count == 1 else 'steps'}".replace("_", " ")
+
+    @property
     def title(self) -> str:
         """What the tables call it."""
         name = f"{self.outcome}_after_{self.after}" if self.outcome else f"{self.event}_within_{self.horizon}"

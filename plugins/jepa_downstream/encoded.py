@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -13,6 +13,7 @@ import torch
 
 from jepa_core.contracts import Latents
 from jepa_core.data.windows import Windows
+from jepa_core.training.shares import TRAJECTORIES, Placed, batches_of, encode_windows, fill, rows_on_disk
 from jepa_downstream.rows import Rows, by_trajectory
 
 if TYPE_CHECKING:
@@ -125,15 +126,15 @@ class Encoded:
         count, steps = len(self.dataset.steps), int(self.dataset.steps.sum())
         self.projections = self._projections(self._windows(np.arange(count)), components, seed)
         self.size = self.projections.size
+        processes = learner.processes
         self.arrays = {
-            role: on_disk((count if role == "static" else steps, self.size), scratch) for role in ROLES
-        }  # fmt: skip
+            role: rows_on_disk(processes, (count if role == "static" else steps, self.size), scratch) for role in ROLES
+        }
         others = self._windows(np.setdiff1d(np.arange(count), measured))
-        for part, latents in self._encoded(others, np.arange(len(others))):
-            self._write(others, part, latents)
-        alone = Alone(view, self.projections)
-        for trajectory in measured.tolist():
-            self._put(trajectory, alone.of(trajectory))
+        every = np.arange(len(others))
+        encode_windows(learner, others, every)
+        fill(processes, self.arrays, batches_of(every, batch_size), partial(self._of_windows, others))
+        fill(processes, self.arrays, batches_of(measured, TRAJECTORIES), self._of_measured)
 
     def of(self, trajectory: int) -> Projected:
         """Of a whole trajectory."""
@@ -164,25 +165,28 @@ class Encoded:
         return Projections(components, projections)
 
     def _encoded(self, windows: Windows, index: np.ndarray) -> Iterator[tuple[np.ndarray, Latents]]:
-        for start in range(0, len(index), self.batch_size):
-            part = index[start : start + self.batch_size]
+        for part in batches_of(index, self.batch_size):
             with torch.no_grad():
                 yield part, self.learner.latents(self.dataset.batch(windows, part))
 
-    def _write(self, windows: Windows, part: np.ndarray, latents: Latents) -> None:
+    def _of_windows(self, windows: Windows, part: np.ndarray) -> dict[str, Placed]:
         """The last window of a trajectory overlaps the one before it: the same latents are written twice."""
+        with torch.no_grad():
+            latents = self.learner.latents(self.dataset.batch(windows, part))
         projected = {role: self.projections(role, on_host(getattr(latents, role))) for role in ROLES}
-        self.arrays["static"][windows.trajectory[part]] = projected["static"]
-        for row, window in enumerate(part):
-            start = self.first[windows.trajectory[window]] + windows.start[window]
-            steps = int(windows.length[window])
-            for role in ("states", "actions"):
-                self.arrays[role][start : start + steps] = projected[role][row, :steps]
+        mask = latents.mask.cpu().numpy()
+        trajectory = windows.trajectory[part]
+        steps = ((self.first[trajectory] + windows.start[part])[:, None] + np.arange(mask.shape[1]))[mask]
+        dynamic = {role: (steps, projected[role][mask]) for role in ("states", "actions")}
+        return {"static": (trajectory, projected["static"]), **dynamic}
 
-    def _put(self, trajectory: int, latents: Projected) -> None:
-        part = self._part(trajectory)
-        self.arrays["static"][trajectory] = latents.static
-        self.arrays["states"][part], self.arrays["actions"][part] = latents.states, latents.actions
+    def _of_measured(self, trajectories: np.ndarray) -> dict[str, Placed]:
+        alone = Alone(self.view, self.projections)
+        latents = [alone.of(trajectory) for trajectory in trajectories.tolist()]
+        steps = np.concatenate([np.arange(part.start, part.stop) for part in map(self._part, trajectories.tolist())])
+        static = np.stack([projected.static for projected in latents])
+        states, actions = (np.concatenate([getattr(each, role) for each in latents]) for role in ("states", "actions"))
+        return {"static": (trajectories, static), "states": (steps, states), "actions": (steps, actions)}
 
 
 class LatentSummaries:
@@ -232,17 +236,6 @@ def causal_summaries(states: np.ndarray, actions: np.ndarray, steps: np.ndarray)
         (running[steps] - earlier) / np.minimum(count, RECENT),
     ]
     return np.concatenate(parts, axis=1).astype(np.float32)
-
-
-def on_disk(shape: tuple[int, int], folder: Path | None) -> np.ndarray:
-    """Zeros (rows, columns) float32 in a file without a name, which is gone with the process, whatever happens to it;
-    pages that nothing is written to take no space."""
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    rows, columns = max(1, shape[0]), max(1, shape[1])
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.truncate(rows * columns * 4)
-        return np.memmap(file, dtype=np.float32, shape=(rows, columns))[: shape[0], : shape[1]]
 
 
 def on_host(latents: torch.Tensor) -> np.ndarray:

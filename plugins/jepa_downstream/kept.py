@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from jepa_downstream.encoded import on_disk
+from jepa_core.training.processes import ALONE
+from jepa_core.training.shares import rows_on_disk
 from jepa_downstream.rows import Rows
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Kept:
     def _keep(self, rows_at: np.ndarray, computed: np.ndarray) -> None:
         if self._count == 0:
             most = KEPT_BYTES // (4 * max(1, computed.shape[1]))
-            self._held = on_disk((min(len(self._slot), most), computed.shape[1]), self._scratch)
+            shape = (min(len(self._slot), most), computed.shape[1])
+            self._held = rows_on_disk(ALONE, shape, self._scratch)
         room = min(len(rows_at), len(self._held) - self._count)
         slots = np.arange(self._count, self._count + room)
         self._held[slots] = computed[:room]

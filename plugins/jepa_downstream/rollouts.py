@@ -12,7 +12,8 @@ from torch import Tensor
 from jepa_core.contracts import Latents, Predictor
 from jepa_core.data.windows import Windows
 from jepa_core.model.frozen import roll_out
-from jepa_downstream.encoded import Alone, Encoded, Latent, on_disk, on_host
+from jepa_core.training.shares import TRAJECTORIES, Placed, batches_of, encode_windows, fill, rows_on_disk
+from jepa_downstream.encoded import Alone, Encoded, Latent, on_host
 from jepa_downstream.rows import Rows, by_trajectory
 
 AT_ONCE = 64
@@ -97,7 +98,8 @@ class BatchedRollouts:
     def __init__(self, encoded: Encoded, alone: Rollouts) -> None:
         self._encoded, self._alone = encoded, alone
         steps = len(encoded.arrays["states"])
-        self._made = on_disk((steps, len(alone.horizons) * encoded.size), encoded.scratch)
+        self._processes = encoded.learner.processes
+        self._made = rows_on_disk(self._processes, (steps, len(alone.horizons) * encoded.size), encoded.scratch)
         self._done = np.zeros(steps, dtype=bool)
 
     @classmethod
@@ -115,7 +117,7 @@ class BatchedRollouts:
         measured = np.isin(rows.trajectory[wanted], list(self._encoded.measured))
         alone, others = wanted[measured], wanted[~measured]
         if len(alone):
-            self._made[rows_at[alone]] = self._alone(rows.take(alone))
+            self._roll_measured(rows.take(alone), rows_at[alone])
         if len(others):
             self._roll(rows, others, rows_at)
         self._done[rows_at[wanted]] = True
@@ -124,15 +126,29 @@ class BatchedRollouts:
     def to_state(self) -> dict[str, Any]:
         return self._alone.to_state()
 
+    def _roll_measured(self, rows: Rows, rows_at: np.ndarray) -> None:
+        """Some trajectories at a time."""
+        index = [part for _, part in by_trajectory(rows)]
+        parts = [np.concatenate(index[at : at + TRAJECTORIES]) for at in range(0, len(index), TRAJECTORIES)]
+
+        def rolled(part: np.ndarray) -> dict[str, Placed]:
+            return {"made": (rows_at[part], self._alone(rows.take(part)))}
+
+        fill(self._processes, {"made": self._made}, parts, rolled)
+
     def _roll(self, rows: Rows, wanted: np.ndarray, rows_at: np.ndarray) -> None:
         """Batches of equal length, so that nothing is padded."""
         length = np.minimum(rows.step[wanted] + 1, self._alone.context)
         windows = Windows(rows.trajectory[wanted], rows.step[wanted] + 1 - length, length)
         order = np.argsort(length, kind="stable")
-        for group in np.split(order, np.flatnonzero(np.diff(length[order])) + 1):
-            for start in range(0, len(group), self._encoded.batch_size):
-                part = group[start : start + self._encoded.batch_size]
-                self._made[rows_at[wanted[part]]] = self._rolled(windows, part)
+        groups = np.split(order, np.flatnonzero(np.diff(length[order])) + 1)
+        parts = [part for group in groups for part in batches_of(group, self._encoded.batch_size)]
+
+        def rolled(part: np.ndarray) -> dict[str, Placed]:
+            return {"made": (rows_at[wanted[part]], self._rolled(windows, part))}
+
+        encode_windows(self._encoded.learner, windows, np.arange(len(windows)))
+        fill(self._processes, {"made": self._made}, parts, rolled)
 
     @torch.no_grad()
     def _rolled(self, windows: Windows, part: np.ndarray) -> np.ndarray:

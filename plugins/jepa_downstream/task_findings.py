@@ -37,7 +37,7 @@ def task_findings(
         headlines=[headline for headline, _ in headlines],
         verdicts=_verdicts(results, config),
         tables=tables_of(tasks, results, config),
-        figures=[_calibration(task, results) for task in tasks if task.task.kind == "binary"],
+        figures=[figure for task in tasks if task.task.kind == "binary" for figure in _calibration(task, results)],
         claims=task_claims(results, names[len(config.methods) :]),
         terms=TERMS,
         predictions=[
@@ -63,15 +63,15 @@ def _headlines(results: list[MethodResult]) -> Iterator[tuple[Headline, DrawnEst
     if gains:
         note = f"{_gained(results)}, the mean of {len(gains)} tasks on the same rows"
         measured = [result for result in main if estimates_of(result).get("auroc", UNDEFINED).value is not None]
-        yield _headline("AUROC gained by training", mean_estimate(gains), measured, note, "higher")
+        label = f"AUROC gained by training, {results[0].method}"
+        yield _headline(label, mean_estimate(gains), measured, note, "higher")
     for result in main:
         if result.task.task.kind == "regression":
             estimate = estimates_of(result).get("rmse", UNDEFINED)
-            note = "; ".join(filter(None, [result.method, remark_on(result)]))
-            yield _headline(f"RMSE of {_words(result)}", estimate, [result], note, "lower")
+            yield _headline(f"RMSE of {_named(result)}", estimate, [result], remark_on(result), "lower")
         worth = worth_of(result)
         if worth is not None:
-            yield _headline(f"utility of alarms of {_words(result)}", worth.utility, [result], result.method, "higher")
+            yield _headline(f"utility of alarms of {_named(result)}", worth.utility, [result], "", "higher")
 
 
 def _main(results: list[MethodResult]) -> list[MethodResult]:
@@ -94,12 +94,11 @@ def _headline(
 def _mean_auroc(main: list[MethodResult]) -> tuple[Headline, DrawnEstimate]:
     tasks = [result for result in main if result.task.task.kind == "binary"]
     known = [result for result in tasks if (auroc := estimates_of(result).get("auroc")) and auroc.value is not None]
-    label = "mean AUROC" if len(tasks) > 1 else f"AUROC of {_words(tasks[0])}"
+    label = f"mean AUROC, {main[0].method}" if len(tasks) > 1 else f"AUROC of {_named(tasks[0])}"
     if not known:
         return _headline(label, UNDEFINED, tasks, remark_on(tasks[0]), "higher")
     mean = mean_estimate([estimates_of(result)["auroc"] for result in known])
     parts = [
-        main[0].method,
         f"{len(known)} of {len(tasks)} tasks" if len(tasks) > 1 else "",
         _positives([int(result.rows.truth.sum()) for result in known]),
         "too few for an interval" if mean.bounds[0] is None else "",
@@ -158,6 +157,12 @@ def _words(result: MethodResult) -> str:
     return result.task.task.name.replace("_", " ")
 
 
+def _named(result: MethodResult) -> str:
+    """The task, and which features are read: runs whose recipes ask for others are then not compared with one
+    another."""
+    return f"{_words(result)}, {result.method}"
+
+
 def _verdict_on_training(results: list[MethodResult]) -> list[Verdict]:
     """On how many tasks the interval of the gain lies on one side of 0, of those that have an interval."""
     gains = _gains(results)
@@ -174,15 +179,17 @@ def _verdict_on_training(results: list[MethodResult]) -> list[Verdict]:
 # --- figures and predictions ------------------------------------------------------------------------------------------
 
 
-def _calibration(task: TaskRows, results: list[MethodResult]) -> Figure:
+def _calibration(task: TaskRows, results: list[MethodResult]) -> Iterator[Figure]:
+    """One figure; none where no method could be measured."""
     series = [Series("perfect", [0.0, 1.0], [0.0, 1.0], control=True)]
     for result in results:
         if result.task is task and isinstance(result.found, MeasuredMethod):
             _, foreseen, observed, _ = calibration(result.rows.truth, result.found.score)
             series.append(Series(result.method, foreseen.tolist(), observed.tolist()))
-    title = f"Calibration: {task.task.name.replace('_', ' ')}"
-    note = "Ten bins of equal width; a point at the mean probability of the rows in each."
-    return Figure(f"calibration_{task.task.name}", title, "probability", "share observed", series, note=note)
+    if len(series) > 1:
+        title = f"Calibration: {task.config.asked}"
+        note = "Ten bins of equal width; a point at the mean probability of the rows in each."
+        yield Figure(f"calibration_{task.task.name}", title, "probability", "share observed", series, note=note)
 
 
 def _predictions(result: MethodResult, groups: list[Subgroups], config: PredictionTasksConfig) -> Predictions:

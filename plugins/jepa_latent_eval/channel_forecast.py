@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from jepa_core.contracts import Decoder, Evaluation, Evaluator, Intervals, Latents
+from jepa_core.contracts import Batch, Decoder, Evaluation, Evaluator, Intervals, Latents
 from jepa_core.ensemble import member_decoder, members_of
 from jepa_core.results.findings import Findings, KeptHead
+from jepa_core.training.shares import end_to_end, over_windows
 from jepa_latent_eval.channel_findings import channel_findings, no_channels
 from jepa_latent_eval.config import ChannelForecastConfig
 from jepa_latent_eval.example import Asked, example_figures
 from jepa_latent_eval.intervals import conformal_widths
 from jepa_latent_eval.rollout import Cohort, find_cohort, imagine_by, imagined_states
-from jepa_latent_eval.states import encoded
 
 if TYPE_CHECKING:
     from jepa_core.training.learner import Learner
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ROLLOUT = "rollout"
 LAST_VALUE = "last value"
 MEAN = "train mean"
+VARIANCE = "variance"
 
 
 @dataclass(frozen=True)
@@ -103,19 +104,17 @@ class ChannelForecast(Evaluator[ChannelForecastConfig]):
         return find_cohort(evaluation.dataset, split, config.context, horizon, config.stride, evaluation.seed)
 
     def _forecasts(self, learner: Learner, cohort: Cohort, decoder: Decoder) -> Forecasts:
-        parts: list[dict[str, np.ndarray]] = []
-        variances = []
-        dataset, context = learner.dataset, cohort.context
-        for part, latents in encoded(learner, dataset, cohort.windows, cohort.index, self.config.batch_size):
-            with torch.no_grad():
-                belief = imagined_states(learner, latents, context).belief[:, 0]
-                said = decoder.next_values(belief).float().cpu().numpy()
-                variances.append(_variance(learner, latents, context, decoder))
-            observations = learner.observations(dataset.batch(cohort.windows, part))
+        context = cohort.context
+
+        def forecast(part: np.ndarray, batch: Batch) -> dict[str, np.ndarray]:
+            latents, observations = learner.latents(batch), learner.observations(batch)
+            said = decoder.next_values(imagined_states(learner, latents, context).belief[:, 0]).float().cpu().numpy()
             seen = torch.where(observations.observed, observations.values, torch.nan).cpu().numpy()
-            parts.append(_errors(said, seen[:, :context], seen[:, context:]))
-        errors = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return Forecasts(errors, np.concatenate(variances), cohort.subjects[cohort.index])
+            errors = _errors(said, seen[:, :context], seen[:, context:])
+            return errors | {VARIANCE: _variance(learner, latents, context, decoder)}
+
+        errors = end_to_end(over_windows(learner, cohort.windows, cohort.index, self.config.batch_size, forecast))
+        return Forecasts(errors, errors.pop(VARIANCE), cohort.subjects[cohort.index])
 
 
 def _variance(learner: Learner, latents: Latents, context: int, decoder: Decoder) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jepa_core.results.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
+from jepa_core.results.text import counted
 from jepa_latent_eval.geometry import ACROSS, MOST_DIMENSIONS, OVER_TIME, RANK, Geometry, Spread
 from jepa_latent_eval.wording import NO_UNTRAINED
 
@@ -80,8 +81,8 @@ def verdicts(trained: Geometry, untrained: Geometry | None, config: LatentCollap
 
 
 def _headlines(geometry: Geometry) -> list[Headline]:
-    counted = f"{geometry.steps} states of {geometry.trajectories} trajectories"
-    states = f"the largest possible is {geometry.rank_limit}; {counted}"
+    states = f"the largest possible is {geometry.rank_limit}; {geometry.steps:,} states of "
+    states += counted(geometry.trajectories, "trajectory")
     return [
         Headline(
             RANK, geometry.effective_rank, f"of {geometry.rank_limit}", n=geometry.subjects, note=states, metric=RANK

@@ -69,8 +69,8 @@ def drift_findings(contexts: list[MeasuredContext | UnmeasuredContext], config: 
     shown = _headline_context(measured, config.headline_context)
     acts = any(context.acts for context in measured)
     return Findings(
-        headlines=_headlines(shown) if shown else _no_headlines(reasons),
-        verdicts=_verdicts(shown) if shown else [Verdict("bad", f"No rollout could be measured. {' '.join(reasons)}")],
+        headlines=_headlines(shown) if shown else _no_headlines(reasons[0]),
+        verdicts=_verdicts(shown) if shown else [Verdict("bad", f"No rollout could be measured: {reasons[0]}")],
         tables=[
             _contexts(contexts, METHOD + (WITH_ACTIONS if acts else "") + nulls),
             _summary(contexts, SAME_NOTE + nulls, acts),
@@ -127,8 +127,8 @@ def _headlines(at: MeasuredContext) -> list[Headline]:
     ]
 
 
-def _no_headlines(reasons: list[str]) -> list[Headline]:
-    return [Headline("skill horizon", None, "steps", note=" ".join(reasons))]
+def _no_headlines(reason: str) -> list[Headline]:
+    return [Headline("skill horizon", None, "steps", note=reason)]
 
 
 def _verdicts(at: MeasuredContext) -> list[Verdict]:

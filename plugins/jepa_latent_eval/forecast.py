@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from jepa_core.contracts import Evaluation, Evaluator, Latents
+from jepa_core.contracts import Batch, Evaluation, Evaluator, Latents
 from jepa_core.results.findings import Findings, KeptHead
 from jepa_core.results.samples import subject_numbers
+from jepa_core.training.shares import end_to_end, over_windows
 from jepa_latent_eval.config import DecodedForecastConfig
 from jepa_latent_eval.decoding import (
     DECODED_PERSISTENCE,
@@ -27,7 +28,7 @@ from jepa_latent_eval.decoding import (
 from jepa_latent_eval.forecast_draws import redrawn_errors
 from jepa_latent_eval.forecast_findings import forecast_findings, no_forecasts, rollouts_of
 from jepa_latent_eval.rollout import ROLLOUT, Cohort, find_cohort, roll_out_windows
-from jepa_latent_eval.states import States, all_states_of, cover, encoded
+from jepa_latent_eval.states import States, all_states_of, cover
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
@@ -101,17 +102,18 @@ class DecodedForecast(Evaluator[DecodedForecastConfig]):
         learner, context, batch_size = evaluation.learner, cohort.context, self.config.batch_size
         acts = _have_actions(evaluation.dataset)
         places = torch.tensor(horizons) - 1
-        parts: list[dict[str, np.ndarray]] = []
-        for _, latents in encoded(learner, evaluation.dataset, cohort.windows, cohort.index, batch_size):
-            with torch.no_grad():
-                given = {RECORDED: latents, HELD: _held(latents, context)} if acts else {ROLLOUT: latents}
-                states = {
-                    **{name: roll_out_windows(learner, told, context)[:, places] for name, told in given.items()},
-                    DECODED_PERSISTENCE: latents.states[:, context - 1 : context],
-                    ENCODED: latents.states[:, context + places],
-                }
-            parts.append({name: readout.decode(values.double().cpu().numpy()) for name, values in states.items()})
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+        def decoded(part: np.ndarray, batch: Batch) -> dict[str, np.ndarray]:
+            latents = learner.latents(batch)
+            given = {RECORDED: latents, HELD: _held(latents, context)} if acts else {ROLLOUT: latents}
+            states = {
+                **{name: roll_out_windows(learner, told, context)[:, places] for name, told in given.items()},
+                DECODED_PERSISTENCE: latents.states[:, context - 1 : context],
+                ENCODED: latents.states[:, context + places],
+            }
+            return {name: readout.decode(values.double().cpu().numpy()) for name, values in states.items()}
+
+        return end_to_end(over_windows(learner, cohort.windows, cohort.index, batch_size, decoded))
 
 
 def _have_actions(dataset: Dataset) -> bool:

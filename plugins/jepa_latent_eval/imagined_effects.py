@@ -5,7 +5,7 @@ Symbols: R rows (trajectories, each from every step that it is imagined from), H
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,11 @@ from jepa_core.data.observations import Observer
 from jepa_core.data.trajectories import Trajectories
 from jepa_core.errors import DataError
 from jepa_core.model.acts import PlannedActs, acted
-from jepa_core.model.forecasting import Origin, foresee, origin_of
+from jepa_core.model.forecasting import AT_ONCE, Origin, foresee, origin_of
 from jepa_core.model.imagining import OwnData, origins_under
 from jepa_core.model.view import View
+from jepa_core.training.processes import Peers
+from jepa_core.training.shares import batches_of, each, end_to_end
 from jepa_latent_eval.config import ImaginationConfig, JudgedActConfig
 
 if TYPE_CHECKING:
@@ -139,13 +141,15 @@ def simulated(
 
 @dataclass(frozen=True)
 class Imaginer:
-    """A learner that imagines. places: (C,) of the judged channels among those that its decoder reads."""
+    """A learner that imagines. places: (C,) of the judged channels among those that its decoder reads. processes: that
+    share the work."""
 
     view: View
     data: OwnData
     decoder: Decoder
     observer: Observer
     places: list[int]
+    processes: Peers
 
     @classmethod
     def of(cls, learner: Learner, question: Question) -> Imaginer:
@@ -155,36 +159,41 @@ class Imaginer:
         view = View.of(learner, question.evaluation)
         places = [observer.names.index(name) for name in question.names]
         decoder = next(iter(learner.decoders().values()))
-        return cls(view, OwnData(question.source, learner.dataset), decoder, observer, places)
+        return cls(view, OwnData(question.source, learner.dataset), decoder, observer, places, learner.processes)
 
     def under(self, question: Question, act: JudgedActConfig, value: float | None) -> np.ndarray:
         """Values (R, H, C) that are imagined under an act, in the data's units."""
-        return self._decoded(question, self._origins(question, act, value))
+
+        def origins(start: Start, chosen: np.ndarray) -> Iterator[Origin]:
+            plan = PlannedActs(
+                acts_from(act, start.at, value), start.at, question.config.horizon, question.config.otherwise
+            )
+            return origins_under(self.view, self.data, chosen, plan, min(question.context, start.at))
+
+        return self._decoded(question, origins)
 
     def forecast(self, question: Question) -> np.ndarray:
         """Values (R, H, C) that are foreseen under the recorded actions."""
         horizon, context = question.config.horizon, question.context
-        return self._decoded(question, (
-            [
-                origin_of(self.view, number, start.at, min(context, start.at), horizon)
-                for number in start.chosen.tolist()
-            ]
-            for start in question.starts
-        ))  # fmt: skip
 
-    def _origins(self, question: Question, act: JudgedActConfig, value: float | None) -> Iterator[list[Origin]]:
-        config = question.config
-        for start in question.starts:
-            plan = PlannedActs(acts_from(act, start.at, value), start.at, config.horizon, config.otherwise)
-            context = min(question.context, start.at)
-            yield list(origins_under(self.view, self.data, start.chosen, plan, context))
+        def origins(start: Start, chosen: np.ndarray) -> Iterator[Origin]:
+            for number in chosen.tolist():
+                yield origin_of(self.view, number, start.at, min(context, start.at), horizon)
 
-    @torch.no_grad()
-    def _decoded(self, question: Question, origins: Iterator[list[Origin]]) -> np.ndarray:
-        parts = [foresee(self.view.frozen, iter(origins_of), question.config.horizon).belief for origins_of in origins]
-        belief = torch.from_numpy(np.concatenate(parts)).to(self.view.frozen.device)
-        scores = self.decoder.next_values(belief).float().cpu().numpy()
-        return self.observer.scaling.values(scores)[..., self.places]
+        return self._decoded(question, origins)
+
+    def _decoded(self, question: Question, origins: Callable[[Start, np.ndarray], Iterator[Origin]]) -> np.ndarray:
+        """What is foreseen from the origins of some trajectories of a start, as many at once as are rolled out."""
+        parts = [(start, part) for start in question.starts for part in batches_of(start.chosen, AT_ONCE)]
+
+        @torch.no_grad()
+        def decoded(part: tuple[Start, np.ndarray]) -> dict[str, np.ndarray]:
+            foreseen = foresee(self.view.frozen, origins(*part), question.config.horizon)
+            belief = torch.from_numpy(foreseen.belief).to(self.view.frozen.device)
+            scores = self.decoder.next_values(belief).float().cpu().numpy()
+            return {"values": self.observer.scaling.values(scores)[..., self.places]}
+
+        return end_to_end(each(self.processes, parts, decoded))["values"]
 
 
 def last_values(question: Question, imaginer: Imaginer) -> np.ndarray:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jepa_core.contracts import Latents, Predictor, Rollout
-from jepa_latent_eval.states import encoded
+from jepa_core.contracts import Batch, Latents, Predictor, Rollout
+from jepa_core.training.shares import end_to_end, over_windows
 
 if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset, Windows
@@ -72,21 +72,16 @@ def rollout_errors(
     mean: (D,), the forecast MEAN. The rollouts see C steps and then the recorded actions; SHUFFLED, where wanted, sees
     those of the window's donor from step C on. Only these scalars are kept of each batch.
     """
-    parts: list[dict[str, np.ndarray]] = []
-    for part, latents in encoded(learner, dataset, cohort.windows, cohort.index, batch_size):
-        donated = _actions(learner, dataset, cohort, part) if shuffled else None
-        with torch.no_grad():
-            forecasts = _forecasts(learner, latents, cohort.context, mean, donated)
-            targets = latents.states[:, cohort.context :].float()
-            errors = {name: (forecast - targets).abs().mean(dim=-1) for name, forecast in forecasts.items()}
-        parts.append({name: error.double().cpu().numpy() for name, error in errors.items()})
-    return {name: np.concatenate([piece[name] for piece in parts]) for name in parts[0]}
 
+    def errors_of(part: np.ndarray, batch: Batch) -> dict[str, np.ndarray]:
+        latents = learner.latents(batch)
+        donated = learner.latents(dataset.batch(cohort.windows, cohort.donor[part])).actions if shuffled else None
+        forecasts = _forecasts(learner, latents, cohort.context, mean, donated)
+        targets = latents.states[:, cohort.context :].float()
+        errors = {name: (forecast - targets).abs().mean(dim=-1) for name, forecast in forecasts.items()}
+        return {name: error.double().cpu().numpy() for name, error in errors.items()}
 
-def _actions(learner: Learner, dataset: Dataset, cohort: Cohort, part: np.ndarray) -> Tensor:
-    donors = cohort.donor[part]
-    (_, latents), *_ = encoded(learner, dataset, cohort.windows, donors, len(donors))
-    return latents.actions
+    return end_to_end(over_windows(learner, cohort.windows, cohort.index, batch_size, errors_of))
 
 
 def _forecasts(

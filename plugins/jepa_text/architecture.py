@@ -65,11 +65,11 @@ class Architecture:
         """Values that are kept for the backward pass of texts of `tokens` tokens together.
 
         A layer keeps of a token 4 of the hidden size around the two norms, 6 of the queries' and 3 of the keys' size in
-        the attention, and 4 of the MLP's; the last one little more than keys and values.
+        the attention, and 4 of the MLP's; the last one little more than keys and values. What turns heads is kept once.
         """
         queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
         layer = 4 * self.hidden_size + 6 * queries + 3 * keys + 4 * self.intermediate_size
-        return tokens * ((self.layers - 1) * layer + 2 * self.hidden_size + 3 * keys)
+        return tokens * ((self.layers - 1) * layer + 2 * self.hidden_size + 2 * queries + 3 * keys)
 
     def _tokens_seen(self, tokens: int) -> dict[str, int]:
         """How many tokens of one text pass each linear map, over all layers.

@@ -80,7 +80,7 @@ class Qwen3Config(EncoderConfig):
     random: RandomQwen3Config = RandomQwen3Config()
     lora: LoraConfig | None = Field(LoraConfig(), description="adapters on pretrained weights; null trains nothing")
     max_tokens: int = Field(1024, gt=0, description="longer texts lose their end")
-    tokens_per_pass: int = Field(2048, gt=0, description="tokens computed at once; changes memory and speed only")
+    tokens_per_pass: int = Field(4096, gt=0, description="tokens computed at once; changes memory and speed only")
     precision: Literal["bf16", "fp32"] = Field("bf16", description="type of the frozen pretrained weights")
     gradient_checkpointing: bool = Field(
         False, description="compute every pass twice instead of keeping its activations: the memory of one pass"

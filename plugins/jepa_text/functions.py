@@ -7,6 +7,7 @@ much as the matrix products between them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,27 @@ from torch.autograd.function import once_differentiable
 from jepa_text.packing import TextRows
 
 
+@dataclass(frozen=True)
+class Turns:
+    """What turns the heads of S tokens by their positions; none of it gets a gradient.
+
+    cosines, sines: (S, A Z), the same for each of A heads side by side; the sines of a head's first half are negative.
+    """
+
+    cosines: Tensor
+    sines: Tensor
+
+    @classmethod
+    def of(cls, cosines: Tensor, sines: Tensor, heads: int) -> Turns:
+        """Of cosines and sines (S, Z) that are the same in both halves, for up to so many heads."""
+        first, second = sines.chunk(2, dim=-1)
+        return cls(cosines.repeat(1, heads), torch.cat((-first, second), dim=-1).repeat(1, heads))
+
+    def at(self, places: Tensor) -> Turns:
+        """Those of the tokens at some places (N,)."""
+        return Turns(self.cosines.index_select(0, places), self.sines.index_select(0, places))
+
+
 def rms_norm(hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """`hidden` (..., D) over its root mean square, times `weight` (D,) (Zhang and Sennrich, arXiv 1910.07467).
 
@@ -25,12 +47,9 @@ def rms_norm(hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     return _RmsNorm.apply(hidden, weight, epsilon)
 
 
-def rotate(heads: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Queries or keys (S, H, Z) turned by their positions (Su et al., arXiv 2104.09864), dimension i with i + Z / 2.
-
-    cosines, sines: (S, 1, Z), the same in both halves; they get no gradient.
-    """
-    return _Rotation.apply(heads, cosines, sines)
+def rotate(heads: Tensor, turns: Turns) -> Tensor:
+    """Queries or keys (S, H, Z) turned by their positions (Su et al., arXiv 2104.09864), dimension i with i + Z / 2."""
+    return _Rotation.apply(heads, turns.cosines, turns.sines)
 
 
 def into_rows(packed: Tensor, rows: TextRows) -> Tensor:
@@ -101,15 +120,23 @@ class _RmsNorm(Function):
 
 
 class _Rotation(Function):
+    """Heads are laid side by side: a processor is slow at products of short rows that repeat another's factor."""
+
     @staticmethod
     def forward(context: Any, heads: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
         context.save_for_backward(cosines, sines)
-        first, second = heads.chunk(2, dim=-1)
-        return (heads * cosines).addcmul_(torch.cat((-second, first), dim=-1), sines)
+        return _turned(heads, cosines, sines, 1.0)
 
     @staticmethod
     @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         cosines, sines = context.saved_tensors
-        first, second = (gradient * sines).chunk(2, dim=-1)
-        return (gradient * cosines).add_(torch.cat((second, -first), dim=-1)), None, None
+        return _turned(gradient, cosines, sines, -1.0), None, None
+
+
+def _turned(heads: Tensor, cosines: Tensor, sines: Tensor, way: float) -> Tensor:
+    """Heads (S, H, Z) turned one way, or the other with -1."""
+    first, second = heads.chunk(2, dim=-1)
+    swapped, width = torch.cat((second, first), dim=-1).flatten(1), heads.shape[1] * heads.shape[2]
+    along = heads.flatten(1) * cosines[:, :width]
+    return along.addcmul_(swapped, sines[:, :width], value=way).view_as(heads)

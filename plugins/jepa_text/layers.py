@@ -15,18 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor
 
 from jepa_text.attention import attend, attend_at_ends
-from jepa_text.functions import rms_norm, rotate
+from jepa_text.functions import Turns, rms_norm, rotate
 from jepa_text.packing import Pack
 
 Built: TypeAlias = Any
 """A module as transformers built it: what it holds is not declared by `nn.Module`."""
-
-Rotation = tuple[Tensor, Tensor]
-"""Cosines and sines of the tokens' positions, each (S, 1, Z)."""
-
 
 def token_states(backbone: Built, pack: Pack) -> Tensor:
     """Last hidden states of all tokens: (S, W)."""
@@ -37,24 +34,30 @@ def token_states(backbone: Built, pack: Pack) -> Tensor:
 def end_states(backbone: Built, pack: Pack) -> Tensor:
     """Last hidden states of the last tokens of the texts, the same as in `token_states`: (N, W)."""
     *below, last = backbone.layers
-    hidden, rotation = _run(backbone, below, pack)
-    return _normed(backbone.norm, _last_layer(last, hidden, rotation, pack))
+    hidden, turns = _run(backbone, below, pack)
+    return _normed(backbone.norm, _last_layer(last, hidden, turns, pack))
 
 
-def _run(backbone: Built, layers: Iterable[Built], pack: Pack) -> tuple[Tensor, Rotation]:
+def _run(backbone: Built, layers: Iterable[Built], pack: Pack) -> tuple[Tensor, Turns]:
     """Hidden states (S, W) of all tokens after these first layers, and what turns queries and keys."""
     of_distinct = backbone.embed_tokens(pack.distinct)
     hidden = of_distinct.index_select(0, pack.places)
-    cosines, sines = backbone.rotary_emb(hidden, pack.positions.unsqueeze(0))
-    rotation = cosines.transpose(0, 1), sines.transpose(0, 1)
+    turns = _turns(backbone, hidden, pack)
     for number, layer in enumerate(layers):
         if number == 0:
             queries, keys, values = (part.index_select(0, pack.places) for part in _project(layer, of_distinct))
             heads = queries, keys, values
         else:
             heads = _project(layer, hidden)
-        hidden = _layer(layer, hidden, heads, rotation, pack)
-    return hidden, rotation
+        hidden = _layer(layer, hidden, heads, turns, pack)
+    return hidden, turns
+
+
+def _turns(backbone: Built, hidden: Tensor, pack: Pack) -> Turns:
+    """What turns the heads of all tokens, made once for each position in the longest row."""
+    longest = max(length for _, length in pack.rows.groups)
+    cosines, sines = backbone.rotary_emb(hidden, torch.arange(longest, device=hidden.device).unsqueeze(0))
+    return Turns.of(cosines[0], sines[0], backbone.config.num_attention_heads).at(pack.positions)
 
 
 def _project(layer: Built, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -64,23 +67,22 @@ def _project(layer: Built, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _layer(
-    layer: Built, hidden: Tensor, heads: tuple[Tensor, Tensor, Tensor], rotation: Rotation, pack: Pack
+    layer: Built, hidden: Tensor, heads: tuple[Tensor, Tensor, Tensor], turns: Turns, pack: Pack
 ) -> Tensor:
     """The layer's output for all tokens: (S, W)."""
     attention, (queries, keys, values) = layer.self_attn, heads
-    queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
+    queries, keys = rotate(queries, turns), rotate(keys, turns)
     gathered = attend(queries, keys, values, pack.rows, attention.scaling, _dropout(attention))
     return _feed_forward(layer, hidden + attention.o_proj(gathered.flatten(1)))
 
 
-def _last_layer(layer: Built, hidden: Tensor, rotation: Rotation, pack: Pack) -> Tensor:
+def _last_layer(layer: Built, hidden: Tensor, turns: Turns, pack: Pack) -> Tensor:
     """The layer's output for the last token of each text, whose keys and values all tokens give: (N, W)."""
     attention = layer.self_attn
     normed = _normed(layer.input_layernorm, hidden)
-    turned = tuple(part[pack.ends] for part in rotation)
-    queries = rotate(_queries(attention, normed.index_select(0, pack.ends)), *turned)
+    queries = rotate(_queries(attention, normed.index_select(0, pack.ends)), turns.at(pack.ends))
     keys, values = _keys_values(attention, normed)
-    keys = rotate(keys, *rotation)
+    keys = rotate(keys, turns)
     gathered = attend_at_ends(queries, keys, values, pack.rows, attention.scaling, _dropout(attention))
     return _feed_forward(layer, hidden.index_select(0, pack.ends) + attention.o_proj(gathered.flatten(1)))
 

@@ -6,14 +6,17 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from commands import RECIPE, environment
 from jepa_core.errors import PluginError
 from jepa_core.model.card import _no_program, _tried
+from jepa_core.model.export import _Program, _traced
 from jepa_core.model.onnx_files import require_onnx
 from warm import WarmProcess
 
@@ -46,6 +49,28 @@ def test_programs_run_with_torch_alone_and_answer_as_the_model_does(exported: Pa
     told = json.loads((exported / "taken/export.json").read_text())["programs"]
     assert set(told) == {"encoder.pt2", "predictor.pt2"}
     assert max(one["largest_difference"] for one in told.values()) <= 1e-5
+
+
+class Assigning(torch.nn.Module):
+    """A network that keeps a tensor of its last call."""
+
+    kept = torch.zeros(1)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        self.kept = values.mean(0)
+        return values + 1
+
+
+def test_torch_says_nothing_of_the_weights_of_its_own_recurrent_networks_and_all_else_of_others() -> None:
+    def program(function: torch.nn.Module) -> _Program:
+        return _Program("x", function, ("y",), lambda count, steps: (torch.randn(count, steps, 4),), {})
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        _traced(program(torch.nn.GRU(4, 4, batch_first=True)), 5)
+        assert [str(warning.message) for warning in told if "assigned during export" in str(warning.message)] == []
+        _traced(program(Assigning()), 5)
+    assert any("kept was assigned during export" in str(warning.message) for warning in told)
 
 
 def test_the_exported_folder_loads_where_nothing_else_of_the_run_is(exported: Path, toy_package: Path) -> None:

@@ -171,19 +171,30 @@ def test_the_headline_figure_comes_first_in_the_report_of_a_run() -> None:
     assert html.index('class="standing"') < html.index("Another figure")
 
 
-@pytest.mark.parametrize(
-    ("told", "names"), [(0.8, ["AUROC of late death"]), (0.7, ["AUROC of late death", "AUROC of late_death"])]
-)
+@pytest.mark.parametrize("told", [0.8, 0.7])
 def test_a_score_that_is_a_headline_too_stands_once(
-    told: float, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    told: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draws = np.linspace(0.7, 0.9, 50)
+    """As it is of the predictions: a headline of folds is the mean over them, and says something else."""
+    draws, name = np.linspace(0.7, 0.9, 50), Name("tasks", "AUROC of late death, latents")
     scored = RunMetric(0.8, draws, 40, "higher")
-    monkeypatch.setattr(metrics, "_of_predictions", lambda _: [(Name("tasks", "AUROC of late_death"), scored)])
+    monkeypatch.setattr(metrics, "_of_predictions", lambda _: [("latents", name, scored)])
     (tmp_path / "findings").mkdir()
-    findings = Findings([Headline("AUROC of late death", told, n=40, better="higher")])
+    findings = Findings([Headline("AUROC of late death, latents", told, n=40, better="higher")])
     (tmp_path / "findings" / "tasks.json").write_text(json.dumps(findings.to_dict()))
     measured = run_metrics([tmp_path])
-    assert [name.metric for name in measured] == names
-    headline = measured[Name("tasks", "AUROC of late death")]
-    assert headline.headline and (headline.draws is draws) == (told == 0.8), "it is paired by what was predicted"
+    assert list(measured) == [name]
+    assert measured[name].headline and measured[name].value == 0.8 and measured[name].draws is draws
+
+
+def test_a_score_that_an_evaluator_tells_by_labels_stands_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = [(f"AUROC of late death {count} labelled, latents", value) for count, value in ((20, 0.8), (40, 0.9))]
+    told = [("latents", Name("few", name), RunMetric(value, None, 40, "higher")) for name, value in scores]
+    monkeypatch.setattr(metrics, "_of_predictions", lambda _: told)
+    (tmp_path / "findings").mkdir()
+    findings = Findings([Headline("AUROC of late death, latents, 20 labelled", 0.8, better="higher")])
+    (tmp_path / "findings" / "few.json").write_text(json.dumps(findings.to_dict()))
+    assert [name.metric for name in run_metrics([tmp_path])] == [
+        "AUROC of late death, latents, 20 labelled",
+        "AUROC of late death 40 labelled, latents",
+    ]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from jepa_core.contracts import Batch, Evaluation, Latents, Prediction, Rollout
 from jepa_core.data.trajectories import SPLITS, Channel
 from jepa_core.data.windows import Windows, cut_windows
+from jepa_core.training.processes import ALONE
 
 FIRST_SUBJECT = 70_000_000
 
@@ -134,6 +135,7 @@ class Encoder(nn.Module):
 class Learner:
     """Latents by table, a row an item."""
 
+    processes = ALONE
     precision = nullcontext
     dataset: Dataset
 

@@ -276,7 +276,8 @@ def test_headlines_are_kept_under_the_draws_that_every_run_shares(made, telling)
         for seed in (0, 1)
     )
     kept = {found.metric: found for found in one.redrawn}
-    assert set(kept) == {"AUROC of bad after 8", "AUROC gained by training"} == {line.metric for line in one.headlines}
+    labels = {"AUROC of bad after 8, latents", "AUROC gained by training, latents"}
+    assert set(kept) == labels == {line.metric for line in one.headlines}
     auroc, gained = kept.values()
     assert auroc.value == one.headlines[0].value and len(auroc.draws) == DRAWS
     np.testing.assert_allclose(np.quantile(gained.draws, [0.025, 0.975]), [one.headlines[1].low, one.headlines[1].high])

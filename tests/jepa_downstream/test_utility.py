@@ -124,7 +124,7 @@ def test_the_evaluator_tells_the_utility_of_every_method_with_an_interval(found:
     latents, untrained = by_method["latents"], by_method["untrained latents"]
     assert latents["utility_low"] < latents["utility"] < latents["utility_high"] < 1
     assert untrained["difference_high"] < 0 and latents["difference"] is None
-    headline = next(one for one in found.headlines if one.label == "utility of alarms of warned")
+    headline = next(one for one in found.headlines if one.label.startswith("utility of alarms of warned, "))
     assert (headline.value, headline.low) == (latents["utility"], latents["utility_low"])
 
 

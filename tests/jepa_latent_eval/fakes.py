@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from jepa_core.contracts import Batch, Evaluation, Latents, Prediction, Rollout
 from jepa_core.data.trajectories import SPLITS, Channel
 from jepa_core.data.windows import Windows, cut_windows
+from jepa_core.training.processes import ALONE
 
 DECAY = 0.9
 
@@ -121,6 +122,7 @@ class Encoder:
 class Learner:
     """Latents by table, a row an item."""
 
+    processes = ALONE
     dataset: Dataset
 
     def __init__(self, table: np.ndarray, predictor: nn.Module) -> None:
@@ -158,6 +160,7 @@ def evaluation(
 ) -> Evaluation:
     def control() -> Learner:
         assert untrained is not None, "an untrained learner costs a training and was not asked for"
+        untrained.dataset = dataset
         return untrained
 
     learner.dataset = dataset

@@ -23,6 +23,7 @@ from jepa_core.errors import DataError, RunError
 from jepa_text.backbone import WITH_HEAD
 from jepa_text.config import LoraConfig, Qwen3Config
 from jepa_text.encoder import Qwen3Encoder
+from jepa_text.functions import Turns
 
 from .conftest import SMALL, make_random, make_texts
 
@@ -93,11 +94,13 @@ def test_gradients_equal_those_of_one_text_at_a_time(random_encoder: Qwen3Encode
 
 
 @torch.no_grad()
-def test_every_text_begins_at_position_zero(texts: list[str]) -> None:
-    encoder, positions = make_random(tokens_per_pass=100_000), []
-    encoder.backbone.rotary_emb.register_forward_pre_hook(lambda _, given: positions.extend(given[1][0].tolist()))
+def test_every_text_begins_at_position_zero(texts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, positions, at = make_random(tokens_per_pass=100_000), [], Turns.at
+    monkeypatch.setattr(Turns, "at", lambda turns, places: positions.append(places.tolist()) or at(turns, places))
     encoder(texts)
-    assert positions == [position for length in sorted(map(len, encoder.tokens(texts))) for position in range(length)]
+    assert positions[0] == [
+        position for length in sorted(map(len, encoder.tokens(texts))) for position in range(length)
+    ]
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from jepa_text.config import LoraConfig, Qwen3Config
 from jepa_text.encoder import Qwen3Encoder
-from jepa_text.functions import rms_norm, rotate
+from jepa_text.functions import Turns, rms_norm, rotate
 from jepa_text.layers import end_states, token_states
 from jepa_text.packing import Pack, pack
 
@@ -129,9 +129,11 @@ def test_the_norm_of_zeros_is_zero_with_a_finite_gradient() -> None:
 
 def test_the_rotation_and_its_gradient_are_those_of_the_formula() -> None:
     torch.manual_seed(0)
-    heads, turn = torch.randn(4, 3, 6, dtype=torch.float64, requires_grad=True), angles(4, 6)
-    torch.testing.assert_close(rotate(heads, *turn), composed_rotation(heads, *turn))
-    assert torch.autograd.gradcheck(lambda given: rotate(given, *turn), (heads,))
+    heads, (cosines, sines) = torch.randn(4, 3, 6, dtype=torch.float64, requires_grad=True), angles(4, 6)
+    turns = Turns.of(cosines[:, 0], sines[:, 0], heads=3)
+    for some in (heads, heads[:, :2]):
+        torch.testing.assert_close(rotate(some, turns), composed_rotation(some, cosines, sines))
+    assert torch.autograd.gradcheck(lambda given: rotate(given, turns), (heads,))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from jepa_core.contracts import Evaluation, Evaluator, Latents
 from jepa_core.results.findings import Column, Findings, Headline, Table
 from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
 from jepa_core.training.learner import Learner
+from jepa_core.training.shares import end_to_end, over_windows
 from jepa_my_component.config import MyComponentConfig
 
 FORECASTS = ("predictor", "persistence")
@@ -25,13 +26,10 @@ class MyComponent(Evaluator[MyComponentConfig]):
         if len(windows) == 0:
             reason = f"the split {self.config.split} has no trajectory of two steps"
             return Findings([Headline("one-step error", None, UNIT, note=reason)])
-        batches = np.array_split(np.arange(len(windows)), -(-len(windows) // self.config.batch_size))
-        errors = np.concatenate(
-            [
-                _errors(evaluation.learner, evaluation.learner.latents(dataset.batch(windows, batch)))
-                for batch in batches
-            ]
-        )
+        errors = end_to_end(over_windows(
+            evaluation.learner, windows, np.arange(len(windows)), self.config.batch_size,
+            lambda _, batch: {"errors": _errors(evaluation.learner, evaluation.learner.latents(batch))},
+        ))["errors"]  # fmt: skip
         subjects = dataset.subject[windows.trajectory]
         draws = bootstrap_subjects(errors, subjects, self.config.bootstrap, evaluation.seed)
         low, high = percentile_interval(draws)
