@@ -193,7 +193,7 @@ class KnowingOscillators(Oscillators):
 
 
 def ours(planted: Planted, seed: int, registry: Registry) -> dict[str, str]:
-    """What `jepa audit` says of a store of them: by check, channels named with a failure."""
+    """What `jepa audit` says of a store of them: by check, its failures and warnings."""
     channels = [*CHANNELS, Channel(planted.name)]
     oscillator_parts.CHANNELS[:] = channels
     original = oscillator_parts.Oscillators
@@ -208,7 +208,7 @@ def ours(planted: Planted, seed: int, registry: Registry) -> dict[str, str]:
     finally:
         oscillator_parts.CHANNELS[:] = channels[:PLANTED]
         oscillator_parts.Oscillators = original  # type: ignore[misc]
-    return {check.name: check.result for check in checks if check.result == "fail"}
+    return {check.name: check.result for check in checks if check.result in ("fail", "warning")}
 
 
 # --- theirs -----------------------------------------------------------------------------------------------------------

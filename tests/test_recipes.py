@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from itertools import takewhile
+
 import pytest
 
 from jepa_core.plugin import discover
@@ -24,6 +27,13 @@ def again(recipe: Recipe, tmp_path) -> Recipe:
 def test_a_resolved_recipe_is_a_recipe_that_means_the_same(path, tmp_path) -> None:
     recipe = load_recipe(path, [], REGISTRY, {"MEDS": "meds", "QWEN3": "random"})
     assert again(recipe, tmp_path) == recipe
+
+
+@pytest.mark.parametrize("path", shipped_recipes(), ids=lambda path: path.stem)
+def test_a_recipe_begins_with_how_it_is_run_what_it_is_and_how_long_it_takes(path) -> None:
+    first, *said = takewhile(lambda line: line.startswith("#"), path.read_text().splitlines())
+    assert first.endswith(f"jepa run recipes/{path.stem}.yaml") and len(said[0]) > 30
+    assert re.search(r"\bminutes\b|--time\b", "\n".join(said)), "say how long it takes, or what tells that"
 
 
 @pytest.mark.parametrize("path", shipped_studies(), ids=lambda path: path.stem)

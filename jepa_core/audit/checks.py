@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from textwrap import wrap
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from jepa_core.errors import some_of
 
-Result = Literal["pass", "fail", "not verified"]
+Result = Literal["pass", "warning", "fail", "not verified"]
+"""A warning is what may be right and is worth a look; it fails nothing."""
 
 _WIDTH = 100
 
@@ -33,7 +34,7 @@ def verdict(name: str, leaking: Sequence[str], bad: str, good: str) -> LeakCheck
 def audit_page(folder: str, checks: Iterable[LeakCheck]) -> dict[str, Any]:
     """An audit as plain values."""
     rows = [asdict(check) | {"channels": list(check.channels)} for check in checks]
-    counts = {result: sum(row["result"] == result for row in rows) for result in ("pass", "fail", "not verified")}
+    counts = {result: sum(row["result"] == result for row in rows) for result in get_args(Result)}
     return {"folder": folder, "counts": counts, "checks": rows}
 
 

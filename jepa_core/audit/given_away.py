@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jepa_core.audit.checks import LeakCheck
+from jepa_core.audit.heads import HEADS, check_heads
 from jepa_core.audit.numbers import NAME, check_numbers
 from jepa_core.data.rarity import LEAST_SUBJECTS
 from jepa_core.data.store import Store
@@ -40,7 +41,7 @@ def audit_run(folder: Path, store: Store | None, canaries: Iterable[str], regist
     checks = [_canaries(texts, list(canaries)), _times(told)]
     if store is None:
         rule = "the store that the run was trained on is not there"
-        names = ("identifiers of records", WORDS, NAME)
+        names = ("identifiers of records", WORDS, NAME, HEADS)
         return checks + [LeakCheck(name, "not verified", rule) for name in names]
     fewest = int(read_part(folder / FITTED).get("least_subjects", LEAST_SUBJECTS))
     plain = {name: json.loads(text) for name, text in told.items() if name.endswith(".json")}
@@ -48,10 +49,10 @@ def audit_run(folder: Path, store: Store | None, canaries: Iterable[str], regist
     subjects = len(np.unique(store.subject[store.split == 0]))
     if min(subjects, fewest) < 2:
         rule = f"train has {subjects} subjects, and what is kept is to be shared by {fewest}: all of it is of few"
-        return checks + [LeakCheck(name, "not verified", rule) for name in (WORDS, NAME)]
+        return checks + [LeakCheck(name, "not verified", rule) for name in (WORDS, NAME, HEADS)]
     return [
         *checks, _words(plain.values(), store, fewest),
-        check_numbers(folder, record, plain, store, registry, fewest),
+        check_numbers(folder, record, plain, store, registry, fewest), check_heads(folder, store, fewest),
     ]  # fmt: skip
 
 

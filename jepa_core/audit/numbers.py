@@ -7,7 +7,7 @@ values follows it to the bit, and a mean does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,12 +16,12 @@ import numpy as np
 import torch
 
 from jepa_core.audit.checks import LeakCheck
-from jepa_core.config import ItemShape, SourceConfig
+from jepa_core.config import ItemShape, SourceConfig, Split
 from jepa_core.contracts import Channels
 from jepa_core.data.observations import CLIP, means_of
 from jepa_core.data.standardisation import NormalScores
 from jepa_core.data.store import Store
-from jepa_core.data.trajectories import ROLES, Events, Role, Trajectories
+from jepa_core.data.trajectories import ROLES, SPLITS, Events, Role, Trajectories
 from jepa_core.errors import JepaError
 from jepa_core.model.folder import FITTED, OBSERVATIONS, RECORD
 from jepa_core.model.recorded import recorded_component
@@ -55,7 +55,7 @@ def check_numbers(
     own = {file: _without_recipe(file, content) for file, content in plain.items()}
     kinds = [kind for file, content in own.items() for kind in _kinds(file, content)]
     given = np.unique(np.concatenate([*(kind.kept for kind in kinds), np.empty(0, np.float32)]))
-    rare = given[_is_rare(given, store, fewest)]
+    rare = given[is_rare(given, store, fewest)]
     clean = f"none of {len(given):,} numbers is that of fewer than {fewest} subjects of train"
     if not len(rare):
         return LeakCheck(NAME, "pass", clean)
@@ -97,24 +97,28 @@ def _numbers(content: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
             yield from _numbers(value, path)
 
 
-def _is_rare(given: np.ndarray, store: Store, fewest: int) -> np.ndarray:
-    """Which of different numbers, ascending, have a fraction and are values of one to `fewest` - 1 subjects: bool."""
+def is_rare(given: np.ndarray, store: Store, fewest: int, splits: Sequence[Split] = ("train",)) -> np.ndarray:
+    """Which of different numbers, ascending, (N,) float32, have a fraction and are values of one to `fewest` - 1
+    subjects of these splits: bool."""
     if not len(given):
         return np.zeros(0, dtype=bool)
     pairs = np.empty((2, 0), dtype=np.int64)
     common = given % 1 == 0
+    chosen = [SPLITS.index(split) for split in splits]
     for block in store.blocks():
-        pairs = np.unique(np.concatenate([pairs, *(_places(given, block, role) for role in ROLES)], axis=1), axis=1)
+        pairs = np.unique(
+            np.concatenate([pairs, *(_places(given, block, role, chosen) for role in ROLES)], axis=1), axis=1
+        )
         common |= np.bincount(pairs[0], minlength=len(given)) >= fewest
         pairs = pairs[:, ~common[pairs[0]]]
     seen = np.bincount(pairs[0], minlength=len(given)) > 0
     return seen & ~common
 
 
-def _places(given: np.ndarray, block: Trajectories, role: Role) -> np.ndarray:
-    """Which numbers, by their places, are values of which subjects of train in a block: (2, pairs)."""
+def _places(given: np.ndarray, block: Trajectories, role: Role, splits: list[int]) -> np.ndarray:
+    """Which numbers, by their places, are values of which subjects of some splits in a block: (2, pairs)."""
     value, subject = block.events(role).value, block.subject[block.event_trajectories(role)]
-    own = block.split[block.event_trajectories(role)] == 0
+    own = np.isin(block.split[block.event_trajectories(role)], splits)
     at = np.minimum(np.searchsorted(given, value), len(given) - 1)
     there = own & (given[at] == value)
     return np.unique(np.stack([at[there], subject[there]]), axis=1)
@@ -189,13 +193,34 @@ class _MovedTrain:
         return replace(events, value=np.where(np.isin(value, self._rare), _moved(value), value))
 
 
+def _in_chunks(owned: Iterable[tuple[int, Channels]], chunk: int = 4096) -> Iterator[Channels]:
+    """Items in the groups in which training gives them to be fitted on: which values are kept of very many depends on
+    that, and a call for each trajectory takes its time."""
+    waiting: list[Channels] = []
+    for _, items in owned:
+        waiting.append(items)
+        if sum(len(part.values) for part in waiting) >= chunk:
+            *whole, rest = _joined(waiting, chunk)
+            yield from whole
+            waiting = [rest]
+    if waiting:
+        yield from (part for part in _joined(waiting, chunk) if len(part.values))
+
+
+def _joined(parts: list[Channels], chunk: int) -> list[Channels]:
+    """Items one after another, as many at a time; the last are fewer, or none."""
+    values, observed = torch.cat([part.values for part in parts]), torch.cat([part.observed for part in parts])
+    starts = range(0, len(values) + 1, chunk)
+    return [Channels(values[start : start + chunk], observed[start : start + chunk]) for start in starts]
+
+
 def _encoder_again(folder: Path, record: Mapping[str, Any], registry: Registry, moved: _MovedTrain) -> dict[str, Any]:
     """What an encoder of numbers fits; nothing for one of texts, which keeps none."""
     if record["item_shape"] is None:
         return {}
     part = recorded_component(folder, "encoder", record["components"]["encoder"], registry)
     encoder = part.component.load()(part.config, ItemShape(**record["item_shape"]))
-    encoder.fit(items for _, items in moved.items())
+    encoder.fit(_in_chunks(moved.items()))
     encoder.forget_rare(moved.items())
     return encoder.fitted()
 
@@ -208,6 +233,6 @@ def _observations_again(record: Mapping[str, Any], moved: _MovedTrain) -> dict[s
         for subject, items in moved.items(("state",)):
             yield subject, means_of(items, places)
 
-    scaling.fit(items for _, items in means())
+    scaling.fit(_in_chunks(means()))
     scaling.forget_rare(means())
     return scaling.fitted()

@@ -16,6 +16,9 @@ FEWEST = 10
 """Trajectories of each class that a channel must be known of to be judged."""
 PROXY = 0.98
 """AUROC from which one value is said to be the outcome in another form."""
+STRONG = 0.9
+"""AUROC from which one value may be that, and is worth a look."""
+STRONG_CHANNELS = "channels near the outcome"
 TELLING_GAPS = 0.95
 """AUROC from which whether and how often something was recorded is said to tell the outcome."""
 _CELLS = 1 << 24
@@ -35,30 +38,42 @@ def target_checks(store: Store) -> Iterator[LeakCheck]:
     if not outcomes:
         rule = f"the store has no outcome of 0 and 1 with {FEWEST} trajectories of each"
         yield LeakCheck("outcome proxies", "not verified", rule)
+        yield LeakCheck(STRONG_CHANNELS, "not verified", rule)
         yield LeakCheck("missingness tells the outcome", "not verified", rule)
         return
-    proxies: dict[str, None] = {}
+    areas: dict[str, float] = {}
     telling: dict[str, None] = {}
     for role in ROLES:
         for group in _groups(store):
             summaries = _summaries(store, role, group)
             for values in outcomes.values():
-                proxies |= dict.fromkeys(_above(store, group, summaries.mean, values, PROXY))
+                for name, area in _areas(store, group, summaries.mean, values):
+                    areas[name] = max(area, areas.get(name, 0.0))
                 steps = 1 if role == "static" else store.steps[:, None]
                 frequency = summaries.events / steps
-                telling |= dict.fromkeys(_above(store, group, frequency, values, TELLING_GAPS))
+                frequencies = _areas(store, group, frequency, values)
+                telling |= {name: None for name, area in frequencies if area >= TELLING_GAPS}
     if any(_area(store.steps.astype(np.float64), values) >= TELLING_GAPS for values in outcomes.values()):
         telling["(number of steps)"] = None
     names = ", ".join(outcomes)
     yield verdict(
-        "outcome proxies", list(proxies), f"the mean value alone ranks {names} with an AUROC of {PROXY} or more",
+        "outcome proxies", [name for name, area in areas.items() if area >= PROXY],
+        f"the mean value alone ranks {names} with an AUROC of {PROXY} or more",
         f"no channel's mean value ranks {names} with an AUROC of {PROXY} or more",
     )  # fmt: skip
+    yield _strong([name for name, area in areas.items() if STRONG <= area < PROXY], names)
     yield verdict(
         "missingness tells the outcome", list(telling),
         f"how often it was recorded ranks {names} with an AUROC of {TELLING_GAPS} or more",
         f"how often a channel was recorded ranks {names} with an AUROC below {TELLING_GAPS}",
     )  # fmt: skip
+
+
+def _strong(channels: list[str], names: str) -> LeakCheck:
+    words = f"the mean value alone ranks {names} with an AUROC of {STRONG} or more: is it known before the outcome is?"
+    if not channels:
+        return LeakCheck(STRONG_CHANNELS, "pass", f"no channel's mean value does so with {STRONG} to {PROXY}")
+    return LeakCheck(STRONG_CHANNELS, "warning", words, tuple(channels))
 
 
 def _is_judged(values: np.ndarray) -> bool:
@@ -90,10 +105,11 @@ def _summaries(store: Store, role: Role, group: slice) -> _Summaries:
     return _Summaries(events, np.where(values > 0, sums / np.maximum(values, 1), np.nan))
 
 
-def _above(store: Store, group: slice, values: np.ndarray, outcome: np.ndarray, least: float) -> Iterator[str]:
+def _areas(store: Store, group: slice, values: np.ndarray, outcome: np.ndarray) -> Iterator[tuple[str, float]]:
+    """Channels, by name, with the AUROC of their values (N, C)."""
     for channel, column in zip(store.channels[group], values.T, strict=True):
-        if np.isfinite(column).any() and _area(column, outcome) >= least:
-            yield channel.name
+        if np.isfinite(column).any():
+            yield channel.name, _area(column, outcome)
 
 
 def _area(score: np.ndarray, outcome: np.ndarray) -> float:

@@ -28,7 +28,7 @@ from jepa_core.data.partitions import (
     partitions_folder,
 )
 from jepa_core.data.places import store_path
-from jepa_core.data.rendering import Rendering, is_whole, open_rendering, rendering_folder
+from jepa_core.data.rendering import Rendering, check_rendered_alike, is_whole, open_rendering, rendering_folder
 from jepa_core.data.source import PartitionedSource, Source
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import ROLES, SPLITS
@@ -117,7 +117,7 @@ def recorded_data(recipe: Recipe, folder: Path, recorded: Mapping[str, Any]) -> 
     """The data that a run was on, by the facts that it wrote down of them. The raw data are read only if their store is
     no longer in `folder`.
 
-    Raises DataError if they are no longer what they were.
+    Raises DataError if they are no longer what they were, or are rendered in another way now.
     """
     source: Source = recipe.source.build()
     path = store_path(folder, recipe.source.component.name, recorded["fingerprint"])
@@ -128,6 +128,7 @@ def recorded_data(recipe: Recipe, folder: Path, recorded: Mapping[str, Any]) -> 
         raise DataError(f"{store.path} does not hold the data that the run was on; bring the store back, or run again")
     encoder = recipe.encoder.config
     assert isinstance(encoder, EncoderConfig)
+    check_rendered_alike(source, encoder.modality, recorded.get("rendering"), "the model")
     return open_dataset(store, source, encoder.modality)
 
 

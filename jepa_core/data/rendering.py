@@ -25,6 +25,7 @@ from jepa_core.data.distinct import Distinct
 from jepa_core.data.source import Source
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Rendered, Trajectories
+from jepa_core.errors import DataError
 from jepa_core.io.files import remove_folder, require_regular_files, sync_folder
 from jepa_core.io.records import Shape, read_sealed, write_sealed
 from jepa_core.io.seals import check_seal, seal_of
@@ -125,6 +126,26 @@ def rendering_folder(store: Store, source: Source, modality: str) -> Path:
     """Where that rendering lies, made or not."""
     key = f"{RENDERING_VERSION} {store.content} {modality} {source.rendering_fingerprint(modality)}"
     return store.path.with_name(f"{store.path.name}.{modality}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
+
+
+def rendering_digest(source: Source, modality: str) -> str:
+    """Of the way in which a source renders, whatever the data: what a model was trained to read."""
+    return hashlib.sha256(
+        f"{RENDERING_VERSION} {modality} {source.rendering_fingerprint(modality)}".encode()
+    ).hexdigest()
+
+
+def check_rendered_alike(source: Source, modality: str, recorded: str | None, owner: str) -> None:
+    """Refuse what a model was not trained to read. recorded: digest of how its items were rendered; None of a version
+    that kept none.
+
+    Raises DataError.
+    """
+    if recorded is not None and recorded != rendering_digest(source, modality):
+        raise DataError(
+            f"{owner} was trained on items that the source rendered in another way than it does in this version, and "
+            "would read what it never saw; use the version that trained it, or run its recipe again"
+        )
 
 
 def is_whole(folder: Path) -> bool:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from jepa_core.config import SourceConfig, StepLength
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import build_store, open_dataset
+from jepa_core.data.rendering import check_rendered_alike
 from jepa_core.data.source import Source
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
@@ -39,7 +40,8 @@ class Data:
 
     def __init__(self, reader: Model, source: Source, config: SourceConfig, extractor: Source | None = None) -> None:
         """Read everything. extractor: what reads them, where it is not `source` itself. Raises DataError if the data
-        break their contract, or hold no trajectory."""
+        break their contract, or hold no trajectory, or if items are rendered otherwise than those it was trained on."""
+        check_rendered_alike(source, reader.modality, reader.record.get("rendering"), repr(reader))
         self.reader, self.source, self._modalities = reader, source, config.modalities
         self._folder = tempfile.TemporaryDirectory(prefix="jepa-data-")
         self.step_length: StepLength = config.step_length

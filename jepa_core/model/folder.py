@@ -50,6 +50,7 @@ class _RecordShape(Shape):
     window_length: int
     precision: str
     threads: int
+    rendering: str | None = None
     channels: list[dict[str, str | int]]
 
 

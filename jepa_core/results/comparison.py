@@ -14,11 +14,12 @@ from typing import Any
 from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.io.files import real_path
 from jepa_core.results.findings import Headline, Redrawn, Samples
+from jepa_core.results.meaning import meanings
 from jepa_core.results.paired import PairedDifference, metric_difference, score_differences
 from jepa_core.results.predictions import read_predictions
 from jepa_core.results.record import RunRecord, read_run
 from jepa_core.results.samples import read_kept
-from jepa_core.results.text import number
+from jepa_core.results.text import number, words
 
 TOLERANCE = 0.05
 """Part by which the budgets of two runs may differ without a warning."""
@@ -97,7 +98,7 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
         data=runs[0].record.manifest["dataset"],
         recipe=_setting_rows(runs),
         budgets=budgets,
-        warnings=[*_budget_warnings(budgets), *_version_warnings(runs)],
+        warnings=[*_budget_warnings(budgets), *_version_warnings(runs), *_meaning_warnings(runs)],
         differences=[difference for other in runs[1:] for difference in _differences(runs[0], other)],
     )
 
@@ -179,6 +180,17 @@ def _version_warnings(runs: Sequence[ComparedRun]) -> list[str]:
     versions = [run.record.manifest.get("versions", {}) for run in runs]
     names = [name for name in versions[0] if any(other.get(name) != versions[0][name] for other in versions)]
     return [f"made with other versions of {', '.join(names)}"] if names else []
+
+
+def _meaning_warnings(runs: Sequence[ComparedRun]) -> list[str]:
+    """Of training and of evaluators that versions did whose numbers mean different things."""
+    told = [meanings(run.record.manifest) for run in runs]
+    apart = [name for name in told[0] if any(other.get(name, told[0][name]) != told[0][name] for other in told)]
+    return [
+        f"{words(name)}: by versions of jepa-core whose scales, losses or measures mean different things; do what "
+        "the older one did again"
+        for name in apart
+    ]
 
 
 # --- what was found ---------------------------------------------------------------------------------------------------

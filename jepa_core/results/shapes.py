@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from jepa_core.io.records import Shape
 from jepa_core.results.findings import Figure, Headline, Table, Verdict
+from jepa_core.results.meaning import UNSAID
 
 
 class DatasetShape(Shape):
@@ -14,12 +15,14 @@ class DatasetShape(Shape):
     source: str
     fingerprint: str
     content: str
+    rendering: str | None = None
 
 
 class EvaluatedShape(Shape):
     """How the findings of an evaluator were made."""
 
     settings: dict[str, Any]
+    meaning: int = UNSAID
     files: dict[str, str] = {}
 
 
@@ -33,6 +36,7 @@ class ManifestShape(Shape):
     recipe_sha256: str = ""
     started: str | None = None
     ended: str | None = None
+    meaning: int = UNSAID
     versions: dict[str, str | None] = {}
     dataset: DatasetShape | None = None
     evaluated: dict[str, EvaluatedShape] = {}

@@ -7,6 +7,8 @@ from typing import Any
 
 from safetensors.torch import save
 
+from jepa_core.config import EncoderConfig
+from jepa_core.data.rendering import rendering_digest
 from jepa_core.data.source import Source
 from jepa_core.io.files import write_atomically
 from jepa_core.io.tensor_files import savable
@@ -28,7 +30,8 @@ def keep_record(run: Run, learner: Learner) -> None:
     """Write `model.json` beside the weights."""
     recipe, store = run.recipe, learner.dataset.store
     source: Source = recipe.source.build()
-    shape = recipe.item_shape()
+    shape, encoder = recipe.item_shape(), recipe.encoder.config
+    assert isinstance(encoder, EncoderConfig)
     uses = {"source": recipe.source, "encoder": recipe.encoder, "predictor": recipe.predictor}
     write_record(run.folder, {
         "name": recipe.name,
@@ -41,6 +44,7 @@ def keep_record(run: Run, learner: Learner) -> None:
         "window_length": recipe.windows.length,
         "precision": recipe.runtime.precision,
         "threads": recipe.runtime.threads,
+        "rendering": rendering_digest(source, encoder.modality),
         "source_fitted": source.fitted(store),
         "channels": [asdict(channel) for channel in store.channels],
         "data": store.content,

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jepa_core.config import LearnerShape, ObjectiveConfig, SourceConfig, Split, StreamConfig
+from jepa_core.config import EncoderConfig, LearnerShape, ObjectiveConfig, SourceConfig, Split, StreamConfig
 from jepa_core.contracts import Encoder, Evaluation, Listener
 from jepa_core.data.dataset import Dataset, refuse_empty_splits, trained_on
 from jepa_core.data.observations import Observer
 from jepa_core.data.preparation import describe_store, facts, open_dataset, prepare_data, recorded_data
-from jepa_core.data.rendering import ChannelRendering
+from jepa_core.data.rendering import ChannelRendering, check_rendered_alike, rendering_digest
 from jepa_core.data.windows import Windows
 from jepa_core.ensemble import ensemble_of
 from jepa_core.errors import DataError, RunError
@@ -35,6 +35,7 @@ from jepa_core.report.page import write_report
 from jepa_core.results.evaluated import evaluation_digests
 from jepa_core.results.findings import Findings
 from jepa_core.results.heads import heads_folder, write_heads
+from jepa_core.results.meaning import MEANING
 from jepa_core.results.predictions import write_predictions
 from jepa_core.results.record import logged_lines, read_findings, record_digests
 from jepa_core.results.samples import write_kept
@@ -66,6 +67,7 @@ def execute(run: Run, listeners: Sequence[Listener] = (), processes: Peers = ALO
     """
     held = run.locked() if processes.first else nullcontext()
     with process_state(run.recipe.runtime), held, disk_errors(run.folder):
+        run.refuse_other_meaning()
         learner, untrained = _prepared(run, processes)
         for listener in listeners:
             listener.run_started()
@@ -117,11 +119,13 @@ def dataset_of(run: Run) -> Dataset:
 
     Raises DataError if the data break their contract, or are not those that the run began on.
     """
+    config, encoder = run.recipe.source.config, run.recipe.encoder.config
+    assert isinstance(config, SourceConfig) and isinstance(encoder, EncoderConfig)
+    began_on, source = run.manifest().get("dataset") or {}, run.recipe.source.build()
+    check_rendered_alike(source, encoder.modality, began_on.get("rendering"), str(run.folder))
     prepared = prepare_data(run.recipe, run.stores)
     store = prepared.store
-    run.note_dataset(facts(store))
-    config = run.recipe.source.config
-    assert isinstance(config, SourceConfig)
+    run.note_dataset(facts(store) | {"rendering": rendering_digest(source, encoder.modality)})
     write_json(run.folder / "data.json", describe_store(store) | {"subject": config.subject_noun})
     write_json(run.folder / "plan.json", make_plan(run.recipe).to_dict())
     log.info("data: %d trajectories, %d steps", len(store), int(store.steps.sum()))
@@ -299,7 +303,7 @@ def measure(run: Run, evaluation: Evaluation, use: Use) -> Findings:
     if use.name in evaluated:  # a kill must not leave the digests of other files than those that lie there
         run.note(evaluated=evaluated | {use.name: evaluated[use.name] | {"files": {}}})
     write_findings(run.folder, use.name, findings, component_record(run, use))
-    record = {"settings": use.resolved(), "ended": now(), "command": command(), **cost.read()}
+    record = {"settings": use.resolved(), "ended": now(), "command": command(), "meaning": MEANING, **cost.read()}
     record["files"] = evaluation_digests(run.folder, use.name)
     run.note(evaluated=evaluated | {use.name: record})
     return findings

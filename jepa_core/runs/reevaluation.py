@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.io.files import disk_errors
 from jepa_core.model.folder import read_record
-from jepa_core.recipe import Recipe, load_recipe
+from jepa_core.recipe import Recipe, Use, load_recipe
+from jepa_core.results.meaning import other_meaning
 from jepa_core.runs.process import process_state
 from jepa_core.runs.run import Run
 
@@ -54,7 +56,9 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = (), processes: Peer
     """Run the evaluators of the run's recipe, in place of what they found before, and write the report again.
 
     The learner is the trained one, and the untrained control is the run's, which is made as in the run itself if it is
-    not there: an evaluator with equal settings finds the same, byte for byte. Other findings are left as they are.
+    not there: an evaluator with equal settings finds the same, byte for byte, and it is told where it does not. Other
+    findings are left as they are.
+
     Raises RunError if the run has not finished training, DataError if its data or its model are not what they were.
     """
     from jepa_core.data.preparation import recorded_data
@@ -69,6 +73,8 @@ def evaluate_again(run: Run, listeners: Sequence[Listener] = (), processes: Peer
         kept = together.any(together.first and has_record(run))
         if kept:
             read_record(run.folder)  # refuses what is not as it was written
+        if together.first:
+            _tell_other_meaning(run)
         learner, untrained = trained_learner(run, recorded_data(run.recipe, run.stores, recorded), together)
         if not kept and together.first:
             keep_record(run, learner)
@@ -106,9 +112,50 @@ def measure_all(run: Run, evaluation: Evaluation, listeners: Sequence[Listener])
     for index, use in enumerate(run.recipe.evaluators):
         for listener in listeners:
             listener.evaluation_started(use.name, index, len(run.recipe.evaluators))
+        before = _values(run, use)
         findings = measure(run, evaluation, use)
+        if evaluation.learner.processes.first:
+            _tell_other_values(use, before, _values(run, use))
         for listener in listeners:
             listener.evaluation_ended(use.name, findings)
+
+
+def _tell_other_meaning(run: Run) -> None:
+    if told := other_meaning(run.manifest()):
+        log.warning(
+            "%s %s: its model keeps its own scales; what is found now is not to be compared with runs of this version",
+            run.folder, told,
+        )  # fmt: skip
+
+
+def _values(run: Run, use: Use) -> list[Any] | None:
+    """What was found in numbers, if the evaluator measured with the settings that it has now."""
+    path = run.folder / "findings" / f"{use.name}.json"
+    noted = run.manifest().get("evaluated", {}).get(use.name, {})
+    if noted.get("settings") != use.resolved() or not path.is_file():
+        return None
+    try:
+        return list(_numbers(json.loads(path.read_bytes())))
+    except ValueError:
+        return None
+
+
+def _numbers(findings: Any) -> Iterator[Any]:
+    """All that is no text, in order."""
+    if isinstance(findings, dict | list):
+        for part in findings.values() if isinstance(findings, dict) else findings:
+            yield from _numbers(part)
+    elif not isinstance(findings, str):
+        yield findings
+
+
+def _tell_other_values(use: Use, before: list[Any] | None, after: list[Any] | None) -> None:
+    """With equal settings an evaluator finds the same bytes; where it does not, versions or machines differ."""
+    if before is not None and before != after:
+        log.warning(
+            "%s found other values than before with the same settings: this version, or this machine, computes "
+            "otherwise; evaluate again what it is compared with", use.name,
+        )  # fmt: skip
 
 
 def load_model(path: Path, learner: Learner, recipe: Recipe) -> None:

@@ -32,6 +32,7 @@ from jepa_core.io.files import disk_errors, require_regular_files, write_atomica
 from jepa_core.io.locks import locked
 from jepa_core.plugin import Component, Registry
 from jepa_core.recipe import Recipe, load_recipe
+from jepa_core.results.meaning import MEANING, other_meaning
 from jepa_core.results.record import read_manifest
 from jepa_core.runs.process import owner_only
 
@@ -125,6 +126,14 @@ class Run:
             raise DataError("the data are not those that this run began on; start a new run on them with: jepa run")
         self.note(dataset=facts)
 
+    def refuse_other_meaning(self) -> None:
+        """Raises RecipeError if a version began the run whose numbers mean something else: half would be of each."""
+        if told := other_meaning(self.manifest()):
+            raise RecipeError(
+                f"{self.folder} {told}; go on with it in that version, or run its recipe again: "
+                f"jepa run {self.folder / 'recipe.resolved.yaml'}"
+            )
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run for this process.
@@ -198,6 +207,7 @@ def _manifest(run: Run, resolved: bytes) -> dict[str, Any]:
         "seed": run.recipe.seed,
         "recipe_sha256": hashlib.sha256(resolved).hexdigest(),
         "started": now(),
+        "meaning": MEANING,
         "versions": versions(),
         "plugins": plugin_versions(run.registry, (use.component for use in run.recipe.uses())),
         "hardware": {"machine": platform.machine(), "cores": os.cpu_count()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -59,14 +60,18 @@ def row_sums(inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.concatenate(parts or [np.empty(0)])
 
 
+_RANGES = re.compile(r"(?m)^feature_infos=(.*)$")
+
+
 class Trees:
-    """Boosted trees, as LightGBM writes them."""
+    """Boosted trees, as LightGBM writes them, without the least and the largest value of each input: they are those of
+    one subject, and no prediction reads them."""
 
     def __init__(self, text: str) -> None:
         import lightgbm
 
-        self._text = text
-        self._model = lightgbm.Booster(model_str=text)
+        self._text = _RANGES.sub(lambda line: "feature_infos=" + " ".join(["none"] * len(line[1].split())), text)
+        self._model = lightgbm.Booster(model_str=self._text)
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         return np.asarray(self._model.predict(inputs), dtype=np.float64)

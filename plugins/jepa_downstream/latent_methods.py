@@ -40,8 +40,9 @@ class LatentMethod:
     control: bool = False
 
     def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> FittedHead:
-        if len(train) == 0:
-            raise CannotFit("the train split has no row")
+        for name, rows in (("train", train), ("tuning", tuning)):  # of no row nobody can tell how wide inputs are
+            if len(rows) == 0:
+                raise CannotFit(f"the {name} split has no row")
         inputs = self.inputs(train)
         scaling = ColumnScaling.of(inputs)
         examples = Examples(scaling(inputs), train.truth)

@@ -205,9 +205,14 @@ class Staging:
                 yield self._read(column.name, cells.numbers(block, column.name))
 
     def _read(self, name: str, values: np.ndarray) -> np.ndarray:
-        """The values less the column's offset, NaN in place of those outside of its range."""
+        """The values less the column's offset, NaN in place of those outside of its range. A border is inside also as a
+        column of single precision has it, which may lie on either side of the border as it is written."""
         low, high = self._config.ranges.get(name, (None, None))
-        outside = (values < (-np.inf if low is None else low)) | (values > (np.inf if high is None else high))
+        outside = np.zeros(len(values), dtype=bool)
+        if low is not None:
+            outside |= (values < low) & (values != _in_single(low))
+        if high is not None:
+            outside |= (values > high) & (values != _in_single(high))
         if outside.any():
             self._outside[name] += int(outside.sum())
         return np.where(outside, np.nan, values - self._config.offsets.get(name, 0.0))
@@ -368,6 +373,12 @@ class Staging:
                 f"{self.files.place(row)}: the channel has a value already at the same id and time; keep one row, or "
                 "set source.repeats to mean (of words, the last is taken)"
             )
+
+
+def _in_single(border: float) -> float:
+    """The number that single precision has nearest to a border."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(border))
 
 
 def _nullable(values: np.ndarray) -> pa.Array:

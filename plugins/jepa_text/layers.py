@@ -25,6 +25,7 @@ from jepa_text.packing import Pack
 Built: TypeAlias = Any
 """A module as transformers built it: what it holds is not declared by `nn.Module`."""
 
+
 def token_states(backbone: Built, pack: Pack) -> Tensor:
     """Last hidden states of all tokens: (S, W)."""
     hidden, _ = _run(backbone, backbone.layers, pack)
@@ -66,9 +67,7 @@ def _project(layer: Built, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return _queries(layer.self_attn, normed), *_keys_values(layer.self_attn, normed)
 
 
-def _layer(
-    layer: Built, hidden: Tensor, heads: tuple[Tensor, Tensor, Tensor], turns: Turns, pack: Pack
-) -> Tensor:
+def _layer(layer: Built, hidden: Tensor, heads: tuple[Tensor, Tensor, Tensor], turns: Turns, pack: Pack) -> Tensor:
     """The layer's output for all tokens: (S, W)."""
     attention, (queries, keys, values) = layer.self_attn, heads
     queries, keys = rotate(queries, turns), rotate(keys, turns)

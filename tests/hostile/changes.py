@@ -16,7 +16,7 @@ from trial import CANARY
 ODD: tuple[Any, ...] = (
     -1, 0, 1, 2**31, 2**63, 2**64, 10**400, 1e300, 1e-300, float("inf"), float("nan"), True, None, "", " ", "x" * 300,
     "-x", "../..", "/dev/zero", "/dev/null/x", "a\0b", "<b>&", "=1+1", "\\input{x}", "é\ud7ff", "${HOME}", "{}", [], {},
-    [[]], {"use": "x"}, "2150-03-01", "1_000", "0x10", "no", "~",
+    [[]], {"use": "x"}, "2024-03-01", "1_000", "0x10", "no", "~",
 )  # fmt: skip
 """Values that may stand anywhere in a file of settings."""
 CELLS: tuple[tuple[str, pa.DataType], ...] = (

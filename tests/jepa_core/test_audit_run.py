@@ -15,6 +15,7 @@ import pytest
 
 from jepa_core.audit.checks import LeakCheck
 from jepa_core.audit.given_away import audit_run
+from jepa_core.audit.heads import HEADS
 from jepa_core.cli import main
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.observations import Observer
@@ -24,6 +25,8 @@ from jepa_core.data.trajectories import Channel, Events, Trajectories
 from jepa_core.io.files import write_json
 from jepa_core.model.folder import FITTED, OBSERVATIONS, WEIGHTS, read_record, write_record
 from jepa_core.plugin import Registry, discover
+from jepa_core.results.findings import KeptHead
+from jepa_core.results.heads import heads_folder, write_heads
 from jepa_core.testing.oscillator_parts import Oscillators
 from jepa_core.testing.oscillators import OscillatorsConfig
 
@@ -89,13 +92,38 @@ def test_what_is_planted_fails_its_check_and_no_other_and_is_not_shown(name: str
 def test_a_clean_run_passes_every_check(tmp_path: Path, store: Store) -> None:
     checks = audit_run(given_away(tmp_path / "run", CLEAN), store, ["CANARY"], discover([]))
 
-    assert {check.name for check in checks if check.result == "pass"} == PLANTED.keys()
+    assert {check.name for check in checks if check.result == "pass"} == {*PLANTED, HEADS}
 
 
 def test_a_word_is_rare_by_the_count_that_the_fitted_state_names(tmp_path: Path, store: Store) -> None:
     fitted = {"platypus bite": 1, "least_subjects": 2}
 
     assert failing(audit_run(given_away(tmp_path / "run", fitted), store, [], discover([]))) == set()
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"edges": np.array([0.25, np.float32(0.777)], np.float32)}, {"quantile": float(np.float32(0.777))},
+     {"trees": f"tree\nfeature_infos=[{float(np.float32(0.777))}:0.9]\n"}],
+)  # fmt: skip
+def test_a_value_of_few_in_a_head_is_a_warning_by_evaluator_that_does_not_show_it(
+    tmp_path: Path, store: Store, state: dict[str, Any]
+) -> None:
+    folder = given_away(tmp_path / "run", CLEAN)
+    write_heads(heads_folder(folder, "tasks"), [KeptHead("task", "boolean", state={"weights": np.ones(3) / 3})], {})
+    write_heads(heads_folder(folder, "others"), [KeptHead("task", "boolean", state=state)], {})
+    check = audit_run(folder, store, [], discover([]))[-1]
+
+    assert (check.name, check.result) == (HEADS, "warning")
+    assert "in others" in check.words and "tasks" not in check.words and "777" not in check.words
+
+
+def test_weights_that_meet_values_of_few_by_chance_are_no_warning(tmp_path: Path, store: Store) -> None:
+    around = (np.float32([0.777]).view(np.int32) + np.arange(-192, 193, 64, dtype=np.int32)).view(np.float32)
+    folder = given_away(tmp_path / "run", CLEAN)
+    write_heads(heads_folder(folder, "tasks"), [KeptHead("task", "boolean", state={"weights": around})], {})
+
+    assert audit_run(folder, store, [], discover([]))[-1].result == "pass"
 
 
 @pytest.fixture(scope="module")
@@ -142,16 +170,16 @@ def test_a_mean_that_equals_a_value_of_few_by_chance_passes_and_the_value_itself
     planted = {**kept, "knots": [[*kept["knots"][0][:-1], extreme], kept["knots"][1]]}
     leaking = audit_run(of_oscillators(tmp_path / "leaking", planted, registry), store, [], registry)
 
-    assert failing(by_chance) == set() and "they are means" in by_chance[-1].words
+    assert failing(by_chance) == set() and "they are means" in by_chance[-2].words
     assert failing(leaking) == {"numbers of few subjects"}
-    assert "observations.json: knots" in leaking[-1].words and str(extreme) not in leaking[-1].words
+    assert "observations.json: knots" in leaking[-2].words and str(extreme) not in leaking[-2].words
 
 
 def test_without_its_store_a_run_is_not_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = given_away(tmp_path / "run", PLANTED["words of few subjects"])
 
     assert main(["audit", str(folder)]) == 0
-    assert capsys.readouterr().out.count("not verified") == 5, "four checks, and their count"
+    assert capsys.readouterr().out.count("not verified") == 6, "five checks, and their count"
     assert main(["audit", str(folder), "--canary", "platypus"]) == 1
 
 

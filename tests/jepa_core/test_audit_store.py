@@ -14,6 +14,7 @@ import pytest
 
 from jepa_core.audit.checks import LeakCheck, audit_page, audit_text
 from jepa_core.audit.store import audit_store
+from jepa_core.audit.targets import STRONG_CHANNELS
 from jepa_core.cli import main
 from jepa_core.data.source import Assurance
 from jepa_core.data.store import Store, StoreWriter
@@ -166,6 +167,19 @@ def test_a_planted_leak_fails_its_check_and_names_the_channel(
     assert not any(str(number) in check.words for number in clean.subject.tolist())
 
 
+def test_a_channel_that_comes_near_the_outcome_is_a_warning_that_names_it(
+    clean: Trajectories, tmp_path: Path, registry: Registry
+) -> None:
+    told = clean.outcomes["fell"].copy()
+    for value in (0.0, 1.0):
+        told[np.flatnonzero(clean.outcomes["fell"] == value)[:2]] = 1 - value
+    near = replace(clean, state=added(clean.state, np.cumsum(clean.steps) - clean.steps, told, np.zeros(80)))
+    checks = results(audit_store(stored(tmp_path, near), registry))
+
+    assert (checks[STRONG_CHANNELS].result, checks[STRONG_CHANNELS].channels) == ("warning", ("planted",))
+    assert not [check for check in checks.values() if check.result == "fail"]
+
+
 @pytest.mark.parametrize("change", [written_at_the_end, told_in_advance])
 def test_a_channel_of_hindsight_is_named(
     change: Change, clean: Trajectories, tmp_path: Path, registry: Registry
@@ -184,7 +198,7 @@ def test_a_clean_store_fails_nothing_and_what_no_store_shows_is_not_verified(
 
     assert {name for name, check in checks.items() if check.result == "fail"} == set()
     assert {name for name, check in checks.items() if check.result == "not verified"} == unknown
-    assert {*LEAKS, "hindsight columns", "truncation invariance"} == checks.keys() - unknown
+    assert {*LEAKS, "hindsight columns", "truncation invariance", STRONG_CHANNELS} == checks.keys() - unknown
 
 
 def test_items_that_know_of_later_steps_fail_by_role(

@@ -17,6 +17,7 @@ from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.report.comparison_page import comparison_page
 from jepa_core.results.comparison import RunDifference, compare_runs
 from jepa_core.results.findings import Findings, Headline, Predictions, Redrawn, Samples
+from jepa_core.results.meaning import MEANING
 from jepa_core.results.paired import DRAWS, SEED, metric_difference, redraw, score_differences
 from jepa_core.results.predictions import Predicted
 from jepa_core.results.samples import ratio_samples, read_kept, read_samples, subject_numbers, write_kept
@@ -297,6 +298,16 @@ def test_other_settings_of_an_evaluator_leave_bare_figures_uncompared(tmp_path: 
 def test_other_versions_are_pointed_out(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", versions={"torch": "2.12"})]
     assert compare_runs(runs).warnings == ["made with other versions of torch"]
+
+
+def test_numbers_that_mean_different_things_are_pointed_out(tmp_path: Path) -> None:
+    again = {"drift": {"settings": {"use": "drift", "split": "held_out"}, "meaning": MEANING}}
+    runs = [make_run(tmp_path / "a", meaning=MEANING), make_run(tmp_path / "b", evaluated=again)]
+    (warning,) = compare_runs(runs).warnings
+    assert warning.startswith("training: by versions of jepa-core whose scales, losses or measures mean different")
+    before = {"drift": again["drift"] | {"meaning": 1}}
+    (warning,) = compare_runs([make_run(tmp_path / "c", evaluated=before), runs[1]]).warnings
+    assert warning.startswith("drift: ")
 
 
 def test_every_run_is_compared_with_the_first(tmp_path: Path) -> None:

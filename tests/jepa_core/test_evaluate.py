@@ -107,6 +107,49 @@ def test_a_store_that_is_gone_is_not_replaced_by_that_of_other_raw_data(jepa: Je
     assert not list((tmp_path / "stores").glob("toy-*"))
 
 
+def noted(run: Path, change: Callable[[dict], object]) -> None:
+    """Change what a run's manifest says."""
+    content = manifest(run)
+    change(content)
+    (run / "manifest.json").write_text(json.dumps(content))
+
+
+def test_other_values_with_the_same_settings_are_told_and_other_words_are_not(jepa: Jepa, run: Path) -> None:
+    path = run / "findings" / "toy.json"
+    whole = path.read_text()
+    found = json.loads(whole)
+    found["headlines"][0]["label"] += ", in other words"
+    path.write_text(json.dumps(found))
+    assert "other values" not in jepa("evaluate", "run").stderr
+    found["headlines"][0]["value"] += 1e-9
+    path.write_text(json.dumps(found))
+    told = jepa("evaluate", "run")
+    assert told.returncode == 0 and "toy found other values than before with the same settings" in told.stderr
+    assert path.read_text() == whole
+
+
+def test_a_run_of_a_version_whose_numbers_mean_something_else_is_told_and_not_gone_on_with(
+    jepa: Jepa, run: Path
+) -> None:
+    noted(run, lambda content: content.pop("meaning"))
+    told = jepa("evaluate", "run")
+    assert (
+        told.returncode == 0 and "meaning 1 in manifest.json" in told.stderr and "is not to be compared" in told.stderr
+    )
+    refused = jepa("resume", "run")
+    assert refused.returncode == 2 and "meaning 1 in manifest.json" in refused.stderr
+    assert "run its recipe again: jepa run run/recipe.resolved.yaml" in refused.stderr
+
+
+def test_a_model_does_not_read_what_is_rendered_in_another_way_than_it_was_trained_on(jepa: Jepa, run: Path) -> None:
+    before = files(run, "findings")
+    noted(run, lambda content: content["dataset"].update(rendering="0" * 64))
+    for command in ("evaluate", "resume"):
+        refused = jepa(command, "run")
+        assert refused.returncode == 3 and "rendered in another way" in refused.stderr
+    assert files(run, "findings") == before
+
+
 @pytest.mark.parametrize("change", ["seed=2", "curriculum.joint.steps=3", "evaluators=null"])
 def test_only_evaluators_can_be_set_otherwise(jepa: Jepa, run: Path, change: str) -> None:
     refused = jepa("evaluate", "run", change)

@@ -238,6 +238,14 @@ def test_a_run_of_another_version_or_without_its_plugin_is_refused(alone: Path, 
         load(alone, "cpu", Registry())
 
 
+def test_data_that_are_rendered_in_another_way_than_those_of_training_are_refused(
+    alone: Path, registry: Registry, tmp_path: Path
+) -> None:
+    told(alone, lambda record: record.update(rendering="0" * 64))
+    with pytest.raises(DataError, match="rendered in another way than it does in this version"):
+        installed(alone, registry).read(oscillators(tmp_path, seed=9, trajectories=10))
+
+
 def test_a_key_that_this_version_does_not_know_is_refused_with_what_to_do(alone: Path, registry: Registry) -> None:
     told(alone, lambda record: record["components"]["encoder"]["config"].update(colour="red"))
     with pytest.raises(RunError, match="knows no such colour; install the version that made the run"):

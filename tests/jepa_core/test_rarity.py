@@ -12,6 +12,7 @@ import torch
 from jepa_core.contracts import Channels
 from jepa_core.data.rarity import LEAST_SUBJECTS
 from jepa_core.data.standardisation import ChannelScaling, NormalScores, Standardisation
+from jepa_core.results.meaning import MEANING
 
 SUBJECTS, STEPS = 40, 30
 
@@ -42,6 +43,18 @@ def sharing(values: np.ndarray, channel: int, low: float, high: float) -> int:
     """Subjects that have a value of a channel in a range."""
     inside = (values[..., channel] >= low) & (values[..., channel] <= high)
     return int(inside.any(1).sum())
+
+
+def test_scales_mean_what_they_meant_when_the_number_of_their_meaning_was_last_raised() -> None:
+    """If this fails for a reason, raise MEANING, say in it what changed, and put the new values here."""
+    ranks, moments = (fitted(scaling, cohort()) for scaling in (NormalScores(3, 5.0), Standardisation(3, 5.0)))
+    shown = torch.tensor([20.0, 80.0, 3.0]).repeat(2, 1)[..., None]
+    observed = torch.tensor([[True] * 3, [False] * 3])[..., None]
+
+    assert MEANING == 2
+    assert torch.allclose(ranks(shown, observed)[0, :, 0], torch.tensor([0.0449, 0.0294, 0.4998]), atol=1e-3)
+    assert torch.allclose(moments(shown, observed)[0, :, 0], torch.tensor([-0.2956, 0.0188, 0.5043]), atol=1e-3)
+    assert not ranks(shown, observed)[1].any() and not moments(shown, observed)[1].any()
 
 
 def test_no_quantile_is_a_value_of_few_subjects_unless_it_is_a_mean_of_enough() -> None:

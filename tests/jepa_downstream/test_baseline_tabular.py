@@ -3,13 +3,14 @@
 import warnings
 from dataclasses import replace
 
+import lightgbm
 import numpy as np
 import pytest
 from sklearn.metrics import r2_score, roc_auc_score
 
 from jepa_downstream.baseline_summaries import RECENT
 from jepa_downstream.baselines import BASELINES
-from jepa_downstream.heads import head_of
+from jepa_downstream.heads import Trees, head_of
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.rows import Task
 from tests.jepa_downstream import baseline_fakes as fakes
@@ -138,3 +139,16 @@ def test_a_mean_of_heads_scores_the_same_when_it_is_read_back():
     assert state["kind"] == "mean" and list(state["heads"]) == ["0", "1"]
     inputs = fitted.inputs(held_out)[:, fitted.columns]
     np.testing.assert_array_equal(head_of(state)(inputs), mean(inputs))
+
+
+def test_trees_keep_no_least_or_largest_value_of_an_input_and_score_the_same():
+    train, tuning, held_out = splits(DATA, fakes.sums(DATA) > 0)
+    fitted = BASELINES["lightgbm"](fakes.evaluation(DATA), fakes.config()).fit(BINARY, train, tuning, 0)
+    inputs = fitted.inputs(train)[:, fitted.columns]
+    ranges = " ".join(f"[{column.min()}:{column.max()}]" for column in inputs.T)
+    text = fitted.head.head.to_state()["heads"]["0"]["trees"]
+    (infos,) = (line for line in text.splitlines() if line.startswith("feature_infos="))
+    assert set(infos.removeprefix("feature_infos=").split()) == {"none"}
+    whole = lightgbm.Booster(model_str=text.replace(infos, f"feature_infos={ranges}"))
+    shown = fitted.inputs(held_out)[:, fitted.columns]
+    np.testing.assert_array_equal(Trees(text)(shown), whole.predict(shown))

@@ -166,6 +166,16 @@ def test_without_a_decoder_every_task_says_so(made, telling) -> None:
     assert scores["belief"][auroc] > 0.8 > 0.7 > scores["untrained belief"][auroc]
 
 
+def test_a_task_without_a_row_to_choose_heads_by_says_so(made, telling) -> None:
+    told = np.where(made.split == 1, np.nan, made.store.outcomes["bad"])
+    unknown = fakes.Dataset(replace(made.store, outcomes={"bad": told}))
+    found = PredictionTasks(config(methods=["belief", "latents"])).evaluate(fakes.evaluation(unknown, telling))
+    (table,) = (one for one in found.tables if one.name == "scores")
+    names = [column.name for column in table.columns]
+    reasons = {row[names.index("remark")] for row in table.rows if row[names.index("task")] == "bad_after_8"}
+    assert reasons == {"the tuning split has no row"}
+
+
 class Counts:
     """Scores every row with a number, and counts its fits."""
 

@@ -121,6 +121,25 @@ def test_what_is_lost_is_told_and_what_is_not_is_not(
     assert told in caplog.text and bool(told) == ("source.offsets" in caplog.text)
 
 
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float64(), pa.string()])
+def test_a_value_at_the_border_of_a_range_is_inside_in_any_precision(
+    build: Build, tmp_path: Path, kind: pa.DataType
+) -> None:
+    # In single precision 7.2 lies below, and 2.2 above, what is written.
+    heat = pa.array([2.1, 2.2, 7.2, 7.3]).cast(pa.float32() if kind == pa.float32() else pa.float64()).cast(kind)
+    table = pa.table({"machine": [0, 1, 2, 3], "second": [0] * 4, "high": heat, "low": heat})
+    pq.write_table(table, tmp_path / "data.parquet")
+    ranges = {"high": [7.2, None], "low": [None, 2.2]}
+    built = build(files=str(tmp_path / "data.parquet"), **KEYS, states=["high", "low"], ranges=ranges)
+    high, low = built.items().state[:, :, 0].T
+    assert np.isnan(high).tolist() == [True, True, False, False] and np.isnan(low).tolist() == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
 def test_an_offset_is_subtracted_before_the_mean_of_a_step_and_after_the_range(build: Build, write: Write) -> None:
     write("machine,second,heat,speed", [(m, t, 1e9 + t, 1) for m in range(3) for t in (0, 1, 9)])
     built = build(
