@@ -34,9 +34,11 @@ from jepa_core.contracts import Latents
 from jepa_core.data.distinct import Distinct
 from jepa_core.model.frozen import roll_out
 from jepa_core.results.statistics import redrawn_ranks
+from jepa_downstream.alarms import AnnouncedEvents, choose_threshold
 from jepa_downstream.config import HeadsConfig
 from jepa_downstream.heads import Examples, select_head
 from jepa_downstream.measures import Draws, binary, regression
+from jepa_downstream.rows import Rows
 from jepa_latent_eval.cohorts import EventCourse, match
 
 HOURS = 71
@@ -142,6 +144,15 @@ def values(stays: int, random: np.random.Generator) -> Work:
     return Work(lambda: regression(truth, score, subject, Draws(subject, DRAWS), np.ones(len(truth))))
 
 
+def alarms(stays: int, random: np.random.Generator) -> Work:
+    """The threshold of alarms of one method on one task, of 200 that are tried on the measured hours."""
+    truth, score, subject = measured_rows(stays, random)
+    step = np.tile(np.arange(HOURS), len(truth) // HOURS)
+    rows = Rows(subject, step, truth, subject)
+    events = AnnouncedEvents.of(rows, np.where(truth > 0, 1.0, np.nan))
+    return Work(lambda: choose_threshold(rows, events, score, 0.1, 6, 200))
+
+
 def rollouts(stays: int, random: np.random.Generator) -> Work:
     """12 steps ahead from every measured hour, of which 24 hours are seen, with the flagship's predictor: 4 batches."""
     config = ActionTransformerConfig(width=128, layers=3, heads=4, feedforward=512, max_steps=72)
@@ -209,7 +220,7 @@ def ranks_of_1024(stays: int, random: np.random.Generator) -> Work:
 
 PARTS: dict[str, Callable[[int, np.random.Generator], Work]] = {
     work.__name__: work
-    for work in (numbering, events, values, rollouts, logistic, ridge, cohorts, ranks_of_64, ranks_of_1024)
+    for work in (numbering, events, values, alarms, rollouts, logistic, ridge, cohorts, ranks_of_64, ranks_of_1024)
 }
 
 

@@ -30,19 +30,15 @@ import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
 
+from jepa_core.data.store_record import FORMAT, FORMAT_VERSION, METADATA, open_whole
 from jepa_core.data.trajectories import ROLES, Channel, Events, Role, Trajectories
-from jepa_core.errors import DataError, UnsafeArtefactError, some_of
-from jepa_core.io.files import digest_of_record, remove_folder, require_regular_files, sync_folder
-from jepa_core.io.records import Shape, check_digest, read_shaped
-from jepa_core.io.seals import check_seal, seal_of
+from jepa_core.errors import DataError, some_of
+from jepa_core.io.files import digest_of_record, remove_folder, sync_folder
+from jepa_core.io.seals import seal_of
 from jepa_core.io.ticker import Ticker
 
 if TYPE_CHECKING:
     import xarray
-
-FORMAT = "jepa-trajectories"
-FORMAT_VERSION = 2
-METADATA = "zarr.json"
 
 CHUNK = 65_536
 """Rows of a chunk: what one read decompresses. Training never reads the store itself, so chunks suit reading in
@@ -52,9 +48,6 @@ SHARD = 64 * CHUNK
 
 LABEL_SHARD = 16 * CHUNK
 """Rows of a shard of labels and outcomes. There may be many of them, and a shard is held back until it is full."""
-
-SAFE_CODECS = frozenset({"bytes", "zstd", "crc32c", "sharding_indexed", "vlen-utf8", "gzip", "blosc", "transpose"})
-"""Codecs that cannot execute code; any other is refused before the store is opened."""
 
 
 class StoreWriter:
@@ -266,7 +259,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._group = _open(path)
+        self._group = open_whole(path)
         self.attributes: dict[str, Any] = dict(self._group.attrs)
         self.identifier = self._read("identifier")
         self.subject = self._read("subject")
@@ -395,75 +388,3 @@ class Store:
 
 def _offsets(counts: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-
-
-def _open(path: Path) -> zarr.Group:
-    files = read_store_record(path)["files"]
-    refuse_unsafe_codecs(path)
-    check_seal(path, METADATA, files, _AGAIN)
-    return zarr.open_group(path, mode="r", zarr_format=3)
-
-
-def read_store_record(path: Path) -> dict[str, Any]:
-    """What a store says of itself, the seals of its files among it; none of them is read.
-
-    Raises DataError if it is no store, half written, of another format, or if the record is not as it was written.
-    """
-    metadata = path / METADATA
-    if not metadata.is_file():
-        raise DataError(
-            f"{path} is not a store: it has no zarr.json; give the folder that `jepa run` wrote, or run again"
-        )
-    require_regular_files(path)
-    attributes = read_shaped(metadata, _MetadataShape, _AGAIN).get("attributes", {})
-    if attributes.get("format") != FORMAT or not attributes.get("complete"):
-        raise DataError(f"{path} is half written, or is no trajectory store; delete it and run again")
-    if attributes.get("format_version") != FORMAT_VERSION:
-        raise DataError(
-            f"{path} has store format {attributes.get('format_version')}, and this version reads {FORMAT_VERSION}; "
-            "delete it and run again, which builds it anew from the raw data"
-        )
-    return check_digest(metadata, attributes, _AGAIN)
-
-
-_AGAIN = "a store is not changed, cut or copied file by file; delete it and run again, which builds it anew"
-
-
-def refuse_unsafe_codecs(path: Path) -> None:
-    """Check every codec in the store's metadata against those that cannot execute code, before anything is decoded.
-
-    Raises UnsafeArtefactError naming the file and the codec.
-    """
-    for metadata in sorted(path.rglob("zarr.json")):
-        for codec in _codecs(read_shaped(metadata, _MetadataShape, _AGAIN).get("codecs", [])):
-            if codec not in SAFE_CODECS:
-                raise UnsafeArtefactError(
-                    f"{metadata}: codec '{codec}' is not one of those known to be safe; the store was not opened"
-                )
-
-
-def _codecs(codecs: list[dict[str, Any]]) -> Iterator[str]:
-    for codec in codecs:
-        yield codec["name"]
-        configuration = codec.get("configuration") or {}
-        for key in ("codecs", "index_codecs"):
-            yield from _codecs(configuration.get(key, []))
-
-
-class _CodecShape(Shape):
-    name: str
-    configuration: _CodecConfigurationShape | None = None
-
-
-class _CodecConfigurationShape(Shape):
-    """A codec may hold others."""
-
-    codecs: list[_CodecShape] = []
-    index_codecs: list[_CodecShape] = []
-
-
-class _MetadataShape(Shape):
-    """`zarr.json` of a group or of an array, as far as it is looked at before Zarr opens it."""
-
-    attributes: dict[str, Any] = {}
-    codecs: list[_CodecShape] = []

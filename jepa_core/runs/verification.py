@@ -10,7 +10,7 @@ from typing import Any
 from jepa_core.data.inspection import find_store_folder
 from jepa_core.data.rendering import RECORD as RENDERING_RECORD
 from jepa_core.data.rendering import read_rendering_record
-from jepa_core.data.store import METADATA, read_store_record
+from jepa_core.data.store_record import METADATA, read_store_record
 from jepa_core.errors import DataError, RunError
 from jepa_core.io.files import require_regular_files
 from jepa_core.io.seals import damage_in, damage_of

@@ -7,13 +7,9 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from jepa_core.config import Module, PhaseConfig
-from jepa_core.contracts import Batch, Listener, Phase, RunFacts
+from jepa_core.contracts import Listener, RunFacts
 from jepa_core.results.findings import Findings, Headline
 from jepa_core.testing import bench as base
 from jepa_core.testing.bench import (
@@ -26,30 +22,9 @@ from jepa_core.testing.bench import (
     snapshot,
     tiny_learner,
 )
+from jepa_core.testing.tiny_runs import STEPS, Heard, HeardConfig, StopAfter, Stopped, training_windows
 from jepa_core.training.curriculum import BuiltPhase, Progress, run_curriculum
 from jepa_core.training.learner import Learner
-
-STEPS = 4
-
-
-class HeardConfig(PhaseConfig):
-    """Keys of the phase that listeners are told of."""
-
-    trains: ClassVar[frozenset[Module]] = frozenset({"predictor"})
-
-    steps: int = STEPS
-    batch_size: int = 8
-
-
-class Heard(Phase[HeardConfig]):
-    """Predicts the next state of every step, and logs a number."""
-
-    def loss(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        latents = learner.latents(batch)
-        error = (learner.prediction(batch).next_states[:, :-1] - latents.states[:, 1:]).abs().mean(-1)
-        loss = (error * latents.mask[:, 1:]).sum() / latents.mask[:, 1:].sum().clamp(min=1)
-        learner.log("error", loss)
-        return {"prediction": loss}
 
 
 @dataclass
@@ -64,19 +39,6 @@ class _Logging(Listener):
         position = {"phase": progress.current.name, "step": progress.step, "steps": STEPS, "total_step": progress.step}
         numbers = {"loss": sum(terms.values()), "rank": 2.0, "learning_rate": 1e-3, "seconds": 1.0}
         self.listener.logged({**position, **numbers, "terms": terms, "metrics": metrics, "steps_per_second": 1.0})
-
-
-class _Stopped(Exception):
-    """Ends a curriculum where a check is done with it."""
-
-
-@dataclass
-class _StopAfter(Listener):
-    step: int
-
-    def step_ended(self, progress: Progress) -> None:
-        if progress.step == self.step:
-            raise _Stopped
 
 
 class ListenerBench(base.Bench):
@@ -97,9 +59,8 @@ class ListenerBench(base.Bench):
 
     def train(self, listener: Listener, learner: Learner, more: Sequence[Listener] = ()) -> None:
         """Tell it of a curriculum."""
-        windows = learner.dataset.windows("train", base.WINDOW, 4, 3)
         phases = [BuiltPhase("heard", Heard(HeardConfig()))]
-        run_curriculum(phases, learner, windows, 0, [_Logging(listener), listener, *more])
+        run_curriculum(phases, learner, training_windows(learner), 0, [_Logging(listener), listener, *more])
 
 
 @contextmanager
@@ -121,8 +82,8 @@ def check_goes_on_after_a_stop(bench: ListenerBench) -> None:
         first = bench.listener(folder)
         first.run_started()
         try:
-            bench.train(first, tiny_learner(oscillators("channels"), 0), [_StopAfter(STEPS // 2)])
-        except _Stopped:
+            bench.train(first, tiny_learner(oscillators("channels"), 0), [StopAfter(STEPS // 2)])
+        except Stopped:
             first.close()
         bench.whole_run(bench.listener(folder), tiny_learner(oscillators("channels"), 0))
 

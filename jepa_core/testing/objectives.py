@@ -35,6 +35,7 @@ from jepa_core.testing.bench import (
     tiny_learner,
 )
 from jepa_core.testing.dividing import TermsOfSteps, require_divided_alike, without_dropout
+from jepa_core.testing.tiny_runs import Stopped
 from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
 from jepa_core.training.curriculum import BuiltPhase, Progress, build_modules, run_curriculum
 from jepa_core.training.learner import Learner
@@ -274,7 +275,7 @@ def check_resume_bitwise(bench: ObjectiveBench) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     try:
         _run(bench, tiny_learner(bench.dataset), [_StopInTheSecond(folder)])
-    except _Stopped:
+    except Stopped:
         _run(bench, resumed, restore=lambda progress: restore_checkpoint(folder, progress))
     lost = differing(dict(whole.weights()), dict(resumed.weights()))
     require(
@@ -282,10 +283,6 @@ def check_resume_bitwise(bench: ObjectiveBench) -> None:
         f"after a resume {', '.join(lost[:3])} differ; keep nothing from step to step outside the module, and draw "
         "from `generator` alone",
     )
-
-
-class _Stopped(Exception):
-    """Ends a curriculum where a check is done with it."""
 
 
 @dataclass
@@ -297,7 +294,7 @@ class _StopInTheSecond(Listener):
     def step_ended(self, progress: Progress) -> None:
         if progress.index == 1 and progress.step == STEPS // 2:
             save_checkpoint(self.folder, progress, phase_done=False)
-            raise _Stopped
+            raise Stopped
 
 
 def _run(

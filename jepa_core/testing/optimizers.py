@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -25,30 +24,12 @@ from jepa_core.testing.bench import (
     snapshot,
     tiny_learner,
 )
-from jepa_core.testing.listeners import Heard, HeardConfig
+from jepa_core.testing.tiny_runs import STEPS, Heard, HeardConfig, StopAfter, Stopped, training_windows
 from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
 from jepa_core.training.curriculum import BuiltPhase, Progress, run_curriculum
 from jepa_core.training.learner import Learner
 
-STEPS = 4
 RATE = 1e-2
-
-
-class _Stopped(Exception):
-    """Ends a curriculum where a check is done with it."""
-
-
-@dataclass
-class _StopAfter(Listener):
-    """Writes a checkpoint after a step, and stops."""
-
-    step: int
-    write: Callable[[Progress], None]
-
-    def step_ended(self, progress: Progress) -> None:
-        if progress.step == self.step:
-            self.write(progress)
-            raise _Stopped
 
 
 class OptimizerBench(base.Bench):
@@ -87,8 +68,7 @@ class OptimizerBench(base.Bench):
         restore: Callable[[Progress], object] = lambda progress: None,
     ) -> None:
         """Train a learner's predictor, from a checkpoint on if one is restored."""
-        windows = learner.dataset.windows("train", base.WINDOW, 4, 3)
-        run_curriculum(self.phases(), learner, windows, 0, listeners, restore)
+        run_curriculum(self.phases(), learner, training_windows(learner), 0, listeners, restore)
 
 
 def _layer(drawn: torch.Generator) -> nn.Linear:
@@ -152,8 +132,8 @@ def check_resume_bitwise(bench: OptimizerBench) -> None:
     folder = scratch() / f"moved-{bench.component.name}"
     whole, first, again = (tiny_learner(oscillators("channels")) for _ in range(3))
     bench.train(whole)
-    with suppress(_Stopped):
-        bench.train(first, _StopAfter(STEPS // 2, lambda progress: save_checkpoint(folder, progress, False)))
+    with suppress(Stopped):
+        bench.train(first, StopAfter(STEPS // 2, lambda progress: save_checkpoint(folder, progress, False)))
     bench.train(again, restore=lambda progress: restore_checkpoint(folder, progress))
     shutil.rmtree(folder)
     changed = differing(snapshot(dict(whole.weights())), snapshot(dict(again.weights())))

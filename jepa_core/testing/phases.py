@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from safetensors.torch import load, save
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from jepa_core.config import PhaseConfig, Split, StreamConfig, ValidationConfig
+from jepa_core.config import ValidationConfig
 from jepa_core.contracts import Batch, Listener, Phase
-from jepa_core.data.dataset import Dataset
 from jepa_core.data.windows import Windows
 from jepa_core.io.tensor_files import savable
 from jepa_core.testing import bench as base
@@ -26,7 +23,6 @@ from jepa_core.testing.bench import (
     NotApplicable,
     close,
     differing,
-    oscillators,
     other_padding,
     require,
     require_no_global_draws,
@@ -35,103 +31,13 @@ from jepa_core.testing.bench import (
     scramble_global_states,
     scratch,
     snapshot,
-    tiny_learner,
 )
 from jepa_core.testing.dividing import TermsOfSteps, require_divided_alike, without_dropout
-from jepa_core.testing.oscillators import TinyChannelsConfig, TinyTextConfig
+from jepa_core.testing.phase_bench import PhaseBench, Terms
+from jepa_core.testing.tiny_runs import STEPS, StopAfter, Stopped
 from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
-from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase, run_curriculum
+from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase
 from jepa_core.training.feeding import Streams
-from jepa_core.training.learner import Learner
-
-STEPS = 4
-
-Terms = dict[str, Tensor]
-Look = Callable[[Callable[[Batch], Terms], Batch], Terms]
-"""What a check does in place of a loss: (compute, batch) -> terms. `compute` gives the phase's loss of a batch, always
-from the random state of that step."""
-
-
-class _Stopped(Exception):
-    """Ends a curriculum where a check is done with it."""
-
-
-class PhaseBench(base.Bench):
-    """A phase of 4 steps of 8 windows, or one without steps if its config allows no other."""
-
-    @cached_property
-    def config(self) -> PhaseConfig:
-        config = cast(PhaseConfig, super().config)
-        keys = self.keys | {"batch_size": 8}
-        try:
-            return type(config).model_validate(keys | {"steps": STEPS})
-        except ValidationError:
-            return self.validated(keys | {"steps": 0})
-
-    @cached_property
-    def dataset(self) -> Dataset:
-        """Oscillators in the modality of a tiny encoder that offers what the phase needs.
-
-        Raises NotApplicable if none does.
-        """
-        for encoder in (TinyChannelsConfig, TinyTextConfig):
-            if self.config.needs <= encoder.offers:
-                return oscillators(encoder.modality)
-        raise NotApplicable(f"no tiny encoder offers {', '.join(sorted(self.config.needs))}")
-
-    @cached_property
-    def windows(self) -> Windows:
-        """Windows of the train split, whole ones and padded ones."""
-        return self.cut("train")
-
-    def needs_steps(self) -> None:
-        if not self.config.steps:
-            raise NotApplicable("the phase takes no step; it acts only at its end")
-
-    def learner(self, seed: int = 0, autocast: bool = False) -> Learner:
-        """A learner whose target is not where its encoder is, so that a phase that moves one of them shows."""
-        learner = tiny_learner(self.dataset, seed, autocast)
-        with torch.no_grad():
-            for copy in learner.target.copies:
-                copy.mul_(1.1)
-        return learner
-
-    def run(
-        self,
-        learner: Learner,
-        windows: Windows | None = None,
-        look: Look | None = None,
-        listeners: Sequence[Listener] = (),
-        restore: Callable[[Progress], object] = lambda progress: None,
-    ) -> Phase:
-        """Run the phase on a learner, and return it."""
-        phase: Phase = self.component.load()(self.config)
-        if look is not None:
-            _watch(phase, look)
-        windows = self.windows if windows is None else windows
-        run_curriculum([BuiltPhase("checked", phase)], learner, windows, 0, listeners, restore, self.cut)
-        return phase
-
-    def cut(self, split: Split, stream: StreamConfig = StreamConfig()) -> Windows:  # noqa: B008 - it cannot change
-        """Windows of a split, whole ones and padded ones."""
-        return self.dataset.windows(split, stream.length or base.WINDOW, stream.stride or 4, 3)
-
-
-def _watch(phase: Phase, look: Look) -> None:
-    """Put `look` in the place of the phase's loss."""
-    original = phase.loss
-
-    def loss(learner: Learner, batch: Batch, generator: torch.Generator) -> Terms:
-        torch_state, own_state = torch.get_rng_state(), generator.get_state()
-
-        def compute(given: Batch) -> Terms:
-            torch.set_rng_state(torch_state)
-            generator.set_state(own_state)
-            return original(learner, given, generator)
-
-        return look(compute, batch)
-
-    phase.loss = loss  # type: ignore[method-assign]
 
 
 def check_runs_on_tiny_batch(bench: PhaseBench) -> None:
@@ -266,9 +172,9 @@ def _encoder_gradients(bench: PhaseBench, wrap: Callable[[Encode], Encode]) -> d
         torch.stack(list(compute(batch).values())).sum().backward()
         gradients = {name: parameter.grad for name, parameter in learner.encoder_parameters().items()}
         seen.update({name: gradient.clone() for name, gradient in gradients.items() if gradient is not None})
-        raise _Stopped
+        raise Stopped
 
-    with suppress(_Stopped):
+    with suppress(Stopped):
         bench.run(learner, look=look)
     return seen
 
@@ -318,17 +224,9 @@ def check_resume_mid_phase_bitwise(bench: PhaseBench) -> None:
     folder = scratch() / "checkpoints"
     shutil.rmtree(folder, ignore_errors=True)
 
-    class Stop(Listener):
-        """Ends the run in the middle of the phase."""
-
-        def step_ended(self, progress: Progress) -> None:
-            if progress.step == STEPS // 2:
-                save_checkpoint(folder, progress, phase_done=False)
-                raise _Stopped
-
     try:
-        bench.run(bench.learner(), listeners=[Stop()])
-    except _Stopped:
+        bench.run(bench.learner(), listeners=[StopAfter(STEPS // 2, lambda now: save_checkpoint(folder, now, False))])
+    except Stopped:
         resumed = bench.learner(seed=1)
         bench.run(resumed, restore=lambda progress: restore_checkpoint(folder, progress))
         lost = differing(dict(whole.weights()), dict(resumed.weights()))
@@ -345,7 +243,7 @@ def check_validation_changes_nothing(bench: PhaseBench) -> None:
     bench.needs_steps()
     plain, looked = bench.learner(), bench.learner()
     bench.run(plain)
-    _with(bench, validation=ValidationConfig(every=1, windows=12)).run(looked)
+    bench.altered(validation=ValidationConfig(every=1, windows=12)).run(looked)
     lost = differing(dict(plain.weights()), dict(looked.weights()))
     require(
         not lost,
@@ -361,7 +259,7 @@ def check_patterns_respected(bench: PhaseBench) -> None:
     if len(names) < 2:
         raise NotApplicable("the phase trains no two parameters of encoder and predictor")
     before = snapshot(dict(learner.weights()))
-    _with(bench, only=(names[0],)).run(learner)
+    bench.altered(only=(names[0],)).run(learner)
     changed = [name for name in differing(before, dict(learner.weights())) if name in names[1:]]
     require(
         not changed,
@@ -449,7 +347,7 @@ def check_divided_alike(bench: PhaseBench) -> None:
         raise NotApplicable("batches of further streams are not divided")
 
     def run(parts: int, terms: TermsOfSteps) -> None:
-        _with(bench, accumulate=parts).run(without_dropout(bench.learner()), listeners=[terms])
+        bench.altered(accumulate=parts).run(without_dropout(bench.learner()), listeners=[terms])
 
     require_divided_alike(run)
 
@@ -464,7 +362,7 @@ def check_single_window(bench: PhaseBench) -> None:
         require_terms(terms)
         return terms
 
-    small = _with(bench, batch_size=1)
+    small = bench.altered(batch_size=1)
     small.run(small.learner(), windows=shortest, look=look)
 
 
@@ -483,9 +381,3 @@ def check_bf16(bench: PhaseBench) -> None:
 def check_no_prints(bench: PhaseBench) -> None:
     """The phase prints nothing: stdout is the result of a command, and stderr its log."""
     require_silent(lambda: bench.run(bench.learner()))
-
-
-def _with(bench: PhaseBench, **keys: Any) -> PhaseBench:
-    other = PhaseBench(bench.component, bench.keys)
-    other.config = bench.config.model_copy(update=keys)
-    return other

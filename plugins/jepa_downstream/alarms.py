@@ -64,25 +64,36 @@ class Alarms:
 
 def raise_alarms(rows: Rows, events: AnnouncedEvents, score: np.ndarray, threshold: float, silence: int) -> Alarms:
     """The alarms of one threshold."""
-    row = _unsilenced(rows, np.flatnonzero(score >= threshold), silence)
+    return _raised(events, score >= threshold, _silent_until(rows, silence))
+
+
+def _raised(events: AnnouncedEvents, hot: np.ndarray, until: np.ndarray) -> Alarms:
+    """The alarms of rows that are `hot` (R,) bool; `until` as `_silent_until` gives it."""
+    row = _unsilenced(hot, until)
     lead = np.full(events.count, -np.inf)
     true = row[events.of_row[row] >= 0]
     np.maximum.at(lead, events.of_row[true], events.ahead[true])
     return Alarms(row, events.of_row, np.where(np.isfinite(lead), lead, np.nan))
 
 
-def _unsilenced(rows: Rows, hot: np.ndarray, silence: int) -> np.ndarray:
-    """Those of the rows `hot` at which an alarm is raised: each silences what follows it too soon."""
-    if len(hot) == 0:
-        return hot
-    longest = int(rows.step.max()) + silence + 1
-    row_of_step = rows.trajectory[hot].astype(np.int64) * longest + rows.step[hot]
-    following = np.searchsorted(row_of_step, row_of_step + silence + 1).tolist()
+def _silent_until(rows: Rows, silence: int) -> np.ndarray:
+    """The first row (R,) after each, in their order, that an alarm at it does not silence; R where there is none."""
+    longest = int(rows.step.max(initial=0)) + silence + 1
+    row_of_step = rows.trajectory.astype(np.int64) * longest + rows.step
+    return np.searchsorted(row_of_step, row_of_step + silence + 1)
+
+
+def _unsilenced(hot: np.ndarray, until: np.ndarray) -> np.ndarray:
+    """Those of the rows that are `hot` (R,) at which an alarm is raised: each silences what follows it too soon."""
+    row = np.flatnonzero(hot)
+    before = np.zeros(len(hot) + 1, dtype=np.int64)
+    np.cumsum(hot, out=before[1:])
+    following = before[until[row]].data
     chain, at = [], 0
-    while at < len(hot):
+    while at < len(row):
         chain.append(at)
         at = following[at]
-    return hot[chain]
+    return row[chain]
 
 
 def choose_threshold(
@@ -91,9 +102,10 @@ def choose_threshold(
     """The threshold that catches most events at no less than the wanted precision; None if none reaches it."""
     distinct = np.unique(score)
     candidates = distinct[np.unique(np.linspace(0, len(distinct) - 1, min(tried, len(distinct))).round().astype(int))]
+    until = _silent_until(rows, silence)
     best: tuple[float, float] | None = None
     for threshold in candidates[::-1]:
-        raised = raise_alarms(rows, events, score, float(threshold), silence)
+        raised = _raised(events, score >= threshold, until)
         if raised.precision >= precision and (best is None or raised.recall > best[0]):
             best = (raised.recall, float(threshold))
     return None if best is None else best[1]
