@@ -4,9 +4,9 @@ seeds.
     python benchmarks/over_seeds.py EVALUATOR RUN RUN ... [--score auroc|average_precision]
 
 RUN is a finished run whose evaluator left predictions of binary tasks; all have the same held-out rows. For each task
-and for the mean over the tasks that have both classes in all but 5 % of the draws: every method that all of them have, and every feature
-minus its untrained twin, seed by seed. Intervals are 95 %, percentile, over redrawn subjects and redrawn seeds, paired:
-a draw is of the same subjects and seeds for every method and task.
+and for the mean over the tasks that have both classes in all but 5 % of the draws: every method that all of them have,
+and every feature minus its untrained twin, seed by seed. Intervals are 95 %, percentile, over redrawn subjects and
+redrawn seeds, paired: a draw is of the same subjects and seeds for every method and task.
 """
 
 from __future__ import annotations
