@@ -6,8 +6,11 @@
 # isnan(value) THEN NULL, which is to be rid of them, lets them through, so that a maximum or a mean is NaN. What helps:
 # isfinite(value), which every row is asked, or null in place of NaN where the file is written. In 1.4.4 the filters are wrong too,
 # and isnan is right. Upstream: duckdb/duckdb issue 25521 (of filters; open when this was written).
+# pyarrow does the like with its own files: NOT (value < 100), for a filter that NaN is to pass, finds the NaN if the table is read and
+# then filtered, and loses them if the filter is given to read_table (apache/arrow issue 34162 is of another filter of the kind).
 # Seen of 100,000 numbers from 60 to 99 and 10 NaN, rows found of file, table:
 #   > 100: 0, 10 | <= 99: 100010, 100000 | isnan: 0, 10 | isfinite: 100000, 100000 | maximum after the CASE: nan, 99.0
+#   pyarrow, NOT (value < 100): read and then filtered 10, filtered at reading 0
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -22,6 +25,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 folder = Path(sys.argv[1])
@@ -49,4 +53,9 @@ for name in ("held", *(f"'{folder / writer}.parquet'" for writer in ("duckdb", "
     print(Path(name.strip("'")).name, answers)
     expected = wrong if "pyarrow" in name or "polars" in name else right
     assert str(answers) == str(expected), "the behaviour has changed"
+passing = ~(ds.field("value") < 100)
+file = folder / "pyarrow.parquet"
+afterwards, at_reading = pq.read_table(file).filter(passing).num_rows, pq.read_table(file, filters=passing).num_rows
+print("pyarrow, NOT (value < 100): read and then filtered", afterwards, "| filtered at reading", at_reading)
+assert (afterwards, at_reading) == (10, 0), "the behaviour has changed"
 PY

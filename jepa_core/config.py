@@ -229,6 +229,11 @@ LatentNorm = Annotated[
 """What `jepa_core.training.latent_norm` does to a latent."""
 
 
+def _dense_flops(size: ModelSize, times: int, training: bool) -> int:
+    """Operations of using every parameter so many times."""
+    return 2 * size.parameters * times * (3 if training else 1)
+
+
 class EncoderConfig(Config):
     """Config of an Encoder."""
 
@@ -256,12 +261,13 @@ class EncoderConfig(Config):
 
     def flops(self, items: int, training: bool, shape: ItemShape | None = None) -> int | None:
         """Estimated floating-point operations of encoding `items` items: two for each multiply-add of a matrix product,
-        none for anything else. None if the encoder makes no estimate.
+        none for anything else. By default as if every parameter were used once an item, which is right for dense layers
+        that see it at once. None if nothing can be said.
 
         training: with the backward pass, which costs one forward pass for the gradients of what layers read and one for
         those of the weights that train.
         """
-        return None
+        return _dense_flops(self.size(shape), items, training)
 
 
 class PredictorConfig(Config):
@@ -305,8 +311,8 @@ class PredictorConfig(Config):
 
     def flops(self, windows: int, steps: int, latent_dim: int, training: bool) -> int | None:
         """Estimated floating-point operations of one pass over `windows` windows of `steps` steps, counted as an
-        encoder's are; None if the predictor makes no estimate."""
-        return None
+        encoder's are: by default as if every parameter were used once a step. None if nothing can be said."""
+        return _dense_flops(self.size(latent_dim), windows * steps, training)
 
 
 class OptimizerConfig(Config):

@@ -69,6 +69,9 @@ class Encoder(nn.Module, ABC, Generic[ItemsT]):
     """
 
     latent_dim: int
+    passes_of_all: Callable[[int], int] | None = None
+    """Where processes divide the frozen weights: how many passes over these all make, given how many this one would; it
+    makes that many, of which what is too much counts nothing, and lets gradient flow."""
 
     def fit(self, items: Iterable[ItemsT]) -> None:  # noqa: B027 - most encoders have nothing to fit
         """See the distinct items of the train split once, in order, before training (to make a tokenizer, to find a

@@ -40,7 +40,7 @@ evaluators:
 runtime: {checkpoint_every: 2, threads: 1}
 """
 
-# An objective of no weight that sends a signal to its own process at a given step.
+# An objective of no weight that sends a signal to its own process, or to the one that started it, at a given step.
 STRIKER = """
 import os, signal
 from collections.abc import Iterator
@@ -58,8 +58,10 @@ class Strike(Objective):
     def terms(self, learner, batch, generator):
         self.step += 1
         kind, number, step = os.environ.get("STRIKE", "TERM 0 0").split()
-        if number == os.environ.get("RANK") and self.step == int(step):
-            os.kill(os.getpid(), getattr(signal, "SIG" + kind))
+        own = os.environ.get("RANK")
+        struck = {own: os.getpid()} | ({"starter": os.getppid()} if own == "0" else {})
+        if number in struck and self.step == int(step):
+            os.kill(struck[number], getattr(signal, "SIG" + kind))
         return {"nothing": total(learner.latents(batch).states.sum()) * 0}
 
 @hookimpl
@@ -148,6 +150,10 @@ def test_a_run_ends_alike_whatever_stops_it_and_however_many_go_on(runs: Runs) -
     stopped = runs.jepa("resume", "died", "--processes", "3", STRIKE="INT 2 2")
     assert stopped.returncode == 75, stopped.stderr
     assert stopped.stderr.count("stopped in phase 'joint_refinement' after step 6; everything so far is kept") == 1
+    left = runs.jepa("resume", "died", "--processes", "2", STRIKE="KILL starter 1")
+    assert left.returncode == -9, left.stderr
+    assert "the command that started the processes of this run has ended" in left.stderr
+    assert "everything so far is kept" in left.stderr or "interrupted" in left.stderr, left.stderr
     resumed = runs.jepa("resume", "died", "--quiet")
     assert resumed.returncode == 0, resumed.stderr
     require_as_alone(runs, "died")

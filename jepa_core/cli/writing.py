@@ -82,8 +82,10 @@ def _in_processes(
 
 def _as_one_of_several(begin: Callable[[], Run], work: Callable[[Run, Peers | None], int]) -> int:
     from jepa_core.runs.connecting import connected
+    from jepa_core.runs.launching import end_with_starter
     from jepa_core.runs.starting import open_together
 
+    end_with_starter()
     with environment(), connected() as processes:
         if not processes.first:  # of the others only that they wait is told
             logging.getLogger("jepa.waiting").setLevel(log.level)

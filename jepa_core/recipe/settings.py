@@ -57,6 +57,9 @@ class RuntimeConfig(Config):
     precision: Literal["fp32", "bf16"] = Field("fp32", description="type of activations")
     threads: Literal["auto"] | Threads = Field("auto", description="CPU threads")
     checkpoint_every: int = Field(200, ge=1, description="optimizer steps between checkpoints")
+    divide_weights: bool = Field(
+        False, description="divide the encoder's frozen weights among processes, each of which then holds its share"
+    )
     latent_cache_gib: float = Field(4.0, ge=0, le=1e6, description="memory for the latents of a frozen encoder, in GiB")
     latent_cache_type: Literal["fp32", "fp16", "bf16"] = Field(
         "fp32",

@@ -8,7 +8,8 @@ from typing import Any
 MEANING = 2
 """Raised when scales, losses, draws or measures change, so that two runs of one recipe are no longer the same.
 
-1: of runs that do not say. 2: scales hold no value of fewer than five subjects, and no channel that fewer show.
+1: of runs that do not say. 2: scales hold no value of fewer than five subjects, and no channel that fewer show; boosted
+trees take the median of a column that train rows hardly ever lack.
 """
 UNSAID = 1
 

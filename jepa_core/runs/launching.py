@@ -1,15 +1,20 @@
 """Starting the processes of one run on this machine, and watching over them: a signal reaches all, and when one fails
 the others end. torch.distributed does what they have to do with one another; on several machines torchrun starts them.
+
+Each process also watches over the one that started it, by a pipe which the system closes when that one ends, be it
+killed: then it stops as if it had been asked to.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
@@ -20,7 +25,11 @@ POLL_SECONDS = 0.05
 ENDING_SECONDS = 10.0
 """How long the others have to end by themselves when one has failed, and again when they are told to."""
 HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STARTED = "JEPA_STARTED"
+"""Variable that tells a process that its standard input is the pipe of the one that started it."""
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}
+
+log = logging.getLogger("jepa")
 
 
 class Launched:
@@ -55,7 +64,7 @@ class Launched:
             try:
                 self._processes.append(subprocess.Popen(
                     [sys.executable, "-m", "jepa_core", *self._arguments],
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE,
                     env=os.environ | _variables(number, self._count, port),
                     start_new_session=True,  # Ctrl-C reaches this process alone, which then tells the others
                 ))  # fmt: skip
@@ -113,11 +122,24 @@ class Launched:
         self._send(signal.Signals(number) if self._asked < 3 else signal.SIGKILL)
 
 
+def end_with_starter() -> None:
+    """Stop this process in order when the one that started it has ended, if it was started by `Launched`."""
+    if os.environ.pop(STARTED, None):
+        threading.Thread(target=_outlive_starter, daemon=True).start()
+
+
+def _outlive_starter() -> None:
+    while os.read(0, 1):  # nothing is ever written
+        pass
+    log.warning("the command that started the processes of this run has ended, and they stop")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _variables(number: int, count: int, port: int) -> dict[str, str]:
     """What torchrun sets, too; and the cores of this machine, divided."""
     variables = {
         "RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count,
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, STARTED: 1,
     }  # fmt: skip
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     unset = {"OMP_NUM_THREADS": max(1, cores // count), "GLOO_SOCKET_IFNAME": LOOPBACK.get(sys.platform, "")}

@@ -146,6 +146,11 @@ def build_learner(run: Run, dataset: Dataset, processes: Peers = ALONE) -> tuple
     with memory_errors("building the models"):
         encoder = recipe.encoder.build(recipe.item_shape())
         _fit(encoder, dataset, run.folder / "fitted.json")
+        if recipe.runtime.divide_weights and processes.count > 1:
+            from jepa_core.training.divided_weights import divide_frozen  # torch's FSDP takes a second to import
+
+            divided = divide_frozen(encoder, processes, device)
+            log.info("the weights of %d frozen maps are divided among %d processes", len(divided), processes.count)
         learner = new_learner(run, encoder, dataset, device, run.scratch, _observer(run, dataset))
     learner.processes = processes
     untrained = EncoderUnder(encoder, learner.trainable)
@@ -157,6 +162,8 @@ def build_learner(run: Run, dataset: Dataset, processes: Peers = ALONE) -> tuple
 
 
 def _shared(run: Run, learner: Learner, untrained: EncoderUnder) -> TensorFolder | None:
+    if learner.processes.in_lockstep:  # of divided weights nobody has all, to tell what they are
+        return None
     return shared_folder(run, learner.encoder, untrained.weights(), learner.dataset, learner.device)
 
 

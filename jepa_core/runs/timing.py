@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,11 @@ from jepa_core.training.division import Division
 from jepa_core.training.feeding import Streams
 from jepa_core.training.latent_cache import BLOCK
 
-SECONDS = 1.5
-"""That a phase is tried for, beyond its first step."""
-MOST_STEPS = 12
-ENCODED_BLOCKS = 4
-SUBJECTS = 16
+SECONDS = 0.5
+"""Of a processor that a phase is tried for, beyond its first step."""
+MOST_STEPS = 5
+ENCODED_BLOCKS = 3
+SUBJECTS = 10
 """Of each split that an evaluator is tried on."""
 
 
@@ -173,7 +173,7 @@ class _Trial:
         order = WindowOrder(len(windows), config.batch_size, self._recipe.seed, built.name)
         streams = Streams(built, self._dataset, "train", cut, self._recipe.seed)
         taken: list[Spent] = []
-        while len(taken) < min(MOST_STEPS, config.steps) and sum(spent.seconds for spent in taken[1:]) < SECONDS:
+        while len(taken) < min(MOST_STEPS, config.steps) and sum(spent.processor for spent in taken[1:]) < SECONDS:
             batch = self._dataset.batch(windows, order.batch(progress.step))
             built.phase.streams = streams.batches(progress.step)
             if "encoder" not in config.trains:
@@ -187,12 +187,12 @@ class _Trial:
 
     def _encoding(self) -> PartTime:
         """Latents of the frozen encoder: those that phases read before it trains, and all of them once it has."""
-        clock, count = _Clock(), self._dataset.rendering.count
-        each = self._an_item()
+        clock, count, each = _Clock(), self._dataset.rendering.count, self._an_item
         items = int(count * (self._read_before_training() + 1))
         how = f"{items:,} items at {1 / each.seconds:,.0f} a second"
         return PartTime.of("latents of the frozen encoder", each.times(items), clock, how)
 
+    @cached_property
     def _an_item(self) -> Spent:
         """Seconds of encoding an item, in blocks as the cache fills them."""
         learner, count = self._learner, self._dataset.rendering.count
@@ -225,7 +225,7 @@ class _Trial:
             return None
         clock = _Clock()
         steps = sum(use.config.steps for use in self._recipe.curriculum if "predictor" in use.config.trains)
-        encoding, each = self._an_item().times(self._dataset.rendering.count), self._steps[use.name]
+        encoding, each = self._an_item.times(self._dataset.rendering.count), self._steps[use.name]
         how = f"{steps} steps of {each.seconds:.3g} s, and latents"
         return PartTime.of("untrained control", encoding.plus(each.times(steps)), clock, how)
 

@@ -94,9 +94,12 @@ class LatentCache:
         """Have blocks on all processes, each encoded by one of them; called by all, with the same blocks."""
         processes = self._processes
         givers = [number % processes.count for number in range(len(blocks))]
-        for block, giver in zip(blocks, givers, strict=True):
-            if giver == processes.number and not self._filled[block]:
-                self._fill(block)
+        if processes.in_lockstep:
+            self._fill_in_lockstep(blocks)
+        else:
+            for block in blocks[processes.number :: processes.count]:
+                if not self._filled[block]:
+                    self._fill(block)
         if processes.machines > 1 or not self._mapped:
             for block, giver in zip(blocks, givers, strict=True):
                 self._hand_on(block, giver)
@@ -105,6 +108,15 @@ class LatentCache:
             with suppress(FileNotFoundError):
                 self._file.unlink()  # all have it now
         self._filled[blocks] = self._common[blocks] = True
+
+    def _fill_in_lockstep(self, blocks: Sequence[int]) -> None:
+        """Fill this process's share of blocks; one that has none left encodes with the others all the same."""
+        processes = self._processes
+        for begin in range(0, len(blocks), processes.count):
+            if begin + processes.number < len(blocks):
+                self._fill(blocks[begin + processes.number])
+            else:
+                self._encode(torch.zeros(1, dtype=torch.int64))
 
     def _hand_on(self, block: int, giver: int) -> None:
         """Give a block to the others. Of the processes that map one file, the first of them writes it."""

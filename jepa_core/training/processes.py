@@ -42,7 +42,7 @@ class Peers:
 
     machines: on which the processes run. machine: the number of this one's, from 0. local_number: of the process among
     those of its machine. apart: whether this one does work of its own at the moment, in which nothing may be asked of
-    the others.
+    the others. in_lockstep: whether the encoder's weights are divided among them, so that one encodes when all do.
     """
 
     number = 0
@@ -51,6 +51,7 @@ class Peers:
     machine = 0
     local_number = 0
     apart = False
+    in_lockstep = False
 
     @property
     def first(self) -> bool:

@@ -41,6 +41,9 @@ def each(processes: Peers, parts: Sequence[PartT], work: Callable[[PartT], Array
 
     Raises RunError if the processes have not equally many parts.
     """
+    if processes.in_lockstep:  # nobody may encode by itself
+        yield from map(work, parts)
+        return
     _require_alike(processes, len(parts))
     for begin in range(0, len(parts), processes.count):
         round_of = parts[begin : begin + processes.count]
@@ -60,13 +63,17 @@ def fill(
 ) -> None:
     """Have what `work` makes of every part in arrays of `rows_on_disk`. Where several parts write a row, they write the
     same. Within a machine nothing is sent: each process writes what it made."""
-    if processes.machines > 1:
+    if processes.machines > 1 and not processes.in_lockstep:
         _fill_machines(processes, arrays, parts, work)
         return
     _require_alike(processes, len(parts))
-    with processes.being_apart():
-        for part in parts[processes.number :: processes.count]:
+    if processes.in_lockstep:  # nobody may encode by itself
+        for part in parts:
             _put(arrays, work(part))
+    else:
+        with processes.being_apart():
+            for part in parts[processes.number :: processes.count]:
+                _put(arrays, work(part))
     processes.wait()
 
 

@@ -102,17 +102,17 @@ class Validator:
 
     def _measure(self) -> Outcome:
         """Means over the windows: of each batch with as much weight as it has windows. Of several processes each
-        measures some of the batches."""
+        measures some of the batches, or all of them if they encode together."""
         terms: dict[str, Tensor] = {}
         metrics: dict[str, Tensor] = {}
         processes = self._learner.processes
         with self._learner.looking(self._built.phase.module):
             for number, batch in enumerate(self._batches()):
-                if number % processes.count != processes.number:
+                if number % processes.count != processes.number and not processes.in_lockstep:
                     continue
                 self._built.phase.streams = self._streams.batches(number)
                 outcome = outcome_of(self._built, self._learner, batch, self._seed, number, ".validation")
-                share = len(batch.mask) / len(self._chosen)
+                share = len(batch.mask) / len(self._chosen) / (processes.count if processes.in_lockstep else 1)
                 _add(terms, outcome.terms, share)
                 _add(metrics, outcome.metrics, share)
         return Outcome(processes.sums(terms, self._learner.device), processes.sums(metrics, self._learner.device))

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jepa_clin.further_config import RssmConfig
-from jepa_clin.steps import at_steps, masked_mean
-from jepa_core.contracts import Latents, Prediction, Predictor, Rollout
+from jepa_clin.recurrent import Recurrent
+from jepa_clin.steps import masked_mean
+from jepa_core.contracts import Latents, Prediction
 from jepa_core.training.precision import full
 
 
-class Rssm(Predictor):
+class Rssm(Recurrent):
     """A recurrent state-space model (RSSM) with categorical variables, after DreamerV2 (Hafner et al., arXiv
     2010.02193).
 
@@ -64,26 +65,7 @@ class Rssm(Predictor):
         divergence = self._divergence(self._log_chances(torch.stack(seen, dim=1)), known, latents.mask)
         return Prediction(next_states, belief, (next_states, belief), {"kl": self.config.kl_weight * divergence})
 
-    def extend(self, step: Latents, memory: tuple[Tensor, Tensor]) -> Prediction:
-        """One more step, from the belief at the last."""
-        prediction = self._step(step.states, step.actions, memory[1][:, -1:])
-        joined = tuple(torch.cat(pair, dim=1) for pair in zip(memory, prediction, strict=True))
-        return Prediction(*prediction, memory=joined)
-
-    def rollout(self, latents: Latents, memory: tuple[Tensor, Tensor], origins: Tensor, horizon: int) -> Rollout:
-        """Roll out H steps from each of M origins a window: states (B, M, H, D) and their beliefs (B, M, H, W)."""
-        origins = origins.to(latents.states.device)
-        state, belief = (at_steps(part, origins) for part in memory)
-        states, beliefs = [state], [belief]
-        for ahead in range(1, horizon):
-            action = at_steps(latents.actions, origins + ahead)
-            state, belief = self._step(state, action, belief)
-            states.append(state)
-            beliefs.append(belief)
-        return Rollout(torch.stack(states, dim=2), torch.stack(beliefs, dim=2))
-
-    def _step(self, states: Tensor, actions: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        """Next states (B, M, D) and beliefs (B, M, W) after one more step, from the beliefs before it (B, M, W)."""
+    def step(self, states: Tensor, actions: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.seen(F.elu(self.state_seen(states) + self.belief_seen(before)))
         moved = self._moved(logits.flatten(0, 1), actions.flatten(0, 1), before.flatten(0, 1))
         belief = moved.view(before.shape)

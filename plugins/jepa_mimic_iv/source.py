@@ -25,7 +25,7 @@ from jepa_mimic_iv.synthetic import write_tables
 from jepa_mimic_iv.synthetic.simulator import SyntheticStays
 from jepa_mimic_iv.templates import TEMPLATES, Template
 
-EXTRACTION_VERSION = 9
+EXTRACTION_VERSION = 10
 """Raised when the same tables and options give another store."""
 
 PARTITION = 8 * BLOCK

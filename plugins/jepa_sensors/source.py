@@ -24,7 +24,7 @@ from jepa_sensors.cutting import Cuts, cut
 from jepa_sensors.staging import Database, StagedRows, Staging
 from jepa_sensors.targets import Targets
 
-EXTRACTION_VERSION = 2
+EXTRACTION_VERSION = 3
 """Raised when the same files and options give another store."""
 
 _NOT_STORED: dict[str, bool | set[str]] = {

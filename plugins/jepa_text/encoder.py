@@ -18,6 +18,7 @@ from jepa_core.training.latent_norm import normalise_latents
 from jepa_core.training.totals import total
 from jepa_text.backbone import adapt, export_adapter, load_backbone, load_head, random_backbone
 from jepa_text.config import Qwen3Config
+from jepa_text.in_step import in_passes
 from jepa_text.layers import end_states, token_states
 from jepa_text.numbers import by_magnitude
 from jepa_text.packing import pack, split_into_passes
@@ -95,8 +96,7 @@ class Qwen3Encoder(LanguageEncoder):
         """
         ids = self._token_ids(items)
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
-        passes = split_into_passes([ids[index] for index in order], self.config.tokens_per_pass)
-        encoded = [self._pass(self._encode_pass, texts) for texts in passes]
+        encoded = self._in_passes(self._encode_pass, [ids[index] for index in order])
         if not encoded:
             return torch.zeros(0, self.latent_dim, device=self._device)
         return torch.cat(encoded)[torch.tensor(order, device=self._device).argsort()]
@@ -111,8 +111,7 @@ class Qwen3Encoder(LanguageEncoder):
         Raises RunError if there is no tokenizer yet, DataError if an untied folder lacks its head.
         """
         texts = sorted((text for text in self._token_ids(items) if len(text) > 1), key=len)
-        passes = split_into_passes(texts, self.config.tokens_per_pass)
-        losses = [self._pass(self._surprise_pass, texts_of_pass) for texts_of_pass in passes]
+        losses = self._in_passes(self._surprise_pass, texts)
         nothing = torch.zeros((), device=self._device)
         predicted = torch.tensor(sum(len(text) - 1 for text in texts), device=self._device)
         return total(torch.stack(losses).sum() if losses else nothing) / total(predicted).clamp(min=1)
@@ -134,6 +133,12 @@ class Qwen3Encoder(LanguageEncoder):
     @property
     def _device(self) -> torch.device:
         return self.backbone.embed_tokens.weight.device
+
+    def _in_passes(self, compute: Callable[[list[list[int]]], Tensor], texts: list[list[int]]) -> list[Tensor]:
+        """What is computed of each pass over texts; with as many passes as other processes make, if they divide the
+        weights."""
+        passes = list(split_into_passes(texts, self.config.tokens_per_pass))
+        return in_passes(self, lambda texts_of_pass: self._pass(compute, texts_of_pass), passes, [[0, 0]])
 
     def _pass(self, compute: Callable[[list[list[int]]], Tensor], texts: list[list[int]]) -> Tensor:
         if self.config.gradient_checkpointing and torch.is_grad_enabled():

@@ -19,6 +19,7 @@ from jepa_core.training.latent_norm import normalise_latents
 from jepa_text.backbone import adapt, check_loaded, check_shard, export_adapter, quiet
 from jepa_text.folder import CONFIG, COPY_AGAIN, SAFE_LOADING, read_plain_config, shard_paths
 from jepa_text.headers import is_head
+from jepa_text.in_step import in_passes
 from jepa_text.text_config import Pooling, TextBackboneConfig
 from jepa_text.tokenizer import read_tokenizer
 
@@ -49,7 +50,8 @@ class TextBackbone(Encoder):
         device = next(self.backbone.parameters()).device
         ids = [encoding.ids or [self.padding] for encoding in self.tokenizer.encode_batch_fast(list(items))]
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
-        encoded = [self._encode([ids[index] for index in rows], device) for rows in _passes(order, ids, self.config)]
+        passes = [[ids[index] for index in rows] for rows in _passes(order, ids, self.config)]
+        encoded = in_passes(self, lambda texts: self._encode(texts, device), passes, [[self.padding]])
         if not encoded:
             return torch.zeros(0, self.latent_dim, device=device)
         return torch.cat(encoded)[torch.tensor(order, device=device).argsort()]

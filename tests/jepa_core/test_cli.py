@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from commands import RECIPE, environment
+from warm import WarmProcess
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -16,6 +18,16 @@ READING = [
     ("--help",), ("--version",), ("ls",), ("ls", "phases"), ("show", "phase/toy_train"), ("show", "toy.yaml"),
     ("validate", "toy.yaml"), ("plan", "toy.yaml"), ("plugins",),
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(toy_package: Path, warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the toy recipe was run once, into `run`; to be left as it is."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "toy.yaml").write_text(RECIPE)
+    done = warm.run(["run", "toy.yaml", "--out", "run"], environment(toy_package), folder)
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 @pytest.mark.parametrize("arguments", READING, ids=" ".join)
@@ -74,11 +86,12 @@ def test_a_misspelt_override_is_refused_before_anything_is_read(jepa: Jepa, reci
 
 
 def test_two_runs_with_one_seed_find_the_same_byte_for_byte_and_another_seed_does_not(
-    jepa: Jepa, recipe_file: Path, tmp_path: Path
+    jepa: Jepa, finished: Path, recipe_file: Path, tmp_path: Path
 ) -> None:
-    for out, seed in (("a", 1), ("b", 1), ("c", 2)):
+    for out, seed in (("same", 1), ("other", 2)):
         assert jepa("run", "toy.yaml", "--out", out, f"seed={seed}").returncode == 0
-    found = [(tmp_path / out / "findings" / "toy.json").read_bytes() for out in "abc"]
+    runs = (finished / "run", tmp_path / "same", tmp_path / "other")
+    found = [(run / "findings" / "toy.json").read_bytes() for run in runs]
     assert found[0] == found[1] != found[2]
 
 
@@ -101,9 +114,10 @@ def test_a_run_folder_that_is_taken_is_refused(jepa: Jepa, recipe_file: Path, tm
     assert (tmp_path / "run" / "mine.txt").read_text() == "keep"
 
 
-def test_what_a_run_writes_is_readable_by_its_owner_alone(jepa: Jepa, recipe_file: Path, tmp_path: Path) -> None:
-    assert jepa("run", "toy.yaml").returncode == 0
-    for path in (tmp_path / "runs").rglob("*"):
+def test_what_a_run_writes_is_readable_by_its_owner_alone(finished: Path) -> None:
+    written = [path for path in finished.rglob("*") if path.name != "toy.yaml"]
+    assert {"run", "stores", "report.html", "model.safetensors"} <= {path.name for path in written}
+    for path in written:
         assert path.stat().st_mode & 0o077 == 0, path
 
 
@@ -128,8 +142,8 @@ def test_cp_copies_and_never_overwrites(jepa: Jepa, recipe_file: Path, tmp_path:
     assert refused.returncode == 2 and "left as it is" in refused.stderr
 
 
-def test_the_report_can_be_written_again(jepa: Jepa, recipe_file: Path, tmp_path: Path) -> None:
-    jepa("run", "toy.yaml", "--out", "run")
+def test_the_report_can_be_written_again(jepa: Jepa, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     before = (tmp_path / "run" / "report.html").read_bytes()
     (tmp_path / "run" / "report.html").unlink()
     assert jepa("report", "run").stdout.strip() == "run/report.html"

@@ -241,11 +241,11 @@ def test_the_plan_shows_both_encoders_and_the_operations_of_each_phase(tmp_path:
     assert plan.matched is not None
     assert (plan.encoder.parameters, plan.matched.trainable) == (parameters(recipe), 50_000)
     items, encoder, predictor = 4 * 21, parameters(recipe), 10 * 16 * 3
-    assert plan.step_windows == 4 and plan.encoder.flops == items * encoder and plan.matched.flops is None
+    assert plan.step_windows == 4 and plan.encoder.flops == items * encoder and plan.matched.flops == 6 * 84 * 200_000
     assert [phase.flops for phase in plan.phases] == [32 * predictor, items * encoder + 4 * predictor]
     text = plan_text(plan)
     (line,) = [line for line in text.splitlines() if "sized to" in line]
-    assert line.split() == ["sized", "to", "phrases", "200,000", "50,000", "unknown"]
+    assert line.split() == ["sized", "to", "phrases", "200,000", "50,000", "101", "MFLOP"]
     assert "training on 4 windows" in text
 
 
