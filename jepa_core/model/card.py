@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from jepa_core.model.folder import FITTED, read_part
 from jepa_core.results.findings import Headline
-from jepa_core.results.record import read_findings, read_known
-from jepa_core.results.shapes import DataShape
+from jepa_core.results.record import RunRecord, read_run
+from jepa_core.results.text import listed, plural
+from jepa_core.results.wording import in_words_of
 
 if TYPE_CHECKING:
     from jepa_core.model.model import Model
@@ -29,7 +30,6 @@ forecast = model.forecast(model.read("/path/to/data"), at=24, horizon=24)
 ```"""
 
 _LIMITS = """\
-* The figures hold for subjects like those of the held-out split; nothing was measured anywhere else.
 * Recorded actions do not identify what an intervention does: forecasts under other actions are associations, no advice.
 * No figure here is a validation for use on anyone."""
 
@@ -37,21 +37,22 @@ _LIMITS = """\
 def model_card(model: Model, programs: Mapping[str, Mapping[str, Any]]) -> str:
     """The card as Markdown. programs: what was found when each was tried."""
     record = model.record
-    data = read_known(model.folder / "data.json", DataShape)
+    run = read_run(model.folder)
     parts = [
         f"# {record['name']}",
         "licence: (to be filled in by the owner; the terms of the training data apply)",
         "## What it is",
         "\n".join(_parts(record)),
         "## Data",
-        _splits(data),
+        _splits(run),
         "## What was measured",
-        "\n".join(_headlines(model.folder / "findings")) or "No evaluator was run.",
+        "\n".join(_headlines(run)) or "No evaluator was run.",
+        *(part for name, other in run.transfers.items() for part in (f"## Measured on {name}", _elsewhere(other))),
         "## Use",
         _USE,
         "\n".join([*(_tried(name, attempt) for name, attempt in programs.items()), *_no_program(record)]),
         "## Limits",
-        _LIMITS + _rarity(model.folder),
+        "\n".join([_reach(run), _LIMITS]) + _rarity(model.folder),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -86,20 +87,32 @@ def _no_program(record: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _splits(data: Mapping[str, Any]) -> str:
+def _splits(run: RunRecord) -> str:
     """Counts of each split."""
-    rows = ["| split | trajectories | subjects | steps |", "|---|---|---|---|"]
-    for split in data.get("splits", ()):
+    rows = [f"| split | trajectories | {plural(run.noun)} | steps |", "|---|---|---|---|"]
+    for split in run.data.get("splits", ()):
         rows.append(f"| {split['split']} | {split['trajectories']:,} | {split['subjects']:,} | {split['steps']:,} |")
     return "\n".join(rows) if len(rows) > 2 else "No counts were kept."
 
 
-def _headlines(findings: Path) -> Iterator[str]:
+def _headlines(run: RunRecord) -> Iterator[str]:
     """The headline figures of every evaluator, with their intervals and n."""
-    for path in sorted(findings.glob("*.json")):
-        content = read_findings(path)
-        yield from (_headline(path.stem, headline) for headline in content.headlines)
-        yield from (f"* {path.stem}: {verdict.text}" for verdict in content.verdicts)
+    for name, findings in run.in_order():
+        content = in_words_of(findings, run.noun)
+        yield from (_headline(name, headline) for headline in content.headlines)
+        yield from (f"* {name}: {verdict.text}" for verdict in content.verdicts)
+
+
+def _elsewhere(other: RunRecord) -> str:
+    """What was found on other data."""
+    return "\n".join([f"Data of the source `{other.manifest['dataset']['source']}`.", "", *_headlines(other)])
+
+
+def _reach(run: RunRecord) -> str:
+    """Whom the figures hold for."""
+    told = f"* The figures hold for {plural(run.noun)} like those of the held-out split"
+    others = listed(list(run.transfers))
+    return f"{told}; " + (f"beyond them, of {others} alone." if others else "nothing was measured anywhere else.")
 
 
 def _headline(evaluator: str, told: Headline) -> str:
