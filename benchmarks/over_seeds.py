@@ -4,9 +4,9 @@ seeds.
     python benchmarks/over_seeds.py EVALUATOR RUN RUN ... [--score auroc|average_precision]
 
 RUN is a finished run whose evaluator left predictions of binary tasks; all have the same held-out rows. For each task
-and for the mean over the tasks that have both classes in all but 5 % of the draws: every method, and every feature
-minus its untrained twin, seed by seed. Intervals are 95 %, percentile, over redrawn subjects and redrawn seeds, paired:
-a draw is of the same subjects and seeds for every method and task.
+and for the mean over the tasks that have both classes in all but 5 % of the draws: every method that all of them have,
+and every feature minus its untrained twin, seed by seed. Intervals are 95 %, percentile, over redrawn subjects and
+redrawn seeds, paired: a draw is of the same subjects and seeds for every method and task.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def main() -> int:
         count = f"{len(rows['boolean_value'])} rows, {int(rows['boolean_value'].sum())} positive"
         print("\n".join([f"{task}: {count}", *lines(methods, seeds)]))
     print(f"mean of the {len(steady)} tasks {', '.join(steady)}: {len(draws.subjects)} subjects")
-    print("\n".join(lines({method: means(scores, steady, method) for method in scores[steady[0]]}, seeds)))
+    everywhere = [method for method in scores[steady[0]] if all(method in scores[task] for task in steady)]
+    print("\n".join(lines({method: means(scores, steady, method) for method in everywhere}, seeds)))
     return 0
 
 
