@@ -111,7 +111,8 @@ def _description(roles: Mapping[str, Any], source: Mapping[str, Any]) -> str:
     words = {"states": "state", "actions": "action", "statics": "static fact"}
     counts = [f"{len(roles[key])} {word}{'s'[: len(roles[key]) != 1]}" for key, word in words.items() if roles[key]]
     listed = " and ".join([", ".join(counts[:-1]), counts[-1]] if len(counts) > 1 else counts)
-    return f"The five phases on {listed} of {'each ' + source.get('noun', 'series') if 'id' in source else 'one series'}"
+    whose = f"each {source.get('noun', 'series')}" if "id" in source else "one series"
+    return f"The five phases on {listed} of {whose}"
 
 
 def _labels(proposal: Proposal) -> tuple[list[str], list[str]]:
