@@ -22,6 +22,7 @@ from jepa_core.data.rendering import read_rendering_record
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import ROLES, SPLITS, Role
 from jepa_core.errors import DataError, RecipeError, RunError
+from jepa_core.io.files import require_regular_files
 from jepa_core.io.records import Shape, read_shaped
 from jepa_core.plugin import FileDescription, Registry
 
@@ -129,6 +130,7 @@ def inspect_store(store: Store) -> dict[str, Any]:
 def _renderings(store: Store) -> list[dict[str, Any]]:
     renderings = []
     for path in sorted(store.path.parent.glob(f"{store.path.name}.*/rendering.json")):
+        require_regular_files(path.parent)
         size = sum(file.stat().st_size for file in path.parent.iterdir())
         record = read_rendering_record(path.parent)
         kept = {key: record[key] for key in ("items", "modality")}

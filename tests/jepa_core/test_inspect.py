@@ -14,7 +14,7 @@ from jepa_core.data import inspection
 from jepa_core.data.inspection import find_store, inspect_store, inspection_text
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import ROLES, Channel, Events, Trajectories
-from jepa_core.errors import DataError, RecipeError
+from jepa_core.errors import DataError, RecipeError, UnsafeArtefactError
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -186,3 +186,12 @@ def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(RecipeError, match="has no store yet"):
         find_store(tmp_path)
+
+
+def test_a_rendering_that_holds_something_else_than_files_is_refused_unopened(store: Store) -> None:
+    rendering = store.path.with_name(f"{store.path.name}.channels-0")
+    rendering.mkdir()
+    (rendering / "rendering.json").write_text("{}")
+    (rendering / "state.npy").symlink_to("/dev/zero")
+    with pytest.raises(UnsafeArtefactError, match=r"state\.npy is no regular file"):
+        inspect_store(store)
