@@ -16,6 +16,7 @@ from torch import Tensor
 
 from jepa_core.contracts import Channels, Items, Latents, Source
 from jepa_core.data.trajectories import Rendered, Trajectories
+from jepa_core.errors import DataError
 from jepa_core.model.acts import PlannedActs, acted
 from jepa_core.model.forecasting import Origin
 
@@ -65,9 +66,14 @@ def origins_of(
     view: View, data: Actable, trajectory: int, alone: Trajectories, plans: Sequence[PlannedActs], context: int
 ) -> Iterator[Origin]:
     """The origin of one trajectory under each of some plans that begin and end at the same steps; what they do is
-    encoded at once. alone: the trajectory by itself."""
+    encoded at once. alone: the trajectory by itself.
+
+    Raises DataError, with the trajectory's position, if the source lacks what an act needs."""
     store, known = data.dataset.store, view.latents(trajectory)
-    rendered = [data.rendered(acted(data.source, alone, store.channels, plan)) for plan in plans]
+    try:
+        rendered = [data.rendered(acted(data.source, alone, store.channels, plan)) for plan in plans]
+    except DataError as error:
+        raise DataError(f"the trajectory at position {trajectory}: {error}") from error
     encoded = _encoded_actions(view.frozen, rendered, plans[0])
     part = slice(plans[0].at - context, plans[0].at)
     seen = Latents(known.static, known.states[:, part], known.actions[:, part], known.mask[:, part])

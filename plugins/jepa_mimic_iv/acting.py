@@ -80,5 +80,8 @@ def _weight(act: Act, trajectory: Trajectories, channels: Sequence[Channel]) -> 
     known = events.channel[: int(events.offsets[min(act.begin, len(events.offsets) - 1)])]
     places = np.flatnonzero(np.isin(known, weights) & ~np.isnan(events.value[: len(known)]))
     if len(places) == 0:
-        raise DataError(f"{act.channel} is a dose by weight, and a stay has no weight before step {act.begin}")
+        raise DataError(
+            f"{act.channel} is a dose by weight, and the stay has no weight before step {act.begin}; begin the act "
+            "later, act on a channel that is no dose by weight, or give data without this stay"
+        )
     return float(events.value[places[-1]])

@@ -10,7 +10,7 @@ import torch
 from jepa_core import Act
 from jepa_core.config import ItemShape
 from jepa_core.data.trajectories import Channel
-from jepa_core.errors import RecipeError
+from jepa_core.errors import DataError, RecipeError
 from jepa_core.model.acts import PlannedActs, acted, acts_of, known_acts
 from jepa_core.model.data import Data
 from jepa_core.model.forecasting import Reach
@@ -103,6 +103,15 @@ def test_answers_say_what_was_done_and_that_it_identifies_nothing(model, data):
 def test_an_act_that_cannot_be_done_is_refused_with_the_reason(model, data, act, told):
     with pytest.raises(RecipeError, match=told):
         model.imagine(data, AT, HORIZON, [act])
+
+
+def test_what_a_source_cannot_do_to_one_trajectory_is_told_with_its_position(model, data, monkeypatch):
+    def acting(self, act, trajectory, channels):
+        raise DataError("there is nothing to push")
+
+    monkeypatch.setattr(type(data.source), "acting", acting)
+    with pytest.raises(DataError, match="the trajectory at position 0: there is nothing to push"):
+        model.imagine(data, AT, HORIZON, [Act("push", 3.0, "N", AT, AT + 1)])
 
 
 def test_a_unit_that_is_not_given_is_the_channels():

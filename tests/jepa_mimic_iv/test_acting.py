@@ -44,7 +44,7 @@ def test_a_longer_step_receives_more():
 
 
 def test_a_weight_that_is_charted_only_after_the_act_begins_is_none():
-    with pytest.raises(DataError, match="no weight before step 0"):
+    with pytest.raises(DataError, match="no weight before step 0; begin the act later"):
         recorded_as(Act(RATE, 0.1, None, 0, 2), stay([80.0]), CHANNELS, step_hours=1.0)
 
 
