@@ -58,11 +58,14 @@ class StepLabels:
 
 
 def read_labels(path: Path) -> Due:
-    """Labels of a file, or of all files below a folder. Raises DataError naming file and row of what is no label."""
+    """Labels of a file, or of all files below a folder. Raises DataError naming file and row of what is no label, or if
+    there is none."""
     parts = [_read(file) for file in label_files(path)]
     if not parts:
         raise DataError(f"{path} holds no label file; give a folder with *.parquet, or one such file")
     subject, time, value = (np.concatenate(column) for column in zip(*parts, strict=True))
+    if not len(subject):
+        raise DataError(f"{path} holds no label: no row in {len(parts)} file(s); look at what the task asks for")
     order = np.lexsort((time, subject))
     return Due(subject[order], time[order], value[order])
 
@@ -138,14 +141,17 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as parquet; copy it again") from error
     columns = set(table.column_names)
+    if not table.num_rows and "subject_id" in columns:  # ACES writes a shard without a window so, without columns of it
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
     absent = [name for name in ("subject_id", "prediction_time") if name not in columns]
     if absent or not columns & set(_VALUES):
         missing = ", ".join(absent) or "one of " + ", ".join(_VALUES[:3])
         raise DataError(f"{path}: column {missing} is missing; the MEDS label schema says what the file must hold")
     wanted = {"subject_id": WHO, "prediction_time": WHEN}
     refuse_other_types(path, table.schema, wanted, "write the file as the MEDS label schema asks")
-    for name in ("subject_id", "prediction_time"):
-        _refuse(path, table[name].is_null().to_numpy(), f"{name} is null")
+    _refuse(path, table["subject_id"].is_null().to_numpy(), "subject_id is null")
+    untimed = "prediction_time is null; in a task of ACES index_timestamp in one of the windows gives it"
+    _refuse(path, table["prediction_time"].is_null().to_numpy(), untimed)
     subject, beyond = subjects(table["subject_id"])
     _refuse(path, beyond, BEYOND)
     time, beyond = microseconds(table["prediction_time"])
@@ -154,7 +160,10 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _value(path: Path, table: pa.Table) -> np.ndarray:
-    """The one value of every row as a number."""
+    """The one value of every row as a number. In the window statistics of ACES boolean_value is a count of events.
+
+    Any count but 0 is 1, as ACES makes of the same column in the labels that it writes beside them.
+    """
     value = np.full(table.num_rows, np.nan, dtype=np.float32)
     given = np.zeros(table.num_rows, dtype=np.int64)
     for name in _VALUES:
@@ -169,6 +178,8 @@ def _value(path: Path, table: pa.Table) -> np.ndarray:
             if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
                 raise DataError(f"{path}: column {name} is {kind}, and the MEDS label schema has a number or a boolean")
             number = pc.cast(table[name], pa.float64(), safe=False).to_numpy()
+            if name == "boolean_value" and pa.types.is_integer(kind):
+                number = np.where(known, number != 0, np.nan)
             _refuse(path, np.abs(number) > np.finfo(np.float32).max, "the value is beyond the range of float32")
             value[known] = number[known]
     _refuse(path, given != 1, "exactly one of the value columns must hold a value")
