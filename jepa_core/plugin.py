@@ -107,8 +107,9 @@ class FileDescription:
     """What a plugin finds in files of raw data.
 
     page: what there is to say, in the order in which it is said: plain values, and tables as lists of rows with equal
-    keys. No identifier, no text and no time of a record. recipe: a recipe to start from, as YAML that validates and
-    runs, for the folder that it is to lie in: the paths of a recipe go by its folder.
+    keys; columns called `missing` and `irregular` are shares. No identifier, no text and no time of a record. recipe: a
+    recipe to start from, as YAML that validates and runs, for the folder that it is to lie in: the paths of a recipe go
+    by its folder.
     """
 
     page: Mapping[str, Any]

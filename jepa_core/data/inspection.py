@@ -34,6 +34,8 @@ FEWEST = 10
 """Values below which quartiles are withheld."""
 SHOWN = 40
 """Channels of a role that the text shows."""
+SHARES = ("missing", "irregular")
+"""Columns of a page that hold shares: plain numbers as data, per cent for people."""
 
 _QUARTILES = (0.25, 0.5, 0.75)
 
@@ -312,7 +314,7 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
     """Rows under their keys: words to the left, numbers to the right."""
     if not rows:
         return ["  none"]
-    cells = [[*rows[0]], *([_cell(value) for value in row.values()] for row in rows)]
+    cells = [[*rows[0]], *([_share(v) if key in SHARES else _cell(v) for key, v in row.items()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     left = [isinstance(value, str) for value in rows[0].values()]
     return [
@@ -322,6 +324,13 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
         ).rstrip()
         for line in cells
     ]  # fmt: skip
+
+
+def _share(share: float) -> str:
+    """A share in per cent, to one digit; what is not quite none or all is not called so."""
+    if 0 < share < 0.001 or 0.999 < share < 1:
+        return "<0.1 %" if share < 0.5 else ">99.9 %"
+    return f"{100 * share:.1f} %" if share % 1 else f"{100 * share:.0f} %"
 
 
 def _cell(value: Any) -> str:

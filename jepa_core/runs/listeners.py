@@ -166,6 +166,9 @@ class RunLines(RunDisplay):
         if early := ended_early(progress):
             self._print(f"  {early}")
 
+    def evaluation_started(self, name: str, index: int, count: int) -> None:
+        self._print(f"evaluating {index + 1}/{count} {name}")
+
     def evaluation_ended(self, name: str, findings: Findings) -> None:
         for verdict in findings.verdicts:
             self._print(f"  {name}: {verdict.level}: {verdict.text}")

@@ -300,7 +300,6 @@ def measure(run: Run, evaluation: Evaluation, use: Use) -> Findings:
     """Run an evaluator, put its findings in place of any earlier ones, and note in the manifest how they were made.
 
     All processes run it; the first writes."""
-    log.info("evaluating: %s", use.name)
     cost = Stopwatch()
     with memory_errors(f"the evaluation '{use.name}'"):
         findings = use.build().evaluate(evaluation)

@@ -46,7 +46,8 @@ class Proposal:
 
 def starter(proposal: Proposal, files: Sequence[str]) -> str:
     """YAML of a recipe for tables. files: as the recipe names them."""
-    source = {**proposal.source, "files": files[0] if len(files) == 1 else list(files)} | _roles(proposal)
+    roles = _roles(proposal)
+    source = {**proposal.source, "files": files[0] if len(files) == 1 else list(files)} | roles
     if noun := noun_of(source.get("id", [])):
         source["noun"] = noun
     if "id" in source and len(source["id"]) == 1:
@@ -59,6 +60,7 @@ def starter(proposal: Proposal, files: Sequence[str]) -> str:
         "# Say which channels are actions (settings, controls, known inputs): jepa show source/table lists every key.",
         "",
         "extends: five_phases",
+        f"description: {_description(roles, source)}",
         "",
         "source:",
         "  use: table",
@@ -102,6 +104,15 @@ def _roles(proposal: Proposal) -> dict[str, Any]:
         if name in used | set(proposal.told)
     }
     return chosen | {"categories": words, "offsets": {k: v for k, v in proposal.offsets.items() if k in used}}
+
+
+def _description(roles: Mapping[str, Any], source: Mapping[str, Any]) -> str:
+    """What the run is about, in counts: a report shows it, and names of files may say whose they are."""
+    words = {"states": "state", "actions": "action", "statics": "static fact"}
+    counts = [f"{len(roles[key])} {word}{'s'[: len(roles[key]) != 1]}" for key, word in words.items() if roles[key]]
+    listed = " and ".join([", ".join(counts[:-1]), counts[-1]] if len(counts) > 1 else counts)
+    whose = f"each {source.get('noun', 'series')}" if "id" in source else "one series"
+    return f"The five phases on {listed} of {whose}"
 
 
 def _labels(proposal: Proposal) -> tuple[list[str], list[str]]:

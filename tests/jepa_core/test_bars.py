@@ -15,6 +15,7 @@ from jepa_core.io.ticker import Ticker
 from jepa_core.results.findings import Findings, Verdict
 from jepa_core.runs import bars
 from jepa_core.runs.bars import RunBars
+from jepa_core.runs.listeners import RunLines
 
 log = logging.getLogger("jepa")
 
@@ -106,6 +107,11 @@ def test_evaluators_have_a_bar_and_say_what_they_do_behind_it(screen: _Screen) -
     assert any("latents of the frozen encoder" in line and "20/100" in line for line in screen.shown())
     shown.evaluation_ended("risk_tasks", Findings(verdicts=[Verdict("bad", "nothing [was] learned")]))
     assert "not sound risk_tasks: nothing [was] learned" in screen.shown()
+
+
+def test_without_a_terminal_an_evaluator_has_a_line_when_it_begins(capsys: pytest.CaptureFixture[str]) -> None:
+    RunLines().evaluation_started("risk_tasks", 1, 7)
+    assert capsys.readouterr().err == "evaluating 2/7 risk_tasks\n"
 
 
 def test_warnings_are_lines_while_a_bar_is_drawn_and_nothing_is_taken_once_it_is_gone(screen: _Screen) -> None:

@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from jepa_core import cli, plugin
+from jepa_core.data.inspection import description_text
 from jepa_core.data.preparation import open_store
 from jepa_core.errors import DataError
 from jepa_core.plugin import FileDescription, Registry
@@ -57,6 +58,20 @@ def test_layout_roles_and_figures_are_found(write: Write) -> None:
     (sampling,) = page["sampling"]
     assert sampling["median"] == 3600 and sampling["irregular"] == pytest.approx(5 / 35, abs=1e-6)
     assert page["samples of an id"][0]["max"] == 8
+
+
+def test_shares_are_told_in_per_cent_and_given_as_numbers(write: Write) -> None:
+    page = describe(write(HEADER, rows())).page
+    text = description_text(page)
+    assert "14.3 %" in text and "0.142857" not in text, "5 of 35 intervals"
+    assert page["sampling"][0]["irregular"] == 0.142857
+
+
+def test_the_recipe_says_what_it_is_about(write: Write) -> None:
+    described = YAML(typ="safe").load(describe(write(HEADER, rows())).recipe(Path()))["description"]
+    assert described == "The five phases on 2 states and 1 static fact of each machine"
+    alone = describe(write("date,heat", [(f"2031-05-{day:02d}", day % 7) for day in range(1, 30)])).recipe(Path())
+    assert "description: The five phases on 1 state of one series" in alone
 
 
 def test_neither_an_id_nor_a_time_is_told(write: Write) -> None:
