@@ -234,7 +234,7 @@ def _trained(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize]) 
         return sum(size.trainable for size, name in zip(sizes, MODULES, strict=True) if name in config.trains)
     from jepa_core.runs.parameter_count import count_matching  # it imports torch
 
-    return count_matching(recipe, config)
+    return count_matching(recipe, use)
 
 
 def _more_modules(recipe: Recipe, use: PhaseUse) -> dict[str, ModelSize]:

@@ -27,6 +27,8 @@ Runs = dict[str, dict[int, dict[Name, RunMetric]]]
 
 FEW_SUBJECTS, FEW_SEEDS = 30, 3
 """Below either, a difference is to be read with care, whatever its p."""
+LEAST_P = 0.001
+"""Below it sentences tell no p: so few seeds and subjects cannot tell how small it is."""
 
 NOTE = (
     "mean and sd: over seeds, the runs of which stand one by one in the last table. difference: variant less "
@@ -236,7 +238,7 @@ def _aside(changed: Sequence[VariantMetric]) -> str:
 
 def _signed(row: VariantMetric) -> str:
     value = _found(row).value
-    return f"{'+' if value > 0 else '-'}{number(abs(value))} (p = {number(_p(row), 2)})"
+    return f"{'+' if value > 0 else '-'}{number(abs(value))} ({_told_p(row)})"
 
 
 def _found(row: VariantMetric) -> VariantDifference:
@@ -252,6 +254,11 @@ def _p(row: VariantMetric) -> float:
     return p
 
 
+def _told_p(row: VariantMetric) -> str:
+    p = _p(row)
+    return "p < 0.001" if p < LEAST_P else f"p = {number(p, 2)}"
+
+
 def removed_phases(study: Study, variant: str) -> list[str]:
     """Phases of the reference that a variant lacks, where it has no other phases."""
     curricula = {cell.variant: [use.name for use in cell.recipe.curriculum] for cell in study.cells}
@@ -260,7 +267,7 @@ def removed_phases(study: Study, variant: str) -> list[str]:
 
 
 def _told(row: VariantMetric) -> str:
-    return f"{row.name.evaluator}, {row.name} by {number(abs(_found(row).value))} (p = {number(_p(row), 2)})"
+    return f"{row.name.evaluator}, {row.name} by {number(abs(_found(row).value))} ({_told_p(row)})"
 
 
 # --- tables and figures -----------------------------------------------------------------------------------------------

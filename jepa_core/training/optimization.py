@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+from jepa_core.config import PhaseConfig
 from jepa_core.ensemble import members_of
 from jepa_core.errors import RecipeError
-from jepa_core.training.learner import Learner
+from jepa_core.training.learner import Learner, name_matches
 
 if TYPE_CHECKING:
     from jepa_core.training.curriculum import BuiltPhase
@@ -28,18 +29,21 @@ def clip_gradients(learner: Learner, built: BuiltPhase) -> None:
 
 
 def refuse_idle_patterns(learner: Learner, built: BuiltPhase) -> None:
-    """Refuse a pattern of `only` that no parameter matches of those that the phase trains.
+    """Refuse what `refuse_idle_among` refuses, of the parameters that the phase trains in this learner."""
+    refuse_idle_among(list(learner.chosen(built.config.trains, ["*"])), built.name, built.config)
+
+
+def refuse_idle_among(names: Collection[str], phase: str, config: PhaseConfig) -> None:
+    """Refuse a pattern of `only` that fits none of these names of parameters, those that the phase trains.
 
     Raises RecipeError naming the pattern, with names that there are.
     """
-    config = built.config
-    for pattern in config.only if config.steps else ():
-        if learner.chosen(config.trains, [pattern]) or not config.trains:
+    for pattern in config.only if config.steps and config.trains else ():
+        if any(name_matches(name, [pattern]) for name in names):
             continue
-        names = list(learner.chosen(config.trains, ["*"]))
         near = difflib.get_close_matches(pattern, names, n=3, cutoff=0) or ["none"]
         raise RecipeError(
-            f"phase '{built.name}': no parameter that it trains is called '{pattern}' (curriculum.{built.name}.only); "
+            f"phase '{phase}': no parameter that it trains is called '{pattern}' (curriculum.{phase}.only); "
             f"names that come near are {', '.join(near)}"
         )
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from jepa_core.config import StreamConfig, ValidationConfig
 from jepa_core.contracts import Batch
-from jepa_core.errors import RunError
+from jepa_core.errors import RecipeError, RunError
 from jepa_core.training.feeding import Cut, Streams
 from jepa_core.training.learner import Learner
 from jepa_core.training.stepping import Outcome, outcome_of
@@ -89,7 +89,7 @@ class Validator:
     def validate(self, step: int, standing: Standing) -> Outcome:
         """What the validation after so many steps gives; the standing takes it up.
 
-        Raises RunError if the loss is not finite, or nothing goes by the name that is watched.
+        Raises RunError if the loss is not finite, RecipeError if nothing goes by the name that is watched.
         """
         outcome = self._measure()
         value = float(self._watched(outcome))
@@ -125,7 +125,7 @@ class Validator:
     def _watched(self, outcome: Outcome) -> Tensor:
         values = {**outcome.metrics, **outcome.terms, "loss": outcome.loss}
         if self._config.watch not in values:
-            raise RunError(
+            raise RecipeError(
                 f"phase '{self._built.name}' watches '{self._config.watch}' (validation.watch), and its validation "
                 f"gives {', '.join(sorted(values))}"
             )

@@ -60,6 +60,12 @@ def test_the_plan_counts_what_patterns_choose(make, recipe_file: Path, registry:
     )
 
 
+def test_the_plan_refuses_a_pattern_that_matches_nothing(recipe_file: Path, registry: Registry) -> None:
+    recipe = load_recipe(recipe_file, {"curriculum.joint.only": ["encodr.*", "predictor.*"]}, registry)
+    with pytest.raises(RecipeError, match=r"is called 'encodr.\*' \(curriculum.joint.only\); .* near are encoder\."):
+        make_plan(recipe)
+
+
 @pytest.fixture
 def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """The toy plugin, and the phase that the page shows."""

@@ -510,6 +510,8 @@ def row_of(metric: str, better: str, value: float, p: float) -> VariantMetric:
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
+        ([row_of("error", "lower", 0.2, 1e-30)], "worse: tool, error by 0.200 (p < 0.001) (2 seeds, 50 subjects at "
+         "least)."),
         ([row_of("error", "lower", 0.2, 0.01)], "worse: tool, error by 0.200 (p = 0.010) (2 seeds, 50 subjects at "
          "least). It is needed for these."),
         ([row_of("error", "lower", -0.2, 0.01)], "better: tool, error by 0.200 (p = 0.010) (2 seeds, 50 subjects at "

@@ -16,7 +16,7 @@ from commands import RECIPE
 from jepa_core.config import PhaseConfig, StreamConfig, ValidationConfig
 from jepa_core.contracts import Listener
 from jepa_core.data.windows import Windows
-from jepa_core.errors import RunError
+from jepa_core.errors import RecipeError
 from jepa_core.plugin import Registry
 from jepa_core.recipe import InvalidRecipe, load_recipe
 from jepa_core.training.checkpoint import restore_checkpoint, save_checkpoint
@@ -132,7 +132,7 @@ def test_what_is_watched_may_be_a_term_or_a_metric_of_which_more_is_better(make:
 
 
 def test_a_name_that_no_validation_gives_is_told_with_those_that_it_gives(make: Make) -> None:
-    with pytest.raises(RunError, match="watches 'accuracy' .* gives loss, prediction"):
+    with pytest.raises(RecipeError, match="watches 'accuracy' .* gives loss, prediction"):
         train(*make(("fit", "toy_fit", validated(watch="accuracy"))))
 
 
