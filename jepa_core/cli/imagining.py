@@ -40,11 +40,11 @@ def imagine(arguments: argparse.Namespace) -> None:
 
 
 def _show(model: Model, data: Data, asked: tuple[WhatIf, WhatIf], arguments: argparse.Namespace) -> None:
-    from jepa_core.model.futures import Futures
+    from jepa_core.model.futures import futures_of
     from jepa_core.model.imagining import CAUTION
 
     given, against = (_imagined(model, data, side, arguments) for side in asked)
-    futures = Futures(given, against)
+    futures = futures_of(given, against)
     places = futures.places(arguments.channel)
     log.info("under the acts: %s", given.attrs["actions"])
     log.info("against:        %s", against.attrs["actions"])
@@ -64,11 +64,18 @@ def _imagined(model: Model, data: Data, asked: WhatIf, arguments: argparse.Names
     if number is None:
         return imagined
     if number not in imagined["trajectory"].values:
-        steps = (
-            f"has {data.steps[number]} steps" if 0 <= number < len(data) else f"is not among the {len(data)}, from 0"
-        )
-        raise RecipeError(f"--trajectory {number}: the trajectory at that position {steps}; --at needs {arguments.at}")
+        reason = _why_not(data, number, arguments.at)
+        raise RecipeError(f"--trajectory {number}: the trajectory at that position {reason}")
     return imagined.sel(trajectory=[number])
+
+
+def _why_not(data: Data, number: int, at: int) -> str:
+    """Why nothing is imagined of the trajectory at a position."""
+    if not 0 <= number < len(data):
+        return f"is not among the {len(data)}, from 0; --at needs {at}"
+    if data.steps[number] < at:
+        return f"has {data.steps[number]} steps; --at needs {at}"
+    return "lacks what the acts need; choose another"
 
 
 @contextmanager

@@ -30,7 +30,7 @@ INTERVALS = "95 %, percentiles over redrawn trajectories, those of a subject tog
 
 @dataclass(frozen=True)
 class Futures:
-    """Two answers of `Model.imagine` about the same trajectories from the same step.
+    """Two answers of `Model.imagine` about the same trajectories from the same step; `futures_of` makes them so.
 
     Raises RecipeError if they are not, or if the run keeps nothing that reads values off what is imagined.
     """
@@ -164,6 +164,14 @@ class Futures:
 
 def _known(values: np.ndarray) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def futures_of(given: xarray.Dataset, against: xarray.Dataset) -> Futures:
+    """Two answers beside one another, of the trajectories that both are about: acts leave out who cannot take them.
+
+    Raises RecipeError as `Futures` does."""
+    both = np.intersect1d(given["trajectory"].values, against["trajectory"].values)
+    return Futures(given.sel(trajectory=both), against.sel(trajectory=both))
 
 
 def _plain(row: list[Cell]) -> list[Cell]:

@@ -54,6 +54,26 @@ class OwnData:
         return self.source.render(trajectories, self.dataset.store.channels, self.dataset.modality)
 
 
+def able_to(data: Actable, chosen: np.ndarray, plan: PlannedActs) -> tuple[np.ndarray, str]:
+    """Those of the chosen trajectories that have what the acts of a plan need, such as the weight that a dose is given
+    by, and why the first of the others has it not; no reason where all have.
+
+    Raises DataError, with the first one's position, if none has."""
+    if not plan.acts:
+        return chosen, ""
+    able, reason = [], ""
+    for trajectory, alone in data.dataset.store.each(chosen):
+        try:
+            acted(data.source, alone, data.dataset.store.channels, plan)
+        except DataError as error:
+            reason = reason or f"the trajectory at position {trajectory}: {error}"
+        else:
+            able.append(trajectory)
+    if not able:
+        raise DataError(reason)
+    return np.array(able, dtype=chosen.dtype), reason
+
+
 def origins_under(view: View, data: Actable, chosen: np.ndarray, plan: PlannedActs, context: int) -> Iterator[Origin]:
     """The origin of each chosen trajectory, ascending, with the actions of a plan after it. An origin says of each step
     imagined whether its action is as recorded: none of them but the first, which leads from the last step seen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +26,7 @@ from jepa_core.model.folder import OBSERVATIONS, read_part
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
 from jepa_core.model.goals import Goal, goal_of
-from jepa_core.model.imagining import CAUTION, origins_under
+from jepa_core.model.imagining import CAUTION, able_to, origins_under
 from jepa_core.model.kept import (
     KeptTask,
     Scored,
@@ -43,6 +44,8 @@ from jepa_core.plugin import Component, Registry
 
 if TYPE_CHECKING:
     import xarray
+
+log = logging.getLogger("jepa")
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,15 +268,24 @@ class Model:
         (trajectory, horizon, latent); the attributes say what was done, and that logged actions do not identify what an
         intervention does. The action of step `at` - 1 is in the past and is kept: horizon 1 is as forecast.
 
+        A trajectory that lacks what an act needs, such as the weight that a dose is given by, is left out; a warning
+        and the attribute `left_out` say how many are.
+
         Raises RecipeError for an act on an unknown channel, in another unit or outside the steps imagined, DataError if
-        no trajectory is long enough or one lacks what an act needs.
+        no trajectory is long enough or none has what the acts need.
         """
         plan = PlannedActs(known_acts(acts_of(actions), data.dataset.store.channels), at, horizon, otherwise)
         context = self.reach.context(at, horizon)
-        chosen = forecasting.long_enough(data.dataset, at)
+        asked = forecasting.long_enough(data.dataset, at)
+        chosen, reason = able_to(data, asked, plan)
+        left_out = len(asked) - len(chosen)
+        if left_out:
+            log.warning("left out: %d of %d trajectories, which lack what acts need (%s)", left_out, len(asked), reason)
         origins = origins_under(self.view(data), data, chosen, plan, context)
         dataset = self._foreseen(data, chosen, origins, at, horizon, context, samples, seed)
-        return dataset.drop_vars("action_recorded").assign_attrs(actions=plan.told(), caution=CAUTION)
+        return dataset.drop_vars("action_recorded").assign_attrs(
+            actions=plan.told(), caution=CAUTION, left_out=left_out
+        )
 
     def steer(
         self,

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xarray
 
 from jepa_core import Act
 from jepa_core.config import ItemShape
@@ -15,6 +16,7 @@ from jepa_core.model.acts import PlannedActs, acted, acts_of, known_acts
 from jepa_core.model.data import Data
 from jepa_core.model.forecasting import Reach
 from jepa_core.model.frozen import Frozen
+from jepa_core.model.futures import futures_of
 from jepa_core.model.model import Model
 from jepa_core.plugin import Component, Registry
 from jepa_core.testing.oscillator_parts import CHANNELS, PUSH, Oscillators, TinyChannels, TinyRecurrent
@@ -146,3 +148,33 @@ def test_an_act_that_leaves_nothing_takes_away_what_is_recorded(data):
     assert np.isnan(rendered[AT + 1 : AT + 3]).all()
     np.testing.assert_array_equal(rendered[: AT + 1], recorded[: AT + 1])
     np.testing.assert_array_equal(rendered[AT + 3 :], recorded[AT + 3 : AT + HORIZON - 1])
+
+
+def test_who_cannot_take_an_act_is_left_out_and_counted(model, data, monkeypatch, caplog):
+    able = type(data.source).acting
+
+    def acting(self, act, trajectory, channels):
+        if trajectory.subject[0] == data.dataset.store.subject[0]:
+            raise DataError("there is nothing to push")
+        return able(self, act, trajectory, channels)
+
+    monkeypatch.setattr(type(data.source), "acting", acting)
+    given = model.imagine(data, AT, HORIZON, [{"channel": "push", "value": 1, "from": AT, "to": AT + 1}])
+    nothing = model.imagine(data, AT, HORIZON)
+
+    assert nothing["trajectory"].values[0] == 0 and nothing.attrs["left_out"] == 0
+    assert 0 not in given["trajectory"].values
+    assert given.attrs["left_out"] == len(nothing["trajectory"]) - len(given["trajectory"]) > 0
+    assert "position 0: there is nothing to push" in caplog.text
+
+
+def test_two_futures_are_put_beside_one_another_for_whom_both_are_about():
+    def future(trajectories: list[int]) -> xarray.Dataset:
+        values = np.array(trajectories, dtype=float)[:, None, None] * np.ones((1, 2, 1))
+        along = ("trajectory", "horizon", "channel")
+        coordinates = {"trajectory": trajectories, "horizon": [1, 2], "channel": ["speed"]}
+        coordinates["time"] = (along[:2], np.zeros((len(trajectories), 2)))
+        return xarray.Dataset({"decoded": (along, values)}, coordinates)
+
+    both = futures_of(future([1, 3, 4]), future([0, 1, 4]))
+    assert [side[:, 0, 0].tolist() for side in both.values] == [[1.0, 4.0], [1.0, 4.0]]
