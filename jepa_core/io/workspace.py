@@ -55,6 +55,9 @@ def _scan(distribution: Distribution, table: str, path: Path) -> str:
     parquet = path.suffix == ".parquet"
     header = checked_columns(path, wanted, distribution.name, _WHAT_TO_DO) if parquet else _csv_columns(path)
     named = {name.lower(): name for name in header}
+    twice = [column for column in wanted if [name.lower() for name in header].count(column) > 1]
+    if twice:
+        raise DataError(f"{path}: column {twice[0]} is there twice, and nothing says which counts; {_WHAT_TO_DO}")
     absent = [column for column in wanted if column not in named]
     if absent:
         raise DataError(

@@ -19,12 +19,13 @@ import pyarrow.parquet as pq
 from jepa_core.errors import DataError
 from jepa_core.io.columns import microseconds
 from jepa_meds.layout import label_files
-from jepa_meds.reading import BEYOND, WHEN, WHO, refuse_other_types, subjects
+from jepa_meds.reading import BEYOND, WHEN, WHO, refuse_other_types, refuse_repeated, subjects
 from jepa_meds.survey import Episodes
 
 log = logging.getLogger("jepa")
 
 _VALUES = ("boolean_value", "integer_value", "float_value", "categorical_value")
+_AS_THE_SCHEMA_ASKS = "write the file as the MEDS label schema asks"
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ def _last_begun(episodes: Episodes, subject: np.ndarray, time: np.ndarray) -> np
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     try:
+        refuse_repeated(path, pq.read_schema(path), ("subject_id", "prediction_time", *_VALUES), _AS_THE_SCHEMA_ASKS)
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as parquet; copy it again") from error
@@ -148,7 +150,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         missing = ", ".join(absent) or "one of " + ", ".join(_VALUES[:3])
         raise DataError(f"{path}: column {missing} is missing; the MEDS label schema says what the file must hold")
     wanted = {"subject_id": WHO, "prediction_time": WHEN}
-    refuse_other_types(path, table.schema, wanted, "write the file as the MEDS label schema asks")
+    refuse_other_types(path, table.schema, wanted, _AS_THE_SCHEMA_ASKS)
     _refuse(path, table["subject_id"].is_null().to_numpy(), "subject_id is null")
     untimed = "prediction_time is null; in a task of ACES index_timestamp in one of the windows gives it"
     _refuse(path, table["prediction_time"].is_null().to_numpy(), untimed)

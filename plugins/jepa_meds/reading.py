@@ -7,7 +7,7 @@ the order of their times, those without a time first. Rows are counted from 0, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -170,13 +170,21 @@ def _start_of_last_subject(table: pa.Table) -> int:
 
 
 def refuse_other_types(path: Path, schema: pa.Schema, types_of: Mapping[str, Wanted], advice: str) -> None:
-    """Refuse a file that has a column of another type than it must be.
+    """Refuse a file that has a column of another type than it must be, or two of one name.
 
     Raises DataError naming file, column and both types.
     """
+    refuse_repeated(path, schema, types_of, advice)
     for name, (fits, wanted) in types_of.items():
         if name in schema.names and not fits(schema.field(name).type):
             raise DataError(f"{path}: column {name} is {schema.field(name).type} and must be {wanted}; {advice}")
+
+
+def refuse_repeated(path: Path, schema: pa.Schema, names: Iterable[str], advice: str) -> None:
+    """Refuse a file in which one of the names stands for several columns. Raises DataError naming file and column."""
+    for name in names:
+        if schema.names.count(name) > 1:
+            raise DataError(f"{path}: column {name} is there twice, and nothing says which counts; {advice}")
 
 
 def _check_schema(path: Path, schema: pa.Schema) -> None:

@@ -38,11 +38,12 @@ def data_set() -> dict[str, dict[str, pa.Array]]:
     }  # fmt: skip
 
 
-def attempt(folder: Path, tables: dict[str, dict[str, pa.Array]]) -> str:
-    """What building says; empty if it succeeds."""
+def attempt(folder: Path, tables: dict[str, dict[str, pa.Array]], twice: tuple[str, str] = ("", "")) -> str:
+    """What building says; empty if it succeeds. twice: table and column that the file has a second time."""
     for name, table in tables.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(table), folder / f"{name}.parquet")
+        names = [*table, *([twice[1]] if name == twice[0] else [])]
+        pq.write_table(pa.table([table[column] for column in names], names), folder / f"{name}.parquet")
     options: dict[str, Any] = {"labels": {"late": str(folder / "labels")}, "text_columns": ["text_value", "comment"]}
     try:
         with StoreWriter(folder / "store", "meds", "x") as writer:
@@ -76,3 +77,8 @@ def test_a_column_of_any_type_is_read_or_refused_by_name_and_its_cells_are_not_s
 
 def test_the_data_set_of_these_tests_is_read_where_nothing_is_odd(tmp_path: Path) -> None:
     assert attempt(tmp_path, data_set()) == ""
+
+
+@pytest.mark.parametrize(("name", "column"), PLACES, ids=lambda part: part)
+def test_a_column_that_is_there_twice_is_refused_by_name(name: str, column: str, tmp_path: Path) -> None:
+    assert f"{Path(name).name}.parquet: column {column} is there twice" in attempt(tmp_path, data_set(), (name, column))

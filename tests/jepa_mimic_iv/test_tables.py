@@ -87,6 +87,16 @@ def test_a_missing_column_is_named(three_stays, tmp_path):
     assert "inputevents.csv: column rateuom is missing" in refusal(folder, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["rateuom", "RATEUOM"])
+def test_a_column_that_is_there_twice_is_refused(name, three_stays, tmp_path):
+    folder = three_stays.write(tmp_path / "tables")
+    path = folder / "icu/inputevents.csv"
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"{header},{name}", *(f"{line}," for line in lines)]))
+
+    assert "inputevents.csv: column rateuom is there twice" in refusal(folder, tmp_path)
+
+
 def test_an_empty_file_is_refused(three_stays, tmp_path):
     folder = three_stays.write(tmp_path / "tables")
     (folder / "icu/d_items.csv").write_text("")
