@@ -309,7 +309,8 @@ def test_the_example_of_the_documentation_runs(sensors: Path, monkeypatch: pytes
 # --- tables of records ------------------------------------------------------------------------------------------------
 
 STAYS = (
-    "source.synthetic.stays=40", "curriculum.predictor_warmup.steps=1", "curriculum.joint_refinement.steps=1",
+    "source.synthetic.stays=40", "source.synthetic.illness=1.0", "curriculum.predictor_warmup.steps=1",
+    "curriculum.joint_refinement.steps=1",
     "curriculum.ema_alignment.steps=1", "curriculum.predictor_finalization.steps=1", "evaluators.rollout_drift=null",
     "evaluators.latent_collapse=null", "evaluators.latent_displacement=null", "evaluators.decoded_forecast=null",
     "evaluators.risk_tasks.bootstrap=100", "evaluators.risk_tasks.baselines=[linear]",

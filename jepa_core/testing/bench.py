@@ -9,6 +9,7 @@ import logging
 import random
 import shutil
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -184,15 +185,30 @@ def close(one: Tensor, other: Tensor, tolerance: float = 1e-4) -> bool:
     return torch.allclose(one, other, rtol=0, atol=tolerance * max(scale, 1e-6), equal_nan=True)
 
 
+class _Quiet:
+    """How many want no log now: the first switches it off, and the last puts it back as it was, whatever the threads
+    and the order in which they end."""
+
+    lock = threading.Lock()
+    count = 0
+    before = logging.NOTSET
+
+
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """No log: what a component logs is for runs."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
+    with _Quiet.lock:
+        if not _Quiet.count:
+            _Quiet.before = logging.root.manager.disable
+            logging.disable(logging.CRITICAL)
+        _Quiet.count += 1
     try:
         yield
     finally:
-        logging.disable(before)
+        with _Quiet.lock:
+            _Quiet.count -= 1
+            if not _Quiet.count:
+                logging.disable(_Quiet.before)
 
 
 def printed(action: Callable[[], object]) -> str:

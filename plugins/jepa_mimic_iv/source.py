@@ -13,7 +13,7 @@ import numpy as np
 
 from jepa_core.data.source import Act, Assurance, PartitionedSource, Simulator, Staged
 from jepa_core.data.trajectories import Channel, Rendered, Trajectories
-from jepa_core.errors import RecipeError, some_of
+from jepa_core.errors import RecipeError
 from jepa_core.io.files import digest_pieces
 from jepa_core.io.workspace import Tables, Workspace
 from jepa_mimic_iv import cohort, definitions, numeric_grid, render, staging
@@ -145,7 +145,7 @@ class MimicIVSource(PartitionedSource):
         if unknown:
             raise RecipeError(
                 f"source.hidden_groups names {', '.join(unknown)}, and the store has no such group; "
-                f"it has {some_of(sorted(groups))}"
+                f"it has {', '.join(sorted(groups))}"
             )
         hidden = {channel.name for channel in channels if channel.group in self.config.hidden_groups}
         template = TEMPLATES[self.config.template]

@@ -39,6 +39,7 @@ def test_components_are_those_of_clin_jepa() -> None:
         ("objective", "grounding"),
         ("objective", "pooled_future"),
         ("objective", "hidden_channels"),
+        ("objective", "reconstruction"),
         ("objective", "sigreg"),
     ]
 

@@ -140,6 +140,13 @@ class ResamplesWindows(Error):
         return np.arange(len(subjects))
 
 
+@fails("check_shared_alike", "evaluator", ErrorConfig)
+class CountsItsOwnPart(Error):
+    def evaluate(self, evaluation):
+        findings = super().evaluate(evaluation)
+        return changed(findings, n=findings.headlines[0].n + evaluation.learner.processes.number)
+
+
 @fails("check_no_prints", "evaluator", ErrorConfig)
 class Prints(Error):
     def evaluate(self, evaluation):
