@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from jepa_core.config import Config
+from jepa_core.errors import Preempted
 from jepa_core.recipe.keys import as_yaml, describe_field, describe_type, key_names, model_at, models_below, type_at
 from jepa_core.recipe.problems import KeyPath, Problem, Step
 from jepa_core.recipe.scalars import BadScalar, resolve
@@ -86,6 +87,8 @@ def section_config(
         problems += [
             problem for detail in error.errors(include_url=False) if (problem := _explain(detail, section, sections))
         ]
+    except Preempted:
+        raise
     except Exception as error:  # a config class is a plugin's code: its fault must not look like the recipe's
         message = f"the config class of {section.title} failed: {type(error).__name__}: {error}"
         hint = f"a fault of the plugin, in {section.model.__module__}"

@@ -25,6 +25,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from jepa_core.errors import Preempted
 from jepa_core.recipe.explain import Unreadable
 from jepa_core.recipe.places import Place, Problems, Text
 from jepa_core.recipe.scalars import BadScalar, Value, expand, resolve
@@ -193,7 +194,7 @@ class _Reader:
                     node = self._node(next(self.events), None, 0)
         except MarkedYAMLError as error:
             self._syntax_problem(error)
-        except _Fatal:
+        except (_Fatal, Preempted):
             raise
         except Exception as error:  # ruamel lets others through on malformed text, such as OverflowError on \U99999999
             self.problems.add(self.place(last, last), "this is not valid YAML")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -25,7 +25,7 @@ from jepa_core.config import (
     PredictorConfig,
     SourceConfig,
 )
-from jepa_core.errors import RecipeError
+from jepa_core.errors import Preempted, RecipeError
 from jepa_core.plugin import Component, Plugin, Registry
 from jepa_core.recipe import InvalidRecipe, Recipe, find_recipe, load_recipe, locate, shipped_recipes
 
@@ -288,6 +288,16 @@ def test_scalars_follow_the_core_schema_of_yaml_1_2(written: str, value: object)
 )
 def test_yaml_traps_are_refused_in_plain_words(text: str, expected: str) -> None:
     assert expected in messages(text)
+
+
+@pytest.mark.parametrize("reader", ["ruamel.yaml.YAML.parse", "pydantic.BaseModel.model_validate_json"])
+def test_a_stop_while_a_recipe_is_read_is_no_fault_of_the_recipe(reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> Iterator[object]:
+        raise Preempted("interrupted")
+
+    monkeypatch.setattr(reader, stopped)
+    with pytest.raises(Preempted):
+        load(BASE)
 
 
 def test_a_number_of_thousands_of_digits_is_refused() -> None:
