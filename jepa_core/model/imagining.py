@@ -54,24 +54,21 @@ class OwnData:
         return self.source.render(trajectories, self.dataset.store.channels, self.dataset.modality)
 
 
-def able_to(data: Actable, chosen: np.ndarray, plan: PlannedActs) -> tuple[np.ndarray, str]:
-    """Those of the chosen trajectories that have what the acts of a plan need, such as the weight that a dose is given
-    by, and why the first of the others has it not; no reason where all have.
-
-    Raises DataError, with the first one's position, if none has."""
-    if not plan.acts:
+def able_to(data: Actable, chosen: np.ndarray, plans: Sequence[PlannedActs]) -> tuple[np.ndarray, str]:
+    """Those of the chosen trajectories, ascending, that have what the acts of every plan need, such as the weight that
+    a dose is given by; and why the first of the others has not, with its position: empty where all have."""
+    if not any(plan.acts for plan in plans):
         return chosen, ""
-    able, reason = [], ""
-    for trajectory, alone in data.dataset.store.each(chosen):
+    store, able, reason = data.dataset.store, [], ""
+    for trajectory, alone in store.each(chosen):
         try:
-            acted(data.source, alone, data.dataset.store.channels, plan)
+            for plan in plans:
+                acted(data.source, alone, store.channels, plan)
         except DataError as error:
             reason = reason or f"the trajectory at position {trajectory}: {error}"
         else:
             able.append(trajectory)
-    if not able:
-        raise DataError(reason)
-    return np.array(able, dtype=chosen.dtype), reason
+    return np.array(able, dtype=np.int64), reason
 
 
 def origins_under(view: View, data: Actable, chosen: np.ndarray, plan: PlannedActs, context: int) -> Iterator[Origin]:

@@ -17,7 +17,7 @@ from jepa_core.data.observations import CLIP, Observer
 from jepa_core.data.standardisation import NormalScores
 from jepa_core.data.trajectories import Channel
 from jepa_core.ensemble import members_of
-from jepa_core.errors import RecipeError
+from jepa_core.errors import DataError, RecipeError
 from jepa_core.model import forecasting, steering, streaming
 from jepa_core.model.acts import PlannedActs, acts_of, known_acts
 from jepa_core.model.data import Data, read, read_by
@@ -277,7 +277,9 @@ class Model:
         plan = PlannedActs(known_acts(acts_of(actions), data.dataset.store.channels), at, horizon, otherwise)
         context = self.reach.context(at, horizon)
         asked = forecasting.long_enough(data.dataset, at)
-        chosen, reason = able_to(data, asked, plan)
+        chosen, reason = able_to(data, asked, [plan])
+        if not len(chosen):
+            raise DataError(reason)
         left_out = len(asked) - len(chosen)
         if left_out:
             log.warning("left out: %d of %d trajectories, which lack what acts need (%s)", left_out, len(asked), reason)

@@ -14,11 +14,9 @@ import torch
 
 from jepa_core.contracts import Act, Decoder, Evaluation, Simulator, Source
 from jepa_core.data.observations import Observer
-from jepa_core.data.trajectories import Trajectories
-from jepa_core.errors import DataError
-from jepa_core.model.acts import PlannedActs, acted
+from jepa_core.model.acts import PlannedActs
 from jepa_core.model.forecasting import AT_ONCE, Origin, foresee, origin_of
-from jepa_core.model.imagining import OwnData, origins_under
+from jepa_core.model.imagining import OwnData, able_to, origins_under
 from jepa_core.model.view import View
 from jepa_core.training.processes import Peers
 from jepa_core.training.shares import batches_of, each, end_to_end
@@ -70,25 +68,16 @@ def find_starts(evaluation: Evaluation, source: Source, config: ImaginationConfi
     """Where trajectories of the split can be imagined from: those that go on as long, so that what they record is known
     to the end, and in which every act can be done. Also how many cannot do with one."""
     dataset, left_out = evaluation.dataset, 0
-    starts = []
+    data, starts = OwnData(source, dataset), []
     for at in config.at:
         mine = dataset.trajectories(config.split)
         mine = mine[dataset.steps[mine] >= at + config.horizon]
-        able = [number for number, alone in dataset.store.each(mine) if _able(alone, source, evaluation, config, at)]
+        plans = [PlannedActs(acts_from(act, at, act.value), at, config.horizon, "none") for act in config.acts]
+        able, _ = able_to(data, mine, plans)
         left_out += len(mine) - len(able)
-        if able:
-            starts.append(Start(at, np.array(able, dtype=np.int64)))
+        if len(able):
+            starts.append(Start(at, able))
     return starts, left_out
-
-
-def _able(alone: Trajectories, source: Source, evaluation: Evaluation, config: ImaginationConfig, at: int) -> bool:
-    channels = evaluation.dataset.store.channels
-    try:
-        for act in config.acts:
-            acted(source, alone, channels, PlannedActs(acts_from(act, at, act.value), at, config.horizon, "none"))
-    except DataError:
-        return False
-    return True
 
 
 # --- the generator ----------------------------------------------------------------------------------------------------
