@@ -46,6 +46,16 @@ def toy_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install(tmp_path_factory.mktemp("packages"), "toy-plugin", "toy = toy")
 
 
+@pytest.fixture(scope="session")
+def finished(toy_package: Path, warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the toy recipe was run once, into `run`; to be left as it is."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "toy.yaml").write_text(RECIPE)
+    done = warm.run(["run", "toy.yaml", "--out", "run"], environment(toy_package), folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.fixture
 def jepa(toy_package: Path, tmp_path: Path, warm: WarmProcess) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command in a process of its own, with the toy plugin installed."""

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from commands import RECIPE, environment
-from warm import WarmProcess
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -18,16 +17,6 @@ READING = [
     ("--help",), ("--version",), ("ls",), ("ls", "phases"), ("show", "phase/toy_train"), ("show", "toy.yaml"),
     ("validate", "toy.yaml"), ("plan", "toy.yaml"), ("plugins",),
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def finished(toy_package: Path, warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the toy recipe was run once, into `run`; to be left as it is."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "toy.yaml").write_text(RECIPE)
-    done = warm.run(["run", "toy.yaml", "--out", "run"], environment(toy_package), folder)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.mark.parametrize("arguments", READING, ids=" ".join)

@@ -12,20 +12,10 @@ from pathlib import Path
 import pytest
 
 from commands import RECIPE, environment
-from warm import WarmProcess
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
 OTHER = RECIPE.replace("evaluators:\n  - use: toy\n", "evaluators:\n  - {use: toy, name: tuned, split: tuning}\n")
-
-
-@pytest.fixture(scope="module")
-def finished(toy_package: Path, warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "toy.yaml").write_text(RECIPE)
-    done = warm.run(["run", "toy.yaml", "--out", "run"], environment(toy_package), folder)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import jepa_core
-from commands import RECIPE, environment
+from commands import environment
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import DataError, JepaError, PluginError, RecipeError, RunError
 from jepa_core.model.data import Data, compare_channels
@@ -22,23 +22,13 @@ from jepa_core.model.folder import write_record
 from jepa_core.model.loading import load
 from jepa_core.model.model import Model
 from jepa_core.plugin import Registry
-from warm import WarmProcess
-
-
-@pytest.fixture(scope="module")
-def finished(toy_package: Path, warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "toy.yaml").write_text(RECIPE)
-    done = warm.run(["run", "toy.yaml", "--out", "run"], environment(toy_package), folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "run"
 
 
 @pytest.fixture
 def alone(finished: Path, tmp_path: Path) -> Path:
     """The run's folder without the stores beside it, and without what only training needs."""
     run = tmp_path / "elsewhere" / "run"
-    shutil.copytree(finished, run)
+    shutil.copytree(finished / "run", run)
     shutil.rmtree(run / "checkpoints")
     return run
 
@@ -116,7 +106,7 @@ def test_latents_of_a_trajectory_do_not_change_a_bit_with_what_stands_beside_it(
 def test_the_weights_are_those_of_the_run(model: Model, finished: Path) -> None:
     from safetensors.torch import load_file
 
-    weights = load_file(finished / "model.safetensors")
+    weights = load_file(finished / "run" / "model.safetensors")
     for name, value in model.frozen.predictor.state_dict().items():
         assert (value == weights[f"predictor.{name}"]).all()
     for name, value in model.frozen.encoder.named_parameters():
@@ -256,7 +246,7 @@ def test_a_run_of_before_gets_its_record_when_it_is_evaluated_again(
     jepa: Callable[..., subprocess.CompletedProcess[str]], finished: Path, tmp_path: Path
 ) -> None:
     for name in ("run", "stores"):
-        shutil.copytree(finished.parent / name, tmp_path / name)
+        shutil.copytree(finished / name, tmp_path / name)
     before = (tmp_path / "run" / "model.json").read_bytes()
     (tmp_path / "run" / "model.json").unlink()
     done = jepa("evaluate", "run")
