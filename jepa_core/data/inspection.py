@@ -18,11 +18,10 @@ import numpy as np
 
 from jepa_core.data.places import store_path, stores_folder
 from jepa_core.data.preparation import describe_store, facts
-from jepa_core.data.rendering import read_rendering_record
+from jepa_core.data.rendering import sized_rendering
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import ROLES, SPLITS, Role
 from jepa_core.errors import DataError, RecipeError, RunError
-from jepa_core.io.files import require_regular_files
 from jepa_core.io.records import Shape, read_shaped
 from jepa_core.plugin import FileDescription, Registry
 
@@ -130,11 +129,7 @@ def inspect_store(store: Store) -> dict[str, Any]:
 def _renderings(store: Store) -> list[dict[str, Any]]:
     renderings = []
     for path in sorted(store.path.parent.glob(f"{store.path.name}.*/rendering.json")):
-        require_regular_files(path.parent)
-        size = sum(file.stat().st_size for file in path.parent.iterdir())
-        record = read_rendering_record(path.parent)
-        kept = {key: record[key] for key in ("items", "modality")}
-        renderings.append({"rendering": path.parent.name, **kept, "bytes": size})
+        renderings.append({"rendering": path.parent.name, **sized_rendering(path.parent)})
     return renderings
 
 

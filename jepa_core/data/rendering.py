@@ -28,7 +28,7 @@ from jepa_core.data.trajectories import Rendered, Trajectories
 from jepa_core.errors import DataError
 from jepa_core.io.files import remove_folder, require_regular_files, sync_folder
 from jepa_core.io.records import Shape, read_sealed, write_sealed
-from jepa_core.io.seals import check_seal, seal_of
+from jepa_core.io.seals import check_seal, check_sizes, seal_of
 from jepa_core.io.ticker import Ticker
 
 if TYPE_CHECKING:
@@ -115,6 +115,18 @@ def _check(folder: Path) -> None:
     """Raises DataError if the rendering is not as it was written."""
     require_regular_files(folder)
     check_seal(folder, RECORD, read_rendering_record(folder)["files"], _AGAIN)
+
+
+def sized_rendering(folder: Path) -> dict[str, Any]:
+    """`items`, `modality` and `bytes` of a rendering whose files have the sizes that they were written with.
+
+    Nothing is read of their contents. Raises DataError naming the file that is missing, too many or of another size.
+    """
+    require_regular_files(folder)
+    record = read_rendering_record(folder)
+    stats = check_sizes(folder, RECORD, record["files"], _AGAIN)
+    size = sum(stat.st_size for stat in stats.values()) + (folder / RECORD).stat().st_size
+    return {"items": record["items"], "modality": record["modality"], "bytes": size}
 
 
 def read_rendering_record(folder: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ A flipped bit, a missing or cut file, one of another copy: any of these would ot
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -27,18 +28,30 @@ def check_seal(folder: Path, without: str, sealed: Mapping[str, str], advice: st
     Sizes are compared at every call, contents once in a process as long as no file changes.
     Raises DataError naming the file, with `advice`: what to do about it.
     """
+    stats = check_sizes(folder, without, sealed, advice)
+    known = (str(real_path(folder)), *(f"{name} {stat.st_mtime_ns} {sealed[name]}" for name, stat in stats.items()))
+    if known in _whole:
+        return
+    for name in sorted(stats):
+        if digest_of_file(folder / name) != sealed[name].split()[1]:
+            raise DataError(f"{folder / name} is damaged: it is not as it was written; {advice}")
+    _whole.add(known)
+
+
+def check_sizes(folder: Path, without: str, sealed: Mapping[str, str], advice: str) -> dict[str, os.stat_result]:
+    """Refuse a folder that lacks a file, has one too many, or one of another size than it was sealed with. Nothing is
+    read of their contents.
+
+    Returns what the system says of each file. Raises DataError naming the file, with `advice`: what to do about it.
+    """
     present = _files(folder, without)
     for problem in _missing_or_strange(folder, sealed, present):
         raise DataError(f"{problem}; {advice}")
     stats = {name: path.stat() for name, path in present.items()}
-    cut = [name for name, stat in stats.items() if stat.st_size != int(sealed[name].split()[0])]
-    known = (str(real_path(folder)), *(f"{name} {stat.st_mtime_ns} {sealed[name]}" for name, stat in stats.items()))
-    if not cut and known in _whole:
-        return
-    for name in cut or sorted(present):
-        if name in cut or digest_of_file(present[name]) != sealed[name].split()[1]:
+    for name, stat in stats.items():
+        if stat.st_size != int(sealed[name].split()[0]):
             raise DataError(f"{folder / name} is damaged: it is not as it was written; {advice}")
-    _whole.add(known)
+    return stats
 
 
 def damage_in(folder: Path, without: str, sealed: Mapping[str, str]) -> Iterator[str]:

@@ -15,6 +15,8 @@ from jepa_core.data.inspection import find_store, inspect_store, inspection_text
 from jepa_core.data.store import Store, StoreWriter
 from jepa_core.data.trajectories import ROLES, Channel, Events, Trajectories
 from jepa_core.errors import DataError, RecipeError, UnsafeArtefactError
+from jepa_core.io.records import write_sealed
+from jepa_core.io.seals import seal_of
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -194,4 +196,20 @@ def test_a_rendering_that_holds_something_else_than_files_is_refused_unopened(st
     (rendering / "rendering.json").write_text("{}")
     (rendering / "state.npy").symlink_to("/dev/zero")
     with pytest.raises(UnsafeArtefactError, match=r"state\.npy is no regular file"):
+        inspect_store(store)
+
+
+@pytest.mark.parametrize(("change", "told"), [("cut", "is damaged"), ("take away", "is missing")])
+def test_a_rendering_with_a_file_of_another_size_or_without_it_is_refused_by_name(
+    store: Store, change: str, told: str
+) -> None:
+    rendering = store.path.with_name(f"{store.path.name}.channels-0")
+    rendering.mkdir()
+    path = rendering / "static.npy"
+    path.write_bytes(b"1234")
+    record = {"items": 1, "modality": "channels", "files": seal_of(rendering, without="rendering.json")}
+    write_sealed(rendering / "rendering.json", record)
+    assert inspect_store(store)["renderings"][0]["items"] == 1
+    path.unlink() if change == "take away" else path.write_bytes(b"123")
+    with pytest.raises(DataError, match=rf"static\.npy {told}"):
         inspect_store(store)
