@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from jepa_core.contracts import Listener
 from jepa_core.data.preparation import prepare_data
 from jepa_core.recipe import Recipe, load_recipe
-from jepa_core.runs.pipeline import build_learner, built_phase
+from jepa_core.runs.learners import build_learner, built_phase
 from jepa_core.runs.process import environment
 from jepa_core.runs.run import Run
 from jepa_core.training.curriculum import Progress, run_curriculum

@@ -27,7 +27,8 @@ import torch
 from jepa_core.config import ObjectiveConfig
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe import PhaseUse, Use, load_recipe
-from jepa_core.runs.pipeline import build_learner, built_phase, dataset_of
+from jepa_core.runs.learners import build_learner, built_phase
+from jepa_core.runs.pipeline import dataset_of
 from jepa_core.runs.run import Run
 from jepa_core.training.curriculum import run_curriculum
 

@@ -37,7 +37,7 @@ from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.results.findings import Findings
 from jepa_core.results.statistics import effective_rank
-from jepa_core.runs.pipeline import built_phase
+from jepa_core.runs.learners import built_phase
 from jepa_core.training.curriculum import run_curriculum
 from jepa_core.training.learner import Learner
 from jepa_mimic_iv.synthetic import write_tables

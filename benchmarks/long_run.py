@@ -32,7 +32,7 @@ from jepa_core.data.windows import Windows
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe import load_recipe
 from jepa_core.results.statistics import effective_rank
-from jepa_core.runs.pipeline import built_phase
+from jepa_core.runs.learners import built_phase
 from jepa_core.training.curriculum import Progress, run_curriculum
 from jepa_core.training.learner import Learner
 

@@ -44,7 +44,8 @@ from jepa_core.data.preparation import recorded_data
 from jepa_core.errors import DataError, JepaError, RunError
 from jepa_core.plugin import shared_registry
 from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
-from jepa_core.runs.pipeline import build_learner, evaluation_of
+from jepa_core.runs.learners import build_learner
+from jepa_core.runs.pipeline import evaluation_of
 from jepa_core.runs.reevaluation import load_model
 from jepa_core.runs.run import Run
 from jepa_downstream.measures import UNSTABLE, DrawnEstimate, Draws, binary

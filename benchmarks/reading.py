@@ -28,7 +28,7 @@ from jepa_core.data.preparation import open_store
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
-from jepa_core.runs.pipeline import built_phase
+from jepa_core.runs.learners import built_phase
 from jepa_core.training.curriculum import run_curriculum
 from jepa_core.training.learner import Learner
 

@@ -26,7 +26,8 @@ from jepa_core.data.dataset import Dataset
 from jepa_core.io.tensor_files import tensors_digest
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe import Recipe, load_recipe
-from jepa_core.runs.pipeline import build_learner, built_phase, dataset_of
+from jepa_core.runs.learners import build_learner, built_phase
+from jepa_core.runs.pipeline import dataset_of
 from jepa_core.runs.run import Run
 from jepa_core.training.curriculum import run_curriculum
 

@@ -6,6 +6,7 @@ They are dependencies of the distribution, and heavy ones: what a recipe does no
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import re
 import traceback
 from collections.abc import Iterator
@@ -53,6 +54,18 @@ def culprit(error: Exception, own: str) -> str | None:
         names = [frame.f_globals.get("__name__", "") for frame, _ in frames if frame.f_code.co_name == "<module>"]
     tops = [name.partition(".")[0] for name in names]
     return next((top for top in tops if top not in ("jepa_core", "__main__", own)), None)
+
+
+@contextmanager
+def errors_alone(logger: str) -> Iterator[None]:
+    """Without the warnings that a library logs in the block, where they are of its own parts and nothing to act on."""
+    log = logging.getLogger(logger)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _asked_for(name: str) -> tuple[str, str]:

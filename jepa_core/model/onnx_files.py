@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 from torch.onnx import OnnxExporterError
 
-from jepa_core.libraries import library
+from jepa_core.libraries import errors_alone, library
 
 
 def require_onnx() -> None:
@@ -58,12 +57,6 @@ def _difference(path: Path, tried: Sequence[Tensor], expected: Sequence[Tensor])
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what the exporter says of libraries that are not there, and of its own parts."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
+    with errors_alone("torch.onnx"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

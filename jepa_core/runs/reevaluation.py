@@ -97,7 +97,7 @@ def trained_learner(
 ) -> tuple[Learner, EncoderUnder]:  # fmt: skip
     """The learner of a run on a dataset, with its trained weights, and the encoder as it was before training.
     processes: that have it together; this one alone, if not given."""
-    from jepa_core.runs.pipeline import build_learner
+    from jepa_core.runs.learners import build_learner
     from jepa_core.training.processes import ALONE
 
     learner, untrained = build_learner(run, dataset, processes or ALONE)
@@ -166,7 +166,7 @@ def load_model(path: Path, learner: Learner, recipe: Recipe) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from jepa_core.runs.pipeline import built_phase
+    from jepa_core.runs.learners import built_phase
     from jepa_core.training.checkpoint import load_trained
 
     try:

@@ -27,7 +27,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from jepa_core.data.places import stores_folder
-from jepa_core.errors import DataError, RecipeError, RunError
+from jepa_core.errors import Busy, DataError, RecipeError, RunError
 from jepa_core.io.files import disk_errors, require_regular_files, write_atomically, write_json
 from jepa_core.io.locks import locked
 from jepa_core.plugin import Component, Registry
@@ -37,6 +37,9 @@ from jepa_core.results.record import read_manifest
 from jepa_core.runs.process import owner_only
 
 RECIPE = "recipe.yaml"
+RESOLVED = "recipe.resolved.yaml"
+MANIFEST = "manifest.json"
+LOCK = ".lock"
 LIBRARIES = ("jepa-core", "torch", "transformers", "peft", "numpy", "zarr", "xarray", "duckdb", "pydantic", "pluggy")
 
 
@@ -79,13 +82,12 @@ class Run:
         Of two processes that ask for one folder, one gets it. Raises FolderTaken if the folder is taken, RunError if it
         cannot be written.
         """
-        with disk_errors(folder):
-            _claim(folder)
+        with disk_errors(folder), _claimed(folder):
             run = cls(folder, recipe, registry)
             resolved = dump_yaml(recipe.resolved())
             write_atomically(folder / RECIPE, source_text.encode())
-            write_atomically(folder / "recipe.resolved.yaml", resolved)
-            write_json(folder / "manifest.json", _manifest(run, resolved))
+            write_atomically(folder / RESOLVED, resolved)
+            write_json(folder / MANIFEST, _manifest(run, resolved))
         return run
 
     @classmethod
@@ -95,8 +97,8 @@ class Run:
         Raises RecipeError if `folder` is no run or if its recipe was changed since it began, UnsafeArtefactError if it
         holds something that is no regular file.
         """
-        resolved = folder / "recipe.resolved.yaml"
-        if not resolved.is_file() or not (folder / "manifest.json").is_file():
+        resolved = folder / RESOLVED
+        if not resolved.is_file() or not (folder / MANIFEST).is_file():
             raise RecipeError(f"{folder} is not the folder of a run: it has no manifest.json and recipe.resolved.yaml")
         require_regular_files(folder)
         run = cls(folder, load_recipe(resolved, [], registry), registry)
@@ -114,7 +116,7 @@ class Run:
     def note(self, **facts: Any) -> None:
         """Add facts to the manifest."""
         with disk_errors(self.folder):
-            write_json(self.folder / "manifest.json", self.manifest() | facts)
+            write_json(self.folder / MANIFEST, self.manifest() | facts)
 
     def note_dataset(self, facts: dict[str, Any]) -> None:
         """Write down which data the run is on.
@@ -141,7 +143,7 @@ class Run:
         Raises Busy if another process is at work on it.
         """
         with locked(
-            self.folder / ".lock", f"another jepa command is at work on {self.folder}; wait for it, or stop it first"
+            self.folder / LOCK, f"another jepa command is at work on {self.folder}; wait for it, or stop it first"
         ):
             yield
 
@@ -150,21 +152,33 @@ class FolderTaken(RecipeError):
     """The folder of a new run holds something already."""
 
 
-def _claim(folder: Path) -> None:
-    """Make a folder of a new run's own: the file that will hold the recipe is there for one process alone."""
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Hold the folder of a new run while its first files are written: nobody else does.
+
+    A folder whose run was killed before all of them were there is taken over; otherwise nothing could go on with it,
+    and nothing begin in it.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        taken = any(folder.iterdir())
-        if not taken:
-            (folder / RECIPE).open("x").close()
-    except FileExistsError:
-        taken = True
+        _refuse_taken(folder)
+        with locked(folder / LOCK, str(folder)):
+            _refuse_taken(folder)  # by a run that began at this moment
+            yield
+    except (FileExistsError, Busy) as error:
+        raise FolderTaken(f"{folder} is taken; name another folder with --out") from error
     except NotADirectoryError as error:
         raise RecipeError(f"{folder} cannot be made: a part of its path is a file; name another folder") from error
     except PermissionError as error:
         raise RunError(f"{folder} cannot be made: permission denied; name another folder with --out") from error
-    if taken:
-        raise FolderTaken(f"{folder} is not empty; name another folder with --out, or go on with: jepa resume {folder}")
+
+
+def _refuse_taken(folder: Path) -> None:
+    """Raises FolderTaken if a folder holds what is not of a run that was killed as it began."""
+    names = {path.name for path in folder.iterdir() if not path.name.endswith(".partial")}
+    if names and not (LOCK in names and names <= {LOCK, RECIPE, RESOLVED}):
+        go_on = f", or go on with: jepa resume {folder}" if MANIFEST in names else ""
+        raise FolderTaken(f"{folder} is not empty; name another folder with --out{go_on}")
 
 
 def shared_folder_beside(runs: Path) -> Path:

@@ -29,7 +29,7 @@ from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.errors import DataError, RunError
 from jepa_core.recipe import PhaseUse, Recipe, Use
 from jepa_core.runs.cost import Stopwatch
-from jepa_core.runs.pipeline import build_learner, built_phase, new_learner, windows_of
+from jepa_core.runs.learners import build_learner, built_phase, new_learner, windows_of
 from jepa_core.runs.process import process_state
 from jepa_core.runs.run import Run
 from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase, take_step

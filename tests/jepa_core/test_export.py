@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,9 @@ import pytest
 import torch
 
 from commands import RECIPE, environment
-from jepa_core.errors import PluginError
+from jepa_core.errors import PluginError, Preempted
 from jepa_core.model.card import _no_program, _tried
-from jepa_core.model.export import _Program, _traced
+from jepa_core.model.export import _Program, _traced, _write_program
 from jepa_core.model.onnx_files import require_onnx
 from warm import WarmProcess
 
@@ -49,6 +50,23 @@ def test_programs_run_with_torch_alone_and_answer_as_the_model_does(exported: Pa
     told = json.loads((exported / "taken/export.json").read_text())["programs"]
     assert set(told) == {"encoder.pt2", "predictor.pt2"}
     assert max(one["largest_difference"] for one in told.values()) <= 1e-5
+
+
+def test_a_stop_while_a_program_is_read_is_not_told_as_a_fault_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """torch takes a stop for a program that it cannot read, logs it with a traceback, and reads on."""
+
+    def stopped(**_: object) -> None:
+        raise RuntimeError("not to be read") from Preempted("interrupted")
+
+    told: list[logging.LogRecord] = []
+    monkeypatch.setattr("torch.export.pt2_archive._package.load_pt2", lambda *_, **asked: stopped(**asked))
+    monkeypatch.setattr(logging.getLogger("torch.export"), "handle", told.append)
+    program = _Program("x.pt2", torch.nn.Linear(4, 4), ("y",), lambda count, steps: (torch.randn(count, steps, 4),), {})
+    with pytest.raises(RuntimeError, match="deserializing"):
+        _write_program(program, 5, tmp_path, onnx=False)
+    assert told == []
 
 
 class Assigning(torch.nn.Module):

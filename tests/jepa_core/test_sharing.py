@@ -15,7 +15,8 @@ from jepa_core.io import tensor_files
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, write_tensors
 from jepa_core.plugin import Registry
 from jepa_core.recipe import load_recipe
-from jepa_core.runs.pipeline import build_learner, dataset_of, execute
+from jepa_core.runs.learners import build_learner
+from jepa_core.runs.pipeline import dataset_of, execute
 from jepa_core.runs.reevaluation import evaluate_again
 from jepa_core.runs.run import Run
 from jepa_core.runs.sharing import shared_folder
