@@ -16,17 +16,17 @@ FIGURES = 44
 def ending(record: RunRecord, width: int) -> Table:
     """The table on a screen of so many columns: figures stand before words, which are cut where there is no room. What
     too few positives stand behind is dim."""
-    found = [
+    evaluated = [
         (sentence_case(name), list(in_short(in_words_of(findings, record.noun))))
         for name, findings in record.in_order()
     ]
-    longest = max((len(row.about) + 2 for _, rows in found for row in rows), default=0)
+    longest = max((len(row.about) + 2 for _, rows in evaluated for row in rows), default=0)
     names = max(min(longest, width - FIGURES - 2), len("found"))
     figures = max(width - names - 2, 1)
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
     table.add_column("found", no_wrap=True, overflow="ellipsis", width=names)
     table.add_column("value (95 % interval), gains over others", no_wrap=True, overflow="ellipsis", width=figures)
-    for name, rows in found:
+    for name, rows in evaluated:
         table.add_row(name, style="bold")
         for row in rows:
             first, *more = _lines(row, figures)
