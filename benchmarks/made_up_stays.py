@@ -164,7 +164,7 @@ class MadeUpObserver:
 
     def __init__(self, table: np.ndarray) -> None:
         self.names = [channel.name for channel in Stays.channels]
-        self.channels = {name: place for place, name in enumerate(self.names)}
+        self.channels = {name: number for number, name in enumerate(self.names)}
         self._table = torch.from_numpy(table)
 
     def of(self, steps: Tensor) -> Observations:

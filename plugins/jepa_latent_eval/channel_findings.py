@@ -62,7 +62,7 @@ def channel_findings(measured: MeasuredForecasts, config: ChannelForecastConfig,
     """Findings of all horizons."""
     errors = measured.held_out.errors["rollout"]
     places = range(errors.shape[1])
-    kept = np.flatnonzero(sum(np.isfinite(errors[:, place]).sum(axis=0) for place in places) >= config.least_values)
+    kept = np.flatnonzero(sum(np.isfinite(errors[:, ahead]).sum(axis=0) for ahead in places) >= config.least_values)
     horizons = [_horizon(measured, index, kept, config, seed) for index in places]
     overall = _coverage(measured, places, config, seed)
     subjects = len(np.unique(measured.held_out.subjects))
@@ -78,8 +78,8 @@ def _coverage(measured: MeasuredForecasts, places: Sequence[int], config: Channe
     """Share of the values of some horizons that lie within the intervals. What has no finite interval takes no part."""
     subjects = measured.held_out.subjects
     inside, there = np.zeros((2, len(subjects)), dtype=np.int64)
-    for place in places:
-        errors, widths = measured.held_out.errors["rollout"][:, place], measured.widths["rollout"][place]
+    for ahead in places:
+        errors, widths = measured.held_out.errors["rollout"][:, ahead], measured.widths["rollout"][ahead]
         judged = np.isfinite(errors) & np.isfinite(widths)
         there += judged.sum(axis=1)
         inside += (judged & (errors <= widths)).sum(axis=1)
@@ -197,14 +197,14 @@ def _sums_of_channels(measured: MeasuredForecasts) -> tuple[np.ndarray, np.ndarr
     errors, widths = measured.held_out.errors, measured.widths["rollout"]
     values, judged, inside = np.zeros((3, len(measured.names)), dtype=np.int64)
     sums = [np.zeros(len(measured.names)) for _ in range(1 + len(CONTROLS))]
-    for place, width in enumerate(widths):
-        own = errors["rollout"][:, place]
+    for ahead, width in enumerate(widths):
+        own = errors["rollout"][:, ahead]
         there = np.isfinite(own)
         values += there.sum(axis=0)
         judged += there.sum(axis=0) * np.isfinite(width)
         inside += (there & np.isfinite(width) & (own <= width)).sum(axis=0)
         for total, method in zip(sums, ("rollout", *CONTROLS), strict=True):
-            total += np.where(there, errors[method][:, place], 0.0).sum(axis=0, dtype=np.float64)
+            total += np.where(there, errors[method][:, ahead], 0.0).sum(axis=0, dtype=np.float64)
     return values, judged, inside, sums
 
 

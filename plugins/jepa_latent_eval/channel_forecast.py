@@ -47,7 +47,7 @@ class Forecasts:
         """Standard deviation (H, C) of what no member foresees: by the law of total variance, the mean squared error of
         the rollout less the mean variance over the members, at the same values; NaN where there are none."""
         errors = self.errors[ROLLOUT]
-        return np.stack([_noise(errors[:, place], self.variance[:, place]) for place in range(errors.shape[1])])
+        return np.stack([_noise(errors[:, ahead], self.variance[:, ahead]) for ahead in range(errors.shape[1])])
 
 
 @dataclass(frozen=True)

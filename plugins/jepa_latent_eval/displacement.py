@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.linalg import eigh
 
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.libraries import library
@@ -29,6 +30,8 @@ DRAWN_SETS = 200
 """Sets whose paths stand behind the picture."""
 EMBEDDED = 4000
 """States behind a picture by UMAP: up to about so many it finds neighbours exactly, and takes seconds."""
+AT_ONCE = 2000
+"""States whose products are held at once."""
 NEIGHBOURS = 15
 """Neighbours of a state in UMAP, its own default."""
 
@@ -244,11 +247,13 @@ def draw_paths(followed: np.ndarray, case: np.ndarray, seed: int) -> list[Paths]
     states = followed.reshape(-1, followed.shape[-1])
     centre = states.mean(axis=0, dtype=np.float64)
     moments = np.zeros((len(centre), len(centre)))
-    for path in followed:
-        moments += (path - centre).T @ (path - centre)
-    variance, directions = np.linalg.eigh(moments)
-    share = 100 * variance[-2:].sum() / variance.sum() if variance.sum() > 0 else 0.0
-    plane = directions[:, :-3:-1]
+    for first in range(0, len(states), AT_ONCE):
+        part = states[first : first + AT_ONCE] - centre
+        moments += part.T @ part
+    size = len(centre)
+    variance, directions = eigh(moments, subset_by_index=[max(0, size - 2), size - 1])  # the others take most time
+    share = 100 * variance.sum() / np.trace(moments) if np.trace(moments) > 0 else 0.0
+    plane = directions[:, ::-1]
     points = np.stack([(path - centre) @ plane for path in followed])
     means = (_mean_paths(followed, case) - centre) @ plane
     method = f"two principal components, {share:.0f} % of the variance"

@@ -17,7 +17,7 @@ def conformal_widths(errors: np.ndarray, level: float) -> np.ndarray:
     The ceil((n + 1) level)-th smallest of n errors; infinite where n is too small for that to exist. What is promised
     is coverage of values that are exchangeable with these; of time series it has to be measured.
     """
-    return np.stack([_of_horizon(errors[:, place], level) for place in range(errors.shape[1])])
+    return np.stack([_of_horizon(errors[:, ahead], level) for ahead in range(errors.shape[1])])
 
 
 def _of_horizon(errors: np.ndarray, level: float) -> np.ndarray:
