@@ -23,7 +23,9 @@ import jepa_core
 from commands import environment
 from jepa_core.data.store import Store
 from jepa_core.errors import DataError, JepaError, RecipeError
+from jepa_core.model.judging import told_by_truth
 from jepa_core.model.model import Model
+from jepa_core.model.seen import seen
 from jepa_core.results.predictions import predictions_path
 from warm import WarmProcess
 
@@ -169,6 +171,19 @@ def test_the_command_writes_what_the_run_wrote_and_judges_it_by_the_truth_in_the
     assert made["predicted_boolean_probability"].to_pylist() == before["predicted_boolean_probability"].to_pylist()
     assert made["prediction_time"].to_pylist() == before["prediction_time"].to_pylist()
     assert made["step"].to_pylist() == before["step"].to_pylist()
+
+
+def test_what_the_run_was_trained_on_is_scored_and_not_measured(sensors: Path, model: Model) -> None:
+    every, new = (model.read(sensors / name) for name in (READINGS, "new.csv"))
+    told = []
+    for data in (every, new):
+        known = seen(model.folder, data.dataset.store)
+        scored = model.score(data, "bad", at=3)
+        told.append(told_by_truth(scored, data.dataset.store.subject[scored.trajectory], known[scored.trajectory]))
+    held_out = predicted(sensors, "bad_after_3", "latents").num_rows
+    assert f"{100 - held_out} of 100 rows with a truth are of subjects that the run was trained or tuned on" in told[0]
+    auroc = [re.match(r"AUROC [\d.]+", words).group() for words in told]
+    assert auroc[0] == auroc[1] and "not measured" not in told[1]
 
 
 def test_without_the_column_of_the_answer_no_truth_is_known(sensors: Path, model: Model, tmp_path: Path) -> None:

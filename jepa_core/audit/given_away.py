@@ -51,7 +51,7 @@ def audit_run(folder: Path, store: Store | None, canaries: Iterable[str], regist
         rule = f"train has {subjects} subjects, and what is kept is to be shared by {fewest}: all of it is of few"
         return checks + [LeakCheck(name, "not verified", rule) for name in (WORDS, NAME, HEADS)]
     return [
-        *checks, _words(plain.values(), store, fewest),
+        *checks, _words(plain, store, fewest),
         check_numbers(folder, record, plain, store, registry, fewest), check_heads(folder, store, fewest),
     ]  # fmt: skip
 
@@ -94,19 +94,30 @@ def _identifiers(told: Mapping[str, str], store: Store) -> LeakCheck:
 # --- what few subjects share ------------------------------------------------------------------------------------------
 
 
-def _words(plain: Iterable[Any], store: Store, fewest: int) -> LeakCheck:
-    """Words in what is given away that one to `fewest` - 1 subjects of train have in their texts or channels."""
-    waiting = {word for content in plain for word in _strings(content) if len(word.strip()) >= SHORTEST}
+def _words(plain: Mapping[str, Any], store: Store, fewest: int) -> LeakCheck:
+    """Words in what is given away that one to `fewest` - 1 subjects of train have in their texts or channels. plain:
+    the content of each file."""
+    of_file = {name: set(filter(_is_long, _strings(content))) for name, content in plain.items()}
+    waiting = set[str]().union(*of_file.values())
     total, saying = len(waiting), {word: set[int]() for word in waiting}
     for subject, said in _said(store):
         for word in [word for word in waiting if word in said]:
             saying[word].add(subject)
             if len(saying[word]) >= fewest:
                 waiting.remove(word)
-    rare = sum(bool(saying[word]) for word in waiting)
-    words = f"{rare:,} of {total:,} words are those of fewer than {fewest} subjects of train; they are not shown"
+    rare = {word for word in waiting if saying[word]}
+    channels = len(rare & {channel.name for channel in store.channels})
+    where = ", ".join(f"{len(rare & words):,} in {name}" for name, words in of_file.items() if rare & words)
+    words = (
+        f"{len(rare):,} of {total:,} words are those of fewer than {fewest} subjects of train ({where}; {channels:,} "
+        "of them names of channels); they are not shown"
+    )
     clean = f"none of {total:,} words is that of fewer than {fewest} subjects of train"
     return LeakCheck(WORDS, "fail" if rare else "pass", words if rare else clean)
+
+
+def _is_long(word: str) -> bool:
+    return len(word.strip()) >= SHORTEST
 
 
 def _said(store: Store) -> Iterator[tuple[int, str]]:

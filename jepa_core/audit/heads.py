@@ -47,9 +47,11 @@ def _single_precision(heads: Any) -> np.ndarray:
     """The different numbers with a fraction in heads that single precision holds, as values of a store are: ascending
     float32. A number that was computed in double precision is hardly ever one of these."""
     numbers = np.concatenate([np.empty(0), *(part for head in heads for part in _numbers(head.state))])
+    numbers = numbers[np.isfinite(numbers)]
     with np.errstate(over="ignore"):
         single = numbers.astype(np.float32)
-    return np.unique(single[(single == numbers) & np.isfinite(single) & (single % 1 != 0)])
+    kept = single[single == numbers]
+    return np.unique(kept[kept % 1 != 0])
 
 
 def _numbers(state: Any) -> Iterator[np.ndarray]:

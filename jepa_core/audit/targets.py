@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,36 +41,53 @@ def target_checks(store: Store) -> Iterator[LeakCheck]:
         yield LeakCheck(STRONG_CHANNELS, "not verified", rule)
         yield LeakCheck("missingness tells the outcome", "not verified", rule)
         return
-    areas: dict[str, float] = {}
-    telling: dict[str, None] = {}
+    areas: dict[str, dict[str, float]] = {outcome: {} for outcome in outcomes}
+    telling: dict[str, dict[str, None]] = {outcome: {} for outcome in outcomes}
     for role in ROLES:
         for group in _groups(store):
             summaries = _summaries(store, role, group)
-            for values in outcomes.values():
+            for outcome, values in outcomes.items():
                 for name, area in _areas(store, group, summaries.mean, values):
-                    areas[name] = max(area, areas.get(name, 0.0))
+                    areas[outcome][name] = max(area, areas[outcome].get(name, 0.0))
                 steps = 1 if role == "static" else store.steps[:, None]
                 frequency = summaries.events / steps
                 frequencies = _areas(store, group, frequency, values)
-                telling |= {name: None for name, area in frequencies if area >= TELLING_GAPS}
-    if any(_area(store.steps.astype(np.float64), values) >= TELLING_GAPS for values in outcomes.values()):
-        telling["(number of steps)"] = None
+                telling[outcome] |= {name: None for name, area in frequencies if area >= TELLING_GAPS}
+    for outcome, values in outcomes.items():
+        if _area(store.steps.astype(np.float64), values) >= TELLING_GAPS:
+            telling[outcome]["(number of steps)"] = None
     names = ", ".join(outcomes)
+    ranked, proxies = _those_of({outcome: _between(of, PROXY, 1.0) for outcome, of in areas.items()})
     yield verdict(
-        "outcome proxies", [name for name, area in areas.items() if area >= PROXY],
-        f"the mean value alone ranks {names} with an AUROC of {PROXY} or more",
+        "outcome proxies", proxies,
+        f"the mean value alone ranks {ranked} with an AUROC of {PROXY} or more",
         f"no channel's mean value ranks {names} with an AUROC of {PROXY} or more",
     )  # fmt: skip
-    yield _strong([name for name, area in areas.items() if STRONG <= area < PROXY], names)
+    yield _strong(areas, set(proxies))
+    ranked, gaps = _those_of(telling)
     yield verdict(
-        "missingness tells the outcome", list(telling),
-        f"how often it was recorded ranks {names} with an AUROC of {TELLING_GAPS} or more",
+        "missingness tells the outcome", gaps,
+        f"how often it was recorded ranks {ranked} with an AUROC of {TELLING_GAPS} or more",
         f"how often a channel was recorded ranks {names} with an AUROC below {TELLING_GAPS}",
     )  # fmt: skip
 
 
-def _strong(channels: list[str], names: str) -> LeakCheck:
-    words = f"the mean value alone ranks {names} with an AUROC of {STRONG} or more: is it known before the outcome is?"
+def _those_of(channels: Mapping[str, Iterable[str]]) -> tuple[str, list[str]]:
+    """The outcomes that some channel tells, in words, and the channels that tell one. channels: by outcome."""
+    told = {outcome: list(of) for outcome, of in channels.items()}
+    return ", ".join(outcome for outcome, of in told.items() if of), list(dict.fromkeys(sum(told.values(), [])))
+
+
+def _between(areas: Mapping[str, float], least: float, most: float) -> list[str]:
+    return [name for name, area in areas.items() if least <= area <= most]
+
+
+def _strong(areas: Mapping[str, Mapping[str, float]], proxies: set[str]) -> LeakCheck:
+    """areas: by outcome and channel. proxies: channels that fail already."""
+    ranked, channels = _those_of({
+        outcome: [name for name in _between(of, STRONG, PROXY) if name not in proxies] for outcome, of in areas.items()
+    })  # fmt: skip
+    words = f"the mean value alone ranks {ranked} with an AUROC of {STRONG} or more: is it known before the outcome is?"
     if not channels:
         return LeakCheck(STRONG_CHANNELS, "pass", f"no channel's mean value does so with {STRONG} to {PROXY}")
     return LeakCheck(STRONG_CHANNELS, "warning", words, tuple(channels))

@@ -161,6 +161,9 @@ def _using(add: Add) -> None:
         "--retrospective", action="store_true",
         help="say that plans are made of the past alone; sources whose actions are interventions on people need it",
     )  # fmt: skip
+    steer.add_argument(
+        "--trajectory", type=int, metavar="P", help="steer one trajectory alone, by its position in the data, from 0"
+    )
     steer.add_argument("--out", type=Path, metavar="FILE", help="also write every step as parquet")
 
 

@@ -25,6 +25,7 @@ def predict(arguments: argparse.Namespace) -> None:
     with environment():  # before torch is imported
         from jepa_core.model.judging import told_by_truth
         from jepa_core.model.loading import load
+        from jepa_core.model.seen import seen
         from jepa_core.recipe.schema import RuntimeConfig
 
         model = load(arguments.run)
@@ -38,7 +39,10 @@ def predict(arguments: argparse.Namespace) -> None:
                 len(scored.score),
                 len(data),
             )
-            told = told_by_truth(scored, data.dataset.store.subject[scored.trajectory])
+            store = data.dataset.store
+            known = seen(model.folder, store)
+            of_row = None if known is None else known[scored.trajectory]
+            told = told_by_truth(scored, store.subject[scored.trajectory], of_row)
             if told:
                 log.info(told)
             if arguments.out is None:

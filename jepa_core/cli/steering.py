@@ -22,16 +22,25 @@ def steer(arguments: argparse.Namespace) -> None:
         from jepa_core.model.goals import read_goal
         from jepa_core.model.loading import load
         from jepa_core.model.searching import Search
+        from jepa_core.model.steering import refuse_unasked
         from jepa_core.recipe.schema import RuntimeConfig
 
         goal = read_goal(arguments.goal)
         how = Search(arguments.method, arguments.plans, arguments.rounds, seed=arguments.seed)
         model = load(arguments.run)
+        refuse_unasked(model.source_config, arguments.retrospective)  # before anything is read
         with process_state(RuntimeConfig(threads=model.record["threads"])):
             data = model.read(*arguments.data)
             with named_file(arguments.goal):
                 steered = model.steer(
-                    data, arguments.at, arguments.horizon, goal, arguments.risk, how, arguments.retrospective
+                    data,
+                    arguments.at,
+                    arguments.horizon,
+                    goal,
+                    arguments.risk,
+                    how,
+                    arguments.retrospective,
+                    arguments.trajectory,
                 )
             log.info("goal: %s", steered.attrs["goal"])
             print(_text(steered))

@@ -13,13 +13,13 @@ FEWEST_EVENTS = 20
 """Events of states from which two equal trajectories are no coincidence."""
 
 
-def state_digests(block: Trajectories) -> Iterator[bytes]:
-    """Of the states of each trajectory; empty where they have too few events to tell."""
+def state_digests(block: Trajectories, fewest: int = FEWEST_EVENTS) -> Iterator[bytes]:
+    """Of the states of each trajectory; empty where they have fewer than `fewest` events, too few to tell."""
     state = block.state
     for last, steps in zip(np.cumsum(block.steps).tolist(), block.steps.tolist(), strict=True):
         offsets = state.offsets[last - steps : last + 1]
         own = slice(int(offsets[0]), int(offsets[-1]))
-        if own.stop - own.start < FEWEST_EVENTS:
+        if own.stop - own.start < fewest:
             yield b""
             continue
         digest = hashlib.sha256(state.channel[own].tobytes() + state.value[own].tobytes() + np.diff(offsets).tobytes())

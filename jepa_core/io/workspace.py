@@ -25,6 +25,7 @@ from jepa_core.io.distribution import Distribution
 from jepa_core.io.parquet_types import checked_columns, wrong_cell
 
 _LINE = re.compile(r"on Line: (\d+)")
+_INFINITE = re.compile(r"infinite: (\w+)")
 _COLUMN = re.compile(r'converting column "(\w+)"', re.IGNORECASE)
 _DATABASE = "extraction.duckdb"
 PARTITION_MEMORY = "512MB"
@@ -77,12 +78,13 @@ def _scan(distribution: Distribution, table: str, path: Path) -> str:
 
 def _column(name: str, value: str, kind: str) -> str:
     """SQL of a column. Text has one form, whoever wrote the file: single blanks, none at the ends, NULL for nothing; a
-    number that is NaN is NULL too."""
+    number that is NaN is NULL too, and an infinite one an error."""
     if kind == "VARCHAR":
         value = f"nullif(trim(regexp_replace({value}, '\\s+', ' ', 'g')), '')"
     if kind == "DOUBLE":
         # Not isnan, which is not asked of a Parquet file: its statistics leave NaN out (findings/nan_in_parquet.sh).
-        value = f"CASE WHEN isfinite({value}) OR abs({value}) = 'inf' THEN {value} END"
+        wrong = f"error('infinite: {name}')"
+        value = f"CASE WHEN isfinite({value}) THEN {value} WHEN abs({value}) = 'inf' THEN {wrong} END"
     return f'{value} AS "{name}"'
 
 
@@ -237,6 +239,8 @@ def database_error(
         return RunError(f"extraction failed inside the database ({type(error).__name__})")
     if re.search(r"GZIP|zlib|end of file|magic bytes|decompress", message, re.IGNORECASE):
         return DataError(f"{path} is truncated or damaged; {_WHAT_TO_DO}")
+    if infinite := _INFINITE.search(message):
+        return _infinite_number(path, infinite.group(1))
     if path.suffix == ".parquet":
         return _wrong_parquet(path, wanted)
     line, column = _LINE.search(message), _COLUMN.search(message)
@@ -257,3 +261,14 @@ def _wrong_parquet(path: Path, wanted: Mapping[str, str]) -> DataError:
     where = f"{path}" + (f", row {row} (counted from 0)" if row is not None else "")
     rule = f"column {column} holds a value that is no {wanted[column]}"
     return DataError(f"{where}: {rule}; correct the row, or {_WHAT_TO_DO}")
+
+
+def _infinite_number(path: Path, column: str) -> DataError:
+    """Where the first infinite number of a column stands."""
+    reader = "read_parquet({0})" if path.suffix == ".parquet" else "read_csv({0}, all_varchar = true, header = true)"
+    numbered = f'SELECT row_number() OVER () AS row, try_cast("{column}" AS DOUBLE) AS number FROM {reader}'
+    with duckdb.connect() as connection:
+        found = connection.execute(f"SELECT min(row) FROM ({numbered.format(_quoted(path))}) WHERE abs(number) = 'inf'")
+        (row,) = found.fetchone() or (None,)
+    what_to_do = f"leave it empty where there is no number, or {_WHAT_TO_DO}"
+    return DataError(f"{path}, row {row} (counted from 1): column {column} holds an infinite number; {what_to_do}")

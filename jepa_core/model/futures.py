@@ -25,7 +25,10 @@ DRAWS = 1000
 """Draws of subjects behind an interval."""
 SHOWN = 6
 """Channels that are shown where none are named."""
-INTERVALS = "95 %, percentiles over redrawn trajectories, those of a subject together"
+INTERVALS = (
+    "95 %, percentiles over redrawn trajectories, those of a subject together: how alike what is imagined of them is, "
+    "not how near it is to what would happen"
+)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ do not identify what an intervention does, and every answer says so.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
     from jepa_core.model.frozen import Frozen
     from jepa_core.model.view import View
+
+log = logging.getLogger("jepa")
 
 CAUTION = "recorded actions do not identify what an intervention does; this is what the model associates with it"
 
@@ -69,6 +72,17 @@ def able_to(data: Actable, chosen: np.ndarray, plans: Sequence[PlannedActs]) -> 
         else:
             able.append(trajectory)
     return np.array(able, dtype=np.int64), reason
+
+
+def those_able(data: Actable, asked: np.ndarray, plans: Sequence[PlannedActs]) -> np.ndarray:
+    """`able_to`, with a warning of how many are left out. Raises DataError if all are."""
+    chosen, reason = able_to(data, asked, plans)
+    if not len(chosen):
+        raise DataError(reason)
+    left_out = len(asked) - len(chosen)
+    if left_out:
+        log.warning("left out: %d of %d trajectories, which lack what acts need (%s)", left_out, len(asked), reason)
+    return chosen
 
 
 def origins_under(view: View, data: Actable, chosen: np.ndarray, plan: PlannedActs, context: int) -> Iterator[Origin]:

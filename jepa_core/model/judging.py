@@ -10,12 +10,29 @@ from jepa_core.results.predictions import Predicted
 from jepa_core.results.statistics import percentile_interval
 
 
-def told_by_truth(scored: Scored, subject: np.ndarray) -> str:
+def told_by_truth(scored: Scored, subject: np.ndarray, seen: np.ndarray | None) -> str:
     """Every measure of the rows whose truth is known, with its 95 % interval over subjects, in a sentence; empty where
-    none is known. subject: (R,) whose each row is."""
+    none is known. Rows of subjects that the run was trained or tuned on are counted and not measured.
+
+    subject: (R,) whose each row is. seen: (R,) which rows those are; None where nobody can tell.
+    """
     known = ~np.isnan(scored.truth)
     if not known.any():
         return ""
+    if seen is None:
+        return f"{_measured(scored, subject, known)}; whether the run was trained on some of them is not known"
+    measured, left_out = known & ~seen, int((known & seen).sum())
+    told = [_measured(scored, subject, measured)] if measured.any() else []
+    if left_out:
+        told.append(
+            f"{left_out:,} of {int(known.sum()):,} rows with a truth are of subjects that the run was trained or tuned "
+            "on, and are not measured"
+        )
+    return "; ".join(told)
+
+
+def _measured(scored: Scored, subject: np.ndarray, known: np.ndarray) -> str:
+    """Measures of the rows that are known, (R,)."""
     kind, truth = scored.kept.kind, scored.truth[known]
     where = np.zeros(len(truth), dtype=np.int64), subject[known], scored.trajectory[known], scored.step[known]
     rows = Predicted(kind, *where, truth == 1 if kind == "boolean" else truth, scored.score[known])

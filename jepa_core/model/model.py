@@ -17,7 +17,7 @@ from jepa_core.data.observations import CLIP, Observer
 from jepa_core.data.standardisation import NormalScores
 from jepa_core.data.trajectories import Channel
 from jepa_core.ensemble import members_of
-from jepa_core.errors import DataError, RecipeError
+from jepa_core.errors import RecipeError
 from jepa_core.model import forecasting, steering, streaming
 from jepa_core.model.acts import PlannedActs, acts_of, known_acts
 from jepa_core.model.data import Data, read, read_by
@@ -26,7 +26,7 @@ from jepa_core.model.folder import OBSERVATIONS, read_part
 from jepa_core.model.forecasting import Origin, Reach
 from jepa_core.model.frozen import Frozen
 from jepa_core.model.goals import Goal, goal_of
-from jepa_core.model.imagining import CAUTION, able_to, origins_under
+from jepa_core.model.imagining import CAUTION, origins_under, those_able
 from jepa_core.model.kept import (
     KeptTask,
     Scored,
@@ -277,16 +277,11 @@ class Model:
         plan = PlannedActs(known_acts(acts_of(actions), data.dataset.store.channels), at, horizon, otherwise)
         context = self.reach.context(at, horizon)
         asked = forecasting.long_enough(data.dataset, at)
-        chosen, reason = able_to(data, asked, [plan])
-        if not len(chosen):
-            raise DataError(reason)
-        left_out = len(asked) - len(chosen)
-        if left_out:
-            log.warning("left out: %d of %d trajectories, which lack what acts need (%s)", left_out, len(asked), reason)
+        chosen = those_able(data, asked, [plan])
         origins = origins_under(self.view(data), data, chosen, plan, context)
         dataset = self._foreseen(data, chosen, origins, at, horizon, context, samples, seed)
         return dataset.drop_vars("action_recorded").assign_attrs(
-            actions=plan.told(), caution=CAUTION, left_out=left_out
+            actions=plan.told(), caution=CAUTION, left_out=len(asked) - len(chosen)
         )
 
     def steer(
@@ -298,6 +293,7 @@ class Model:
         risk: float = 1.0,
         how: Search | None = None,
         retrospective: bool = False,
+        trajectory: int | None = None,
     ) -> xarray.Dataset:
         """Actions from step `at` on under which what is imagined costs least, for every trajectory that has so many
         steps: `chosen` (trajectory, step, action) in the units of the data, `cost` (trajectory) that the model expects
@@ -305,19 +301,21 @@ class Model:
 
         goal: what is wanted and what may be done, a `jepa_core.Goal` or its plain values. risk: share of an ensemble's
         members, the worst, whose mean cost counts. how: the search. retrospective: says that plans are made of the past
-        alone, which a source whose actions are interventions on people asks for.
+        alone, which a source whose actions are interventions on people asks for. A trajectory that lacks what the acts
+        need is left out, as by `imagine`. trajectory: position of the one that is steered alone; None for all of them.
 
-        Raises RecipeError if it is not said, for an unknown channel or one that nothing reads, a limit in another unit,
-        or a horizon below 2; DataError if no trajectory is long enough.
+        Raises RecipeError if it is not said, for an unknown position or channel or one that nothing reads, a limit in
+        another unit, or a horizon below 2; DataError if no trajectory is long enough.
         """
         from jepa_core.model.arrays import of_trajectories
 
-        if self.source_config.in_retrospect and not retrospective:
-            raise RecipeError(steering.RETROSPECT)
+        steering.refuse_unasked(self.source_config, retrospective)
         wanted = goal if isinstance(goal, Goal) else goal_of(goal)
         asked = steering.Steering(wanted, at, horizon, risk, how or Search())
-        chosen = forecasting.long_enough(data.dataset, at)
-        steered = steering.steer(self, data, chosen, asked)
+        within = forecasting.long_enough(data.dataset, at)
+        if trajectory is not None:
+            within = steering.alone(within, trajectory, at)
+        steered = steering.steer(self, data, within, asked)
         by_trajectory = ("trajectory",)
         arrays = {
             "chosen": (("trajectory", "step", "action"), steered.chosen),
@@ -325,8 +323,9 @@ class Model:
             "cost_of_nothing": (by_trajectory, steered.nothing),
         }
         dataset = of_trajectories(
-            data, chosen, arrays, model=self.record["name"], at=at, horizon=horizon, goal=wanted.told(), risk=risk,
-            members=len(members_of(self.frozen.predictor)), method=asked.how.method, caution=steering.CAUTION,
+            data, steered.trajectory, arrays, model=self.record["name"], at=at, horizon=horizon, goal=wanted.told(),
+            risk=risk, members=len(members_of(self.frozen.predictor)), method=asked.how.method,
+            caution=steering.CAUTION, left_out=steered.left_out,
         )  # fmt: skip
         names = [limit.channel for limit in wanted.limits]
         units = ("action", [steered.units[name] for name in names])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jepa_core.config import SourceConfig
 from jepa_core.contracts import Act
 from jepa_core.data.trajectories import Trajectories
 from jepa_core.errors import RecipeError, some_of
@@ -22,7 +23,7 @@ from jepa_core.model.acts import PlannedActs, known_acts
 from jepa_core.model.decoding import decoded
 from jepa_core.model.forecasting import foresee
 from jepa_core.model.goals import Goal, tail_mean, values_by_name
-from jepa_core.model.imagining import origins_of
+from jepa_core.model.imagining import origins_of, those_able
 from jepa_core.model.searching import FoundPlan, PlanCosts, Search, search
 
 if TYPE_CHECKING:
@@ -39,11 +40,27 @@ RETROSPECT = (
 )
 
 
+def refuse_unasked(config: SourceConfig, retrospective: bool) -> None:
+    """Raises RecipeError where actions are interventions on people, and nobody said that plans are of the past."""
+    if config.in_retrospect and not retrospective:
+        raise RecipeError(RETROSPECT)
+
+
+def alone(within: np.ndarray, trajectory: int, at: int) -> np.ndarray:
+    """One position of those at `within` (n,). Raises RecipeError if it is none of them."""
+    if trajectory not in within:
+        raise RecipeError(f"there is no trajectory of {at} steps at the position {trajectory}, counted from 0")
+    return np.array([trajectory])
+
+
 @dataclass(frozen=True)
 class Steered:
-    """A plan for each of n trajectories. chosen: (n, S, A). cost: (n,) that the model expects; nothing: (n,) that it
-    expects if nothing is done. units: of the actions, by name."""
+    """A plan for each of n trajectories. trajectory: (n,) positions, ascending. left_out: how many lack what the acts
+    need. chosen: (n, S, A). cost: (n,) that the model expects; nothing: (n,) that it expects if nothing is done. units:
+    of the actions, by name."""
 
+    trajectory: np.ndarray
+    left_out: int
     chosen: np.ndarray
     cost: np.ndarray
     nothing: np.ndarray
@@ -87,6 +104,11 @@ class Steering:
                     acts.append(Act(limit.channel, float(row[begin]), limit.unit, self.at + begin, self.at + end))
         return acts
 
+    def utmost(self) -> PlannedActs:
+        """Everything that may be done, throughout: whoever can take it can take any plan."""
+        most = [limit.high or limit.low for limit in self.goal.limits]
+        return PlannedActs(self.acts(np.tile(most, (self.horizon - 1, 1))), self.at, self.horizon, "none")
+
     def find(self, costs: Callable[[np.ndarray], np.ndarray], seed: int) -> FoundPlan:
         """The plan (S, A) of least cost. costs: (P,) of plans (P, S, A)."""
         wide: PlanCosts = lambda chosen: costs(self.steps(chosen))  # noqa: E731 - one expression, used once
@@ -94,10 +116,11 @@ class Steering:
         return FoundPlan(self.steps(searched.chosen), searched.cost)
 
 
-def steer(model: Model, data: Data, chosen: np.ndarray, asked: Steering) -> Steered:
-    """A plan for each of the trajectories at `chosen` (n,), ascending."""
+def steer(model: Model, data: Data, within: np.ndarray, asked: Steering) -> Steered:
+    """A plan for each of the trajectories at `within` (n,), ascending, that has what the acts need."""
     asked = replace(asked, goal=_known_limits(asked.goal, data))
     _check_wanted(model, asked.goal)
+    chosen = those_able(data, within, [asked.utmost()])
     plans, nothing = [], []
     for trajectory, alone in data.dataset.store.each(chosen):
         costs = ImaginedCosts(model, data, trajectory, alone, asked)
@@ -107,7 +130,7 @@ def steer(model: Model, data: Data, chosen: np.ndarray, asked: Steering) -> Stee
     chosen_values, expected = (
         np.array(part) for part in zip(*((plan.chosen, plan.cost) for plan in plans), strict=True)
     )
-    return Steered(chosen_values, expected, np.array(nothing), units)
+    return Steered(chosen, len(within) - len(chosen), chosen_values, expected, np.array(nothing), units)
 
 
 @dataclass(frozen=True)

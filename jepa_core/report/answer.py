@@ -13,7 +13,7 @@ from jepa_core.report.html import Markup, element
 from jepa_core.report.plots import CONTROL, GRID, INK, Style, as_svg, coloured, dress, legend, new_drawing
 from jepa_core.report.terms import explained
 from jepa_core.results.findings import FEW_POSITIVES, Claim, Side
-from jepa_core.results.text import counted, interval, listed, number, plural, with_unit
+from jepa_core.results.text import interval, listed, number, plural, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +92,7 @@ def _counts(claim: Claim) -> Iterator[str]:
     if claim.n is not None:
         yield f"{claim.n:,} {claim.n_unit}"
     if claim.positives is not None and claim.positives != claim.n:
-        yield f"at least {counted(claim.positives, 'row')} of either class"
+        yield f"at least {claim.positives:,} of either class"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def answer_plot(groups: Sequence[Group], noun: str) -> Iterator[Markup]:
         signs = _signs(claims)
         way = "further right is better" if claims[0].better == "higher" else "further left is better"
         some_thin = any(claim.is_thin for claim in claims)
-        thin = f"; grey: fewer than {FEW_POSITIVES} rows of either class" if some_thin else ""
+        thin = f"; grey: fewer than {FEW_POSITIVES} {plural(noun)} of either class" if some_thin else ""
         yield element(
             "figure",
             element("figcaption", f"{measure} by task ", element("span", f"{way}{thin}", class_="about")),

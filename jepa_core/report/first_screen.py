@@ -95,7 +95,7 @@ def headlines(title: str, of: Iterable[Headline], terms: Mapping[str, str]) -> M
 
 def _card(headline: Headline, terms: Mapping[str, str]) -> Markup:
     bounds = interval(headline.low, headline.high)
-    few = f"only {headline.positives} rows of a class: too few to be read" if headline.is_thin else None
+    few = f"only {headline.positives} of one class: too few to be read" if headline.is_thin else None
     return element(
         "div",
         element("p", explained(sentence_case(headline.label), terms), class_="label"),

@@ -42,7 +42,7 @@ def findings_table(
     terms: words of the headings that are explained. noun: what the data call their subjects.
 
     Columns `x`, `x_low` and `x_high` are shown as one, a value with its interval. Rows that follow one another with the
-    same first cell are a group. A row whose `positives` are few is grey.
+    same first cell are a group. A row that few `positive_subjects` stand behind is grey.
     """
     columns = shown_columns(table)
     shown = table.rows[:SHOWN_ROWS]
@@ -139,8 +139,8 @@ def _group(
 
 
 def _thin_rows(table: Table) -> frozenset[int]:
-    """Rows that say in a column `positives` that few stand behind them."""
-    index = next((index for index, column in enumerate(table.columns) if column.name == "positives"), None)
+    """Rows that say in a column `positive_subjects` that few stand behind them."""
+    index = next((index for index, column in enumerate(table.columns) if column.name == "positive_subjects"), None)
     if index is None:
         return frozenset()
     counts = [(number, row[index]) for number, row in enumerate(table.rows)]

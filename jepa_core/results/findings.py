@@ -94,7 +94,8 @@ class Figure:
 
 
 FEW_POSITIVES = 20
-"""Positive rows below which a figure is shown grey and small: an interval over so few says next to nothing."""
+"""Subjects of the rarer class below which a figure is shown grey and small: an interval over so few says next to
+nothing, however many rows each of them has."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,8 @@ class Claim:
     """What an evaluator answers to one question: a method of ours beside what it is compared with.
 
     about: what is asked, such as the name of a task. measure, unit, better: of the values. n: how many stand behind it.
-    positives: rows of the rarer class, at least, where there are classes. note: why nothing was measured, or what must
-    be known to read it.
+    positives: subjects with a row of the rarer class, at least, where there are classes. note: why nothing was
+    measured, or what must be known to read it.
     """
 
     about: str

@@ -13,6 +13,7 @@ from jepa_core.data.source import Source
 from jepa_core.io.files import write_atomically
 from jepa_core.io.tensor_files import savable
 from jepa_core.model.folder import RECORD, WEIGHTS, write_record
+from jepa_core.model.seen import keep_seen
 from jepa_core.recipe import Use
 from jepa_core.runs.run import Run, versions
 from jepa_core.training.learner import Learner
@@ -27,8 +28,9 @@ def save_model(run: Run, learner: Learner) -> None:
 
 
 def keep_record(run: Run, learner: Learner) -> None:
-    """Write `model.json` beside the weights."""
+    """Write `model.json` beside the weights, and what the model was trained on as digests."""
     recipe, store = run.recipe, learner.dataset.store
+    keep_seen(run.folder, store)
     source: Source = recipe.source.build()
     shape, encoder = recipe.item_shape(), recipe.encoder.config
     assert isinstance(encoder, EncoderConfig)

@@ -53,7 +53,8 @@ TERMS = {
     "logistic / ridge": "a linear model on hand-made summaries of the channels",
     "train mean": "the mean of the train split, whatever was seen",
     "last value": "the last known value of what is predicted",
-    "positives": "rows in which what is predicted is true; a figure on fewer than 20 rows of either class is grey",
+    "positives": "subjects with a row in which what is predicted is true, however many rows they have; a figure on "
+    "fewer than 20 subjects of either class is grey",
 }
 """What is meant by words of the tables."""
 
@@ -78,9 +79,11 @@ def contenders(names: Sequence[str], baselines: Sequence[str]) -> list[Contender
 
 
 def rarer(rows: Rows, kind: Kind) -> int | None:
-    """Rows of the rarer class; None where there are no classes."""
-    positives = int(rows.truth.sum())
-    return min(positives, len(rows) - positives) if kind == "binary" else None
+    """Subjects with a row of the rarer class; None where there are no classes. Rows of a subject are no cases of their
+    own: 24 hours before one death are one."""
+    if kind != "binary":
+        return None
+    return min(len(np.unique(rows.subject[rows.truth == truth])) for truth in (0, 1))
 
 
 def compared(asked: Sequence[Contender], estimates: Sequence[DrawnEstimate], kind: Kind) -> list[Side]:
@@ -157,7 +160,7 @@ def _left_out(tasks: int, known: int, enough: int) -> Iterator[str]:
     if known < tasks:
         yield f"{tasks - known} of {tasks} tasks could not be measured"
     if 0 < enough < known:
-        yield f"for want of {FEW_POSITIVES} rows of either class, the mean leaves out {known - enough} of {tasks} tasks"
+        yield f"the mean leaves out {known - enough} of {tasks} tasks, for want of {FEW_POSITIVES} subjects of a class"
 
 
 def mean_estimate(estimates: Sequence[DrawnEstimate]) -> DrawnEstimate:

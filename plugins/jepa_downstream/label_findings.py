@@ -241,9 +241,8 @@ def _tables(curves: list[Curve], gaps: list[Gap], config: LabelEfficiencyConfig)
 
 
 def _columns(kind: str) -> list[Column]:
-    counts = (
-        ("labelled_rows", "labelled_positives", "rows", "positives") if kind == "binary" else ("labelled_rows", "rows")
-    )
+    of_class = ("labelled_rows", "labelled_positives", "rows", "positives", "positive_subjects")
+    counts = of_class if kind == "binary" else ("labelled_rows", "rows")
     return [
         Column("task"), Column("method"), Column("labelled", "subjects", digits=7), Column("labellings"),
         *with_bounds(MEASURES[kind]), Column(f"{MEASURES[kind][0]}_sd_over_labellings"),
@@ -256,7 +255,7 @@ def _cells(curve: Curve, point: Point) -> list[Cell]:
     counts: list[list[Cell]] = [[_mean([len(rows_of) for rows_of in point.rows])], [len(rows)]]
     if curve.task.kind == "binary":
         counts[0].append(_mean([float(rows_of.truth.sum()) for rows_of in point.rows]))
-        counts[1].append(int(rows.truth.sum()))
+        counts[1] += [int(rows.truth.sum()), len(np.unique(rows.subject[rows.truth == 1]))]
     remark = "; ".join(part for part in ("all of train" if point.every else "", point.reason) if part)
     return [
         curve.task.name, curve.name, point.subjects, len(point.rows), *estimate_cells(point.estimates, names),

@@ -9,6 +9,7 @@ import numpy as np
 
 from jepa_core.results.findings import Figure, Findings, Headline, Predictions, Redrawn, Series, Verdict
 from jepa_core.results.paired import DRAWS
+from jepa_core.results.text import counted
 from jepa_downstream.claims import TERMS, UNDEFINED, contenders, mean_estimate, rarer, task_claims
 from jepa_downstream.measures import DrawnEstimate, calibration
 from jepa_downstream.results import Announced, MeasuredMethod, MethodResult
@@ -100,7 +101,7 @@ def _mean_auroc(main: list[MethodResult]) -> tuple[Headline, DrawnEstimate]:
     mean = mean_estimate([estimates_of(result)["auroc"] for result in known])
     parts = [
         f"{len(known)} of {len(tasks)} tasks" if len(tasks) > 1 else "",
-        _positives([int(result.rows.truth.sum()) for result in known]),
+        _positives([len(np.unique(result.rows.subject[result.rows.truth == 1])) for result in known]),
         "too few for an interval" if mean.bounds[0] is None else "",
     ]
     return _headline(label, mean, known, "; ".join(part for part in parts if part), "higher")
@@ -108,7 +109,8 @@ def _mean_auroc(main: list[MethodResult]) -> tuple[Headline, DrawnEstimate]:
 
 def _positives(counts: list[int]) -> str:
     least, most = min(counts), max(counts)
-    return f"{least:,} to {most:,} positive rows each" if least < most else f"{most:,} positive rows"
+    several = f"{least:,} to " if least < most else ""
+    return f"{several}{counted(most, 'subject')} with positive rows" + (" each" if several else "")
 
 
 def _gains(results: list[MethodResult]) -> list[DrawnEstimate]:

@@ -15,6 +15,7 @@ from jepa_downstream.subgroups import FEWEST
 
 if TYPE_CHECKING:
     from jepa_downstream.config import PredictionTasksConfig
+    from jepa_downstream.rows import Rows
     from jepa_downstream.tasks import TaskRows
 
 BINARY = ("auroc", "average_precision", "brier", "ece")
@@ -65,7 +66,7 @@ def _overview(results: list[MethodResult], name: str) -> Table:
 
 def _tasks_table(tasks: list[TaskRows]) -> Table:
     kinds = {task.task.kind for task in tasks}
-    of_class = [Column("positives", digits=7), Column("prevalence")] if "binary" in kinds else []
+    of_class = _class_columns() if "binary" in kinds else []
     of_value = [Column("mean")] if "regression" in kinds else []
     columns = [
         Column("task"), Column("split"), Column("rows", digits=7), *of_class, *of_value,
@@ -76,7 +77,7 @@ def _tasks_table(tasks: list[TaskRows]) -> Table:
         for split in SPLITS:
             of_split, binary = task.splits[split], task.task.kind == "binary"
             mean = float(of_split.truth.mean()) if len(of_split) else None
-            classes: list[Cell] = [int(of_split.truth.sum()), mean] if binary else [None, None]
+            classes: list[Cell] = _class_cells(of_split) if binary else [None, None, None]
             left_out = "; ".join(f"{count:,} {reason}" for reason, count in task.left_out[split].items())
             counts: list[Cell] = [len(np.unique(of_split.trajectory)), len(np.unique(of_split.subject))]
             described = [*(classes if of_class else []), *([None if binary else mean] if of_value else [])]
@@ -222,7 +223,7 @@ def _subgroups_table(results: list[MethodResult]) -> Table:
     names = [name for name in (*BINARY, *VALUES) if any(name in estimates_of(scored) for scored in results)]
     columns = [
         Column("task"), Column("method"), Column("channel"), Column("group"), *with_bounds(names),
-        Column("rows", digits=7), Column("positives", digits=7), Column("subjects", digits=7), Column("remark"),
+        Column("rows", digits=7), *_class_columns()[:2], Column("subjects", digits=7), Column("remark"),
     ]  # fmt: skip
     rows: list[list[Cell]] = []
     for result in results:
@@ -230,7 +231,8 @@ def _subgroups_table(results: list[MethodResult]) -> Table:
             truth, binary = group.rows.truth, result.task.task.kind == "binary"
             few = "" if group.estimates else f"fewer than {FEWEST} subjects"
             remark = few or (_one_class(truth) if binary else "") or _unstable(group.estimates)
-            counts: list[Cell] = [len(truth), int(truth.sum()) if binary else None, len(np.unique(group.rows.subject))]
+            classes: list[Cell] = _class_cells(group.rows)[:2] if binary else [None, None]
+            counts: list[Cell] = [len(truth), *classes, len(np.unique(group.rows.subject))]
             rows.append(
                 [*_head(result), group.channel, group.group, *estimate_cells(group.estimates, names), *counts, remark]
             )
@@ -275,15 +277,25 @@ def _head(result: MethodResult) -> list[Cell]:
 
 
 def _counts(result: MethodResult) -> list[Column]:
-    of_class = [Column("positives", digits=7), Column("prevalence")] if result.task.task.kind == "binary" else []
+    of_class = _class_columns() if result.task.task.kind == "binary" else []
     return [Column("rows", digits=7), *of_class, Column("subjects", digits=7)]
 
 
 def _count_cells(result: MethodResult) -> list[Cell]:
     rows = result.rows
-    prevalence = float(rows.truth.mean()) if len(rows) else None
-    of_class: list[Cell] = [int(rows.truth.sum()), prevalence] if result.task.task.kind == "binary" else []
+    of_class = _class_cells(rows) if result.task.task.kind == "binary" else []
     return [len(rows), *of_class, len(np.unique(rows.subject))]
+
+
+def _class_columns() -> list[Column]:
+    return [Column("positives", digits=7), Column("positive_subjects", digits=7), Column("prevalence")]
+
+
+def _class_cells(rows: Rows) -> list[Cell]:
+    """Positive rows, subjects that have one, and the share of positive rows."""
+    positive = rows.truth == 1
+    prevalence = float(positive.mean()) if len(rows) else None
+    return [int(positive.sum()), len(np.unique(rows.subject[positive])), prevalence]
 
 
 def estimates_of(one: MethodResult, by_subject: bool = False) -> Estimates:

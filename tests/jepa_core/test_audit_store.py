@@ -167,6 +167,18 @@ def test_a_planted_leak_fails_its_check_and_names_the_channel(
     assert not any(str(number) in check.words for number in clean.subject.tolist())
 
 
+def test_only_the_outcome_that_a_channel_tells_is_said_to_be_told(
+    clean: Trajectories, tmp_path: Path, registry: Registry
+) -> None:
+    other = np.tile(np.array([0.0, 1.0], dtype=np.float32), 40)[np.argsort(clean.outcomes["fell"], kind="stable")]
+    both = replace(clean, outcomes=clean.outcomes | {"other": other})
+    for change in (proxy, telling_gap):
+        checks = results(audit_store(stored(tmp_path / change.__name__, change(both)), registry)).values()
+        [failed] = [check for check in checks if check.result == "fail"]
+
+        assert "ranks fell with" in failed.words and "other" not in failed.words
+
+
 def test_a_channel_that_comes_near_the_outcome_is_a_warning_that_names_it(
     clean: Trajectories, tmp_path: Path, registry: Registry
 ) -> None:

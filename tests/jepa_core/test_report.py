@@ -215,7 +215,7 @@ def test_the_first_claim_is_the_first_sentence_with_what_is_gained_and_on_how_ma
     assert 'class="answer leading"' in page
     text = text_of(page).replace(" ,", ",")
     assert "With frozen features, AUROC (mean of 8 tasks) is 0.800 (0.750 to 0.850)" in text
-    assert said in text and "300 subjects, at least 40 rows of either class" in text
+    assert said in text and "300 subjects, at least 40 of either class" in text
 
 
 def test_a_claim_on_few_positives_is_grey_and_never_large(folder):
@@ -223,11 +223,11 @@ def test_a_claim_on_few_positives_is_grey_and_never_large(folder):
     assert 'class="answer thin"' in page and 'class="answer leading"' not in page
     assert "Too few positives to conclude (19, of at least 20)" in text_of(page)
     few = Headline("AUROC", 0.9, n=40, positives=3)
-    assert 'class="card thin"' in headlines("", [few], {}) and "Only 3 rows of a class" in headlines("", [few], {})
+    assert 'class="card thin"' in headlines("", [few], {}) and "Only 3 of one class" in headlines("", [few], {})
 
 
 def test_rows_of_a_table_on_few_positives_are_grey():
-    table = Table("t", "T", [Column("task"), Column("positives"), Column("v")], [["a", 19, 1], ["b", 20, 2]])
+    table = Table("t", "T", [Column("task"), Column("positive_subjects"), Column("v")], [["a", 19, 1], ["b", 20, 2]])
     assert findings_table(table, "x.t").count('<tr class="thin">') == 1
 
 

@@ -14,7 +14,7 @@ from jepa_core.config import ItemShape
 from jepa_core.contracts import Act, Readout
 from jepa_core.data.trajectories import Channel
 from jepa_core.ensemble import ensemble_of
-from jepa_core.errors import RecipeError
+from jepa_core.errors import DataError, RecipeError
 from jepa_core.model.data import Data
 from jepa_core.model.forecasting import Reach
 from jepa_core.model.frozen import Frozen
@@ -227,3 +227,28 @@ def test_interventions_on_people_are_planned_in_retrospect_alone() -> None:
     with pytest.raises(RecipeError, match="retrospective=True"):
         model.steer(data, AT, HORIZON, WRITTEN, how=QUICK)
     assert "no advice" in model.steer(data, AT, HORIZON, WRITTEN, how=QUICK, retrospective=True).attrs["caution"]
+
+
+def test_who_cannot_take_what_may_be_done_is_left_out_and_counted(pair, monkeypatch, caplog) -> None:
+    model, data = pair
+    able, subject = type(data.source).acting, data.dataset.store.subject[data.steps >= AT]
+
+    def acting(self, act, trajectory, channels):
+        if trajectory.subject[0] == subject[0]:
+            raise DataError("there is nothing to push")
+        return able(self, act, trajectory, channels)
+
+    monkeypatch.setattr(type(data.source), "acting", acting)
+    steered = model.steer(data, AT, HORIZON, WRITTEN, how=Search(plans=4, rounds=1))
+    assert steered.attrs["left_out"] == (subject == subject[0]).sum() > 0
+    assert len(steered.trajectory) == (subject != subject[0]).sum() and "nothing to push" in caplog.text
+
+
+def test_one_trajectory_alone_is_steered_as_among_the_others(pair) -> None:
+    model, data = pair
+    every = model.steer(data, AT, HORIZON, WRITTEN, how=QUICK)
+    last = int(every.trajectory[-1])
+    alone = model.steer(data, AT, HORIZON, WRITTEN, how=QUICK, trajectory=last)
+    np.testing.assert_array_equal(alone.chosen, every.chosen.sel(trajectory=[last]))
+    with pytest.raises(RecipeError, match="no trajectory of 4 steps at the position 99"):
+        model.steer(data, AT, HORIZON, WRITTEN, how=QUICK, trajectory=99)

@@ -203,7 +203,7 @@ def tasks(files: Files, row: Row) -> Row:
     truth, _ = truth_and_score(found)
     binary = "boolean_value" in found
     described = {"mean": None if binary else truth.mean(), "trajectories": len(np.unique(found["trajectory"]))}
-    return {"positives": None, "prevalence": None} | _counts(found) | described
+    return {"positives": None, "positive_subjects": None, "prevalence": None} | _counts(found) | described
 
 
 def calibration(files: Files, row: Row) -> Row:
@@ -223,7 +223,8 @@ def subgroups(files: Files, row: Row) -> Row:
         with_bounds(name, *measured(files, name, None if few or name not in mine else part))
         for name in [name for name in BINARY | VALUES if name in row]
     ]
-    counts = {"positives": None} | {name: value for name, value in _counts(part).items() if name != "prevalence"}
+    known = {name: value for name, value in _counts(part).items() if name != "prevalence"}
+    counts = {"positives": None, "positive_subjects": None} | known
     return _joined(*made, counts)
 
 
@@ -231,7 +232,8 @@ def _counts(found: Columns) -> Row:
     truth, _ = truth_and_score(found)
     counts = {"rows": len(truth), "subjects": len(np.unique(found["subject_id"]))}
     if "boolean_value" in found:
-        counts |= {"positives": truth.sum(), "prevalence": truth.mean()}
+        positive_subjects = len(np.unique(found["subject_id"][truth == 1]))
+        counts |= {"positives": truth.sum(), "positive_subjects": positive_subjects, "prevalence": truth.mean()}
     return counts
 
 

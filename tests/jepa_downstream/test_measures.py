@@ -10,6 +10,7 @@ from sklearn import metrics
 
 from jepa_core.results.ranking import Ranking
 from jepa_downstream.alarms import AnnouncedEvents, choose_threshold, event_estimates, raise_alarms
+from jepa_downstream.claims import rarer
 from jepa_downstream.measures import Draws, asymmetric_score, binary, regression, subject_weights
 from jepa_downstream.rows import Rows
 
@@ -177,3 +178,8 @@ def test_events_are_drawn_with_the_subjects_that_have_them():
     weights = draws.weights.astype(float)
     with np.errstate(invalid="ignore"):
         np.testing.assert_allclose(estimates["event_recall"].draws, weights[:, 0] / weights[:, :2].sum(axis=1))
+
+
+def test_the_hours_before_one_death_are_one_positive():
+    hours = rows_of(np.array([1] * 24 + [2, 3]), np.array([1.0] * 24 + [0, 0]))
+    assert rarer(hours, "binary") == 1 and rarer(hours, "regression") is None

@@ -83,7 +83,8 @@ def test_every_row_of_a_table_says_how_many_there_are(everything, made):
     held = made.split == 2
     found = row(everything, "scores", task="bad_after_8")
     assert found["rows"] == held.sum() and found["subjects"] == len(np.unique(made.subject[held]))
-    assert found["positives"] == made.store.outcomes["bad"][held].sum()
+    bad = held & (made.store.outcomes["bad"] == 1)
+    assert found["positives"] == bad.sum() and found["positive_subjects"] == len(np.unique(made.subject[bad]))
     assert found["prevalence"] == pytest.approx(found["positives"] / found["rows"])
 
 

@@ -115,6 +115,17 @@ def test_a_value_of_the_wrong_type_is_named_by_line_and_column(three_stays, tmp_
     assert "SECRET" not in message and "9900" not in message and "2150" not in message
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
+def test_an_infinite_number_is_named_by_row_and_column(three_stays, tmp_path, suffix):
+    """No measurement is infinite: it is what a faulty export divided by nothing, and every mean with it is lost."""
+    three_stays.chart(1, 5, 220045, float("-inf"))
+    folder = three_stays.write(tmp_path / "tables", suffix)
+
+    message = refusal(folder, tmp_path)
+
+    assert f"chartevents{suffix}, row 4 (counted from 1): column valuenum holds an infinite number" in message
+
+
 def test_a_line_with_too_few_columns_is_named(three_stays, tmp_path):
     folder = three_stays.write(tmp_path / "tables")
     path = folder / "icu/chartevents.csv"
