@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jepa_core.data.rarity import LEAST_SUBJECTS
 from jepa_downstream.baseline_channels import PROFILED, Histories, Observed
 
 if TYPE_CHECKING:
@@ -33,18 +34,22 @@ class Vocabulary:
 
     @classmethod
     def fit(cls, histories: Histories, dataset: Dataset, bins: int, times: int, seed: int) -> Vocabulary:
-        """Bins of equally many values of each column in trajectories of the train split. No label is read."""
+        """Bins of about equally many values of each column in trajectories of the train split, between edges that tell
+        of no few subjects. No label is read."""
         observed = Observed.of(histories, dataset, seed)
         drawn = np.random.default_rng(seed).permutation(dataset.trajectories("train"))[:PROFILED]
-        statics, dynamics = [], []
+        statics, dynamics, owners = [], [], []
         for value in np.sort(drawn):
             static, dynamic = step_means(histories, int(value), int(dataset.steps[value]))
             statics.append(static[observed.static])
             dynamics.append(dynamic[:, observed.dynamic])
-        columns = [*np.array(statics).T, *np.concatenate(dynamics).T]
+            owners.append(np.full(len(dynamic), dataset.subject[value]))
+        by_step = np.concatenate(owners)
+        fewest = max(1, min(LEAST_SUBJECTS, len(np.unique(by_step))))
+        columns = [(column, dataset.subject[np.sort(drawn)]) for column in np.array(statics).T]
+        columns += [(column, by_step) for column in np.concatenate(dynamics).T]
         shares = np.arange(1, bins) / bins
-        edges = tuple(np.unique(np.nanquantile(column, shares, method="nearest")) for column in columns)
-        return cls(observed, edges, times)
+        return cls(observed, tuple(_edges(column, owner, shares, fewest) for column, owner in columns), times)
 
     @property
     def size(self) -> int:
@@ -90,6 +95,31 @@ class Vocabulary:
     def from_state(cls, state: Mapping[str, Any]) -> Vocabulary:
         edges = tuple(state["edges"][str(number)] for number in range(len(state["edges"])))
         return cls(Observed(**state["observed"]), edges, state["times"])
+
+
+def _edges(values: np.ndarray, owner: np.ndarray, shares: np.ndarray, fewest: int) -> np.ndarray:
+    """Different quantiles of values (V,), NaN for none, each in the form that `fewest` of their subjects share. owner:
+    subjects (V,). No edge where fewer have a value."""
+    seen = ~np.isnan(values)
+    order = np.argsort(values[seen], kind="stable")
+    ordered, owner = values[seen][order], owner[seen][order]
+    if len(np.unique(owner)) < fewest:
+        return np.empty(0)
+    return np.unique([_shared_edge(ordered, owner, float(share), fewest) for share in shares])
+
+
+def _shared_edge(ordered: np.ndarray, owner: np.ndarray, share: float, fewest: int) -> float:
+    """A quantile as it is, where enough subjects have that value; else the mean of theirs who have the values next to
+    it, each counted once. `ordered` ascends."""
+    at = ordered[round(share * (len(ordered) - 1))]
+    low, high = np.searchsorted(ordered, at, "left"), np.searchsorted(ordered, at, "right")
+    if len(np.unique(owner[low:high])) >= fewest:
+        return float(at)
+    reach = 1
+    while len(np.unique(owner[low:high])) < fewest:
+        low, high, reach = max(low - reach, 0), min(high + reach, len(ordered)), 2 * reach
+    _, place, counts = np.unique(owner[low:high], return_inverse=True, return_counts=True)
+    return float((np.bincount(place, weights=ordered[low:high]) / counts).mean())
 
 
 def step_means(histories: Histories, trajectory: int, steps: int) -> tuple[np.ndarray, np.ndarray]:

@@ -106,6 +106,23 @@ def test_tokens_are_a_time_a_step_and_a_bin_of_each_channel_that_is_observed() -
     assert (np.bincount(bins) / len(bins)).tolist() == pytest.approx([0.25] * 4, abs=0.02)
 
 
+def test_no_edge_between_bins_is_a_value_that_few_subjects_have() -> None:
+    histories, seen = Histories(DATA), ~np.isnan(DATA.values)
+    for bins in (4, 40):
+        edges = np.concatenate(Vocabulary.fit(histories, DATA, bins=bins, times=5, seed=0).edges)
+        assert len(edges) >= 3 * (bins - 1) - 1 and not np.isin(edges.astype(np.float32), DATA.values[seen]).any()
+    common = fakes.many(count=150)
+    common.values = np.round(common.values)
+    edges = np.concatenate(Vocabulary.fit(Histories(common), common, bins=4, times=5, seed=0).edges)
+    assert (edges % 1 == 0).all(), "what many have stands as it is"
+    few = fakes.many(count=150)
+    few.subject = np.arange(150) // 40
+    assert Vocabulary.fit(Histories(few), few, bins=4, times=5, seed=0).edges[0].size == 3, "four subjects are all"
+    few.values[4:150, fakes.STATIC] = np.nan
+    few.subject = np.arange(150)
+    assert Vocabulary.fit(Histories(few), few, bins=4, times=5, seed=0).edges[0].size == 0, "four of many are too few"
+
+
 @pytest.mark.parametrize("wanted", [20_000, 115_648, 900_000])
 def test_a_model_has_the_parameters_that_are_wanted_and_counts_them_rightly(wanted: int) -> None:
     shape = sized(ModelShape(400, 256, 0, 2, 4, 0), wanted)
