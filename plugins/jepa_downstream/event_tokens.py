@@ -5,13 +5,13 @@ Symbols: K columns of what was observed, T steps of a trajectory, L tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jepa_core.data.rarity import LEAST_SUBJECTS
+from jepa_core.data.rarity import fewest_of, shared_near
 from jepa_downstream.baseline_channels import PROFILED, Histories, Observed
 
 if TYPE_CHECKING:
@@ -34,22 +34,18 @@ class Vocabulary:
 
     @classmethod
     def fit(cls, histories: Histories, dataset: Dataset, bins: int, times: int, seed: int) -> Vocabulary:
-        """Bins of about equally many values of each column in trajectories of the train split, between edges that tell
-        of no few subjects. No label is read."""
+        """Bins of about equally many values of each column in trajectories of the train split. No label is read."""
         observed = Observed.of(histories, dataset, seed)
         drawn = np.random.default_rng(seed).permutation(dataset.trajectories("train"))[:PROFILED]
-        statics, dynamics, owners = [], [], []
+        statics, dynamics = [], []
         for value in np.sort(drawn):
             static, dynamic = step_means(histories, int(value), int(dataset.steps[value]))
             statics.append(static[observed.static])
             dynamics.append(dynamic[:, observed.dynamic])
-            owners.append(np.full(len(dynamic), dataset.subject[value]))
-        by_step = np.concatenate(owners)
-        fewest = max(1, min(LEAST_SUBJECTS, len(np.unique(by_step))))
-        columns = [(column, dataset.subject[np.sort(drawn)]) for column in np.array(statics).T]
-        columns += [(column, by_step) for column in np.concatenate(dynamics).T]
-        shares = np.arange(1, bins) / bins
-        return cls(observed, tuple(_edges(column, owner, shares, fewest) for column, owner in columns), times)
+        subject = dataset.store.subject[np.sort(drawn)]
+        steps = np.repeat(subject, [len(dynamic) for dynamic in dynamics])
+        edges = *_shared_edges(np.array(statics), subject, bins), *_shared_edges(np.concatenate(dynamics), steps, bins)
+        return cls(observed, edges, times)
 
     @property
     def size(self) -> int:
@@ -97,29 +93,16 @@ class Vocabulary:
         return cls(Observed(**state["observed"]), edges, state["times"])
 
 
-def _edges(values: np.ndarray, owner: np.ndarray, shares: np.ndarray, fewest: int) -> np.ndarray:
-    """Different quantiles of values (V,), NaN for none, each in the form that `fewest` of their subjects share. owner:
-    subjects (V,). No edge where fewer have a value."""
-    seen = ~np.isnan(values)
-    order = np.argsort(values[seen], kind="stable")
-    ordered, owner = values[seen][order], owner[seen][order]
-    if len(np.unique(owner)) < fewest:
-        return np.empty(0)
-    return np.unique([_shared_edge(ordered, owner, float(share), fewest) for share in shares])
-
-
-def _shared_edge(ordered: np.ndarray, owner: np.ndarray, share: float, fewest: int) -> float:
-    """A quantile as it is, where enough subjects have that value; else the mean of theirs who have the values next to
-    it, each counted once. `ordered` ascends."""
-    at = ordered[round(share * (len(ordered) - 1))]
-    low, high = np.searchsorted(ordered, at, "left"), np.searchsorted(ordered, at, "right")
-    if len(np.unique(owner[low:high])) >= fewest:
-        return float(at)
-    reach = 1
-    while len(np.unique(owner[low:high])) < fewest:
-        low, high, reach = max(low - reach, 0), min(high + reach, len(ordered)), 2 * reach
-    _, place, counts = np.unique(owner[low:high], return_inverse=True, return_counts=True)
-    return float((np.bincount(place, weights=ordered[low:high]) / counts).mean())
+def _shared_edges(values: np.ndarray, subject: np.ndarray, bins: int) -> Iterator[np.ndarray]:
+    """Bounds between bins of each column of values (N, K), NaN for none, of subjects (N,): quantiles that enough
+    subjects have, and in the place of others the mean of the values next to one, of as many; none where fewer have
+    any."""
+    shares, fewest = np.arange(1, bins) / bins, fewest_of(subject)
+    for column in values.T:
+        shown, owner = column[~np.isnan(column)], subject[~np.isnan(column)]
+        quantiles = np.unique(np.quantile(shown, shares, method="nearest"))
+        near = (shared_near(shown, owner, float(quantile), fewest) for quantile in quantiles)
+        yield np.unique([bound for bound in near if bound is not None])
 
 
 def step_means(histories: Histories, trajectory: int, steps: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,11 +6,9 @@ import io
 import re
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +23,7 @@ from jepa_sensors.text_blocks import EndlessRecord, TextBlock, text_blocks
 
 BLOCK_ROWS = 1 << 17
 _TAB = "\t"
+_INVALID_ROW = re.compile(r"CSV parse error: Row #(\d+): Expected")
 
 
 @dataclass(frozen=True)
@@ -90,51 +89,35 @@ class CsvRows(FileRows):
                 raise DataError(f"{self.path}, line {error.line}: {rule}") from None
 
     def _parsed(self, block: TextBlock, wanted: list[str]) -> pa.Table:
+        text = self._as_csv(block.text)
         try:
-            return self._read(self._as_csv(block.text), wanted)
+            return pv.read_csv(
+                pa.BufferReader(_owned(text)),
+                pv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=self.names),
+                pv.ParseOptions(
+                    delimiter=self.layout.separator if self.quoted else _TAB,
+                    quote_char='"' if self.quoted else False,
+                    newlines_in_values=self.quoted,
+                    ignore_empty_lines=False,
+                ),
+                pv.ConvertOptions(
+                    include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=False
+                ),
+            )
         except pa.ArrowInvalid as error:
-            raise self._unreadable(block) from error
-
-    def _read(self, text: bytes, wanted: list[str], refuse: Callable[[Any], str] | None = None) -> pa.Table:
-        return pv.read_csv(
-            pa.BufferReader(_owned(text)),
-            pv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=self.names),
-            pv.ParseOptions(
-                delimiter=self.layout.separator if self.quoted else _TAB,
-                quote_char='"' if self.quoted else False,
-                newlines_in_values=self.quoted,
-                ignore_empty_lines=False,
-                invalid_row_handler=refuse,
-            ),
-            pv.ConvertOptions(
-                include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=False
-            ),
-        )
+            rule = f"not {len(self.names)} cells, as many as there are columns"
+            # From its words, not by its handler of such rows: that one is not asked where a row is not UTF-8.
+            if number := _INVALID_ROW.match(str(error)):
+                raise DataError(f"{self.path}, line {block.line_of(int(number[1]) - 1)}: {rule}") from None
+            raise self._unreadable(block) from None
 
     def _unreadable(self, block: TextBlock) -> Exception:
-        row = self._first_refused(block.text)
-        if row is not None:
-            rule = f"not {len(self.names)} cells, as many as there are columns"
-            return DataError(f"{self.path}, line {block.line_of(row)}: {rule}")
         try:
             block.text.decode()
         except UnicodeDecodeError as error:
             where = f"{self.path}, line {block.line_at(error.start)}"
             return DataError(not_this_encoding(where, self.layout.encoding))
         return DataError(f"{self.path}, line {block.line}: the rows that begin there are no CSV; see source.separator")
-
-    def _first_refused(self, text: bytes) -> int | None:
-        """The first row with too few cells or too many. It is looked for once a block was refused, in text that can be
-        decoded: Arrow decodes a row before it tells of it, and prints a traceback where that fails."""
-        refused: list[int] = []
-
-        def refuse(row: Any) -> str:
-            refused.append(row.number - 1)
-            return "error"
-
-        with suppress(pa.ArrowInvalid):
-            self._read(self._as_csv(text.decode(errors="replace").encode()), [], refuse)
-        return refused[0] if refused else None
 
     def _as_csv(self, text: bytes) -> bytes:
         return text

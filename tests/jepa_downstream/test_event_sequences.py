@@ -106,21 +106,15 @@ def test_tokens_are_a_time_a_step_and_a_bin_of_each_channel_that_is_observed() -
     assert (np.bincount(bins) / len(bins)).tolist() == pytest.approx([0.25] * 4, abs=0.02)
 
 
-def test_no_edge_between_bins_is_a_value_that_few_subjects_have() -> None:
-    histories, seen = Histories(DATA), ~np.isnan(DATA.values)
-    for bins in (4, 40):
-        edges = np.concatenate(Vocabulary.fit(histories, DATA, bins=bins, times=5, seed=0).edges)
-        assert len(edges) >= 3 * (bins - 1) - 1 and not np.isin(edges.astype(np.float32), DATA.values[seen]).any()
-    common = fakes.many(count=150)
-    common.values = np.round(common.values)
-    edges = np.concatenate(Vocabulary.fit(Histories(common), common, bins=4, times=5, seed=0).edges)
-    assert (edges % 1 == 0).all(), "what many have stands as it is"
-    few = fakes.many(count=150)
-    few.subject = np.arange(150) // 40
-    assert Vocabulary.fit(Histories(few), few, bins=4, times=5, seed=0).edges[0].size == 3, "four subjects are all"
-    few.values[4:150, fakes.STATIC] = np.nan
-    few.subject = np.arange(150)
-    assert Vocabulary.fit(Histories(few), few, bins=4, times=5, seed=0).edges[0].size == 0, "four of many are too few"
+def test_no_bound_of_a_bin_is_a_value_of_few_subjects_and_common_values_stay() -> None:
+    count, total = len(DATA.steps), int(DATA.steps.sum())
+    data = fakes.Dataset(DATA.steps, *np.split(DATA.values.copy(), [count, count + total]))
+    data.values[count + total :, fakes.ACTION] = np.round(data.values[count + total :, fakes.ACTION])
+    vocabulary = Vocabulary.fit(Histories(data), data, bins=4, times=5, seed=0)
+    fact, state, action = vocabulary.edges
+    assert not np.isin(fact, data.values[:count, fakes.STATIC]).any() and len(fact) == 3
+    assert not np.isin(state, data.values[count : count + total, fakes.STATE]).any() and len(state) == 3
+    assert action.tolist() == np.unique(action.round()).tolist() and len(action)
 
 
 @pytest.mark.parametrize("wanted", [20_000, 115_648, 900_000])
