@@ -203,14 +203,6 @@ def test_damaged_files_are_refused_without_a_traceback(build: Build, tmp_path: P
     assert "data.csv, line 8: not UTF-8 text" in refused(build)
 
 
-def test_a_row_too_short_with_bytes_that_are_no_text_is_told_alone(
-    build: Build, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "data.csv").write_bytes(lines(good()).encode() + b"M-9,\xff\xfe\n")
-    assert "line 14: not 4 cells" in refused(build)
-    assert capfd.readouterr().err == ""
-
-
 def test_too_little_to_split_is_refused(build: Build, tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text(lines(good(machines=2)))
     assert "2 subjects cannot be split 3 ways" in refused(build)
