@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,10 @@ from safetensors import safe_open
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from commands import command, environment
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import SPLITS
+from warm import WarmProcess
 
 SMALL = (
     "source.synthetic.stays=40",
@@ -37,28 +38,38 @@ SMALL = (
 )
 PHASES = ["predictor_warmup", "joint_refinement", "ema_alignment", "hard_sync", "predictor_finalization"]
 WRITTEN = ("*.json", "*.jsonl", "*.html", "*.yaml", "*.csv")
+LIBRARIES = ("transformers.models.qwen3.modeling_qwen3", "peft", "sklearn.linear_model", "lightgbm", "tokenizers")
+"""What the flagship imports besides what every run does."""
+
+Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def jepa(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in ("MIMIC_IV", "QWEN3")}
-    command = [sys.executable, "-m", "jepa_core", *arguments]
-    return subprocess.run(command, env=inherited | environment, cwd=folder, capture_output=True, text=True)
+def inherited(*packages: Path) -> dict[str, str]:
+    return {name: value for name, value in environment(*packages).items() if name not in ("MIMIC_IV", "QWEN3")}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs of the flagship with one seed; the second with every socket refused."""
+def jepa() -> Iterator[Jepa]:
+    """Run the command in a process of its own, which has its libraries imported, in a folder."""
+    with WarmProcess(LIBRARIES) as process:
+        yield lambda *arguments, folder, **variables: process.run([*arguments], inherited() | variables, folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, jepa: Jepa) -> Path:
+    """Two runs of the flagship with one seed; the second in a process from nothing, with every socket refused."""
     folder = tmp_path_factory.mktemp("flagship")
     (folder / "blocked").mkdir()
     (folder / "blocked" / "sitecustomize.py").write_text(
         "import socket\ndef refuse(*a, **k):\n    raise OSError('the network was used')\n"
         "socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse\n"
     )
-    path = os.pathsep.join(filter(None, [str(folder / "blocked"), os.environ.get("PYTHONPATH")]))
-    for out, environment in (("first", {}), ("second", {"PYTHONPATH": path})):
-        done = jepa("run", "clin_jepa", *SMALL, "--out", f"runs/{out}", folder=folder, **environment)
-        assert done.returncode == 0, done.stderr
-        (folder / f"{out}.log").write_text(done.stdout + done.stderr)
+    first = jepa("run", "clin_jepa", *SMALL, "--out", "runs/first", folder=folder)
+    assert first.returncode == 0, first.stderr
+    (folder / "first.log").write_text(first.stdout + first.stderr)
+    asked = command("run", "clin_jepa", *SMALL, "--out", "runs/second")
+    second = subprocess.run(asked, env=inherited(folder / "blocked"), cwd=folder, capture_output=True, text=True)
+    assert second.returncode == 0, second.stderr
     return folder
 
 
@@ -136,7 +147,7 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_pretrained_weights_stay_frozen_under_adapters(folder: Path, pretrained: Path) -> None:
+def test_pretrained_weights_stay_frozen_under_adapters(folder: Path, pretrained: Path, jepa: Jepa) -> None:
     short = ("encoder.max_tokens=24", "encoder.precision=fp32")  # a byte is a token here
     done = jepa("run", "clin_jepa", *SMALL, *short, "--out", "runs/lora", folder=folder, QWEN3=str(pretrained))
     assert done.returncode == 0, done.stderr
@@ -152,10 +163,11 @@ def test_pretrained_weights_stay_frozen_under_adapters(folder: Path, pretrained:
         assert not any(differs), "after the hard sync the target is the encoder"
 
 
-def test_the_real_demo_ends_in_a_report(real_data: Path, tmp_path: Path) -> None:
+def test_the_real_demo_ends_in_a_report(real_data: Path, tmp_path: Path, jepa: Jepa) -> None:
     done = jepa(
-        "run", "clin_jepa", *SMALL, "--out", "runs/demo", folder=tmp_path, MIMIC_IV=str(real_data / "mimic-iv-demo")
-    )
+        "run", "clin_jepa", *SMALL, "encoder.max_tokens=32", "--out", "runs/demo", folder=tmp_path,
+        MIMIC_IV=str(real_data / "mimic-iv-demo"),
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     counts = json.loads((tmp_path / "runs" / "demo" / "data.json").read_text())
     assert counts["attrition"][0]["trajectories"] == 140
@@ -163,7 +175,7 @@ def test_the_real_demo_ends_in_a_report(real_data: Path, tmp_path: Path) -> None
     assert leaked(tmp_path, tmp_path / "runs" / "demo", done.stdout + done.stderr) == set()
 
 
-def test_a_missing_table_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_missing_table_is_one_clear_error(tmp_path: Path, jepa: Jepa) -> None:
     (tmp_path / "tables" / "icu").mkdir(parents=True)
     done = jepa("run", "clin_jepa", folder=tmp_path, MIMIC_IV="tables")
     assert done.returncode == 3

@@ -315,7 +315,7 @@ def as_svg(drawing: Drawing, name: str, description: str) -> Markup:
     for axes in drawing.axes:
         axes.set_facecolor("none")
     for label in drawing.findobj(lambda artist: hasattr(artist, "set_text")):
-        label.set(text=writable(str(label.properties()["text"])))
+        label.set(text=writable(label.get_text()))
     buffer = io.StringIO()
     drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = writable(buffer.getvalue())

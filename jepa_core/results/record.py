@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,14 @@ class RunRecord:
 
     def settings(self) -> dict[str, Any]:
         """The resolved recipe by dotted key, its evaluators as they measured last."""
-        recipe = self._recipe()
+        recipe = self._recipe
         listed = {evaluator.get("name", evaluator["use"]): evaluator for evaluator in recipe.get("evaluators", [])}
         settings = {name: entry["settings"] for name, entry in self.manifest.get("evaluated", {}).items()}
         return dict(_leaves(recipe | {"evaluators": list((listed | settings).values())}))
 
     def evaluated_otherwise(self) -> dict[str, dict[str, Any]]:
         """By evaluator, the settings of its last evaluation that are not those of the recipe."""
-        recipe, settings = dict(_leaves(self._recipe())), self.settings()
+        recipe, settings = dict(_leaves(self._recipe)), self.settings()
         changed: dict[str, dict[str, Any]] = {}
         for name in self.manifest.get("evaluated", {}):
             prefix = f"evaluators.{name}."
@@ -76,6 +77,7 @@ class RunRecord:
                 changed[name] = altered
         return changed
 
+    @cached_property
     def _recipe(self) -> dict[str, Any]:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError

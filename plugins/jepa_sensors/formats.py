@@ -9,7 +9,6 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +23,7 @@ from jepa_sensors.text_blocks import EndlessRecord, TextBlock, text_blocks
 
 BLOCK_ROWS = 1 << 17
 _TAB = "\t"
+_INVALID_ROW = re.compile(r"CSV parse error: Row #(\d+): Expected")
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,6 @@ class CsvRows(FileRows):
                 raise DataError(f"{self.path}, line {error.line}: {rule}") from None
 
     def _parsed(self, block: TextBlock, wanted: list[str]) -> pa.Table:
-        refused: list[int] = []
-
-        def refuse(row: Any) -> str:
-            refused.append(row.number - 1)
-            return "error"
-
         text = self._as_csv(block.text)
         try:
             return pv.read_csv(
@@ -105,7 +99,6 @@ class CsvRows(FileRows):
                     quote_char='"' if self.quoted else False,
                     newlines_in_values=self.quoted,
                     ignore_empty_lines=False,
-                    invalid_row_handler=refuse,
                 ),
                 pv.ConvertOptions(
                     include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=False
@@ -113,9 +106,10 @@ class CsvRows(FileRows):
             )
         except pa.ArrowInvalid as error:
             rule = f"not {len(self.names)} cells, as many as there are columns"
-            if refused:
-                raise DataError(f"{self.path}, line {block.line_of(refused[0])}: {rule}") from error
-            raise self._unreadable(block) from error
+            # From its words, not by its handler of such rows: that one is not asked where a row is not UTF-8.
+            if number := _INVALID_ROW.match(str(error)):
+                raise DataError(f"{self.path}, line {block.line_of(int(number[1]) - 1)}: {rule}") from None
+            raise self._unreadable(block) from None
 
     def _unreadable(self, block: TextBlock) -> Exception:
         try:

@@ -137,6 +137,22 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: Path, change: dict, messag
         writer.append(replace(block(1), **change))
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"subject": np.array([1, 2**63 + 5, 3], dtype=np.uint64)}, "subject .* int64"),
+        ({"identifier": np.array([1.0, 2.5, 3.0])}, "identifier .* int64"),
+        ({"split": np.array([0, 256, 1])}, "split .* int8"),
+        ({"outcomes": {"broke": np.array([0.0, 1e39, np.nan])}}, "outcome_broke .* float32"),
+    ],
+    ids=["cut to its last bits", "half", "of another split", "infinite"],
+)
+def test_a_number_that_its_type_does_not_hold_is_refused(tmp_path: Path, change: dict, named: str) -> None:
+    with pytest.raises(ValueError, match=named), StoreWriter(tmp_path / "store", "toy", "f") as writer:
+        writer.append(replace(block(0), **change))
+    assert not (tmp_path / "store").exists()
+
+
 def test_a_writer_that_fails_leaves_no_store(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="torn"), StoreWriter(tmp_path / "store", "toy", "f") as writer:
         writer.append(block(0))

@@ -70,6 +70,17 @@ def test_a_wrong_encoding_is_told_by_line_and_only_where_it_is_read(build: Build
         build(**keys)
 
 
+def test_a_row_of_another_length_is_told_where_it_is_no_text_too(
+    build: Build, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """pyarrow asks no handler about such a row, and complains of that with a traceback."""
+    (tmp_path / "a.csv").write_bytes(b"machine,second,heat,speed,valve\nm,0,1,2,3\n\xacm,1,1,2\n")
+    with pytest.raises(DataError, match=r"a\.csv, line 3: not 5 cells") as told:
+        build(files=str(tmp_path / "a.csv"), **ROLES)
+    assert told.value.__cause__ is None, "the library's own words quote the row"
+    assert capfd.readouterr().err == ""
+
+
 def test_an_encoding_that_is_none_is_a_mistake_of_the_recipe() -> None:
     with pytest.raises(ValueError, match="latin1000 is no encoding; there are utf-8, latin-1"):
         TableConfig.model_validate({"files": "data.csv", "encoding": "latin1000"})

@@ -17,6 +17,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,14 +27,17 @@ LIBRARIES = ("torch._dynamo", "zarr", "matplotlib.figure", "matplotlib.backends.
 
 
 class WarmProcess:
-    """The process that forks, for as long as a block runs."""
+    """The process that forks, for as long as a block runs. further: libraries that it imports besides."""
+
+    def __init__(self, further: Sequence[str] = ()) -> None:
+        self._further = further
 
     def __enter__(self) -> WarmProcess:
         from commands import environment
 
         # One thread, so that a fork has all of them.
         held = environment(OPENBLAS_NUM_THREADS="1")
-        arguments = [sys.executable, __file__]
+        arguments = [sys.executable, __file__, *self._further]
         self._process = subprocess.Popen(arguments, env=held, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         return self
 
@@ -60,7 +64,7 @@ def main() -> None:
     """Fork for each line of the standard input, and tell how the child ended. A child comes back from here to run."""
     given = [os.path.abspath(path) for path in os.environ["PYTHONPATH"].split(os.pathsep)]
     own = [path for path in sys.path[1:] if path not in given]
-    _import_everything()
+    _import_everything(sys.argv[1:])
     gc.freeze()  # what is never collected is never copied into a child
     while line := sys.stdin.readline():
         child = os.fork()
@@ -72,14 +76,16 @@ def main() -> None:
     sys.exit()
 
 
-def _import_everything() -> None:
+def _import_everything(further: Sequence[str]) -> None:
     import jepa_core
 
-    for name in LIBRARIES:
+    gc.disable()  # nothing of it is given up
+    for name in (*LIBRARIES, *further):
         importlib.import_module(name)
     for module in pkgutil.walk_packages(jepa_core.__path__, "jepa_core."):
         if not module.name.startswith(("jepa_core.testing", "jepa_core.scaffold.", "jepa_core.__main__")):
             importlib.import_module(module.name)
+    gc.enable()
 
 
 def _become(asked: dict[str, Any], own: list[str]) -> None:
