@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
+import zarr
 
 from jepa_core.data.excerpts import write_excerpt
 from jepa_core.data.store import Store, StoreWriter
@@ -230,6 +231,20 @@ def test_a_codec_that_could_execute_code_is_refused_wherever_it_stands(tmp_path:
     path.write_text(json.dumps(metadata))
     with pytest.raises(UnsafeArtefactError, match="numcodecs.pickle"):
         Store(tmp_path / "store")
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+def test_a_copy_of_the_metadata_in_the_group_is_not_believed(tmp_path: Path) -> None:
+    """Zarr would take an array's shape and codecs from it."""
+    write(tmp_path / "store")
+    written = Store(tmp_path / "store").steps
+    zarr.consolidate_metadata(str(tmp_path / "store"))
+    metadata = tmp_path / "store" / "zarr.json"
+    record = json.loads(metadata.read_text())
+    copied = record["consolidated_metadata"]["metadata"]["step_count"]
+    copied["shape"], copied["codecs"] = [len(written) - 1], [{"name": "pickle"}]
+    metadata.write_text(json.dumps(record))
+    np.testing.assert_array_equal(Store(tmp_path / "store").steps, written)
 
 
 def test_an_excerpt_is_a_store_of_its_own_with_no_text_of_any_other(tmp_path: Path) -> None:
