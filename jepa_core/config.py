@@ -456,3 +456,8 @@ class EvaluatorConfig(Config):
     """Config of an Evaluator."""
 
     split: Split = Field("held_out", description="split that is measured")
+
+    def piece(self) -> tuple[Self, float]:
+        """A piece of the work that can be tried by itself, such as one task of several, and how many times as long the
+        whole takes: `jepa plan --time` tries no more. By default the whole, once."""
+        return self, 1.0

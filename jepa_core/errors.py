@@ -34,12 +34,20 @@ class JepaError(Exception):
     """Base of every error that is reported in one message, without a traceback."""
 
     exit_code = 1
+    lasting = False
+    """Whether a run that met it would meet it again, however often it is resumed."""
 
 
 class RunError(JepaError):
     """The run failed after it had started."""
 
     exit_code = 1
+
+
+class LastingRunError(RunError):
+    """The run failed by its own recipe: only one that says something else goes further."""
+
+    lasting = True
 
 
 class Busy(RunError):
@@ -58,6 +66,12 @@ class DataError(JepaError):
     """The data break their contract."""
 
     exit_code = 3
+
+
+class LastingDataError(DataError):
+    """The data are not what the run began on, or not what its recipe can be run on."""
+
+    lasting = True
 
 
 class PluginError(JepaError):

@@ -6,10 +6,11 @@ import argparse
 import json
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from jepa_core.cli.arguments import parse_command_line
 from jepa_core.cli.streams import drop_output, error_of, flush_output, stand_in_for_closed
-from jepa_core.errors import JepaError, PluginError
+from jepa_core.errors import DataError, JepaError, PluginError, Preempted, RunError
 from jepa_core.io.terminal import ErrorOutput
 from jepa_core.libraries import advice, culprit
 from jepa_core.runs.interrupt import Interrupt
@@ -58,6 +59,19 @@ def _report_error(error: JepaError, arguments: argparse.Namespace) -> int:
     else:
         print(f"error: {error}", file=ErrorOutput())
     folder = getattr(arguments, "run_folder", None)
-    if folder is not None and (folder / "manifest.json").is_file() and error.exit_code in (1, 3, 75):
-        print(f"go on with: jepa resume {folder}", file=ErrorOutput())
+    if folder is not None and (folder / "manifest.json").is_file():
+        for line in _ways_on(error, folder):
+            print(line, file=ErrorOutput())
     return error.exit_code
+
+
+def _ways_on(error: JepaError, folder: Path) -> list[str]:
+    """What can be done with a run that was stopped by an error, as lines; none where its message says it all."""
+    resume, anew = f"jepa resume {folder}", f"jepa run {folder / 'recipe.resolved.yaml'} KEY=VALUE"
+    if error.exit_code == Preempted.exit_code:
+        return [f"go on with: {resume}"]
+    if error.exit_code not in (RunError.exit_code, DataError.exit_code):
+        return []
+    if error.lasting:
+        return [f"resuming it would end there again; begin anew with other settings: {anew}"]
+    return [f"once that is mended, go on with: {resume}", f"or begin anew with other settings: {anew}"]

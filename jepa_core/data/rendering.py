@@ -25,7 +25,7 @@ from jepa_core.data.distinct import Distinct
 from jepa_core.data.source import Source
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Rendered, Trajectories
-from jepa_core.errors import DataError
+from jepa_core.errors import LastingDataError
 from jepa_core.io.files import remove_folder, require_regular_files, sync_folder
 from jepa_core.io.records import Shape, read_sealed, write_sealed
 from jepa_core.io.seals import check_seal, check_sizes, seal_of
@@ -154,7 +154,7 @@ def check_rendered_alike(source: Source, modality: str, recorded: str | None, ow
     Raises DataError.
     """
     if recorded is not None and recorded != rendering_digest(source, modality):
-        raise DataError(
+        raise LastingDataError(
             f"{owner} was trained on items that the source rendered in another way than it does in this version, and "
             "would read what it never saw; use the version that trained it, or run its recipe again"
         )

@@ -175,7 +175,8 @@ class _Column:
         self._digest = hashlib.sha256()
 
     def append(self, values: np.ndarray) -> None:
-        self._held.append(np.ascontiguousarray(values, dtype=self._dtype))
+        kept = _as_type(self._name, np.ascontiguousarray(values), self._dtype)
+        self._held.append(kept)
         self._rows_held += len(values)
         if self._rows_held >= self._shard:
             self._write(self._rows_held - self._rows_held % self._shard)
@@ -205,6 +206,19 @@ class _Column:
         start = self._array.shape[0]
         self._array.resize((start + rows,))
         return self._array, start
+
+
+def _as_type(name: str, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The values in the array's type. NumPy cuts a whole number that the type does not hold to its last bits, and makes
+    a great one infinite (findings/channels_renamed_by_an_append.sh shows it of another store)."""
+    if values.dtype == dtype:
+        return values
+    with np.errstate(invalid="ignore", over="ignore"):
+        kept = values.astype(dtype)
+    same = np.array_equal(kept, values) if dtype.kind == "i" else np.array_equal(np.isinf(kept), np.isinf(values))
+    if not same:
+        raise ValueError(f"{name} holds a number that {dtype}, its type in the store, does not")
+    return kept
 
 
 _DIMENSION = {"label": "step", "outcome": "trajectory"}

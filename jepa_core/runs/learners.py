@@ -17,7 +17,7 @@ from jepa_core.data.preparation import open_dataset
 from jepa_core.data.rendering import ChannelRendering
 from jepa_core.data.windows import Windows
 from jepa_core.ensemble import ensemble_of
-from jepa_core.errors import DataError
+from jepa_core.errors import LastingDataError
 from jepa_core.io.records import Shape, read_sealed, write_sealed
 from jepa_core.io.tensor_files import TensorFolder
 from jepa_core.model.folder import OBSERVATIONS
@@ -132,7 +132,7 @@ def windows_of(run: Run, dataset: Dataset, split: Split, stream: StreamConfig = 
     length, stride = stream.length or cut.length, stream.stride or cut.stride
     windows = dataset.windows_of(trajectories, length, stride, cut.min_length)
     if len(windows) == 0:
-        raise DataError(
+        raise LastingDataError(
             f"no trajectory of the {split} split has the {cut.min_length} steps of windows.min_length; lower it"
         )
     return windows

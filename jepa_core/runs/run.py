@@ -27,7 +27,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from jepa_core.data.places import stores_folder
-from jepa_core.errors import Busy, DataError, RecipeError, RunError
+from jepa_core.errors import Busy, LastingDataError, RecipeError, RunError
 from jepa_core.io.files import disk_errors, require_regular_files, write_atomically, write_json
 from jepa_core.io.locks import locked
 from jepa_core.plugin import Component, Registry
@@ -125,7 +125,7 @@ class Run:
         """
         before = self.manifest().get("dataset")
         if before is not None and before["content"] != facts["content"]:
-            raise DataError("the data are not those that this run began on; start a new run on them with: jepa run")
+            raise LastingDataError("the data are not those that this run began on; bring those back, or run it anew")
         self.note(dataset=facts)
 
     def refuse_other_meaning(self) -> None:

@@ -1,9 +1,9 @@
 """How long a recipe will take on this machine: a few real steps of each of its parts, and how often each comes.
 
-Steps of a phase are taken on batches of the recipe's own data, encoding is timed on blocks of its items, and evaluators
-are tried on a few of its subjects, with the models as they are drawn. How often each comes is counted: steps, items,
-trajectories. The seconds of an evaluator are taken to grow with the trajectories; what it does once whatever their
-number, such as drawing resamples, is then counted too often.
+Steps of a phase are taken on batches of the recipe's own data, encoding is timed on blocks of its items, and a piece of
+each evaluator is tried on a few of its subjects, with the models as they are drawn. How often each comes is counted:
+steps, items, trajectories, pieces. The seconds of an evaluator are taken to grow with the trajectories; what it does
+once whatever their number, such as drawing resamples, is then counted too often.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,10 @@ from jepa_core.training.division import Division
 from jepa_core.training.feeding import Streams
 from jepa_core.training.latent_cache import BLOCK
 
-SECONDS = 0.5
-"""Of a processor that a phase is tried for, beyond its first step."""
-MOST_STEPS = 5
-ENCODED_BLOCKS = 3
+SECONDS = 0.3
+"""Of a processor that a phase is tried for; a step that has begun is ended."""
+MOST_STEPS = 4
+ENCODED_BLOCKS = 2
 SUBJECTS = 10
 """Of each split that an evaluator is tried on."""
 
@@ -132,7 +132,9 @@ def expected_time(recipe: Recipe, stores: Path) -> ExpectedTime:
         prepared = prepare_data(recipe, stores)
         how = "made just now" if prepared.why_built or prepared.why_rendered else "there"
         parts = [PartTime.of("data", clock.spent, clock, how)]
+        clock = _Clock()
         trial = _Trial(Run.create(Path(folder) / "trial", recipe, recipe.registry, ""), prepared.dataset())
+        parts.append(PartTime.of("models", clock.spent, clock, "encoder fitted and weights drawn"))
         parts += trial.parts()
     return ExpectedTime(parts, timer.spent.seconds)
 
@@ -142,7 +144,7 @@ class _Trial:
 
     def __init__(self, run: Run, dataset: Dataset) -> None:
         self._run, self._recipe, self._dataset = run, run.recipe, dataset
-        self._learner, self._untrained = build_learner(run, dataset)
+        self._learner, _ = build_learner(run, dataset)
         self._phases = [built_phase(use) for use in self._recipe.curriculum]
         self._steps: dict[str, Spent] = {}
 
@@ -171,12 +173,14 @@ class _Trial:
         cut: Callable[..., Windows] = partial(windows_of, self._run, self._dataset)
         windows = cut("train")
         order = WindowOrder(len(windows), config.batch_size, self._recipe.seed, built.name)
+        frozen = "encoder" not in config.trains
         streams = Streams(built, self._dataset, "train", cut, self._recipe.seed)
         taken: list[Spent] = []
-        while len(taken) < min(MOST_STEPS, config.steps) and sum(spent.processor for spent in taken[1:]) < SECONDS:
-            batch = self._dataset.batch(windows, order.batch(progress.step))
+        while len(taken) < min(MOST_STEPS, config.steps) and sum(spent.processor for spent in taken) < SECONDS:
+            chosen = _side_by_side(len(windows), config.batch_size) if frozen else order.batch(progress.step)
+            batch = self._dataset.batch(windows, chosen)
             built.phase.streams = streams.batches(progress.step)
-            if "encoder" not in config.trains:
+            if frozen:
                 learner.latents(batch)
             timer = _Timer()
             take_step(progress, Division(learner.processes, config.accumulate), batch)
@@ -238,20 +242,18 @@ class _Trial:
         few = open_dataset(excerpt, self._recipe.source.build(), self._recipe.encoder.config.modality)
         evaluation = self._evaluation(few)
         windows = few.windows_of(np.arange(len(chosen)), self._recipe.windows.length, self._recipe.windows.length, 2)
-        for learner in [evaluation.learner, *([evaluation.untrained()] if evaluation.untrained else [])]:
-            for number in range(len(windows)):
-                learner.latents(few.batch(windows, np.array([number])))  # they are counted by themselves
+        for number in range(len(windows)):
+            evaluation.learner.latents(few.batch(windows, np.array([number])))  # they are counted by themselves
         for use in self._recipe.evaluators:
             yield _evaluator(use, evaluation, len(self._dataset.steps) / len(chosen), len(chosen))
 
     def _evaluation(self, few: Dataset) -> Evaluation:
         run, learner = self._run, self._learner
         tried = new_learner(run, learner.encoder, few, learner.device, run.scratch / "few", learner.observer)
-        control = new_learner(run, self._untrained, few, learner.device, run.scratch / "control", learner.observer)
-        for own in (tried, control):
-            own.modules = learner.modules
-            own.freeze()
-        untrained = (lambda: control) if _trains_the_predictor_alone(self._recipe) else None
+        tried.modules = learner.modules
+        tried.freeze()
+        # The untrained control costs what the trained model does, and need not be made to tell.
+        untrained = (lambda: tried) if _trains_the_predictor_alone(self._recipe) else None
         return Evaluation(
             tried, self._recipe.windows.length, self._recipe.seed, untrained,
             (lambda: open_dataset(few.store, self._recipe.source.build(), "channels")) if learner.observer else None,
@@ -260,14 +262,18 @@ class _Trial:
 
 
 def _evaluator(use: Use[EvaluatorConfig], evaluation: Evaluation, times: float, tried: int) -> PartTime:
-    clock, few = _Clock(), ""
+    """A piece of an evaluator on a few trajectories. times: as many of these there are in all."""
+    config, pieces = use.config.piece()
+    evaluator, few = replace(use, config=config).build(), ""
+    clock = _Clock()  # once what it imports is there
     try:
-        use.build().evaluate(evaluation)
+        evaluator.evaluate(evaluation)
     except (DataError, RunError):
         few = ", too few for all of it"
     spent = clock.spent
-    how = f"{spent.seconds:.2g} s on {tried} trajectories{few}; {times:.3g} times as many"
-    return PartTime.of(use.name, spent.times(times), clock, how)
+    part = f" of a piece, {pieces:.2g} to the whole," if pieces != 1 else ""
+    how = f"{spent.seconds:.2g} s{part} on {tried} trajectories{few}; {times:.3g} times as many"
+    return PartTime.of(use.name, spent.times(times * pieces), clock, how)
 
 
 def _trains_the_predictor_alone(recipe: Recipe) -> PhaseUse | None:
@@ -284,6 +290,13 @@ def _a_few(dataset: Dataset) -> np.ndarray:
         for subject in np.unique(np.asarray(dataset.subject)[dataset.trajectories(split)])[:SUBJECTS]
     ]
     return np.flatnonzero(np.isin(dataset.subject, subjects))
+
+
+def _side_by_side(count: int, batch_size: int) -> np.ndarray:
+    """Windows that lie together, from the middle: latents of a frozen encoder are filled in block by block, and of
+    windows from everywhere nearly all blocks would be."""
+    first = max(0, count - batch_size) // 2
+    return (first + np.arange(batch_size)) % count
 
 
 def _median(taken: list[Spent]) -> Spent:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from jepa_core.errors import DataError, RunError, UnsafeArtefactError
+from jepa_core.errors import DataError, LastingDataError, LastingRunError, RunError, UnsafeArtefactError
 from jepa_core.io.files import digest_of_file, disk_errors, remove_folder, sync_folder
 from jepa_core.io.records import Shape, read_sealed, read_shaped, write_sealed
 from jepa_core.io.tensor_files import savable
@@ -138,7 +138,7 @@ def _load(progress: Progress, tensors: dict[str, Tensor], position: dict[str, in
             _load_optimizer(progress.optimizer, _part(tensors, "optimizer"))
             progress.standing = Standing.of_state(_part(tensors, "standing"))
     except (KeyError, RuntimeError) as error:
-        raise DataError(
+        raise LastingDataError(
             f"the checkpoint does not fit the model ({error}); it was written by another recipe or version: "
             "start a new run"
         ) from error
@@ -176,7 +176,7 @@ def _position(checkpoint: Path) -> dict[str, int] | None:
     try:
         version = read_shaped(path, _FormatShape, "").get("format_version")
         if version != FORMAT_VERSION:
-            raise RunError(
+            raise LastingRunError(
                 f"{checkpoint} has checkpoint format {version}, and this version reads {FORMAT_VERSION}; go on with "
                 "the version that wrote it, or run the recipe again"
             )

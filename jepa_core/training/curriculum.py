@@ -15,7 +15,7 @@ from torch import Tensor
 from jepa_core.config import PhaseConfig, Split, StreamConfig
 from jepa_core.contracts import Batch, Listener, Objective, Optimizer, Phase, Schedule
 from jepa_core.data.windows import WindowOrder, Windows
-from jepa_core.errors import RunError
+from jepa_core.errors import LastingRunError, RunError
 from jepa_core.rates import AdamwConfig, CosineConfig
 from jepa_core.training.division import Division, refuse_undivided
 from jepa_core.training.feeding import Cut, Streams
@@ -95,9 +95,9 @@ class Progress:
         """
         if self.first_bad_step is not None and int(self.first_bad_step) >= 0:
             values = ", ".join(f"{name} = {float(value):.4g}" for name, value in self.terms.items())
-            raise RunError(
+            raise LastingRunError(
                 f"the loss of phase '{self.current.name}' was not finite at step {int(self.first_bad_step) + 1} "
-                f"(now {values}); lower its learning rates, or go on from the last checkpoint with another recipe"
+                f"(now {values}); lower its learning rates"
             )
 
 

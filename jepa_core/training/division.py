@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from jepa_core.config import PhaseConfig
 from jepa_core.contracts import Batch
-from jepa_core.errors import RecipeError, RunError
+from jepa_core.errors import LastingRunError, RecipeError
 from jepa_core.training.draws import WindowDraws
 from jepa_core.training.parts import parts_of
 from jepa_core.training.processes import Peers
@@ -142,7 +142,7 @@ def _refuse_different(outcomes: Sequence[Outcome], processes: Peers) -> None:
     apart = (highest - lowest) > 1e-4 * highest.abs().clamp(min=1e-6)
     wrong = [name for name, differs in zip(outcomes[0].terms, apart.tolist(), strict=True) if differs]
     if wrong:
-        raise RunError(
+        raise LastingRunError(
             f"the terms {', '.join(wrong)} are not those of the whole batch where it is divided; make them of sums "
             "over the step (jepa_core.training.totals.total), or compute batches whole: one process, accumulate 1"
         )

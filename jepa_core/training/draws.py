@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from jepa_core.errors import RunError
+from jepa_core.errors import LastingRunError
 
 _IN_PLACE = frozenset({"exponential_", "uniform_", "normal_", "bernoulli_", "cauchy_", "geometric_", "log_normal_"})
 _LIKE = {"rand_like": torch.rand, "randn_like": torch.randn}
@@ -126,7 +126,7 @@ class WindowDraws(TorchFunctionMode):
 
     def _refuse(self, draw: str) -> None:
         where = "the encoder draws random numbers for items, which" if self.items else f"a module draws {draw}, which"
-        raise RunError(
+        raise LastingRunError(
             f"{where} cannot be divided with the windows of a batch; set its dropout to 0, or compute batches whole: "
             "one process, accumulate 1"
         )

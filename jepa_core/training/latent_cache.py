@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jepa_core.errors import RunError
+from jepa_core.errors import LastingRunError
 from jepa_core.io.tensor_files import TensorFolder, same_layout
 from jepa_core.io.ticker import Ticker
 from jepa_core.training.precision import full
@@ -138,7 +138,7 @@ class LatentCache:
         else:
             into.copy_(self._encode(torch.arange(start, stop)))
             if into.dtype == torch.float16 and into.isinf().any():
-                raise RunError(
+                raise LastingRunError(
                     "a latent is beyond 65,504, the most that fp16 holds; set runtime.latent_cache_type to bf16 or fp32"
                 )
             if self._shared:

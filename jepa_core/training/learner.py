@@ -17,7 +17,7 @@ from jepa_core.contracts import Batch, Decoder, Encoder, LanguageEncoder, Latent
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.observations import Observer
 from jepa_core.ensemble import decoder_for, members_of
-from jepa_core.errors import RunError
+from jepa_core.errors import LastingRunError, RunError
 from jepa_core.io.tensor_files import TensorFolder
 from jepa_core.training.draws import of_items
 from jepa_core.training.latent_cache import LatentCache
@@ -192,7 +192,7 @@ class Learner:
         Raises RunError if the source renders no numbers.
         """
         if self.observer is None:
-            raise RunError("the source does not render its steps as numbers, which an objective asks for")
+            raise LastingRunError("the source does not render its steps as numbers, which an objective asks for")
         memo = self._made_of(batch)
         if memo.observations is None:
             observed = self.observer.of(batch.steps)

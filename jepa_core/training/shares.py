@@ -99,6 +99,31 @@ def over_windows(
         ticker.add(windows=len(part))
 
 
+def windows_on_disk(
+    learner: Learner,
+    windows: Windows,
+    batch_size: int,
+    columns: Mapping[str, int],
+    folder: Path | None,
+    work: Callable[[Batch], Arrays],
+) -> dict[str, np.ndarray]:
+    """What `work` makes of every window, in files as those of `rows_on_disk`: (W, columns) float32 for each name, for
+    what is too much to hold. No gradient is kept; latents are encoded first, each by one process."""
+    processes, every = learner.processes, np.arange(len(windows))
+    arrays = {name: rows_on_disk(processes, (len(windows), count), folder) for name, count in columns.items()}
+    encode_windows(learner, windows, every)
+    ticker = Ticker("going through windows", len(windows))
+
+    @torch.no_grad()
+    def of_batch(part: np.ndarray) -> dict[str, Placed]:
+        of_each = work(learner.dataset.batch(windows, part))
+        ticker.add(windows=len(part) * (1 if processes.in_lockstep else processes.count))
+        return {name: (part, values.reshape(len(part), -1)) for name, values in of_each.items()}
+
+    fill(processes, arrays, batches_of(every, batch_size), of_batch)
+    return arrays
+
+
 def over_trajectories(
     processes: Peers, trajectories: np.ndarray, work: Callable[[int], Arrays], at_once: int = TRAJECTORIES
 ) -> Iterator[Arrays]:

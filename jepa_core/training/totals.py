@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from jepa_core.errors import RunError
+from jepa_core.errors import LastingRunError
 
 
 class Adder(Protocol):
@@ -118,7 +118,7 @@ def refuse_totals_of_totals(poison: Poison, clean: list[Tensor]) -> None:
     poison: of the same part as the totals `clean`. Raises RunError.
     """
     if any(bad and not bool(value.isnan().any()) for bad, value in zip(poison.poisoned, clean, strict=False)):
-        raise RunError(
+        raise LastingRunError(
             "the loss has a total that is made of another total, which a batch in parts cannot have; set accumulate to "
             "1, or have the loss add up moments that are not centred (jepa_core.training.totals)"
         )

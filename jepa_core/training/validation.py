@@ -18,7 +18,7 @@ from torch import Tensor
 
 from jepa_core.config import StreamConfig, ValidationConfig
 from jepa_core.contracts import Batch
-from jepa_core.errors import RecipeError, RunError
+from jepa_core.errors import LastingRunError, RecipeError
 from jepa_core.training.feeding import Cut, Streams
 from jepa_core.training.learner import Learner
 from jepa_core.training.stepping import Outcome, outcome_of
@@ -95,7 +95,10 @@ class Validator:
         value = float(self._watched(outcome))
         if not bool(torch.isfinite(outcome.loss)):
             values = ", ".join(f"{name} = {float(term):.4g}" for name, term in outcome.terms.items())
-            raise RunError(f"the validation of phase '{self._built.name}' was not finite after step {step} ({values})")
+            raise LastingRunError(
+                f"the validation of phase '{self._built.name}' was not finite after step {step} ({values}); lower its "
+                "learning rates"
+            )
         if standing.take(value, step, self._config) and self._config.keep == "best":
             standing.weights = {name: value.detach().to("cpu", copy=True) for name, value in self._everything()}
         return outcome

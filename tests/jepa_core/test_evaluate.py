@@ -137,6 +137,8 @@ def test_a_model_does_not_read_what_is_rendered_in_another_way_than_it_was_train
     for command in ("evaluate", "resume"):
         refused = jepa(command, "run")
         assert refused.returncode == 3 and "rendered in another way" in refused.stderr
+        assert "go on with: jepa resume" not in refused.stderr
+    assert "begin anew with other settings: jepa run run/recipe.resolved.yaml KEY=VALUE" in refused.stderr
     assert files(run, "findings") == before
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
+import zarr
 
 from jepa_core.data.excerpts import write_excerpt
 from jepa_core.data.store import Store, StoreWriter
@@ -137,6 +138,22 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: Path, change: dict, messag
         writer.append(replace(block(1), **change))
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"subject": np.array([1, 2**63 + 5, 3], dtype=np.uint64)}, "subject .* int64"),
+        ({"identifier": np.array([1.0, 2.5, 3.0])}, "identifier .* int64"),
+        ({"split": np.array([0, 256, 1])}, "split .* int8"),
+        ({"outcomes": {"broke": np.array([0.0, 1e39, np.nan])}}, "outcome_broke .* float32"),
+    ],
+    ids=["cut to its last bits", "half", "of another split", "infinite"],
+)
+def test_a_number_that_its_type_does_not_hold_is_refused(tmp_path: Path, change: dict, named: str) -> None:
+    with pytest.raises(ValueError, match=named), StoreWriter(tmp_path / "store", "toy", "f") as writer:
+        writer.append(replace(block(0), **change))
+    assert not (tmp_path / "store").exists()
+
+
 def test_a_writer_that_fails_leaves_no_store(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="torn"), StoreWriter(tmp_path / "store", "toy", "f") as writer:
         writer.append(block(0))
@@ -214,6 +231,20 @@ def test_a_codec_that_could_execute_code_is_refused_wherever_it_stands(tmp_path:
     path.write_text(json.dumps(metadata))
     with pytest.raises(UnsafeArtefactError, match="numcodecs.pickle"):
         Store(tmp_path / "store")
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+def test_a_copy_of_the_metadata_in_the_group_is_not_believed(tmp_path: Path) -> None:
+    """Zarr would take an array's shape and codecs from it."""
+    write(tmp_path / "store")
+    written = Store(tmp_path / "store").steps
+    zarr.consolidate_metadata(str(tmp_path / "store"))
+    metadata = tmp_path / "store" / "zarr.json"
+    record = json.loads(metadata.read_text())
+    copied = record["consolidated_metadata"]["metadata"]["step_count"]
+    copied["shape"], copied["codecs"] = [len(written) - 1], [{"name": "pickle"}]
+    metadata.write_text(json.dumps(record))
+    np.testing.assert_array_equal(Store(tmp_path / "store").steps, written)
 
 
 def test_an_excerpt_is_a_store_of_its_own_with_no_text_of_any_other(tmp_path: Path) -> None:
