@@ -312,13 +312,11 @@ def new_drawing(size: tuple[float, float]) -> Iterator[Drawing]:
 
 def as_svg(drawing: Drawing, name: str, description: str) -> Markup:
     """The drawing as an element whose identifiers begin with `name`, as several stand in one page."""
-    from matplotlib.text import Text
-
     for axes in drawing.axes:
         axes.set_facecolor("none")
-    for label in drawing.findobj():
-        if isinstance(label, Text):
-            label.set_text(writable(label.get_text()))
+    labels: list[Any] = drawing.findobj(lambda artist: hasattr(artist, "set_text"))
+    for label in labels:
+        label.set(text=writable(label.get_text()))
     buffer = io.StringIO()
     drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = writable(buffer.getvalue())
