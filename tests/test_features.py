@@ -122,7 +122,8 @@ def test_a_row_of_two_dimensions_is_the_same_trajectory(folder: Path) -> None:
         (np.zeros((3, 6)), r"an array of shape \(3, 6\) holds no trajectories of steps with 4 channels"),
         (np.zeros((0, 4, 4)), "holds no trajectories"),
         (np.zeros((2, 5, 7)), r"an array of shape \(2, 5, 7\) holds no trajectories"),
-        (np.full((2, 5, 4), np.inf), "infinite values"),
+        (np.full((2, 5, 4), np.inf), "values that are infinite"),
+        (np.full((2, 5, 4), 1e39), "infinite in float32"),
     ],
 )
 def test_what_is_no_trajectory_is_refused(folder: Path, given: Any, message: str) -> None:

@@ -246,6 +246,7 @@ WRONG: list[tuple[str, Callable[[Model, Data], object], str]] = [
     ("a text for numbers", lambda m, d: m.begin("a text"), "reads arrays .4, 1. .*str was given"),
     ("another shape", lambda m, d: m.begin(np.zeros((3, 1))), "reads arrays .4, 1. .*.3, 1. was given"),
     ("what is infinite", lambda m, d: m.begin(np.full((4, 1), np.inf)), "nothing infinite"),
+    ("what float32 makes infinite", lambda m, d: m.begin(np.full((4, 1), 1e39)), "nothing infinite in float32"),
     ("no such place", lambda m, d: m.observed(d, 99), "no trajectory at the position 99"),
     ("no head", lambda m, d: m.predict(d, "task"), "no head for the task 'task'"),
 ]  # fmt: skip

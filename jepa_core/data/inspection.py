@@ -10,6 +10,7 @@ they would be the values of a few.
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from jepa_core.data.rendering import sized_rendering
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import ROLES, SPLITS, Role
 from jepa_core.errors import DataError, RecipeError, RunError
-from jepa_core.io.records import Shape, read_shaped
+from jepa_core.io.records import Shape, read_written
 from jepa_core.plugin import FileDescription, Registry
 
 SPAN = 1 << 20
@@ -65,7 +66,7 @@ def find_store_folder(path: Path) -> Path:
         if not path.is_dir():
             raise RecipeError(f"there is no folder {path}; give the folder of a store or of a run")
         return path
-    dataset = read_shaped(manifest, _ManifestShape, "copy the run again", RunError).get("dataset")
+    dataset = read_written(manifest, _ManifestShape, "copy the run again", RunError).get("dataset")
     if dataset is None:
         raise RecipeError(f"the run {path} has no store yet; it was stopped before. Go on with: jepa resume {path}")
     store_folder = store_path(stores_folder(path.parent), dataset["source"], dataset["fingerprint"])
@@ -94,6 +95,15 @@ def is_store(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in ("manifest.json", "zarr.json"))
 
 
+def _files_within(folder: Path) -> Path | None:
+    """Wildcards for the files of the most usual ending, one or two folders below; None if there are none."""
+    for below in ("*", "*/*"):
+        endings = Counter(path.suffix for path in folder.glob(f"{below}/*") if path.is_file() and path.suffix)
+        if endings:
+            return folder / below / f"*{endings.most_common(1)[0][0]}"
+    return None
+
+
 def describe_files(paths: Sequence[Path], registry: Registry) -> FileDescription:
     """What a plugin finds in files of raw data. Raises RecipeError if nothing is there, or none reads their kind."""
     for path in paths:
@@ -101,7 +111,11 @@ def describe_files(paths: Sequence[Path], registry: Registry) -> FileDescription
             raise RecipeError(f"nothing is at {path}; give files of raw data, a folder of them, a store or a run")
     described = registry.manager.hook.jepa_describe_files(paths=tuple(paths))
     if described is None and len(paths) == 1 and paths[0].is_dir():
-        raise DataError(f"{paths[0]} is neither a store nor a run, and no installed plugin describes what is in it")
+        within = _files_within(paths[0])
+        advice = f"; it holds folders: name the files in them, as in '{within}'" if within else ""
+        raise DataError(
+            f"{paths[0]} is neither a store nor a run, and no installed plugin describes what is in it{advice}"
+        )
     if described is None:
         name = paths[0].name or str(paths[0])
         raise RecipeError(f"no installed plugin describes files such as {name}; `jepa plugins` lists them")

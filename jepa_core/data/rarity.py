@@ -10,6 +10,42 @@ LEAST_SUBJECTS = 5
 """Subjects of train that must share what is kept of them: a word, a value, the mean of a channel. Where train has fewer
 altogether, all of them."""
 
+_NEAR = 64
+"""Values around a quantile that are looked at first."""
+
+
+def fewest_of(subject: np.ndarray) -> int:
+    """How many of some subjects (N,) must share what is kept of them."""
+    return max(1, min(LEAST_SUBJECTS, len(np.unique(subject))))
+
+
+def observers(seen: np.ndarray, subject: np.ndarray) -> np.ndarray:
+    """How many subjects show each column: (F,). seen: (R, F) bool, of rows that belong to `subject` (R,)."""
+    if not len(subject):
+        return np.zeros(seen.shape[1], dtype=np.int64)
+    starts = np.flatnonzero(np.concatenate([[True], subject[1:] != subject[:-1]]))
+    order = np.argsort(subject[starts], kind="stable")
+    _, first = np.unique(subject[starts][order], return_index=True)
+    shown = np.logical_or.reduceat(seen, starts, axis=0)[order]
+    return np.logical_or.reduceat(shown, first, axis=0).sum(axis=0)
+
+
+def shared_near(values: np.ndarray, subject: np.ndarray, at: float, fewest: int) -> float | None:
+    """A quantile `at` of values (N,), none of them NaN, if that many of the subjects (N,) have it; else the mean of the
+    values next to it, of as many subjects, each of whom counts once; None where fewer have any."""
+    gap = np.abs(values.astype(np.float64) - at)
+    count, owners, near, first = _NEAR, *np.empty((3, 0), dtype=np.int64)
+    while len(owners) < fewest and len(near) < len(gap):
+        near = np.flatnonzero(gap <= np.partition(gap, min(count, len(gap)) - 1)[min(count, len(gap)) - 1])
+        near = near[np.argsort(gap[near], kind="stable")]
+        owners, first = np.unique(subject[near], return_index=True)
+        count *= 8
+    if len(owners) < fewest:
+        return None
+    chosen = gap <= gap[near[np.sort(first)[fewest - 1]]]
+    _, owner = np.unique(subject[chosen], return_inverse=True)
+    return float((np.bincount(owner, weights=values[chosen].astype(np.float64)) / np.bincount(owner)).mean())
+
 
 class SharedCells:
     """Values of the train split in cells: how many subjects a cell has, and the mean of their values.

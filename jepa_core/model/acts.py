@@ -15,6 +15,9 @@ from jepa_core.data.source import Act, Otherwise, Source
 from jepa_core.data.trajectories import Channel, Events, Trajectories
 from jepa_core.errors import RecipeError
 
+_LARGEST = float(np.finfo(np.float32).max)
+"""What lies beyond it is infinite where values are kept."""
+
 
 class Written(BaseModel):
     """An act as plain values give it."""
@@ -90,7 +93,7 @@ class PlannedActs:
 
 def known_acts(acts: Sequence[Act], channels: Sequence[Channel]) -> list[Act]:
     """The acts with their channels' units. Raises RecipeError for an unknown channel, another unit or a value that is
-    not finite."""
+    not finite in float32."""
     units = {channel.name: channel.unit for channel in channels}
     taken = []
     for number, act in enumerate(acts):
@@ -98,8 +101,8 @@ def known_acts(acts: Sequence[Act], channels: Sequence[Channel]) -> list[Act]:
             near = difflib.get_close_matches(act.channel, list(units), n=3, cutoff=0.4)
             told = f"; did you mean {' or '.join(near)}?" if near else ""
             raise RecipeError(f"acts.{number}.channel: the data have no channel '{act.channel}' to act on{told}")
-        if act.value is not None and not math.isfinite(act.value):
-            raise RecipeError(f"acts.{number}.value: {act.value} is no finite number; give the act's value")
+        if act.value is not None and not abs(act.value) <= _LARGEST:
+            raise RecipeError(f"acts.{number}.value: {act.value} is no number that float32 holds; give the act's value")
         unit = units[act.channel]
         if act.unit is not None and act.unit != unit:
             raise RecipeError(

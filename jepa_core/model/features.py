@@ -156,8 +156,8 @@ def _items_of(model: Model, values: np.ndarray) -> np.ndarray:
             f"an array of shape {shape} holds no trajectories of steps with {channels} channels of {samples} samples; "
             "give (trajectory, step, channel), or a row of channels step behind step"
         )
-    if np.isinf(values).any():
-        raise NoTrajectories("the array holds infinite values; NaN is what was not observed")
+    if (np.abs(values) > np.finfo(np.float32).max).any():
+        raise NoTrajectories("the array holds values that are infinite in float32; NaN is what was not observed")
     return values.astype(np.float32)
 
 

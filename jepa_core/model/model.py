@@ -242,11 +242,11 @@ class Model:
             return given
         shape = tuple(self.record["item_shape"].values())
         values = given if isinstance(given, np.ndarray) else np.empty(0)
-        if values.shape != shape or np.isinf(values).any():
+        if values.shape != shape or (np.abs(values) > np.finfo(np.float32).max).any():
             told = f"an array {values.shape}" if isinstance(given, np.ndarray) else type(given).__name__
             raise RecipeError(
                 f"the encoder of {self!r} reads arrays {shape} (channels, samples) with NaN for what was not observed "
-                f"and nothing infinite; {told} was given"
+                f"and nothing infinite in float32; {told} was given"
             )
         return values
 

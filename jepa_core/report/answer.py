@@ -120,7 +120,7 @@ def answer_plot(groups: Sequence[Group], noun: str) -> Iterator[Markup]:
         signs = _signs(claims)
         way = "further right is better" if claims[0].better == "higher" else "further left is better"
         some_thin = any(claim.is_thin for claim in claims)
-        thin = f"; grey: fewer than {FEW_POSITIVES} {plural(noun)} of either class" if some_thin else ""
+        thin = f"; grey: fewer than {FEW_POSITIVES} positives" if some_thin else ""
         yield element(
             "figure",
             element("figcaption", f"{measure} by task ", element("span", f"{way}{thin}", class_="about")),

@@ -9,7 +9,8 @@ MEANING = 2
 """Raised when scales, losses, draws or measures change, so that two runs of one recipe are no longer the same.
 
 1: of runs that do not say. 2: scales hold no value of fewer than five subjects, and no channel that fewer show; boosted
-trees take the median of a column that train rows hardly ever lack.
+trees take the median of a column that train rows hardly ever lack; medians, bins of event tokens and profiles of the
+baselines rest on as many subjects.
 """
 UNSAID = 1
 

@@ -7,6 +7,7 @@ alone they are loops. A part is computed as one process would compute it, so wha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -99,6 +100,31 @@ def over_windows(
         ticker.add(windows=len(part))
 
 
+def windows_on_disk(
+    learner: Learner,
+    windows: Windows,
+    batch_size: int,
+    columns: Mapping[str, int],
+    folder: Path | None,
+    work: Callable[[Batch], Arrays],
+) -> dict[str, np.ndarray]:
+    """What `work` makes of every window, in files as those of `rows_on_disk`: (W, columns) float32 for each name, for
+    what is too much to hold. No gradient is kept; latents are encoded first, each by one process."""
+    processes, every = learner.processes, np.arange(len(windows))
+    arrays = {name: rows_on_disk(processes, (len(windows), count), folder) for name, count in columns.items()}
+    encode_windows(learner, windows, every)
+    ticker = Ticker("going through windows", len(windows))
+
+    @torch.no_grad()
+    def of_batch(part: np.ndarray) -> dict[str, Placed]:
+        of_each = work(learner.dataset.batch(windows, part))
+        ticker.add(windows=len(part) * (1 if processes.in_lockstep else processes.count))
+        return {name: (part, values.reshape(len(part), -1)) for name, values in of_each.items()}
+
+    fill(processes, arrays, batches_of(every, batch_size), of_batch)
+    return arrays
+
+
 def over_trajectories(
     processes: Peers, trajectories: np.ndarray, work: Callable[[int], Arrays], at_once: int = TRAJECTORIES
 ) -> Iterator[Arrays]:
@@ -117,9 +143,29 @@ def over_trajectories(
 
 
 def end_to_end(parts: Iterator[Arrays]) -> dict[str, np.ndarray]:
-    """Parts behind one another, name by name; there is one at the least."""
-    every = list(parts)
-    return {name: np.concatenate([part[name] for part in every]) for name in every[0]}
+    """Parts behind one another, name by name; there is one at the least.
+
+    They are put where there is room for more, which is doubled when it is full: small arrays that are kept between
+    large ones that are not would keep the memory of these.
+    """
+    held: dict[str, np.ndarray] = {}
+    counts: Counter[str] = Counter()
+    for part in parts:
+        for name, values in part.items():
+            held[name] = _appended(held.get(name), counts[name], values)
+            counts[name] += len(values)
+    return {name: array[: counts[name]] for name, array in held.items()}
+
+
+def _appended(array: np.ndarray | None, count: int, values: np.ndarray) -> np.ndarray:
+    """An array that holds values behind its first `count` rows: the same, or a larger one."""
+    if array is None or count + len(values) > len(array):
+        larger = np.empty((2 * (count + len(values)), *values.shape[1:]), values.dtype)
+        if array is not None:
+            larger[:count] = array[:count]
+        array = larger
+    array[count : count + len(values)] = values
+    return array
 
 
 def batches_of(index: np.ndarray, size: int) -> list[np.ndarray]:

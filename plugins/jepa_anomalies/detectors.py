@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from jepa_anomalies.residuals import (
     ChannelResiduals,
     LastValueResiduals,
     LatentResiduals,
+    Moments,
     Observed,
     Residuals,
     Scale,
@@ -86,6 +89,13 @@ class Basis:
         parts = over_trajectories(self.processes, np.array(self.trajectories), lambda number: {"made": make(number)})
         return [part["made"] for part in parts]
 
+    def moments(self, make: Callable[[int], np.ndarray]) -> Moments:
+        """Moments of what is made of all trajectories, (K, T, C) each; none is held beside the next."""
+        parts = over_trajectories(
+            self.processes, np.array(self.trajectories), lambda number: vars(Moments.of(make(number)))
+        )
+        return reduce(operator.add, (Moments(**part) for part in parts))
+
 
 def reader(observer: Observer, dataset: Dataset) -> Observed:
     """Reads what the steps of trajectories show."""
@@ -107,14 +117,14 @@ def channel_surprise(foresight: Foresight, basis: Basis, span: int) -> Standardi
     if not np.isfinite(readout.bias).any():
         return f"none of {values.shape[1]} channels changes and is shown often enough in the train split"
     residuals = ChannelResiduals(foresight, readout, basis.observed)
-    return Standardised(residuals, Scale.of(basis.each(residuals), basis.spread), span)
+    return Standardised(residuals, Scale.of(basis.moments(residuals), basis.spread), span)
 
 
 def latent_surprise(foresight: Foresight, basis: Basis, span: int) -> Standardised:
     """Surprise of latents."""
-    encoded = np.concatenate(basis.each(lambda trajectory: foresight(trajectory).encoded))
+    encoded = basis.moments(lambda trajectory: foresight(trajectory).encoded[None].astype(np.float64))
     residuals = LatentResiduals(foresight)
-    scale = Scale.of(basis.each(residuals), encoded.std(axis=0, dtype=np.float64))
+    scale = Scale.of(basis.moments(residuals), encoded.deviation[0])
     return Standardised(residuals, scale, span)
 
 
@@ -137,7 +147,7 @@ def fit_detectors(
         if not isinstance(control, str):
             detectors[UNTRAINED] = control
     residuals = LastValueResiduals(basis.observed)
-    detectors[LAST_VALUE] = Standardised(residuals, Scale.of(basis.each(residuals), basis.spread), span)
+    detectors[LAST_VALUE] = Standardised(residuals, Scale.of(basis.moments(residuals), basis.spread), span)
     detectors[FOREST] = IsolationScores.fit(
         basis.observed, basis.trajectories, basis.mean, config.trees, span, evaluation.seed % 2**32
     )

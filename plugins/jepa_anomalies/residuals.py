@@ -5,7 +5,7 @@ Symbols: T steps, K horizons, C channels (or dimensions of a latent).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -72,6 +72,35 @@ def carried_on(values: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Moments:
+    """Of what is known among values (K, T, C): count, mean and sum of squared deviations from it, (K, C) each."""
+
+    count: np.ndarray
+    mean: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Moments:
+        """NaN is not known."""
+        known = np.isfinite(values)
+        count = known.sum(axis=1)
+        mean = np.where(known, values, 0.0).sum(axis=1) / np.maximum(count, 1)
+        return cls(count, mean, (np.where(known, values - mean[:, None], 0.0) ** 2).sum(axis=1))
+
+    def __add__(self, other: Moments) -> Moments:
+        """Of both together (Chan, Golub & LeVeque 1983)."""
+        count = self.count + other.count
+        share, apart = other.count / np.maximum(count, 1), other.mean - self.mean
+        squares = self.squares + other.squares + apart**2 * share * self.count
+        return Moments(count, self.mean + apart * share, squares)
+
+    @property
+    def deviation(self) -> np.ndarray:
+        """(K, C) standard deviation."""
+        return np.sqrt(self.squares / np.maximum(self.count, 1))
+
+
+@dataclass(frozen=True)
 class Scale:
     """Mean and standard deviation of residuals on the train split: (K, C) each, NaN where too few were seen."""
 
@@ -79,17 +108,11 @@ class Scale:
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, residuals: Sequence[np.ndarray], spread: np.ndarray) -> Scale:
+    def of(cls, residuals: Moments, spread: np.ndarray) -> Scale:
         """residuals: of some trajectories. spread: (C,) standard deviation of what came itself."""
-        every = np.concatenate(residuals, axis=1)
-        known = np.isfinite(every)
-        count = np.maximum(known.sum(axis=1), 1)
-        filled = np.where(known, every, 0.0)
-        mean = filled.sum(axis=1) / count
-        deviation = np.sqrt((np.where(known, every - mean[:, None], 0.0) ** 2).sum(axis=1) / count)
-        enough = (known.sum(axis=1) > 1) & (spread > 0)
-        floor = LEAST_SHARE * spread
-        return cls(np.where(enough, mean, np.nan), np.where(enough, np.maximum(deviation, floor), np.nan))
+        enough = (residuals.count > 1) & (spread > 0)
+        deviation = np.maximum(residuals.deviation, LEAST_SHARE * spread)
+        return cls(np.where(enough, residuals.mean, np.nan), np.where(enough, deviation, np.nan))
 
     def surprise(self, residuals: np.ndarray) -> np.ndarray:
         """(T, C) mean over the horizons of absolute residuals (K, T, C), in standard deviations of train. NaN where

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from jepa_core.contracts import Channels
+from jepa_core.data.rarity import fewest_of, observers
 from jepa_downstream.methods import CannotFit
 
 if TYPE_CHECKING:
@@ -125,9 +126,9 @@ class Columns:
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, values: np.ndarray) -> Columns:
-        """The columns of `values` (N, columns), NaN for none, in which anything was observed."""
-        chosen = np.flatnonzero(~np.isnan(values).all(axis=0))
+    def of(cls, values: np.ndarray, subject: np.ndarray) -> Columns:
+        """The columns of `values` (N, columns), NaN for none, that enough of the subjects (N,) show."""
+        chosen = np.flatnonzero(observers(~np.isnan(values), subject) >= fewest_of(subject))
         moments = np.array([_trimmed_moments(values[:, column]) for column in chosen], dtype=np.float32).reshape(-1, 2)
         return cls(chosen, moments[:, 0], np.where(moments[:, 1] > 0, moments[:, 1], 1.0))
 
@@ -138,7 +139,8 @@ class Columns:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a method knows of the channels before it is trained: those that train rows observe, and their moments."""
+    """What a method knows of the channels before it is trained: those that train rows of enough subjects observe, and
+    their moments."""
 
     static: Columns
     dynamic: Columns
@@ -154,15 +156,16 @@ class Profile:
     @classmethod
     def of(cls, histories: Histories, train: Rows, seed: int) -> Profile:
         """Profile of the train rows: nothing after the last row of a trajectory is read."""
-        trajectories, inverse = np.unique(train.trajectory, return_inverse=True)
+        trajectories, firsts, inverse = np.unique(train.trajectory, return_index=True, return_inverse=True)
         steps = np.zeros(len(trajectories), dtype=np.int64)
         np.maximum.at(steps, inverse, train.step + 1)
         drawn = np.sort(np.random.default_rng(seed).permutation(len(trajectories))[:PROFILED])
         read = [histories.read(int(trajectories[drawn_row]), int(steps[drawn_row])) for drawn_row in drawn]
+        subject, lengths = train.subject[firsts[drawn]], [len(samples) for _, samples in read]
         static, dynamic = (np.concatenate(parts) for parts in (
             [static[None] for static, _ in read], [dynamic for _, dynamic in read]
         ))  # fmt: skip
-        return cls(Columns.of(static), Columns.of(dynamic))
+        return cls(Columns.of(static, subject), Columns.of(dynamic, np.repeat(subject, lengths)))
 
 
 def _trimmed_moments(values: np.ndarray) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jepa_core.data.rarity import fewest_of, observers
 from jepa_downstream.baseline_channels import Histories, Observed
 from jepa_downstream.rows import Rows, by_trajectory
 
@@ -46,10 +47,12 @@ class TabularInputs:
         """As a kept head holds it."""
         return {"kind": "statistics", "observed": dict(vars(self._observed))}
 
-    def known(self, inputs: np.ndarray) -> np.ndarray:
-        """Columns of static facts and of channels that any row of the inputs (R, F) observes."""
-        last = slice(self._first, self._first + self._channels)
-        static, dynamic = (~np.isnan(inputs[:, part]).all(axis=0) for part in (slice(1, self._first), last))
+    def known(self, inputs: np.ndarray, subject: np.ndarray) -> np.ndarray:
+        """Columns of static facts and of channels that enough of the subjects (R,) of the inputs (R, F) show."""
+        last, fewest = slice(self._first, self._first + self._channels), fewest_of(subject)
+        static, dynamic = (
+            observers(~np.isnan(inputs[:, part]), subject) >= fewest for part in (slice(1, self._first), last)
+        )
         return np.flatnonzero(np.concatenate([[True], static, np.tile(dynamic, len(STATISTICS))]))
 
     def _of_trajectory(self, trajectory: int, steps: np.ndarray) -> np.ndarray:

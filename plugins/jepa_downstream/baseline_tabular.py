@@ -78,17 +78,17 @@ class Tabular(ABC):
     def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> FittedTabular:
         refuse_unfit(train, tuning)
         inputs = self._inputs(train)
-        columns = self._summaries.known(inputs)
+        columns = self._summaries.known(inputs, train.subject)
         examples = Examples(inputs[:, columns], train.truth), Examples(self._inputs(tuning)[:, columns], tuning.truth)
-        head, chosen = self._select(task.kind, self._summaries.may_miss[columns], *examples, seed)
+        head, chosen = self._select(task.kind, self._summaries.may_miss[columns], *examples, train.subject, seed)
         return FittedTabular(chosen, self._inputs, columns, head)
 
     @abstractmethod
     def _select(
-        self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
+        self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, subject: np.ndarray, seed: int
     ) -> tuple[Scorer, dict[str, Any]]:
         """The head with the least loss on tuning, on inputs as they are, and what was selected. may_miss: (F,) inputs
-        whose absence is a fact of its own."""
+        whose absence is a fact of its own. subject: (R,) of the rows of train."""
 
 
 class LinearBaseline(Tabular):
@@ -101,10 +101,10 @@ class LinearBaseline(Tabular):
     name = "logistic / ridge"
 
     def _select(
-        self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
+        self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, subject: np.ndarray, seed: int
     ) -> tuple[Scorer, dict[str, Any]]:
         config = self._config.linear
-        preparation = Preparation.of(train.inputs, may_miss, config.clip)
+        preparation = Preparation.of(train.inputs, subject, may_miss, config.clip)
         prepared, watched = (Examples(preparation(examples.inputs), examples.truth) for examples in (train, tuning))
         heads = HeadsConfig(families=("linear",), strengths=config.strengths, iterations=config.iterations)
         head, chosen = select_head(kind, prepared, watched, heads, seed)
@@ -120,10 +120,10 @@ class LightGBM(Tabular):
     name = "LightGBM"
 
     def _select(
-        self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, seed: int
+        self, kind: Kind, may_miss: np.ndarray, train: Examples, tuning: Examples, subject: np.ndarray, seed: int
     ) -> tuple[Scorer, dict[str, Any]]:
         config = self._config.lightgbm
-        filling = Filling.of(train.inputs)
+        filling = Filling.of(train.inputs, subject)
         filled, watched = (Examples(filling(examples.inputs), examples.truth) for examples in (train, tuning))
         boosting = _Boosting(kind, filled, watched, config)
         chosen, first = best(boosting.candidates(seed))

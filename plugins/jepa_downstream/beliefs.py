@@ -129,16 +129,14 @@ class BeliefSummaries:
         self._belief, self._recent = belief, list(recent)
 
     def __call__(self, rows: Rows) -> np.ndarray:
-        read: list[np.ndarray] = []
-        order: list[np.ndarray] = []
+        features = np.zeros((0, 1), dtype=np.float32)
         for trajectory, index in by_trajectory(rows):
             told = last_and_means(self.read(self._belief.of(trajectory)), rows.step[index], self._recent)
             facts = self._belief.static(trajectory)
-            read.append(np.concatenate([np.broadcast_to(facts, (len(index), len(facts))), told], axis=1))
-            order.append(index)
-        if not read:
-            return np.zeros((0, 1), dtype=np.float32)
-        return np.concatenate(read)[np.argsort(np.concatenate(order))]
+            if not len(features):
+                features = np.empty((len(rows), len(facts) + told.shape[1]), dtype=np.float32)
+            features[index, : len(facts)], features[index, len(facts) :] = facts, told
+        return features
 
     def read(self, beliefs: np.ndarray) -> np.ndarray:
         """What is taken of the beliefs (T, W) of a trajectory, step by step."""

@@ -5,12 +5,13 @@ Symbols: K columns of what was observed, T steps of a trajectory, L tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jepa_core.data.rarity import fewest_of, shared_near
 from jepa_downstream.baseline_channels import PROFILED, Histories, Observed
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Vocabulary:
 
     @classmethod
     def fit(cls, histories: Histories, dataset: Dataset, bins: int, times: int, seed: int) -> Vocabulary:
-        """Bins of equally many values of each column in trajectories of the train split. No label is read."""
+        """Bins of about equally many values of each column in trajectories of the train split. No label is read."""
         observed = Observed.of(histories, dataset, seed)
         drawn = np.random.default_rng(seed).permutation(dataset.trajectories("train"))[:PROFILED]
         statics, dynamics = [], []
@@ -41,9 +42,9 @@ class Vocabulary:
             static, dynamic = step_means(histories, int(value), int(dataset.steps[value]))
             statics.append(static[observed.static])
             dynamics.append(dynamic[:, observed.dynamic])
-        columns = [*np.array(statics).T, *np.concatenate(dynamics).T]
-        shares = np.arange(1, bins) / bins
-        edges = tuple(np.unique(np.nanquantile(column, shares, method="nearest")) for column in columns)
+        subject = dataset.store.subject[np.sort(drawn)]
+        steps = np.repeat(subject, [len(dynamic) for dynamic in dynamics])
+        edges = *_shared_edges(np.array(statics), subject, bins), *_shared_edges(np.concatenate(dynamics), steps, bins)
         return cls(observed, edges, times)
 
     @property
@@ -90,6 +91,18 @@ class Vocabulary:
     def from_state(cls, state: Mapping[str, Any]) -> Vocabulary:
         edges = tuple(state["edges"][str(number)] for number in range(len(state["edges"])))
         return cls(Observed(**state["observed"]), edges, state["times"])
+
+
+def _shared_edges(values: np.ndarray, subject: np.ndarray, bins: int) -> Iterator[np.ndarray]:
+    """Bounds between bins of each column of values (N, K), NaN for none, of subjects (N,): quantiles that enough
+    subjects have, and in the place of others the mean of the values next to one, of as many; none where fewer have
+    any."""
+    shares, fewest = np.arange(1, bins) / bins, fewest_of(subject)
+    for column in values.T:
+        shown, owner = column[~np.isnan(column)], subject[~np.isnan(column)]
+        quantiles = np.unique(np.quantile(shown, shares, method="nearest"))
+        near = (shared_near(shown, owner, float(quantile), fewest) for quantile in quantiles)
+        yield np.unique([bound for bound in near if bound is not None])
 
 
 def step_means(histories: Histories, trajectory: int, steps: int) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ WORSE = 2
 """Strengths in a row that may be worse on tuning before weaker penalties are not tried."""
 
 AT_ONCE = 256
-"""Rows whose products are held at once."""
+"""Rows, or columns, whose products are held at once."""
 
 
 class Scorer(Protocol):
@@ -115,7 +115,9 @@ class ColumnScaling:
 
     @classmethod
     def of(cls, inputs: np.ndarray) -> ColumnScaling:
-        mean, deviation = inputs.mean(axis=0, dtype=np.float64), inputs.std(axis=0, dtype=np.float64)
+        mean = inputs.mean(axis=0, dtype=np.float64)
+        parts = [inputs[:, at : at + AT_ONCE].std(axis=0, dtype=np.float64) for at in range(0, len(mean), AT_ONCE)]
+        deviation = np.concatenate([*parts, np.empty(0)])
         # What float32 rounding leaves of a constant is no variation.
         kept = np.flatnonzero(deviation > 1e-6 * np.abs(mean) + 1e-12)
         return cls(kept, mean[kept].astype(np.float32), deviation[kept].astype(np.float32))
@@ -124,7 +126,11 @@ class ColumnScaling:
         """(R, F) -> (R, kept) float32, at least one column."""
         if len(self.kept) == 0:
             return np.zeros((len(inputs), 1), dtype=np.float32)
-        return np.clip((inputs[:, self.kept] - self.mean) / self.deviation, -CLIP, CLIP)
+        scaled = np.empty((len(inputs), len(self.kept)), dtype=np.float32)
+        for at in range(0, len(inputs), AT_ONCE):
+            own = (inputs[at : at + AT_ONCE, self.kept] - self.mean) / self.deviation
+            scaled[at : at + AT_ONCE] = np.clip(own, -CLIP, CLIP)
+        return scaled
 
     def to_state(self) -> dict[str, Any]:
         """As a kept head holds it."""

@@ -47,9 +47,11 @@ class LatentMethod:
         scaling = ColumnScaling.of(inputs)
         examples = Examples(scaling(inputs), train.truth)
         del inputs
-        head, chosen = select_head(
-            task.kind, examples, Examples(scaling(self.inputs(tuning)), tuning.truth), self.heads, seed
-        )
+        watched, first = np.empty((len(tuning), examples.inputs.shape[1]), dtype=np.float32), 0
+        for part in blocks(tuning):
+            watched[first : first + len(part)] = scaling(self.inputs(part))
+            first += len(part)
+        head, chosen = select_head(task.kind, examples, Examples(watched, tuning.truth), self.heads, seed)
         return FittedHead(chosen, self.inputs, scaling, head, self.control)
 
 

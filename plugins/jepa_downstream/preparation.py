@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jepa_core.data.rarity import fewest_of, shared_near
 from jepa_downstream.heads import Scorer
 
 CONSTANT = 1e-6
@@ -18,8 +19,8 @@ SELDOM = 1e-4
 
 @dataclass(frozen=True)
 class Preparation:
-    """median, mean, scale: (F,) float32 of the train rows. absent: (M,) columns whose absence is a fact of its own;
-    absent_mean, absent_scale: (M,) float32 of their indicators. clip: standard deviations at most."""
+    """median (see `medians`), mean, scale: (F,) float32 of the train rows. absent: (M,) columns whose absence is a fact
+    of its own; absent_mean, absent_scale: (M,) float32 of their indicators. clip: standard deviations at most."""
 
     median: np.ndarray
     mean: np.ndarray
@@ -30,12 +31,10 @@ class Preparation:
     clip: float
 
     @classmethod
-    def of(cls, inputs: np.ndarray, may_miss: np.ndarray, clip: float) -> Preparation:
-        """Of train rows (R, F), NaN for what is missing. A column without any value is filled in with 0."""
+    def of(cls, inputs: np.ndarray, subject: np.ndarray, may_miss: np.ndarray, clip: float) -> Preparation:
+        """Of train rows (R, F) of subjects (R,), NaN for what is missing."""
         missing = np.isnan(inputs)
-        empty = missing.all(axis=0)
-        median = np.zeros(inputs.shape[1], dtype=np.float32)
-        median[~empty] = np.nanmedian(inputs[:, ~empty], axis=0)
+        median = medians(inputs, subject)
         absent = np.flatnonzero(may_miss)
         moments = _moments(np.where(missing, median, inputs)), _moments(missing[:, absent].astype(np.float32))
         return cls(median, *moments[0], absent, *moments[1], clip)
@@ -50,6 +49,18 @@ class Preparation:
     def to_state(self) -> dict[str, Any]:
         """As a kept head holds it."""
         return dict(vars(self))
+
+
+def medians(inputs: np.ndarray, subject: np.ndarray) -> np.ndarray:
+    """What stands in for a missing value of each column of rows (R, F) of subjects (R,): (F,) float32, the median, or
+    the mean of the values next to it where fewer subjects have it than must share what is kept; 0 where fewer have
+    any."""
+    fewest, middles = fewest_of(subject), np.zeros(inputs.shape[1], dtype=np.float32)
+    for column, values in enumerate(inputs.T):
+        seen = ~np.isnan(values)
+        if seen.any():
+            middles[column] = shared_near(values[seen], subject[seen], float(np.median(values[seen])), fewest) or 0.0
+    return middles
 
 
 def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -76,7 +87,7 @@ class PreparedHead:
 @dataclass(frozen=True)
 class Filling:
     """What stands in for a missing value of columns that train rows hardly ever lack. columns: (M,) int64; median: (M,)
-    float32.
+    float32, see `medians`.
 
     LightGBM scores a value as 0 that is missing in a column of which it saw none missing, among all train rows or, of
     more than 200,000, among those that it draws (findings/missing_value_never_seen.sh). Nothing says that 0 is near.
@@ -86,10 +97,10 @@ class Filling:
     median: np.ndarray
 
     @classmethod
-    def of(cls, inputs: np.ndarray) -> Filling:
-        """Of train rows (R, F), NaN for what is missing."""
+    def of(cls, inputs: np.ndarray, subject: np.ndarray) -> Filling:
+        """Of train rows (R, F) of subjects (R,), NaN for what is missing."""
         columns = np.flatnonzero(np.isnan(inputs).mean(axis=0) < SELDOM)
-        return cls(columns, np.nanmedian(inputs[:, columns], axis=0).astype(np.float32))
+        return cls(columns, medians(inputs[:, columns], subject))
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """(R, F) -> (R, F)."""

@@ -35,7 +35,8 @@ class Rows:
 
     trajectory: (R,) int64 index in the dataset. step: (R,) int64 last step that may be seen, within the trajectory,
     from 0: its state and its action are seen, nothing later. truth: (R,) float64, 1 or 0 in a binary task; no NaN.
-    subject: (R,) int64, for resampling alone: nobody may predict from it.
+    subject: (R,) int64, for resampling, and for counting how many are behind what is kept: nobody may predict from
+    it.
     """
 
     trajectory: np.ndarray

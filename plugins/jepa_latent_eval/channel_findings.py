@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,9 +61,10 @@ def no_channels(reason: str) -> Findings:
 def channel_findings(measured: MeasuredForecasts, config: ChannelForecastConfig, seed: int) -> Findings:
     """Findings of all horizons."""
     errors = measured.held_out.errors["rollout"]
-    kept = np.flatnonzero(np.isfinite(errors).sum(axis=(0, 1)) >= config.least_values)
-    horizons = [_horizon(measured, index, kept, config, seed) for index in range(errors.shape[1])]
-    overall = _coverage(measured, slice(None), config, seed)
+    places = range(errors.shape[1])
+    kept = np.flatnonzero(sum(np.isfinite(errors[:, ahead]).sum(axis=0) for ahead in places) >= config.least_values)
+    horizons = [_horizon(measured, index, kept, config, seed) for index in places]
+    overall = _coverage(measured, places, config, seed)
     subjects = len(np.unique(measured.held_out.subjects))
     return Findings(
         headlines=_headlines(horizons, overall, config, subjects, len(kept)),
@@ -72,20 +74,22 @@ def channel_findings(measured: MeasuredForecasts, config: ChannelForecastConfig,
     )
 
 
-def _coverage(measured: MeasuredForecasts, places: int | slice, config: ChannelForecastConfig, seed: int) -> Bounded:
+def _coverage(measured: MeasuredForecasts, places: Sequence[int], config: ChannelForecastConfig, seed: int) -> Bounded:
     """Share of the values of some horizons that lie within the intervals. What has no finite interval takes no part."""
-    errors, widths = measured.held_out.errors["rollout"][:, places], measured.widths["rollout"][places]
-    rows = len(errors)
-    there = (np.isfinite(errors) & np.isfinite(widths)).reshape(rows, -1)
-    inside = there & (np.nan_to_num(errors, nan=np.inf) <= widths).reshape(rows, -1)
     subjects = measured.held_out.subjects
-    return ratio_of_sums(inside.sum(axis=1), there.sum(axis=1), subjects, config.bootstrap, seed)
+    inside, there = np.zeros((2, len(subjects)), dtype=np.int64)
+    for ahead in places:
+        errors, widths = measured.held_out.errors["rollout"][:, ahead], measured.widths["rollout"][ahead]
+        judged = np.isfinite(errors) & np.isfinite(widths)
+        there += judged.sum(axis=1)
+        inside += (judged & (errors <= widths)).sum(axis=1)
+    return ratio_of_sums(inside, there, subjects, config.bootstrap, seed)
 
 
 def _horizon(
     measured: MeasuredForecasts, index: int, kept: np.ndarray, config: ChannelForecastConfig, seed: int
 ) -> Horizon:
-    errors = {name: array[:, index, kept] for name, array in measured.held_out.errors.items()}
+    errors = {name: array[:, index, kept].astype(np.float64) for name, array in measured.held_out.errors.items()}
     there = np.isfinite(errors["rollout"])
     seen = np.isfinite(measured.held_out.errors["rollout"][:, index]).any(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):  # the last value of a constant channel is never wrong
@@ -93,7 +97,7 @@ def _horizon(
     finite = widths[np.isfinite(widths)]
     return Horizon(
         h=index + 1,
-        coverage=_coverage(measured, index, config, seed),
+        coverage=_coverage(measured, [index], config, seed),
         ratios={name: _median_ratio(errors, name, measured.held_out.subjects, config, seed) for name in CONTROLS},
         width=float(np.median(finite)) if len(finite) else np.nan,
         values=int(there.sum()),
@@ -179,18 +183,29 @@ def _channels(measured: MeasuredForecasts, config: ChannelForecastConfig) -> Tab
     columns = [Column("channel"), Column("coverage"), Column("error"), *(Column(f"error_{name}") for name in CONTROLS)]
     columns.append(Column("values", digits=8))
     rows: list[list[Cell]] = []
-    errors, widths = measured.held_out.errors, measured.widths["rollout"]
+    values, judged, inside, sums = _sums_of_channels(measured)
     for index, name in enumerate(measured.names):
-        own = errors["rollout"][:, :, index]
-        there = np.isfinite(own)
-        judged = there & np.isfinite(widths[:, index])
-        covered = float((own <= widths[:, index])[judged].mean()) if judged.any() else None
-        means: list[Cell] = [
-            float(errors[method][:, :, index][there].mean()) if there.any() else None
-            for method in ("rollout", *CONTROLS)
-        ]
-        rows.append([name, covered, *means, int(there.sum())])
+        covered = float(inside[index] / judged[index]) if judged[index] else None
+        means: list[Cell] = [float(of_method[index] / values[index]) if values[index] else None for of_method in sums]
+        rows.append([name, covered, *means, int(values[index])])
     return Table("channels", "Forecasts of every channel, all horizons", columns, rows, note_of(measured.acts))
+
+
+def _sums_of_channels(measured: MeasuredForecasts) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Over all horizons, for each channel (C,): values, those with an interval, those within it, and the summed errors
+    of the rollout and of each control."""
+    errors, widths = measured.held_out.errors, measured.widths["rollout"]
+    values, judged, inside = np.zeros((3, len(measured.names)), dtype=np.int64)
+    sums = [np.zeros(len(measured.names)) for _ in range(1 + len(CONTROLS))]
+    for ahead, width in enumerate(widths):
+        own = errors["rollout"][:, ahead]
+        there = np.isfinite(own)
+        values += there.sum(axis=0)
+        judged += there.sum(axis=0) * np.isfinite(width)
+        inside += (there & np.isfinite(width) & (own <= width)).sum(axis=0)
+        for total, method in zip(sums, ("rollout", *CONTROLS), strict=True):
+            total += np.where(there, errors[method][:, ahead], 0.0).sum(axis=0, dtype=np.float64)
+    return values, judged, inside, sums
 
 
 def _error_figure(horizons: list[Horizon], channels: int) -> Figure:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.linalg import eigh
 
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.libraries import library
@@ -16,7 +17,7 @@ from jepa_core.results.paired import redraw
 from jepa_core.results.samples import subject_numbers
 from jepa_core.results.statistics import bootstrap_subjects
 from jepa_latent_eval.cohorts import EventCourse, Matched, event_course, match, outcome_course
-from jepa_latent_eval.config import LatentDisplacementConfig
+from jepa_latent_eval.config import DRAWN_SETS, LatentDisplacementConfig
 from jepa_latent_eval.displacement_findings import displacement_findings, ratio_name
 from jepa_latent_eval.geometry import ROUNDING
 from jepa_latent_eval.states import encoded
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
     from jepa_core.training.learner import Learner
 
-DRAWN_SETS = 200
-"""Sets whose paths stand behind the picture."""
 EMBEDDED = 4000
 """States behind a picture by UMAP: up to about so many it finds neighbours exactly, and takes seconds."""
+AT_ONCE = 2000
+"""States whose products are held at once."""
 NEIGHBOURS = 15
 """Neighbours of a state in UMAP, its own default."""
 
@@ -130,31 +131,71 @@ class LatentDisplacement(Evaluator[LatentDisplacementConfig]):
             return EventDisplacement(event, horizon, None, matched, {}, [])
         encoders, paths = {}, []
         for name, learner in learners.items():
-            ends, followed = self._latents(evaluation, learner, matched)
-            encoders[name] = displacement(matched, ends, self.config.bootstrap, evaluation.seed)
-            if name == "trained":
+            moves, followed = self._latents(evaluation, learner, matched, name == "trained")
+            encoders[name] = displacement(matched, moves, self.config.bootstrap, evaluation.seed)
+            if len(followed):
                 paths = draw_paths(followed, matched.case[matched.group < DRAWN_SETS], evaluation.seed)
         return EventDisplacement(event, horizon, matched, "", encoders, paths)
 
-    def _latents(self, evaluation: Evaluation, learner: Learner, matched: Matched) -> tuple[np.ndarray, np.ndarray]:
-        """First and last state of every window (R, 2, D); and all states of the windows that are drawn."""
-        index = np.arange(len(matched.windows))
-        ends, followed = [], []
+    def _latents(
+        self, evaluation: Evaluation, learner: Learner, matched: Matched, drawn: bool
+    ) -> tuple[Moves, np.ndarray]:
+        """How every window moves, of which a batch is held; and all states of the windows that are drawn, if any."""
+        index, moves = np.arange(len(matched.windows)), Moves()
+        last = int(np.searchsorted(matched.group, DRAWN_SETS)) if drawn else 0
+        shape = (last, matched.horizon + 1, learner.encoder.latent_dim)
+        followed = np.empty(shape, dtype=np.float32)
         for part, latents in encoded(learner, evaluation.dataset, matched.windows, index, self.config.batch_size):
             states = latents.states.float().cpu().numpy()
-            ends.append(states[:, [0, -1]])
-            followed.append(states[matched.group[part] < DRAWN_SETS])
-        return np.concatenate(ends).astype(np.float64), np.concatenate(followed)
+            moves.add(states[:, 0].astype(np.float64), states[:, -1].astype(np.float64))
+            inside = part[part < last]
+            followed[inside] = states[: len(inside)]
+        return moves, followed
 
 
-def displacement(matched: Matched, ends: np.ndarray, draws: int, seed: int) -> Displacement:
-    """Measure the displacement over matched rows. ends: (R, 2, D), states at the baseline and at the horizon."""
-    baseline = ends[:, 0]
-    scatter = float(np.sqrt(((baseline - baseline.mean(axis=0)) ** 2).sum(axis=1).mean()))
-    size = float(np.sqrt((baseline**2).sum(axis=1).mean()))
-    if scatter <= ROUNDING * size:
+class Moves:
+    """Windows that went through: the lengths of their displacements, and moments of the states they begin with.
+
+    Moments are about the first state, so that squares of a large offset that all share do not drown a small spread.
+    """
+
+    def __init__(self) -> None:
+        self._lengths: list[np.ndarray] = []
+        self._origin = self._sum = np.zeros(0)
+        self._squares = self._about_zero = 0.0
+
+    def add(self, baseline: np.ndarray, end: np.ndarray) -> None:
+        """First and last states (B, D) of windows, float64."""
+        if not self._lengths:
+            self._origin, self._sum = baseline[0], np.zeros(baseline.shape[1])
+        self._lengths.append(np.linalg.norm(end - baseline, axis=1))
+        self._about_zero += float((baseline**2).sum())
+        self._squares += float(((baseline - self._origin) ** 2).sum())
+        self._sum += (baseline - self._origin).sum(axis=0)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(R,) how far each moved."""
+        return np.concatenate(self._lengths)
+
+    @property
+    def size(self) -> float:
+        """Root mean square length of the baselines."""
+        return float(np.sqrt(self._about_zero / len(self.lengths)))
+
+    @property
+    def scatter(self) -> float:
+        """Root mean square distance of the baselines from their mean."""
+        count = len(self.lengths)
+        return float(np.sqrt(max(0.0, self._squares / count - float(((self._sum / count) ** 2).sum()))))
+
+
+def displacement(matched: Matched, moves: Moves, draws: int, seed: int) -> Displacement:
+    """Measure the displacement over matched rows, which moved so, in their order."""
+    scatter = moves.scatter
+    if scatter <= ROUNDING * moves.size:
         return Displacement(scatter)
-    length = np.linalg.norm(ends[:, 1] - baseline, axis=1) / scatter
+    length = moves.lengths / scatter
     case, weight = matched.case, _control_weights(matched)
     columns = np.stack([length * case, case, length * weight, weight], axis=1)
     means = columns.mean(axis=0)
@@ -199,14 +240,20 @@ def draw_paths(followed: np.ndarray, case: np.ndarray, seed: int) -> list[Paths]
     """Paths in the plane of their two main directions, and by UMAP (arXiv 1802.03426) where it is installed and the
     latents are not all the same, of which it would make a cloud.
 
-    followed: (P, H + 1, D), set by set, the case first. case: (P,) bool.
+    followed: (P, H + 1, D) float32, set by set, the case first. case: (P,) bool.
     """
-    followed = followed.astype(np.float64)
     states = followed.reshape(-1, followed.shape[-1])
-    centre = states.mean(axis=0)
-    variance, directions = np.linalg.eigh((states - centre).T @ (states - centre))
-    share = 100 * variance[-2:].sum() / variance.sum() if variance.sum() > 0 else 0.0
-    points, means = ((part - centre) @ directions[:, :-3:-1] for part in (followed, _mean_paths(followed, case)))
+    centre = states.mean(axis=0, dtype=np.float64)
+    moments = np.zeros((len(centre), len(centre)))
+    for first in range(0, len(states), AT_ONCE):
+        part = states[first : first + AT_ONCE] - centre
+        moments += part.T @ part
+    size = len(centre)
+    variance, directions = eigh(moments, subset_by_index=[max(0, size - 2), size - 1])  # the others take most time
+    share = 100 * variance.sum() / np.trace(moments) if np.trace(moments) > 0 else 0.0
+    plane = directions[:, ::-1]
+    points = np.stack([(path - centre) @ plane for path in followed])
+    means = (_mean_paths(followed, case) - centre) @ plane
     method = f"two principal components, {share:.0f} % of the variance"
     pictures = [Paths(points, case, means, method, "direction")]
     if find_spec("umap") is not None and np.ptp(states, axis=0).max() > ROUNDING * np.abs(states).max():
@@ -219,7 +266,7 @@ def _by_umap(followed: np.ndarray, case: np.ndarray, seed: int) -> Paths:
     with library("umap"):
         from umap import UMAP
 
-    together = np.concatenate([followed, _mean_paths(followed, case)])
+    together = np.concatenate([followed.astype(np.float64), _mean_paths(followed, case)])
     states = together.reshape(-1, together.shape[-1])
     neighbours = min(NEIGHBOURS, len(states) - 1)
     # From principal components: its spectral start differs from call to call, whatever the seed.
@@ -230,4 +277,4 @@ def _by_umap(followed: np.ndarray, case: np.ndarray, seed: int) -> Paths:
 
 def _mean_paths(followed: np.ndarray, case: np.ndarray) -> np.ndarray:
     """(2, H + 1, D) mean latents of cases and of controls."""
-    return np.stack([followed[case].mean(axis=0), followed[~case].mean(axis=0)])
+    return np.stack([followed[chosen].mean(axis=0, dtype=np.float64) for chosen in (case, ~case)])

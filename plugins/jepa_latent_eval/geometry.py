@@ -16,6 +16,8 @@ ROUNDING = 1e-6
 
 MOST_DIMENSIONS = 512
 """Latents of more have no redrawn ranks: 1,000 of this size take half a minute of one core."""
+AT_ONCE = 256
+"""Dimensions whose deviations are held at once."""
 RANK, OVER_TIME, ACROSS = "effective rank", "spread over time", "spread across trajectories"
 """Metrics that are kept for comparing runs."""
 
@@ -114,39 +116,55 @@ def redrawn_geometry(states: States, subjects: np.ndarray, found: Geometry) -> l
         ranks = redrawn_ranks(latents, subjects, DRAWS, SEED)
         redrawn.append(Redrawn(RANK, numbers, found.effective_rank, ranks + (found.effective_rank - ranks.mean())))
     groups = {OVER_TIME: (states.trajectory, found.over_time), ACROSS: (states.step, found.across)}
-    total, _ = _squared_deviations(latents, np.zeros(len(latents), dtype=np.int64))
+    total = _squared_deviations(latents, np.zeros(len(latents), dtype=np.int64))
     for name, (group, spread) in groups.items():
         value = found.part(spread)
         if value is not None:
-            squares, _ = _squared_deviations(latents, group)
-            columns = redraw(np.stack([squares.mean(axis=1), total.mean(axis=1)], axis=1), subjects)
+            squares = _squared_deviations(latents, group)
+            columns = redraw(np.stack([squares.of_latents, total.of_latents], axis=1), subjects)
             parts = np.sqrt(
                 np.divide(columns[:, 0], columns[:, 1], out=np.full(DRAWS, np.nan), where=columns[:, 1] > 0)
             )
-            correction = value / np.sqrt(squares.mean() / total.mean())
+            correction = value / np.sqrt(squares.of_latents.mean() / total.of_latents.mean())
             redrawn.append(Redrawn(name, numbers, 100 * value, 100 * correction * parts, "%"))
     return redrawn
 
 
 def _spread(latents: np.ndarray, groups: np.ndarray, subjects: np.ndarray, draws: int, seed: int) -> Spread:
     """Pooled standard deviation within groups, with as many degrees of freedom as N less the number of groups."""
-    squares, freedom = _squared_deviations(latents, groups)
-    if freedom == 0:
+    squares = _squared_deviations(latents, groups)
+    if squares.freedom == 0:
         return Spread(None)
-    correction = len(latents) / freedom
-    per_dimension = np.sqrt(squares.mean(axis=0) * correction)
+    correction = len(latents) / squares.freedom
+    per_dimension = np.sqrt(squares.of_dimensions * correction)
     value = float(np.sqrt(np.mean(per_dimension**2)))
     if len(np.unique(subjects)) < 2:
         return Spread(value, per_dimension=per_dimension)
-    redrawn = np.sqrt(bootstrap_subjects(squares.mean(axis=1), subjects, draws, seed) * correction)
+    redrawn = np.sqrt(bootstrap_subjects(squares.of_latents, subjects, draws, seed) * correction)
     low, high = percentile_interval(redrawn)
     return Spread(value, float(low), float(high), per_dimension)
 
 
-def _squared_deviations(latents: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, int]:
-    """(N, D) squared deviations from the mean of the own group, and their degrees of freedom."""
+@dataclass(frozen=True)
+class _Squares:
+    """Squared deviations of latents (N, D) from the mean of the own group: means over dimensions (N,), and over latents
+    (D,). freedom: their degrees of it."""
+
+    of_latents: np.ndarray
+    of_dimensions: np.ndarray
+    freedom: int
+
+
+def _squared_deviations(latents: np.ndarray, groups: np.ndarray) -> _Squares:
+    """Some dimensions at a time, so that no second copy of all latents is made."""
     _, owner, counts = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.argsort(owner, kind="stable")
     firsts = np.cumsum(counts) - counts
-    means = np.add.reduceat(latents[order], firsts, axis=0) / counts[:, None]
-    return (latents - means[owner]) ** 2, len(latents) - len(counts)
+    of_latents, of_dimensions = np.zeros(len(latents)), np.empty(latents.shape[1])
+    for first in range(0, latents.shape[1], AT_ONCE):
+        part = latents[:, first : first + AT_ONCE]
+        means = np.add.reduceat(part[order], firsts, axis=0) / counts[:, None]
+        squares = (part - means[owner]) ** 2
+        of_latents += squares.sum(axis=1)
+        of_dimensions[first : first + AT_ONCE] = squares.mean(axis=0)
+    return _Squares(of_latents / latents.shape[1], of_dimensions, len(latents) - len(counts))

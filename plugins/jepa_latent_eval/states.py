@@ -82,12 +82,17 @@ def states_of(learner: Learner, dataset: Dataset, part: Cover, batch_size: int) 
 
 def all_states_of(learner: Learner, dataset: Dataset, part: Cover, batch_size: int) -> States:
     """Latents of the states of the drawn windows, together."""
-    batches = list(states_of(learner, dataset, part, batch_size))
-    return States(
-        np.concatenate([batch.latents for batch in batches]),
-        np.concatenate([batch.trajectory for batch in batches]),
-        np.concatenate([batch.step for batch in batches]),
+    count = int((part.windows.length - part.skip)[part.index].sum())
+    states = States(
+        np.empty((count, learner.encoder.latent_dim), dtype=np.float32),
+        *(np.empty(count, dtype=np.int64) for _ in range(2)),
     )
+    first = 0
+    for batch in states_of(learner, dataset, part, batch_size):
+        rows = slice(first, first + len(batch.step))
+        states.latents[rows], states.trajectory[rows], states.step[rows] = batch.latents, batch.trajectory, batch.step
+        first = rows.stop
+    return states
 
 
 def mean_state(learner: Learner, dataset: Dataset, part: Cover, batch_size: int) -> np.ndarray:

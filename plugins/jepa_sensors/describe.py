@@ -108,8 +108,8 @@ def _described(guessed: Guess, paths: Sequence[Path], tables: Sequence[Path], ro
     proposal = Proposal(
         source=guessed.source | {"categories": words}, channels=channels, told=told, left_out=guessed.left_out,
         notes=guessed.notes,
-        offsets=figures.offsets, lengths=lengths[0], sampling=sampling[0] if sampling else None, span=span,
-        sparse=sparse,
+        offsets=figures.offsets, ids=len(staged.names), lengths=lengths[0],
+        sampling=sampling[0] if sampling else None, span=span, sparse=sparse,
     )  # fmt: skip
     return FileDescription(page, partial(_recipe, proposal, paths, tables))
 

@@ -17,6 +17,10 @@ _LONGEST = 500
 """Steps of a trajectory that a starter recipe aims not to exceed."""
 _SPARSE = 0.5
 """Share of missing samples from which on the past of a channel is shown beside it."""
+_FEW = 10
+"""Ids below which more of them are held out, so that two at least are."""
+_WINDOW, _HORIZON, _SHORTEST = 72, 48, 6
+"""Steps of a window, of a rollout and of the shortest context that the recipe extended has."""
 _NICE = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 """Seconds that people cut time into."""
 _WIDTH = 120
@@ -28,8 +32,8 @@ class Proposal:
 
     source: keys of the source that say how to read it. channels: rows with the keys channel, role, constant. told: for
     each column that may hold the answer, why. left_out: for each column that was, why. notes: what else is to be said.
-    offsets: of channels. lengths: samples of an id. sampling: its intervals, None without times. span: from its first
-    row to its last, in the unit of the time. sparse: share of missing samples.
+    offsets: of channels. ids: how many. lengths: samples of one. sampling: its intervals, None without times. span:
+    from its first row to its last, in the unit of the time. sparse: share of missing samples.
     """
 
     source: Mapping[str, Any]
@@ -38,6 +42,7 @@ class Proposal:
     left_out: Mapping[str, str]
     notes: Sequence[str]
     offsets: Mapping[str, float]
+    ids: int
     lengths: Mapping[str, Any]
     sampling: Mapping[str, Any] | None
     span: float
@@ -70,7 +75,8 @@ def starter(proposal: Proposal, files: Sequence[str]) -> str:
         *_history(proposal),
         "",
         "encoder: {use: mlp}",
-        *_evaluators(proposal),
+        *_windows(source, proposal),
+        *_evaluators(source, proposal),
         "",
     ]
     return "\n".join(lines)
@@ -123,15 +129,51 @@ def _labels(proposal: Proposal) -> tuple[list[str], list[str]]:
     return [name for name in told if name in changing], [name for name in told if name not in changing]
 
 
-def _evaluators(proposal: Proposal) -> Iterator[str]:
-    """Alarms, where a label marks when something was wrong."""
+def _evaluators(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
+    """Rollouts that fit into the series, and alarms, where a label marks when something was wrong."""
+    lines = [*_rollouts(source, proposal), *_alarms(proposal)]
+    if lines:
+        yield from ("", "evaluators:", *lines)
+
+
+def _windows(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
+    """Windows for series that are shorter than a context and a rollout of the recipe that is extended."""
+    steps = _steps(source, proposal)
+    if steps < _SHORTEST + _HORIZON:
+        yield ""
+        keys = f"length: {steps}, stride: {steps}, min_length: {min(_SHORTEST, steps // 2)}"
+        yield f"windows: {{{keys}}}     # the series are short"
+
+
+def _rollouts(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
+    """A fifth and two fifths of a window are seen, the rest is rolled out."""
+    steps = _steps(source, proposal)
+    if steps < _SHORTEST + _HORIZON:
+        seen = max(1, steps // 5), max(2, 2 * steps // 5)
+        keys = f"contexts: [{seen[0]}, {seen[1]}], headline_context: {seen[1]}, horizon: {steps - seen[1]}"
+        yield f"  rollout_drift: {{{keys}}}"
+
+
+def _steps(source: Mapping[str, Any], proposal: Proposal) -> int:
+    """Steps of a window that three quarters of the series are as long as; those of the recipe that is extended where
+    there is one series, which is cut."""
+    if "id" not in source:
+        return _WINDOW
+    seconds, samples = _step_length(source, proposal)
+    shorter = proposal.lengths["q25"] / max(1, proposal.lengths["median"])
+    steps = (
+        shorter * proposal.span * _unit(source, proposal) / seconds if seconds else proposal.lengths["q25"] / samples
+    )
+    return max(4, min(_WINDOW, int(steps)))
+
+
+def _alarms(proposal: Proposal) -> Iterator[str]:
     labels, _ = _labels(proposal)
     flags = {channel["channel"] for channel in proposal.channels if (channel["min"], channel["max"]) == (0, 1)}
     for target, name in zip(_identifiers(labels), labels, strict=True):
         if is_anomaly(name) and name in flags:
-            yield ""
-            keys = f"{{anomalies: {{use: anomalies, label: {target}}}}}"
-            yield f"evaluators: {keys}     # its alarms read no label, and are judged by this one"
+            keys = f"anomalies: {{use: anomalies, label: {target}}}"
+            yield f"  {keys}     # its alarms read no label, and are judged by this one"
             return
 
 
@@ -156,22 +198,43 @@ def _identifiers(names: Sequence[str]) -> list[str]:
 
 
 def _step(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
-    sampling, lengths = proposal.sampling, proposal.lengths
-    pieces = 1 if "id" in source else 24
-    samples = max(1, round(lengths["median"] / pieces / _LONGEST))
-    repeated = source.get("layout", "wide") == "wide" and sampling is not None and sampling["repeated times"] > 0
-    if sampling and sampling["q95"] > 0 and (repeated or sampling["irregular"] > _IRREGULAR):
-        unit = 1 if sampling["unit"] == "s" else SECONDS[source.get("time_unit", "s")]
-        seconds = max(sampling["median"] * samples, proposal.span / pieces / _LONGEST) * unit
-        nice = next((step for step in _NICE if step >= seconds), seconds) if sampling["irregular"] > 0.5 else seconds
-        median = f"{sampling['median'] * unit:g} s"
-        yield f"  step: {{seconds: {nice:g}}}     # the intervals are uneven; their median is {median}"
+    seconds, samples = _step_length(source, proposal)
+    if seconds:
+        assert proposal.sampling is not None, "the length of a step in seconds comes from intervals"
+        median = f"{proposal.sampling['median'] * _unit(source, proposal):g} s"
+        yield f"  step: {{seconds: {seconds:g}}}     # the intervals are uneven; their median is {median}"
     elif samples > 1:
         yield f"  step: {{samples: {samples}}}"
-    if repeated:
+    if _is_repeated(source, proposal):
         yield "  repeats: mean"
     if "id" not in source:
-        yield f"  split: {{pieces: {max(3, min(24, int(lengths['median']) // samples // 72))}}}"
+        yield f"  split: {{pieces: {max(3, min(24, int(proposal.lengths['median']) // samples // _WINDOW))}}}"
+    elif 5 <= proposal.ids < _FEW:
+        yield "  split: {fractions: [0.4, 0.2, 0.4]}     # of so few, two at least are to be held out"
+
+
+def _step_length(source: Mapping[str, Any], proposal: Proposal) -> tuple[float, int]:
+    """Seconds of a step where steps are cut by time, else 0; and its samples."""
+    sampling = proposal.sampling
+    pieces = 1 if "id" in source else 24
+    samples = max(1, round(proposal.lengths["median"] / pieces / _LONGEST))
+    uneven = sampling is not None and sampling["irregular"] > _IRREGULAR
+    if sampling is None or sampling["q95"] <= 0 or not (uneven or _is_repeated(source, proposal)):
+        return 0.0, samples
+    seconds = max(sampling["median"] * samples, proposal.span / pieces / _LONGEST) * _unit(source, proposal)
+    nice = next((step for step in _NICE if step >= seconds), seconds) if sampling["irregular"] > 0.5 else seconds
+    return nice, samples
+
+
+def _unit(source: Mapping[str, Any], proposal: Proposal) -> float:
+    """Seconds of the unit of the time."""
+    in_seconds = proposal.sampling is None or proposal.sampling["unit"] == "s"
+    return 1 if in_seconds else SECONDS[source.get("time_unit", "s")]
+
+
+def _is_repeated(source: Mapping[str, Any], proposal: Proposal) -> bool:
+    wide = source.get("layout", "wide") == "wide"
+    return wide and proposal.sampling is not None and proposal.sampling["repeated times"] > 0
 
 
 def _history(proposal: Proposal) -> Iterator[str]:

@@ -18,7 +18,7 @@ from jepa_anomalies.events import (
 )
 from jepa_anomalies.judged import judge
 from jepa_anomalies.readout import ChannelReadout
-from jepa_anomalies.residuals import ChannelResiduals, Scale, overall, trailing_mean
+from jepa_anomalies.residuals import ChannelResiduals, Moments, Scale, overall, trailing_mean
 from jepa_anomalies.scored import ScoredSteps, conformal_threshold
 from jepa_core.testing.bench import oscillators, quietly, tiny_learner
 
@@ -105,7 +105,7 @@ def test_planted_anomalies_are_found_by_a_threshold_that_saw_no_label_and_the_ch
     readout = ChannelReadout.fit(data[0][0], data[0][1])
     foresight = cast(Any, lambda number: SimpleNamespace(belief=data[number][0][None]))
     residuals = ChannelResiduals(foresight, readout, lambda number: data[number][1])
-    scale = Scale.of([residuals(0)], np.nanstd(data[0][1], axis=0))
+    scale = Scale.of(Moments.of(residuals(0)), np.nanstd(data[0][1], axis=0))
     by_channel = scale.surprise(residuals(2))
     tuning, measured = (
         rows(data[number][2].tolist(), overall(scale.surprise(residuals(number)), 3).tolist()) for number in (1, 2)

@@ -121,6 +121,12 @@ def test_a_unit_that_is_not_given_is_the_channels():
     assert act.unit == "N"
 
 
+@pytest.mark.parametrize("value", [1e39, float("nan"), float("-inf")])
+def test_an_act_of_no_number_in_single_precision_is_refused(value: float) -> None:
+    with pytest.raises(RecipeError, match="acts.0.value: .* is no number that float32 holds"):
+        known_acts([Act("push", value, "N", 0, 1)], [Channel("push", "N")])
+
+
 def test_words_of_an_act_join_the_texts_of_the_trajectory(data):
     class Speaking(Oscillators):
         def acting(self, act, trajectory, channels):

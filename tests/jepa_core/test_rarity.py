@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from jepa_core.contracts import Channels
-from jepa_core.data.rarity import LEAST_SUBJECTS
+from jepa_core.data.rarity import LEAST_SUBJECTS, observers, shared_near
 from jepa_core.data.standardisation import ChannelScaling, NormalScores, Standardisation
 from jepa_core.results.meaning import MEANING
 
@@ -129,3 +129,21 @@ def test_a_subject_with_many_trajectories_counts_once() -> None:
     scaling.forget_rare((max(7, subject - 100), items) for subject, items in owned(values))
 
     assert max(scaling.fitted()["knots"][0]) < 1e5
+
+
+def test_a_quantile_is_that_of_enough_subjects_who_count_once_each() -> None:
+    random = np.random.default_rng(0)
+    values, subject = random.normal(size=2001), np.repeat(np.arange(200), 11)[:2001]
+    middle = float(np.median(values))
+    near = shared_near(values, subject, middle, LEAST_SUBJECTS)
+    assert near is not None and abs(near - middle) < 0.01 and near not in values
+    assert shared_near(values, subject // 67, middle, LEAST_SUBJECTS) is None
+    often = np.where(subject == 100, middle, values)  # one who has the median, and has it often
+    assert shared_near(often, subject, middle, LEAST_SUBJECTS) != middle
+    levels = np.array([36.6] * 9 + [0.1], dtype=np.float32)
+    assert shared_near(levels, np.arange(10), float(levels[0]), LEAST_SUBJECTS) == levels[0]
+
+
+def test_who_shows_a_column_is_counted_by_subject_in_whatever_order() -> None:
+    seen, subject = np.array([[1, 1], [1, 0], [0, 0], [1, 0]], dtype=bool), np.array([7, 3, 3, 7])
+    assert observers(seen, subject).tolist() == [2, 1] and observers(seen[:0], subject[:0]).tolist() == [0, 0]

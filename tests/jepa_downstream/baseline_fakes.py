@@ -27,7 +27,7 @@ class Dataset:
     def __init__(self, steps: np.ndarray, static: np.ndarray, state: np.ndarray, action: np.ndarray) -> None:
         self.steps, total = steps, int(steps.sum())
         self.values = np.concatenate([static, state, action]).astype(np.float32)
-        self.store = SimpleNamespace(first_step=np.cumsum(steps) - steps, steps=steps)
+        self.store = SimpleNamespace(first_step=np.cumsum(steps) - steps, steps=steps, subject=np.arange(len(steps)))
         self.rendering = SimpleNamespace(
             static=np.arange(len(steps)),
             state=len(steps) + np.arange(total),

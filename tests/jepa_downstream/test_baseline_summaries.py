@@ -133,15 +133,23 @@ def test_a_profile_reads_nothing_after_the_last_row():
 def test_a_slipped_decimal_point_does_not_set_the_scale():
     values = np.random.default_rng(0).normal(7.4, 0.1, (1000, 1)).astype(np.float32)
     values[0] = 740.0
-    columns = Columns.of(values)
+    columns = Columns.of(values, np.arange(1000))
     assert columns.mean[0] == pytest.approx(7.4, abs=0.02) and columns.deviation[0] == pytest.approx(0.1, abs=0.02)
     assert columns.standardised(values, 5.0)[0] == 5.0
 
 
 def test_two_readings_have_moments_too():
-    columns = Columns.of(np.array([[3.0], [NAN], [5.0]]))
+    columns = Columns.of(np.array([[3.0], [NAN], [5.0]]), np.zeros(3))
     assert columns.mean.tolist() == [4.0] and columns.deviation.tolist() == [1.0]
 
 
 def test_channels_that_are_never_observed_are_left_out():
-    assert Columns.of(np.array([[NAN, 1.0], [NAN, NAN]])).chosen.tolist() == [1]
+    assert Columns.of(np.array([[NAN, 1.0], [NAN, NAN]]), np.zeros(2)).chosen.tolist() == [1]
+
+
+def test_channels_that_few_subjects_show_are_left_out_however_many_rows_they_have():
+    values, subject = np.arange(80.0).reshape(40, 2), np.repeat(np.arange(10), 4)
+    values[subject >= 4, 0] = NAN
+    assert Columns.of(values, subject).chosen.tolist() == [1]
+    values[16, 0] = 1.0
+    assert Columns.of(values, subject).chosen.tolist() == [0, 1]

@@ -106,6 +106,17 @@ def test_tokens_are_a_time_a_step_and_a_bin_of_each_channel_that_is_observed() -
     assert (np.bincount(bins) / len(bins)).tolist() == pytest.approx([0.25] * 4, abs=0.02)
 
 
+def test_no_bound_of_a_bin_is_a_value_of_few_subjects_and_common_values_stay() -> None:
+    count, total = len(DATA.steps), int(DATA.steps.sum())
+    data = fakes.Dataset(DATA.steps, *np.split(DATA.values.copy(), [count, count + total]))
+    data.values[count + total :, fakes.ACTION] = np.round(data.values[count + total :, fakes.ACTION])
+    vocabulary = Vocabulary.fit(Histories(data), data, bins=4, times=5, seed=0)
+    fact, state, action = vocabulary.edges
+    assert not np.isin(fact, data.values[:count, fakes.STATIC]).any() and len(fact) == 3
+    assert not np.isin(state, data.values[count : count + total, fakes.STATE]).any() and len(state) == 3
+    assert action.tolist() == np.unique(action.round()).tolist() and len(action)
+
+
 @pytest.mark.parametrize("wanted", [20_000, 115_648, 900_000])
 def test_a_model_has_the_parameters_that_are_wanted_and_counts_them_rightly(wanted: int) -> None:
     shape = sized(ModelShape(400, 256, 0, 2, 4, 0), wanted)

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from jepa_core import cli, plugin
-from jepa_core.data.inspection import description_text
+from jepa_core.data.inspection import describe_files, description_text
 from jepa_core.data.preparation import open_store
 from jepa_core.errors import DataError
 from jepa_core.plugin import FileDescription, Registry
@@ -40,6 +40,15 @@ def rows(machines: int = 5, length: int = 8) -> list[tuple[object, ...]]:
         (f"M-77{m}", f"2031-05-01T{t + (t > 5):02d}:00:00", round(random.normal(), 3), modes[t % 2], 20 + m, 7, None)
         for m in range(machines)
         for t in range(length)
+    ]
+
+
+def hours(length: int, machines: int) -> list[tuple[object, ...]]:
+    """With a row in every hour."""
+    return [
+        (f"m{machine}", f"2031-05-{1 + hour // 24:02d}T{hour % 24:02d}:00:00", hour % 7, "on", machine, 7, None)
+        for machine in range(machines)
+        for hour in range(length)
     ]
 
 
@@ -107,6 +116,30 @@ def test_the_recipe_to_start_from_is_valid_and_makes_a_store(
     store = open_store(source, "table", tmp_path / "stores")
     assert [one.name for one in store.channels] == ["size", "heat", "mode=off", "mode=on"]
     assert len(store) == 5 and set(store.steps.tolist()) == {9}  # an hour is missing, so steps are cut by time
+
+
+def test_windows_and_rollouts_of_the_recipe_fit_the_series_and_of_few_two_are_held_out(
+    write: Write, tmp_path: Path, registry: Registry
+) -> None:
+    path = write(HEADER, hours(30, machines=8))
+    (tmp_path / "start.yaml").write_text(describe(path).recipe(tmp_path))
+    loaded = load_recipe(str(tmp_path / "start.yaml"), [], registry)
+    drift = loaded.evaluators[0].config
+    store = open_store(loaded.source.build(), "table", tmp_path / "stores")
+    shortest = int(store.steps.min())
+
+    assert loaded.windows.length == drift.headline_context + drift.horizon <= shortest
+    assert max(drift.contexts) == drift.headline_context < drift.horizon
+    assert (store.split == 2).sum() >= 2
+    assert "windows" not in YAML(typ="safe").load(describe(write(HEADER, hours(80, machines=4))).recipe(tmp_path))
+
+
+def test_a_folder_of_folders_is_told_with_the_wildcards_for_its_files(tmp_path: Path, registry: Registry) -> None:
+    for name in ("valve", "pump"):
+        (tmp_path / "logs" / name).mkdir(parents=True)
+        (tmp_path / "logs" / name / "0.csv").write_text("at,heat\n1,2\n")
+    with pytest.raises(DataError, match=r"name the files in them, as in '.*/logs/\*/\*\.csv'"):
+        describe_files([tmp_path / "logs"], registry)
 
 
 def test_the_command_describes_a_file_writes_a_recipe_once_and_refuses_other_files(

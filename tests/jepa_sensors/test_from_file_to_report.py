@@ -136,10 +136,12 @@ def test_a_file_goes_to_a_report_as_it_was_described(
     proposed = yaml.safe_load(recipe.read_text())
     assert {key: proposed["source"].get(key) for key in source} == source
     alarms = made_by is pumps
-    assert proposed.get("evaluators") == ({"anomalies": {"use": "anomalies", "label": "anomaly"}} if alarms else None)
+    judged = {"use": "anomalies", "label": "anomaly"} if alarms else None
+    assert proposed.get("evaluators", {}).get("anomalies") == judged
     ended = run(recipe, overrides=TINY | (FEW if alarms else {}), folder=tmp_path / "run")
     report = (ended.folder / "report.html").read_text()
     assert "rollout" in report and source.get("noun", "series") in report
+    assert ("No rollout could be measured" in report) == (made_by is turned), "one series is held out as one piece"
     assert (ended.folder / "findings" / "anomalies.json").is_file() == alarms
 
 
