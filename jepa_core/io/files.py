@@ -49,10 +49,18 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def require_replaceable(path: Path) -> None:
-    """A file is written only where there is none or a regular one. Raises RunError if a device, a pipe or a folder lies
-    there."""
-    if path.exists() and not path.is_file():
+    """A file is written only where there is none or a regular one. Raises RunError if a device, a pipe, a folder or a
+    link to nowhere lies there."""
+    if os.path.lexists(path) and not path.is_file():
         raise RunError(f"{path} is there and is no regular file, so it is not replaced; name another file")
+
+
+def content_of(path: Path) -> bytes:
+    """Content of a regular file. Raises OSError, and opens nothing, if a pipe, a device or a folder lies there: to read
+    the one may wait for ever, and another has no end."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    return path.read_bytes()
 
 
 def require_regular_files(folder: Path) -> None:

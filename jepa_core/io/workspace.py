@@ -268,7 +268,7 @@ def _infinite_number(path: Path, column: str) -> DataError:
     reader = "read_parquet({0})" if path.suffix == ".parquet" else "read_csv({0}, all_varchar = true, header = true)"
     numbered = f'SELECT row_number() OVER () AS row, try_cast("{column}" AS DOUBLE) AS number FROM {reader}'
     with duckdb.connect() as connection:
-        found = connection.execute(f"SELECT min(row) FROM ({numbered.format(_quoted(path))}) WHERE abs(number) = 'inf'")
-        (row,) = found.fetchone() or (None,)
+        first = connection.execute(f"SELECT min(row) FROM ({numbered.format(_quoted(path))}) WHERE abs(number) = 'inf'")
+        (row,) = first.fetchone() or (None,)
     what_to_do = f"leave it empty where there is no number, or {_WHAT_TO_DO}"
     return DataError(f"{path}, row {row} (counted from 1): column {column} holds an infinite number; {what_to_do}")

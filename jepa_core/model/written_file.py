@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from jepa_core.errors import RecipeError
+from jepa_core.io.files import content_of
 
 if TYPE_CHECKING:
     from jepa_core.recipe.places import Place
@@ -47,11 +48,13 @@ def read_written(path: Path, keys: type[WrittenT], shape: str) -> WrittenT:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return content_of(path).decode()
     except FileNotFoundError:
         raise RecipeError(f"{path} is not there; give another") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} cannot be read as text ({type(error).__name__}); give another") from error
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read ({error.strerror}); give another") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path} is no UTF-8 text; save it as UTF-8") from error
 
 
 def _place(node: Node, path: tuple[int | str, ...]) -> Place:

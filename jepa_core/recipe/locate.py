@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 
 from jepa_core.errors import RecipeError
@@ -57,6 +58,8 @@ def _find(reference: str | Path, folder: Path, files: list[Path], kind: str) -> 
             return path
         if path.is_dir() and str(reference) not in shipped:
             raise RecipeError(f"'{reference}' is a folder, not a {kind}")
+        if os.path.lexists(path) and str(reference) not in shipped:
+            raise RecipeError(f"'{reference}' is no regular file and no link to one, so it is not read; give another")
     except (OSError, ValueError) as error:  # a name too long, or one that holds a NUL
         raise RecipeError(f"this is not the path of a {kind}") from error
     if str(reference) in shipped:

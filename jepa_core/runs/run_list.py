@@ -78,8 +78,11 @@ def run_seconds(manifest: dict[str, Any]) -> float | None:
 
 def _is_held(folder: Path) -> bool:
     """Whether a process is at work on a run: it holds the run's lock, as `jepa_core.io.locks.locked` takes it."""
+    lock = folder / ".lock"
+    if not lock.is_file():
+        return False
     try:
-        with (folder / ".lock").open() as file:
+        with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

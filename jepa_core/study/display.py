@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from jepa_core.io.files import content_of
 from jepa_core.io.terminal import ErrorOutput
 from jepa_core.results.record import read_findings
 from jepa_core.results.text import duration
@@ -190,7 +191,7 @@ def _come_to(folder: StudyFolder, cell: Cell) -> tuple[int, str]:
     """The last step that a run wrote down, and its phase; after the last one it evaluates."""
     path = folder.run(cell) / "metrics.jsonl"
     try:
-        written = path.read_bytes().rpartition(b"\n")[0].rpartition(b"\n")[2]
+        written = content_of(path).rpartition(b"\n")[0].rpartition(b"\n")[2]
         record = json.loads(written)
         step, phase = int(record["total_step"]), str(record["phase"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):  # nothing yet, or half a line

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jepa_core.errors import Busy, Preempted, RunError
-from jepa_core.io.files import disk_errors
+from jepa_core.io.files import disk_errors, require_replaceable
 
 log = logging.getLogger("jepa")
 
@@ -48,7 +48,7 @@ class Processes:
         A study that was killed leaves its runs at work: a command that finds its run busy is given again until that one
         has ended, and made anew each time, since a run that has begun is to be gone on with. One that cannot be started
         at all has the exit code of a run that failed, and its log says why.
-        Raises RunError if the log cannot be written because of the disk.
+        Raises RunError if the log cannot be written: because of the disk, or of what lies there.
         """
         while (code := self._once(command())) == Busy.exit_code:
             time.sleep(BUSY_SECONDS)
@@ -56,6 +56,7 @@ class Processes:
 
     def _once(self, command: Command) -> int:
         path = Path(command.log)
+        require_replaceable(path)
         with disk_errors(path.parent), path.open("ab") as words:
             with self._lock:
                 if self.stopping:

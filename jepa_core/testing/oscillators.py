@@ -23,6 +23,7 @@ from jepa_core.config import (
     SubjectSplitConfig,
 )
 from jepa_core.errors import RecipeError
+from jepa_core.io.files import content_of
 from jepa_core.plugin import Component, hookimpl
 
 HIDDEN = 16
@@ -64,7 +65,7 @@ class OscillatorsConfig(SourceConfig):
         """Other oscillators, with the keys that a JSON file holds: they are made, so there is nothing else to read."""
         try:
             (path,) = paths
-            keys = json.loads(path.read_bytes())
+            keys = json.loads(content_of(path))
             return type(self).model_validate(self.model_dump() | keys | {"split": None})
         except (ValueError, TypeError, OSError, ValidationError) as error:
             raise RecipeError(

@@ -106,10 +106,12 @@ def odd_table(table: pa.Table, draw: random.Random) -> tuple[pa.Table, str]:
         return table.set_column(at, name, _of_type(kind, len(table))), f"{name}: {how}"
     column = table.column(name).to_pylist()
     rows = draw.sample(range(len(column)), min(len(column), draw.choice([1, 3, len(column)])))
-    odd = None if how == "nulls" else _odd_cell(table.schema.field(name).type, draw)
+    kind = table.schema.field(name).type
+    odd = None if how == "nulls" else _odd_cell(kind, draw)
     for row in rows:
         column[row] = odd
-    return table.set_column(at, name, pa.array(column, table.schema.field(name).type)), f"{name}: {how}"
+    kept = None if pa.types.is_null(kind) else kind  # a column without any value has no type that holds one
+    return table.set_column(at, name, pa.array(column, kept)), f"{name}: {how}"
 
 
 def _odd_cell(kind: pa.DataType, draw: random.Random) -> Any:

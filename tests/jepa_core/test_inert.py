@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
-from jepa_core.errors import RunError
+from jepa_core.errors import RecipeError, RunError
+from jepa_core.io.files import write_atomically
 from jepa_core.io.locks import locked
 from jepa_core.io.tensor_files import read_tensors
+from jepa_core.model.written_file import read_written
+from jepa_core.recipe import find_recipe
 from jepa_core.report.exports import csv_text
 from jepa_core.results.findings import Column, Table
+from jepa_core.testing.oscillators import OscillatorsConfig
 
 
 def test_a_spreadsheet_takes_no_cell_for_a_formula_and_numbers_stay_numbers() -> None:
@@ -26,3 +32,21 @@ def test_a_pipe_in_place_of_a_lock_or_of_shared_tensors_is_not_opened(tmp_path: 
     assert read_tensors(pipe) is None
     with pytest.raises(RunError, match="pipe is there and is no regular file"), locked(pipe, "busy"):
         raise AssertionError("it was opened")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: Path(path).symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_what_has_no_end_is_read_as_no_file_of_acts_or_of_keys(make: Callable[[str], None], tmp_path: Path) -> None:
+    make(str(tmp_path / "endless.yaml"))
+    with pytest.raises(RecipeError, match="endless.yaml cannot be read .no regular file."):
+        read_written(tmp_path / "endless.yaml", BaseModel, "acts")
+    with pytest.raises(RecipeError, match="give one JSON file"):
+        OscillatorsConfig().at([tmp_path / "endless.yaml"])
+    with pytest.raises(RecipeError, match="is no regular file and no link to one"):
+        find_recipe(tmp_path / "endless.yaml")
+
+
+def test_a_link_to_nowhere_is_left_where_a_file_is_to_be_written(tmp_path: Path) -> None:
+    (tmp_path / "new.html").symlink_to("nowhere")
+    with pytest.raises(RunError, match="is there and is no regular file"):
+        write_atomically(tmp_path / "new.html", b"words")
+    assert (tmp_path / "new.html").is_symlink()
