@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from commands import command, environment, install
+from warm import WarmProcess
 
 RECIPE = """\
 name: together
@@ -71,22 +72,24 @@ def jepa_components() -> Iterator[Component]:
 
 
 class Runs:
-    """Runs of the recipe in one folder."""
+    """Runs of the recipe in one folder. warm: runs the command that starts the processes of a run."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, warm: WarmProcess) -> None:
+        self.folder, self._warm = folder, warm
         self._package = install(folder / "package", "striker", "striker = striker")
         (self._package / "striker.py").write_text(STRIKER)
         (folder / "together.yaml").write_text(RECIPE)
 
     def start(self, words: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+        """A process from nothing, and whatever it starts: to the end of the last that could write."""
         return subprocess.run(
             words, env=environment(self._package, **variables), cwd=self.folder, capture_output=True, text=True,
             timeout=900,
         )  # fmt: skip
 
     def jepa(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.start(command(*arguments), **variables)
+        """The command, to its own end."""
+        return self._warm.run([*arguments], environment(self._package, **variables), self.folder)
 
     def losses(self, name: str) -> dict[tuple[str, int], dict[str, float]]:
         """Terms of every step that was written down, those of a validation with them."""
@@ -117,8 +120,8 @@ def numbers(content: Any, place: str = "") -> Iterator[tuple[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    runs = Runs(tmp_path_factory.mktemp("together"))
+def runs(tmp_path_factory: pytest.TempPathFactory, warm: WarmProcess) -> Runs:
+    runs = Runs(tmp_path_factory.mktemp("together"), warm)
     alone = runs.jepa("run", "together.yaml", "--out", "alone", "--quiet")
     assert alone.returncode == 0, alone.stderr
     return runs
@@ -150,7 +153,7 @@ def test_a_run_ends_alike_whatever_stops_it_and_however_many_go_on(runs: Runs) -
     stopped = runs.jepa("resume", "died", "--processes", "3", STRIKE="INT 2 2")
     assert stopped.returncode == 75, stopped.stderr
     assert stopped.stderr.count("stopped in phase 'joint_refinement' after step 6; everything so far is kept") == 1
-    left = runs.jepa("resume", "died", "--processes", "2", STRIKE="KILL starter 1")
+    left = runs.start(command("resume", "died", "--processes", "2"), STRIKE="KILL starter 1")
     assert left.returncode == -9, left.stderr
     assert "the command that started the processes of this run has ended" in left.stderr
     assert "everything so far is kept" in left.stderr or "interrupted" in left.stderr, left.stderr

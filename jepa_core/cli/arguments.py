@@ -185,6 +185,7 @@ def _looking(add: Add) -> None:
     )
     _recipe_arguments(plan, "recipe or study")
     plan.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the study (default: studies/<name>)")
+    _processes_argument(plan)
     plan.add_argument(
         "--time",
         action="store_true",

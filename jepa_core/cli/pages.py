@@ -71,18 +71,31 @@ def plan_text(plan: Plan) -> str:
             f"({_count(phase.trained_parameters)}){extra}{terms}  memory {_bytes(phase.memory_bytes)}"
             f"  {_flops(phase.flops)}"
         )
-    lines += ["", f"evaluators: {', '.join(plan.evaluators) or 'none'}", ""]
-    free = f", {_bytes(plan.memory_here_bytes)} free here" if plan.memory_here_bytes else ""
-    lines.append(
-        f"memory: about {_bytes(plan.memory_bytes)} at the peak{free}; disk: up to "
-        f"{_bytes(plan.disk_bytes)} of checkpoints, {_bytes(plan.disk_free_bytes)} free here"
-    )
+    lines += ["", f"evaluators: {', '.join(plan.evaluators) or 'none'}", "", *_memory_lines(plan)]
     lines += (
         ["", "missing here:", *(f"  {reason}" for reason in plan.missing)]
         if plan.missing
         else ["", "nothing is missing here"]
     )
     return "\n".join(lines)
+
+
+def _memory_lines(plan: Plan) -> list[str]:
+    """Peaks of memory, of each process where there are several, and what does not fit."""
+    from jepa_core.runs.plan import WAYS_OUT, refusal
+
+    free = f", {_bytes(plan.memory_here_bytes)} free here" if plan.memory_here_bytes else ""
+    each = f" of each of {plan.processes} processes" if plan.processes > 1 else ""
+    lines = [
+        f"memory: about {_bytes(plan.memory_bytes)} at the peak of training{each}{free}; disk: up to "
+        f"{_bytes(plan.disk_bytes)} of checkpoints, {_bytes(plan.disk_free_bytes)} free here"
+    ]
+    if plan.weight_bytes is not None:
+        lines.append(f"  {_bytes(plan.weight_bytes):>9}  weights{each}; beside them")
+    lines += [f"  {_bytes(part.bytes) if part.bytes else 'a batch':>9}  {part.name}" for part in plan.parts]
+    if reason := refusal(plan, plan.memory_here_bytes, plan.processes):
+        lines += ["", f"does not fit into the memory of processors here: {reason}; {WAYS_OUT}"]
+    return lines
 
 
 def time_text(expected: ExpectedTime | None) -> str:

@@ -134,7 +134,7 @@ def plan(arguments: argparse.Namespace) -> None:
     from jepa_core.runs.plan import make_plan
 
     recipe = recipe_of(arguments)
-    run_plan = make_plan(recipe)
+    run_plan = make_plan(recipe, arguments.processes)
     expected = _expected_time(recipe, run_plan, arguments.runs) if arguments.time else None
     page = {**run_plan.to_dict(), "time": expected.to_dict() if expected else None}
     print_page(page, arguments, lambda _: f"{plan_text(run_plan)}\n\n{time_text(expected)}")

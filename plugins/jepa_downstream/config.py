@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from jepa_core.config import BatchSize, Config, Draws, EvaluatorConfig, Threads
+from jepa_core.config import BatchSize, Config, Draws, EvaluatorConfig, LearnerShape, Threads
 from jepa_downstream.baseline_config import BaselineName, BaselineSearchConfig, LightGBMConfig
 
 Positive = Annotated[int, Field(gt=0)]
@@ -191,6 +191,12 @@ class TasksConfig(EvaluatorConfig):
     )
     batch_size: BatchSize = Field(64, description="windows encoded or rolled out at once")
     bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
+
+    def memory_bytes(self, shape: LearnerShape) -> int:
+        """The widest inputs of `train_rows` rows, as they are and scaled, and those of as many that choose."""
+        summaries, beliefs = 8 * min(shape.latent, self.components), shape.latent + 2 * shape.belief
+        read = any("belief" in method for method in self.methods)
+        return 3 * 4 * self.train_rows * max(summaries, beliefs if read else 0)
 
     @model_validator(mode="after")
     def _distinct(self) -> TasksConfig:

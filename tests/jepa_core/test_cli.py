@@ -99,7 +99,7 @@ def test_a_run_folder_that_is_taken_is_refused(jepa: Jepa, recipe_file: Path, tm
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("keep")
     refused = jepa("run", "toy.yaml", "--out", "run")
-    assert refused.returncode == 2 and "jepa resume" in refused.stderr
+    assert refused.returncode == 2 and "run is not empty; name another folder with --out" in refused.stderr
     assert (tmp_path / "run" / "mine.txt").read_text() == "keep"
 
 

@@ -580,3 +580,14 @@ def test_signs_that_no_page_can_hold_are_replaced_in_html_and_in_drawings() -> N
     for markup in (drawn, written):
         assert not any(sign in markup for sign in "\x00\x1b\x08\x9b\ufffe") and "\ufffd" in markup
         ElementTree.fromstring(markup.replace("xlink:href", "href"))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "told"),
+    [
+        ((0.0063, 0.214), "0.006 to 0.214"), ((-0.1074, 0.06), "−0.107 to 0.060"), ((0, 0.3), "0 to 0.300"),
+        ((-0.0002, 0.31), "−0.000200 to 0.310"), ((1e-7, 2e-6), "1.00×10⁻⁷ to 2.00×10⁻⁶"), ((None, 0.3), ""),
+    ],
+)  # fmt: skip
+def test_bounds_of_an_interval_have_the_same_decimals_unless_one_would_be_told_as_nothing(bounds, told):
+    assert interval(*bounds) == told

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
+import zarr
 
 from jepa_core.data.excerpts import write_excerpt
 from jepa_core.data.store import Store, StoreWriter
@@ -232,6 +233,20 @@ def test_a_codec_that_could_execute_code_is_refused_wherever_it_stands(tmp_path:
         Store(tmp_path / "store")
 
 
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+def test_a_copy_of_the_metadata_in_the_group_is_not_believed(tmp_path: Path) -> None:
+    """Zarr would take an array's shape and codecs from it."""
+    write(tmp_path / "store")
+    written = Store(tmp_path / "store").steps
+    zarr.consolidate_metadata(str(tmp_path / "store"))
+    metadata = tmp_path / "store" / "zarr.json"
+    record = json.loads(metadata.read_text())
+    copied = record["consolidated_metadata"]["metadata"]["step_count"]
+    copied["shape"], copied["codecs"] = [len(written) - 1], [{"name": "pickle"}]
+    metadata.write_text(json.dumps(record))
+    np.testing.assert_array_equal(Store(tmp_path / "store").steps, written)
+
+
 def test_an_excerpt_is_a_store_of_its_own_with_no_text_of_any_other(tmp_path: Path) -> None:
     written = write(tmp_path / "store")
     store = Store(tmp_path / "store")
@@ -247,6 +262,25 @@ def test_an_excerpt_is_a_store_of_its_own_with_no_text_of_any_other(tmp_path: Pa
             of, wanted = found.events(role), expected.events(role)
             np.testing.assert_array_equal(of.value, wanted.value)
             assert texts_of(of, found.texts) == texts_of(wanted, expected.texts)
+
+
+def test_trajectories_asked_for_one_by_one_are_those_of_blocks_of_one_in_any_order(tmp_path: Path) -> None:
+    write(tmp_path / "store")
+    store = Store(tmp_path / "store")
+    singles = list(store.blocks(size=1))
+    asked = np.array([len(store) - 1, 0, 2])
+    for wanted, (position, alone) in zip(asked.tolist(), store.each(asked), strict=True):
+        assert position == wanted
+        expected = singles[position]
+        assert alone.identifier.tolist() == expected.identifier.tolist() and alone.steps == expected.steps
+        for role in ROLES:
+            for field, values in vars(expected.events(role)).items():
+                np.testing.assert_array_equal(getattr(alone.events(role), field), values)
+        for targets, of_block in ((alone.labels, expected.labels), (alone.outcomes, expected.outcomes)):
+            assert targets.keys() == of_block.keys()
+            for name, values in of_block.items():
+                np.testing.assert_array_equal(targets[name], values)
+    assert list(store.each(np.empty(0, np.int64))) == []
 
 
 def test_the_same_excerpt_has_the_same_digest(tmp_path: Path) -> None:
