@@ -44,9 +44,9 @@ def test_a_file_system_without_locks_is_named_with_what_to_do(tmp_path: Path, mo
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(RunError, match="run/.lock: the file system there has no locks.*nolock"):
-        with locked(tmp_path / "run" / ".lock", "busy"):
-            raise AssertionError("nobody holds it")
+    told = "run/.lock: the file system there has no locks.*nolock"
+    with pytest.raises(RunError, match=told), locked(tmp_path / "run" / ".lock", "busy"):
+        raise AssertionError("nobody holds it")
 
 
 def test_a_lock_that_is_a_link_does_not_empty_what_it_links_to(tmp_path: Path) -> None:
