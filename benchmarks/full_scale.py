@@ -8,8 +8,8 @@
 15 % of the stays are measured, and 70 % of them train; a stay has 71 hours. No store is made and no model is trained:
 each part is given what it would be given, so that nothing else is timed. Parts that are called as an evaluator are that
 evaluator as a whole, its control included, with the settings of the flagship, before latents that are made on the fly
-(`made_up_stays.py`), of stays of 101 hours in the mean. What is linear in its rows or draws is measured on some of them and
-multiplied; such figures are marked with `~`.
+(`made_up_stays.py`), of stays of 101 hours in the mean. What is linear in its rows or draws is measured on some of them
+and multiplied; such figures are marked with `~`.
 
 Each part runs in a process of its own, which is forked, on one thread. Memory is what it takes beyond the process that
 it is forked from, at the peak, its inputs included: first what no file is behind, looked at every hundredth of a
