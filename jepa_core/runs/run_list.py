@@ -66,14 +66,16 @@ def _headlines(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def run_seconds(manifest: dict[str, Any]) -> float | None:
-    """From the start of a run to its end, pauses between them included; None where the manifest does not tell."""
+    """From the start of a run to its end, pauses between them included; None where the manifest does not tell, or the
+    clock was set back so far that it ended before it began."""
     if "ended" not in manifest or "started" not in manifest:
         return None
     try:
         started, ended = (datetime.fromisoformat(manifest[key]) for key in ("started", "ended"))
-        return (ended - started).total_seconds()
+        seconds = (ended - started).total_seconds()
     except (TypeError, ValueError):  # no times, or one with a zone and one without
         return None
+    return seconds if seconds >= 0 else None
 
 
 def _is_held(folder: Path) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from jepa_core.errors import RunError
 from jepa_core.io.files import real_path, remove_folder, write_atomically
 from jepa_core.io.locks import locked
-from jepa_core.runs.run_list import list_runs
+from jepa_core.runs.run_list import list_runs, run_seconds
 
 
 def write_often(path: Path, sign: bytes) -> None:
@@ -74,6 +74,12 @@ def test_a_run_with_what_is_no_file_is_listed_as_damaged_and_hides_no_other(
         (tmp_path / name / "manifest.json").write_text("{}")
     make(str(tmp_path / "bad" / "strange"))
     assert {run["name"]: run["status"] for run in list_runs(tmp_path)} == {"bad": "damaged", "good": "stopped"}
+
+
+def test_a_run_that_ended_before_it_began_lists_no_time() -> None:
+    began, later = "2026-03-01T10:00:00+00:00", "2026-03-01T10:01:00+00:00"
+    assert run_seconds({"started": began, "ended": later}) == 60
+    assert run_seconds({"started": later, "ended": began}) is None, "the clock was set back"
 
 
 def test_a_link_to_itself_is_a_path_like_any_other(tmp_path: Path) -> None:
