@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
@@ -80,16 +80,23 @@ class Input:
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Parameters of a model, known from its config alone."""
+    """Parameters of a model, known from its config alone. divisible: frozen ones in maps, which processes may divide
+    among them (`runtime.divide_weights`)."""
 
     parameters: int
     trainable: int
     bytes_per_frozen_parameter: int = 4
+    divisible: int = 0
 
     @property
     def weight_bytes(self) -> int:
         """Bytes of the weights: trainable parameters in fp32, frozen ones in their own type."""
         return 4 * self.trainable + self.bytes_per_frozen_parameter * (self.parameters - self.trainable)
+
+    def divided(self, processes: int) -> ModelSize:
+        """What each of some processes holds that divide what they may."""
+        share = -(-self.divisible // processes)
+        return replace(self, parameters=self.parameters - self.divisible + share, divisible=share)
 
 
 Role = Literal["static", "state", "action"]
@@ -461,3 +468,8 @@ class EvaluatorConfig(Config):
         """A piece of the work that can be tried by itself, such as one task of several, and how many times as long the
         whole takes: `jepa plan --time` tries no more. By default the whole, once."""
         return self, 1.0
+
+    def memory_bytes(self, shape: LearnerShape) -> int:
+        """Estimated peak bytes of the latents and inputs that it holds beside the model, at the most; 0 where these are
+        a batch's. What lies in files does not count."""
+        return 0

@@ -4,15 +4,25 @@ the death of a process, and gone on with by another number of them."""
 from __future__ import annotations
 
 import json
+import multiprocessing
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import torch.distributed as dist
 
 from commands import command, environment, install
+from jepa_core.plugin import shared_registry
+from jepa_core.recipe import load_recipe
+from jepa_core.runs.pipeline import execute
+from jepa_core.runs.run import Run
+from jepa_core.training.processes import ConnectedPeers
+from warm import WarmProcess
 
 RECIPE = """\
 name: together
@@ -71,22 +81,24 @@ def jepa_components() -> Iterator[Component]:
 
 
 class Runs:
-    """Runs of the recipe in one folder."""
+    """Runs of the recipe in one folder. warm: runs the command that starts the processes of a run."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, warm: WarmProcess) -> None:
+        self.folder, self._warm = folder, warm
         self._package = install(folder / "package", "striker", "striker = striker")
         (self._package / "striker.py").write_text(STRIKER)
         (folder / "together.yaml").write_text(RECIPE)
 
     def start(self, words: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+        """A process from nothing, and whatever it starts: to the end of the last that could write."""
         return subprocess.run(
             words, env=environment(self._package, **variables), cwd=self.folder, capture_output=True, text=True,
             timeout=900,
         )  # fmt: skip
 
     def jepa(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.start(command(*arguments), **variables)
+        """The command, to its own end."""
+        return self._warm.run([*arguments], environment(self._package, **variables), self.folder)
 
     def losses(self, name: str) -> dict[tuple[str, int], dict[str, float]]:
         """Terms of every step that was written down, those of a validation with them."""
@@ -117,8 +129,8 @@ def numbers(content: Any, place: str = "") -> Iterator[tuple[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    runs = Runs(tmp_path_factory.mktemp("together"))
+def runs(tmp_path_factory: pytest.TempPathFactory, warm: WarmProcess) -> Runs:
+    runs = Runs(tmp_path_factory.mktemp("together"), warm)
     alone = runs.jepa("run", "together.yaml", "--out", "alone", "--quiet")
     assert alone.returncode == 0, alone.stderr
     return runs
@@ -150,7 +162,7 @@ def test_a_run_ends_alike_whatever_stops_it_and_however_many_go_on(runs: Runs) -
     stopped = runs.jepa("resume", "died", "--processes", "3", STRIKE="INT 2 2")
     assert stopped.returncode == 75, stopped.stderr
     assert stopped.stderr.count("stopped in phase 'joint_refinement' after step 6; everything so far is kept") == 1
-    left = runs.jepa("resume", "died", "--processes", "2", STRIKE="KILL starter 1")
+    left = runs.start(command("resume", "died", "--processes", "2"), STRIKE="KILL starter 1")
     assert left.returncode == -9, left.stderr
     assert "the command that started the processes of this run has ended" in left.stderr
     assert "everything so far is kept" in left.stderr or "interrupted" in left.stderr, left.stderr
@@ -175,3 +187,31 @@ def test_a_stop_of_one_process_of_torchrun_stops_all_at_a_checkpoint(runs: Runs)
     assert stopped.returncode != 0
     assert "stopped in phase 'joint_refinement' after step 5; everything so far is kept" in stopped.stderr
     assert [path.name for path in sorted((runs.folder / "stopped" / "checkpoints").iterdir())][-1] == "00000009-01"
+
+
+def carried_out(number: int, runs: list[Run], folder: Path) -> None:
+    torch.set_num_threads(1)
+    for run in runs:
+        store = dist.FileStore(str(folder / f"{run.folder.name}.store"), 2)
+        dist.init_process_group("gloo", store=store, rank=number, world_size=2, timeout=timedelta(minutes=5))
+        execute(run, [], ConnectedPeers(dist.group.WORLD))
+        dist.destroy_process_group()
+
+
+def test_runs_of_as_many_processes_share_a_control_and_one_alone_trains_its_own(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    text = RECIPE.replace(", {use: strike}", "")
+    (tmp_path / "together.yaml").write_text(text)
+    recipe = load_recipe(tmp_path / "together.yaml", (), shared_registry())
+    first, second, alone = (Run.create(tmp_path / name, recipe, recipe.registry, text) for name in ("a", "b", "c"))
+    context = multiprocessing.get_context("fork")
+    together = [context.Process(target=carried_out, args=(number, [first, second], tmp_path)) for number in range(2)]
+    for workers, controls in ((together, 1), ([context.Process(target=execute, args=(alone,))], 2)):
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(timeout=300)
+            assert worker.exitcode == 0
+        assert len([*(tmp_path / "shared").rglob("control-*")]) == controls
+    own = [(run.folder / "control.safetensors").read_bytes() for run in (first, second)]
+    assert own[0] == own[1]

@@ -16,6 +16,7 @@ from commands import REPOSITORY, command, environment
 from jepa_clin import NextTokenConfig
 from jepa_core.errors import DataError, RecipeError
 from jepa_core.recipe import InvalidRecipe
+from warm import WarmProcess
 
 PAGE = (REPOSITORY / "docs" / "recipes.md").read_text()
 SECTION = PAGE[PAGE.index("## In Python") :]
@@ -36,16 +37,14 @@ def results(run: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, warm: WarmProcess) -> Path:
     """Where the page's script has run, and the command has run its YAML twin."""
     folder = tmp_path_factory.mktemp("twins")
     (folder / "twin.yaml").write_text(block("yaml"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         exec(compile(block("python"), "docs/recipes.md", "exec"), {})
-    done = subprocess.run(
-        command("run", "twin.yaml", "--quiet"), env=environment(), cwd=folder, capture_output=True, text=True
-    )
+    done = warm.run(["run", "twin.yaml", "--quiet"], environment(), folder)
     assert done.returncode == 0, done.stderr
     return folder
 

@@ -74,3 +74,13 @@ def test_a_variant_that_is_planted_to_be_worse_is_found_worse_in_words_and_beyon
     errors = [row for row in rows(found, "untrained") if row["metric"] == "l1 relative to persistence"]
     assert errors and all(row["difference"] > 0 and row["p_holm"] < 0.05 for row in errors)
     assert f"{errors[0]['metric']} by" in sentence
+
+
+def test_sizes_stand_side_by_side_and_one_sentence_names_whose_budget_is_another(found: Findings) -> None:
+    sizes = next(table for table in found.tables if table.name == "sizes")
+    kept = [dict(zip([column.name for column in sizes.columns], row, strict=True)) for row in sizes.rows]
+    assert [row["variant"] for row in kept] == ["trained", "another_name", "untrained"]
+    assert len({(row["encoder_parameters"], row["predictor_parameters"]) for row in kept}) == 1
+    assert [row["steps"] for row in kept] == [150, 150, 0]
+    (sentence,) = (verdict.text for verdict in found.verdicts if verdict.text.startswith("Budgets"))
+    assert "another_name" not in sentence and "untrained (" in sentence

@@ -14,6 +14,7 @@ from jepa_core.errors import DataError, JepaError, PluginError, Preempted, RunEr
 from jepa_core.io.terminal import ErrorOutput
 from jepa_core.libraries import advice, culprit
 from jepa_core.runs.interrupt import Interrupt
+from jepa_core.runs.process import seldom_collected
 
 __all__ = ["main"]
 
@@ -22,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     stand_in_for_closed()
     try:
-        return _run(parse_command_line(argv))
+        with seldom_collected():
+            return _run(parse_command_line(argv))
     finally:
         drop_output()
 

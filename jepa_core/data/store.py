@@ -49,6 +49,9 @@ SHARD = 64 * CHUNK
 LABEL_SHARD = 16 * CHUNK
 """Rows of a shard of labels and outcomes. There may be many of them, and a shard is held back until it is full."""
 
+TOGETHER = 32
+"""Neighbours of which those that are asked for one by one are read at once: a read of few rows is mostly overhead."""
+
 
 class StoreWriter:
     """Writes a store in one pass, in memory that does not grow with the number of trajectories.
@@ -274,6 +277,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._group = open_whole(path)
+        self._arrays: dict[str, Any] = {}
         self.attributes: dict[str, Any] = dict(self._group.attrs)
         self.identifier = self._read("identifier")
         self.subject = self._read("subject")
@@ -356,9 +360,14 @@ class Store:
 
     def each(self, chosen: np.ndarray) -> Iterator[tuple[int, Trajectories]]:
         """The trajectories at the positions `chosen`, each alone, with its position."""
+        if not len(chosen):
+            return
         texts = self.texts()
-        for position in chosen.tolist():
-            yield position, self._block(position, position + 1, texts)
+        for near in np.split(chosen, np.flatnonzero(np.diff(chosen // TOGETHER)) + 1):
+            positions = near.tolist()
+            start = min(positions)
+            block = self._block(start, max(positions) + 1, texts)
+            yield from ((position, block.alone(position - start)) for position in positions)
 
     def _block(self, start: int, stop: int, texts: np.ndarray) -> Trajectories:
         first = int(self.first_step[start])
@@ -382,8 +391,9 @@ class Store:
 
     def _rows(self, name: str, part: slice) -> np.ndarray:
         """Part of an array of the store."""
-        array: Any = self._group[name]
-        return array[part]
+        if name not in self._arrays:
+            self._arrays[name] = self._group[name]
+        return self._arrays[name][part]
 
     def _read(self, name: str) -> np.ndarray:
         try:

@@ -47,6 +47,12 @@ class Events:
     text: np.ndarray
     time: np.ndarray
 
+    def of(self, start: int, stop: int) -> Events:
+        """The events of some owners that follow one another."""
+        first, last = int(self.offsets[start]), int(self.offsets[stop])
+        columns = (column[first:last] for column in (self.channel, self.value, self.text, self.time))
+        return Events(self.offsets[start : stop + 1] - first, *columns)
+
 
 @dataclass(frozen=True)
 class Trajectories:
@@ -74,6 +80,18 @@ class Trajectories:
 
     def events(self, role: Role) -> Events:
         return {"static": self.static, "state": self.state, "action": self.action}[role]
+
+    def alone(self, number: int) -> Trajectories:
+        """One of the trajectories, with all texts."""
+        part = slice(number, number + 1)
+        last = int(self.steps[: number + 1].sum(dtype=np.int64))
+        first = last - int(self.steps[number])
+        return Trajectories(
+            self.identifier[part], self.subject[part], self.split[part], self.steps[part],
+            self.static.of(number, number + 1), self.state.of(first, last), self.action.of(first, last), self.texts,
+            {name: values[first:last] for name, values in self.labels.items()},
+            {name: values[part] for name, values in self.outcomes.items()},
+        )  # fmt: skip
 
     def event_trajectories(self, role: Role) -> np.ndarray:
         """(E,) number of the trajectory of each event of a role, from 0."""

@@ -54,8 +54,8 @@ def parse_shaped(
     Raises `error` naming file, place and key.
     """
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
+        value = parse_json(content)
+    except ValueError:
         raise error(f"{path} is damaged: {where}it is no JSON; {advice}") from None
     if not isinstance(value, dict):
         raise error(f"{path} is damaged: {where}it holds no JSON object; {advice}")
@@ -71,9 +71,18 @@ def parse_shaped(
     return value
 
 
+def parse_json(content: str | bytes) -> Any:
+    """A JSON value. Raises ValueError if it is none, or if more lies within one another than can be read."""
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("too many levels within one another") from None
+
+
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a record with the digest of all that it holds, atomically."""
-    write_json(path, {**content, SEAL: digest_of_record(content)})
+    """Write a record with the digest of all that it holds, atomically; a digest that it had before gives way."""
+    plain = {key: value for key, value in content.items() if key != SEAL}
+    write_json(path, plain | {SEAL: digest_of_record(plain)})
 
 
 def read_sealed(path: Path, shape: type[Shape], advice: str, error: type[JepaError] = DataError) -> dict[str, Any]:
@@ -82,6 +91,12 @@ def read_sealed(path: Path, shape: type[Shape], advice: str, error: type[JepaErr
     Raises `error` as `read_shaped` does, and if anything in it was changed since.
     """
     return check_digest(path, read_shaped(path, shape, advice, error), advice, error)
+
+
+def read_written(path: Path, shape: type[Shape], advice: str, error: type[JepaError] = DataError) -> dict[str, Any]:
+    """A record that earlier versions wrote without a seal: as `read_sealed` if it has one."""
+    record = read_shaped(path, shape, advice, error)
+    return check_digest(path, record, advice, error) if SEAL in record else record
 
 
 def check_digest(path: Path, record: dict[str, Any], advice: str, error: type[JepaError] = DataError) -> dict[str, Any]:

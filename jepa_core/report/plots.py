@@ -314,7 +314,8 @@ def as_svg(drawing: Drawing, name: str, description: str) -> Markup:
     """The drawing as an element whose identifiers begin with `name`, as several stand in one page."""
     for axes in drawing.axes:
         axes.set_facecolor("none")
-    for label in drawing.findobj(lambda artist: hasattr(artist, "set_text")):
+    labels: list[Any] = drawing.findobj(lambda artist: hasattr(artist, "set_text"))
+    for label in labels:
         label.set(text=writable(label.get_text()))
     buffer = io.StringIO()
     drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

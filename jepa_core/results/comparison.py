@@ -92,7 +92,7 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
         raise RecipeError("name two runs or more to compare")
     runs = [_read(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
     _refuse_unlike_data(runs)
-    budgets = [SettingRow(key, [_budget(run.record).get(key) for run in runs]) for key in _budget(runs[0].record)]
+    budgets = [SettingRow(key, [budget_of(run.record).get(key) for run in runs]) for key in budget_of(runs[0].record)]
     return Comparison(
         runs=[run.name for run in runs],
         data=runs[0].record.manifest["dataset"],
@@ -153,8 +153,8 @@ def _setting_rows(runs: Sequence[ComparedRun]) -> list[SettingRow]:
     ]
 
 
-def _budget(record: RunRecord) -> dict[str, float | None]:
-    """What a run was given to learn from and with."""
+def budget_of(record: RunRecord) -> dict[str, float | None]:
+    """What a run was given to learn from and with, by name."""
     phases, models = record.plan.get("phases", []), [record.plan.get(key, {}) for key in ("encoder", "predictor")]
     trainable = [model.get("trainable") for model in models]
     flops = [phase["flops"] and phase["steps"] * phase["flops"] for phase in phases if "flops" in phase]

@@ -10,7 +10,7 @@ from typing import Any
 
 from jepa_core.errors import RunError
 from jepa_core.io.files import digest_of_file, require_regular_files
-from jepa_core.io.records import Shape, parse_shaped, read_shaped
+from jepa_core.io.records import Shape, parse_shaped, read_shaped, read_written
 from jepa_core.results.evaluated import check_evaluation
 from jepa_core.results.findings import Findings
 from jepa_core.results.shapes import CostsShape, DataShape, FindingsShape, LoggedShape, ManifestShape, PlanShape
@@ -91,7 +91,7 @@ class RunRecord:
 
 def _leaves(value: Any, dotted: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted keys with their values. Components in a list go by name, and a key `order` tells how they follow."""
-    if isinstance(value, list) and value and all(isinstance(item, dict) and "use" in item for item in value):
+    if isinstance(value, list) and value and all(map(_is_component, value)):
         value = {item.get("name", item["use"]): item for item in value}
         yield f"{dotted}.order", list(value)
     if not isinstance(value, dict):
@@ -99,6 +99,10 @@ def _leaves(value: Any, dotted: str = "") -> Iterator[tuple[str, Any]]:
         return
     for key, inner in value.items():
         yield from _leaves(inner, f"{dotted}.{key}" if dotted else str(key))
+
+
+def _is_component(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("use"), str) and isinstance(value.get("name", ""), str)
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -135,8 +139,9 @@ def record_digests(folder: Path) -> dict[str, str]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a run was started with and how far it came. Raises RunError if the file is not what it should be."""
-    return read_shaped(folder / MANIFEST, ManifestShape, "copy the run again", RunError)
+    """What a run was started with and how far it came. Raises RunError if the file is not what it should be, or not
+    as it was written."""
+    return read_written(folder / MANIFEST, ManifestShape, "copy the run again", RunError)
 
 
 def read_findings(path: Path) -> Findings:

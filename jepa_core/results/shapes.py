@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from jepa_core.io.records import Shape
 from jepa_core.results.findings import Figure, Headline, Table, Verdict
@@ -18,10 +18,17 @@ class DatasetShape(Shape):
     rendering: str | None = None
 
 
+class ComponentShape(Shape):
+    """A component as a recipe names it, with its settings."""
+
+    use: str = ""
+    name: str | None = None
+
+
 class EvaluatedShape(Shape):
     """How the findings of an evaluator were made."""
 
-    settings: dict[str, Any]
+    settings: ComponentShape
     meaning: int = UNSAID
     files: dict[str, str] = {}
 
@@ -101,6 +108,16 @@ class CostsShape(Shape):
     __pydantic_extra__: dict[str, CostShape]
 
 
+class ValidationShape(Shape):
+    """A validation, and the best up to it of what is watched."""
+
+    loss: float
+    terms: dict[str, float | None] = {}
+    metrics: dict[str, float | None] = {}
+    best: float | None = None
+    best_step: int | None = None
+
+
 class LoggedShape(Shape):
     """A line of `metrics.jsonl`: a logged step. A loss that diverged is NaN there."""
 
@@ -109,8 +126,14 @@ class LoggedShape(Shape):
     step: int
     total_step: int
     steps: int = 0
+    loss: float | None = None
     terms: dict[str, float | None] = {}
+    metrics: dict[str, float | None] = {}
     rank: float | None = None
+    learning_rate: float | None = None
+    seconds: float | None = None
+    steps_per_second: float | None = None
+    validation: ValidationShape | None = None
 
 
 class FailureShape(Shape):

@@ -25,8 +25,19 @@ def number(value: int | float | None, digits: int = 3) -> str:
 
 
 def interval(low: float | None, high: float | None, digits: int = 3) -> str:
-    """Bounds of an interval; empty if there is none."""
-    return "" if low is None or high is None else f"{number(low, digits)} to {number(high, digits)}"
+    """Bounds of an interval, with as many decimals as the larger one needs, where that leaves something of both; empty
+    if there is none."""
+    if low is None or high is None:
+        return ""
+    decimals = len(number(max(low, high, key=abs), digits).partition(".")[2])
+    alike = [f"{bound:,.{decimals}f}".replace("-", "−") for bound in (low, high)]
+    own = [number(bound, digits) for bound in (low, high)]
+    return " to ".join(alike if all(_decimal(bound, decimals) for bound in (low, high)) else own)
+
+
+def _decimal(value: float, decimals: int) -> bool:
+    """Whether so many decimals tell a value that is no whole number."""
+    return math.isfinite(value) and value != int(value) and abs(value) >= 1e-4 and round(value, decimals) != 0
 
 
 def with_unit(value: str, unit: str) -> str:

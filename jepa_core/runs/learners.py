@@ -41,8 +41,8 @@ def build_learner(run: Run, dataset: Dataset, processes: Peers = ALONE) -> tuple
     """The learner with its weights as the seed draws them, and the encoder as it is before training."""
     recipe = run.recipe
     device = device_of(recipe.runtime)
-    plan = make_plan(recipe)
-    check_memory(plan, device)
+    plan = make_plan(recipe, processes.count)
+    check_memory(plan, device, sharing=1 if device.type == "cuda" else processes.of_machine)
     check_disk(plan, run.folder)
     torch.manual_seed(recipe.seed)
     with memory_errors("building the models"):

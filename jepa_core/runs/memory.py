@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 
 from jepa_core.errors import RunError
-from jepa_core.runs.plan import Plan, free_memory
+from jepa_core.runs.plan import WAYS_OUT, Plan, free_memory, refusal
 from jepa_core.training.memory import SAVE_MEMORY
 
 log = logging.getLogger("jepa")
 
 
-def check_memory(plan: Plan, device: torch.device) -> None:
-    """Compare a plan with what is free, before anything is loaded.
+def check_memory(plan: Plan, device: torch.device, sharing: int = 1) -> None:
+    """Compare a plan with what is free, before anything is loaded. sharing: processes that share the device's memory.
 
     A log line warns where the estimate of a phase is more, for it is an upper bound; weights alone are counted exactly.
 
@@ -25,17 +25,15 @@ def check_memory(plan: Plan, device: torch.device) -> None:
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
     if free is None or plan.weight_bytes is None:
         return
-    if plan.weight_bytes > free:
-        raise RunError(
-            f"the weights take {_gib(plan.weight_bytes)}, and {_gib(free)} are free on the {device.type}; choose a "
-            "smaller model or a device with more memory"
-        )
-    over = [phase for phase in plan.phases if (phase.memory_bytes or 0) > free]
+    if reason := refusal(plan, free, sharing):
+        raise RunError(f"{reason} on the {device.type}; {WAYS_OUT}")
+    over = [phase for phase in plan.phases if sharing * (phase.memory_bytes or 0) > free]
     if over:
         worst = max(over, key=lambda phase: phase.memory_bytes or 0)
         log.warning(
-            "memory: phase '%s' may take up to %s, %s are free on the %s; should it stop there, this takes less: %s",
-            worst.name, _gib(worst.memory_bytes or 0), _gib(free), device.type, SAVE_MEMORY,
+            "memory: phase '%s' may take up to %s%s, %s are free on the %s; should it stop there, this takes less: %s",
+            worst.name, _gib(worst.memory_bytes or 0), f" in each of {sharing} processes" if sharing > 1 else "",
+            _gib(free), device.type, SAVE_MEMORY,
         )  # fmt: skip
 
 

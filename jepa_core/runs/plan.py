@@ -4,6 +4,9 @@ Operations are those of one optimizer step: of encoding each item of the batch o
 items a window at most, for equal ones are encoded once), and of one teacher-forced pass of the predictor. Left out are
 what a phase adds on its own (rollouts, the target's forward pass) and the latents of a frozen encoder, which are made
 once for each item of the dataset, not once a step.
+
+Memory is that of each process where there are several: all hold what trains, and divide the windows of a step, and the
+frozen weights where the recipe says so.
 """
 
 from __future__ import annotations
@@ -22,6 +25,10 @@ CHECKPOINTS = 3
 """On disk at once: two that are kept, and one that is being written."""
 MODULES: tuple[Module, ...] = get_args(Module)
 ALL = ("*",)
+WAYS_OUT = (
+    "choose a smaller model or a device with more memory, or have several processes divide what is frozen "
+    "(runtime.divide_weights)"
+)
 """Patterns that every parameter matches."""
 OWN_MODULE = "a module of its own"
 HEADS = "the modules of its objectives"
@@ -66,11 +73,21 @@ class ModelPlan:
 
 
 @dataclass(frozen=True)
+class PartPlan:
+    """A part of a run beside its phases. bytes: estimated peak of what it holds in each process, beside the weights."""
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Plan:
-    """Everything that `jepa plan` prints. None is what the files that are missing would tell."""
+    """Everything that `jepa plan` prints. None is what the files that are missing would tell. processes: that do it
+    together; memory is of each."""
 
     recipe: str
     seed: int
+    processes: int
     source: str
     inputs: list[InputPlan]
     encoder: ModelPlan
@@ -85,6 +102,8 @@ class Plan:
     window_steps: int
     phases: list[PhasePlan]
     evaluators: list[str]
+    parts: list[PartPlan]
+    """The latents of a frozen encoder, and evaluators that hold more than a batch."""
     weight_bytes: int | None
     """Weights of encoder, target and predictor: counted, not estimated."""
     memory_bytes: int | None
@@ -98,8 +117,8 @@ class Plan:
         return asdict(self)
 
 
-def make_plan(recipe: Recipe) -> Plan:
-    """Plan a recipe.
+def make_plan(recipe: Recipe, processes: int = 1) -> Plan:
+    """Plan a recipe, for so many processes.
 
     The memory is an estimate: what is counted exactly is weights, gradients and optimizer state; activations and the
     latents of a frozen encoder are bounded by the configs' own formulas.
@@ -110,12 +129,14 @@ def make_plan(recipe: Recipe) -> Plan:
         and isinstance(encoder, EncoderConfig)
         and isinstance(predictor, PredictorConfig)
     )
-    sizes = _sizes(recipe)
-    phases = [_phase(recipe, use, sizes) for use in recipe.curriculum]
+    sizes = _sizes(recipe, processes)
+    phases = [_phase(recipe, use, sizes, processes) for use in recipe.curriculum]
+    parts = _parts(recipe) if sizes else []
     memory = [phase.memory_bytes for phase in phases if phase.memory_bytes is not None]
     return Plan(
         recipe=recipe.name,
         seed=recipe.seed,
+        processes=processes,
         source=recipe.source.component.name,
         inputs=[InputPlan(str(file.path), file.bytes) for file in source.inputs()],
         encoder=_encoder(recipe, recipe.encoder),
@@ -127,10 +148,11 @@ def make_plan(recipe: Recipe) -> Plan:
         window_steps=recipe.windows.length,
         phases=phases,
         evaluators=[use.name for use in recipe.evaluators],
+        parts=parts,
         weight_bytes=_weight_bytes(*sizes) if sizes else None,
         memory_bytes=max(memory) if memory else None,
         memory_here_bytes=free_memory(),
-        disk_bytes=_disk(recipe, phases, _weight_bytes(*sizes)) if sizes else None,
+        disk_bytes=_disk(recipe, phases, _kept_bytes(*sizes)) if sizes else None,
         disk_free_bytes=shutil.disk_usage(Path.cwd()).free,
         missing=_missing(recipe),
     )
@@ -145,13 +167,30 @@ def _missing(recipe: Recipe) -> list[str]:
     return [f"{use.component.kind} {use.name}: {sentence}" for use in uses for sentence in use.config.missing()]
 
 
-def _sizes(recipe: Recipe) -> tuple[ModelSize, ModelSize] | None:
-    """Sizes of encoder and predictor; None while the files that tell them are not there."""
+def _sizes(recipe: Recipe, processes: int) -> tuple[ModelSize, ModelSize] | None:
+    """Sizes of encoder and predictor in each process; None while the files that tell them are not there."""
     encoder, predictor = recipe.encoder.config, recipe.predictor.config
+    shares = processes if recipe.runtime.divide_weights else 1
     try:
-        return encoder.size(recipe.item_shape()), predictor.ensemble_size(encoder.latent_dim)
+        return encoder.size(recipe.item_shape()).divided(shares), predictor.ensemble_size(encoder.latent_dim)
     except DataError:
         return None
+
+
+def _parts(recipe: Recipe) -> list[PartPlan]:
+    """Peaks of what is not a phase, where it is more than a batch."""
+    cache = PartPlan("latents of a frozen encoder, at the most", int(recipe.runtime.latent_cache_gib * 2**30))
+    evaluators = [PartPlan(use.name, use.config.memory_bytes(recipe.learner_shape())) for use in recipe.evaluators]
+    return [cache, *evaluators]
+
+
+def refusal(plan: Plan, free: int | None, sharing: int) -> str | None:
+    """Why a plan cannot be carried out where so many processes share so much free memory: not even their weights fit.
+    None where they fit, or nobody knows."""
+    if free is None or plan.weight_bytes is None or sharing * plan.weight_bytes <= free:
+        return None
+    each = f" in each of {sharing} processes" if sharing > 1 else ""
+    return f"the weights take {plan.weight_bytes / 2**30:.1f} GiB{each}, and {free / 2**30:.1f} GiB are free"
 
 
 def _encoder(recipe: Recipe, use: Use) -> ModelPlan:
@@ -198,7 +237,7 @@ def _items(recipe: Recipe, windows: int) -> int:
     return windows * (2 * recipe.windows.length + 1)
 
 
-def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | None) -> PhasePlan:
+def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | None, processes: int) -> PhasePlan:
     config = use.config
     trained = memory = flops = None
     more: dict[str, ModelSize] = {}
@@ -207,7 +246,8 @@ def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | N
         trained = _trained(recipe, use, sizes)
         if trained is not None:
             trained += sum(size.trainable for size in more.values())
-            memory = _memory(recipe, use, *sizes, trained) + sum(size.weight_bytes for size in more.values())
+            memory = _memory(recipe, use, *sizes, trained, processes)
+            memory += sum(size.weight_bytes for size in more.values())
         flops = _flops(recipe, use, encoder_trains=bool(sizes[0].trainable) and "encoder" in config.trains)
     return PhasePlan(
         name=use.name,
@@ -258,29 +298,39 @@ def _flops(recipe: Recipe, use: PhaseUse, encoder_trains: bool) -> int | None:
     return sum(known) if len(known) == len(parts) else None
 
 
-def _memory(recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelSize, trained: int) -> int:
-    """Weights, target, gradients and what the optimizer keeps of what trains, and activations of one step."""
+def _memory(
+    recipe: Recipe, use: PhaseUse, encoder: ModelSize, predictor: ModelSize, trained: int, processes: int
+) -> int:
+    """Weights, target, gradients and what the optimizer keeps of what trains, and activations of the windows of a step
+    that a process computes at once."""
     config, steps = use.config, recipe.windows.length
     activations = 0
     if config.steps:
-        items = _items(recipe, config.batch_size)
+        windows = -(-config.batch_size // (processes * config.accumulate))
+        items = _items(recipe, windows)
         activations = recipe.encoder.config.activation_bytes(items, "encoder" in config.trains, recipe.item_shape())
         predicting = recipe.predictor.config
-        activations += predicting.members * predicting.activation_bytes(
-            config.batch_size, steps, recipe.encoder.config.latent_dim
-        )
+        latent_dim = recipe.encoder.config.latent_dim
+        activations += predicting.members * predicting.activation_bytes(windows, steps, latent_dim)
     state = use.optimizer.config.state_bytes if config.steps else 0
     return _weight_bytes(encoder, predictor) + (GRADIENT_BYTES + state) * trained + activations
 
 
 def _disk(recipe: Recipe, phases: list[PhasePlan], weights: int) -> int:
-    """Checkpoints, the one that is being written included, with what the optimizer keeps; the model that is left."""
+    """Checkpoints, the one that is being written included, with what the optimizer keeps; the model that is left.
+    weights: bytes of what each holds of the model."""
     states = [
         use.optimizer.config.state_bytes * (phase.trained_parameters or 0)
         for use, phase in zip(recipe.curriculum, phases, strict=True)
         if use.config.steps
     ]
     return CHECKPOINTS * (weights + max(states, default=0)) + weights
+
+
+def _kept_bytes(encoder: ModelSize, predictor: ModelSize) -> int:
+    """Bytes of what training changes: of the encoder, its target, and the predictor. The rest is built from the
+    config."""
+    return 8 * encoder.trainable + predictor.weight_bytes
 
 
 def _weight_bytes(encoder: ModelSize, predictor: ModelSize) -> int:

@@ -28,8 +28,9 @@ from ruamel.yaml import YAML
 
 from jepa_core.data.places import stores_folder
 from jepa_core.errors import Busy, LastingDataError, RecipeError, RunError
-from jepa_core.io.files import disk_errors, require_regular_files, write_atomically, write_json
+from jepa_core.io.files import disk_errors, require_regular_files, write_atomically
 from jepa_core.io.locks import locked
+from jepa_core.io.records import write_sealed
 from jepa_core.plugin import Component, Registry
 from jepa_core.recipe import Recipe, load_recipe
 from jepa_core.results.meaning import MEANING, other_meaning
@@ -87,7 +88,7 @@ class Run:
             resolved = dump_yaml(recipe.resolved())
             write_atomically(folder / RECIPE, source_text.encode())
             write_atomically(folder / RESOLVED, resolved)
-            write_json(folder / MANIFEST, _manifest(run, resolved))
+            write_sealed(folder / MANIFEST, _manifest(run, resolved))
         return run
 
     @classmethod
@@ -116,7 +117,7 @@ class Run:
     def note(self, **facts: Any) -> None:
         """Add facts to the manifest."""
         with disk_errors(self.folder):
-            write_json(self.folder / MANIFEST, self.manifest() | facts)
+            write_sealed(self.folder / MANIFEST, self.manifest() | facts)
 
     def note_dataset(self, facts: dict[str, Any]) -> None:
         """Write down which data the run is on.

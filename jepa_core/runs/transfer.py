@@ -26,6 +26,7 @@ from jepa_core.data.store import Store
 from jepa_core.data.trajectories import Channel
 from jepa_core.errors import DataError, RecipeError, some_of
 from jepa_core.io.files import disk_errors, write_json
+from jepa_core.io.records import write_sealed
 from jepa_core.model.folder import read_record
 from jepa_core.recipe import Recipe, Use
 from jepa_core.results.record import transfers_folder
@@ -181,7 +182,7 @@ def _begin(transfer: Run, run: Run, other: Store) -> None:
     """Write down what is measured on what."""
     recipe, source = run.recipe, other.attributes["source"]
     trained_on = recipe.source.component.name
-    write_json(transfer.folder / "manifest.json", {
+    write_sealed(transfer.folder / "manifest.json", {
         "name": f"{recipe.name} on {transfer.folder.name}",
         "description": f"Trained on {trained_on} in the run {run.folder.name}, measured on {source}. Whatever was "
         "fitted, was fitted on the run's own train and tuning splits.",

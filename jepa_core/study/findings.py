@@ -21,6 +21,7 @@ from jepa_core.study.folder import StudyFolder
 from jepa_core.study.forests import forests
 from jepa_core.study.methods import compare_methods, method_forests, method_tables, method_verdicts
 from jepa_core.study.metrics import Name, RunMetric, run_metrics
+from jepa_core.study.sizes import budget_verdicts, size_tables
 
 Runs = dict[str, dict[int, dict[Name, RunMetric]]]
 """Metrics of the finished runs, by variant and seed."""
@@ -84,9 +85,24 @@ def study_findings(study: Study, folder: StudyFolder) -> StudyFindings:
     rows = _rows(study, runs, unlike)
     methods = compare_methods(study, {key: [folder.run(cell) for cell in cells] for key, cells in whole.items()})
     of_reference = [read_run(folder.run(cell)).findings for cell in done if cell.variant == study.reference]
+    first = {cell.variant: cell for cell in reversed(done)}
+    records = {variant: read_run(folder.run(first[variant])) for variant in study.variants if variant in first}
+    sizes = list(size_tables(records))
     return StudyFindings(
-        verdicts=[*_missing(study, folder), *_sentences(study, rows, unlike), *method_verdicts(methods, study.against)],
-        tables=[_headline_table(rows), *method_tables(methods), _said(done, folder), _table(rows), _seed_table(rows)],
+        verdicts=[
+            *_missing(study, folder),
+            *_sentences(study, rows, unlike),
+            *method_verdicts(methods, study.against),
+            *budget_verdicts(records, study.reference),
+        ],
+        tables=[
+            _headline_table(rows),
+            *method_tables(methods),
+            *sizes,
+            _said(done, folder),
+            _table(rows),
+            _seed_table(rows),
+        ],
         figures=_figures(study, rows),
         forests=forests(rows, study.reference),
         method_forests=method_forests(methods),

@@ -41,12 +41,14 @@ def _page(study: Study, folder: StudyFolder, findings: StudyFindings) -> str:
     tables = {table.name: table for table in findings.tables}
     headlines, said = tables.pop("headlines"), tables.pop("verdicts")
     methods = [tables.pop(name) for name in METHOD_TABLES if name in tables]
+    sizes = [tables.pop("sizes")] if "sizes" in tables else []
     standing = [headline_figure(curve, f"{evaluator}-{curve.name}") for evaluator, curve in findings.standing]
     sections: list[Section] = [
         *([("reference", f"The reference: {study.reference}", join(standing))] if standing else []),
         *([("differences", "Differences", _differences(findings))] if findings.forests else []),
         *([("methods", "Methods", _methods(findings, methods))] if methods else []),
         ("headlines", "Headlines", findings_table(headlines, headlines.name)),
+        *(("sizes", "Sizes", findings_table(table, table.name)) for table in sizes),
         ("warnings", "Warnings", findings_table(said, said.name)),
         ("figures", "Figures", element("div", *_figures(findings), class_="panels")),
         ("metrics", "Every metric", join(findings_table(table, table.name) for table in tables.values())),

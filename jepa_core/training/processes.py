@@ -40,13 +40,15 @@ Arrays: TypeAlias = Mapping[str, np.ndarray]
 class Peers:
     """One process, alone: the others are none.
 
-    machines: on which the processes run. machine: the number of this one's, from 0. local_number: of the process among
-    those of its machine. apart: whether this one does work of its own at the moment, in which nothing may be asked of
-    the others. in_lockstep: whether the encoder's weights are divided among them, so that one encodes when all do.
+    machines: on which the processes run. machine: the number of this one's, from 0. of_machine: how many are on it.
+    local_number: of the process among them. apart: whether this one does work of its own at the moment, in which
+    nothing may be asked of the others. in_lockstep: whether the encoder's weights are divided among them, so that one
+    encodes when all do.
     """
 
     number = 0
     count = 1
+    of_machine = 1
     machines = 1
     machine = 0
     local_number = 0
@@ -122,6 +124,7 @@ class ConnectedPeers(Peers):
         places = self._machines()
         distinct = list(dict.fromkeys(places))
         self.machines, self.machine = len(distinct), distinct.index(places[self.number])
+        self.of_machine = places.count(places[self.number])
         self.local_number = places[: self.number].count(places[self.number])
 
     def sum(self, values: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ alone they are loops. A part is computed as one process would compute it, so wha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -142,9 +143,29 @@ def over_trajectories(
 
 
 def end_to_end(parts: Iterator[Arrays]) -> dict[str, np.ndarray]:
-    """Parts behind one another, name by name; there is one at the least."""
-    every = list(parts)
-    return {name: np.concatenate([part[name] for part in every]) for name in every[0]}
+    """Parts behind one another, name by name; there is one at the least.
+
+    They are put where there is room for more, which is doubled when it is full: small arrays that are kept between
+    large ones that are not would keep the memory of these.
+    """
+    held: dict[str, np.ndarray] = {}
+    counts: Counter[str] = Counter()
+    for part in parts:
+        for name, values in part.items():
+            held[name] = _appended(held.get(name), counts[name], values)
+            counts[name] += len(values)
+    return {name: array[: counts[name]] for name, array in held.items()}
+
+
+def _appended(array: np.ndarray | None, count: int, values: np.ndarray) -> np.ndarray:
+    """An array that holds values behind its first `count` rows: the same, or a larger one."""
+    if array is None or count + len(values) > len(array):
+        larger = np.empty((2 * (count + len(values)), *values.shape[1:]), values.dtype)
+        if array is not None:
+            larger[:count] = array[:count]
+        array = larger
+    array[count : count + len(values)] = values
+    return array
 
 
 def batches_of(index: np.ndarray, size: int) -> list[np.ndarray]:

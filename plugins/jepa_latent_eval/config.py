@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from jepa_core.config import BatchSize, Config, Draws, EvaluatorConfig
+from jepa_core.config import BatchSize, Config, Draws, EvaluatorConfig, LearnerShape
 
 
 class RolloutDriftConfig(EvaluatorConfig):
@@ -25,6 +25,10 @@ class RolloutDriftConfig(EvaluatorConfig):
     untrained: bool = Field(True, description="also measure the encoder as it was before training")
 
 
+DRAWN_SETS = 200
+"""Sets whose paths stand behind the picture of a displacement."""
+
+
 class LatentDisplacementConfig(EvaluatorConfig):
     """How far latents move before an event sets in, beside stable trajectories over the same steps."""
 
@@ -41,6 +45,11 @@ class LatentDisplacementConfig(EvaluatorConfig):
     batch_size: BatchSize = Field(16, description="windows encoded at once")
     bootstrap: Draws = Field(1000, description="draws of subjects, and of shuffled labels")
     untrained: bool = Field(True, description="also measure the encoder as it was before training")
+
+    def memory_bytes(self, shape: LearnerShape) -> int:
+        """The states behind the picture, and their second moments."""
+        states = DRAWN_SETS * (1 + self.controls) * (1 + max(self.horizons))
+        return 4 * states * shape.latent + 3 * 8 * shape.latent**2
 
     @model_validator(mode="after")
     def _something_to_measure(self) -> Self:
@@ -65,6 +74,10 @@ class DecodedForecastConfig(EvaluatorConfig):
         (1.0, 10.0, 100.0, 1000.0), min_length=1, description="ridge penalties, of which the tuning split chooses"
     )
     bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
+
+    def memory_bytes(self, shape: LearnerShape) -> int:
+        """The states that probes are fitted on and chosen on, twice in float64, and a factor for each penalty."""
+        return (2 * 4 + 3 * 8) * self.probe_steps * shape.latent + (3 + len(self.strengths)) * 8 * shape.latent**2
 
 
 class ChannelForecastConfig(EvaluatorConfig):
@@ -142,3 +155,7 @@ class LatentCollapseConfig(EvaluatorConfig):
     least_part: float = Field(
         0.05, ge=0, le=1, description="collapsed if the spread over time or across trajectories is a smaller part"
     )
+
+    def memory_bytes(self, shape: LearnerShape) -> int:
+        """The states of both encoders, twice in float64, and their second moments."""
+        return (2 * 4 + 2 * 8) * self.steps * shape.latent + 3 * 8 * shape.latent**2

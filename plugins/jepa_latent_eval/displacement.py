@@ -17,7 +17,7 @@ from jepa_core.results.paired import redraw
 from jepa_core.results.samples import subject_numbers
 from jepa_core.results.statistics import bootstrap_subjects
 from jepa_latent_eval.cohorts import EventCourse, Matched, event_course, match, outcome_course
-from jepa_latent_eval.config import LatentDisplacementConfig
+from jepa_latent_eval.config import DRAWN_SETS, LatentDisplacementConfig
 from jepa_latent_eval.displacement_findings import displacement_findings, ratio_name
 from jepa_latent_eval.geometry import ROUNDING
 from jepa_latent_eval.states import encoded
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from jepa_core.data.dataset import Dataset
     from jepa_core.training.learner import Learner
 
-DRAWN_SETS = 200
-"""Sets whose paths stand behind the picture."""
 EMBEDDED = 4000
 """States behind a picture by UMAP: up to about so many it finds neighbours exactly, and takes seconds."""
 AT_ONCE = 2000

@@ -120,7 +120,8 @@ class Qwen3Config(EncoderConfig):
         if self.folder is None:
             return ModelSize(parameters=base, trainable=base)
         adapters = architecture.lora_parameters(self.lora.rank, self.lora.modules) if self.lora else 0
-        return ModelSize(parameters=base + adapters, trainable=adapters, bytes_per_frozen_parameter=self._value_bytes)
+        maps = sum(inputs * outputs for inputs, outputs in architecture.projections().values())
+        return ModelSize(base + adapters, adapters, self._value_bytes, divisible=architecture.layers * maps)
 
     def activation_bytes(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
         """Estimated peak bytes of activations, for texts of 128 tokens.

@@ -122,7 +122,8 @@ class TextBackboneConfig(EncoderConfig):
     def size(self, shape: ItemShape | None = None) -> ModelSize:
         tensors = self.backbone.tensors
         adapters = tensors.lora_parameters(self.lora.rank, self.modules) if self.lora else 0
-        return ModelSize(tensors.parameters + adapters, adapters, self._value_bytes)
+        maps = sum(inputs * outputs for inputs, outputs in tensors.linear_maps.values())
+        return ModelSize(tensors.parameters + adapters, adapters, self._value_bytes, divisible=maps)
 
     def activation_bytes(self, items: int, training: bool, shape: ItemShape | None = None) -> int:
         """Estimated peak bytes of activations, for texts of 128 tokens: what the linear maps read and give, and six

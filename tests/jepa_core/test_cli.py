@@ -99,7 +99,7 @@ def test_a_run_folder_that_is_taken_is_refused(jepa: Jepa, recipe_file: Path, tm
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("keep")
     refused = jepa("run", "toy.yaml", "--out", "run")
-    assert refused.returncode == 2 and "jepa resume" in refused.stderr
+    assert refused.returncode == 2 and "run is not empty; name another folder with --out" in refused.stderr
     assert (tmp_path / "run" / "mine.txt").read_text() == "keep"
 
 
@@ -115,7 +115,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_naming_phase_and_step(
 ) -> None:
     failed = jepa("run", "toy.yaml", "--out", "run", "curriculum.last.wrong=true")
     assert failed.returncode == 1
-    assert "phase 'last'" in failed.stderr and "step 1" in failed.stderr and "jepa resume run" in failed.stderr
+    assert "phase 'last'" in failed.stderr and "step 1" in failed.stderr
+    assert "jepa run run/recipe.resolved.yaml" in failed.stderr and "jepa resume" not in failed.stderr
     assert "Traceback" not in failed.stderr
 
 

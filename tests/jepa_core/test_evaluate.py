@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from commands import RECIPE, environment
+from jepa_core.io.records import write_sealed
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -81,7 +82,7 @@ def test_data_that_changed_are_refused_and_nothing_is_lost(jepa: Jepa, run: Path
     before = files(run, "findings", "tables")
     noted = manifest(run)
     noted["dataset"]["content"] = "0" * 64
-    (run / "manifest.json").write_text(json.dumps(noted))
+    write_sealed(run / "manifest.json", noted)
     refused = jepa("evaluate", "run")
     assert refused.returncode == 3 and "does not hold the data that the run was on" in refused.stderr
     assert files(run, "findings", "tables") == before
@@ -91,7 +92,7 @@ def test_a_store_that_is_gone_is_not_replaced_by_that_of_other_raw_data(jepa: Je
     shutil.rmtree(tmp_path / "stores")
     noted = manifest(run)
     noted["dataset"]["fingerprint"] = "other0000000"
-    (run / "manifest.json").write_text(json.dumps(noted))
+    write_sealed(run / "manifest.json", noted)
     refused = jepa("evaluate", "run")
     assert refused.returncode == 3 and "the raw data have changed since" in refused.stderr
     assert not list((tmp_path / "stores").glob("toy-*"))
@@ -101,7 +102,7 @@ def noted(run: Path, change: Callable[[dict], object]) -> None:
     """Change what a run's manifest says."""
     content = manifest(run)
     change(content)
-    (run / "manifest.json").write_text(json.dumps(content))
+    write_sealed(run / "manifest.json", content)
 
 
 def test_other_values_with_the_same_settings_are_told_and_other_words_are_not(jepa: Jepa, run: Path) -> None:
@@ -194,7 +195,7 @@ def test_a_run_without_an_end_is_stopped_and_one_that_is_held_is_running(jepa: J
     import fcntl
 
     noted = {key: value for key, value in manifest(run).items() if key != "ended"}
-    (run / "manifest.json").write_text(json.dumps(noted))
+    write_sealed(run / "manifest.json", noted)
 
     def status() -> str:
         return json.loads(jepa("runs", ".", "--json").stdout)["runs"][0]["status"]

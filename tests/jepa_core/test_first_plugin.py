@@ -1,4 +1,4 @@
-"""The commands with which docs/plugins.md begins are run as the page shows them, in a new environment."""
+"""The commands of docs/plugins.md and docs/write-a-phase.md are run as the pages show them, in a new environment."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import pytest
 from commands import REPOSITORY, environment
 
 TOOLS = {"pip": "pip", "pytest": "pytest", "jepa": "jepa_core"}
-PAGE = (REPOSITORY / "docs" / "plugins.md").read_text()
+PAGE, PAGE_OF_A_PHASE = ((REPOSITORY / "docs" / name).read_text() for name in ("plugins.md", "write-a-phase.md"))
+SHORT = ["curriculum.predictor_warmup.steps=1", "curriculum.cautious.steps=1", "predictor.layers=1", "evaluators=[]"]
 
 
-def shown_commands() -> list[str]:
-    """The lines of the page's first block, without their comments."""
-    block = re.search(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+def shown_commands(page: str) -> list[str]:
+    """The lines of a page's first block of commands, without their comments."""
+    block = re.search(r"```sh\n(.*?)```", page, re.DOTALL)
     assert block
     return [line.split("#")[0].strip() for line in block[1].splitlines()]
 
@@ -39,11 +40,28 @@ def new_environment(tmp_path: Path) -> Path:
     return folder / "bin"
 
 
-def test_from_nothing_to_a_run_by_the_very_commands_of_the_page(new_environment: Path, tmp_path: Path) -> None:
-    path = f"{new_environment}{os.pathsep}{os.environ['PATH']}"
+def carried_out(commands: list[str], tools: Path, folder: Path) -> str:
+    """What commands say, of which none fails."""
+    path = f"{tools}{os.pathsep}{os.environ['PATH']}"
     variables = environment(PATH=path, PIP_NO_INDEX="1", PIP_DISABLE_PIP_VERSION_CHECK="1")
-    script = "set -e\n" + "\n".join(shown_commands())
-    done = subprocess.run(["sh", "-c", script], env=variables, cwd=tmp_path, capture_output=True, text=True)
+    script = "set -e\n" + "\n".join(commands)
+    done = subprocess.run(["sh", "-c", script], env=variables, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Successfully installed jepa-cautious" in done.stdout and "failed" not in done.stdout
+    return done.stdout
+
+
+def test_from_nothing_to_a_run_by_the_very_commands_of_the_page(new_environment: Path, tmp_path: Path) -> None:
+    done = carried_out(shown_commands(PAGE), new_environment, tmp_path)
+    assert "Successfully installed jepa-cautious" in done and "failed" not in done
     assert list((tmp_path / "jepa-cautious" / "runs").glob("cautious-*/report.html"))
+
+
+def test_the_smallest_package_is_installed_checked_and_run_from_what_its_page_shows(
+    new_environment: Path, tmp_path: Path
+) -> None:
+    for name, content in re.findall(r"```\w+\n# ([\w.]+)\n(.*?)```", PAGE_OF_A_PHASE, re.DOTALL):
+        (tmp_path / name).write_text(content)
+    run = " ".join(["jepa run mine.yaml", *(f"'{override}'" for override in SHORT)])
+    done = carried_out([*shown_commands(PAGE_OF_A_PHASE), run], new_environment, tmp_path)
+    assert "Successfully installed jepa-cautious" in done and " 0 failed" in done
+    assert list((tmp_path / "runs").glob("mine-*/report.html"))

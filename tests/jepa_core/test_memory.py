@@ -57,6 +57,37 @@ def test_a_phase_that_may_not_fit_is_named_with_what_takes_less(
     assert told(plan, most, monkeypatch, caplog) == ""
 
 
+def test_processes_of_a_machine_share_its_memory_and_divide_the_windows_of_a_step(
+    plan: Plan, recipe_file: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = plan.weight_bytes or 0
+    monkeypatch.setattr(memory, "free_memory", lambda: 3 * weights - 1)
+    check_memory(plan, CPU, sharing=2)
+    with pytest.raises(RunError, match="in each of 3 processes.*divide what is frozen"):
+        check_memory(plan, CPU, sharing=3)
+    recipe = load_recipe(recipe_file, [], registry)
+    of_two, accumulated = make_plan(recipe, 2), recipe_with_parts(recipe_file, registry, 2)
+    for number, phase in enumerate(plan.phases):
+        if phase.steps:
+            assert weights < (of_two.phases[number].memory_bytes or 0) < (phase.memory_bytes or 0)
+    assert accumulated.phases[1].memory_bytes == of_two.phases[1].memory_bytes
+    assert of_two.weight_bytes == weights, "nothing is divided that the recipe does not say so"
+
+
+def recipe_with_parts(recipe_file: Path, registry: Registry, parts: int) -> Plan:
+    return make_plan(load_recipe(recipe_file, [f"curriculum.joint.accumulate={parts}"], registry))
+
+
+def test_a_plan_says_what_does_not_fit_here_and_what_each_part_holds(plan: Plan) -> None:
+    from jepa_core.cli.pages import plan_text
+
+    assert "does not fit" not in plan_text(replace(plan, memory_here_bytes=10 * (plan.weight_bytes or 0)))
+    told_of_many = plan_text(replace(plan, memory_here_bytes=10 * (plan.weight_bytes or 0), processes=11))
+    assert "does not fit into the memory of processors here" in told_of_many
+    assert "of each of 11 processes" in told_of_many
+    assert {part.name for part in plan.parts} > {*plan.evaluators}
+
+
 def test_nothing_is_said_where_nothing_is_known(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

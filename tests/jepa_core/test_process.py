@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
 import subprocess
@@ -21,7 +22,7 @@ from jepa_core.plugin import Registry
 from jepa_core.recipe import RuntimeConfig, load_recipe
 from jepa_core.results.findings import Findings
 from jepa_core.runs.pipeline import execute
-from jepa_core.runs.process import environment, process_state
+from jepa_core.runs.process import environment, process_state, seldom_collected
 from jepa_core.runs.reevaluation import evaluate_again
 from jepa_core.runs.run import Run
 
@@ -98,6 +99,14 @@ def test_whatever_a_run_writes_is_for_its_owner_alone(run: Run) -> None:
     paths = [run.folder, *run.folder.rglob("*"), *run.stores.rglob("*")]
     assert len(paths) > 20
     assert not [path for path in paths if stat.S_IMODE(path.stat().st_mode) & 0o077]
+
+
+def test_the_collector_of_a_command_rests_and_is_put_back_whatever_happens() -> None:
+    before = gc.get_threshold()
+    with pytest.raises(InterruptedError), seldom_collected():
+        assert gc.get_threshold() == (10_000, *before[1:])
+        raise InterruptedError
+    assert gc.get_threshold() == before
 
 
 def test_what_the_user_has_set_is_left_and_the_network_is_never_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from jepa_core.cli import main
 from jepa_core.errors import DataError, RunError
-from jepa_core.io.records import Shape, read_sealed, read_shaped, write_sealed
+from jepa_core.io.records import Shape, read_sealed, read_shaped, read_written, write_sealed
 
 RECIPE = """\
 extends: five_phases
@@ -59,6 +59,17 @@ def test_a_sealed_record_is_refused_when_a_value_that_fits_was_changed(tmp_path:
     path.write_text(path.read_text().replace('"a"', '"b"'))
     with pytest.raises(DataError, match="counts.json is not as it was written; count again"):
         read_sealed(path, CountShape, "count again")
+
+
+def test_a_record_of_an_earlier_version_needs_no_seal_and_is_given_one_when_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "counts.json"
+    path.write_text('{"name": "a"}')
+    write_sealed(path, read_written(path, CountShape, "count again") | {"counts": [2]})
+    write_sealed(path, json.loads(path.read_text()))
+    assert read_written(path, CountShape, "count again") == {"name": "a", "counts": [2]}
+    path.write_text(path.read_text().replace("2", "3", 1))
+    with pytest.raises(DataError, match="not as it was written"):
+        read_written(path, CountShape, "count again")
 
 
 # --- of a run ---------------------------------------------------------------------------------------------------------
@@ -113,3 +124,45 @@ def test_a_file_of_a_run_with_another_shape_ends_in_one_message(
         assert main([command, str(tmp_path / "runs" / "one")]) == code, command
         told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
         assert len(told) == 1 and path.name in told[0]
+
+
+LOGGED = {"loss": [[]], "metrics": [None], "learning_rate": "fast", "terms": {"a": "b"}, "validation": 1}
+
+
+@pytest.mark.parametrize("key", LOGGED)
+def test_a_logged_step_of_another_shape_ends_in_one_message(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    shutil.copytree(whole / "one", tmp_path / "one")
+    path = tmp_path / "one" / "metrics.jsonl"
+    lines = [json.loads(line) | {key: LOGGED[key]} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(["report", str(tmp_path / "one")]) == 1
+    assert f"metrics.jsonl is damaged: line 1: {key}" in capsys.readouterr().err
+
+
+def test_a_value_of_the_manifest_that_fits_and_was_changed_is_told(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(whole / "one", tmp_path / "one")
+    path = tmp_path / "one" / "manifest.json"
+    path.write_text(path.read_text().replace('"horizon": 4', '"horizon": 5'))
+    for command in (["report"], ["compare", str(whole / "one")], ["evaluate"], ["inspect"], ["resume"]):
+        assert main([*command, str(tmp_path / "one")]) == 1
+        assert "manifest.json is not as it was written; copy the run again" in capsys.readouterr().err
+
+
+def test_findings_of_too_many_levels_are_replaced_and_an_encoder_that_is_no_json_is_told(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(whole, tmp_path / "runs")
+    run = tmp_path / "runs" / "one"
+    findings = run / "findings" / "channel_forecast.json"
+    before = findings.read_bytes()
+    findings.write_text("[" * 100_000 + "]" * 100_000)
+    assert main(["evaluate", str(run), "--quiet"]) == 0 and findings.read_bytes() == before
+    (run / "encoder").mkdir()
+    for content in (b"\xff{}", b"[" * 100_000):
+        (run / "encoder" / "config.json").write_bytes(content)
+        assert main(["audit", str(run)]) == 3
+        assert "config.json is damaged: it is no JSON" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from commands import RECIPE, command, environment, install
 from jepa_core.errors import UnsafeArtefactError
+from jepa_core.io.records import write_sealed
 from jepa_core.training.checkpoint import restore_checkpoint
 from jepa_core.training.curriculum import Progress
 
@@ -243,7 +244,7 @@ def test_a_run_on_other_data_is_refused(jepa: Jepa, recipe_file: Path, tmp_path:
     jepa("run", recipe_file, "--out", run)
     manifest = json.loads((run / "manifest.json").read_text())
     manifest["dataset"]["content"] = "0" * 64
-    (run / "manifest.json").write_text(json.dumps(manifest))
+    write_sealed(run / "manifest.json", manifest)
     refused = jepa("resume", run)
     assert refused.returncode == 3 and "not those that this run began on" in refused.stderr
 

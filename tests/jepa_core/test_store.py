@@ -264,6 +264,25 @@ def test_an_excerpt_is_a_store_of_its_own_with_no_text_of_any_other(tmp_path: Pa
             assert texts_of(of, found.texts) == texts_of(wanted, expected.texts)
 
 
+def test_trajectories_asked_for_one_by_one_are_those_of_blocks_of_one_in_any_order(tmp_path: Path) -> None:
+    write(tmp_path / "store")
+    store = Store(tmp_path / "store")
+    singles = list(store.blocks(size=1))
+    asked = np.array([len(store) - 1, 0, 2])
+    for wanted, (position, alone) in zip(asked.tolist(), store.each(asked), strict=True):
+        assert position == wanted
+        expected = singles[position]
+        assert alone.identifier.tolist() == expected.identifier.tolist() and alone.steps == expected.steps
+        for role in ROLES:
+            for field, values in vars(expected.events(role)).items():
+                np.testing.assert_array_equal(getattr(alone.events(role), field), values)
+        for targets, of_block in ((alone.labels, expected.labels), (alone.outcomes, expected.outcomes)):
+            assert targets.keys() == of_block.keys()
+            for name, values in of_block.items():
+                np.testing.assert_array_equal(targets[name], values)
+    assert list(store.each(np.empty(0, np.int64))) == []
+
+
 def test_the_same_excerpt_has_the_same_digest(tmp_path: Path) -> None:
     write(tmp_path / "store")
     store = Store(tmp_path / "store")

@@ -14,6 +14,7 @@ import pytest
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.preparation import open_store
 from jepa_core.errors import DataError, RecipeError, RunError, UnsafeArtefactError
+from jepa_core.io.records import write_sealed
 from jepa_core.model.folder import FITTED, WEIGHTS, write_record
 from jepa_core.results.evaluated import evaluation_digests
 from jepa_core.results.findings import Findings, Samples, Verdict
@@ -113,7 +114,7 @@ def test_a_store_of_other_data_in_the_place_of_the_runs_is_damage(run: Path) -> 
     manifest = run / "manifest.json"
     record = json.loads(manifest.read_text())
     record["dataset"]["content"] = "0" * 64
-    manifest.write_text(json.dumps(record))
+    write_sealed(manifest, record)
     (part,) = [part for part in verify(run) if part.damaged]
     assert part.part == "store" and "does not hold the data that the run was on" in part.damaged[0]
 

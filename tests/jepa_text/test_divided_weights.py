@@ -85,6 +85,7 @@ def trained(folder: Path, processes: Peers, checkpoints: Path) -> dict[str, Any]
     return {
         "losses": torch.tensor(losses.values), "weights": weights, "held": sum(each.numel() for each in held),
         "static": torch.from_numpy(end_to_end(read)["states"]),
+        "planned": config.size().divided(processes.count).parameters,
     }  # fmt: skip
 
 
@@ -125,4 +126,4 @@ def test_divided_frozen_weights_change_nothing_but_what_each_process_holds(folde
         assert divided["weights"].keys() == alone["weights"].keys()
         for name, value in alone["weights"].items():
             torch.testing.assert_close(divided["weights"][name], value, rtol=1e-3, atol=1e-4)
-        assert divided["held"] < 0.75 * alone["held"], "a token table is whole, and maps are divided"
+        assert divided["held"] == divided["planned"] < 0.75 * alone["held"], "a token table is whole, maps are divided"

@@ -8,6 +8,7 @@ they are forked from, so a test of the same bits from other processes starts one
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -85,6 +87,8 @@ def _import_everything(further: Sequence[str]) -> None:
     for module in pkgutil.walk_packages(jepa_core.__path__, "jepa_core."):
         if not module.name.startswith(("jepa_core.testing", "jepa_core.scaffold.", "jepa_core.__main__")):
             importlib.import_module(module.name)
+    for declared in entry_points(group="jepa"):
+        importlib.import_module(declared.module)
     gc.enable()
 
 
@@ -100,6 +104,9 @@ def _become(asked: dict[str, Any], own: list[str]) -> None:
     tempfile.tempdir = None
     sys.path[:] = [asked["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *own]
     importlib.invalidate_caches()
+    sys.modules.pop("sitecustomize", None)
+    with contextlib.suppress(ModuleNotFoundError):  # as every process does that begins
+        importlib.import_module("sitecustomize")
     sys.argv = ["jepa_core", *asked["arguments"]]
 
 
