@@ -30,7 +30,7 @@ from jepa_clin.config import (
 )
 from jepa_clin.further_config import HiddenChannelsConfig, PooledFutureConfig, RssmConfig
 from jepa_core.config import Config, ObjectiveConfig, PhaseConfig, StreamConfig
-from jepa_core.contracts import Channels, Encoder, Listener, Objective, Phase
+from jepa_core.contracts import Batch, Channels, Encoder, Listener, Objective, Phase
 from jepa_core.data.dataset import Dataset
 from jepa_core.data.observations import Observer
 from jepa_core.errors import RecipeError, RunError
@@ -41,6 +41,7 @@ from jepa_core.testing.oscillators import OscillatorsConfig, TinyTextConfig
 from jepa_core.training.curriculum import BuiltPhase, Progress, run_curriculum
 from jepa_core.training.division import refuse_undivided
 from jepa_core.training.learner import Learner
+from jepa_core.training.parts import parts_of
 from jepa_core.training.processes import ALONE, ConnectedPeers, Peers
 from jepa_core.training.totals import total
 
@@ -197,6 +198,16 @@ def refused(phase: Callable[[PhaseConfig], Phase]) -> str:
     with pytest.raises(RunError) as error:
         run_curriculum([BuiltPhase("wrong", phase(config))], learner, windows, 0)
     return str(error.value)
+
+
+def test_windows_are_divided_by_what_their_items_cost() -> None:
+    own = torch.arange(6)
+    batch = Batch(own, own, own[:, None], own[:, None], own[:, None], torch.ones(6, 1, dtype=torch.bool))
+    costs = torch.tensor([10, 9, 8, 1, 1, 1])
+    parts = parts_of(batch, 2, lambda ids: costs[ids])
+    assert [len(part.mask) for part in parts] == [3, 3]
+    assert sorted(int(costs[part.items].sum()) for part in parts) == [12, 18]  # 27 and 3 if they were cut in two
+    assert sorted(torch.cat([part.own(own) for part in parts]).tolist()) == own.tolist()
 
 
 def test_a_loss_that_is_a_mean_of_its_part_is_refused() -> None:

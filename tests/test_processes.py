@@ -4,15 +4,24 @@ the death of a process, and gone on with by another number of them."""
 from __future__ import annotations
 
 import json
+import multiprocessing
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import torch.distributed as dist
 
 from commands import command, environment, install
+from jepa_core.plugin import shared_registry
+from jepa_core.recipe import load_recipe
+from jepa_core.runs.pipeline import execute
+from jepa_core.runs.run import Run
+from jepa_core.training.processes import ConnectedPeers
 from warm import WarmProcess
 
 RECIPE = """\
@@ -178,3 +187,31 @@ def test_a_stop_of_one_process_of_torchrun_stops_all_at_a_checkpoint(runs: Runs)
     assert stopped.returncode != 0
     assert "stopped in phase 'joint_refinement' after step 5; everything so far is kept" in stopped.stderr
     assert [path.name for path in sorted((runs.folder / "stopped" / "checkpoints").iterdir())][-1] == "00000009-01"
+
+
+def carried_out(number: int, runs: list[Run], folder: Path) -> None:
+    torch.set_num_threads(1)
+    for run in runs:
+        store = dist.FileStore(str(folder / f"{run.folder.name}.store"), 2)
+        dist.init_process_group("gloo", store=store, rank=number, world_size=2, timeout=timedelta(minutes=5))
+        execute(run, [], ConnectedPeers(dist.group.WORLD))
+        dist.destroy_process_group()
+
+
+def test_runs_of_as_many_processes_share_a_control_and_one_alone_trains_its_own(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    text = RECIPE.replace(", {use: strike}", "")
+    (tmp_path / "together.yaml").write_text(text)
+    recipe = load_recipe(tmp_path / "together.yaml", (), shared_registry())
+    first, second, alone = (Run.create(tmp_path / name, recipe, recipe.registry, text) for name in ("a", "b", "c"))
+    context = multiprocessing.get_context("fork")
+    together = [context.Process(target=carried_out, args=(number, [first, second], tmp_path)) for number in range(2)]
+    for workers, controls in ((together, 1), ([context.Process(target=execute, args=(alone,))], 2)):
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(timeout=300)
+            assert worker.exitcode == 0
+        assert len([*(tmp_path / "shared").rglob("control-*")]) == controls
+    own = [(run.folder / "control.safetensors").read_bytes() for run in (first, second)]
+    assert own[0] == own[1]

@@ -17,8 +17,9 @@ start here:
   jepa show phase/hard_sync       what a component is, and its keys
   jepa run RECIPE seed=1 curriculum.joint_refinement.steps=200
 
-exit codes: 0 ok, 1 the run or a check failed, 2 recipe or usage, 3 the data break their contract, 4 a plugin is
-missing or broken, 5 an unsafe file was refused, 6 another process is at work on it, 75 stopped and resumable
+exit codes: 0 ok, 1 the run or a check failed, 2 recipe or usage, 3 the data
+break their contract, 4 a plugin is missing or broken, 5 an unsafe file was
+refused, 6 another process is at work on it, 75 stopped and resumable
 """
 
 
@@ -38,11 +39,14 @@ Add = Callable[[str, Command, str], argparse.ArgumentParser]
 """Adds a command: name, function, one line of help."""
 
 
-class _Help(argparse.RawDescriptionHelpFormatter):
-    """Help with room for the names of the commands."""
+class _Help(argparse.HelpFormatter):
+    """Help with room for the names of the commands, and texts of several lines left as they are."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jepa_core.cli.screen import for_screen
+
 if TYPE_CHECKING:
     from jepa_core.plugin import Registry
     from jepa_core.recipe import Recipe
@@ -39,8 +41,8 @@ def load_study_and_folder(arguments: argparse.Namespace, reference: str) -> tupl
 
 
 def print_page(page: Any, arguments: argparse.Namespace, text: Callable[[Any], str]) -> None:
-    """Print a command's result: as JSON where that is asked for, else as `text` words it."""
-    print(json.dumps(page, indent=1) if arguments.json else text(page))
+    """Print a command's result: as JSON where that is asked for, else as `text` words it, within the screen."""
+    print(json.dumps(page, indent=1) if arguments.json else for_screen(text(page)))
 
 
 def write_new(path: Path, content: bytes) -> None:

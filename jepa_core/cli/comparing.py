@@ -48,25 +48,41 @@ def comparison_text(comparison: Comparison) -> str:
         cells = [(row.key, *map(_setting, row.values)) for row in rows]
         lines += ["", title, *(_columns(cells) if cells else ["  no difference"])]
     for run in comparison.runs[1:]:
-        cells = [("evaluator", "metric", "reference", "run", "difference", "95 % interval", "")]
-        cells += [_difference_cells(difference) for difference in told if difference.run == run]
-        lines += [
-            "",
-            f"{run} less {comparison.runs[0]}",
-            *(_columns(cells) if len(cells) > 1 else ["  nothing shared"]),
-        ]
+        of_run = [difference for difference in told if difference.run == run]
+        lines += ["", f"{run} less {comparison.runs[0]}", *(_difference_lines(of_run) or ["  nothing shared"])]
     if left:
         lines += ["", f"{left:,} more, by place on an axis or without any difference: with --json or --html FILE"]
     return "\n".join(lines)
+
+
+def _difference_lines(differences: Sequence[RunDifference]) -> list[str]:
+    """Columns of figures, those of an evaluator together; below a row why it has no interval."""
+    cells = [("metric", "reference", "run", "difference", "95 % interval")]
+    heading, *rows = _columns([*cells, *map(_difference_cells, differences)]) if differences else [""]
+    lines: list[str] = [heading] if differences else []
+    for number, (difference, row) in enumerate(zip(differences, rows, strict=True)):
+        if number == 0 or difference.evaluator != differences[number - 1].evaluator:
+            lines.append(f"  {difference.evaluator}{_subjects(differences, difference.evaluator)}")
+        lines += [row, *([f"      {difference.note}"] if difference.note else [])]
+    return lines
 
 
 def _difference_cells(difference: RunDifference) -> tuple[str, ...]:
     from jepa_core.results.text import interval, number
 
     values = (number(value) for value in (difference.reference, difference.value, difference.difference))
-    metric = f"{difference.metric} ({difference.unit})" if difference.unit else difference.metric
-    about = difference.note or (f"{difference.subjects} subjects" if difference.subjects is not None else "")
-    return (difference.evaluator, metric, *values, interval(difference.low, difference.high), about)
+    metric = f"  {difference.metric} ({difference.unit})" if difference.unit else f"  {difference.metric}"
+    return (metric, *values, interval(difference.low, difference.high))
+
+
+def _subjects(differences: Sequence[RunDifference], evaluator: str) -> str:
+    """How many subjects stand behind the intervals of an evaluator."""
+    of_it = (difference.subjects for difference in differences if difference.evaluator == evaluator)
+    counts = sorted({count for count in of_it if count is not None})
+    if not counts:
+        return ""
+    least = f"{counts[0]:,} to " if len(counts) > 1 else ""
+    return f", {least}{counts[-1]:,} subjects"
 
 
 def _setting(value: Any) -> str:

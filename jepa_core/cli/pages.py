@@ -28,15 +28,31 @@ def component_text(page: dict[str, Any]) -> str:
         f"{page['kind']} {page['name']}  ({page['package']}, {page['implementation']})",
         f"in Python: from {module} import {config}",
         "",
-        page["description"],
+        *_paragraphs(page["description"]),
         "",
         "keys:",
+        *(line for key in page["keys"] for line in _key_lines(key)),
     ]
-    for key in page["keys"]:
-        lines.append(f"  {key['name']}: {key['type']}; {key['default']}")
-        if key["description"]:
-            lines.append(f"      {key['description']}")
     return "\n".join(lines)
+
+
+def _paragraphs(text: str) -> list[str]:
+    """The lines of a docstring with those of a paragraph, or of an item of a list, in one."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        goes_on = lines and lines[-1] and line.strip() and not line.lstrip().startswith("* ")
+        lines[-1:] = [f"{lines[-1]} {line.strip()}"] if goes_on else [*lines[-1:], line]
+    return lines
+
+
+def _key_lines(key: dict[str, Any]) -> list[str]:
+    """A key with its type, its default and what it means; the defaults of a section stand below it, a line each."""
+    from jepa_core.recipe.keys import as_yaml
+
+    section = key["value"] if isinstance(key["value"], dict) and key["value"] else {}
+    lines = [f"  {key['name']}: {key['type']}; {'by default' if section else key['default']}"]
+    inner = [f"        {name}: {as_yaml(value)}" for name, value in section.items()]
+    return [*lines, *inner, *([f"      {key['description']}"] if key["description"] else [])]
 
 
 def recipe_text(page: dict[str, Any], with_origins: bool) -> str:
@@ -66,11 +82,11 @@ def plan_text(plan: Plan) -> str:
         trains += f", only {', '.join(phase.only)}" if phase.only else ""
         extra = f"; updates {phase.updates}" if phase.updates else ""
         terms = f"; with {', '.join(phase.objectives)}" if phase.objectives else ""
-        lines.append(
-            f"  {number}. {phase.name:<{width}}  {phase.steps:>6} steps of {phase.batch_size} windows  trains {trains} "
-            f"({_count(phase.trained_parameters)}){extra}{terms}  memory {_bytes(phase.memory_bytes)}"
-            f"  {_flops(phase.flops)}"
-        )
+        lines += [
+            f"  {number}. {phase.name:<{width}}  {phase.steps:>6} steps of {phase.batch_size} windows"
+            f"  {_bytes(phase.memory_bytes):>9}  {_flops(phase.flops)}",
+            f"     trains {trains} ({_count(phase.trained_parameters)}){extra}{terms}",
+        ]
     lines += ["", f"evaluators: {', '.join(plan.evaluators) or 'none'}", "", *_memory_lines(plan)]
     lines += (
         ["", "missing here:", *(f"  {reason}" for reason in plan.missing)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +48,10 @@ def ls(arguments: argparse.Namespace) -> None:
 
 
 def _first_comment(path: Path) -> str:
-    """The description of a recipe or a study: its second comment line, the first being the command that runs it."""
+    """The description of a recipe or a study: the first sentence of its comment, after the command that runs it."""
     comments = [line.lstrip("# ").strip() for line in path.read_text().splitlines() if line.startswith("#")]
-    return comments[1] if len(comments) > 1 else ""
+    paragraph = " ".join(takewhile(bool, comments[1:]))
+    return re.split(r"(?<=[.])\s+(?=[A-Z`])", paragraph, maxsplit=1)[0]
 
 
 def show(arguments: argparse.Namespace) -> None:
@@ -86,14 +89,15 @@ def _plain_docstring(text: str | None) -> str:
     return cleandoc(text or "")
 
 
-def _key(name: str, field: FieldInfo) -> dict[str, str]:
+def _key(name: str, field: FieldInfo) -> dict[str, Any]:
     from jepa_core.recipe.keys import as_yaml, describe_type
 
-    default = "required" if field.is_required() else f"default {as_yaml(_plain(field))}"
+    value = None if field.is_required() else _plain(field)
     return {
         "name": field.alias or name,
         "type": describe_type(field.annotation, field.metadata),
-        "default": default,
+        "default": "required" if field.is_required() else f"default {as_yaml(value)}",
+        "value": value,
         "description": field.description or "",
     }
 

@@ -122,7 +122,8 @@ def _tell(folder: Path) -> None:
     from jepa_core.results.record import read_run
     from jepa_core.runs.ending import ending
 
-    Console(file=ErrorOutput(), highlight=False).print(ending(read_run(folder)))
+    console = Console(file=ErrorOutput(), highlight=False)
+    console.print(ending(read_run(folder), console.width))
 
 
 @contextmanager

@@ -82,6 +82,10 @@ class Dataset:
         """The items of the given ids, as an encoder takes them."""
         return self.rendering.take(ids.cpu().numpy())
 
+    def sizes(self, ids: torch.Tensor) -> torch.Tensor:
+        """What encoding the items of the given ids (N,) costs, beside one another: (N,) int64."""
+        return torch.from_numpy(self.rendering.sizes(ids.cpu().numpy()))
+
     def training_items(self, chunk: int = 4096) -> Iterator[Items]:
         """The distinct items of the train split, in order, a chunk at a time: all that an encoder may be fitted on."""
         trajectories = self.trajectories("train")

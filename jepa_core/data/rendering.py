@@ -63,6 +63,10 @@ class Rendering(ABC):
     def take(self, ids: np.ndarray) -> Items:
         """The items of the given ids."""
 
+    def sizes(self, ids: np.ndarray) -> np.ndarray:
+        """What encoding each of the items (N,) costs, beside one another: (N,) int64. Equal here."""
+        return np.ones(len(ids), dtype=np.int64)
+
 
 class TextRendering(Rendering):
     """Texts in one file, with their offsets beside."""
@@ -78,6 +82,9 @@ class TextRendering(Rendering):
     def take(self, ids: np.ndarray) -> list[str]:
         starts, ends = self._offsets[ids].tolist(), self._offsets[ids + 1].tolist()
         return [str(self._bytes[start:end], "utf-8") for start, end in zip(starts, ends, strict=True)]
+
+    def sizes(self, ids: np.ndarray) -> np.ndarray:
+        return self._offsets[ids + 1] - self._offsets[ids]
 
 
 class ChannelRendering(Rendering):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 import types
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
@@ -14,6 +15,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from jepa_core.recipe.problems import Step
+
+NO_TEXTS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"}
+"""Words that YAML, of one version or another, does not read as texts."""
 
 
 def key_names(model: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -145,4 +149,12 @@ def as_yaml(value: Any) -> str:
         return f"[{', '.join(map(as_yaml, value))}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {as_yaml(inner)}' for key, inner in value.items())}}}"
-    return f"'{value}'" if isinstance(value, str) else str(value)
+    if isinstance(value, float):  # YAML 1.1 reads 1e-05 as a text, 1.0e-05 as a number
+        return re.sub(r"^(-?\d+)e", r"\1.0e", str(value))
+    return _text_as_yaml(value) if isinstance(value, str) else str(value)
+
+
+def _text_as_yaml(text: str) -> str:
+    """A text bare where YAML reads it as that text, else in quotes."""
+    is_bare = re.fullmatch(r"[A-Za-z_@/.]([\w./@*+-]| (?=\w))*", text) and text.lower() not in NO_TEXTS
+    return text if is_bare and not text.startswith("@") else "'" + text.replace("'", "''") + "'"

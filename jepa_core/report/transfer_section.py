@@ -23,9 +23,10 @@ def _transfer(name: str, other: RunRecord) -> Markup:
     thin: set[int] = set()
     for evaluator, findings in other.in_order():
         starts.append(len(rows))
-        for asked, value, gain, few in in_short(in_words_of(findings, other.noun)):
-            thin |= {len(rows)} if few else set()
-            rows.append([sentence_case(evaluator), asked, value, gain])
+        for row in in_short(in_words_of(findings, other.noun)):
+            thin |= {len(rows)} if row.is_thin else set()
+            gains = "; ".join(f"{figure} {over}" for figure, over in row.gains)
+            rows.append([sentence_case(evaluator), row.about, f"{row.measure} {row.value}".lstrip(), gains])
     report = element("a", "its own report", href=f"transfer/{name}/report.html")
     about = element("p", f"Measured on {_counts(other)}, none of which was trained on; more in ", report, class_="note")
     return join(

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from jepa_core.results.findings import Findings, Side
 from jepa_core.results.text import interval, number, with_unit
 
-ShortRow = tuple[str, str, str, bool]
-"""What was measured, its value, what it is better or worse than; and whether it is grey."""
 NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class ShortRow:
+    """about: what was measured. value: with its interval and unit. measure: of what kind the value is; empty where
+    `about` says it. gains: how much better it is than what it is compared with, and what that is. is_thin: too few
+    stand behind it."""
+
+    about: str
+    value: str
+    measure: str = ""
+    gains: tuple[tuple[str, str], ...] = ()
+    is_thin: bool = False
 
 
 def in_short(findings: Findings) -> Iterator[ShortRow]:
@@ -17,14 +29,15 @@ def in_short(findings: Findings) -> Iterator[ShortRow]:
     for claim in findings.claims:
         ours, *others = claim.compared
         if ours.value is None:
-            yield claim.about, NOT_MEASURED, "", True
+            yield ShortRow(claim.about, NOT_MEASURED, is_thin=True)
             continue
         value = _value(ours.value, ours.low, ours.high, claim.unit)
-        yield claim.about, f"{claim.measure} {value}", "; ".join(map(_gain, others)), claim.is_thin
+        gains = tuple((_gain(other), f"over {other.words}") for other in others)
+        yield ShortRow(claim.about, value, claim.measure, gains, claim.is_thin)
     for headline in () if findings.claims else findings.headlines:
         unmeasured = headline.value is None
         value = NOT_MEASURED if unmeasured else _value(headline.value, headline.low, headline.high, headline.unit)
-        yield headline.label, value, "", headline.is_thin or unmeasured
+        yield ShortRow(headline.label, value, is_thin=headline.is_thin or unmeasured)
 
 
 def _value(value: float | None, low: float | None, high: float | None, unit: str) -> str:
@@ -34,7 +47,7 @@ def _value(value: float | None, low: float | None, high: float | None, unit: str
 
 def _gain(other: Side) -> str:
     if other.gain is None:
-        return f"– over {other.words}"
+        return "–"
     sign = "+" if other.gain > 0 else ""
     bounds = interval(other.gain_low, other.gain_high)
-    return f"{sign}{number(other.gain)}{f' ({bounds})' if bounds else ''} over {other.words}"
+    return f"{sign}{number(other.gain)}{f' ({bounds})' if bounds else ''}"

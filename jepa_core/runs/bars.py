@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -15,15 +15,17 @@ from rich.table import Column
 
 from jepa_core.io.terminal import ErrorOutput
 from jepa_core.results.findings import Findings
-from jepa_core.runs.listeners import RunDisplay, describe_step, describe_work, ended_early
+from jepa_core.runs.listeners import RunDisplay, describe_work, ended_early, step_figures
 from jepa_core.training.curriculum import Progress
 
 log = logging.getLogger("jepa")
 
-COUNTER, CLOCK, BAR = 9, 8, 16
+COUNTER, CLOCK = 9, 8
 """Columns of the screen that these take, whatever they say; what is said of a step is cut first."""
+WIDE = 100
+"""Columns from which a screen has room for long names."""
 STILL = 1.0
-"""Seconds that the bar of a pass is kept for while steps are taken and nothing goes through the pass."""
+"""Seconds that the bar of a pass is kept for while other work goes on and nothing goes through the pass."""
 
 
 class RunBars(RunDisplay):
@@ -39,27 +41,30 @@ class RunBars(RunDisplay):
         self._bar: Bar | None = None
         self._task = TaskID(0)
         self._passes: dict[str, TaskID] = {}
-        self._came = 0.0
+        self._came: dict[str, float] = {}
+        wide = self._console.width >= WIDE
+        self._name, self._length = (40, 16) if wide else (31, 8)
         self._level = logging.NOTSET
 
     def phase_started(self, progress: Progress) -> None:
-        width = max(len(built.name) for built in progress.phases)
-        name = f"{progress.index + 1}/{len(progress.phases)} {progress.current.name:<{width}}"
+        name = f"{progress.index + 1}/{len(progress.phases)} {progress.current.name}"
         steps = progress.current.config.steps
         if not steps:
-            self._console.print(f"{name} {describe_work(progress.current)}")
+            told = f"{name:<{self._name}} {describe_work(progress.current)}"
+            self._console.print(escape(told), no_wrap=True, overflow="ellipsis", highlight=False)
             return
         self._begin(name, steps, progress.step, TimeRemainingColumn(table_column=_fixed(CLOCK)))
 
     def step_ended(self, progress: Progress) -> None:
         assert self._bar is not None, "a phase with steps has a bar"
         self._bar.update(self._task, completed=progress.step)
-        if self._passes and time.monotonic() - self._came > STILL:
-            self._forget_passes()
+        self._forget_still()
 
     def logged(self, record: Mapping[str, Any]) -> None:
         assert self._bar is not None, "a phase with steps has a bar"
-        self._bar.update(self._task, now=f"{describe_step(record)}  {record['steps_per_second']:.2f} steps/s")
+        figures = step_figures(record) | {"rank": record["rank"], "steps/s": record["steps_per_second"]}
+        told = [f"{value:.3g} {name}" for name, value in figures.items() if value is not None]
+        self._bar.update(self._task, now="  ".join(told))  # figures before words, of which the last are cut
 
     def phase_ended(self, progress: Progress) -> None:
         self.close()
@@ -90,8 +95,8 @@ class RunBars(RunDisplay):
         self.close()
         rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         columns = (
-            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-            BarColumn(bar_width=BAR),
+            TextColumn("{task.description}", table_column=_fixed(self._name, "left")),
+            BarColumn(bar_width=self._length),
             MofNCompleteColumn(table_column=_fixed(COUNTER)),
             clock,
             TextColumn("{task.fields[now]}", markup=False, table_column=rest),
@@ -118,19 +123,27 @@ class RunBars(RunDisplay):
     def _pass(self, doing: str, share: float) -> None:
         """A bar for a pass, in hundredths; it goes once the pass is over, or the work goes on without it."""
         assert self._bar is not None, "passes are drawn below a bar"
-        self._came = time.monotonic()
+        self._came[doing] = time.monotonic()
+        self._forget_still()
         if doing not in self._passes:
             self._passes[doing] = self._bar.add_task(escape(f"  {doing}"), total=100, now="")
         self._bar.update(self._passes[doing], completed=int(100 * share))
         if share >= 1:
             self._forget_passes()
 
+    def _forget_still(self) -> None:
+        """Drop the bars of passes through which nothing has gone for a while."""
+        since = time.monotonic() - STILL
+        self._forget([doing for doing in self._passes if self._came[doing] < since])
+
     def _forget_passes(self) -> None:
+        self._forget(list(self._passes))
+
+    def _forget(self, passes: Iterable[str]) -> None:
         assert self._bar is not None, "passes are drawn below a bar"
-        for task in self._passes.values():
-            self._bar.remove_task(task)
-        self._passes = {}
+        for doing in passes:
+            self._bar.remove_task(self._passes.pop(doing))
 
 
-def _fixed(width: int) -> Column:
-    return Column(min_width=width, max_width=width, no_wrap=True, justify="right")
+def _fixed(width: int, justify: JustifyMethod = "right") -> Column:
+    return Column(min_width=width, max_width=width, no_wrap=True, overflow="ellipsis", justify=justify)

@@ -80,7 +80,7 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
     built = replace(built_phase(use), name="untrained_control")
     build_modules([built], control, run.recipe.seed, built.objectives)
     processes, drawn = control.processes, dict(control.weights())
-    own, name = run.folder / "control.safetensors", control_name(run, use)
+    own, name = run.folder / "control.safetensors", control_name(run, use, control.processes.count)
     if _taken_up(control, read_tensors(own), drawn):
         return
     if _taken_up(control, shared.read(name) if shared else None, drawn):
@@ -89,7 +89,7 @@ def _take_up_or_train(run: Run, control: Learner, use: PhaseUse, shared: TensorF
         log.info("control: training a predictor on the untrained encoder, %d steps", use.config.steps)
         cut = partial(windows_of, run, control.dataset)
         run_curriculum([built], control, cut("train"), run.recipe.seed, [_ControlSteps(use.config.steps)], cut=cut)
-        if shared and processes.count == 1:  # others may not find what depends by rounding on a number of processes
+        if shared and processes.first:
             shared.write(name, dict(control.weights()))
     if processes.first:
         write_tensors(own, dict(control.weights()))

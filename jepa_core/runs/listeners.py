@@ -195,11 +195,16 @@ def ended_early(progress: Progress) -> str:
 
 def describe_step(record: Mapping[str, Any]) -> str:
     """Loss terms, metrics and latent rank of a logged step, in a few words."""
+    rank = [f"rank {record['rank']:.1f}"] if record["rank"] is not None else []
+    return "  ".join([*(f"{name} {value:.4f}" for name, value in step_figures(record).items()), *rank])
+
+
+def step_figures(record: Mapping[str, Any]) -> dict[str, float]:
+    """Loss terms, metrics and loss of validation of a logged step, by name."""
     values = {**record["terms"], **record["metrics"]}
     if "validation" in record:
         values["validation"] = record["validation"]["loss"]
-    parts = [f"{name} {value:.4f}" for name, value in values.items() if value is not None]
-    return "  ".join([*parts, f"rank {record['rank']:.1f}"] if record["rank"] is not None else parts)
+    return {name: value for name, value in values.items() if value is not None}
 
 
 class Stopper(Listener):

@@ -11,7 +11,7 @@ from jepa_core.errors import RecipeError, RunError, UnsafeArtefactError
 from jepa_core.results.record import RunRecord, read_run
 from jepa_core.results.text import duration, number, with_unit
 
-COLUMNS = ("name", "recipe", "status", "data", "seed", "started", "duration")
+COLUMNS = ("name", "status", "seed", "started", "duration")
 
 
 def list_runs(folder: Path) -> list[dict[str, Any]]:
@@ -26,7 +26,7 @@ def list_runs(folder: Path) -> list[dict[str, Any]]:
 
 
 def runs_text(runs: list[dict[str, Any]]) -> str:
-    """A table of runs, the headline figures of each below it."""
+    """A table of runs; below each its recipe, its data and its headline figures."""
     if not runs:
         return "no runs"
     rows = [COLUMNS, *(tuple(_cell(run, column) for column in COLUMNS) for run in runs)]
@@ -34,7 +34,7 @@ def runs_text(runs: list[dict[str, Any]]) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     text = [lines[0]]
     for run, line in zip(runs, lines[1:], strict=True):
-        text += [line, *_headline_lines(run), *([f"    {run['problem']}"] if "problem" in run else [])]
+        text += [line, *([f"    {run['problem']}"] if "problem" in run else _detail_lines(run))]
     return "\n".join(text)
 
 
@@ -66,14 +66,16 @@ def _headlines(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def run_seconds(manifest: dict[str, Any]) -> float | None:
-    """From the start of a run to its end, pauses between them included; None where the manifest does not tell."""
+    """From the start of a run to its end, pauses between them included; None where the manifest does not tell, or the
+    clock was set back so far that it ended before it began."""
     if "ended" not in manifest or "started" not in manifest:
         return None
     try:
         started, ended = (datetime.fromisoformat(manifest[key]) for key in ("started", "ended"))
-        return (ended - started).total_seconds()
+        seconds = (ended - started).total_seconds()
     except (TypeError, ValueError):  # no times, or one with a zone and one without
         return None
+    return seconds if seconds >= 0 else None
 
 
 def _is_held(folder: Path) -> bool:
@@ -100,10 +102,11 @@ def _cell(run: dict[str, Any], column: str) -> str:
     return str(value)[:12] if column == "data" else str(value).replace("+00:00", "Z")
 
 
-def _headline_lines(run: dict[str, Any]) -> list[str]:
-    """One line an evaluator."""
+def _detail_lines(run: dict[str, Any]) -> list[str]:
+    """What is run on which data, and one line an evaluator."""
     by_evaluator: dict[str, list[str]] = {}
     for headline in run.get("headlines", []):
         value = with_unit(number(headline["value"]), headline["unit"])
         by_evaluator.setdefault(headline["evaluator"], []).append(f"{headline['label']} {value}")
-    return [f"    {name}: {', '.join(figures)}" for name, figures in by_evaluator.items()]
+    about = f"    recipe {_cell(run, 'recipe')}, data {_cell(run, 'data')}"
+    return [about, *(f"    {name}: {', '.join(figures)}" for name, figures in by_evaluator.items())]

@@ -54,14 +54,15 @@ def shared_folder(
     }))  # fmt: skip
 
 
-def control_name(run: Run, phase: PhaseUse) -> str:
+def control_name(run: Run, phase: PhaseUse, processes: int) -> str:
     """Under which name a shared folder of the run's encoder keeps the predictor of its control. phase: what it is
-    trained by."""
+    trained by. processes: that train it, on whose number its bits depend by rounding."""
     recipe = run.recipe
     methods = [phase.optimizer, phase.schedule]
     used = [use.component for use in [recipe.predictor, phase, *methods, *phase.objectives]]
     return "control-" + _digest({
         "seed": recipe.seed,
+        "processes": processes,
         "predictor": _named(recipe.predictor),
         "phase": [_named(use) for use in [phase, *methods]],
         "objectives": [[objective.name, *_named(objective)] for objective in phase.objectives],

@@ -183,7 +183,7 @@ class _Trial:
             if frozen:
                 learner.latents(batch)
             timer = _Timer()
-            take_step(progress, Division(learner.processes, config.accumulate), batch)
+            take_step(progress, Division(learner.processes, config.accumulate, learner.dataset.sizes), batch)
             float(sum(progress.terms.values()))  # waits for the device
             taken.append(timer.spent)
         built.phase.module, built.phase.streams = None, {}

@@ -44,6 +44,7 @@ class ThreadPeers(Peers):
     def __init__(self, number: int, table: _Table, own_machines: bool) -> None:
         self.number, self.count = number, table.count
         self.machines, self.machine = (table.count, number) if own_machines else (1, 0)
+        self.of_machine = 1 if own_machines else table.count
         self.local_number = 0 if own_machines else number
         self._table = table
 

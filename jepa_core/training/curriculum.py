@@ -141,7 +141,7 @@ def _run_phase(
     for listener in listeners:
         listener.phase_started(progress)
     order = WindowOrder(len(windows), config.batch_size, progress.seed, built.name)
-    division = Division(learner.processes, config.accumulate)
+    division = Division(learner.processes, config.accumulate, lambda ids: learner.dataset.sizes(ids))
     streams = Streams(built, learner.dataset, "train", cut, progress.seed)
     while not progress.over:
         built.phase.streams = streams.batches(progress.step)

@@ -32,9 +32,11 @@ Compute = Callable[[Batch], Outcome]
 class Division:
     """How the steps of a phase are divided: among processes, each of which computes `accumulate` parts in turn."""
 
-    def __init__(self, processes: Peers, accumulate: int = 1) -> None:
+    def __init__(self, processes: Peers, accumulate: int, sizes: Callable[[Tensor], Tensor]) -> None:
+        """sizes: what encoding items costs, by their ids (see `parts_of`)."""
         self._processes = processes
         self._accumulate = accumulate
+        self._sizes = sizes
         self._checked = False
 
     def backward(self, compute: Compute, batch: Batch) -> Outcome:
@@ -46,7 +48,7 @@ class Division:
         count = self._processes.count * self._accumulate
         if count == 1:
             return _backward(compute(batch))
-        parts = parts_of(batch, count)[self._processes.number :: self._processes.count]
+        parts = parts_of(batch, count, self._sizes)[self._processes.number :: self._processes.count]
         outcomes = self._at_once(compute, parts[0]) if len(parts) == 1 else self._in_turn(compute, parts)
         if not self._checked:
             _refuse_different(outcomes, self._processes)

@@ -11,6 +11,12 @@ from jepa_core.config import BatchSize, Config
 BaselineName = Literal["linear", "lightgbm", "lstm", "gru_d", "tcn", "event_sequences"]
 
 Positive = Annotated[float, Field(gt=0)]
+TreeCount = Annotated[int, Field(gt=0, le=100_000)]
+"""Of one model; LightGBM counts in 32 bits, and has stopped long before."""
+Leaves = Annotated[int, Field(ge=2, le=131_072)]
+"""Of one tree; LightGBM takes no more."""
+LeafRows = Annotated[int, Field(gt=0, le=2**31 - 1)]
+"""LightGBM counts them in 32 bits."""
 
 
 class LinearConfig(Config):
@@ -35,15 +41,18 @@ class LightGBMConfig(Config):
     """
 
     learning_rates: tuple[Positive, ...] = Field((0.03,), min_length=1, description="shrinkage of a tree")
-    leaves: tuple[Annotated[int, Field(ge=2)], ...] = Field((4, 8, 24), min_length=1, description="leaves of a tree")
-    leaf_rows: tuple[Annotated[int, Field(gt=0)], ...] = Field((10, 40), min_length=1, description="fewest rows a leaf")
-    rounds: int = Field(2000, gt=0, description="most trees")
-    patience: int = Field(100, gt=0, description="trees without a better loss on tuning after which it stops")
+    leaves: tuple[Leaves, ...] = Field((4, 8, 24), min_length=1, description="leaves of a tree")
+    leaf_rows: tuple[LeafRows, ...] = Field((10, 40), min_length=1, description="fewest rows a leaf")
+    rounds: TreeCount = Field(2000, description="most trees")
+    patience: TreeCount = Field(100, description="trees without a better loss on tuning after which it stops")
     feature_share: float = Field(0.3, gt=0, le=1, description="share of the inputs that a tree may use")
     row_share: float = Field(0.8, gt=0, le=1, description="share of the rows that a tree sees")
     l2: float = Field(5.0, ge=0, description="penalty on the values of leaves")
     models: int = Field(
-        5, gt=0, description="models of the settings that are chosen, each under its own seed; their mean score counts"
+        5,
+        gt=0,
+        le=1000,
+        description="models of the settings that are chosen, each under its own seed; their mean score counts",
     )
 
 

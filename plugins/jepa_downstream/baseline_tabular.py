@@ -18,6 +18,7 @@ from jepa_downstream.baseline_summaries import TabularInputs
 from jepa_downstream.config import HeadsConfig, Kind
 from jepa_downstream.heads import Examples, Mean, Scorer, Trees, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
+from jepa_downstream.methods import CannotFit
 from jepa_downstream.preparation import FilledHead, Filling, Preparation, PreparedHead
 from jepa_downstream.rows import Rows, blocks
 
@@ -143,6 +144,9 @@ class _Boosting:
     """Grows models on the same examples under any settings and seed."""
 
     def __init__(self, kind: Kind, train: Examples, tuning: Examples, config: LightGBMConfig) -> None:
+        """Raises CannotFit where a tree would see no row."""
+        if config.row_share * len(train.truth) < 1:
+            raise CannotFit(f"row_share leaves a tree none of {len(train.truth)} rows")
         self._config, self._loss, self._tuning = config, LOSSES[kind], tuning
         self._fixed = {
             "objective": kind, "verbosity": -1, "deterministic": True, "force_row_wise": True,

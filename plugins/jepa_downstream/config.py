@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from jepa_core.config import BatchSize, Config, Draws, EvaluatorConfig, LearnerShape, Threads
-from jepa_downstream.baseline_config import BaselineName, BaselineSearchConfig, LightGBMConfig
+from jepa_downstream.baseline_config import BaselineName, BaselineSearchConfig, LightGBMConfig, TreeCount
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -133,8 +133,8 @@ class HeadsConfig(Config):
         description="inverse strengths C of the penalty: C * loss + |w|^2 / 2, on the summed loss of the rows",
     )
     iterations: int = Field(100, gt=0, description="most iterations of logistic regression")
-    rounds: int = Field(400, gt=0, description="most boosted trees")
-    patience: int = Field(30, gt=0, description="trees without a better loss on tuning after which boosting stops")
+    rounds: TreeCount = Field(400, description="most boosted trees")
+    patience: TreeCount = Field(30, description="trees without a better loss on tuning after which boosting stops")
     threads: Threads = Field(1, description="threads of boosting")
 
 

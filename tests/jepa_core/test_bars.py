@@ -1,4 +1,4 @@
-"""What a terminal shows of a run: bars of one line, whatever its width."""
+"""What a terminal shows of a run: bars of one line and a table at its end, whatever its width."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from jepa_core.io import ticker
 from jepa_core.io.ticker import Ticker
-from jepa_core.results.findings import Findings, Verdict
+from jepa_core.results.findings import Claim, Findings, Side, Verdict
+from jepa_core.results.record import RunRecord
 from jepa_core.runs import bars
 from jepa_core.runs.bars import RunBars
+from jepa_core.runs.ending import ending
 from jepa_core.runs.listeners import RunLines
 
 log = logging.getLogger("jepa")
@@ -68,8 +71,21 @@ def test_a_phase_is_one_line_that_cuts_its_terms_first(screen: _Screen, columns:
     shown.phase_ended(phase(120))
     lines = screen.shown()
     assert all(len(line) <= columns for line in lines), "no line is longer than the screen"
-    (last,) = [line for line in lines[-6:] if "26/120" in line and "teacher_forcing" in line][:1]
-    assert last.startswith("2/2 joint_refinement") and last.endswith("…"), "the counter is whole, the terms are cut"
+    (last,) = [line for line in lines[-6:] if "26/120" in line and "0.31 teacher_for" in line][:1]
+    assert last.startswith("2/2 joint_refinement") and last.endswith("…"), (
+        "counter and figure are whole, the terms are cut"
+    )
+
+
+def test_the_columns_of_a_phase_stay_where_they_are_while_a_pass_has_a_bar(screen: _Screen) -> None:
+    shown = RunBars()
+    shown.phase_started(phase(name="warm"))
+    shown._bar.refresh()
+    Ticker("latents of the frozen encoder", 1000).add(items=410)
+    shown._bar.refresh()
+    starts = {line.index("0/120") for line in screen.shown() if "0/120" in line}
+    assert len(starts) == 1
+    shown.close()
 
 
 def test_latents_have_a_bar_below_the_phase_for_as_long_as_they_are_encoded(screen: _Screen) -> None:
@@ -92,6 +108,9 @@ def test_a_pass_that_stands_still_loses_its_bar_to_the_steps(screen: _Screen, mo
     assert len(shown._bar.tasks) == 2
     shown.step_ended(phase(1))
     assert len(shown._bar.tasks) == 1
+    Ticker("latents of the frozen encoder", 1000).add(items=410)
+    Ticker("untrained control", 1000).add(steps=1)
+    assert [task.description.strip() for task in shown._bar.tasks[1:]] == ["untrained control"], "or to another pass"
     shown.close()
 
 
@@ -137,4 +156,22 @@ def test_warnings_are_lines_while_a_bar_is_drawn_and_nothing_is_taken_once_it_is
 def test_a_phase_without_steps_is_a_line(screen: _Screen) -> None:
     shown = RunBars()
     shown.phase_started(phase(steps=0, name="hard_sync"))
-    assert screen.shown() == ["2/2 hard_sync 0 steps, acts at once, updates the target"]
+    (line,) = screen.shown()
+    assert re.fullmatch(r"2/2 hard_sync +0 steps, acts at once, updates the target", line) and len(line) <= 80
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_the_table_at_the_end_fits_the_screen_and_cuts_no_figure(columns: int) -> None:
+    compared = [
+        Side("latents", "ours", 0.723, 0.61, 0.81),
+        Side("untrained", "the encoder as it was drawn", 0.6, 0.55, 0.65, 0.123, 0.012, 0.234),
+        Side("lightgbm", "LightGBM", 0.755, gain=-0.0321),
+    ]
+    claim = Claim("hospital mortality, from the first 24 hours on", "AUROC", "higher", compared, 500)
+    record = RunRecord({}, "", {}, {}, [], {"risk": Findings(claims=[claim])}, {})
+    out = io.StringIO()
+    Console(file=out, width=columns).print(ending(record, columns))
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert all(len(line) <= columns for line in lines)
+    for figure in ("0.723 (0.610 to 0.810)", "+0.123 (0.012 to 0.234)", "−0.0321"):
+        assert any(figure in line for line in lines), "figures never go over two lines, nor are they cut"

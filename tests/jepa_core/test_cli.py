@@ -115,7 +115,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_naming_phase_and_step(
 ) -> None:
     failed = jepa("run", "toy.yaml", "--out", "run", "curriculum.last.wrong=true")
     assert failed.returncode == 1
-    assert "phase 'last'" in failed.stderr and "step 1" in failed.stderr and "jepa resume run" in failed.stderr
+    assert "phase 'last'" in failed.stderr and "step 1" in failed.stderr
+    assert "jepa run run/recipe.resolved.yaml" in failed.stderr and "jepa resume" not in failed.stderr
     assert "Traceback" not in failed.stderr
 
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 import lightgbm
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from sklearn.metrics import r2_score, roc_auc_score
 
+from jepa_downstream.baseline_config import LightGBMConfig
 from jepa_downstream.baseline_summaries import RECENT
 from jepa_downstream.baselines import BASELINES
 from jepa_downstream.heads import Trees, head_of
@@ -96,6 +98,19 @@ def test_without_tuning_rows_nothing_can_be_chosen(name):
     train, tuning, _ = splits(DATA, fakes.sums(DATA) > 0)
     with pytest.raises(CannotFit, match="0 tuning rows"):
         BASELINES[name](fakes.evaluation(DATA), fakes.config()).fit(BINARY, train, tuning.take(np.arange(0)), 0)
+
+
+@pytest.mark.parametrize("given", [{"rounds": 2**31}, {"leaves": [131_073]}, {"leaf_rows": [2**31]}], ids=str)
+def test_what_lightgbm_cannot_count_is_a_mistake_of_the_recipe(given):
+    with pytest.raises(ValidationError, match="less than or equal"):
+        LightGBMConfig.model_validate(given)
+
+
+def test_a_share_of_rows_that_leaves_a_tree_none_cannot_be_fitted():
+    train, tuning, _ = splits(DATA, fakes.sums(DATA) > 0)
+    search = fakes.QUICK.model_copy(update={"lightgbm": fakes.QUICK.lightgbm.model_copy(update={"row_share": 1e-9})})
+    with pytest.raises(CannotFit, match="row_share leaves a tree none of"):
+        BASELINES["lightgbm"](fakes.evaluation(DATA), fakes.config(search)).fit(BINARY, train, tuning, 0)
 
 
 @pytest.mark.parametrize("name", list(BASELINES))
