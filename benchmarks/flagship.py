@@ -66,12 +66,17 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     options.before = options.before.resolve()
-    recipe = str(Path(options.recipe).resolve()) if Path(options.recipe).is_file() else options.recipe
-    options.recipes = {HERE: recipe, options.before: options.recipe_before or recipe}
+    options.recipes = recipes(options)
     for checkout in (options.before, HERE):
         if not command(checkout).is_file():
             parser.error(f"{command(checkout)} is missing: make the environment of that checkout as the README says")
     return options
+
+
+def recipes(options: argparse.Namespace) -> dict[Path, str]:
+    """The recipe that each checkout runs, from wherever it runs it."""
+    recipe = str(Path(options.recipe).resolve()) if Path(options.recipe).is_file() else options.recipe
+    return {HERE: recipe, options.before: options.recipe_before or recipe}
 
 
 def command(checkout: Path) -> Path:

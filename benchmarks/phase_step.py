@@ -2,6 +2,10 @@
 
     python benchmarks/phase_step.py ../before                              # joint refinement of clin_jepa
     python benchmarks/phase_step.py ../before --phase predictor_warmup --steps 40 source.synthetic.stays=60
+    MIMIC_IV=TABLES python benchmarks/phase_step.py ../before --recipe benchmarks/as_before.yaml \\
+        --recipe-before clin_jepa
+
+The last gives two builds the same work, where the recipe of today asks for more than it did.
 
 The recipe is run without its evaluators, and with one step in every phase but the one that is asked for; that one is
 run with --steps steps and with one, and the difference is divided by the steps between. So data, imports, the fit of
@@ -17,7 +21,7 @@ import json
 import sys
 from pathlib import Path
 
-from flagship import HERE, command, run
+from flagship import HERE, command, recipes, run
 
 PHASES = ("predictor_warmup", "joint_refinement", "ema_alignment", "predictor_finalization")
 
@@ -36,12 +40,14 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("before", type=Path, help="another checkout, with its environment in .venv")
     parser.add_argument("overrides", nargs="*", help="keys of the recipe, as `jepa run` takes them")
     parser.add_argument("--recipe", default="clin_jepa", help="one with the five phases")
+    parser.add_argument("--recipe-before", help="what the other checkout runs, if that is not --recipe")
     parser.add_argument("--phase", default="joint_refinement", choices=PHASES)
     parser.add_argument("--steps", type=int, default=31)
     parser.add_argument("--most-ratio", type=float, default=0.5)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     options.before = options.before.resolve()
+    options.recipes = recipes(options)
     if not command(options.before).is_file():
         parser.error(f"{command(options.before)} is missing: make the environment of that checkout as the README says")
     return options
@@ -50,9 +56,11 @@ def parse_options() -> argparse.Namespace:
 def step_seconds(checkout: Path, options: argparse.Namespace) -> float:
     """Processor seconds of a step of the phase."""
     few, many = (
-        run(checkout, options.recipe, [*steps(options.phase, count), "evaluators=[]", *options.overrides]).processor
+        run(
+            checkout, options.recipes[checkout], [*steps(options.phase, count), "evaluators=[]", *options.overrides]
+        ).processor
         for count in (1, options.steps)
-    )
+    )  # fmt: skip
     return (many - few) / (options.steps - 1)
 
 
