@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,8 @@ from jepa_core.audit.numbers import NAME, check_numbers
 from jepa_core.data.rarity import LEAST_SUBJECTS
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import ROLES, Events, Role, Trajectories
+from jepa_core.errors import DataError
+from jepa_core.io.records import parse_json
 from jepa_core.model.folder import FITTED, RECORD, read_part, read_record
 from jepa_core.plugin import Registry
 
@@ -37,14 +38,17 @@ def audit_run(folder: Path, store: Store | None, canaries: Iterable[str], regist
     """
     record = read_record(folder)
     texts = {name: path.read_bytes() for name, path in given_away(folder, record).items()}
-    told = {name: content.decode() for name, content in texts.items() if name.endswith((".json", ".md", ".yaml"))}
+    told = {
+        name: content.decode(errors="replace")
+        for name, content in texts.items() if name.endswith((".json", ".md", ".yaml"))
+    }  # fmt: skip
     checks = [_canaries(texts, list(canaries)), _times(told)]
     if store is None:
         rule = "the store that the run was trained on is not there"
         names = ("identifiers of records", WORDS, NAME, HEADS)
         return checks + [LeakCheck(name, "not verified", rule) for name in names]
     fewest = int(read_part(folder / FITTED).get("least_subjects", LEAST_SUBJECTS))
-    plain = {name: json.loads(text) for name, text in told.items() if name.endswith(".json")}
+    plain = {name: _parsed(folder / name, text) for name, text in told.items() if name.endswith(".json")}
     checks.append(_identifiers(told, store))
     subjects = len(np.unique(store.subject[store.split == 0]))
     if min(subjects, fewest) < 2:
@@ -54,6 +58,13 @@ def audit_run(folder: Path, store: Store | None, canaries: Iterable[str], regist
         *checks, _words(plain, store, fewest),
         check_numbers(folder, record, plain, store, registry, fewest), check_heads(folder, store, fewest),
     ]  # fmt: skip
+
+
+def _parsed(path: Path, text: str) -> Any:
+    try:
+        return parse_json(text)
+    except ValueError:
+        raise DataError(f"{path} is damaged: it is no JSON; copy the run again") from None
 
 
 def given_away(folder: Path, record: Mapping[str, Any]) -> dict[str, Path]:

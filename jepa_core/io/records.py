@@ -54,8 +54,8 @@ def parse_shaped(
     Raises `error` naming file, place and key.
     """
     try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
+        value = parse_json(content)
+    except ValueError:
         raise error(f"{path} is damaged: {where}it is no JSON; {advice}") from None
     if not isinstance(value, dict):
         raise error(f"{path} is damaged: {where}it holds no JSON object; {advice}")
@@ -69,6 +69,14 @@ def parse_shaped(
         key = ".".join(map(str, first["loc"]))
         raise error(f"{path} is damaged: {where}{key}: {_plain(first['msg'])}; {advice}") from None
     return value
+
+
+def parse_json(content: str | bytes) -> Any:
+    """A JSON value. Raises ValueError if it is none, or if more lies within one another than can be read."""
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("too many levels within one another") from None
 
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:

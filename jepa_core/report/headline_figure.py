@@ -6,6 +6,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from jepa_core.report.html import Markup, element
 from jepa_core.report.plots import INK, PAGE, as_svg, draw_series, dress, new_drawing, styles, y_limits
 from jepa_core.results.findings import Figure, Mark
@@ -20,8 +22,12 @@ PLOT = (0.085, 0.15, 0.62, 0.76)
 LETTERS, NAME_LETTERS = 28, 15
 """Longest line of what a mark says, and of a name of a line."""
 NO_BREAK = "\u00a0"
-LINE_HEIGHT = 0.05
-"""Of the height of the axes."""
+LINE_HEIGHT = 0.064
+"""Of a line of a name, in parts of the height of the axes."""
+SAID = (0.55, 0.28)
+"""Width and height that what a mark says takes, in parts of the axes."""
+PLACES = ((0.97, 0.04), (0.03, 0.04), (0.03, 0.42), (0.97, 0.42), (0.03, 0.24), (0.97, 0.24))
+"""Where that may stand: a lower corner of it, in parts of the axes; the first that no line runs through is taken."""
 HEADROOM, FOOTROOM = 0.3, 0.45
 """Parts of the height of what is drawn that are left free for what marks say."""
 
@@ -51,7 +57,7 @@ def draw_headline(figure: Figure, name: str) -> Markup:
         axes.set_ylim(low - FOOTROOM * (high - low) * (low != 0), high + HEADROOM * (high - low))
         _name_lines(axes, figure, [style.colour for style in of_series])
         for mark in figure.marks:
-            _draw_mark(axes, mark)
+            _draw_mark(axes, mark, figure)
         said = " ".join(_said(mark) for mark in figure.marks)
         return as_svg(drawing, name, f"{figure.title}. {figure.y_label} by {figure.x_label}. {said}")
 
@@ -87,22 +93,39 @@ def _name_lines(axes: Axes, figure: Figure, colours: list[str]) -> None:
         )  # fmt: skip
 
 
-def _draw_mark(axes: Axes, mark: Mark) -> None:
+def _draw_mark(axes: Axes, mark: Mark, figure: Figure) -> None:
     if mark.y is None:
         _draw_border(axes, mark)
     else:
-        _draw_point(axes, mark)
+        _draw_point(axes, mark, _free_place(axes, figure))
 
 
-def _draw_point(axes: Axes, mark: Mark) -> None:
-    """A ring around a point, joined to what it says at the bottom."""
+def _free_place(axes: Axes, figure: Figure) -> tuple[float, float]:
+    """The first of PLACES that no line of the figure runs through, else the first."""
+    to_parts = (axes.transData + axes.transAxes.inverted()).transform
+    points = np.array([
+        to_parts((x, y)) for line in figure.series for x, y in zip(line.x, line.y, strict=True) if y is not None
+    ]).reshape(-1, 2)  # fmt: skip
+
+    def is_free(place: tuple[float, float]) -> bool:
+        left = place[0] - SAID[0] if place[0] > 0.5 else place[0]
+        beside = (points[:, 0] < left) | (points[:, 0] > left + SAID[0])
+        return bool((beside | (points[:, 1] < place[1]) | (points[:, 1] > place[1] + SAID[1])).all())
+
+    return next(filter(is_free, PLACES), PLACES[0])
+
+
+def _draw_point(axes: Axes, mark: Mark, place: tuple[float, float]) -> None:
+    """A ring around a point, joined to what it says in another place."""
     assert mark.y is not None, "a mark without y is a border"
+    at_right = place[0] > 0.5
     axes.plot([mark.x], [mark.y], marker="o", markersize=9, markerfacecolor="none", markeredgecolor=INK, clip_on=False)
     leader = {"arrowstyle": "-", "color": INK, "linewidth": 0.7, "shrinkB": 5, "relpos": (0.97, 1.0)}
     text = "\n".join(textwrap.wrap(f"{number(mark.y)} {_said(mark)}", LETTERS))
     axes.annotate(
-        text, (mark.x, mark.y), (0.97, 0.04), textcoords="axes fraction", ha="right", va="bottom", fontsize=10,
-        color=INK, linespacing=1.25, arrowprops=leader, bbox={"facecolor": PAGE, "edgecolor": "none", "pad": 1},
+        text, (mark.x, mark.y), place, textcoords="axes fraction", ha="right" if at_right else "left", va="bottom",
+        fontsize=10, color=INK, linespacing=1.25, arrowprops=leader,
+        bbox={"facecolor": PAGE, "edgecolor": "none", "pad": 1},
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jepa_core.errors import DataError, RecipeError, RunError
 from jepa_core.io.files import disk_errors
+from jepa_core.io.records import parse_json
 from jepa_core.model.folder import read_record
 from jepa_core.recipe import Recipe, Use, load_recipe
 from jepa_core.results.meaning import other_meaning
@@ -135,7 +135,7 @@ def _values(run: Run, use: Use) -> list[Any] | None:
     if noted.get("settings") != use.resolved() or not path.is_file():
         return None
     try:
-        return list(_numbers(json.loads(path.read_bytes())))
+        return list(_numbers(parse_json(path.read_bytes())))
     except ValueError:
         return None
 

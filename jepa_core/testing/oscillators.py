@@ -6,7 +6,6 @@ meant to model anything well.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
@@ -24,6 +23,7 @@ from jepa_core.config import (
 )
 from jepa_core.errors import RecipeError
 from jepa_core.io.files import content_of
+from jepa_core.io.records import parse_json
 from jepa_core.plugin import Component, hookimpl
 
 HIDDEN = 16
@@ -65,7 +65,7 @@ class OscillatorsConfig(SourceConfig):
         """Other oscillators, with the keys that a JSON file holds: they are made, so there is nothing else to read."""
         try:
             (path,) = paths
-            keys = json.loads(content_of(path))
+            keys = parse_json(content_of(path))
             return type(self).model_validate(self.model_dump() | keys | {"split": None})
         except (ValueError, TypeError, OSError, ValidationError) as error:
             raise RecipeError(

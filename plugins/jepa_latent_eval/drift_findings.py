@@ -287,7 +287,7 @@ def _headline_figure(at: MeasuredContext | None) -> list[Figure]:
     beats, *bounds = [float(cell) for cell in _last(curves.skill_horizon()) if cell is not None]
     least, most = bounds or (None, None)
     end = Mark(f"at h = {at.horizon}; drift since h = 1:", at.horizon, value, drift, low, high, "%")
-    reach = Mark("skill horizon: beats persistence and the mean latent up to h =", beats, None, beats, least, most)
+    reach = _reach(beats, least, most)
     given = "the recorded actions alone" if at.acts else "nothing more"
     note = (
         f"The rollout sees {at.context} real steps, then {given}. Persistence repeats the last state seen; the mean "
@@ -305,6 +305,13 @@ def _headline_figure(at: MeasuredContext | None) -> list[Figure]:
     marks = [reach] if value is None else [end, reach]
     labels = "horizon h (steps ahead)", "error / latent scale"
     return [Figure("drift", title, *labels, series, note=note, band=band, marks=marks, headline=True)]
+
+
+def _reach(beats: float, least: float | None, most: float | None) -> Mark:
+    """How far the rollout is better than what needs no model."""
+    if beats == 0 and not most:
+        return Mark("skill horizon 0: at no step better than both persistence and the mean latent", 0)
+    return Mark("skill horizon: beats persistence and the mean latent up to h =", beats, None, beats, least, most)
 
 
 def _by_horizon(at: MeasuredContext) -> Figure:

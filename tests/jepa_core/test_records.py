@@ -150,3 +150,19 @@ def test_a_value_of_the_manifest_that_fits_and_was_changed_is_told(
     for command in (["report"], ["compare", str(whole / "one")], ["evaluate"], ["inspect"], ["resume"]):
         assert main([*command, str(tmp_path / "one")]) == 1
         assert "manifest.json is not as it was written; copy the run again" in capsys.readouterr().err
+
+
+def test_findings_of_too_many_levels_are_replaced_and_an_encoder_that_is_no_json_is_told(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(whole, tmp_path / "runs")
+    run = tmp_path / "runs" / "one"
+    findings = run / "findings" / "channel_forecast.json"
+    before = findings.read_bytes()
+    findings.write_text("[" * 100_000 + "]" * 100_000)
+    assert main(["evaluate", str(run), "--quiet"]) == 0 and findings.read_bytes() == before
+    (run / "encoder").mkdir()
+    for content in (b"\xff{}", b"[" * 100_000):
+        (run / "encoder" / "config.json").write_bytes(content)
+        assert main(["audit", str(run)]) == 3
+        assert "config.json is damaged: it is no JSON" in capsys.readouterr().err

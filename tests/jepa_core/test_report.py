@@ -16,6 +16,7 @@ from rich.console import Console
 from jepa_core.errors import RunError
 from jepa_core.report.exports import csv_text, latex_text
 from jepa_core.report.first_screen import headlines
+from jepa_core.report.headline_figure import PLACES, _free_place
 from jepa_core.report.html import element
 from jepa_core.report.page import write_report
 from jepa_core.report.plots import as_svg, coloured, draw_figure, dress, legend, new_drawing, styles, y_limits
@@ -593,3 +594,25 @@ def test_signs_that_no_page_can_hold_are_replaced_in_html_and_in_drawings() -> N
 )  # fmt: skip
 def test_bounds_of_an_interval_have_the_same_decimals_unless_one_would_be_told_as_nothing(bounds, told):
     assert interval(*bounds) == told
+
+
+def test_what_a_mark_says_stands_where_no_line_runs_through() -> None:
+    steps = list(range(1, 11))
+
+    def place_of(values: list[float]) -> tuple[float, float]:
+        with new_drawing((4, 3)) as drawing:
+            axes = drawing.add_subplot(xlim=(0, 10), ylim=(0, 1.3))
+            return _free_place(axes, Figure("drift", "a title", "h", "error", [Series("rollout", steps, values)]))
+
+    assert place_of([1.0] * 10) == PLACES[0], "a flat line leaves the foot free"
+    left, bottom = place_of([0.01 * step**2 for step in steps])
+    assert left < 0.5 and bottom > 0.2, "one that rises from the foot to the right leaves its upper left"
+
+
+def test_where_nothing_is_claimed_figures_that_are_compared_are_told_in_sentences(folder) -> None:
+    note = "h = 12, median of 2 channels; below 1 is better than the last value"
+    ratio = Headline("error of channels over last value", 0.756, "", 0.729, 0.785, 80, note=note, better="lower")
+    (folder / "findings" / "drift.json").write_text(json.dumps(Findings(headlines=[ratio]).to_dict()))
+    told = re.sub("<[^>]*>", "", written(folder))
+    assert f"Error of channels over last value is 0.756 (0.729 to 0.785): {note}; 80" in told
+    assert "H = 12" not in told

@@ -13,6 +13,7 @@ from jepa_core.results.findings import Findings
 from jepa_latent_eval.config import RolloutDriftConfig
 from jepa_latent_eval.curves import mean_curves
 from jepa_latent_eval.drift import RolloutDrift
+from jepa_latent_eval.drift_findings import _reach
 from jepa_latent_eval.rollout import MEAN, PERSISTENCE, ROLLOUT, SHUFFLED, windows_of_others
 from tests.jepa_latent_eval import fakes
 
@@ -230,3 +231,8 @@ def test_the_plugin_is_declared_without_torch():
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_rollout_that_is_never_better_is_not_said_to_be_better_up_to_step_0() -> None:
+    assert _reach(0.0, 0.0, 0.0).label == "skill horizon 0: at no step better than both persistence and the mean latent"
+    assert _reach(0.0, 0.0, 4.0).label.endswith("up to h =") and _reach(12.0, None, None).value == 12.0
