@@ -26,6 +26,8 @@ BatchSize = Annotated[int, Field(gt=0, le=65_536)]
 """Windows or rows at once; more of them than any device takes."""
 Draws = Annotated[int, Field(ge=100, le=100_000)]
 """Of subjects, behind an interval; more would not change a digit that is printed."""
+Folds = Annotated[int, Field(ge=2, le=127)]
+"""Of the subjects; the number of each is kept in a byte."""
 Threads = Annotated[int, Field(ge=1, le=1024)]
 """Of one process; no machine has more cores."""
 
@@ -125,9 +127,8 @@ class SubjectSplitConfig(Config):
         (0.70, 0.15, 0.15), description="shares of the subjects in train, tuning and held_out; they add up to 1"
     )
     seed: int = Field(42, ge=0, description="seed that shuffles the subjects")
-    folds: int | None = Field(
+    folds: Folds | None = Field(
         None,
-        ge=2,
         description="equal parts of the subjects, one of which is held out; train and tuning share the others as they "
         "do in `fractions`",
     )

@@ -165,9 +165,8 @@ def test_pretrained_weights_stay_frozen_under_adapters(folder: Path, pretrained:
 
 def test_the_real_demo_ends_in_a_report(real_data: Path, tmp_path: Path, jepa: Jepa) -> None:
     done = jepa(
-        "run", "clin_jepa", *SMALL, "encoder.max_tokens=32", "--out", "runs/demo", folder=tmp_path,
-        MIMIC_IV=str(real_data / "mimic-iv-demo"),
-    )  # fmt: skip
+        "run", "clin_jepa", *SMALL, "--out", "runs/demo", folder=tmp_path, MIMIC_IV=str(real_data / "mimic-iv-demo")
+    )
     assert done.returncode == 0, done.stderr
     counts = json.loads((tmp_path / "runs" / "demo" / "data.json").read_text())
     assert counts["attrition"][0]["trajectories"] == 140

@@ -18,6 +18,11 @@ from jepa_core.runs.process import seldom_collected
 
 __all__ = ["main"]
 
+MEMORY = (
+    "the memory of this machine does not suffice for what was asked; give fewer or shorter trajectories, smaller "
+    "sizes, or a machine with more"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -45,6 +50,8 @@ def _run(arguments: argparse.Namespace) -> int:
         if name is None:
             raise
         return _report_error(PluginError(advice(name, error)), arguments)
+    except MemoryError:
+        return _report_error(RunError(MEMORY), arguments)
     except BrokenPipeError:  # who reads has seen enough
         return 0
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import time
@@ -10,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from jepa_core.errors import Busy
+from jepa_core.errors import Busy, RunError
 from jepa_core.io.files import require_replaceable
 
 log = logging.getLogger("jepa")
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system says that has none, such as one on the network whose service for locks is not there."""
 WAIT_SECONDS = 0.2
 """Between two looks at a lock that another process holds."""
 
@@ -57,4 +60,11 @@ def _taken(file: IO[str]) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        raise RunError(
+            f"{file.name}: the file system there has no locks ({error.strerror}), which keep two commands from one "
+            "folder; mount it with locks (of NFS, without the option nolock), or put the folder on another disk"
+        ) from error
     return True

@@ -33,9 +33,29 @@ def first_screen(record: RunRecord, evaluated: Found, terms: Mapping[str, str]) 
     pictures = [*_forest(evaluated, record.noun), *_standing(evaluated)]
     yield element("div", *pictures, class_="panels first") if pictures else None
     if not answers:
+        yield from _compared(evaluated, terms)
         yield from (headlines(name, findings.headlines, terms) for name, findings in evaluated if findings.headlines)
     yield _caveats([(name, told) for name, told in verdicts if told.level != "bad"])
     yield glossary(terms)
+
+
+def _compared(evaluated: Found, terms: Mapping[str, str]) -> Iterator[Markup]:
+    """Where nothing is claimed, the first evaluator's figures of which it is known which way they are better."""
+    told = ([headline for headline in findings.headlines if _is_told(headline)] for _, findings in evaluated)
+    for index, headline in enumerate(next(filter(None, told), [])):
+        bounds = interval(headline.low, headline.high)
+        told_of = [headline.note, f"{headline.n:,} {headline.n_unit}" if headline.n is not None else ""]
+        yield element(
+            "p",
+            explained(f"{sentence_case(headline.label)} is ", terms),
+            element("strong", with_unit(number(headline.value), headline.unit)),
+            explained(f"{f' ({bounds})' if bounds else ''}: {'; '.join(filter(None, told_of))}.", terms),
+            class_="answer" if index else "answer leading",
+        )
+
+
+def _is_told(headline: Headline) -> bool:
+    return bool(headline.better and headline.note and headline.value is not None and not headline.is_thin)
 
 
 def _forest(evaluated: Found, noun: str) -> Iterator[Markup]:

@@ -107,23 +107,23 @@ def _free_place(axes: Axes, figure: Figure) -> tuple[float, float]:
         to_parts((x, y)) for line in figure.series for x, y in zip(line.x, line.y, strict=True) if y is not None
     ]).reshape(-1, 2)  # fmt: skip
 
-    def is_free(place: tuple[float, float]) -> bool:
-        left = place[0] - SAID[0] if place[0] > 0.5 else place[0]
+    def is_free(corner: tuple[float, float]) -> bool:
+        left = corner[0] - SAID[0] if corner[0] > 0.5 else corner[0]
         beside = (points[:, 0] < left) | (points[:, 0] > left + SAID[0])
-        return bool((beside | (points[:, 1] < place[1]) | (points[:, 1] > place[1] + SAID[1])).all())
+        return bool((beside | (points[:, 1] < corner[1]) | (points[:, 1] > corner[1] + SAID[1])).all())
 
     return next(filter(is_free, PLACES), PLACES[0])
 
 
-def _draw_point(axes: Axes, mark: Mark, place: tuple[float, float]) -> None:
+def _draw_point(axes: Axes, mark: Mark, corner: tuple[float, float]) -> None:
     """A ring around a point, joined to what it says in another place."""
     assert mark.y is not None, "a mark without y is a border"
-    at_right = place[0] > 0.5
+    at_right = corner[0] > 0.5
     axes.plot([mark.x], [mark.y], marker="o", markersize=9, markerfacecolor="none", markeredgecolor=INK, clip_on=False)
     leader = {"arrowstyle": "-", "color": INK, "linewidth": 0.7, "shrinkB": 5, "relpos": (0.97, 1.0)}
     text = "\n".join(textwrap.wrap(f"{number(mark.y)} {_said(mark)}", LETTERS))
     axes.annotate(
-        text, (mark.x, mark.y), place, textcoords="axes fraction", ha="right" if at_right else "left", va="bottom",
+        text, (mark.x, mark.y), corner, textcoords="axes fraction", ha="right" if at_right else "left", va="bottom",
         fontsize=10, color=INK, linespacing=1.25, arrowprops=leader,
         bbox={"facecolor": PAGE, "edgecolor": "none", "pad": 1},
     )  # fmt: skip

@@ -67,7 +67,9 @@ def words(name: str) -> str:
 
 
 def sentence_case(name: str) -> str:
-    return words(name)[:1].upper() + words(name)[1:]
+    """The name or text as a sentence begins; a symbol such as `h = 12` keeps its letter."""
+    said = words(name)
+    return said if said[1:4] == " = " else said[:1].upper() + said[1:]
 
 
 def duration(seconds: float) -> str:

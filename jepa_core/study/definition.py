@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from jepa_core.config import Config
+from jepa_core.config import Config, Folds
 from jepa_core.recipe import Recipe
 from jepa_core.recipe.settings import Seed
 
@@ -35,8 +35,8 @@ class StudyConfig(Config):
     description: str = Field("", description="one line about the study")
     base: str = Field("", description="the recipe that the variants change")
     seeds: tuple[Seed, ...] = Field((0,), description="seeds that every variant runs under")
-    folds: int | None = Field(
-        None, ge=2, description="folds of the split: variants run on each of them, and what they hold out is pooled"
+    folds: Folds | None = Field(
+        None, description="folds of the split: variants run on each of them, and what they hold out is pooled"
     )
     reference: str = Field("", description="the variant that the others are compared with; the first if not given")
     against: tuple[str, ...] = Field(

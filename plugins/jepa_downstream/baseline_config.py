@@ -18,6 +18,11 @@ Leaves = Annotated[int, Field(ge=2, le=131_072)]
 LeafRows = Annotated[int, Field(gt=0, le=2**31 - 1)]
 """LightGBM counts them in 32 bits."""
 
+Layers = Annotated[int, Field(gt=0, le=1000)]
+"""They are built one by one, before anything is known of the memory that they need."""
+Extent = Annotated[int, Field(gt=0, le=65_536)]
+"""Of a layer or of a sequence; memory grows with its square, or with it for every row."""
+
 
 class LinearConfig(Config):
     """Logistic regression for a task of yes or no, ridge regression for a value.
@@ -67,10 +72,10 @@ class SequenceConfig(Config):
     dropouts: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(
         (0.3,), min_length=1, description="share of the values that are dropped in training"
     )
-    width: int = Field(32, gt=0, description="size of a hidden state")
-    layers: int = Field(1, gt=0, description="recurrent layers of the LSTM")
-    blocks: int = Field(4, gt=0, description="residual blocks of the TCN; block b looks 2 ** b steps apart")
-    kernel: int = Field(3, gt=1, description="steps that a convolution of the TCN sees")
+    width: Extent = Field(32, description="size of a hidden state")
+    layers: Layers = Field(1, description="recurrent layers of the LSTM")
+    blocks: int = Field(4, gt=0, le=30, description="residual blocks of the TCN; block b looks 2 ** b steps apart")
+    kernel: int = Field(3, gt=1, le=1000, description="steps that a convolution of the TCN sees")
     weight_decay: float = Field(1e-2, ge=0, description="of AdamW, on matrices")
     batch_size: BatchSize = Field(64, description="trajectories in a batch")
     epochs: int = Field(30, gt=0, description="most passes over the train rows")
@@ -82,22 +87,22 @@ class SequenceConfig(Config):
 class EventSequenceConfig(Config):
     """A generative model of event tokens; one setting, stopped early on the loss of its tokens on tuning."""
 
-    bins: int = Field(10, ge=2, description="quantile bins of a channel")
-    times: int = Field(72, gt=0, description="steps that have a token of their own; later ones share the last")
-    context: int = Field(768, gt=0, description="tokens of a sequence at most, sampled ones included")
+    bins: int = Field(10, ge=2, le=1000, description="quantile bins of a channel")
+    times: Extent = Field(72, description="steps that have a token of their own; later ones share the last")
+    context: Extent = Field(768, description="tokens of a sequence at most, sampled ones included")
     parameters: int | None = Field(
         None, gt=0, description="size of the model; that of the run's encoder and predictor together if null"
     )
-    layers: int = Field(2, gt=0, description="transformer layers")
-    heads: int = Field(4, gt=0, description="attention heads")
+    layers: Layers = Field(2, description="transformer layers")
+    heads: int = Field(4, gt=0, le=1024, description="attention heads")
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout of the layers while training")
     learning_rate: Positive = Field(2e-3, description="of AdamW")
     weight_decay: float = Field(1e-2, ge=0, description="of AdamW")
-    batch_size: int = Field(16, gt=0, description="sequences in a batch")
+    batch_size: BatchSize = Field(16, description="sequences in a batch")
     epochs: int = Field(10, gt=0, description="most passes over the train split")
     patience: int = Field(2, gt=0, description="epochs without a better loss on tuning after which it stops")
     gradient_clip: float = Field(1.0, gt=0, description="largest gradient norm")
-    futures: int = Field(8, gt=0, description="futures that are sampled for a row")
+    futures: Extent = Field(8, description="futures that are sampled for a row")
     future_tokens: int = Field(256, gt=0, description="tokens of a future at most")
     scored_tuning_rows: int = Field(
         1000, ge=0, description="tuning rows up to which their loss is told; each costs its futures"

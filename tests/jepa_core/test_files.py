@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from jepa_core.errors import RunError
 from jepa_core.io.files import real_path, remove_folder, write_atomically
 from jepa_core.io.locks import locked
 from jepa_core.runs.run_list import list_runs, run_seconds
@@ -34,6 +37,16 @@ def test_a_link_in_place_of_a_file_or_of_what_is_to_become_it_is_not_followed(tm
         link.symlink_to(precious)
         write_atomically(path, b"new")
         assert precious.read_text() == "keep" and path.read_bytes() == b"new" and not path.is_symlink()
+
+
+def test_a_file_system_without_locks_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: object, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    told = "run/.lock: the file system there has no locks.*nolock"
+    with pytest.raises(RunError, match=told), locked(tmp_path / "run" / ".lock", "busy"):
+        raise AssertionError("nobody holds it")
 
 
 def test_a_lock_that_is_a_link_does_not_empty_what_it_links_to(tmp_path: Path) -> None:

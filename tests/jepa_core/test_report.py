@@ -607,3 +607,12 @@ def test_what_a_mark_says_stands_where_no_line_runs_through() -> None:
     assert place_of([1.0] * 10) == PLACES[0], "a flat line leaves the foot free"
     left, bottom = place_of([0.01 * step**2 for step in steps])
     assert left < 0.5 and bottom > 0.2, "one that rises from the foot to the right leaves its upper left"
+
+
+def test_where_nothing_is_claimed_figures_that_are_compared_are_told_in_sentences(folder) -> None:
+    note = "h = 12, median of 2 channels; below 1 is better than the last value"
+    ratio = Headline("error of channels over last value", 0.756, "", 0.729, 0.785, 80, note=note, better="lower")
+    (folder / "findings" / "drift.json").write_text(json.dumps(Findings(headlines=[ratio]).to_dict()))
+    told = re.sub("<[^>]*>", "", written(folder))
+    assert f"Error of channels over last value is 0.756 (0.729 to 0.785): {note}; 80" in told
+    assert "H = 12" not in told

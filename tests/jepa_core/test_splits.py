@@ -99,7 +99,8 @@ def test_without_folds_subjects_are_divided_by_shares() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "message"), [({"folds": 5, "fold": 5}, "from 0 to 4"), ({"fold": 1}, "set folds too")]
+    ("keys", "message"),
+    [({"folds": 5, "fold": 5}, "from 0 to 4"), ({"fold": 1}, "set folds too"), ({"folds": 128}, "equal to 127")],
 )
 def test_a_fold_that_is_none_is_refused(keys: dict[str, int], message: str) -> None:
     with pytest.raises(ValidationError, match=message):

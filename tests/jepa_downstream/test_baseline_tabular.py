@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import r2_score, roc_auc_score
 
-from jepa_downstream.baseline_config import LightGBMConfig
+from jepa_downstream.baseline_config import LightGBMConfig, SequenceConfig
 from jepa_downstream.baseline_summaries import RECENT
 from jepa_downstream.baselines import BASELINES
 from jepa_downstream.heads import Trees, head_of
@@ -104,6 +104,12 @@ def test_without_tuning_rows_nothing_can_be_chosen(name):
 def test_what_lightgbm_cannot_count_is_a_mistake_of_the_recipe(given):
     with pytest.raises(ValidationError, match="less than or equal"):
         LightGBMConfig.model_validate(given)
+
+
+@pytest.mark.parametrize("given", [{"layers": 2**32 - 1}, {"blocks": 63}, {"width": 2**20}], ids=str)
+def test_layers_that_no_machine_builds_are_a_mistake_of_the_recipe(given):
+    with pytest.raises(ValidationError, match="less than or equal"):
+        SequenceConfig.model_validate(given)
 
 
 def test_a_share_of_rows_that_leaves_a_tree_none_cannot_be_fitted():

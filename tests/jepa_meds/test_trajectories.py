@@ -67,6 +67,17 @@ def test_a_death_whose_code_is_longer_is_not_an_event_either(tmp_path: Path) -> 
     assert [channel.name for channel in build(made.path, tmp_path / "stores").store.channels] == ["MEDS_BIRTH", "A"]
 
 
+def test_a_subject_with_static_rows_alone_takes_no_event_of_the_next(tmp_path: Path) -> None:
+    """findings/events_of_the_next_subject.sh shows a reader that gives every later subject the events of the next."""
+    sexes = [(number, None, f"SEX//{sex}", None, None) for number, sex in enumerate("FMFM")]
+    timed = [(number, hour, code, 1.0, None) for number, code in ((0, "A"), (2, "B"), (3, "C")) for hour in (0.0, 1.5)]
+    rows = sorted(sexes + timed, key=lambda row: row[0])
+    made = Folder(tmp_path / "meds").write({"0.parquet": rows}).describe().split(4)
+    texts = build(made.path, tmp_path / "stores").texts
+    assert [static for static, _, _ in texts] == ["SEX//F.", "SEX//F.", "SEX//M."]
+    assert [states[0] for _, states, _ in texts] == ["t=0h | A: 1.", "t=0h | B: 1.", "t=0h | C: 1."]
+
+
 def test_a_record_is_one_trajectory_from_its_first_to_its_last_event_and_is_cut_off(
     folder: Folder, tmp_path: Path
 ) -> None:
