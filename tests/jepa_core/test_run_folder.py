@@ -59,7 +59,7 @@ def test_a_folder_whose_run_was_killed_as_it_began_is_taken_over(
         real(path, content)
 
     monkeypatch.setattr(run_module, "write_atomically", strike)
-    monkeypatch.setattr(run_module, "write_json", lambda path, content: strike(path, b"{}   "))
+    monkeypatch.setattr(run_module, "write_sealed", lambda path, content: strike(path, b"{}   "))
     with pytest.raises(KeyboardInterrupt):
         Run.create(tmp_path / "run", recipe, registry, "text")
     monkeypatch.undo()

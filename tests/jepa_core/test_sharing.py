@@ -30,6 +30,12 @@ CONTROLLED = RECIPE.replace("  - use: toy\n", "  - use: toy\n  - use: toy_contro
 
 
 @pytest.fixture(autouse=True)
+def room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is nearly full shares nothing; how full this one is shall not matter."""
+    monkeypatch.setattr(tensor_files, "KEPT_FREE", 0.0)
+
+
+@pytest.fixture(autouse=True)
 def algorithms() -> Iterator[None]:
     """A run asks torch for deterministic algorithms; other tests are to find what they left."""
     before = torch.are_deterministic_algorithms_enabled()
