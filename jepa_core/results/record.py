@@ -16,7 +16,7 @@ from jepa_core.results.findings import Findings
 from jepa_core.results.shapes import CostsShape, DataShape, FindingsShape, LoggedShape, ManifestShape, PlanShape
 
 MANIFEST = "manifest.json"
-LOGGED = ("costs.json", "data.json", "metrics.jsonl", "plan.json")
+LOGGED = ("costs.json", "data.json", "metrics.jsonl", "plan.json", "recipe.yaml", "seen.json")
 DO_WITHOUT = "delete the file to do without it"
 
 

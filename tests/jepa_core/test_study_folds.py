@@ -111,7 +111,7 @@ def test_every_variant_and_seed_is_run_on_every_fold(study: Study, tmp_path: Pat
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("folds: 1", "at least 2"),
+        ("folds: 1", "from 2 to 127"),
         ("folds: many", "found 'many'"),
         ("against: floor", "expected a list"),
     ],

@@ -42,7 +42,8 @@ def run(dataset: Dataset, tmp_path: Path) -> Path:
     data = {"source": "toy", "fingerprint": store.fingerprint, "content": store.content}
     sample = Samples("error", np.arange(9), np.ones(9), np.ones(9))
     write_findings(run, "toy_score", Findings(verdicts=[Verdict("good", "slept well")], samples=[sample]))
-    (run / "data.json").write_text("{}")
+    for name in ("data.json", "recipe.yaml", "seen.json"):
+        (run / name).write_text("{}")
     evaluated = {"toy_score": {"settings": {}, "files": evaluation_digests(run, "toy_score")}}
     facts = {"ended": "2026-01-01T00:00:00+00:00", "files": record_digests(run), "evaluated": evaluated}
     (run / "manifest.json").write_text(json.dumps(facts | {"dataset": data}))
@@ -69,6 +70,8 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], None]]] = {
     "findings": ("run/findings/toy_score.json", flip),
     "findings without their samples": ("run/samples/toy_score.parquet", Path.unlink),
     "record": ("run/data.json", lambda path: path.write_text("[]")),
+    "record of what was seen": ("run/seen.json", flip),
+    "record of the recipe as given": ("run/recipe.yaml", flip),
     "model without its record": ("run/model.json", Path.unlink),
 }
 
