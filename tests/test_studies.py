@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from jepa_core.plugin import discover
 from jepa_core.results.findings import Findings
 from jepa_core.runs.pipeline import execute
 from jepa_core.runs.run import Run
+from jepa_core.study.display import StudyBars
 from jepa_core.study.findings import study_findings
 from jepa_core.study.folder import StudyFolder
 from jepa_core.study.reading import load_study
@@ -84,3 +86,19 @@ def test_sizes_stand_side_by_side_and_one_sentence_names_whose_budget_is_another
     assert [row["steps"] for row in kept] == [150, 150, 0]
     (sentence,) = (verdict.text for verdict in found.verdicts if verdict.text.startswith("Budgets"))
     assert "another_name" not in sentence and "untrained (" in sentence
+
+
+def test_bars_show_runs_whose_recipes_hold_mappings(tmp_path: Path) -> None:
+    """A table's columns of words are one: in a terminal, and only there, such a study ended as its first run began."""
+    registry = discover()
+    (tmp_path / "study.yaml").write_text("base: basic_motions\nseeds: [0, 1]\nvariants: {plain: {}}\n")
+    study, folder, bars = (
+        load_study(tmp_path / "study.yaml", [], registry, {}),
+        StudyFolder(tmp_path / "out"),
+        StudyBars(),
+    )
+    assert isinstance(study.cells[0].recipe.source.config.model_dump()["categories"], dict)
+    with bars.showing(study.cells, folder):
+        for cell in study.cells:
+            bars.begun(cell)
+            bars.ended(cell, "is done")

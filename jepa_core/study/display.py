@@ -158,7 +158,7 @@ class _Polled(Progress):
     folder: StudyFolder
 
     def __init__(self, console: Console) -> None:
-        self._drawn: dict[Cell, TaskID] = {}
+        self._drawn: dict[str, tuple[Cell, TaskID]] = {}  # by name: a cell's recipe may hold what cannot be a key
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
         super().__init__(
             *columns, TimeElapsedColumn(), TextColumn("{task.fields[now]}"), console=console, refresh_per_second=2
@@ -167,16 +167,16 @@ class _Polled(Progress):
     def add(self, cell: Cell) -> None:
         task = self.add_task(f"  {cell.name}", total=steps_of(cell.recipe), now="")  # draws, so it may hold no lock
         with self._lock:
-            self._drawn[cell] = task
+            self._drawn[cell.name] = (cell, task)
 
     def remove(self, cell: Cell) -> None:
         with self._lock:
-            if cell in self._drawn:
-                self.remove_task(self._drawn.pop(cell))
+            if cell.name in self._drawn:
+                self.remove_task(self._drawn.pop(cell.name)[1])
 
     def get_renderables(self) -> Iterable[RenderableType]:
         with self._lock:  # the same that guards the tasks, so that none goes between look and update
-            for cell, task in self._drawn.items():
+            for cell, task in self._drawn.values():
                 step, phase = _come_to(self.folder, cell)
                 self.update(task, completed=step, now=phase)
         yield from super().get_renderables()
