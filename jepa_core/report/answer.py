@@ -13,7 +13,7 @@ from jepa_core.report.html import Markup, element
 from jepa_core.report.plots import CONTROL, GRID, INK, Style, as_svg, coloured, dress, legend, new_drawing
 from jepa_core.report.terms import explained
 from jepa_core.results.findings import FEW_POSITIVES, Claim, Side
-from jepa_core.results.text import interval, listed, number, plural, with_unit
+from jepa_core.results.text import estimate, listed, plural, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,8 +53,8 @@ def _sentence(claim: Claim, plain: bool = False) -> Iterator[str]:
         yield f"{claim.measure} ({claim.about}) could not be measured"
         yield f": {claim.note}." if claim.note else "."
         return
-    bounds = interval(ours.low, ours.high)
-    value = with_unit(number(ours.value), claim.unit)
+    value, bounds = estimate(ours.value, ours.low, ours.high)
+    value = with_unit(value, claim.unit)
     yield f"With {ours.words}, {claim.measure} ({claim.about}) is "
     yield value if plain else element("strong", value)
     yield f" ({bounds})" if bounds else ""
@@ -71,7 +71,8 @@ def _against(other: Side, plain: bool) -> Iterator[str]:
     if other.gain is None:
         yield f"not compared with {other.words}"
         return
-    how, gain, bounds = told_apart(other), number(abs(other.gain)), interval(other.gain_low, other.gain_high)
+    how = told_apart(other)
+    gain, bounds = estimate(abs(other.gain), other.gain_low, other.gain_high)
     if how == "open":
         yield _marked("not told apart from" if bounds else "too few to compare with", how, plain)
         sign = "+" if other.gain > 0 else "−" if other.gain < 0 else ""
@@ -79,7 +80,7 @@ def _against(other: Side, plain: bool) -> Iterator[str]:
         return
     if how == "worse":
         low, high = (None if end is None else -end for end in (other.gain_high, other.gain_low))
-        bounds = interval(low, high)
+        _, bounds = estimate(abs(other.gain), low, high)
     yield _marked(f"{gain} {how}", how, plain)
     yield f" ({bounds}) than {other.words}"
 

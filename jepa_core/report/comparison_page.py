@@ -12,7 +12,7 @@ from jepa_core.report.plots import draw_figure, y_limits
 from jepa_core.report.tables import findings_table
 from jepa_core.results.comparison import Comparison, RunDifference, SettingRow
 from jepa_core.results.findings import Cell, Column, Figure, Series, Table
-from jepa_core.results.text import counted, interval, number, sentence_case, value_of, words
+from jepa_core.results.text import counted, estimate, number, sentence_case, value_of, words
 
 PAIRED = (
     "A difference is the run less the reference. Intervals: 95 %, percentiles over 1,000 draws of subjects, the same "
@@ -61,7 +61,7 @@ def _first_screen(comparison: Comparison) -> Iterator[Markup | None]:
 
 def _card(difference: RunDifference, reference: str) -> Markup:
     """A headline figure of both runs, the difference first."""
-    bounds = interval(difference.low, difference.high)
+    value, bounds = estimate(difference.difference, difference.low, difference.high)
     sign = "+" if difference.difference is not None and difference.difference > 0 else ""
     values = f"{reference} {number(difference.reference)}, {difference.run} {number(difference.value)}"
     return element(
@@ -71,7 +71,7 @@ def _card(difference: RunDifference, reference: str) -> Markup:
             sentence_case(f"{difference.metric} ({difference.unit})" if difference.unit else difference.metric),
             class_="label",
         ),
-        element("p", f"{sign}{number(difference.difference)}", class_="value"),
+        element("p", f"{sign}{value}", class_="value"),
         element("p", f"95 % CI {bounds}", class_="bounds") if bounds else None,
         element("p", f"n = {counted(difference.subjects, 'subject')}", class_="bounds")
         if difference.subjects is not None

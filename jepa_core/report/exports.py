@@ -10,7 +10,7 @@ from urllib.parse import quote
 from jepa_core.report.html import Markup, element
 from jepa_core.report.shown import shown_columns
 from jepa_core.results.findings import Cell, Table
-from jepa_core.results.text import MISSING, SUPERSCRIPTS, interval, number, words
+from jepa_core.results.text import MISSING, SUPERSCRIPTS, estimate, words
 
 LONGEST_TABULAR = 40
 """Rows of a LaTeX table beyond which it must break over pages."""
@@ -94,5 +94,6 @@ def _row(cells: list[str]) -> str:
 def _cell(value: Cell, bounds: tuple[float, float] | None, digits: int) -> str:
     if isinstance(value, str):
         return escape_latex(value)
-    text = number(value, digits)
-    return escape_latex(f"{text} ({interval(*bounds, digits)})" if bounds else text)
+    low, high = bounds or (None, None)
+    text, told = estimate(value, low, high, digits)
+    return escape_latex(f"{text} ({told})" if told else text)

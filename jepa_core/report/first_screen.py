@@ -12,7 +12,7 @@ from jepa_core.report.html import Markup, element, join
 from jepa_core.report.terms import explained, glossary
 from jepa_core.results.findings import Findings, Headline, Verdict
 from jepa_core.results.record import RunRecord
-from jepa_core.results.text import counted, duration, interval, number, sentence_case, with_unit, words
+from jepa_core.results.text import counted, duration, estimate, sentence_case, with_unit, words
 
 Found = list[tuple[str, Findings]]
 """Evaluators in the order of the recipe, with what they found."""
@@ -43,12 +43,12 @@ def _compared(evaluated: Found, terms: Mapping[str, str]) -> Iterator[Markup]:
     """Where nothing is claimed, the first evaluator's figures of which it is known which way they are better."""
     told = ([headline for headline in findings.headlines if _is_told(headline)] for _, findings in evaluated)
     for index, headline in enumerate(next(filter(None, told), [])):
-        bounds = interval(headline.low, headline.high)
+        value, bounds = estimate(headline.value, headline.low, headline.high)
         told_of = [headline.note, f"{headline.n:,} {headline.n_unit}" if headline.n is not None else ""]
         yield element(
             "p",
             explained(f"{sentence_case(headline.label)} is ", terms),
-            element("strong", with_unit(number(headline.value), headline.unit)),
+            element("strong", with_unit(value, headline.unit)),
             explained(f"{f' ({bounds})' if bounds else ''}: {'; '.join(filter(None, told_of))}.", terms),
             class_="answer" if index else "answer leading",
         )
@@ -114,12 +114,12 @@ def headlines(title: str, of: Iterable[Headline], terms: Mapping[str, str]) -> M
 
 
 def _card(headline: Headline, terms: Mapping[str, str]) -> Markup:
-    bounds = interval(headline.low, headline.high)
+    value, bounds = estimate(headline.value, headline.low, headline.high)
     few = f"only {headline.positives} of one class: too few to be read" if headline.is_thin else None
     return element(
         "div",
         element("p", explained(sentence_case(headline.label), terms), class_="label"),
-        element("p", with_unit(number(headline.value), headline.unit), class_="value"),
+        element("p", with_unit(value, headline.unit), class_="value"),
         element("p", explained(f"95 % CI {bounds}", terms), class_="bounds") if bounds else None,
         element("p", f"n = {headline.n:,} {headline.n_unit}", class_="bounds") if headline.n is not None else None,
         element("p", sentence_case(few), class_="about") if few else None,

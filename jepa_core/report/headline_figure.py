@@ -11,7 +11,7 @@ import numpy as np
 from jepa_core.report.html import Markup, element
 from jepa_core.report.plots import INK, PAGE, as_svg, draw_series, dress, new_drawing, styles, y_limits
 from jepa_core.results.findings import Figure, Mark
-from jepa_core.results.text import interval, number, with_unit
+from jepa_core.results.text import estimate, number, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,8 +66,8 @@ def _said(mark: Mark) -> str:
     """What a mark says: label, value, bounds."""
     if mark.value is None:
         return mark.label
-    bounds = interval(mark.low, mark.high)
-    value = with_unit(number(mark.value), mark.unit)
+    value, bounds = estimate(mark.value, mark.low, mark.high)
+    value = with_unit(value, mark.unit)
     bounds = bounds.replace(" ", NO_BREAK)
     return f"{mark.label} {value} ({bounds})" if bounds and mark.low != mark.high else f"{mark.label} {value}"
 

@@ -13,7 +13,7 @@ from jepa_core.report.html import Markup, element, join
 from jepa_core.report.shown import ShownColumn, shown_columns
 from jepa_core.report.terms import explained
 from jepa_core.results.findings import FEW_POSITIVES, Cell, Column, Table
-from jepa_core.results.text import MISSING, counted, interval, number, value_of, without_unit, words
+from jepa_core.results.text import counted, estimate, value_of, without_unit, words
 from jepa_core.results.wording import HOUSE, worded
 
 OPEN_ROWS = 24
@@ -156,8 +156,9 @@ def _cell(row: Sequence[Cell], shown: ShownColumn) -> Markup:
     value, digits, bounds = row[shown.place], shown.column.digits, shown.bounds(row)
     if isinstance(value, str):
         return join([words(value) if value.isidentifier() else value])
-    text = MISSING if value is None else number(value, digits)
-    return join([text, element("span", interval(*bounds, digits), class_="interval") if bounds else None])
+    low, high = bounds or (None, None)
+    text, told = estimate(value, low, high, digits)
+    return join([text, element("span", told, class_="interval") if told else None])
 
 
 def _plain(value: Any) -> Cell:

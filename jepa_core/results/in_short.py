@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jepa_core.results.findings import Findings, Side
-from jepa_core.results.text import interval, number, with_unit
+from jepa_core.results.text import estimate, with_unit
 
 NOT_MEASURED = "not measured"
 
@@ -41,13 +41,13 @@ def in_short(findings: Findings) -> Iterator[ShortRow]:
 
 
 def _value(value: float | None, low: float | None, high: float | None, unit: str) -> str:
-    bounds = interval(low, high)
-    return with_unit(number(value), unit) + (f" ({bounds})" if bounds else "")
+    told, bounds = estimate(value, low, high)
+    return with_unit(told, unit) + (f" ({bounds})" if bounds else "")
 
 
 def _gain(other: Side) -> str:
     if other.gain is None:
         return "–"
     sign = "+" if other.gain > 0 else ""
-    bounds = interval(other.gain_low, other.gain_high)
-    return f"{sign}{number(other.gain)}{f' ({bounds})' if bounds else ''}"
+    told, bounds = estimate(other.gain, other.gain_low, other.gain_high)
+    return f"{sign}{told}{f' ({bounds})' if bounds else ''}"

@@ -24,20 +24,27 @@ def number(value: int | float | None, digits: int = 3) -> str:
     return f"{value:,.{max(0, digits - 1 - exponent)}f}".replace("-", "−")
 
 
+def alike(*values: float | None, digits: int = 3) -> list[str]:
+    """A value and its bounds with the same decimals, as many as the largest needs, where that leaves something of each;
+    whole numbers have none."""
+    parts = [value for value in values if value is not None and math.isfinite(value) and value != int(value)]
+    decimals = len(number(max(parts, key=abs, default=0), digits).partition(".")[2])
+    if any(abs(value) < 1e-4 or round(value, decimals) == 0 for value in parts):
+        return [number(value, digits) for value in values]
+    return [f"{value:,.{decimals}f}".replace("-", "−") if value in parts else number(value, digits) for value in values]
+
+
 def interval(low: float | None, high: float | None, digits: int = 3) -> str:
-    """Bounds of an interval, with as many decimals as the larger one needs, where that leaves something of both; empty
-    if there is none."""
+    """Bounds of an interval; empty if there is none."""
+    return "" if low is None or high is None else " to ".join(alike(low, high, digits=digits))
+
+
+def estimate(value: float | None, low: float | None, high: float | None, digits: int = 3) -> tuple[str, str]:
+    """A value and the bounds of its interval, all with the same decimals; bounds are empty if there is none."""
     if low is None or high is None:
-        return ""
-    decimals = len(number(max(low, high, key=abs), digits).partition(".")[2])
-    alike = [f"{bound:,.{decimals}f}".replace("-", "−") for bound in (low, high)]
-    own = [number(bound, digits) for bound in (low, high)]
-    return " to ".join(alike if all(_decimal(bound, decimals) for bound in (low, high)) else own)
-
-
-def _decimal(value: float, decimals: int) -> bool:
-    """Whether so many decimals tell a value that is no whole number."""
-    return math.isfinite(value) and value != int(value) and abs(value) >= 1e-4 and round(value, decimals) != 0
+        return number(value, digits), ""
+    told, *bounds = alike(value, low, high, digits=digits)
+    return told, " to ".join(bounds)
 
 
 def with_unit(value: str, unit: str) -> str:

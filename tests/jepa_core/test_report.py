@@ -33,7 +33,7 @@ from jepa_core.results.findings import (
     Verdict,
 )
 from jepa_core.results.record import read_run
-from jepa_core.results.text import duration, interval, memory, number, operations
+from jepa_core.results.text import MISSING, duration, estimate, interval, memory, number, operations
 from jepa_core.runs.ending import ending
 
 PHASES = ["warm_up", "joint", "sync", "finish"]
@@ -616,3 +616,10 @@ def test_where_nothing_is_claimed_figures_that_are_compared_are_told_in_sentence
     told = re.sub("<[^>]*>", "", written(folder))
     assert f"Error of channels over last value is 0.756 (0.729 to 0.785): {note}; 80" in told
     assert "H = 12" not in told
+
+
+def test_a_value_has_the_decimals_of_its_bounds():
+    assert estimate(0.08, 0.0284, 0.132) == ("0.080", "0.028 to 0.132")
+    assert estimate(22.14, 16.2, 28.5) == ("22.1", "16.2 to 28.5")
+    assert estimate(0.08, None, None) == ("0.0800", "")
+    assert estimate(None, 0.1, 0.2)[0] == MISSING
