@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command, json=False)
         return sub
 
-    for group in (_running, _using, _looking, _comparing, _extending):
+    for group in (_running, _using, _checking, _looking, _comparing, _extending):
         group(add)
     return parser
 
@@ -179,8 +179,8 @@ def _model_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def _looking(add: Add) -> None:
-    """Commands that show something, or copy it."""
+def _checking(add: Add) -> None:
+    """Commands that tell of a recipe before it runs, and of data."""
     validate = add("validate", reading.validate, "check a recipe or a study and report every mistake at once")
     _recipe_arguments(validate, "recipe or study")
     _json_argument(validate)
@@ -215,6 +215,10 @@ def _looking(add: Add) -> None:
     )
     inspect.add_argument("--write", type=Path, metavar="RECIPE", help="write a recipe to start from (of raw data)")
     _json_argument(inspect)
+
+
+def _looking(add: Add) -> None:
+    """Commands that show something, or copy it."""
     audit = add("audit", reading.audit, "look for leaks in a store, or for records in what a run gives away")
     audit.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a store or of a finished run")
     audit.add_argument(

@@ -266,9 +266,9 @@ def _wrong_parquet(path: Path, wanted: Mapping[str, str]) -> DataError:
 def _infinite_number(path: Path, column: str) -> DataError:
     """Where the first infinite number of a column stands."""
     reader = "read_parquet({0})" if path.suffix == ".parquet" else "read_csv({0}, all_varchar = true, header = true)"
-    numbered = f'SELECT row_number() OVER () AS row, try_cast("{column}" AS DOUBLE) AS number FROM {reader}'
+    numbered = f'SELECT row_number() OVER () - 1 AS row, try_cast("{column}" AS DOUBLE) AS number FROM {reader}'
     with duckdb.connect() as connection:
         first = connection.execute(f"SELECT min(row) FROM ({numbered.format(_quoted(path))}) WHERE abs(number) = 'inf'")
         (row,) = first.fetchone() or (None,)
     what_to_do = f"leave it empty where there is no number, or {_WHAT_TO_DO}"
-    return DataError(f"{path}, row {row} (counted from 1): column {column} holds an infinite number; {what_to_do}")
+    return DataError(f"{path}, row {row} (counted from 0): column {column} holds an infinite number; {what_to_do}")

@@ -314,7 +314,7 @@ class Model:
         asked = steering.Steering(wanted, at, horizon, risk, how or Search())
         within = forecasting.long_enough(data.dataset, at)
         if trajectory is not None:
-            within = steering.alone(within, trajectory, at)
+            within = steering.the_one_at(within, trajectory, at)
         steered = steering.steer(self, data, within, asked)
         by_trajectory = ("trajectory",)
         arrays = {

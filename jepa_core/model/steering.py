@@ -46,7 +46,7 @@ def refuse_unasked(config: SourceConfig, retrospective: bool) -> None:
         raise RecipeError(RETROSPECT)
 
 
-def alone(within: np.ndarray, trajectory: int, at: int) -> np.ndarray:
+def the_one_at(within: np.ndarray, trajectory: int, at: int) -> np.ndarray:
     """One position of those at `within` (n,). Raises RecipeError if it is none of them."""
     if trajectory not in within:
         raise RecipeError(f"there is no trajectory of {at} steps at the position {trajectory}, counted from 0")

@@ -71,16 +71,15 @@ def _against(other: Side, plain: bool) -> Iterator[str]:
     if other.gain is None:
         yield f"not compared with {other.words}"
         return
-    how = told_apart(other)
-    gain, bounds = estimate(abs(other.gain), other.gain_low, other.gain_high)
+    how, low, high = told_apart(other), other.gain_low, other.gain_high
+    if how == "worse":
+        low, high = (None if end is None else -end for end in (high, low))
+    gain, bounds = estimate(abs(other.gain), low, high)
     if how == "open":
         yield _marked("not told apart from" if bounds else "too few to compare with", how, plain)
         sign = "+" if other.gain > 0 else "−" if other.gain < 0 else ""
         yield f" {other.words} ({sign}{gain}, {bounds or 'no interval'})"
         return
-    if how == "worse":
-        low, high = (None if end is None else -end for end in (other.gain_high, other.gain_low))
-        _, bounds = estimate(abs(other.gain), low, high)
     yield _marked(f"{gain} {how}", how, plain)
     yield f" ({bounds}) than {other.words}"
 

@@ -123,7 +123,7 @@ def test_an_infinite_number_is_named_by_row_and_column(three_stays, tmp_path, su
 
     message = refusal(folder, tmp_path)
 
-    assert f"chartevents{suffix}, row 4 (counted from 1): column valuenum holds an infinite number" in message
+    assert f"chartevents{suffix}, row 3 (counted from 0): column valuenum holds an infinite number" in message
 
 
 def test_a_line_with_too_few_columns_is_named(three_stays, tmp_path):
