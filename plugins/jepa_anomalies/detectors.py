@@ -110,7 +110,7 @@ def reader(observer: Observer, dataset: Dataset) -> Observed:
 
 def channel_surprise(foresight: Foresight, basis: Basis, span: int) -> Standardised | str:
     """Surprise of channels, or why it cannot be fitted."""
-    belief = np.concatenate(basis.each(lambda trajectory: foresight(trajectory).belief[0]))
+    belief = np.concatenate(basis.each(lambda trajectory: foresight(trajectory).belief[0].copy()))  # of all, no view
     values = np.concatenate([basis.observed(trajectory) for trajectory in basis.trajectories])
     foreseen = np.isfinite(belief).all(axis=1)
     readout = ChannelReadout.fit(belief[foreseen], values[foreseen])
