@@ -30,7 +30,7 @@ def audit_run(folder: Path, store: Store | None, canaries: Iterable[str], regist
     """Every check of what `jepa export` would copy of a run. store: that the run was trained on, if it is there.
     canaries: words that stand in the raw data and must be nowhere else.
 
-    Raises RunError if the run holds no model, DataError if it is damaged, or was trained on other data than the store's.
+    Raises RunError if the run holds no model, DataError if it is damaged or was trained on other data.
     """
     record = read_record(folder)
     if store is not None and record.get("data", store.content) != store.content:
