@@ -220,7 +220,11 @@ def _checking(add: Add) -> None:
 def _looking(add: Add) -> None:
     """Commands that show something, or copy it."""
     audit = add("audit", reading.audit, "look for leaks in a store, or for records in what a run gives away")
-    audit.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a store or of a finished run")
+    audit.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a store, a finished run or a model")
+    audit.add_argument(
+        "--store", type=Path, metavar="STORE",
+        help="that an exported model was trained on, or the folder of its run (default: that of the run in FOLDER)",
+    )  # fmt: skip
     audit.add_argument(
         "--canary", action="append", default=[], metavar="WORD",
         help="a word of the raw data that must stand in nothing that a run gives away; several times for several",

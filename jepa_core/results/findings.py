@@ -6,9 +6,9 @@ same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 if TYPE_CHECKING:
     import numpy as np
@@ -268,6 +268,25 @@ class KeptHead:
         return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "state"}
 
 
+class MadeWhenRead(Sequence[Predictions]):
+    """Predictions that are made whenever one is asked for, so that their columns are held one method at a time."""
+
+    def __init__(self, makers: Sequence[Callable[[], Predictions]]) -> None:
+        self._makers = makers
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    @overload
+    def __getitem__(self, index: int) -> Predictions: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Predictions]: ...
+    def __getitem__(self, index: int | slice) -> Predictions | Sequence[Predictions]:
+        if isinstance(index, slice):
+            return MadeWhenRead(self._makers[index])
+        return self._makers[index]()
+
+
 _BESIDE = ("predictions", "samples", "redrawn", "heads")
 
 
@@ -286,7 +305,7 @@ class Findings:
     figures: list[Figure] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     terms: dict[str, str] = field(default_factory=dict)
-    predictions: list[Predictions] = field(default_factory=list)
+    predictions: Sequence[Predictions] = field(default_factory=list)
     samples: list[Samples] = field(default_factory=list)
     redrawn: list[Redrawn] = field(default_factory=list)
     heads: list[KeptHead] = field(default_factory=list)

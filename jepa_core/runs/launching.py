@@ -41,7 +41,7 @@ class Launched:
         self._count = count
         self._asked = 0
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._killed: list[int] = []
+        self._own_codes: list[int] = []
 
     def run(self) -> int:
         """Start them, and give the exit code of the run when all have ended: 0, 75 if it was stopped, or that of a
@@ -51,12 +51,13 @@ class Launched:
         """
         with self._listening():
             self._start()
-            while not (failed := self._failed()) and self._alive():
+            while not any(self._codes()) and self._alive():
                 time.sleep(POLL_SECONDS)
-            if failed:
+            if any(self._codes()):
                 self._end()
-        codes = [process.wait() for process in self._processes]
-        return self._verdict(codes) if any(codes) else 0
+        for process in self._processes:
+            process.wait()
+        return self._verdict() if self._own_codes else 0
 
     def _start(self) -> None:
         port = _free_port()
@@ -72,34 +73,37 @@ class Launched:
                 self._send(signal.SIGKILL)
                 raise RunError(f"process {number} of {self._count} does not start: {error.strerror}") from error
 
-    def _verdict(self, codes: Sequence[int]) -> int:
-        if self._asked or Preempted.exit_code in codes:
+    def _verdict(self) -> int:
+        """What the run ends with, by those alone that ended before any was told to."""
+        if self._asked:
             return Preempted.exit_code
-        killed = [number for number in self._killed if codes[number] < 0]
+        killed = [code for code in self._own_codes if code < 0]
         if killed:
+            number = self._codes().index(killed[0])
             raise RunError(
-                f"process {killed[0]} of {len(codes)} was ended by signal {-codes[killed[0]]}, by hand or because "
+                f"process {number} of {self._count} was ended by signal {-killed[0]}, by hand or because "
                 "memory ran out, and the others with it; the last checkpoint is kept"
             )
-        return max(codes, key=lambda code: (code > 1, code == 1))  # 1 is also that of those who only lost another
+        return max(self._own_codes, key=lambda code: code > 1)  # 1 is also that of those who only lost another
 
-    def _failed(self) -> bool:
-        """Whether one has ended in anything but success; which were killed is kept from that moment on."""
-        codes = [process.poll() for process in self._processes]
-        self._killed = [number for number, code in enumerate(codes) if code is not None and code < 0]
-        return any(codes)
+    def _codes(self) -> list[int | None]:
+        return [process.poll() for process in self._processes]
 
     def _alive(self) -> bool:
         return any(process.poll() is None for process in self._processes)
 
     def _end(self) -> None:
         """Let the others end by themselves, tell them to, end them as they are."""
-        for number in (None, signal.SIGTERM, signal.SIGKILL):
-            if number is not None:
-                self._send(number)
-            until = time.monotonic() + ENDING_SECONDS
-            while self._alive() and time.monotonic() < until:
-                time.sleep(POLL_SECONDS)
+        self._give_time()
+        self._own_codes = [code for code in self._codes() if code]
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self._send(number)
+            self._give_time()
+
+    def _give_time(self) -> None:
+        until = time.monotonic() + ENDING_SECONDS
+        while self._alive() and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
 
     def _send(self, number: signal.Signals) -> None:
         for process in self._processes:

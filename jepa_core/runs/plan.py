@@ -193,6 +193,17 @@ def refusal(plan: Plan, free: int | None, sharing: int) -> str | None:
     return f"the weights take {plan.weight_bytes / 2**30:.1f} GiB{each}, and {free / 2**30:.1f} GiB are free"
 
 
+def crowded(plan: Plan, free: int | None, sharing: int) -> dict[str, int]:
+    """Phases and evaluators that may take more than is free where so many processes share it, and how much each of
+    these may: estimates, upper bounds where data are small. Empty where nobody knows."""
+    if free is None or plan.weight_bytes is None:
+        return {}
+    phases = {f"phase '{phase.name}'": phase.memory_bytes or 0 for phase in plan.phases}
+    of_evaluators = [part for part in plan.parts if part.name in plan.evaluators]
+    evaluators = {f"evaluator '{part.name}'": plan.weight_bytes + part.bytes for part in of_evaluators}
+    return {name: most for name, most in (phases | evaluators).items() if sharing * most > free}
+
+
 def _encoder(recipe: Recipe, use: Use) -> ModelPlan:
     config = use.config
     assert isinstance(config, EncoderConfig) and isinstance(recipe.source.config, SourceConfig)

@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jepa_core.errors import DataError, RecipeError, RunError
+from jepa_core.errors import DataError, Preempted, RecipeError, RunError
 from jepa_core.recipe import Recipe, find_recipe, load_recipe
 from jepa_core.runs.interrupt import Interrupt
 from jepa_core.runs.plan import make_plan
@@ -75,13 +75,17 @@ def carry_out(run: Run, display: RunDisplay | None = None, processes: Peers | No
     with environment():  # before torch is imported
         from jepa_core.runs.listeners import RunDisplay, listeners_of
         from jepa_core.runs.pipeline import execute
-        from jepa_core.training.processes import ALONE
+        from jepa_core.training.processes import ALONE, LostProcess
 
         together = processes or ALONE
         with Interrupt(None if together.first else StringIO()).listening() as interrupt:
             listeners = listeners_of(run, display or RunDisplay(), interrupt, together)
             try:
                 execute(run, listeners, together)
+            except LostProcess as error:
+                if interrupt.requested:  # the other was asked as well, and where it need not wait for a step's end
+                    raise Preempted("interrupted; what was kept until then is there") from error
+                raise
             finally:
                 for listener in listeners:
                     listener.close()

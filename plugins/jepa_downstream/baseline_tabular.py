@@ -12,6 +12,7 @@ import lightgbm
 import numpy as np
 import torch
 
+from jepa_core.training.aside import room_aside
 from jepa_downstream.baseline_channels import Histories, Observed
 from jepa_downstream.baseline_search import INFORMATION, LOSSES, best, refuse_unfit
 from jepa_downstream.baseline_summaries import TabularInputs
@@ -20,7 +21,7 @@ from jepa_downstream.heads import Examples, Mean, Scorer, Trees, head_of, select
 from jepa_downstream.kept import Inputs, Kept
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.preparation import FilledHead, Filling, Preparation, PreparedHead
-from jepa_downstream.rows import Rows, blocks
+from jepa_downstream.rows import BLOCK, Rows, blocks
 
 if TYPE_CHECKING:
     from jepa_core.contracts import Evaluation
@@ -74,15 +75,31 @@ class Tabular(ABC):
         histories = Histories.of(evaluation)
         self._summaries = TabularInputs(histories, Observed.of(histories, evaluation.dataset, evaluation.seed))
         self._inputs = Kept(self._summaries, evaluation.dataset.store, evaluation.scratch)
-        self._config = config.baseline_search
+        self._config, self._scratch = config.baseline_search, evaluation.scratch
 
     def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> FittedTabular:
         refuse_unfit(train, tuning)
-        inputs = self._inputs(train)
-        columns = self._summaries.known(inputs, train.subject)
-        examples = Examples(inputs[:, columns], train.truth), Examples(self._inputs(tuning)[:, columns], tuning.truth)
+        columns, inputs = self._known(train)
+        examples = Examples(inputs, train.truth), Examples(self._of_columns(tuning, columns), tuning.truth)
         head, chosen = self._select(task.kind, self._summaries.may_miss[columns], *examples, train.subject, seed)
         return FittedTabular(chosen, self._inputs, columns, head)
+
+    def _known(self, train: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Columns (K,) that enough of the subjects show, and those of the inputs (R, K)."""
+        inputs = self._inputs(train)
+        columns = self._summaries.known(inputs, train.subject)
+        known = room_aside((len(train), len(columns)), self._scratch)
+        for first in range(0, len(train), BLOCK):
+            known[first : first + BLOCK] = inputs[first : first + BLOCK, columns]
+        return columns, known
+
+    def _of_columns(self, rows: Rows, columns: np.ndarray) -> np.ndarray:
+        """Some columns of the inputs of rows: (R, K)."""
+        inputs, first = room_aside((len(rows), len(columns)), self._scratch), 0
+        for part in blocks(rows):
+            inputs[first : first + len(part)] = self._inputs(part)[:, columns]
+            first += len(part)
+        return inputs
 
     @abstractmethod
     def _select(
@@ -106,7 +123,8 @@ class LinearBaseline(Tabular):
     ) -> tuple[Scorer, dict[str, Any]]:
         config = self._config.linear
         preparation = Preparation.of(train.inputs, subject, may_miss, config.clip)
-        prepared, watched = (Examples(preparation(examples.inputs), examples.truth) for examples in (train, tuning))
+        prepared = Examples(preparation(train.inputs), train.truth)
+        watched = Examples(preparation.aside(tuning.inputs, self._scratch), tuning.truth)
         heads = HeadsConfig(families=("linear",), strengths=config.strengths, iterations=config.iterations)
         head, chosen = select_head(kind, prepared, watched, heads, seed)
         return PreparedHead(preparation, head), chosen

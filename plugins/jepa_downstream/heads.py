@@ -23,6 +23,8 @@ WORSE = 2
 
 AT_ONCE = 256
 """Rows, or columns, whose products are held at once."""
+MOMENT_BYTES = 2**28
+"""Bytes of rows in float64 whose second moments are taken at once."""
 
 
 class Scorer(Protocol):
@@ -124,9 +126,18 @@ class ColumnScaling:
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """(R, F) -> (R, kept) float32, at least one column."""
+        return self._into(np.empty((len(inputs), max(1, len(self.kept))), dtype=np.float32), inputs)
+
+    def in_place(self, inputs: np.ndarray) -> np.ndarray:
+        """The same in the memory of the inputs, whose rows lie one behind the other; they are gone then."""
+        shape = (len(inputs), max(1, len(self.kept)))
+        return self._into(inputs.reshape(-1)[: shape[0] * shape[1]].reshape(shape), inputs)
+
+    def _into(self, scaled: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """From the first row on, so that a row may be put where no row lies that is still to be read."""
         if len(self.kept) == 0:
-            return np.zeros((len(inputs), 1), dtype=np.float32)
-        scaled = np.empty((len(inputs), len(self.kept)), dtype=np.float32)
+            scaled[:] = 0
+            return scaled
         for at in range(0, len(inputs), AT_ONCE):
             own = (inputs[at : at + AT_ONCE, self.kept] - self.mean) / self.deviation
             scaled[at : at + AT_ONCE] = np.clip(own, -CLIP, CLIP)
@@ -202,11 +213,16 @@ def _logistic(kind: str, train: Examples, tuning: Examples, config: HeadsConfig,
 
 def _ridge(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, seed: int) -> Candidates:
     """Closed form for every strength from one decomposition; C as in logistic regression: C * squares + |w|^2 / 2."""
-    inputs = train.inputs.astype(np.float64)
-    centre, mean = inputs.mean(axis=0), float(train.truth.mean())
-    inputs -= centre
-    values, vectors = np.linalg.eigh(inputs.T @ inputs)
-    target = vectors.T @ (inputs.T @ (train.truth - mean))
+    inputs, mean = train.inputs, float(train.truth.mean())
+    centre, size = inputs.mean(axis=0, dtype=np.float64), inputs.shape[1]
+    moments, products = np.zeros((size, size)), np.zeros(size)
+    at_once = max(1, MOMENT_BYTES // (8 * size))
+    for first in range(0, len(inputs), at_once):
+        part = inputs[first : first + at_once] - centre
+        moments += part.T @ part
+        products += part.T @ (train.truth[first : first + at_once] - mean)
+    values, vectors = np.linalg.eigh(moments)
+    target = vectors.T @ products
     for strength in sorted(config.strengths):
         weights = vectors @ (target / (np.maximum(values, 0) + 1 / (2 * strength)))
         yield LinearScorer(weights, mean - float(centre @ weights), logistic=False), {"strength": strength}

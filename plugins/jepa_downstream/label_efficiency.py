@@ -49,20 +49,21 @@ class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         config, dataset = self.config, evaluation.dataset
-        tasks = [task_rows(dataset, task_config, config.split) for task_config in config.tasks]
+        aside = evaluation.scratch
+        tasks = [task_rows(dataset, task_config, config.split).aside(aside) for task_config in config.tasks]
         methods = made_methods(makers(evaluation, config))
         draws = Draws(np.concatenate([task.splits[config.split].subject for task in tasks]), config.bootstrap)
-        curves = [curve for task in tasks for curve in self._of_task(task, methods, draws, evaluation.seed)]
+        curves = [curve for task in tasks for curve in self._of_task(task, methods, draws, evaluation)]
         everyone = dataset.subject[dataset.trajectories(config.split)]
         return label_findings(curves, config, subject_numbers(draws.subjects, everyone))
 
     def _of_task(
-        self, task: TaskRows, methods: dict[str, Method | UnmeasuredMethod], draws: Draws, seed: int
+        self, task: TaskRows, methods: dict[str, Method | UnmeasuredMethod], draws: Draws, evaluation: Evaluation
     ) -> Iterator[Curve]:
         """A curve a method, and one for each that is averaged with a baseline."""
         given = list(labels_of(task, self.config.subjects, self.config.labellings))
         by_method: dict[str, list[Point]] = {
-            key: [self._scored(task, method, subset, seed) for subset in given] for key, method in methods.items()
+            key: [self._scored(task, method, subset, evaluation) for subset in given] for key, method in methods.items()
         }
         names = {key: method.name for key, method in methods.items()}
         told = {key: getattr(method, "information", "") for key, method in methods.items()}
@@ -70,14 +71,17 @@ class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
         if beside is not None:
             for key in self.config.methods:
                 both = f"{key}+{beside}"
-                by_method[both] = [_averaged(*pair) for pair in zip(by_method[key], by_method[beside], strict=True)]
+                pairs = zip(by_method[key], by_method[beside], strict=True)
+                by_method[both] = [_averaged(*pair).aside(evaluation.scratch) for pair in pairs]
                 names[both] = f"{names[key]} + {names[beside]}"
                 told[both] = f"the mean of the scores of {names[key]} and {names[beside]}"
         for curve, points in by_method.items():
             measured = [self._measured(task, point, draws) for point in points]
             yield Curve(task.task, task.splits[self.config.split], curve, names[curve], told[curve], measured)
 
-    def _scored(self, task: TaskRows, method: Method | UnmeasuredMethod, labels: LabelledRows, seed: int) -> Point:
+    def _scored(
+        self, task: TaskRows, method: Method | UnmeasuredMethod, labels: LabelledRows, evaluation: Evaluation
+    ) -> Point:
         """Scores of the measured rows under each labelling, or why there are none."""
         measured = task.splits[self.config.split]
         point = Point(labels.subjects, labels.every, labels.rows)
@@ -89,11 +93,11 @@ class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
             try:
                 if len(measured) == 0:
                     raise CannotFit(f"the {self.config.split} split has no row")
-                fitted = cross_fit(method, task.task, rows, self.config.train_rows, number, seed)
+                fitted = cross_fit(method, task.task, rows, self.config.train_rows, number, evaluation.seed)
                 scores.append(fitted.scores(measured))
             except CannotFit as reason:
                 return replace(point, reason=str(reason))
-        return replace(point, scores=np.array(scores))
+        return replace(point, scores=np.array(scores)).aside(evaluation.scratch)
 
     def _measured(self, task: TaskRows, point: Point, draws: Draws) -> Point:
         """The point with the mean of each measure over the labellings, and with its spread."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,6 +17,7 @@ from jepa_core.results.findings import (
     Figure,
     Findings,
     Headline,
+    MadeWhenRead,
     Predictions,
     Redrawn,
     Series,
@@ -23,6 +26,7 @@ from jepa_core.results.findings import (
 )
 from jepa_core.results.paired import DRAWS
 from jepa_core.results.text import listed
+from jepa_core.training.aside import laid_aside
 from jepa_downstream.claims import MEASURE, OURS, TERMS, UNDEFINED, UNTRAINED, Contender, compared, rarer
 from jepa_downstream.measures import DrawnEstimate, Estimates
 from jepa_downstream.rows import Rows, Task
@@ -58,6 +62,10 @@ class Point:
     estimates: Estimates = field(default_factory=dict)
     spread: dict[str, float | None] = field(default_factory=dict)
     reason: str = ""
+
+    def aside(self, folder: Path | None) -> Point:
+        """The same point, its scores in a file where they are many."""
+        return self if self.scores is None else replace(self, scores=laid_aside(self.scores, folder))
 
     @property
     def label(self) -> str:
@@ -119,7 +127,14 @@ def label_findings(curves: list[Curve], config: LabelEfficiencyConfig, subjects:
         figures=list(_figures(curves)),
         claims=[_claim(curve, [gap.reference for gap in told if gap.curve is curve]) for curve in main],
         terms=TERMS | {"labelled": LABELLED},
-        predictions=[kept_metric for curve in curves for kept_metric in _predictions(curve, config)],
+        predictions=MadeWhenRead(
+            [
+                partial(_predictions, curve, point, config)
+                for curve in curves
+                for point in curve.points
+                if point.scores is not None
+            ]
+        ),
         redrawn=[metric for metric in kept if len(metric.draws) == DRAWS],  # other draws pair with no other run's
     )
 
@@ -305,23 +320,20 @@ def _series(curve: Curve, name: str) -> Series:
     return Series(curve.name, x, y, list(low), list(high))
 
 
-def _predictions(curve: Curve, config: LabelEfficiencyConfig) -> Iterator[Predictions]:
+def _predictions(curve: Curve, point: Point, config: LabelEfficiencyConfig) -> Predictions:
     """The measured rows once a labelling; each number of labels is a task of its own to those who compare methods."""
-    rows = curve.rows
-    for point in curve.points:
-        if point.scores is None:
-            continue
-        count = len(point.scores)
-        step = np.tile(rows.step, count)
-        yield Predictions(
-            task=f"{curve.task.name}, {point.label} labelled",
-            method=curve.name,
-            kind="boolean" if curve.task.kind == "binary" else "float",
-            subject=np.tile(rows.subject, count),
-            trajectory=np.tile(rows.trajectory, count),
-            step=step,
-            seconds=(step + 1) * (config.step_seconds or 1.0),
-            truth=np.tile(rows.truth, count),
-            score=point.scores.ravel(),
-            extra={"labelling": np.repeat(np.arange(count), len(rows))},
-        )
+    assert point.scores is not None
+    rows, count = curve.rows, len(point.scores)
+    step = np.tile(rows.step, count)
+    return Predictions(
+        task=f"{curve.task.name}, {point.label} labelled",
+        method=curve.name,
+        kind="boolean" if curve.task.kind == "binary" else "float",
+        subject=np.tile(rows.subject, count),
+        trajectory=np.tile(rows.trajectory, count),
+        step=step,
+        seconds=(step + 1) * (config.step_seconds or 1.0),
+        truth=np.tile(rows.truth, count),
+        score=point.scores.ravel(),
+        extra={"labelling": np.repeat(np.arange(count), len(rows))},
+    )

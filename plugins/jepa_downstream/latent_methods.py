@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jepa_core.errors import DataError
 from jepa_core.model.view import View
+from jepa_core.training.aside import room_aside
 from jepa_downstream.beliefs import AllBeliefs, AloneBeliefs, BeliefSummaries, DecodedBeliefs
 from jepa_downstream.decoded import LinearReadings
 from jepa_downstream.encoded import Alone, Encoded, LatentSummaries, Projection, Projections
@@ -31,13 +33,15 @@ _READ = "from which a linear map reads the channels, summarised"
 
 @dataclass(frozen=True)
 class LatentMethod:
-    """A head on inputs that are made of latents or beliefs. control: whether they are of the untrained encoder."""
+    """A head on inputs that are made of latents or beliefs. control: whether they are of the untrained encoder.
+    scratch: a folder for temporary files."""
 
     name: str
     information: str
     inputs: Inputs
     heads: HeadsConfig
     control: bool = False
+    scratch: Path | None = None
 
     def fit(self, task: Task, train: Rows, tuning: Rows, seed: int) -> FittedHead:
         for name, rows in (("train", train), ("tuning", tuning)):  # of no row nobody can tell how wide inputs are
@@ -45,9 +49,8 @@ class LatentMethod:
                 raise CannotFit(f"the {name} split has no row")
         inputs = self.inputs(train)
         scaling = ColumnScaling.of(inputs)
-        examples = Examples(scaling(inputs), train.truth)
-        del inputs
-        watched, first = np.empty((len(tuning), examples.inputs.shape[1]), dtype=np.float32), 0
+        examples = Examples(scaling.in_place(inputs), train.truth)
+        watched, first = room_aside((len(tuning), examples.inputs.shape[1]), self.scratch), 0
         for part in blocks(tuning):
             watched[first : first + len(part)] = scaling(self.inputs(part))
             first += len(part)
@@ -211,7 +214,7 @@ class LatentMethods:
         return Kept(inputs, self._evaluation.dataset.store, self._evaluation.scratch)
 
     def _method(self, name: str, information: str, inputs: Inputs, control: bool = False) -> LatentMethod:
-        return LatentMethod(name, information, inputs, self._config.heads, control)
+        return LatentMethod(name, information, inputs, self._config.heads, control, self._evaluation.scratch)
 
     def _encode(self, learner: Learner) -> Encoded:
         evaluation, config = self._evaluation, self._config

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from jepa_core.contracts import Evaluation, Evaluator
 from jepa_core.results.findings import Findings, KeptHead
 from jepa_core.results.samples import subject_numbers
+from jepa_core.training.aside import laid_aside
 from jepa_downstream.alarms import AnnouncedEvents, choose_threshold, event_estimates, raise_alarms
 from jepa_downstream.averaged import Averaged, FittedOnce
 from jepa_downstream.baselines import BASELINES
@@ -30,7 +32,7 @@ from jepa_downstream.results import (
     MethodScores,
     UnmeasuredMethod,
 )
-from jepa_downstream.rows import Rows
+from jepa_downstream.rows import Counts, Rows
 from jepa_downstream.subgroups import FEWEST, Subgroups, subgroups
 from jepa_downstream.task_findings import task_findings
 from jepa_downstream.task_heads import TaskHead, kept_head
@@ -54,14 +56,17 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
 
     def evaluate(self, evaluation: Evaluation) -> Findings:
         config, dataset = self.config, evaluation.dataset
-        tasks = [task_rows(dataset, task_config, config.split) for task_config in config.tasks]
+        aside = evaluation.scratch
+        tasks = [task_rows(dataset, task_config, config.split).aside(aside) for task_config in config.tasks]
         groups = [subgroups(dataset.store, channel) for channel in config.subgroups]
         methods = list(made_methods(makers(evaluation, config)).values())
-        scored = [self._score(task, method, evaluation.seed) for task in tasks for method in methods]
+        scored = [self._score(task, method, evaluation.seed, aside) for task in tasks for method in methods]
         subjects = [method.rows.subject for method in scored if isinstance(method, MethodScores)]
         draws = Draws(np.concatenate(subjects or [np.empty(0, dtype=np.int64)]), config.bootstrap)
+        announced = {task.task.name: self._announced_events(task) for task in tasks if task.config.event}
         results = [
-            method if isinstance(method, MethodResult) else self._measure(method, draws, groups) for method in scored
+            method if isinstance(method, MethodResult) else self._measure(method, draws, groups, announced)
+            for method in scored
         ]
         numbers = subject_numbers(draws.subjects, dataset.subject[dataset.trajectories(config.split)])
         heads = [method.kept for method in scored if isinstance(method, MethodScores)]
@@ -70,8 +75,10 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
     def head(self, kept: KeptHead) -> TaskHead:
         return TaskHead(kept)
 
-    def _score(self, task: TaskRows, method: Method | UnmeasuredMethod, seed: int) -> MethodScores | MethodResult:
-        """A result, at once, of what cannot be fitted."""
+    def _score(
+        self, task: TaskRows, method: Method | UnmeasuredMethod, seed: int, aside: Path | None
+    ) -> MethodScores | MethodResult:
+        """A result, at once, of what cannot be fitted. aside: folder of the files that scores are put into."""
         rows = task.splits[self.config.split]
         if isinstance(method, UnmeasuredMethod):
             return MethodResult(task, rows, method.name, "", method)
@@ -88,7 +95,8 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
             return MethodResult(task, rows, method.name, method.information, UnmeasuredMethod(method.name, str(reason)))
         threshold = self._threshold(task, fitted)
         kept = kept_head(task.config, task.task.kind, method.name, fitted, threshold)
-        return MethodScores(task, rows, method.name, method.information, fitted.chosen, score, threshold, kept)
+        given = (task, rows, method.name, method.information, fitted.chosen)
+        return MethodScores(*given, laid_aside(score, aside), threshold, kept)
 
     def _threshold(self, task: TaskRows, fitted: Fitted) -> float | None:
         """The threshold of alarms that all rows of tuning choose; None where there are no events, or none will do."""
@@ -102,24 +110,31 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
             tuning, events, fitted.scores(tuning), alarms.precision, alarms.silence, alarms.thresholds
         )
 
-    def _measure(self, scored: MethodScores, draws: Draws, groups: list[Subgroups]) -> MethodResult:
+    def _measure(
+        self, scored: MethodScores, draws: Draws, groups: list[Subgroups], announced: dict[str, AnnouncedEvents]
+    ) -> MethodResult:
+        """announced: by the name of a task of an event, what rows of the measured split announce."""
         given = (scored.task, scored.rows, scored.score, draws)
+        announces = scored.task.task.name in announced
         measured = MeasuredMethod(
             chosen=scored.chosen,
             score=scored.score,
             estimates=measures(*given, np.ones(len(scored.rows))),
             by_subject=measures(*given, subject_weights(scored.rows.subject)),
-            announced=self._announced(scored, draws) if scored.task.config.event else None,
+            announced=self._announced(scored, announced[scored.task.task.name], draws) if announces else None,
             worth=_worth(scored, scored.task.config.utility, draws) if scored.task.config.utility else None,
             groups=[of_group for group in groups for of_group in _of_groups(*given, group)],
         )
         return MethodResult(scored.task, scored.rows, scored.method, scored.information, measured)
 
-    def _announced(self, scored: MethodScores, draws: Draws) -> Announced:
+    def _announced_events(self, task: TaskRows) -> AnnouncedEvents:
+        """On the measured split: the same for every method."""
+        return AnnouncedEvents.of(task.splits[self.config.split], task.ahead[self.config.split])
+
+    def _announced(self, scored: MethodScores, events: AnnouncedEvents, draws: Draws) -> Announced:
         """Alarms on the measured split."""
         if scored.threshold is None:
             return Announced(None, None, {})
-        events = AnnouncedEvents.of(scored.rows, scored.task.ahead[self.config.split])
         raised = raise_alarms(scored.rows, events, scored.score, scored.threshold, self.config.alarms.silence)
         return Announced(scored.threshold, raised, event_estimates(scored.rows, raised, draws))
 
@@ -188,5 +203,5 @@ def _of_groups(task: TaskRows, rows: Rows, score: np.ndarray, draws: Draws, grou
             continue
         few = len(np.unique(part.subject)) < FEWEST
         estimates = {} if few else measures(task, part, score[at == number], draws, np.ones(len(part)))
-        lines.append(GroupResult(groups.channel, name, part, estimates))
+        lines.append(GroupResult(groups.channel, name, Counts.of(part), estimates))
     return lines

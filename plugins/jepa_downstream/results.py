@@ -10,7 +10,7 @@ import numpy as np
 from jepa_core.results.findings import KeptHead
 from jepa_downstream.alarms import Alarms
 from jepa_downstream.measures import DrawnEstimate, Estimates
-from jepa_downstream.rows import Rows
+from jepa_downstream.rows import Counts, Rows
 from jepa_downstream.tasks import TaskRows
 
 
@@ -57,11 +57,11 @@ class AlarmWorth:
 
 @dataclass(frozen=True)
 class GroupResult:
-    """A subgroup's rows and estimates; none of the latter where it has too few subjects."""
+    """How many rows a subgroup has, and estimates; none of these where it has too few subjects."""
 
     channel: str
     group: str
-    rows: Rows
+    counts: Counts
     estimates: Estimates
 
 

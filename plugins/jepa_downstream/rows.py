@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from jepa_core.training.aside import laid_aside
 from jepa_downstream.config import Kind
 
 BLOCK = 8192
@@ -50,6 +52,27 @@ class Rows:
     def take(self, index: np.ndarray) -> Rows:
         """The rows at `index`."""
         return Rows(self.trajectory[index], self.step[index], self.truth[index], self.subject[index])
+
+    def aside(self, folder: Path | None) -> Rows:
+        """The same rows, their columns in files where they are many."""
+        columns = (self.trajectory, self.step, self.truth, self.subject)
+        return Rows(*(laid_aside(column, folder) for column in columns))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many rows there are, of how many subjects; rows whose truth is 1, and the subjects that have one."""
+
+    rows: int
+    subjects: int
+    positives: int
+    positive_subjects: int
+
+    @classmethod
+    def of(cls, rows: Rows) -> Counts:
+        positive = rows.truth == 1
+        positive_subjects = len(np.unique(rows.subject[positive]))
+        return cls(len(rows), len(np.unique(rows.subject)), int(positive.sum()), positive_subjects)
 
 
 def blocks(rows: Rows) -> Iterator[Rows]:

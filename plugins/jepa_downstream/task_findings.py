@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from jepa_core.results.findings import Figure, Findings, Headline, Predictions, Redrawn, Series, Verdict
+from jepa_core.results.findings import (
+    Figure,
+    Findings,
+    Headline,
+    MadeWhenRead,
+    Predictions,
+    Redrawn,
+    Series,
+    Verdict,
+)
 from jepa_core.results.paired import DRAWS
 from jepa_core.results.text import counted
 from jepa_downstream.claims import TERMS, UNDEFINED, contenders, mean_estimate, rarer, task_claims
@@ -41,9 +51,13 @@ def task_findings(
         figures=[figure for task in tasks if task.task.kind == "binary" for figure in _calibration(task, results)],
         claims=task_claims(results, names[len(config.methods) :]),
         terms=TERMS,
-        predictions=[
-            _predictions(result, groups, config) for result in results if isinstance(result.found, MeasuredMethod)
-        ],
+        predictions=MadeWhenRead(
+            [
+                partial(_predictions, result, groups, config)
+                for result in results
+                if isinstance(result.found, MeasuredMethod)
+            ]
+        ),
         redrawn=[
             Redrawn(headline.metric, subjects, estimate.value, estimate.draws)
             for headline, estimate in headlines

@@ -11,6 +11,7 @@ from jepa_core.data.trajectories import SPLITS
 from jepa_core.results.findings import Cell, Column, Table
 from jepa_downstream.measures import BINS, UNSTABLE, DrawnEstimate, Estimates, calibration
 from jepa_downstream.results import AlarmWorth, Announced, MeasuredMethod, MethodResult, UnmeasuredMethod
+from jepa_downstream.rows import Counts
 from jepa_downstream.subgroups import FEWEST
 
 if TYPE_CHECKING:
@@ -228,11 +229,11 @@ def _subgroups_table(results: list[MethodResult]) -> Table:
     rows: list[list[Cell]] = []
     for result in results:
         for group in result.found.groups if isinstance(result.found, MeasuredMethod) else []:
-            truth, binary = group.rows.truth, result.task.task.kind == "binary"
+            told, binary = group.counts, result.task.task.kind == "binary"
             few = "" if group.estimates else f"fewer than {FEWEST} subjects"
-            remark = few or (_one_class(truth) if binary else "") or _unstable(group.estimates)
-            classes: list[Cell] = _class_cells(group.rows)[:2] if binary else [None, None]
-            counts: list[Cell] = [len(truth), *classes, len(np.unique(group.rows.subject))]
+            remark = few or (_one_class(told.rows, told.positives) if binary else "") or _unstable(group.estimates)
+            classes: list[Cell] = [told.positives, told.positive_subjects] if binary else [None, None]
+            counts: list[Cell] = [told.rows, *classes, told.subjects]
             rows.append(
                 [*_head(result), group.channel, group.group, *estimate_cells(group.estimates, names), *counts, remark]
             )
@@ -293,9 +294,8 @@ def _class_columns() -> list[Column]:
 
 def _class_cells(rows: Rows) -> list[Cell]:
     """Positive rows, subjects that have one, and the share of positive rows."""
-    positive = rows.truth == 1
-    prevalence = float(positive.mean()) if len(rows) else None
-    return [int(positive.sum()), len(np.unique(rows.subject[positive])), prevalence]
+    counts = Counts.of(rows)
+    return [counts.positives, counts.positive_subjects, counts.positives / counts.rows if counts.rows else None]
 
 
 def estimates_of(one: MethodResult, by_subject: bool = False) -> Estimates:
@@ -309,15 +309,16 @@ def remark_on(one: MethodResult) -> str:
     """Why something is null, or what must be known to read it."""
     if isinstance(one.found, UnmeasuredMethod):
         return one.found.reason
-    one_class = _one_class(one.rows.truth) if one.task.task.kind == "binary" else ""
+    positives = int((one.rows.truth == 1).sum())
+    one_class = _one_class(len(one.rows), positives) if one.task.task.kind == "binary" else ""
     constant = "scores are constant" if one.found.is_constant else ""
     return "; ".join(part for part in (one_class, _unstable(one.found.estimates), constant) if part)
 
 
-def _one_class(truth: np.ndarray) -> str:
-    if len(np.unique(truth)) > 1:
+def _one_class(rows: int, positives: int) -> str:
+    if 0 < positives < rows:
         return ""
-    return f"all {len(truth):,} rows are {'positive' if truth.max() == 1 else 'negative'}"
+    return f"all {rows:,} rows are {'positive' if positives else 'negative'}"
 
 
 def _unstable(estimates: Estimates) -> str:

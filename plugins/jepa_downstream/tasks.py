@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jepa_core.data.trajectories import SPLITS
 from jepa_core.errors import DataError
+from jepa_core.training.aside import laid_aside
 from jepa_downstream.events import eep_label, steps_to_event
 from jepa_downstream.rows import Rows, Task
 
@@ -32,6 +34,12 @@ class TaskRows:
     splits: dict[str, Rows]
     left_out: dict[str, dict[str, int]]
     ahead: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def aside(self, folder: Path | None) -> TaskRows:
+        """The same task, with rows in files where they are many: tasks are held together, each with rows of its own."""
+        splits = {split: rows.aside(folder) for split, rows in self.splits.items()}
+        ahead = {split: laid_aside(steps, folder) for split, steps in self.ahead.items()}
+        return replace(self, splits=splits, ahead=ahead)
 
 
 def task_rows(dataset: Dataset, config: TaskConfig, measured: str = "held_out") -> TaskRows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -17,14 +18,17 @@ from threadpoolctl import threadpool_info
 from commands import RECIPE
 from commands import environment as environment_of
 from jepa_core.contracts import Listener
-from jepa_core.errors import RunError
+from jepa_core.errors import Preempted, RunError
 from jepa_core.plugin import Registry
 from jepa_core.recipe import RuntimeConfig, load_recipe
 from jepa_core.results.findings import Findings
+from jepa_core.runs import launching
 from jepa_core.runs.pipeline import execute
 from jepa_core.runs.process import environment, process_state, seldom_collected
 from jepa_core.runs.reevaluation import evaluate_again
 from jepa_core.runs.run import Run
+from jepa_core.runs.starting import carry_out
+from jepa_core.training.processes import LostProcess
 
 VARIABLES = ("HF_HUB_OFFLINE", "CUBLAS_WORKSPACE_CONFIG", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -153,3 +157,31 @@ def test_a_gpu_that_is_not_there_is_refused_and_nothing_is_set(monkeypatch: pyte
     with pytest.raises(RunError, match="there is no GPU here"), process_state(RuntimeConfig(device="cuda")):
         pass
     assert state() == before
+
+
+def test_a_stop_that_reached_another_process_first_is_a_stop(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped_elsewhere(run: Run, listeners: list[Listener], *_: object) -> None:
+        listeners[-1].phase_started(None)  # type: ignore[arg-type]
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise LostProcess("another process ended")
+
+    monkeypatch.setattr("jepa_core.runs.pipeline.execute", stopped_elsewhere)
+    with pytest.raises(Preempted, match="interrupted; what was kept"):
+        carry_out(run)
+
+
+@pytest.mark.parametrize(("end", "code"), [("exit 5", 5), ("kill -9 $$", None)])
+def test_a_run_of_several_processes_ends_as_the_one_that_failed_whatever_the_others_do_when_told_to_stop(
+    end: str, code: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python"
+    waits = "trap 'exit 75' TERM; while true; do sleep 0.05; done"
+    program.write_text(f'#!/bin/sh\nif [ "$RANK" = 1 ]; then {end}; fi\n{waits}\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(launching, "ENDING_SECONDS", 0.5)
+    if code is None:
+        with pytest.raises(RunError, match="process 1 of 2 was ended by signal 9"):
+            launching.Launched([], 2).run()
+    else:
+        assert launching.Launched([], 2).run() == code
