@@ -59,7 +59,7 @@ def starter(proposal: Proposal, files: Sequence[str]) -> str:
     """YAML of a recipe for tables. files: as the recipe names them."""
     roles = _roles(proposal)
     source = {**proposal.source, "files": files[0] if len(files) == 1 else list(files)} | roles
-    if noun := noun_of(source.get("id", [])):
+    if noun := noun_of(source["id"]) if "id" in source else "piece":
         source["noun"] = noun
     if "id" in source and len(source["id"]) == 1:
         source["id"] = source["id"][0]
