@@ -3,7 +3,8 @@
     python benchmarks/full_scale.py                      # all parts at 2,000, 20,000 and 85,000 stays: two hours
     python benchmarks/full_scale.py --stays 2000
     python benchmarks/full_scale.py --parts cohorts numbering
-    python benchmarks/full_scale.py --parts rollout_drift --latent 256 --belief 64
+    python benchmarks/full_scale.py --parts rollout_drift --latent 256 --belief 128
+    python benchmarks/full_scale.py --parts early_events --tasks 1 --train-rows 50000
 
 15 % of the stays are measured, and 70 % of them train; a stay has 71 hours. No store is made and no model is trained:
 each part is given what it would be given, so that nothing else is timed. Parts that are called as an evaluator are that
@@ -36,7 +37,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from made_up_stays import EVENTS, OUTCOMES, made_up_evaluation
+from made_up_stays import EVENTS, FACTS, OUTCOMES, made_up_evaluation
 
 from jepa_anomalies.config import AnomaliesConfig
 from jepa_anomalies.evaluator import Anomalies
@@ -45,6 +46,7 @@ from jepa_clin.predictor import ActionTransformer
 from jepa_core.contracts import Evaluator, Latents
 from jepa_core.data.distinct import Distinct
 from jepa_core.model.frozen import roll_out
+from jepa_core.results.predictions import write_predictions
 from jepa_core.results.statistics import redrawn_ranks
 from jepa_downstream.alarms import AnnouncedEvents, choose_threshold
 from jepa_downstream.config import HeadsConfig, LabelEfficiencyConfig, PredictionTasksConfig, TaskConfig
@@ -88,7 +90,7 @@ Part = Callable[[int, np.random.Generator, Path], Work]
 def main() -> int:
     options = parse_options()
     torch.set_num_threads(1)
-    known = parts_of(options.latent, options.belief)
+    known = parts_of(Sizes(options.latent, options.belief, options.tasks, options.train_rows))
     for name in options.parts:
         for stays in options.stays:
             row = {"part": name, "stays": stays, **in_fork(known[name], stays)}
@@ -99,10 +101,14 @@ def main() -> int:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stays", type=int, nargs="+", default=[2_000, 20_000, 85_000])
-    names = list(parts_of(0, 0))
+    names = list(parts_of(Sizes(1, 1, 1, 1)))
     parser.add_argument("--parts", nargs="+", choices=names, default=names)
     parser.add_argument("--latent", type=int, default=4096, help="numbers of a latent that evaluators are given")
     parser.add_argument("--belief", type=int, default=1024, help="numbers of a belief")
+    parser.add_argument("--tasks", type=int, default=7, help="of the seven tasks of an evaluator, how many")
+    parser.add_argument(
+        "--train-rows", type=int, default=4000, help="most rows that heads of early events are fitted on"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     return parser.parse_args()
 
@@ -286,21 +292,32 @@ def ranks_of_1024(stays: int, random: np.random.Generator, scratch: Path) -> Wor
 # --- evaluators -------------------------------------------------------------------------------------------------------
 
 
-def evaluators() -> dict[str, Evaluator]:
-    """Every evaluator that takes recorded data, as the flagship has it. What generators of data are asked about is the
-    work of the generator, and of as many stays as it made."""
-    events = tuple(TaskConfig(event=name, horizon=24, switches_only=False, ready=False) for name in EVENTS)
-    outcomes = tuple(TaskConfig(outcome=name, after=24) for name in OUTCOMES)
+@dataclass(frozen=True)
+class Sizes:
+    """What evaluators are given. latent, belief: numbers of one. tasks: how many things are predicted. train_rows: most
+    rows that heads of early events are fitted on."""
+
+    latent: int
+    belief: int
+    tasks: int
+    train_rows: int
+
+
+def evaluators(sizes: Sizes) -> dict[str, Evaluator]:
+    """Every evaluator that takes recorded data, as the flagship has it, and subgroups of early events besides. What
+    generators of data are asked about is the work of the generator, and of as many stays as it made."""
+    events = tuple(TaskConfig(event=name, horizon=24, switches_only=False) for name in EVENTS[: sizes.tasks])
+    outcomes = tuple(TaskConfig(outcome=name, after=24) for name in OUTCOMES[: sizes.tasks])
     methods = {
         "methods": (
             "latents", "belief", "decoded_belief", "untrained_latents", "untrained_belief", "decoded_untrained_belief",
             "train_mean",
         ),
-        "decoded_components": 64, "baselines": ("linear",),
+        "decoded_components": 64, "baselines": ("linear",), "subgroups": FACTS,
     }  # fmt: skip
     few = LabelEfficiencyConfig(tasks=outcomes[:1], methods=("latents", "untrained_latents"), baselines=("lightgbm",))
     return {
-        "early_events": PredictionTasks(PredictionTasksConfig(tasks=events, **methods)),
+        "early_events": PredictionTasks(PredictionTasksConfig(tasks=events, train_rows=sizes.train_rows, **methods)),
         "risk_tasks": PredictionTasks(PredictionTasksConfig(tasks=outcomes, **methods)),
         "label_efficiency": LabelEfficiency(few),
         "rollout_drift": RolloutDrift(RolloutDriftConfig()),
@@ -314,17 +331,22 @@ def evaluators() -> dict[str, Evaluator]:
     }
 
 
-def evaluating(name: str, latent: int, belief: int, stays: int, random: np.random.Generator, scratch: Path) -> Work:
-    """An evaluator as a whole."""
-    evaluation = made_up_evaluation(stays, latent, belief, scratch)
-    return Work(partial(evaluators()[name].evaluate, evaluation))
+def evaluating(name: str, sizes: Sizes, stays: int, random: np.random.Generator, scratch: Path) -> Work:
+    """An evaluator as a whole, and its predictions written."""
+    evaluation = made_up_evaluation(stays, sizes.latent, sizes.belief, scratch)
+
+    def call() -> None:
+        findings = evaluators(sizes)[name].evaluate(evaluation)
+        write_predictions(scratch / "predictions", name, findings.predictions)
+
+    return Work(call)
 
 
-def parts_of(latent: int, belief: int) -> dict[str, Part]:
-    """All parts by name; the evaluators among them are given latents and beliefs of so many numbers."""
+def parts_of(sizes: Sizes) -> dict[str, Part]:
+    """All parts by name."""
     alone = (numbering, events, values, alarms, rollouts, logistic, ridge, cohorts, ranks_of_64, ranks_of_1024)
     by_name: dict[str, Part] = {part.__name__: part for part in alone}
-    return by_name | {name: partial(evaluating, name, latent, belief) for name in evaluators()}
+    return by_name | {name: partial(evaluating, name, sizes) for name in evaluators(sizes)}
 
 
 if __name__ == "__main__":

@@ -46,6 +46,8 @@ OUTCOMES = (
 LABELS = ("sofa", "kdigo_stage", "urine_output_rate", "lactate", "mean_pressure", "ventilation")
 OBSERVED = 126
 """Channels that the flagship's decoders read."""
+FACTS = ("age", "sex")
+"""Static channels, by which rows are divided into subgroups."""
 ROWS = 1021
 """Rows of a table that numbers are looked up in: a prime, so that no stay begins where another did."""
 ILL = 0.1
@@ -57,7 +59,7 @@ class Stays:
 
     label_names = [*(f"event_{name}" for name in EVENTS), *LABELS]
     outcome_names = list(OUTCOMES)
-    channels = [Channel(f"chart/{number}", "") for number in range(OBSERVED)]
+    channels = [*(Channel(f"chart/{number}", "") for number in range(OBSERVED)), *(Channel(name) for name in FACTS)]
     path = Path("made-up stays")
 
     def __init__(self, count: int) -> None:
@@ -72,7 +74,25 @@ class Stays:
         return len(self.steps)
 
     def event_count(self, role: str) -> int:
-        return int(self.steps.sum())
+        return len(FACTS) * len(self) if role == "static" else int(self.steps.sum())
+
+    def event_offsets(self, role: str) -> np.ndarray:
+        """(N + 1,) of the static facts, which every stay has all of."""
+        return len(FACTS) * np.arange(len(self) + 1)
+
+    def event_column(self, role: str, name: str, part: slice) -> np.ndarray:
+        """Of the static facts: ages from 20 to 90, and two words for sex."""
+        age, sex = np.arange(len(self)) % 71 + 20.0, np.arange(len(self)) % 2
+        nothing = np.full(len(self), np.nan)
+        columns = {
+            "channel": np.tile(OBSERVED + np.arange(len(FACTS)), (len(self), 1)),
+            "value": np.column_stack([age, nothing]),
+            "text": np.column_stack([np.full(len(self), -1), sex]),
+        }
+        return columns[name].ravel()[part]
+
+    def texts(self) -> np.ndarray:
+        return np.array(["female", "male"], dtype=object)
 
     def label(self, name: str) -> np.ndarray:
         """(S,) float32: 1 from an onset to the end of a stay, 0 before; or values with gaps."""
@@ -163,7 +183,7 @@ class MadeUpObserver:
     """Observations of steps, looked up by their number. One in three is there."""
 
     def __init__(self, table: np.ndarray) -> None:
-        self.names = [channel.name for channel in Stays.channels]
+        self.names = [channel.name for channel in Stays.channels[:OBSERVED]]
         self.channels = {name: number for number, name in enumerate(self.names)}
         self._table = torch.from_numpy(table)
 

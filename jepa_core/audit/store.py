@@ -60,7 +60,7 @@ def _source_of(store: Store, registry: Registry) -> tuple[Source | None, SourceC
         config = component.config.model_validate(options)
         assert isinstance(config, SourceConfig)
         source: Source = component.load()(config)
-        source.load_fitted(source.fitted(store))
+        source.load_fitted(source.fitted(store, store.channels))
     except (JepaError, ValidationError) as error:
         told = str(error) if isinstance(error, JepaError) else "its options are of another version"
         return None, None, f"the source {store.attributes['source']} cannot be asked: {told}"

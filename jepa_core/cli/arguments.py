@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jepa_core.cli import comparing, imagining, predicting, reading, steering, studying, writing
+from jepa_core.io.cores import cores
 from jepa_core.kinds import KINDS
 
 EPILOG = """\
@@ -81,7 +81,7 @@ def _running(add: Add) -> None:
     _runs_arguments(prepare)
     who = prepare.add_mutually_exclusive_group()
     who.add_argument(
-        "--workers", type=_positive, default=_cores(), metavar="N",
+        "--workers", type=_positive, default=cores(), metavar="N",
         help="processes that make partitions (default: the cores of this machine)",
     )  # fmt: skip
     who.add_argument(
@@ -220,7 +220,11 @@ def _checking(add: Add) -> None:
 def _looking(add: Add) -> None:
     """Commands that show something, or copy it."""
     audit = add("audit", reading.audit, "look for leaks in a store, or for records in what a run gives away")
-    audit.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a store or of a finished run")
+    audit.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a store, a finished run or a model")
+    audit.add_argument(
+        "--store", type=Path, metavar="STORE",
+        help="that an exported model was trained on, or the folder of its run (default: that of the run in FOLDER)",
+    )  # fmt: skip
     audit.add_argument(
         "--canary", action="append", default=[], metavar="WORD",
         help="a word of the raw data that must stand in nothing that a run gives away; several times for several",
@@ -265,7 +269,7 @@ def _comparing(add: Add) -> None:
     where.add_argument(
         "--jobs",
         type=_positive,
-        default=_cores(),
+        default=cores(),
         metavar="N",
         help="runs at once (default: cores of this machine)",
     )
@@ -313,11 +317,6 @@ def _processes_argument(parser: argparse.ArgumentParser) -> None:
         "--processes", type=_positive, default=1, metavar="N",
         help="processes of this machine that do it together (default: 1); on several machines use torchrun",
     )  # fmt: skip
-
-
-def _cores() -> int:
-    """Cores that this process may use, where the system can tell."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _positive(text: str) -> int:

@@ -98,7 +98,7 @@ def plan_text(plan: Plan) -> str:
 
 def _memory_lines(plan: Plan) -> list[str]:
     """Peaks of memory, of each process where there are several, and what does not fit."""
-    from jepa_core.runs.plan import WAYS_OUT, refusal
+    from jepa_core.runs.plan import WAYS_OUT, crowded, refusal
 
     free = f", {_bytes(plan.memory_here_bytes)} free here" if plan.memory_here_bytes else ""
     each = f" of each of {plan.processes} processes" if plan.processes > 1 else ""
@@ -111,6 +111,9 @@ def _memory_lines(plan: Plan) -> list[str]:
     lines += [f"  {_bytes(part.bytes) if part.bytes else 'a batch':>9}  {part.name}" for part in plan.parts]
     if reason := refusal(plan, plan.memory_here_bytes, plan.processes):
         lines += ["", f"does not fit into the memory of processors here: {reason}; {WAYS_OUT}"]
+    elif over := crowded(plan, plan.memory_here_bytes, plan.processes):
+        told = ", ".join(f"{name} up to {_bytes(most)}" for name, most in over.items())
+        lines += ["", f"may not fit into the memory of processors here: {told}{each}"]
     return lines
 
 

@@ -220,12 +220,16 @@ def audit(arguments: argparse.Namespace) -> int:
     from jepa_core.audit.checks import audit_page, audit_text
     from jepa_core.audit.given_away import audit_run
     from jepa_core.audit.store import audit_store
-    from jepa_core.data.inspection import find_store_if_there
+    from jepa_core.data.inspection import find_store, find_store_if_there
     from jepa_core.data.store import Store
+    from jepa_core.errors import RecipeError
 
     folder: Path = arguments.folder
     if (folder / "model.json").is_file():
-        checks = audit_run(folder, find_store_if_there(folder), arguments.canary, installed_registry())
+        store = find_store(arguments.store) if arguments.store else find_store_if_there(folder)
+        checks = audit_run(folder, store, arguments.canary, installed_registry())
+    elif arguments.store:
+        raise RecipeError(f"--store says what a model was trained on, and {folder} holds no model.json; leave it out")
     else:
         checks = audit_store(Store(folder), installed_registry())
     page = audit_page(str(folder), checks)

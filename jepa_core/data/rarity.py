@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from jepa_core.config import Role
+from jepa_core.data.trajectories import ROLES, Channel, Trajectories
+
+if TYPE_CHECKING:
+    from jepa_core.data.store import Store
 
 LEAST_SUBJECTS = 5
 """Subjects of train that must share what is kept of them: a word, a value, the mean of a channel. Where train has fewer
@@ -17,6 +24,24 @@ _NEAR = 64
 def fewest_of(subject: np.ndarray) -> int:
     """How many of some subjects (N,) must share what is kept of them."""
     return max(1, min(LEAST_SUBJECTS, len(np.unique(subject))))
+
+
+def shared_channels(store: Store, fewest: int) -> list[Channel]:
+    """The channels of a store that at least so many subjects of train have an event of, in order."""
+    pairs, common = np.empty((2, 0), dtype=np.int64), np.zeros(len(store.channels), dtype=bool)
+    for block in store.blocks():
+        pairs = np.unique(np.concatenate([pairs, *(_shown(block, role) for role in ROLES)], axis=1), axis=1)
+        common |= np.bincount(pairs[0], minlength=len(common)) >= fewest
+        pairs = pairs[:, ~common[pairs[0]]]
+    return [channel for channel, shared in zip(store.channels, common.tolist(), strict=True) if shared]
+
+
+def _shown(block: Trajectories, role: Role) -> np.ndarray:
+    """Which channels are shown by which subjects of train in a block: (2, pairs) int64."""
+    trajectory = block.event_trajectories(role)
+    own = block.split[trajectory] == 0
+    pairs = np.stack([block.events(role).channel[own].astype(np.int64), block.subject[trajectory[own]]])
+    return np.unique(pairs, axis=1)
 
 
 def observers(seen: np.ndarray, subject: np.ndarray) -> np.ndarray:

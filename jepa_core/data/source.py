@@ -106,9 +106,13 @@ class Source(ABC):
         """Digest of everything besides the store that `render` depends on; a change makes the dataset render again."""
         return modality
 
-    def fitted(self, store: Store) -> dict[str, Any]:
+    def fitted(self, store: Store, shared: Sequence[Channel]) -> dict[str, Any]:
         """What reading other data as this store was read takes besides the config, as plain values that JSON holds:
-        columns that were found, names that were read. A run keeps it; it is never found again on other data."""
+        columns that were found, names that were read. A run keeps it; it is never found again on other data.
+
+        shared: the channels of the store that enough subjects of train have. It is given away with the model, so what
+        can be read without it is left out of other channels.
+        """
         return {}
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:  # noqa: B027 - most sources find nothing on their data

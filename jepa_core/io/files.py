@@ -135,6 +135,22 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def take_space(file: int, begin: int, length: int) -> None:
+    """Have the disk's space for a part of a file that is going to be written through a memory map: a page that finds
+    none ends the process at once, and nobody is told why. file: its descriptor.
+
+    Raises OSError where there is none. A system or file system that takes no space beforehand is left to itself.
+    """
+    reserve = getattr(os, "posix_fallocate", None)
+    if reserve is None or length == 0:
+        return
+    try:
+        reserve(file, begin, length)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+
+
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
     """Turn a disk that is full, read-only or broken, and a limit on the size of files, into one clear error.
@@ -150,6 +166,8 @@ def disk_errors(folder: Path) -> Iterator[None]:
             errno.EROFS: "the disk is read-only",
             errno.EFBIG: "a file would grow beyond the limit of this process (ulimit -f)",
             errno.EIO: "the disk gives errors",
+            errno.ENODEV: "the file system there maps no files into memory",
+            errno.ESTALE: "a file on the network is gone, or its server began anew",
         }
         if error.errno not in reasons:
             raise

@@ -4,10 +4,9 @@ figures of groups, and nothing of any record."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jepa_core.model.folder import FITTED, read_part
+from jepa_core.model.folder import least_subjects
 from jepa_core.results.findings import Headline
 from jepa_core.results.record import RunRecord, read_run
 from jepa_core.results.text import listed, plural
@@ -52,7 +51,7 @@ def model_card(model: Model, programs: Mapping[str, Mapping[str, Any]]) -> str:
         _USE,
         "\n".join([*(_tried(name, attempt) for name, attempt in programs.items()), *_no_program(record)]),
         "## Limits",
-        "\n".join([_reach(run), _LIMITS]) + _rarity(model.folder),
+        "\n".join([_reach(run), _LIMITS]) + _rarity(model),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -63,12 +62,17 @@ def _parts(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"* windows of {record['window_length']} steps in training"
 
 
-def _rarity(folder: Path) -> str:
-    """How many subjects share what the encoder fitted, where it says so."""
-    fewest = read_part(folder / FITTED).get("least_subjects") if (folder / FITTED).is_file() else None
-    if fewest is None or fewest < 2:
+def _rarity(model: Model) -> str:
+    """How many subjects share what the model keeps of them, where it says so."""
+    record = model.record
+    if "least_subjects" not in record or least_subjects(model.folder, record) < 2:
         return ""
-    return f"\n* What the encoder fitted holds nothing that fewer than {fewest} subjects of the training data share."
+    fewest, left_out = least_subjects(model.folder, record), record["channels_left_out"]
+    told = (
+        f"\n* What the encoder fitted, and the channels that `model.json` names, hold nothing that fewer than {fewest} "
+        "subjects of the training data share."
+    )
+    return told + (f" {left_out:,} channels that fewer have are read as any other and not named." if left_out else "")
 
 
 def _tried(name: str, attempt: Mapping[str, Any]) -> str:

@@ -83,7 +83,7 @@ def read(reader: Model, source: Source, config: SourceConfig) -> Data:
     """The data that a source reads, for a model whose encoder was fitted on some channels."""
     data = Data(reader, source, config)
     warn_left_out(data.attrition)
-    compare_channels(data.dataset.store.channels, reader.channels)
+    compare_channels(data.dataset.store.channels, reader.channels, reader.record.get("channels_left_out", 0))
     return data
 
 
@@ -98,7 +98,8 @@ def read_by(reader: Model, name: str, paths: Sequence[Path]) -> Data:
     own.load_fitted(reader.record["source_fitted"])
     data = Data(reader, own, reader.source_config, extractor)
     warn_left_out(data.attrition)
-    meet_channels(name, data.dataset.store.channels, reader.channels)
+    left_out = reader.record.get("channels_left_out", 0)
+    meet_channels(name, data.dataset.store.channels, reader.channels, left_out)
     return data
 
 
@@ -127,8 +128,9 @@ def _length(step: StepLength) -> str:
     return f"{step.value:g} {step.unit}"
 
 
-def meet_channels(name: str, found: Sequence[Channel], fitted: Sequence[Channel]) -> None:
+def meet_channels(name: str, found: Sequence[Channel], fitted: Sequence[Channel], left_out: int = 0) -> None:
     """Say how many of the channels that the encoder was fitted on a source has, and which others; name: of it.
+    left_out: how many more it was fitted on, which are not named.
 
     Raises DataError where it has none, or one in another unit.
     """
@@ -139,12 +141,13 @@ def meet_channels(name: str, found: Sequence[Channel], fitted: Sequence[Channel]
             f"the source {name} has no channel that the encoder was fitted on: it has "
             f"{some_of([channel.name for channel in found])}, and the encoder was fitted on {some_of(sorted(names))}"
         )
-    compare_channels(found, fitted)
+    compare_channels(found, fitted, left_out)
     log.info("%d of %d channels that the encoder was fitted on are channels of %s", shared, len(names), name)
 
 
-def compare_channels(found: Sequence[Channel], fitted: Sequence[Channel]) -> None:
-    """Say which channels the encoder was not fitted on. Raises DataError for one that has another unit now."""
+def compare_channels(found: Sequence[Channel], fitted: Sequence[Channel], left_out: int = 0) -> None:
+    """Say which channels the encoder was not fitted on. left_out: how many more it was fitted on, which are not named:
+    too few subjects had them. Raises DataError for one that has another unit now."""
     units = {known.name: known.unit for known in fitted}
     for channel in found:
         if units.get(channel.name, channel.unit) != channel.unit:
@@ -154,9 +157,10 @@ def compare_channels(found: Sequence[Channel], fitted: Sequence[Channel]) -> Non
             )
     unknown = [channel.name for channel in found if channel.name not in units]
     if unknown:
+        others = f", or are of {left_out:,} that few subjects had and it does not name" if left_out else ""
         log.warning(
-            "%d of %d channels are not among those that the encoder was fitted on: %s",
-            len(unknown), len(found), some_of(unknown),
+            "%d of %d channels are not among those that the encoder was fitted on%s: %s",
+            len(unknown), len(found), others, some_of(unknown),
         )  # fmt: skip
 
 

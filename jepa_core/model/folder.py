@@ -1,6 +1,7 @@
 """What a run's folder holds so that its model can be loaded from there alone: `model.json`, and the files it names.
 
-model.json           components with every key, shapes, what the source fitted, versions, digests of the files
+model.json           components with every key, shapes, what the source fitted, channels that enough subjects share,
+                     versions, digests of the files
 model.safetensors    weights of encoder, target and predictor
 fitted.json          what the encoder fitted
 observations.json    scale of the channels that decoders read, where objectives kept one
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jepa_core.data.rarity import LEAST_SUBJECTS
 from jepa_core.errors import DataError, RunError
 from jepa_core.io.files import digest_of_file, require_regular_files
 from jepa_core.io.records import SEAL, Shape, check_digest, read_shaped, write_sealed
@@ -52,6 +54,8 @@ class _RecordShape(Shape):
     threads: int
     rendering: str | None = None
     channels: list[dict[str, str | int]]
+    least_subjects: int | None = None
+    channels_left_out: int = 0
 
 
 def write_record(folder: Path, content: Mapping[str, Any]) -> None:
@@ -108,6 +112,13 @@ def read_part(path: Path) -> dict[str, Any]:
     content = read_shaped(path, Shape, AGAIN)
     content.pop(SEAL, None)
     return content
+
+
+def least_subjects(folder: Path, record: Mapping[str, Any]) -> int:
+    """How many subjects of train share what a model keeps of them, at the least, as its files say; the house's number
+    where a run of an earlier version says nothing."""
+    told = record.get("least_subjects") or read_part(folder / FITTED).get("least_subjects")
+    return LEAST_SUBJECTS if told is None else int(told)
 
 
 def _no_model(folder: Path) -> str:

@@ -74,9 +74,11 @@ def spectrum(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2 or values.size == 0:
         raise ValueError(f"latents must be (N, D) with N and D above 0, not {values.shape}")
+    magnitude = float(np.sqrt(np.mean(values**2)))  # first, so that no more than two copies are held at once
     centred = values - values.mean(axis=0)
     gram = centred.T @ centred if len(values) > values.shape[1] else centred @ centred.T
-    return _singular(gram, np.sqrt(np.mean(values**2)), *values.shape)
+    del centred
+    return _singular(gram, magnitude, *values.shape)
 
 
 def _singular(gram: np.ndarray, magnitude: float, rows: int, columns: int) -> np.ndarray:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from safetensors.torch import save
 
 from jepa_core.config import EncoderConfig
+from jepa_core.data.rarity import fewest_of, shared_channels
 from jepa_core.data.rendering import rendering_digest
 from jepa_core.data.source import Source
+from jepa_core.data.store import Store
+from jepa_core.data.trajectories import Channel
 from jepa_core.io.files import write_atomically
 from jepa_core.io.tensor_files import savable
 from jepa_core.model.folder import RECORD, WEIGHTS, write_record
@@ -17,6 +22,8 @@ from jepa_core.model.seen import keep_seen
 from jepa_core.recipe import Use
 from jepa_core.runs.run import Run, versions
 from jepa_core.training.learner import Learner
+
+log = logging.getLogger("jepa")
 
 
 def save_model(run: Run, learner: Learner) -> None:
@@ -35,23 +42,49 @@ def keep_record(run: Run, learner: Learner) -> None:
     shape, encoder = recipe.item_shape(), recipe.encoder.config
     assert isinstance(encoder, EncoderConfig)
     uses = {"source": recipe.source, "encoder": recipe.encoder, "predictor": recipe.predictor}
+    fewest = _least_subjects(learner)
+    shared = shared_channels(store, fewest)
+    observations = list(learner.observer.names) if learner.observer and learner.decoders() else []
+    named = named_channels(store, shared, observations, fewest)
     write_record(run.folder, {
         "name": recipe.name,
         "description": recipe.description,
         "seed": recipe.seed,
         "components": {kind: component_record(run, use) for kind, use in uses.items()},
         "decoders": _decoder_records(run, learner),
-        "observations": list(learner.observer.names) if learner.observer and learner.decoders() else [],
+        "observations": observations,
         "item_shape": None if shape is None else asdict(shape),
         "window_length": recipe.windows.length,
         "precision": recipe.runtime.precision,
         "threads": recipe.runtime.threads,
         "rendering": rendering_digest(source, encoder.modality),
-        "source_fitted": source.fitted(store),
-        "channels": [asdict(channel) for channel in store.channels],
+        "source_fitted": source.fitted(store, shared),
+        "least_subjects": fewest,
+        "channels": [asdict(channel) for channel in named],
+        "channels_left_out": len(store.channels) - len(named),
         "data": store.content,
         "versions": versions(),
     })  # fmt: skip
+
+
+def _least_subjects(learner: Learner) -> int:
+    """How many subjects of train share what the model keeps of them: as many as share what its encoder fitted."""
+    store, told = learner.dataset.store, learner.encoder.fitted().get("least_subjects")
+    return fewest_of(store.subject[store.split == 0]) if told is None else int(told)
+
+
+def named_channels(store: Store, shared: Sequence[Channel], observations: Sequence[str], fewest: int) -> list[Channel]:
+    """The channels that the model names: those that enough subjects have, and of those that decoders read, which the
+    source knows without data, name and unit. What the model computes reads none of it."""
+    read = [Channel(channel.name, channel.unit) for channel in store.channels if channel.name in set(observations)]
+    named = {channel.name: channel for channel in (*read, *shared)}
+    kept = [named[channel.name] for channel in store.channels if channel.name in named]
+    if len(kept) < len(store.channels):
+        log.info(
+            "%d of %d channels are those of fewer than %d subjects of train: the model does not name them",
+            len(store.channels) - len(kept), len(store.channels), fewest,
+        )  # fmt: skip
+    return kept
 
 
 def _decoder_records(run: Run, learner: Learner) -> dict[str, dict[str, Any]]:

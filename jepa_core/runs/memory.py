@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from jepa_core.errors import RunError
-from jepa_core.runs.plan import WAYS_OUT, Plan, free_memory, refusal
+from jepa_core.runs.plan import WAYS_OUT, Plan, crowded, free_memory, refusal
 from jepa_core.training.memory import SAVE_MEMORY
 
 log = logging.getLogger("jepa")
@@ -18,7 +18,8 @@ log = logging.getLogger("jepa")
 def check_memory(plan: Plan, device: torch.device, sharing: int = 1) -> None:
     """Compare a plan with what is free, before anything is loaded. sharing: processes that share the device's memory.
 
-    A log line warns where the estimate of a phase is more, for it is an upper bound; weights alone are counted exactly.
+    A log line warns where the estimate of a phase or of an evaluator is more, for it is an upper bound; weights alone
+    are counted exactly.
 
     Raises RunError if not even the weights fit.
     """
@@ -27,13 +28,13 @@ def check_memory(plan: Plan, device: torch.device, sharing: int = 1) -> None:
         return
     if reason := refusal(plan, free, sharing):
         raise RunError(f"{reason} on the {device.type}; {WAYS_OUT}")
-    over = [phase for phase in plan.phases if sharing * (phase.memory_bytes or 0) > free]
+    over = crowded(plan, free, sharing)
     if over:
-        worst = max(over, key=lambda phase: phase.memory_bytes or 0)
+        worst = max(over, key=lambda name: over[name])
         log.warning(
-            "memory: phase '%s' may take up to %s%s, %s are free on the %s; should it stop there, this takes less: %s",
-            worst.name, _gib(worst.memory_bytes or 0), f" in each of {sharing} processes" if sharing > 1 else "",
-            _gib(free), device.type, SAVE_MEMORY,
+            "memory: %s may take up to %s%s, %s are free on the %s; should it stop there, this takes less: %s",
+            worst, _gib(over[worst]), f" in each of {sharing} processes" if sharing > 1 else "", _gib(free),
+            device.type, SAVE_MEMORY,
         )  # fmt: skip
 
 

@@ -18,7 +18,9 @@ from typing import Any, get_args
 
 from jepa_core.config import EncoderConfig, ModelSize, Module, PredictorConfig, SourceConfig
 from jepa_core.errors import DataError
+from jepa_core.io.cores import too_many_threads
 from jepa_core.recipe import PhaseUse, Recipe, Use, item_shape
+from jepa_core.recipe.threads import threads_asked
 
 GRADIENT_BYTES = 4
 CHECKPOINTS = 3
@@ -164,7 +166,8 @@ def _missing(recipe: Recipe) -> list[str]:
         recipe.source, recipe.encoder, recipe.predictor, *recipe.curriculum, *methods, *recipe.evaluators,
         *recipe.trackers,
     ]  # fmt: skip
-    return [f"{use.component.kind} {use.name}: {sentence}" for use in uses for sentence in use.config.missing()]
+    missing = [f"{use.component.kind} {use.name}: {sentence}" for use in uses for sentence in use.config.missing()]
+    return missing + too_many_threads(threads_asked(recipe))
 
 
 def _sizes(recipe: Recipe, processes: int) -> tuple[ModelSize, ModelSize] | None:
@@ -191,6 +194,17 @@ def refusal(plan: Plan, free: int | None, sharing: int) -> str | None:
         return None
     each = f" in each of {sharing} processes" if sharing > 1 else ""
     return f"the weights take {plan.weight_bytes / 2**30:.1f} GiB{each}, and {free / 2**30:.1f} GiB are free"
+
+
+def crowded(plan: Plan, free: int | None, sharing: int) -> dict[str, int]:
+    """Phases and evaluators that may take more than is free where so many processes share it, and how much each of
+    these may: estimates, upper bounds where data are small. Empty where nobody knows."""
+    if free is None or plan.weight_bytes is None:
+        return {}
+    phases = {f"phase '{phase.name}'": phase.memory_bytes or 0 for phase in plan.phases}
+    of_evaluators = [part for part in plan.parts if part.name in plan.evaluators]
+    evaluators = {f"evaluator '{part.name}'": plan.weight_bytes + part.bytes for part in of_evaluators}
+    return {name: most for name, most in (phases | evaluators).items() if sharing * most > free}
 
 
 def _encoder(recipe: Recipe, use: Use) -> ModelPlan:

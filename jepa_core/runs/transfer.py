@@ -71,7 +71,8 @@ def evaluate_elsewhere(run: Run, other: OtherData, listeners: Sequence[Listener]
         record = read_record(run.folder)
         source: Source = run.recipe.source.build()
         source.load_fitted(record["source_fitted"])
-        dataset = _joint_dataset(transfer, run, recorded, _other_store(transfer, run, other, record), source)
+        own = recorded_data(run.recipe, run.stores, recorded).store
+        dataset = _joint_dataset(transfer, run, own, _other_store(transfer, run, other, record, own.channels), source)
         for use in transfer.recipe.evaluators:
             use.build().check(dataset)
         learner, untrained = trained_learner(run, dataset)
@@ -117,8 +118,11 @@ def _scratch(transfer: Run) -> Iterator[None]:
 # --- data -------------------------------------------------------------------------------------------------------------
 
 
-def _other_store(transfer: Run, run: Run, other: OtherData, record: Mapping[str, Any]) -> Store:
-    """The other data as their source reads them. Raises DataError where they have no channel of the run's."""
+def _other_store(
+    transfer: Run, run: Run, other: OtherData, record: Mapping[str, Any], channels: Sequence[Channel]
+) -> Store:
+    """The other data as their source reads them. channels: of the run's data. Raises DataError where they have none of
+    these."""
     from jepa_core.model.data import meet_channels, refuse_empty, source_of, warn_left_out
 
     name, config = other.source_name(run), run.recipe.source.config
@@ -131,13 +135,12 @@ def _other_store(transfer: Run, run: Run, other: OtherData, record: Mapping[str,
     store = build_store(reader, name, transfer.scratch)
     refuse_empty(store)
     warn_left_out(store.record("attrition"))
-    meet_channels(name, store.channels, [Channel(**channel) for channel in record["channels"]])
+    meet_channels(name, store.channels, channels)
     return store
 
 
-def _joint_dataset(transfer: Run, run: Run, recorded: Mapping[str, Any], other: Store, source: Source) -> Dataset:
+def _joint_dataset(transfer: Run, run: Run, own: Store, other: Store, source: Source) -> Dataset:
     """The run's train and tuning splits, and the other data as held out, rendered as the run's own data are."""
-    own = recorded_data(run.recipe, run.stores, recorded).store
     _meet_targets(own, other)
     _refuse_other_data(transfer, other)
     joint = join_stores(own, other, transfer.scratch / "joint")

@@ -12,15 +12,19 @@ blocks are handed on.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from mmap import mmap
 from pathlib import Path
+from weakref import finalize
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from jepa_core.errors import LastingRunError
+from jepa_core.io.files import take_space
 from jepa_core.io.tensor_files import TensorFolder, same_layout
 from jepa_core.io.ticker import Ticker
 from jepa_core.training.precision import full
@@ -68,7 +72,8 @@ class LatentCache:
         self._mapped = not small or (processes.count > 1 and device.type == "cpu")
         if self._mapped:
             self._file = folder / f"latents-{processes.machine}"
-            self._latents = _map(self._file, items, latent_dim, kept_as)
+            self._mapping = _Mapping(self._file, items * latent_dim * kept_as.itemsize)
+            self._latents = self._mapping.tensor.view(kept_as).view(items, latent_dim)
             if processes.count == 1:
                 self._file.unlink()  # the mapping keeps the space; nothing is left behind, whatever happens
         else:
@@ -124,13 +129,21 @@ class LatentCache:
         values = rows if giver == processes.number or not self._mapped else torch.empty_like(rows)
         processes.give(values, giver)
         if values is not rows and processes.local_number == 0:
-            rows.copy_(values)
+            self._to_be_written(block).copy_(values)
 
     def _rows(self, block: int) -> Tensor:
         return self._latents[block * BLOCK : min((block + 1) * BLOCK, self._items)]
 
+    def _to_be_written(self, block: int) -> Tensor:
+        """The rows of a block. Raises OSError where the disk has no room for them."""
+        rows = self._rows(block)
+        if self._mapped:
+            begin = block * BLOCK * self._latents.shape[1] * self._latents.element_size()
+            self._mapping.take_space(begin, rows.nbytes)
+        return rows
+
     def _fill(self, block: int) -> None:
-        into, name = self._rows(block), f"latents-{block:08d}"
+        into, name = self._to_be_written(block), f"latents-{block:08d}"
         start, stop = block * BLOCK, block * BLOCK + len(into)
         shared = self._shared.read(name) if self._shared else None
         if shared is not None and same_layout(shared, {"latents": into}):
@@ -152,7 +165,19 @@ def _blocks_of(ids: Tensor) -> list[int]:
     return np.unique(ids.cpu().numpy() // BLOCK).tolist()
 
 
-def _map(file: Path, items: int, latent_dim: int, kept_as: torch.dtype) -> Tensor:
-    """Memory of a file's own, which is made if it is not there."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return torch.from_file(str(file), shared=True, size=items * latent_dim, dtype=kept_as).view(items, latent_dim)
+class _Mapping:
+    """A file in memory, which is made if it is not there. Pages that nothing is written to take no space.
+
+    tensor: its bytes.
+    """
+
+    def __init__(self, path: Path, length: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        finalize(self, os.close, self._file)
+        os.ftruncate(self._file, length)
+        self.tensor = torch.frombuffer(mmap(self._file, length), dtype=torch.uint8)
+
+    def take_space(self, begin: int, length: int) -> None:
+        """For what is going to be written there. Raises OSError where there is none."""
+        take_space(self._file, begin, length)

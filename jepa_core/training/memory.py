@@ -11,7 +11,7 @@ from jepa_core.errors import RunError
 
 SAVE_MEMORY = (
     "fewer windows a batch (batch_size), shorter windows (windows.length), and where an encoder has these keys, "
-    "gradient_checkpointing: true and precision: bf16"
+    "gradient_checkpointing: true and precision: bf16; in an evaluator, fewer of the rows or steps that it fits to"
 )
 _CPU_ALLOCATOR = "can't allocate memory"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ import torch
 from jepa_core.contracts import Batch
 from jepa_core.data.windows import Windows
 from jepa_core.errors import RunError
+from jepa_core.io.files import take_space
 from jepa_core.io.ticker import Ticker
 from jepa_core.training.processes import Arrays, Peers
 
@@ -184,22 +185,23 @@ def encode_windows(learner: Learner, windows: Windows, index: np.ndarray) -> Non
 
 def rows_on_disk(processes: Peers, shape: tuple[int, int], folder: Path | None) -> np.ndarray:
     """Zeros (rows, columns) float32 in a file that has no name, and is gone with the processes, whatever happens to
-    them; pages that nothing is written to take no space. All processes of a machine have the same memory.
+    them. All processes of a machine have the same memory. The file has its space from the beginning.
 
-    folder: where the file lies, the same for all processes; None for the system's own, of one process.
+    folder: where the file lies, the same for all processes; None for the system's own, of one process. Raises OSError
+    where the disk has no room for it.
     """
     rows, columns = max(1, shape[0]), max(1, shape[1])
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     if processes.count == 1:
         with TemporaryFile(dir=folder) as file:
-            file.truncate(rows * columns * 4)
+            give_length(file, rows * columns * 4)
             return np.memmap(file, dtype=np.float32, shape=(rows, columns))[: shape[0], : shape[1]]
     assert folder is not None, "several processes find one another's files in a folder"
     path = folder / f"rows-{processes.machine}"
     if processes.local_number == 0:
         with path.open("wb") as begun:
-            begun.truncate(rows * columns * 4)
+            give_length(begun, rows * columns * 4)
     processes.wait()
     with path.open("r+b") as file:
         array = np.memmap(file, dtype=np.float32, shape=(rows, columns))
@@ -209,6 +211,12 @@ def rows_on_disk(processes: Peers, shape: tuple[int, int], folder: Path | None) 
             path.unlink()
     processes.wait()
     return array[: shape[0], : shape[1]]
+
+
+def give_length(file: IO[bytes], length: int) -> None:
+    """Give an empty file its length, and the space for it."""
+    file.truncate(length)
+    take_space(file.fileno(), 0, length)
 
 
 def _fill_machines(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from jepa_core.config import Draws, EvaluatorConfig
+from jepa_core.config import Draws, EvaluatorConfig, LearnerShape
 
 
 class AnomaliesConfig(EvaluatorConfig):
@@ -27,3 +27,8 @@ class AnomaliesConfig(EvaluatorConfig):
     trees: int = Field(100, gt=0, le=10_000, description="trees of the isolation forest")
     bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
     untrained: bool = Field(True, description="also measure the encoder as it was before training")
+
+    def memory_bytes(self, shape: LearnerShape) -> int:
+        """The beliefs that channels are read off, twice as they are and three times in float64, and their second
+        moments."""
+        return (2 * 4 + 3 * 8) * self.fit_steps * shape.belief + 3 * 8 * shape.belief**2

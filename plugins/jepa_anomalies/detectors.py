@@ -30,7 +30,7 @@ from jepa_core.data.observations import Observer
 from jepa_core.model.view import View
 from jepa_core.training.learner import Learner
 from jepa_core.training.processes import ALONE, Peers
-from jepa_core.training.shares import over_trajectories
+from jepa_core.training.shares import end_to_end, over_trajectories
 
 SURPRISE = "surprise"
 OF_LATENTS = "surprise of latents"
@@ -84,10 +84,10 @@ class Basis:
         squares = (np.where(shown, values - mean, 0.0) ** 2).sum(axis=0)
         return cls(drawn, observed, mean, np.sqrt(squares / count_of), processes)
 
-    def each(self, make: Callable[[int], np.ndarray]) -> list[np.ndarray]:
-        """What is made of each trajectory."""
+    def together(self, make: Callable[[int], np.ndarray]) -> np.ndarray:
+        """What is made of each trajectory, (T, C), one behind another."""
         parts = over_trajectories(self.processes, np.array(self.trajectories), lambda number: {"made": make(number)})
-        return [part["made"] for part in parts]
+        return end_to_end(parts)["made"]
 
     def moments(self, make: Callable[[int], np.ndarray]) -> Moments:
         """Moments of what is made of all trajectories, (K, T, C) each; none is held beside the next."""
@@ -110,7 +110,7 @@ def reader(observer: Observer, dataset: Dataset) -> Observed:
 
 def channel_surprise(foresight: Foresight, basis: Basis, span: int) -> Standardised | str:
     """Surprise of channels, or why it cannot be fitted."""
-    belief = np.concatenate(basis.each(lambda trajectory: foresight(trajectory).belief[0].copy()))  # of all, no view
+    belief = basis.together(lambda trajectory: foresight(trajectory).belief[0])
     values = np.concatenate([basis.observed(trajectory) for trajectory in basis.trajectories])
     foreseen = np.isfinite(belief).all(axis=1)
     readout = ChannelReadout.fit(belief[foreseen], values[foreseen])

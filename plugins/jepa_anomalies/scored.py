@@ -11,7 +11,7 @@ import numpy as np
 from jepa_anomalies.detectors import Detector
 from jepa_core.data.dataset import Dataset
 from jepa_core.training.processes import ALONE, Peers
-from jepa_core.training.shares import over_trajectories
+from jepa_core.training.shares import end_to_end, over_trajectories
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,14 @@ def score_split(
     def scored(number: int) -> dict[str, np.ndarray]:
         return {name: detector(number) for name, detector in detectors.items()}
 
-    parts = list(over_trajectories(processes, trajectories, scored))
+    parts = over_trajectories(processes, trajectories, scored)
+    of_all = end_to_end(parts) if len(trajectories) else {}
     step = np.concatenate([np.empty(0, dtype=np.int64), *(np.arange(count) for count in steps)])
     owner = np.repeat(trajectories, steps)
     truth = np.full(len(step), np.nan)
     if label is not None:
         truth = dataset.store.label(label)[dataset.store.first_step[owner] + step].astype(np.float64)
-    scores = {name: np.concatenate([np.empty(0), *(part[name] for part in parts)]) for name in detectors}
+    scores = {name: of_all.get(name, np.empty(0)) for name in detectors}
     return ScoredSteps(owner, step, dataset.subject[owner], truth, scores)
 
 

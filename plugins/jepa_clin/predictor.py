@@ -18,6 +18,7 @@ from jepa_clin.config import ActionTransformerConfig
 from jepa_clin.steps import at_steps
 from jepa_core.contracts import Latents, Prediction, Predictor, Rollout
 from jepa_core.errors import RunError
+from jepa_core.products import Linear
 
 
 class OutOfReach(RunError, ValueError):
@@ -57,12 +58,12 @@ class ActionTransformer(Predictor):
         super().__init__()
         self.config = config
         self.belief_dim = config.width
-        self.static_in = nn.Linear(latent_dim, config.width)
-        self.state_in = nn.Linear(latent_dim, config.width)
-        self.action_in = nn.Linear(latent_dim, config.width)
+        self.static_in = Linear(latent_dim, config.width)
+        self.state_in = Linear(latent_dim, config.width)
+        self.action_in = Linear(latent_dim, config.width)
         self.positions = nn.Embedding(config.positions, config.width)
         self.layers = Layers(Layer(config) for _ in range(config.layers))
-        self.output = nn.Linear(config.width, latent_dim)
+        self.output = Linear(config.width, latent_dim)
         self._initialize()
 
     def _initialize(self) -> None:

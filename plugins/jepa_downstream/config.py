@@ -22,6 +22,12 @@ BELONGS = {
 }
 """Keys that each of the three sorts of task may have."""
 NEEDS = {"outcome": "after", "event": "horizon"}
+TREES_BYTES = 6
+"""Bytes of an input while trees are boosted: itself, and its bin among the rows that are fitted and those that
+choose."""
+CHANNEL_INPUTS = 22
+"""Inputs that a tabular baseline makes of a channel, at the most: ten statistics of states and as many of actions, and
+whether it was ever seen."""
 SHARE_OF_A_TASK = 0.3
 """Of the seconds that one task takes by itself, what each further one adds: latents and rollouts are made once. 0.2 to
 0.35 on the tasks of clin_jepa, one, two and all of them, on 13 to 85 stays."""
@@ -193,10 +199,17 @@ class TasksConfig(EvaluatorConfig):
     bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
 
     def memory_bytes(self, shape: LearnerShape) -> int:
-        """The widest inputs of `train_rows` rows, as they are and scaled, and those of as many that choose."""
-        summaries, beliefs = 8 * min(shape.latent, self.components), shape.latent + 2 * shape.belief
-        read = any("belief" in method for method in self.methods)
-        return 3 * 4 * self.train_rows * max(summaries, beliefs if read else 0)
+        """The widest inputs of `train_rows` rows, or those of a baseline, with what a head is fitted by. Those that
+        choose lie in files."""
+        size, recent = min(shape.latent, self.components), 2 + len(self.recent_beliefs)
+        rolled = len(self.rollout_horizons) * size if "latents_and_rollout" in self.methods else 0
+        wide = [8 * size + 2 * rolled]
+        wide += [shape.latent + recent * shape.belief] if any("belief" in name for name in self.methods) else []
+        trees, values = "boosted" in self.heads.families, any(_may_be_of_values(task) for task in self.tasks)
+        own = self.train_rows * max(wide) * (TREES_BYTES if trees else 4) + (40 * max(wide) ** 2 if values else 0)
+        channels = self.train_rows * CHANNEL_INPUTS * shape.channels
+        copies = (2 * 4 + 2 if "lightgbm" in self.baselines else 6) if {"linear", "lightgbm"} & {*self.baselines} else 0
+        return max(own, copies * channels)
 
     @model_validator(mode="after")
     def _distinct(self) -> TasksConfig:
@@ -208,6 +221,10 @@ class TasksConfig(EvaluatorConfig):
         if twice:
             raise ValueError(f"two tasks are called {', '.join(twice)}; give one of them a `name`")
         return self
+
+
+def _may_be_of_values(task: TaskConfig) -> bool:
+    return task.kind == "regression" or (task.label is not None and task.kind is None)
 
 
 class PredictionTasksConfig(TasksConfig):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jepa_core.contracts import Evaluation, Evaluator
-from jepa_core.results.findings import Findings, Headline, Verdict
+from jepa_core.results.findings import Findings, Headline, Redrawn, Verdict
 from jepa_core.results.samples import subject_numbers
 from jepa_latent_eval.collapse_findings import collapse_findings
 from jepa_latent_eval.config import LatentCollapseConfig
@@ -34,18 +34,21 @@ class LatentCollapse(Evaluator[LatentCollapseConfig]):
                 headlines=[Headline("effective rank", None, note=reason)],
                 verdicts=[Verdict("bad", f"Collapse could not be judged: {reason}.")],
             )
-        states = self._states(evaluation.learner, evaluation, part)
-        trained = self._geometry(states, evaluation)
-        untrained_learner = evaluation.untrained if self.config.untrained else None
-        control = None if untrained_learner is None else self._states(untrained_learner(), evaluation, part)
-        untrained = None if control is None else self._geometry(control, evaluation)
-        data = evaluation.dataset
-        numbers = subject_numbers(
-            self._subjects(states, evaluation), data.subject[data.trajectories(self.config.split)]
-        )
-        return replace(
-            collapse_findings(trained, untrained, self.config), redrawn=redrawn_geometry(states, numbers, trained)
-        )
+        trained, redrawn = self._trained(evaluation, part)
+        return replace(collapse_findings(trained, self._untrained(evaluation, part), self.config), redrawn=redrawn)
+
+    def _trained(self, evaluation: Evaluation, part: Cover) -> tuple[Geometry, list[Redrawn]]:
+        """The geometry, and what runs are compared by. The states end here, before those of the control are encoded."""
+        states, data = self._states(evaluation.learner, evaluation, part), evaluation.dataset
+        geometry_of = self._geometry(states, evaluation)
+        everyone = data.subject[data.trajectories(self.config.split)]
+        numbers = subject_numbers(self._subjects(states, evaluation), everyone)
+        return geometry_of, redrawn_geometry(states, numbers, geometry_of)
+
+    def _untrained(self, evaluation: Evaluation, part: Cover) -> Geometry | None:
+        if not self.config.untrained or evaluation.untrained is None:
+            return None
+        return self._geometry(self._states(evaluation.untrained(), evaluation, part), evaluation)
 
     def _states(self, learner: Learner, evaluation: Evaluation, part: Cover) -> States:
         return all_states_of(learner, evaluation.dataset, part, self.config.batch_size)

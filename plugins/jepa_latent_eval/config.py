@@ -157,5 +157,5 @@ class LatentCollapseConfig(EvaluatorConfig):
     )
 
     def memory_bytes(self, shape: LearnerShape) -> int:
-        """The states of both encoders, twice in float64, and their second moments."""
-        return (2 * 4 + 2 * 8) * self.steps * shape.latent + 3 * 8 * shape.latent**2
+        """The states of an encoder, twice in float64, and their second moments."""
+        return (4 + 2 * 8) * self.steps * shape.latent + 4 * 8 * shape.latent**2

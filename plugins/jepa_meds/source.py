@@ -120,10 +120,11 @@ class MedsSource(Source):
     def rendering_fingerprint(self, modality: str) -> str:
         return f"meds {modality} {render.VERSION} {self.config.names}"
 
-    def fitted(self, store: Store) -> dict[str, Any]:
-        """`descriptions` of the codes, which texts call them by, and the `units` of each code that has one."""
-        described = {channel.name: channel.label for channel in store.channels if channel.label != channel.name}
-        return {"descriptions": described, "units": _units(self.config, store.channels)}
+    def fitted(self, store: Store, shared: Sequence[Channel]) -> dict[str, Any]:
+        """`descriptions` of the codes, which texts call them by, and the `units` of each code that has one; of those
+        that enough subjects share. Others go by the descriptions that come with new data, and by any unit."""
+        described = {channel.name: channel.label for channel in shared if channel.label != channel.name}
+        return {"descriptions": described, "units": _units(self.config, shared)}
 
     def load_fitted(self, fitted: dict[str, Any]) -> None:
         self._fitted = fitted

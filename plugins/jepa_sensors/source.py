@@ -71,8 +71,9 @@ class TableSource(Source):
             writer.append(block)
         writer.record("attrition", _attrition(staged, cuts))
 
-    def fitted(self, store: Store) -> dict[str, Any]:
-        """`states`: the columns that were left over, where the config does not name them."""
+    def fitted(self, store: Store, shared: Sequence[Channel]) -> dict[str, Any]:
+        """`states`: the columns that were left over, where the config does not name them. All of them: a heading stands
+        over everybody's rows, and the encoder has a place for each."""
         taken = {*self.config.statics, *self.config.actions, *self.config.calendar_columns()}
         names = dict.fromkeys(channel.group or channel.name for channel in store.channels)
         return {"states": [name for name in names if name not in taken]}

@@ -107,6 +107,7 @@ def test_the_card_says_what_was_measured_and_how_many_stand_behind_it(exported: 
     headlines = [one for path in findings for one in json.loads(path.read_text())["headlines"]]
     assert headlines and all(one["label"] in card for one in headlines)
     assert "| held_out |" in card and "do not identify" in card and "licence" in card
+    assert "hold nothing that fewer than 5 subjects of the training data share" in card
 
 
 def test_nothing_that_is_exported_tells_an_identifier_or_a_place_on_this_machine(exported: Path) -> None:

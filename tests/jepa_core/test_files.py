@@ -7,13 +7,14 @@ import fcntl
 import multiprocessing
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from jepa_core.errors import RunError
-from jepa_core.io.files import real_path, remove_folder, write_atomically
-from jepa_core.io.locks import locked
+from jepa_core.io.files import disk_errors, real_path, remove_folder, take_space, write_atomically
+from jepa_core.io.locks import locked, locked_in_turn
 from jepa_core.runs.run_list import list_runs, run_seconds
 
 
@@ -39,14 +40,37 @@ def test_a_link_in_place_of_a_file_or_of_what_is_to_become_it_is_not_followed(tm
         assert precious.read_text() == "keep" and path.read_bytes() == b"new" and not path.is_symlink()
 
 
-def test_a_file_system_without_locks_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("taking", [locked, locked_in_turn])
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named_with_what_to_do(
+    number: int, taking: Callable[[Path, str], AbstractContextManager[None]], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     def refuse(file: object, how: int) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     told = "run/.lock: the file system there has no locks.*nolock"
-    with pytest.raises(RunError, match=told), locked(tmp_path / "run" / ".lock", "busy"):
+    with pytest.raises(RunError, match=told), taking(tmp_path / "run" / ".lock", "busy"):
         raise AssertionError("nobody holds it")
+
+
+def test_space_is_taken_before_a_map_is_written_where_the_system_can_do_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "rows").open("w+b") as file:
+        take_space(file.fileno(), 4096, 8192)
+        taken = os.fstat(file.fileno())
+        assert taken.st_size in (0, 12288), "a system that takes no space beforehand leaves the file as it was"
+        take_space(file.fileno(), 0, 0)
+        for number, passes in ((errno.EOPNOTSUPP, True), (errno.ENOSPC, False)):
+
+            def refuse(descriptor: int, begin: int, length: int, number: int = number) -> None:
+                raise OSError(number, os.strerror(number))
+
+            monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+            with nullcontext() if passes else pytest.raises(RunError, match="the disk is full"), disk_errors(tmp_path):
+                take_space(file.fileno(), 0, 4096)
 
 
 def test_a_lock_that_is_a_link_does_not_empty_what_it_links_to(tmp_path: Path) -> None:

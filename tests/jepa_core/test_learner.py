@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from jepa_core.config import ItemShape
 from jepa_core.contracts import Batch
 from jepa_core.data.dataset import Dataset
 from jepa_core.errors import RunError
+from jepa_core.io.files import disk_errors
 from jepa_core.plugin import Registry
 from jepa_core.training.latent_cache import BLOCK, TYPES, LatentCache
 from jepa_core.training.learner import Learner
@@ -143,6 +146,25 @@ def test_a_cache_too_large_for_its_memory_goes_to_a_file_that_leaves_nothing_beh
     large = LatentCache(3 * BLOCK, 3, encode, torch.device("cpu"), 1 << 30, tmp_path).take(ids)
     assert torch.equal(small, large) and small[:, 0].tolist() == ids.tolist()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_latents_that_find_no_room_on_the_disk_are_an_error_and_not_the_end_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def room_for_two_blocks(file: int, begin: int, length: int) -> None:
+        asked.append((begin, length))
+        if begin + length > 2 * BLOCK * 12:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", room_for_two_blocks, raising=False)
+    cache = LatentCache(3 * BLOCK - 1, 3, lambda ids: torch.ones(len(ids), 3), torch.device("cpu"), 0, tmp_path)
+    assert cache.take(torch.tensor([0, 5, BLOCK])).shape == (3, 3)
+    assert asked == [(0, BLOCK * 12), (BLOCK * 12, BLOCK * 12)]
+    with pytest.raises(RunError, match=f"the disk is full: nothing more.*{tmp_path}"), disk_errors(tmp_path):
+        cache.take(torch.tensor([2 * BLOCK]))
+    assert asked[-1] == (2 * BLOCK * 12, (BLOCK - 1) * 12)
 
 
 @pytest.mark.parametrize(("kept_as", "error"), [("fp32", 0.0), ("fp16", 2**-11), ("bf16", 2**-8)])

@@ -17,7 +17,7 @@ from jepa_core.plugin import Registry
 from jepa_core.recipe import load_recipe
 from jepa_core.runs import memory
 from jepa_core.runs.memory import check_memory
-from jepa_core.runs.plan import Plan, make_plan
+from jepa_core.runs.plan import PartPlan, Plan, make_plan
 from jepa_core.training.memory import memory_errors
 
 CPU = torch.device("cpu")
@@ -54,7 +54,28 @@ def test_a_phase_that_may_not_fit_is_named_with_what_takes_less(
     assert "phase 'joint' may take" in told(plan, most - 1, monkeypatch, caplog)
     assert "batch_size" in caplog.text and "gradient_checkpointing" in caplog.text
     caplog.clear()
-    assert told(plan, most, monkeypatch, caplog) == ""
+    assert told(without_evaluators(plan), most, monkeypatch, caplog) == ""
+
+
+def without_evaluators(plan: Plan) -> Plan:
+    return replace(plan, parts=[])
+
+
+def test_an_evaluator_that_may_not_fit_is_named_with_what_takes_less(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from jepa_core.cli.pages import plan_text
+
+    free = 100 * (plan.memory_bytes or 0)
+    name = plan.evaluators[0]
+    many = replace(plan, parts=[PartPlan(name, free)], memory_here_bytes=free)
+    assert f"evaluator '{name}' may take up to" in told(many, free, monkeypatch, caplog)
+    assert "fewer of the rows or steps that it fits to" in caplog.text
+    assert f"may not fit into the memory of processors here: evaluator '{name}' up to" in plan_text(many)
+    few = replace(many, parts=[PartPlan(name, free - (plan.weight_bytes or 0))])
+    assert "may not fit" not in plan_text(few)
+    caplog.clear()
+    assert told(few, free, monkeypatch, caplog) == ""
 
 
 def test_processes_of_a_machine_share_its_memory_and_divide_the_windows_of_a_step(

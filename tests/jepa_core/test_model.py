@@ -242,6 +242,18 @@ def test_a_key_that_this_version_does_not_know_is_refused_with_what_to_do(alone:
         installed(alone, registry)
 
 
+def test_a_channel_that_the_model_does_not_name_is_read_as_any_other(
+    alone: Path, registry: Registry, tmp_path: Path
+) -> None:
+    data = oscillators(tmp_path, seed=9, trajectories=10)
+    model = installed(alone, registry)
+    assert model.record["least_subjects"] == 5 and model.record["channels_left_out"] == 0
+    before = model.encode(model.read(data))
+    told(alone, lambda record: record.update(channels=[one for one in record["channels"] if one["name"] != "push"]))
+    model = load(alone, "cpu", registry)
+    assert model.encode(model.read(data)).identical(before)
+
+
 def test_a_run_of_before_gets_its_record_when_it_is_evaluated_again(
     jepa: Callable[..., subprocess.CompletedProcess[str]], finished: Path, tmp_path: Path
 ) -> None:
@@ -260,3 +272,5 @@ def test_channels_in_another_unit_are_refused_and_unknown_ones_are_told(caplog: 
         compare_channels([Channel("height", "mm")], fitted)
     compare_channels([*fitted, Channel("speed", "m/s")], fitted)
     assert "1 of 3 channels are not among those that the encoder was fitted on: speed" in caplog.text
+    compare_channels([Channel("speed", "m/s")], fitted, 7)
+    assert "fitted on, or are of 7 that few subjects had and it does not name: speed" in caplog.text

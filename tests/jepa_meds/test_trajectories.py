@@ -210,3 +210,13 @@ def test_any_modality_but_text_is_refused(folder: Folder, tmp_path: Path) -> Non
     (block,) = store.blocks(100)
     with pytest.raises(RecipeError, match="text, not channels"):
         source.render(block, store.channels, "channels")
+
+
+def test_what_a_model_keeps_is_of_the_codes_that_enough_subjects_share(folder: Folder, tmp_path: Path) -> None:
+    folder.describe({"LAB//50912//mg/dL": "Creatinine", "INFUSION_START//221906": "Norepinephrine"})
+    source = MedsSource(MedsConfig(path=str(folder.path)))
+    store = build(folder.path, tmp_path / "stores").store
+    [shared] = [channel for channel in store.channels if channel.label == "Creatinine"]
+
+    assert source.fitted(store, [shared]) == {"descriptions": {shared.name: "Creatinine"}, "units": {}}
+    assert "Norepinephrine" in source.fitted(store, store.channels)["descriptions"].values()
