@@ -9,7 +9,8 @@ Symbols: B windows, A heads, Q tokens that ask, S real tokens, G generated ones,
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeAlias
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,9 +20,29 @@ from torch.autograd.function import once_differentiable
 from jepa_core.products import linear
 
 
-class _Left(Protocol):
-    """What the steps of one backward pass have left behind."""
+PartT = TypeVar("PartT")
 
+
+class _Left(ABC, Generic[PartT]):
+    """What the steps of a rollout have left behind in the backward pass that is under way."""
+
+    def __init__(self) -> None:
+        self._pass, self._parts = -1, list[PartT]()
+
+    def leave(self, part: PartT) -> None:
+        """Keep the part of a step. What an earlier pass left and did not ask for is forgotten."""
+        now = torch._C._current_graph_task_id()
+        if now != self._pass:
+            self._pass = now
+            self._parts.clear()
+        self._parts.append(part)
+
+    def take(self) -> list[PartT]:
+        """All parts, which are gone here then."""
+        parts, self._parts = self._parts, []
+        return parts
+
+    @abstractmethod
     def gradients(self) -> tuple[Tensor, Tensor]:
         """The gradients of the two tensors that all steps read; what was left is used up."""
 
@@ -31,7 +52,7 @@ class _Gathered(Function):
     their part."""
 
     @staticmethod
-    def forward(context: Any, left: _Left, first: Tensor, second: Tensor) -> Tensor:
+    def forward(context: Any, left: _Left[Any], first: Tensor, second: Tensor) -> Tensor:
         context.left = left
         return first.new_zeros(())
 
@@ -64,16 +85,15 @@ class GatheredProducts:
         return _Product.apply(rows, whole, products)
 
 
-class _Products:
+class _Products(_Left[tuple[Tensor, Tensor]]):
     """Rows that were multiplied by a matrix, and the gradients of what came of them."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
         self.weight, self.bias = weight, bias
-        self.steps: list[tuple[Tensor, Tensor]] = []
 
     def gradients(self) -> tuple[Tensor, Tensor]:
-        rows, gradients = (torch.cat(parts).flatten(0, -2) for parts in zip(*self.steps, strict=True))
-        self.steps.clear()
+        rows, gradients = (torch.cat(parts).flatten(0, -2) for parts in zip(*self.take(), strict=True))
         return gradients.t() @ rows, gradients.sum(0)
 
 
@@ -90,7 +110,7 @@ class _Product(Function):
         (rows,) = context.saved_tensors
         products: _Products = context.products
         if context.needs_input_grad[1]:
-            products.steps.append((rows, gradient))
+            products.leave((rows, gradient))
         of_rows = gradient @ products.weight if context.needs_input_grad[0] else None
         return of_rows, gradient.new_zeros(()), None
 
@@ -129,13 +149,13 @@ _Read: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
 what they gathered."""
 
 
-class _Reads:
+class _Reads(_Left[_Read]):
     """Keys and values (B A, S + room, Z) that are filled as tokens are generated, and what was read of the real ones.
     shape: of the latter, (B, A, S, Z)."""
 
     def __init__(self, keys: Tensor, values: Tensor, shape: torch.Size) -> None:
+        super().__init__()
         self.keys, self.values, self.shape = keys, values, shape
-        self.steps: list[_Read] = []
 
     def fill(self, grown: tuple[Tensor, ...]) -> int:
         """Put the latest keys and values behind all others; how many tokens there are then."""
@@ -145,8 +165,7 @@ class _Reads:
         return filled
 
     def gradients(self) -> tuple[Tensor, Tensor]:
-        queries, scores, weights, gradients = (torch.cat(parts, dim=1) for parts in zip(*self.steps, strict=True))
-        self.steps.clear()
+        queries, scores, weights, gradients = (torch.cat(parts, dim=1) for parts in zip(*self.take(), strict=True))
         return torch.bmm(scores.mT, queries).view(self.shape), torch.bmm(weights.mT, gradients).view(self.shape)
 
 
@@ -175,7 +194,7 @@ class _Attention(Function):
         of_queries = torch.bmm(of_scores, reads.keys[:, :filled]).mul_(shape[-1] ** -0.5).view(shape)
         real = reads.shape[2]
         if context.needs_input_grad[2]:
-            reads.steps.append((asking, of_scores[..., :real], weights[..., :real], gradient))
+            reads.leave((asking, of_scores[..., :real], weights[..., :real], gradient))
         of_keys = torch.bmm(of_scores[..., real:].mT, asking).unflatten(0, shape[:2])
         of_values = torch.bmm(weights[..., real:].mT, gradient).unflatten(0, shape[:2])
         counts = [part[2] for part in context.shapes[::2]]
