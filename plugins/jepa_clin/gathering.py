@@ -19,7 +19,6 @@ from torch.autograd.function import once_differentiable
 
 from jepa_core.products import linear
 
-
 PartT = TypeVar("PartT")
 
 
