@@ -205,13 +205,18 @@ def _evaluate(run: Run, arguments: argparse.Namespace, processes: Peers | None) 
 def prepare(arguments: argparse.Namespace) -> None:
     """Build a recipe's store and render it."""
     recipe = recipe_of(arguments)
-    missing = recipe.source.config.missing()
+    from jepa_core.io.cores import require_threads, too_many_threads
+    from jepa_core.recipe.threads import threads_asked
+
+    of_source = {key: count for key, count in threads_asked(recipe).items() if key.startswith("source.")}
+    missing = recipe.source.config.missing() + too_many_threads(of_source)
     if missing:
         raise RecipeError("the data cannot be prepared here:\n" + "\n".join(f"  {reason}" for reason in missing))
     from jepa_core.data.partitions import cluster_workers, local_workers
     from jepa_core.data.places import stores_folder
     from jepa_core.data.preparation import prepare_data, summary_text
 
+    require_threads(max(of_source.values(), default=1))
     workers = cluster_workers(arguments.cluster) if arguments.cluster else local_workers(arguments.workers)
     try:
         with _interruptible(), workers as each:

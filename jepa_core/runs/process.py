@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jepa_core.errors import RunError
+from jepa_core.io.cores import cores, require_threads
 
 if TYPE_CHECKING:
     import torch
@@ -88,10 +89,13 @@ def process_state(runtime: RuntimeConfig) -> Iterator[None]:
     """The process as a run needs it, while the block runs: private files, no network, the same bits every time, as many
     threads as the recipe says. All of it is put back, torch's random state on the CPU with it.
 
-    Raises RunError if the recipe asks for a GPU and there is none.
+    Raises RunError if the recipe asks for a GPU and there is none, or for more threads than can be started.
     """
     with owner_only(), environment():
         import torch
+
+        if isinstance(runtime.threads, int):
+            require_threads(runtime.threads)
 
         with torch.random.fork_rng(devices=()), _deterministic(device_of(runtime)), _threads(runtime.threads):
             yield
@@ -175,7 +179,6 @@ def _threads_unheld(kind: str) -> int:
 
     OpenBLAS never takes more than there are cores; OpenMP does.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     said = (os.environ.get(name, "").split(",")[0].strip() for name in POOLS.get(kind, ()))
-    threads = next((int(number) for number in said if number.isdecimal() and int(number)), cores)
-    return min(threads, cores) if kind == "openblas" else threads
+    threads = next((int(number) for number in said if number.isdecimal() and int(number)), cores())
+    return min(threads, cores()) if kind == "openblas" else threads
