@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -42,18 +43,17 @@ def shown_columns(table: Table) -> list[ShownColumn]:
     """Columns as they are shown. Bounds `x_low` and `x_high` stand in the cell of the value `x` that comes just before
     them, else in a column of their own: a column `x` elsewhere is another quantity, such as a count."""
     columns = table.columns
-    pairs = {
-        place: columns[place].name.removesuffix("_low")
-        for place in range(len(columns) - 1)
-        if columns[place].name.endswith("_low")
-        and columns[place + 1].name == f"{columns[place].name.removesuffix('_low')}_high"
+    bounded = {
+        index: low.name.removesuffix("_low")
+        for index, (low, high) in enumerate(itertools.pairwise(columns))
+        if low.name.endswith("_low") and high.name == f"{low.name.removesuffix('_low')}_high"
     }
     shown = []
-    for place, column in enumerate(columns):
-        if place in pairs and (not place or columns[place - 1].name != pairs[place]):
-            alone = replace(column, name=f"{pairs[place]} interval")
-            shown.append(ShownColumn(alone, None, place, place + 1))
-        elif place not in pairs and place - 1 not in pairs:
-            beside = pairs.get(place + 1) == column.name
-            shown.append(ShownColumn(column, place, *((place + 1, place + 2) if beside else ())))
+    for index, column in enumerate(columns):
+        if index in bounded and (not index or columns[index - 1].name != bounded[index]):
+            alone = replace(column, name=f"{bounded[index]} interval")
+            shown.append(ShownColumn(alone, None, index, index + 1))
+        elif index not in bounded and index - 1 not in bounded:
+            beside = bounded.get(index + 1) == column.name
+            shown.append(ShownColumn(column, index, *((index + 1, index + 2) if beside else ())))
     return shown

@@ -25,7 +25,7 @@ from jepa_core.study.methods import METHOD_NOTE, METHOD_TABLES
 
 def write_study(study: Study, folder: StudyFolder) -> Path:
     """Compare the finished runs, and write findings, tables (CSV and LaTeX) and the page. Returns the page's path."""
-    findings = in_words_of(study_findings(study, folder), noun_of(study))
+    findings = in_words_of(study_findings(study, folder), common_noun(study))
     path = folder.path / "report.html"
     with disk_errors(folder.path):
         for name in ("findings", "tables"):
@@ -38,14 +38,14 @@ def write_study(study: Study, folder: StudyFolder) -> Path:
     return path
 
 
-def noun_of(study: Study) -> str:
+def common_noun(study: Study) -> str:
     """What the data call a subject, where all runs are on data that call it so."""
     nouns = {cell.recipe.source.config.subject_noun for cell in study.cells}
     return nouns.pop() if len(nouns) == 1 else HOUSE
 
 
 def _page(study: Study, folder: StudyFolder, findings: StudyFindings) -> str:
-    tables, noun = {table.name: table for table in findings.tables}, noun_of(study)
+    tables, noun = {table.name: table for table in findings.tables}, common_noun(study)
     headlines, said = tables.pop("headlines"), tables.pop("verdicts")
     methods = [tables.pop(name) for name in METHOD_TABLES if name in tables]
     sizes = [tables.pop("sizes")] if "sizes" in tables else []

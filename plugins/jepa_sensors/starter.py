@@ -199,9 +199,9 @@ def _tasks(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
             lines.append(f"      - {{label: {target}}}     # {told[proposal.asked[name]][0]}, at every step")
     for target, name in zip(_identifiers(outcomes), outcomes, strict=True):
         if proposal.asked.get(name) in told:
-            what, kind = told[proposal.asked[name]]
+            value, kind = told[proposal.asked[name]]
             whose = f"of each {noun} of {seen} steps or more, from its first {seen}"
-            lines.append(f"      - {{outcome: {target}, after: {seen}{kind}}}     # {what}, {whose}")
+            lines.append(f"      - {{outcome: {target}, after: {seen}{kind}}}     # {value}, {whose}")
     if lines:
         yield "  prediction_tasks:     # what frozen latents tell of each, beside trees and lines on the channels"
         yield from ("    use: prediction_tasks", "    tasks:", *lines)
