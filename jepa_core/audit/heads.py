@@ -22,25 +22,37 @@ _SHIFTS = (-192, -128, -64, 64, 128, 192)
 
 def check_heads(folder: Path, store: Store, fewest: int) -> LeakCheck:
     """Whether the heads of a run hold values of one to `fewest` - 1 subjects of train and tuning, which they are fitted
-    on, by evaluator. What stands in a head as often as its neighbours among the numbers would is chance.
+    on, by evaluator. What stands in a head as often as its neighbours among the numbers would is chance. Trees and
+    thresholds are told wherever there are any: they lie between two values, equal none, and rest on both.
 
     Raises DataError if a head is damaged.
     """
-    told, total = [], 0
+    told, total, between = [], 0, []
     for evaluator in kept_evaluators(folder):
-        numbers = _single_precision(read_heads(heads_folder(folder, evaluator))[1])
+        heads = read_heads(heads_folder(folder, evaluator))[1]
+        numbers = _single_precision(heads)
         total += len(numbers)
         count, by_chance = _rare(numbers, store, fewest)
         if count > 2 * by_chance:
             told.append(f"{count:,} of {len(numbers):,} in {evaluator}")
-    if told:
-        words = (
-            f"values of fewer than {fewest} subjects of train and tuning: {', '.join(told)}; an export leaves heads "
-            "out, and so should whoever shares the run's folder"
-        )
-        return LeakCheck(HEADS, "warning", words)
-    words = f"none of {total:,} numbers is that of fewer than {fewest} subjects of train and tuning"
-    return LeakCheck(HEADS, "pass", words if total else "no evaluator kept a head that holds values of the data")
+        cutting = sum(_cuts(head.state) for head in heads)
+        between += [f"{cutting:,} of {len(heads):,} in {evaluator}"] if cutting else []
+    words = [f"values of fewer than {fewest} subjects of train and tuning: {', '.join(told)}"] if told else []
+    words += [f"heads with trees or thresholds, which may rest on fewer: {', '.join(between)}"] if between else []
+    if words:
+        leave_out = "an export leaves heads out, and so should whoever shares the run's folder"
+        return LeakCheck(HEADS, "warning", "; ".join([*words, leave_out]))
+    clean = f"none of {total:,} numbers is that of fewer than {fewest} subjects of train and tuning"
+    return LeakCheck(HEADS, "pass", clean if total else "no evaluator kept a head that holds values of the data")
+
+
+def _cuts(state: Any) -> bool:
+    """Whether a state holds trees, which are texts of several lines, or a threshold under a key that says so."""
+    if isinstance(state, Mapping):
+        return any(key.endswith("threshold") and value is not None or _cuts(value) for key, value in state.items())
+    if isinstance(state, list):
+        return any(map(_cuts, state))
+    return isinstance(state, str) and "\n" in state
 
 
 def _single_precision(heads: Any) -> np.ndarray:

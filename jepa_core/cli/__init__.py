@@ -11,7 +11,7 @@ from pathlib import Path
 from jepa_core.cli.arguments import parse_command_line
 from jepa_core.cli.streams import drop_output, error_of, flush_output, stand_in_for_closed
 from jepa_core.errors import DataError, JepaError, PluginError, Preempted, RunError
-from jepa_core.io.terminal import ErrorOutput
+from jepa_core.io.terminal import Lines
 from jepa_core.libraries import advice, culprit
 from jepa_core.runs.interrupt import Interrupt
 from jepa_core.runs.process import seldom_collected
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=ErrorOutput())
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=Lines())
     logging.getLogger("jepa").setLevel(logging.WARNING if getattr(arguments, "quiet", False) else logging.INFO)
     logging.getLogger().setLevel(logging.WARNING)
     try:
@@ -66,11 +66,11 @@ def _report_error(error: JepaError, arguments: argparse.Namespace) -> int:
     if getattr(arguments, "json", False) and problems:
         print(json.dumps({"problems": problems()}, indent=1))
     else:
-        print(f"error: {error}", file=ErrorOutput())
+        print(f"error: {error}", file=Lines())
     folder = getattr(arguments, "run_folder", None)
     if folder is not None and (folder / "manifest.json").is_file():
         for line in _ways_on(error, folder):
-            print(line, file=ErrorOutput())
+            print(line, file=Lines())
     return error.exit_code
 
 

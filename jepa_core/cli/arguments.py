@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jepa_core.cli import comparing, imagining, predicting, reading, steering, studying, writing
+from jepa_core.io.cores import cores
 from jepa_core.kinds import KINDS
 
 EPILOG = """\
@@ -81,7 +81,7 @@ def _running(add: Add) -> None:
     _runs_arguments(prepare)
     who = prepare.add_mutually_exclusive_group()
     who.add_argument(
-        "--workers", type=_positive, default=_cores(), metavar="N",
+        "--workers", type=_positive, default=cores(), metavar="N",
         help="processes that make partitions (default: the cores of this machine)",
     )  # fmt: skip
     who.add_argument(
@@ -269,7 +269,7 @@ def _comparing(add: Add) -> None:
     where.add_argument(
         "--jobs",
         type=_positive,
-        default=_cores(),
+        default=cores(),
         metavar="N",
         help="runs at once (default: cores of this machine)",
     )
@@ -317,11 +317,6 @@ def _processes_argument(parser: argparse.ArgumentParser) -> None:
         "--processes", type=_positive, default=1, metavar="N",
         help="processes of this machine that do it together (default: 1); on several machines use torchrun",
     )  # fmt: skip
-
-
-def _cores() -> int:
-    """Cores that this process may use, where the system can tell."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _positive(text: str) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jepa_core.cli.screen import for_screen
+from jepa_core.io.screen import for_screen
 
 if TYPE_CHECKING:
     from jepa_core.plugin import Registry

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jepa_core.cli.common import installed_registry, print_page, recipe_of, write_new
 from jepa_core.errors import Preempted, RecipeError
-from jepa_core.runs.process import environment, owner_only
+from jepa_core.runs.process import environment, keep_freed_memory, owner_only
 
 if TYPE_CHECKING:
     from jepa_core.runs.listeners import RunDisplay
@@ -74,6 +74,7 @@ def _in_processes(
         return _as_one_of_several(begin, work)
     run = begin()
     if arguments.processes == 1:
+        keep_freed_memory()
         return work(run, None)
     from jepa_core.runs.launching import Launched
 
@@ -86,6 +87,7 @@ def _as_one_of_several(begin: Callable[[], Run], work: Callable[[Run, Peers | No
     from jepa_core.runs.starting import open_together
 
     end_with_starter()
+    keep_freed_memory()
     with environment(), connected() as processes:
         if not processes.first:  # of the others only that they wait is told
             logging.getLogger("jepa.waiting").setLevel(log.level)
@@ -203,13 +205,18 @@ def _evaluate(run: Run, arguments: argparse.Namespace, processes: Peers | None) 
 def prepare(arguments: argparse.Namespace) -> None:
     """Build a recipe's store and render it."""
     recipe = recipe_of(arguments)
-    missing = recipe.source.config.missing()
+    from jepa_core.io.cores import require_threads, too_many_threads
+    from jepa_core.recipe.threads import threads_asked
+
+    of_source = {key: count for key, count in threads_asked(recipe).items() if key.startswith("source.")}
+    missing = recipe.source.config.missing() + too_many_threads(of_source)
     if missing:
         raise RecipeError("the data cannot be prepared here:\n" + "\n".join(f"  {reason}" for reason in missing))
     from jepa_core.data.partitions import cluster_workers, local_workers
     from jepa_core.data.places import stores_folder
     from jepa_core.data.preparation import prepare_data, summary_text
 
+    require_threads(max(of_source.values(), default=1))
     workers = cluster_workers(arguments.cluster) if arguments.cluster else local_workers(arguments.workers)
     try:
         with _interruptible(), workers as each:

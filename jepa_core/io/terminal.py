@@ -6,6 +6,8 @@ import contextlib
 import io
 import sys
 
+from jepa_core.io.screen import columns_of, within
+
 
 class ErrorOutput(io.StringIO):
     """Standard error for what is only shown: words that it does not take, since the terminal is gone, full or slow, are
@@ -34,3 +36,17 @@ class ErrorOutput(io.StringIO):
     @property
     def encoding(self) -> str:  # type: ignore[override]  # an attribute there, which nobody sets
         return self._file.encoding
+
+
+class Lines(ErrorOutput):
+    """Standard error for lines, as it is whenever one is written: above the bars while such are drawn. On a terminal a
+    long line goes on below, between two words; a pipe or a file gets it as it is."""
+
+    def write(self, text: str) -> int:
+        self._file = sys.stderr
+        super().write(within(text, columns_of(self._file)) if self.isatty() else text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._file = sys.stderr
+        super().flush()

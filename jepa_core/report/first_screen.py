@@ -28,6 +28,8 @@ def first_screen(record: RunRecord, evaluated: Found, terms: Mapping[str, str]) 
     yield element("h1", record.name)
     yield element("p", str(description), class_="lead") if description else None
     yield element("p", " · ".join(run_facts(record)), class_="facts")
+    lacking = record.lacking()
+    yield element("p", f"{sentence_case(lacking)}.", class_="note") if lacking else None
     yield element("ul", *unsound, class_="verdicts") if unsound else None
     yield from (answer(claim, terms, lead=not index) for index, claim in enumerate(answers))
     pictures = [*_forest(evaluated, record.noun), *_standing(evaluated)]

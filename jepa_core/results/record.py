@@ -10,10 +10,11 @@ from typing import Any
 
 from jepa_core.errors import RunError
 from jepa_core.io.files import digest_of_file, require_regular_files
-from jepa_core.io.records import Shape, parse_shaped, read_shaped, read_written
+from jepa_core.io.records import Shape, parse_shaped, read_sealed_or_older, read_shaped
 from jepa_core.results.evaluated import check_evaluation
 from jepa_core.results.findings import Findings
 from jepa_core.results.shapes import CostsShape, DataShape, FindingsShape, LoggedShape, ManifestShape, PlanShape
+from jepa_core.results.text import listed
 
 MANIFEST = "manifest.json"
 LOGGED = ("costs.json", "data.json", "metrics.jsonl", "plan.json", "recipe.yaml", "seen.json")
@@ -57,6 +58,18 @@ class RunRecord:
         order = [str(name) for name in self.plan.get("evaluators", [])]
         named = [name for name in order if name in self.findings]
         return [(name, self.findings[name]) for name in [*named, *sorted(set(self.findings) - set(named))]]
+
+    def lacking(self, run: str = "RUN") -> str | None:
+        """What is to be said where nothing was evaluated, or findings are gone; None where all are there. run: the
+        folder, as its user calls it."""
+        gone = [name for name in self.manifest.get("evaluated", {}) if name not in self.findings]
+        if gone:
+            return f"findings of {listed(gone)} are not there any more; evaluate again with: jepa evaluate {run}"
+        if self.findings:
+            return None
+        if not self.plan.get("evaluators", ["unknown"]):
+            return f"nothing was evaluated: the recipe has no evaluator; jepa evaluate {run} --recipe OTHER does it"
+        return f"nothing was evaluated; when the run has finished training, do it with: jepa evaluate {run}"
 
     def settings(self) -> dict[str, Any]:
         """The resolved recipe by dotted key, its evaluators as they measured last."""
@@ -141,7 +154,7 @@ def record_digests(folder: Path) -> dict[str, str]:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What a run was started with and how far it came. Raises RunError if the file is not what it should be, or not
     as it was written."""
-    return read_written(folder / MANIFEST, ManifestShape, "copy the run again", RunError)
+    return read_sealed_or_older(folder / MANIFEST, ManifestShape, "copy the run again", RunError)
 
 
 def read_findings(path: Path) -> Findings:

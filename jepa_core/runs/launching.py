@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from jepa_core.errors import Preempted, RunError
+from jepa_core.io.cores import cores
 
 POLL_SECONDS = 0.05
 ENDING_SECONDS = 10.0
@@ -145,8 +146,7 @@ def _variables(number: int, count: int, port: int) -> dict[str, str]:
         "RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count,
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, STARTED: 1,
     }  # fmt: skip
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    unset = {"OMP_NUM_THREADS": max(1, cores // count), "GLOO_SOCKET_IFNAME": LOOPBACK.get(sys.platform, "")}
+    unset = {"OMP_NUM_THREADS": max(1, cores() // count), "GLOO_SOCKET_IFNAME": LOOPBACK.get(sys.platform, "")}
     variables |= {name: value for name, value in unset.items() if value and name not in os.environ}
     return {name: str(value) for name, value in variables.items()}
 

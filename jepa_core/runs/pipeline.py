@@ -18,8 +18,10 @@ from jepa_core.data.dataset import Dataset, refuse_empty_splits
 from jepa_core.data.preparation import describe_store, facts, prepare_data, recorded_data
 from jepa_core.data.rendering import check_rendered_alike, rendering_digest
 from jepa_core.errors import RunError
+from jepa_core.io.cores import require_threads
 from jepa_core.io.files import disk_errors, write_atomically, write_json
 from jepa_core.recipe import Recipe, Use
+from jepa_core.recipe.threads import threads_asked
 from jepa_core.report.page import write_report
 from jepa_core.results.evaluated import evaluation_digests
 from jepa_core.results.findings import Findings
@@ -105,8 +107,10 @@ def _splits_used(recipe: Recipe) -> list[str]:
 def dataset_of(run: Run) -> Dataset:
     """The dataset of a run; its store and its rendering are made first if they are not there.
 
-    Raises DataError if the data break their contract, or are not those that the run began on.
+    Raises DataError if the data break their contract, or are not those that the run began on, RunError if this process
+    cannot start as many threads as the recipe asks for.
     """
+    require_threads(max(threads_asked(run.recipe).values(), default=1))
     config, encoder = run.recipe.source.config, run.recipe.encoder.config
     assert isinstance(config, SourceConfig) and isinstance(encoder, EncoderConfig)
     began_on, source = run.manifest().get("dataset") or {}, run.recipe.source.build()

@@ -18,7 +18,9 @@ from typing import Any, get_args
 
 from jepa_core.config import EncoderConfig, ModelSize, Module, PredictorConfig, SourceConfig
 from jepa_core.errors import DataError
+from jepa_core.io.cores import too_many_threads
 from jepa_core.recipe import PhaseUse, Recipe, Use, item_shape
+from jepa_core.recipe.threads import threads_asked
 
 GRADIENT_BYTES = 4
 CHECKPOINTS = 3
@@ -164,7 +166,8 @@ def _missing(recipe: Recipe) -> list[str]:
         recipe.source, recipe.encoder, recipe.predictor, *recipe.curriculum, *methods, *recipe.evaluators,
         *recipe.trackers,
     ]  # fmt: skip
-    return [f"{use.component.kind} {use.name}: {sentence}" for use in uses for sentence in use.config.missing()]
+    missing = [f"{use.component.kind} {use.name}: {sentence}" for use in uses for sentence in use.config.missing()]
+    return missing + too_many_threads(threads_asked(recipe))
 
 
 def _sizes(recipe: Recipe, processes: int) -> tuple[ModelSize, ModelSize] | None:

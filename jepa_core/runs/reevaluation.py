@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jepa_core.errors import DataError, RecipeError, RunError
+from jepa_core.io.cores import too_many_threads
 from jepa_core.io.files import disk_errors
 from jepa_core.io.records import parse_json
 from jepa_core.model.folder import read_record
 from jepa_core.recipe import Recipe, Use, load_recipe
+from jepa_core.recipe.threads import threads_asked
 from jepa_core.results.meaning import other_meaning
 from jepa_core.runs.process import process_state
 from jepa_core.runs.run import Run
@@ -46,10 +48,12 @@ def evaluators_asked_for(run: Run, overrides: Sequence[str], other: str | None) 
     chosen = tuple(use for use in asked if other or not overrides or use.name in named)
     if not chosen:
         raise RecipeError("no evaluator is left to run; name one, such as evaluators.NAME.KEY=VALUE")
+    recipe = replace(run.recipe, evaluators=chosen)
     missing = [f"  evaluator {use.name}: {sentence}" for use in chosen for sentence in use.config.missing()]
+    missing += [f"  {sentence}" for sentence in too_many_threads(threads_asked(recipe))]
     if missing:
         raise DataError("the run cannot be evaluated here:\n" + "\n".join(missing))
-    return replace(run.recipe, evaluators=chosen)
+    return recipe
 
 
 def evaluate_again(run: Run, listeners: Sequence[Listener] = (), processes: Peers | None = None) -> None:

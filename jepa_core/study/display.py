@@ -8,12 +8,16 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
 
 from rich.console import Console, RenderableType
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
+from rich.text import Text
 
 from jepa_core.io.files import content_of
+from jepa_core.io.screen import within
 from jepa_core.io.terminal import ErrorOutput
 from jepa_core.results.record import read_findings
 from jepa_core.results.text import duration
@@ -23,6 +27,8 @@ from jepa_core.study.folder import StudyFolder, steps_of
 log = logging.getLogger("jepa")
 
 BEAT_SECONDS = 60.0
+LEAST_NAME = 12
+"""Columns that the name of a run has at least."""
 COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
 
 
@@ -149,7 +155,7 @@ class StudyBars(StudyDisplay):
             self._say(cell, how, "yellow")
 
     def _say(self, cell: Cell, how: str, colour: str) -> None:
-        self._console.print(f"[{colour}]{cell.name}[/] {escape(how)}", soft_wrap=True, highlight=False)
+        _say(self._console, cell.name, f" {how}", colour)
 
 
 class _Polled(Progress):
@@ -159,13 +165,20 @@ class _Polled(Progress):
 
     def __init__(self, console: Console) -> None:
         self._drawn: dict[str, tuple[Cell, TaskID]] = {}  # by name: a cell's recipe may hold what cannot be a key
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
-        super().__init__(
-            *columns, TimeElapsedColumn(), TextColumn("{task.fields[now]}"), console=console, refresh_per_second=2
+        rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+        self._name = max(LEAST_NAME, console.width // 3)
+        columns = (
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=min(20, console.width // 10)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            _Clock(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[now]}", markup=False, table_column=rest),  # cut first
         )
+        super().__init__(*columns, console=console, refresh_per_second=2, expand=True)
 
     def add(self, cell: Cell) -> None:
-        task = self.add_task(f"  {cell.name}", total=steps_of(cell.recipe), now="")  # draws, so it may hold no lock
+        name = f"  {cut_within(cell.name, self._name)}"
+        task = self.add_task(name, total=steps_of(cell.recipe), now="")  # draws, so it may hold no lock
         with self._lock:
             self._drawn[cell.name] = (cell, task)
 
@@ -177,30 +190,62 @@ class _Polled(Progress):
     def get_renderables(self) -> Iterable[RenderableType]:
         with self._lock:  # the same that guards the tasks, so that none goes between look and update
             for cell, task in self._drawn.values():
-                step, phase = _come_to(self.folder, cell)
-                self.update(task, completed=step, now=phase)
+                step, doing = _come_to(self.folder, cell)
+                self.update(task, completed=step, now=doing)
         yield from super().get_renderables()
 
 
+class _Clock(ProgressColumn):
+    """How long a run has been at work: its steps may be done long before it is."""
+
+    def render(self, task: Task) -> Text:
+        return Text(str(timedelta(seconds=int(task.elapsed or 0))), style="progress.elapsed")
+
+
+def cut_within(name: str, columns: int) -> str:
+    """A name with what is too much cut out of its middle: names of runs differ at their ends."""
+    left = (columns - 1) // 2
+    return name if len(name) <= columns else f"{name[:left]}…{name[left + 1 - columns :]}"
+
+
 def _how_far(folder: StudyFolder, cell: Cell) -> str:
-    step, phase = _come_to(folder, cell)
-    return f"{cell.name} {step}/{steps_of(cell.recipe)} {phase or 'not in training yet'}"
+    step, doing = _come_to(folder, cell)
+    return f"{cell.name} {step}/{steps_of(cell.recipe)} {doing}"
 
 
 def _come_to(folder: StudyFolder, cell: Cell) -> tuple[int, str]:
-    """The last step that a run wrote down, and its phase; after the last one it evaluates."""
-    path = folder.run(cell) / "metrics.jsonl"
+    """The last step that a run wrote down, and what it is at: its phase while it trains, what it said last before and
+    after that."""
+    last = _last_line(folder.run(cell) / "metrics.jsonl", whole=True)
     try:
-        written = content_of(path).rpartition(b"\n")[0].rpartition(b"\n")[2]
-        record = json.loads(written)
+        record = json.loads(last)
         step, phase = int(record["total_step"]), str(record["phase"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # nothing yet, or half a line
-        return 0, ""
-    return step, phase if step < steps_of(cell.recipe) else "evaluating"
+    except (ValueError, KeyError, TypeError, RecursionError):  # nothing yet
+        step, phase = 0, ""
+    if 0 < step < steps_of(cell.recipe):
+        return step, phase
+    return step, _last_line(folder.log(cell)).strip() or "starting"
+
+
+def _last_line(path: Path, whole: bool = False) -> str:
+    """The last line of a file to which another process writes; empty if there is none. whole: without one that is not
+    at its end yet."""
+    try:
+        text = content_of(path).decode(errors="replace")
+    except OSError:
+        return ""
+    return (text.rpartition("\n")[0] if whole else text.rstrip()).rpartition("\n")[2]
 
 
 def tell(folder: StudyFolder) -> None:
     """Say what the study found: a sentence a variant."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(file=ErrorOutput())
     for verdict in read_findings(folder.path / "findings" / "study.json").verdicts:
-        console.print(f"[{COLOURS[verdict.level]}]{verdict.level}[/]: {escape(verdict.text)}")
+        _say(console, verdict.level, f": {verdict.text}", COLOURS[verdict.level])
+
+
+def _say(console: Console, first: str, rest: str, colour: str) -> None:
+    """A line whose first words are coloured; a long one goes on below, between two words, and no path is cut."""
+    told = Text(within(first + rest, console.width) if console.is_terminal else first + rest)
+    told.stylize(colour, 0, len(first))
+    console.print(told, soft_wrap=True, highlight=False)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jepa_core.results.findings import Cell, Column, Figure, Findings, Headline, Series, Table, Verdict
+from jepa_core.results.findings import Cell, Claim, Column, Figure, Findings, Headline, Series, Side, Table, Verdict
 from jepa_core.results.statistics import bootstrap_subjects, percentile_interval
+from jepa_core.results.text import counted
 from jepa_latent_eval.estimates import UNKNOWN, Bounded, ratio_of_sums
 
 if TYPE_CHECKING:
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from jepa_latent_eval.config import ChannelForecastConfig
 
 CONTROLS = ("last value", "train mean")
+CLAIMED = {"rollout": "the decoded rollout", "last value": "the last value", "train mean": "the mean of train"}
+"""Forecasts by what a reader calls them, ours first."""
+TERMS = {
+    "error of channels": "mean absolute error of what a channel will show, averaged over channels; each is laid onto "
+    "the normal curve by its values in the train split, so that 1 is about a standard deviation",
+    "decoded rollout": "what the model imagines step by step, read in terms of the channels",
+    "last value": "the last value observed of a channel, repeated; the mean of train where there was none",
+}
+"""What is meant by words of the claim."""
 TOLERANCE = 0.03
 """Coverage may be off by so much and be called right."""
 
@@ -71,7 +81,45 @@ def channel_findings(measured: MeasuredForecasts, config: ChannelForecastConfig,
         verdicts=[_coverage_verdict(horizons, config), _error_verdict(horizons, len(kept))],
         tables=[_table(horizons, config, len(kept), measured.acts), _channels(measured, config)],
         figures=[_error_figure(horizons, len(kept)), _coverage_figure(horizons, config)],
+        claims=[_claim(measured, kept, config, seed)],
+        terms=TERMS,
     )
+
+
+def _claim(measured: MeasuredForecasts, kept: np.ndarray, config: ChannelForecastConfig, seed: int) -> Claim:
+    """Whether the rollout's forecast is nearer to what came than what needs no model, at the longest horizon."""
+    errors = {name: array[:, -1, kept].astype(np.float64) for name, array in measured.held_out.errors.items()}
+    subjects = measured.held_out.subjects
+    there = np.isfinite(errors["rollout"])
+    ahead = measured.held_out.errors["rollout"].shape[1]
+    about = f"{ahead} steps ahead of {config.context} seen, {counted(len(kept), 'channel')}"
+    shown = np.unique(subjects[there.any(axis=1)])
+    if not len(shown):
+        sides = [Side(name, told, None) for name, told in CLAIMED.items()]
+        return Claim(about, "error of channels", "lower", sides, 0, note="no channel has enough values there")
+    sums = np.stack([*(np.nan_to_num(errors[name]) for name in CLAIMED), there], axis=1)
+    means = _means_over_channels(sums.mean(axis=0)[None])
+    draws = _means_over_channels(bootstrap_subjects(sums, subjects, config.bootstrap, seed))
+    sides = [
+        Side(name, told, *_bounded(means[:, index], draws[:, index]).cells(),
+             *(_bounded(means[:, index] - means[:, 0], draws[:, index] - draws[:, 0]).cells() if index else []))
+        for index, (name, told) in enumerate(CLAIMED.items())
+    ]  # fmt: skip
+    return Claim(about, "error of channels", "lower", sides, len(shown))
+
+
+def _means_over_channels(sums: np.ndarray) -> np.ndarray:
+    """(draws, forecasts) mean over channels of the mean error. sums: (draws, forecasts + 1, C), the last is how many
+    there are; a channel without values in a draw takes no part in it."""
+    there = sums[:, -1:] > 0
+    ratios = np.divide(sums[:, :-1], sums[:, -1:], out=np.zeros_like(sums[:, :-1]), where=there)
+    return ratios.sum(axis=2) / np.where(there.any(axis=2), there.sum(axis=2), np.nan)
+
+
+def _bounded(value: np.ndarray, draws: np.ndarray) -> Bounded:
+    """A figure (1,) with the interval of its draws, over those that define it."""
+    low, high = percentile_interval(draws[np.isfinite(draws)])
+    return Bounded(float(value[0]), float(low), float(high))
 
 
 def _coverage(measured: MeasuredForecasts, places: Sequence[int], config: ChannelForecastConfig, seed: int) -> Bounded:

@@ -166,6 +166,23 @@ def test_a_value_of_few_in_a_head_is_a_warning_by_evaluator_that_does_not_show_i
     assert "in others" in check.words and "tasks" not in check.words and "777" not in check.words
 
 
+@pytest.mark.parametrize(
+    ("state", "result"),
+    [({"fits": [{"trees": "tree\nthreshold=0.6\n"}]}, "warning"), ({"alarm_threshold": 0.6}, "warning"),
+     ({"alarm_threshold": None, "name": "tree"}, "pass")],
+)  # fmt: skip
+def test_heads_that_cut_between_values_are_told_whatever_they_equal(
+    tmp_path: Path, store: Store, state: dict[str, Any], result: str
+) -> None:
+    folder = given_away(tmp_path / "run", CLEAN)
+    kept = [KeptHead("task", "boolean", state=given) for given in (state, {"weights": np.ones(3)})]
+    write_heads(heads_folder(folder, "tasks"), kept, {})
+    check = audit_run(folder, store, [], discover([]))[-1]
+
+    assert (check.name, check.result) == (HEADS, result)
+    assert ("1 of 2 in tasks" in check.words) == (result == "warning")
+
+
 def test_weights_that_meet_values_of_few_by_chance_are_no_warning(tmp_path: Path, store: Store) -> None:
     around = (np.float32([0.777]).view(np.int32) + np.arange(-192, 193, 64, dtype=np.int32)).view(np.float32)
     folder = given_away(tmp_path / "run", CLEAN)

@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from commands import RECIPE, environment
+from jepa_core.results.record import read_run
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -136,5 +138,21 @@ def test_the_report_can_be_written_again(jepa: Jepa, finished: Path, tmp_path: P
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     before = (tmp_path / "run" / "report.html").read_bytes()
     (tmp_path / "run" / "report.html").unlink()
-    assert jepa("report", "run").stdout.strip() == "run/report.html"
+    again = jepa("report", "run")
+    assert again.stdout.strip() == "run/report.html" and again.stderr == ""
     assert (tmp_path / "run" / "report.html").read_bytes() == before
+
+
+def test_a_report_says_where_findings_are_gone_or_nothing_was_evaluated(
+    jepa: Jepa, finished: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "run" / "findings" / "toy.json").unlink()
+    told = "findings of toy are not there any more; evaluate again with: jepa evaluate run"
+    assert told in jepa("report", "run").stderr
+    shown = (tmp_path / "run" / "report.html").read_text()
+    assert "Findings of toy are not there any more; evaluate again with: jepa evaluate RUN." in shown
+    record = read_run(tmp_path / "run")
+    never = replace(record, manifest={})
+    assert "when the run has finished training" in (never.lacking("run") or "")
+    assert "the recipe has no evaluator" in (replace(never, plan={"evaluators": []}).lacking("run") or "")

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import re
+import sys
+
+import pytest
 import yaml
+from rich.console import Console
+from rich.progress import Progress
 
 from jepa_core.cli.pages import component_text, list_text
 from jepa_core.cli.reading import _component_page
-from jepa_core.cli.screen import within
+from jepa_core.io.screen import within
+from jepa_core.io.terminal import Lines
 from jepa_core.plugin import shared_registry
 from jepa_core.recipe.keys import as_yaml
 
@@ -23,6 +32,43 @@ def test_a_command_of_one_long_word_is_left_whole_and_what_fits_is_left_alone() 
     path = "/a/folder/" + "x" * 90
     assert path in within(f"see {path} for more", 60).split("\n")[-2]
     assert within("a  table   of columns\n\n  and more", 60) == "a  table   of columns\n\n  and more"
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+LONG = "error: readings.csv, line 7: the value of this column is no number; give it under words, or mend the file"
+
+
+def test_a_line_of_the_log_goes_on_below_between_two_words_on_a_terminal_and_is_one_line_in_a_pipe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    for stream, lines in ((_Terminal(), 3), (io.StringIO(), 1)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        print(LONG, file=Lines())
+        told = stream.getvalue().splitlines()
+        assert len(told) == lines and " ".join(line.strip() for line in told) == LONG
+        assert all(len(line) <= 40 for line in told) or lines == 1
+
+
+def test_a_warning_while_bars_are_drawn_stands_above_them_and_leaves_no_second_bar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    handler = logging.StreamHandler(Lines())
+    with Progress(console=Console(file=terminal, width=60, force_terminal=True), auto_refresh=False) as bars:
+        bars.add_task("at work")
+        bars.refresh()
+        handler.emit(logging.LogRecord("jepa", logging.WARNING, "", 0, "take care", (), None))
+        bars.refresh()
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-JL-Za-z]", "", terminal.getvalue())
+    before = drawn[: drawn.index("take care")]
+    assert before.endswith("\r\x1b[2K"), "the bar was wiped away before the line was written"
 
 
 def test_every_component_is_shown_within_80_columns_and_without_python() -> None:

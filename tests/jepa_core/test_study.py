@@ -29,7 +29,7 @@ from jepa_core.runs.pipeline import write_findings
 from jepa_core.runs.plan import make_plan
 from jepa_core.study.definition import Study
 from jepa_core.study.differences import VariantDifference, difference, with_holm
-from jepa_core.study.display import StudyBars, StudyLines
+from jepa_core.study.display import StudyBars, StudyLines, cut_within
 from jepa_core.study.findings import VariantMetric, _sentence
 from jepa_core.study.folder import StudyFolder, run_rows
 from jepa_core.study.metrics import Name, RunMetric, run_metrics
@@ -327,6 +327,7 @@ def test_bars_show_how_far_each_run_at_work_has_come(
             if written is not None:
                 folder.run(cell).mkdir()
                 (folder.run(cell) / "metrics.jsonl").write_text(written)
+        folder.log(study.cells[1]).write_text("run: out/runs\nencoding latents: 120 items, 3 s\n")
         bars.begun(study.cells[3])
         bars.ended(study.cells[3], "failed (exit code 3): see [here]", failed=True)
     ended, *drawn = (" ".join(line.split()) for line in capsys.readouterr().err.splitlines() if line.strip())
@@ -334,6 +335,12 @@ def test_bars_show_how_far_each_run_at_work_has_come(
     assert [line.split(" ")[0] for line in drawn] == ["study", "full-3", "full-4", "same-3"]
     assert " 1/8 " in drawn[0] and "1 failed, 7 to go" in drawn[0]
     assert " 9/26 " in drawn[1] and drawn[1].endswith("joint") and " 0/26 " in drawn[2] and " 0/26 " in drawn[3]
+    assert "encoding latents" in drawn[2] and drawn[3].endswith("starting"), "what a run is at before it trains"
+
+
+def test_of_a_name_that_is_too_long_the_end_is_left_by_which_runs_differ() -> None:
+    assert cut_within("without_joint_same_steps-3-0", 12) == "witho…ps-3-0"
+    assert cut_within("full-3", 6) == "full-3" and len(cut_within("x" * 30, 25)) == 25
 
 
 # --- the whole of it --------------------------------------------------------------------------------------------------

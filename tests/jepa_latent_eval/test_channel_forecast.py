@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from jepa_core.contracts import Batch, Decoder, Observations
+from jepa_core.report.answer import answer_text
 from jepa_core.results.findings import Findings
 from jepa_latent_eval.channel_forecast import ROLLOUT, ChannelForecast, Forecasts
 from jepa_latent_eval.config import ChannelForecastConfig
@@ -112,6 +113,22 @@ def test_errors_of_the_last_value_are_what_a_loop_finds(data):
                 if observed[trajectory, step, 0]:
                     errors.append(abs(values[trajectory, step, 0] - last))
     assert column(findings, "channels", "error_last value")[0] == pytest.approx(np.mean(errors), rel=1e-5)
+
+
+def test_the_claim_says_by_how_much_the_forecast_is_nearer_than_what_needs_no_model_and_on_how_many(data):
+    claim = forecast(data).claims[0]
+    ours, *others = claim.compared
+    assert claim.n == 50 and claim.about.startswith(f"{HORIZON} steps ahead of {CONTEXT} seen, {CHANNELS - 1} channels")
+    assert ours.low < ours.value < ours.high and ours.gain is None
+    for other in others:
+        assert other.gain == pytest.approx(other.value - ours.value) and 0 < other.gain_low < other.gain
+    assert "decoded rollout" in answer_text(claim) and " better (" in answer_text(claim)
+
+
+def test_the_claim_of_a_rollout_that_says_nothing_is_not_told_from_the_mean(data):
+    claim = forecast(data, predictor=fakes.Constant(0.0)).claims[0]
+    mean = next(side for side in claim.compared if side.name == "train mean")
+    assert mean.gain == mean.gain_low == mean.gain_high == 0
 
 
 def test_without_a_decoder_the_reason_is_said(data):

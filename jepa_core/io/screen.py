@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 import sys
 import textwrap
+from typing import TextIO
 
+USUAL = 80
 LEAST = 20
 """Columns that the words of a line have at least, or as many as the longest word of the line."""
 
 
 def for_screen(text: str) -> str:
     """The text as it is printed: as it is where it goes into a file or a pipe, else within the screen's columns."""
-    return within(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text
+    return within(text, columns_of(sys.stdout)) if sys.stdout.isatty() else text
+
+
+def columns_of(stream: TextIO) -> int:
+    """Columns of the terminal that a stream goes to; those that the environment names, or 80, if it does not tell."""
+    try:
+        return int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or USUAL
+    except (OSError, ValueError):
+        return USUAL
 
 
 def within(text: str, columns: int) -> str:

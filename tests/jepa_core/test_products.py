@@ -1,0 +1,101 @@
+"""Products of rows and a matrix, by the quicker of two libraries."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from jepa_core.products import ALIKE, LEAST, Linear, linear, take_over
+
+pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+
+ROWS, INPUTS, OUTPUTS = 256, 96, 128
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Shapes of the rows whose products oneDNN is asked for."""
+    from jepa_core import products
+
+    shapes, product = list[tuple[int, ...]](), products._product
+
+    def noting(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        shapes.append(tuple(rows.shape))
+        return product(rows, weight, bias)
+
+    monkeypatch.setattr(products, "_product", noting)
+    return shapes
+
+
+def drawn(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(len(shape)))
+
+
+def with_gradients(multiply: object, *given: Tensor | None) -> list[Tensor]:
+    """The product and its gradients, under a drawn gradient of its own."""
+    own = [None if tensor is None else tensor.detach().clone().requires_grad_() for tensor in given]
+    product = multiply(*own)  # type: ignore[operator]
+    product.backward(drawn(*product.shape))
+    return [product.detach(), *(tensor.grad for tensor in own if tensor is not None and tensor.grad is not None)]
+
+
+@pytest.mark.parametrize("bias", [drawn(OUTPUTS), None], ids=["with_a_bias", "without"])
+@pytest.mark.parametrize("shape", [(ROWS, INPUTS), (8, ROWS // 8, INPUTS)])
+def test_products_and_gradients_are_those_of_torch_beyond_rounding(
+    bias: Tensor | None, shape: tuple[int, ...], asked: list[tuple[int, ...]]
+) -> None:
+    ours = with_gradients(linear, drawn(*shape), drawn(OUTPUTS, INPUTS), bias)
+    assert len(asked) == 3, "forward, of the rows, of the weight"
+    theirs = with_gradients(F.linear, drawn(*shape), drawn(OUTPUTS, INPUTS), bias)
+    assert len(ours) == len(theirs) == (4 if bias is not None else 3)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-4)
+
+
+def test_the_same_product_has_the_same_bits_with_and_without_gradient() -> None:
+    rows, weight, bias = drawn(ROWS, INPUTS), drawn(OUTPUTS, INPUTS), drawn(OUTPUTS)
+    with torch.no_grad():
+        expected = linear(rows, weight, bias)
+    assert torch.equal(linear(rows, weight.requires_grad_(), bias), expected)
+
+
+def test_rows_that_do_not_lie_one_behind_the_other_are_taken_too() -> None:
+    rows, weight = drawn(ROWS, 2, INPUTS)[:, 1], drawn(OUTPUTS, INPUTS)
+    torch.testing.assert_close(linear(rows, weight), F.linear(rows, weight), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [drawn(ALIKE, INPUTS), drawn(ROWS + 1, INPUTS), drawn(ROWS, INPUTS).double(), drawn(0, INPUTS)],
+    ids=["few", "of_a_number_of_their_own", "of_another_type", "none"],
+)
+def test_other_rows_are_left_to_torch(rows: Tensor, asked: list[tuple[int, ...]]) -> None:
+    weight = drawn(OUTPUTS, INPUTS).to(rows.dtype)
+    assert torch.equal(linear(rows, weight), F.linear(rows, weight))
+    assert not asked
+
+
+def test_autocast_decides_the_type_of_a_product() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert linear(drawn(ROWS, INPUTS), drawn(OUTPUTS, INPUTS)).dtype == torch.bfloat16
+
+
+def test_an_exported_program_holds_what_torch_documents_alone() -> None:
+    assert ROWS * INPUTS * OUTPUTS >= LEAST
+    program = torch.export.export(Linear(INPUTS, OUTPUTS), (drawn(ROWS, INPUTS),))
+    called = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+    assert called == {"aten.linear.default"}
+
+
+def test_maps_that_were_made_elsewhere_are_taken_over_with_their_parameters() -> None:
+    given = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Linear(4, 2, bias=False), nn.GELU())).eval()
+    before = dict(given.named_parameters())
+    taken = take_over(given)
+    maps = [module for module in taken.modules() if isinstance(module, nn.Linear)]
+    assert [type(module) for module in maps] == [Linear, Linear]
+    assert not any(module.training for module in maps)
+    after = dict(taken.named_parameters())
+    assert list(after) == list(before)
+    assert all(after[name] is parameter for name, parameter in before.items())
