@@ -137,7 +137,7 @@ def test_a_name_that_is_defined_twice_is_found() -> None:
 SAYS_NOTHING = {"one", "found", "place", "made", "here", "some", "what"}
 """Names of local variables that do not say what they hold."""
 
-A_PLACE = re.compile(r"jepa_core/(recipe|study)/|jepa_core/model/written_file")
+A_PLACE = re.compile(r"jepa_core/(recipe|study)/|jepa_core/model/request_file")
 """Modules where a place is the word of the house for where a key stands in a file."""
 
 

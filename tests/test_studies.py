@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,12 @@ from jepa_core.plugin import discover
 from jepa_core.results.findings import Findings
 from jepa_core.runs.pipeline import execute
 from jepa_core.runs.run import Run
+from jepa_core.study.definition import Study
 from jepa_core.study.display import StudyBars
 from jepa_core.study.findings import study_findings
 from jepa_core.study.folder import StudyFolder
 from jepa_core.study.reading import load_study
+from jepa_core.study.report import write_study
 
 RECIPE = """\
 source: {use: oscillators, trajectories: 200, shortest: 24, longest: 32}
@@ -41,8 +43,8 @@ variants:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Findings]:
-    """What the study finds; its runs are done here, one after the other."""
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, StudyFolder]:
+    """The study; its runs are done here, one after the other."""
     path = tmp_path_factory.mktemp("study")
     (path / "recipe.yaml").write_text(RECIPE)
     (path / "study.yaml").write_text(STUDY)
@@ -51,7 +53,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Findings]:
     folder.open(study, STUDY)
     for cell in study.cells:
         execute(Run.create(folder.run(cell), cell.recipe, registry, RECIPE))
-    yield study_findings(study, folder)
+    return study, folder
+
+
+@pytest.fixture(scope="module")
+def found(done: tuple[Study, StudyFolder]) -> Findings:
+    """What the study finds."""
+    return study_findings(*done)
 
 
 def rows(found: Findings, variant: str) -> list[dict[str, object]]:
@@ -76,6 +84,12 @@ def test_a_variant_that_is_planted_to_be_worse_is_found_worse_in_words_and_beyon
     errors = [row for row in rows(found, "untrained") if row["metric"] == "l1 relative to persistence"]
     assert errors and all(row["difference"] > 0 and row["p_holm"] < 0.05 for row in errors)
     assert f"{errors[0]['metric']} by" in sentence
+
+
+def test_the_page_of_a_study_calls_subjects_what_the_data_call_them(done: tuple[Study, StudyFolder]) -> None:
+    page = re.sub("<[^>]*>", " ", write_study(*done).read_text())
+    assert "oscillators at least" in page and "oscillators interval" in page and "redrawn oscillators" in page
+    assert not re.search(r"\bsubjects?\b", page)
 
 
 def test_sizes_stand_side_by_side_and_one_sentence_names_whose_budget_is_another(found: Findings) -> None:

@@ -49,20 +49,24 @@ def comparison_text(comparison: Comparison) -> str:
         lines += ["", title, *(_columns(cells) if cells else ["  no difference"])]
     for run in comparison.runs[1:]:
         of_run = [difference for difference in told if difference.run == run]
-        lines += ["", f"{run} less {comparison.runs[0]}", *(_difference_lines(of_run) or ["  nothing shared"])]
+        lines += [
+            "",
+            f"{run} less {comparison.runs[0]}",
+            *(_difference_lines(of_run, comparison.noun) or ["  nothing shared"]),
+        ]
     if left:
         lines += ["", f"{left:,} more, by place on an axis or without any difference: with --json or --html FILE"]
     return "\n".join(lines)
 
 
-def _difference_lines(differences: Sequence[RunDifference]) -> list[str]:
+def _difference_lines(differences: Sequence[RunDifference], noun: str) -> list[str]:
     """Columns of figures, those of an evaluator together; below a row why it has no interval."""
     cells = [("metric", "reference", "run", "difference", "95 % interval")]
     heading, *rows = _columns([*cells, *map(_difference_cells, differences)]) if differences else [""]
     lines: list[str] = [heading] if differences else []
     for number, (difference, row) in enumerate(zip(differences, rows, strict=True)):
         if number == 0 or difference.evaluator != differences[number - 1].evaluator:
-            lines.append(f"  {difference.evaluator}{_subjects(differences, difference.evaluator)}")
+            lines.append(f"  {difference.evaluator}{_subjects(differences, difference.evaluator, noun)}")
         lines += [row, *([f"      {difference.note}"] if difference.note else [])]
     return lines
 
@@ -75,14 +79,16 @@ def _difference_cells(difference: RunDifference) -> tuple[str, ...]:
     return (metric, *values, interval(difference.low, difference.high))
 
 
-def _subjects(differences: Sequence[RunDifference], evaluator: str) -> str:
-    """How many subjects stand behind the intervals of an evaluator."""
+def _subjects(differences: Sequence[RunDifference], evaluator: str, noun: str) -> str:
+    """How many subjects, which the data call so, stand behind the intervals of an evaluator."""
+    from jepa_core.results.text import counted
+
     of_it = (difference.subjects for difference in differences if difference.evaluator == evaluator)
     counts = sorted({count for count in of_it if count is not None})
     if not counts:
         return ""
     least = f"{counts[0]:,} to " if len(counts) > 1 else ""
-    return f", {least}{counts[-1]:,} subjects"
+    return f", {least}{counted(counts[-1], noun)}"
 
 
 def _setting(value: Any) -> str:

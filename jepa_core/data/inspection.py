@@ -23,7 +23,7 @@ from jepa_core.data.rendering import sized_rendering
 from jepa_core.data.store import Store
 from jepa_core.data.trajectories import ROLES, SPLITS, Role
 from jepa_core.errors import DataError, RecipeError, RunError
-from jepa_core.io.records import Shape, read_written
+from jepa_core.io.records import Shape, read_sealed_or_older
 from jepa_core.plugin import FileDescription, Registry
 
 SPAN = 1 << 20
@@ -66,7 +66,7 @@ def find_store_folder(path: Path) -> Path:
         if not path.is_dir():
             raise RecipeError(f"there is no folder {path}; give the folder of a store or of a run")
         return path
-    dataset = read_written(manifest, _ManifestShape, "copy the run again", RunError).get("dataset")
+    dataset = read_sealed_or_older(manifest, _ManifestShape, "copy the run again", RunError).get("dataset")
     if dataset is None:
         raise RecipeError(f"the run {path} has no store yet; it was stopped before. Go on with: jepa resume {path}")
     store_folder = store_path(stores_folder(path.parent), dataset["source"], dataset["fingerprint"])

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import zarr
-from zarr.codecs import ZstdCodec
 
+from jepa_core.data.store_arrays import LABEL_SHARD, GrowingArray, write_strings
 from jepa_core.data.store_record import FORMAT, FORMAT_VERSION, METADATA, open_whole
 from jepa_core.data.trajectories import ROLES, Channel, Events, Role, Trajectories
 from jepa_core.errors import DataError, some_of
@@ -39,15 +39,6 @@ from jepa_core.io.ticker import Ticker
 
 if TYPE_CHECKING:
     import xarray
-
-CHUNK = 65_536
-"""Rows of a chunk: what one read decompresses. Training never reads the store itself, so chunks suit reading in
-order."""
-SHARD = 64 * CHUNK
-"""Rows of a shard, which is one file: 200 million events are 48 files an array."""
-
-LABEL_SHARD = 16 * CHUNK
-"""Rows of a shard of labels and outcomes. There may be many of them, and a shard is held back until it is full."""
 
 TOGETHER = 32
 """Neighbours of which those that are asked for one by one are read at once: a read of few rows is mostly overhead."""
@@ -74,8 +65,10 @@ class StoreWriter:
             "records": {},
         }
         self._ticker = Ticker("written")
-        self._columns = {name: _Column(self._group, name, dtype, dimension) for name, dtype, dimension in _columns()}
-        self._targets: dict[str, _Column] | None = None
+        self._columns = {
+            name: GrowingArray(self._group, name, dtype, dimension) for name, dtype, dimension in _columns()
+        }
+        self._targets: dict[str, GrowingArray] | None = None
         self._texts: dict[str, int] = {}
         self._channels: list[Channel] = []
 
@@ -109,7 +102,7 @@ class StoreWriter:
         targets = dict(_targets(trajectories))
         if self._targets is None:
             self._targets = {
-                name: _Column(self._group, name, "float32", _DIMENSION[name.split("_", 1)[0]], LABEL_SHARD)
+                name: GrowingArray(self._group, name, "float32", _DIMENSION[name.split("_", 1)[0]], LABEL_SHARD)
                 for name in sorted(targets)
             }
         if targets.keys() != self._targets.keys():
@@ -143,13 +136,13 @@ class StoreWriter:
             digest.update(name.encode() + column.close())
         names = ("name", "unit", "group", "label")
         for field in names:
-            _write_strings(
+            write_strings(
                 self._group, f"channel_{field}", [getattr(channel, field) for channel in self._channels], "channel"
             )
-        orders = _Column(self._group, "channel_order", "int32", "channel")
+        orders = GrowingArray(self._group, "channel_order", "int32", "channel")
         orders.append(np.array([channel.order for channel in self._channels], dtype=np.int32))
         digest.update(orders.close())
-        _write_strings(self._group, "text_content", list(self._texts), "text")
+        write_strings(self._group, "text_content", list(self._texts), "text")
         digest.update(json.dumps([vars(channel) for channel in self._channels]).encode())
         digest.update("\0".join(self._texts).encode())
         marks = {"format": FORMAT, "format_version": FORMAT_VERSION, "content": digest.hexdigest(), "complete": True}
@@ -160,65 +153,6 @@ class StoreWriter:
         remove_folder(self.path)
         self._partial.rename(self.path)
         sync_folder(self.path.parent)
-
-
-class _Column:
-    """One growing array: rows are held back until they fill a shard, so that every shard is written once. It is made
-    when its first rows are written: most are shorter than a shard, and never grow."""
-
-    def __init__(self, group: zarr.Group, name: str, dtype: str, dimension: str, shard: int = SHARD) -> None:
-        self._group, self._name, self._dimension = group, name, dimension
-        self._array: zarr.Array | None = None
-        self._dtype, self._shard = np.dtype(dtype), shard
-        self._held: list[np.ndarray] = []
-        self._rows_held = 0
-        self._digest = hashlib.sha256()
-
-    def append(self, values: np.ndarray) -> None:
-        kept = _as_type(self._name, np.ascontiguousarray(values), self._dtype)
-        self._held.append(kept)
-        self._rows_held += len(values)
-        if self._rows_held >= self._shard:
-            self._write(self._rows_held - self._rows_held % self._shard)
-
-    def close(self) -> bytes:
-        self._write(self._rows_held)
-        return self._digest.digest()
-
-    def _write(self, rows: int) -> None:
-        if rows == 0 and self._array is not None:
-            return
-        held = np.concatenate([np.empty(0, self._dtype), *self._held])
-        array, start = self._grown(rows)
-        if rows:
-            array[start : start + rows] = held[:rows]
-        self._digest.update(held[:rows].tobytes())
-        self._held, self._rows_held = [held[rows:]], len(held) - rows
-
-    def _grown(self, rows: int) -> tuple[zarr.Array, int]:
-        """The array with room for so many rows more, and where they begin."""
-        if self._array is None:
-            self._array = self._group.create_array(
-                self._name, shape=(rows,), dtype=self._dtype, chunks=(CHUNK,), shards=(self._shard,),
-                dimension_names=(self._dimension,), compressors=ZstdCodec(level=3), fill_value=0,
-            )  # fmt: skip
-            return self._array, 0
-        start = self._array.shape[0]
-        self._array.resize((start + rows,))
-        return self._array, start
-
-
-def _as_type(name: str, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """The values in the array's type. NumPy cuts a whole number that the type does not hold to its last bits, and makes
-    a great one infinite (findings/channels_renamed_by_an_append.sh shows it of another store)."""
-    if values.dtype == dtype:
-        return values
-    with np.errstate(invalid="ignore", over="ignore"):
-        kept = values.astype(dtype)
-    same = np.array_equal(kept, values) if dtype.kind == "i" else np.array_equal(np.isinf(kept), np.isinf(values))
-    if not same:
-        raise ValueError(f"{name} holds a number that {dtype}, its type in the store, does not")
-    return kept
 
 
 _DIMENSION = {"label": "step", "outcome": "trajectory"}
@@ -241,15 +175,6 @@ def _columns() -> Iterator[tuple[str, str, str]]:
     for role in ROLES:
         for field, dtype in (("channel", "int32"), ("value", "float32"), ("text", "int32"), ("time", "float32")):
             yield f"{role}_{field}", dtype, f"{role}_event"
-
-
-def _write_strings(group: zarr.Group, name: str, values: list[str], dimension: str) -> None:
-    array = group.create_array(
-        name, shape=(len(values),), dtype="string", chunks=(max(1, min(CHUNK, len(values))),),
-        dimension_names=(dimension,), compressors=ZstdCodec(level=3),
-    )  # fmt: skip
-    if values:
-        array[:] = np.array(values, dtype=np.dtypes.StringDType())
 
 
 def _check(trajectories: Trajectories) -> None:

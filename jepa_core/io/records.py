@@ -93,7 +93,9 @@ def read_sealed(path: Path, shape: type[Shape], advice: str, error: type[JepaErr
     return check_digest(path, read_shaped(path, shape, advice, error), advice, error)
 
 
-def read_written(path: Path, shape: type[Shape], advice: str, error: type[JepaError] = DataError) -> dict[str, Any]:
+def read_sealed_or_older(
+    path: Path, shape: type[Shape], advice: str, error: type[JepaError] = DataError
+) -> dict[str, Any]:
     """A record that earlier versions wrote without a seal: as `read_sealed` if it has one."""
     record = read_shaped(path, shape, advice, error)
     return check_digest(path, record, advice, error) if SEAL in record else record

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from jepa_core.contracts import Act, Otherwise
 from jepa_core.model.acts import Written
-from jepa_core.model.written_file import read_asked
+from jepa_core.model.request_file import read_request
 
 SHAPE = "a what-if is a section with the keys `acts` and `otherwise`, such as `acts: []`"
 
@@ -42,5 +42,5 @@ def read_what_if(path: Path) -> WhatIf:
 
     Raises RecipeError if the file is not there or holds anything else, naming line and key of every mistake.
     """
-    written = read_asked(path, _File, SHAPE)
+    written = read_request(path, _File, SHAPE)
     return WhatIf([act.act() for act in written.acts], written.otherwise, path)

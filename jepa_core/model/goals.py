@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from jepa_core.errors import RecipeError
-from jepa_core.model.written_file import read_asked
+from jepa_core.model.request_file import read_request
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -160,7 +160,7 @@ def goal_of(written: Mapping[str, Any]) -> Goal:
 
 def read_goal(path: Path) -> Goal:
     """The goal in a YAML file. Raises RecipeError for anything else in it, naming line and key of every mistake."""
-    return read_asked(path, Goal, "a goal is a section with the keys `cost`, `limits` and, if need be, `hold`")
+    return read_request(path, Goal, "a goal is a section with the keys `cost`, `limits` and, if need be, `hold`")
 
 
 def _told(term: TargetTerm | BandTerm | EffortTerm) -> str:

@@ -13,6 +13,7 @@ from jepa_core.report.tables import findings_table
 from jepa_core.results.comparison import Comparison, RunDifference, SettingRow
 from jepa_core.results.findings import Cell, Column, Figure, Series, Table
 from jepa_core.results.text import counted, estimate, number, sentence_case, value_of, words
+from jepa_core.results.wording import worded
 
 PAIRED = (
     "A difference is the run less the reference. Intervals: 95 %, percentiles over 1,000 draws of subjects, the same "
@@ -43,7 +44,7 @@ def _first_screen(comparison: Comparison) -> Iterator[Markup | None]:
     reference, *others = comparison.runs
     data = comparison.data
     facts = [f"{data['source']} {data['fingerprint'][:12]}", counted(data["trajectories"], "trajectory")]
-    facts += [counted(data["subjects"], "subject"), f"settings that differ: {len(comparison.recipe)}"]
+    facts += [counted(data["subjects"], comparison.noun), f"settings that differ: {len(comparison.recipe)}"]
     yield element("p", "Comparison", class_="kicker")
     yield element("h1", f"{', '.join(others)} against {reference}")
     yield element("p", " · ".join(facts), class_="facts")
@@ -53,13 +54,13 @@ def _first_screen(comparison: Comparison) -> Iterator[Markup | None]:
         by_evaluator: dict[str, list[Markup]] = {}
         for difference in comparison.differences:
             if difference.headline and difference.run == run:
-                by_evaluator.setdefault(difference.evaluator, []).append(_card(difference, reference))
+                by_evaluator.setdefault(difference.evaluator, []).append(_card(difference, reference, comparison.noun))
         for evaluator, cards in by_evaluator.items():
             title = element("h3", f"{sentence_case(evaluator)}, {run} less {reference}")
             yield element("div", title, element("div", *cards, class_="cards"), class_="headlines")
 
 
-def _card(difference: RunDifference, reference: str) -> Markup:
+def _card(difference: RunDifference, reference: str, noun: str) -> Markup:
     """A headline figure of both runs, the difference first."""
     value, bounds = estimate(difference.difference, difference.low, difference.high)
     sign = "+" if difference.difference is not None and difference.difference > 0 else ""
@@ -73,7 +74,7 @@ def _card(difference: RunDifference, reference: str) -> Markup:
         ),
         element("p", f"{sign}{value}", class_="value"),
         element("p", f"95 % CI {bounds}", class_="bounds") if bounds else None,
-        element("p", f"n = {counted(difference.subjects, 'subject')}", class_="bounds")
+        element("p", f"n = {counted(difference.subjects, noun)}", class_="bounds")
         if difference.subjects is not None
         else None,
         element("p", values, class_="about"),
@@ -93,16 +94,16 @@ def _differences(comparison: Comparison, run: str, anchor: str) -> Markup:
     for difference in placed:
         by_metric.setdefault((difference.evaluator, difference.metric), []).append(difference)
     figures = [_figure(group, anchor) for group in by_metric.values()]
+
+    def drawn(name: str, title: str, rows: Sequence[RunDifference]) -> Markup | None:
+        return findings_table(_table(name, title, rows), f"{anchor}.{name}", noun=comparison.noun) if rows else None
+
     parts = [
-        findings_table(_table("headlines", "Headline figures", headlines), f"{anchor}.headlines")
-        if headlines
-        else None,
-        findings_table(_table("scores", "Scores and other metrics", plain), f"{anchor}.scores") if plain else None,
+        drawn("headlines", "Headline figures", headlines),
+        drawn("scores", "Scores and other metrics", plain),
         element("div", *figures, class_="panels") if figures else None,
-        findings_table(_table("metrics", "Every metric at every place", placed), f"{anchor}.metrics")
-        if placed
-        else None,
-        element("p", PAIRED, class_="note"),
+        drawn("metrics", "Every metric at every place", placed),
+        element("p", worded(PAIRED, comparison.noun), class_="note"),
     ]
     return join(parts)
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from jepa_core.report.html import Markup, element
 from jepa_core.report.shown import shown_columns
 from jepa_core.results.findings import Cell, Table
-from jepa_core.results.text import MISSING, SUPERSCRIPTS, estimate, words
+from jepa_core.results.text import MISSING, SUPERSCRIPTS, words
 
 LONGEST_TABULAR = 40
 """Rows of a LaTeX table beyond which it must break over pages."""
@@ -52,10 +52,7 @@ def latex_text(table: Table) -> str:
     names = [f"{words(column.column.name)} ({column.column.unit})" if column.column.unit else words(column.column.name)
              for column in columns]  # fmt: skip
     head = [r"\toprule", _row([escape_latex(name) for name in names]), r"\midrule"]
-    body = [
-        _row([_cell(row[column.place], column.bounds(row), column.column.digits) for column in columns])
-        for row in table.rows
-    ]
+    body = [_row([_cell(*column.told(row)) for column in columns]) for row in table.rows]
     caption = rf"\caption{{{escape_latex(table.title)}}}"
     if len(table.rows) > LONGEST_TABULAR:
         lines = ["% needs the packages booktabs and longtable", rf"\begin{{longtable}}{{{layout}}}", rf"{caption} \\"]
@@ -91,9 +88,5 @@ def _row(cells: list[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _cell(value: Cell, bounds: tuple[float, float] | None, digits: int) -> str:
-    if isinstance(value, str):
-        return escape_latex(value)
-    low, high = bounds or (None, None)
-    text, told = estimate(value, low, high, digits)
-    return escape_latex(f"{text} ({told})" if told else text)
+def _cell(value: str, bounds: str) -> str:
+    return escape_latex(f"{value} ({bounds})" if bounds else value)

@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jepa_core.results.findings import Cell, Column, Table
+from jepa_core.results.text import MISSING, estimate, interval
 
 
 @dataclass(frozen=True)
 class ShownColumn:
-    """A column as it is shown. low, high: positions of the bounds that stand in the same cell, if it has any."""
+    """A column as it is shown. place: position of its value, None where bounds stand alone. low, high: positions of the
+    bounds that stand in the same cell, if it has any."""
 
     column: Column
-    place: int
+    place: int | None
     low: int | None = None
     high: int | None = None
 
     def is_numeric(self, table: Table) -> bool:
-        return all(not isinstance(row[self.place], str) for row in table.rows)
+        return self.place is None or all(not isinstance(row[self.place], str) for row in table.rows)
 
-    def bounds(self, row: Sequence[Cell]) -> tuple[float, float] | None:
-        """The interval of a row's value; None if it has none."""
+    def told(self, row: Sequence[Cell]) -> tuple[str, str]:
+        """A row's value as it is read, and its interval; the second is empty where there is none, or where bounds stand
+        alone and are the first."""
+        low, high = self._bounds(row)
+        if self.place is None:
+            return interval(low, high, self.column.digits) or MISSING, ""
+        value = row[self.place]
+        return (value, "") if isinstance(value, str) else estimate(value, low, high, self.column.digits)
+
+    def _bounds(self, row: Sequence[Cell]) -> tuple[float | None, float | None]:
         if self.low is None or self.high is None:
-            return None
+            return None, None
         low, high = row[self.low], row[self.high]
-        return None if isinstance(low, str | None) or isinstance(high, str | None) else (low, high)
+        return (None, None) if isinstance(low, str | None) or isinstance(high, str | None) else (low, high)
 
 
 def shown_columns(table: Table) -> list[ShownColumn]:
-    """Columns as they are shown, the bounds `x_low` and `x_high` beside their value `x`."""
-    places = {column.name: index for index, column in enumerate(table.columns)}
-    bounds = {f"{name}{end}" for name in places for end in ("_low", "_high")}
-    return [
-        ShownColumn(column, index, places.get(f"{column.name}_low"), places.get(f"{column.name}_high"))
-        for index, column in enumerate(table.columns)
-        if column.name not in bounds
-    ]
+    """Columns as they are shown. Bounds `x_low` and `x_high` stand in the cell of the value `x` that comes just before
+    them, else in a column of their own: a column `x` elsewhere is another quantity, such as a count."""
+    columns = table.columns
+    bounded = {
+        index: low.name.removesuffix("_low")
+        for index, (low, high) in enumerate(itertools.pairwise(columns))
+        if low.name.endswith("_low") and high.name == f"{low.name.removesuffix('_low')}_high"
+    }
+    shown = []
+    for index, column in enumerate(columns):
+        if index in bounded and (not index or columns[index - 1].name != bounded[index]):
+            alone = replace(column, name=f"{bounded[index]} interval")
+            shown.append(ShownColumn(alone, None, index, index + 1))
+        elif index not in bounded and index - 1 not in bounded:
+            beside = bounded.get(index + 1) == column.name
+            shown.append(ShownColumn(column, index, *((index + 1, index + 2) if beside else ())))
+    return shown

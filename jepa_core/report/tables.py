@@ -13,7 +13,7 @@ from jepa_core.report.html import Markup, element, join
 from jepa_core.report.shown import ShownColumn, shown_columns
 from jepa_core.report.terms import explained
 from jepa_core.results.findings import FEW_POSITIVES, Cell, Column, Table
-from jepa_core.results.text import counted, estimate, value_of, without_unit, words
+from jepa_core.results.text import counted, value_of, without_unit, words
 from jepa_core.results.wording import HOUSE, worded
 
 OPEN_ROWS = 24
@@ -41,8 +41,8 @@ def findings_table(
     """A table of findings: closed if it is long, and cut if it is very long. stem: name of its files in `tables/`.
     terms: words of the headings that are explained. noun: what the data call their subjects.
 
-    Columns `x`, `x_low` and `x_high` are shown as one, a value with its interval. Rows that follow one another with the
-    same first cell are a group. A row that few `positive_subjects` stand behind is grey.
+    Columns `x`, `x_low` and `x_high`, one after another, are shown as one, a value with its interval. Rows that follow
+    one another with the same first cell are a group. A row that few `positive_subjects` stand behind is grey.
     """
     columns = shown_columns(table)
     shown = table.rows[:SHOWN_ROWS]
@@ -153,11 +153,9 @@ def _heading(column: Column, terms: Mapping[str, str], noun: str) -> Markup:
 
 
 def _cell(row: Sequence[Cell], shown: ShownColumn) -> Markup:
-    value, digits, bounds = row[shown.place], shown.column.digits, shown.bounds(row)
-    if isinstance(value, str):
-        return join([words(value) if value.isidentifier() else value])
-    low, high = bounds or (None, None)
-    text, told = estimate(value, low, high, digits)
+    text, told = shown.told(row)
+    if shown.place is not None and isinstance(row[shown.place], str):
+        text = words(text) if text.isidentifier() else text
     return join([text, element("span", told, class_="interval") if told else None])
 
 

@@ -69,7 +69,8 @@ class RunDifference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that `jepa compare` prints. The first of the runs is the reference."""
+    """Everything that `jepa compare` prints. The first of the runs is the reference. noun: what their data call a
+    subject."""
 
     runs: list[str]
     data: dict[str, Any]
@@ -77,6 +78,7 @@ class Comparison:
     budgets: list[SettingRow]
     warnings: list[str]
     differences: list[RunDifference]
+    noun: str
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -100,6 +102,7 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
         budgets=budgets,
         warnings=[*_budget_warnings(budgets), *_version_warnings(runs), *_meaning_warnings(runs)],
         differences=[difference for other in runs[1:] for difference in _differences(runs[0], other)],
+        noun=runs[0].record.noun,
     )
 
 

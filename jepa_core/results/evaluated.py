@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jepa_core.errors import RunError
 from jepa_core.io.files import digest_of_file
-from jepa_core.io.records import Shape, read_written
+from jepa_core.io.records import Shape, read_sealed_or_older
 
 _PATTERNS = ("findings/{}.json", "predictions/**/{}.*.parquet", "samples/{}.parquet", "samples/{}.redrawn.parquet")
 
@@ -46,6 +46,6 @@ def check_evaluation(path: Path, folder: Path) -> None:
 @lru_cache(maxsize=64)
 def _sealed(manifest: Path, changed: int) -> dict[str, str]:
     """changed: when the file was written, which makes a later one another entry."""
-    content = read_written(manifest, _ManifestShape, "copy the run again", RunError)
+    content = read_sealed_or_older(manifest, _ManifestShape, "copy the run again", RunError)
     entries = content.get("evaluated", {}).values()
     return {name: digest for entry in entries for name, digest in entry.get("files", {}).items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 from jepa_core.errors import RunError
 from jepa_core.io.files import digest_of_file, require_regular_files
-from jepa_core.io.records import Shape, parse_shaped, read_shaped, read_written
+from jepa_core.io.records import Shape, parse_shaped, read_sealed_or_older, read_shaped
 from jepa_core.results.evaluated import check_evaluation
 from jepa_core.results.findings import Findings
 from jepa_core.results.shapes import CostsShape, DataShape, FindingsShape, LoggedShape, ManifestShape, PlanShape
@@ -154,7 +154,7 @@ def record_digests(folder: Path) -> dict[str, str]:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What a run was started with and how far it came. Raises RunError if the file is not what it should be, or not
     as it was written."""
-    return read_written(folder / MANIFEST, ManifestShape, "copy the run again", RunError)
+    return read_sealed_or_older(folder / MANIFEST, ManifestShape, "copy the run again", RunError)
 
 
 def read_findings(path: Path) -> Findings:

@@ -39,8 +39,8 @@ def in_words_of(found: FoundT, noun: str) -> FoundT:
 def _worded(value: Any, noun: str) -> Any:
     if isinstance(value, str):
         return worded(value, noun)
-    if isinstance(value, list):
-        return [_worded(inner, noun) for inner in value]
+    if isinstance(value, list | tuple):
+        return type(value)(_worded(inner, noun) for inner in value)
     if isinstance(value, dict):
         return {worded(key, noun): _worded(inner, noun) for key, inner in value.items()}
     if is_dataclass(value) and not isinstance(value, type):

@@ -13,6 +13,7 @@ from jepa_core.report.forest import Forest
 from jepa_core.results.findings import Cell, Column, Figure, Findings, Series, Table, Verdict
 from jepa_core.results.record import read_run
 from jepa_core.results.text import counted, listed, number
+from jepa_core.results.wording import in_words_of
 from jepa_core.study.averages import headline_figures
 from jepa_core.study.definition import Cell as StudyCell
 from jepa_core.study.definition import Study
@@ -194,8 +195,9 @@ def _said(done: Sequence[StudyCell], folder: StudyFolder) -> Table:
     rows: list[list[Cell]] = [
         [cell.variant, cell.seed, *([cell.fold] if folds else []), evaluator, verdict.level, verdict.text]
         for cell in done
-        for evaluator, findings in read_run(folder.run(cell)).findings.items()
-        for verdict in findings.verdicts
+        for record in (read_run(folder.run(cell)),)
+        for evaluator, findings in record.findings.items()
+        for verdict in in_words_of(findings.verdicts, record.noun)
         if verdict.level != "good"
     ]
     names = ("variant", "seed", *(("fold",) if folds else ()), "evaluator", "level", "verdict")

@@ -15,6 +15,7 @@ from jepa_core.report.plots import draw_figure, legend, styles, y_limits
 from jepa_core.report.tables import findings_table
 from jepa_core.results.findings import Column, Findings, Table
 from jepa_core.results.text import counted, sentence_case
+from jepa_core.results.wording import HOUSE, in_words_of, worded
 from jepa_core.study.definition import Study
 from jepa_core.study.findings import StudyFindings, study_findings
 from jepa_core.study.folder import StudyFolder, run_rows
@@ -24,7 +25,7 @@ from jepa_core.study.methods import METHOD_NOTE, METHOD_TABLES
 
 def write_study(study: Study, folder: StudyFolder) -> Path:
     """Compare the finished runs, and write findings, tables (CSV and LaTeX) and the page. Returns the page's path."""
-    findings = study_findings(study, folder)
+    findings = in_words_of(study_findings(study, folder), common_noun(study))
     path = folder.path / "report.html"
     with disk_errors(folder.path):
         for name in ("findings", "tables"):
@@ -37,21 +38,27 @@ def write_study(study: Study, folder: StudyFolder) -> Path:
     return path
 
 
+def common_noun(study: Study) -> str:
+    """What the data call a subject, where all runs are on data that call it so."""
+    nouns = {cell.recipe.source.config.subject_noun for cell in study.cells}
+    return nouns.pop() if len(nouns) == 1 else HOUSE
+
+
 def _page(study: Study, folder: StudyFolder, findings: StudyFindings) -> str:
-    tables = {table.name: table for table in findings.tables}
+    tables, noun = {table.name: table for table in findings.tables}, common_noun(study)
     headlines, said = tables.pop("headlines"), tables.pop("verdicts")
     methods = [tables.pop(name) for name in METHOD_TABLES if name in tables]
     sizes = [tables.pop("sizes")] if "sizes" in tables else []
     standing = [headline_figure(curve, f"{evaluator}-{curve.name}") for evaluator, curve in findings.standing]
     sections: list[Section] = [
         *([("reference", f"The reference: {study.reference}", join(standing))] if standing else []),
-        *([("differences", "Differences", _differences(findings))] if findings.forests else []),
-        *([("methods", "Methods", _methods(findings, methods))] if methods else []),
-        ("headlines", "Headlines", findings_table(headlines, headlines.name)),
+        *([("differences", "Differences", _differences(findings, noun))] if findings.forests else []),
+        *([("methods", "Methods", _methods(findings, methods, noun))] if methods else []),
+        ("headlines", "Headlines", findings_table(headlines, headlines.name, noun=noun)),
         *(("sizes", "Sizes", findings_table(table, table.name)) for table in sizes),
         ("warnings", "Warnings", findings_table(said, said.name)),
         ("figures", "Figures", element("div", *_figures(findings), class_="panels")),
-        ("metrics", "Every metric", join(findings_table(table, table.name) for table in tables.values())),
+        ("metrics", "Every metric", join(findings_table(table, table.name, noun=noun) for table in tables.values())),
         ("runs", "Runs", findings_table(_runs(study, folder), "runs")),
     ]
     return document(f"Study {study.name}", _first_screen(study, findings), sections)
@@ -70,13 +77,13 @@ def _first_screen(study: Study, findings: Findings) -> Iterator[Markup | None]:
     yield element("ul", *(element("li", text) for text in told)) if told else None
 
 
-def _methods(findings: StudyFindings, tables: Sequence[Table]) -> Markup:
-    drawn = [*forest_plots(findings.method_forests), element("p", METHOD_NOTE, class_="note")]
-    return join([*drawn, *(findings_table(table, table.name) for table in tables)])
+def _methods(findings: StudyFindings, tables: Sequence[Table], noun: str) -> Markup:
+    drawn = [*forest_plots(findings.method_forests), element("p", worded(METHOD_NOTE, noun), class_="note")]
+    return join([*drawn, *(findings_table(table, table.name, noun=noun) for table in tables)])
 
 
-def _differences(findings: StudyFindings) -> Markup:
-    return join([*forest_plots(findings.forests), element("p", NOTE, class_="note")])
+def _differences(findings: StudyFindings, noun: str) -> Markup:
+    return join([*forest_plots(findings.forests), element("p", worded(NOTE, noun), class_="note")])
 
 
 def _figures(findings: Findings) -> Iterator[Markup]:

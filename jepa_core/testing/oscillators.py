@@ -33,11 +33,13 @@ HIDDEN = 16
 class OscillatorsConfig(SourceConfig):
     """Noisy oscillators that an action pushes, made on the spot."""
 
-    trajectories: int = Field(24, ge=6, le=1_000_000, description="trajectories; every subject has two of them")
+    trajectories: int = Field(24, ge=6, le=1_000_000, description="trajectories; every oscillator has two of them")
     shortest: int = Field(3, ge=1, description="steps of the shortest trajectory, at least")
     longest: int = Field(29, ge=1, description="steps of the longest trajectory, at most")
     samples: int = Field(1, ge=1, description="samples of a channel in one step")
-    repeats: int = Field(1, ge=1, description="times that every trajectory stands in the store, under its one subject")
+    repeats: int = Field(
+        1, ge=1, description="times that every trajectory stands in the store, under its one oscillator"
+    )
     noise: float = Field(0.05, ge=0, description="standard deviation of the noise on what is observed")
     gaps: float = Field(0.1, ge=0, lt=1, description="share of the samples of states that are not observed")
     persistence: float = Field(
@@ -46,7 +48,7 @@ class OscillatorsConfig(SourceConfig):
     seed: int = Field(0, ge=0, description="seed of the oscillators")
     split: SubjectSplitConfig | None = Field(
         SubjectSplitConfig(fractions=(0.6, 0.2, 0.2), seed=0),
-        description="how subjects are divided; null: all are held_out",
+        description="how oscillators are divided; null: all are held_out",
     )
 
     @model_validator(mode="after")
@@ -54,6 +56,10 @@ class OscillatorsConfig(SourceConfig):
         if self.shortest > self.longest:
             raise ValueError(f"shortest ({self.shortest}) must not be more than longest ({self.longest})")
         return self
+
+    @property
+    def subject_noun(self) -> str:
+        return "oscillator"
 
     def item_shape(self) -> ItemShape:
         return ItemShape(channels=4, samples=self.samples)

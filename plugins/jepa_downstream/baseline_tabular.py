@@ -17,10 +17,10 @@ from jepa_downstream.baseline_channels import Histories, Observed
 from jepa_downstream.baseline_search import INFORMATION, LOSSES, best, refuse_unfit
 from jepa_downstream.baseline_summaries import TabularInputs
 from jepa_downstream.config import HeadsConfig, Kind
-from jepa_downstream.heads import Examples, Mean, Scorer, Trees, head_of, select_head
+from jepa_downstream.heads import Examples, Mean, Scorer, Trees, bin_sample, bins_told, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
 from jepa_downstream.methods import CannotFit
-from jepa_downstream.preparation import FilledHead, Filling, Preparation, PreparedHead
+from jepa_downstream.preparation import Filling, Preparation, ReadiedHead
 from jepa_downstream.rows import BLOCK, Rows, blocks
 
 if TYPE_CHECKING:
@@ -54,15 +54,9 @@ class FittedTabular:
     def from_state(cls, state: Mapping[str, Any], view: View) -> FittedTabular:
         """Raises CannotFit where the source renders no channels."""
         inputs = TabularInputs(Histories.of(view), Observed(**state["inputs"]["observed"]))
-        return cls(state["chosen"], inputs, state["columns"], _head_of(state["head"]))
-
-
-def _head_of(state: Mapping[str, Any]) -> Scorer:
-    if state["kind"] == "prepared":
-        return PreparedHead(Preparation(**state["preparation"]), head_of(state["head"]))
-    if state["kind"] == "filled":
-        return FilledHead(Filling(**state["filling"]), head_of(state["head"]))
-    return head_of(state)
+        return cls(
+            state["chosen"], inputs, state["columns"], ReadiedHead.from_state(state["head"]) or head_of(state["head"])
+        )
 
 
 class Tabular(ABC):
@@ -127,7 +121,7 @@ class LinearBaseline(Tabular):
         watched = Examples(preparation.aside(tuning.inputs, self._scratch), tuning.truth)
         heads = HeadsConfig(families=("linear",), strengths=config.strengths, iterations=config.iterations)
         head, chosen = select_head(kind, prepared, watched, heads, seed)
-        return PreparedHead(preparation, head), chosen
+        return ReadiedHead(preparation, head), chosen
 
 
 class LightGBM(Tabular):
@@ -149,9 +143,10 @@ class LightGBM(Tabular):
         settings = {name: chosen[name] for name in SETTINGS}
         grown = [first, *(boosting.grow(settings, seed + number) for number in range(1, config.models))]
         texts = [booster.model_to_string(num_iteration=booster.best_iteration) for booster in grown]
-        head = FilledHead(filling, Mean(tuple(map(Trees, texts))))
+        head = ReadiedHead(filling, Mean(tuple(map(Trees, texts))))
         trees = float(np.mean([model.best_iteration for model in grown]))
-        return head, settings | {"trees": trees, "tuning_loss": LOSSES[kind](tuning.truth, head(tuning.inputs))}
+        loss = LOSSES[kind](tuning.truth, head(tuning.inputs))
+        return head, settings | {"trees": trees, **bins_told(bin_sample(filled.inputs)), "tuning_loss": loss}
 
 
 SETTINGS = ("learning_rate", "num_leaves", "min_data_in_leaf")
@@ -170,7 +165,7 @@ class _Boosting:
             "objective": kind, "verbosity": -1, "deterministic": True, "force_row_wise": True,
             "num_threads": torch.get_num_threads(), "feature_fraction": config.feature_share,
             "bagging_fraction": config.row_share, "bagging_freq": 1, "lambda_l2": config.l2,
-            "feature_pre_filter": False,
+            "feature_pre_filter": False, **bin_sample(train.inputs),
         }  # fmt: skip
         self._data = lightgbm.Dataset(train.inputs, train.truth, params=self._fixed)
         self._watched = self._data.create_valid(tuning.inputs, tuning.truth, params=self._fixed)

@@ -3,7 +3,7 @@ missing; for trees filled in where they could not learn from gaps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from jepa_core.data.rarity import fewest_of, shared_near
 from jepa_core.training.aside import room_aside
-from jepa_downstream.heads import AT_ONCE, Scorer
+from jepa_downstream.heads import AT_ONCE, Scorer, head_of
 
 CONSTANT = 1e-6
 """Share of its mean, or of 1, below which a column's spread is the rounding of float32."""
@@ -63,10 +63,6 @@ class Preparation:
             into[:, size:] = (missing[:, self.absent] - self.absent_mean) / self.absent_scale
         return prepared
 
-    def to_state(self) -> dict[str, Any]:
-        """As a kept head holds it."""
-        return dict(vars(self))
-
 
 def medians(inputs: np.ndarray, subject: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """What stands in for a missing value of each of the columns (M,) of rows (R, F) of subjects (R,): (M,) float32, the
@@ -90,20 +86,6 @@ def _moments(columns: np.ndarray, values_of: Callable[[np.ndarray], np.ndarray])
         mean[part], deviation[part] = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
     varies = deviation > CONSTANT * np.maximum(np.abs(mean), 1.0)
     return mean.astype(np.float32), np.where(varies, deviation, 1.0).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class PreparedHead:
-    """A head behind a preparation."""
-
-    preparation: Preparation
-    head: Scorer
-
-    def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        return self.head(self.preparation(inputs))
-
-    def to_state(self) -> dict[str, Any]:
-        return {"kind": "prepared", "preparation": self.preparation.to_state(), "head": self.head.to_state()}
 
 
 @dataclass(frozen=True)
@@ -133,14 +115,31 @@ class Filling:
 
 
 @dataclass(frozen=True)
-class FilledHead:
-    """A head behind a filling."""
+class ReadiedHead:
+    """A head behind what makes its inputs ready."""
 
-    filling: Filling
+    ready: Preparation | Filling
     head: Scorer
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        return self.head(self.filling(inputs))
+        return self.head(self.ready(inputs))
 
     def to_state(self) -> dict[str, Any]:
-        return {"kind": "filled", "filling": dict(vars(self.filling)), "head": self.head.to_state()}
+        """As a kept head holds it."""
+        kind, key = next(names for names, way in WAYS.items() if isinstance(self.ready, way))
+        return {"kind": kind, key: dict(vars(self.ready)), "head": self.head.to_state()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> ReadiedHead | None:
+        """What `to_state` gave; None of a head that has its inputs as they are."""
+        for (kind, key), way in WAYS.items():
+            if state["kind"] == kind:
+                return cls(way(**state[key]), head_of(state["head"]))
+        return None
+
+
+WAYS: dict[tuple[str, str], type[Preparation] | type[Filling]] = {
+    ("prepared", "preparation"): Preparation,
+    ("filled", "filling"): Filling,
+}
+"""What makes inputs ready, by the kind of head that a file says and the key that it lies under there."""

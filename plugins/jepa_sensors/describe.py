@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from jepa_core.io.files import real_path
 from jepa_core.plugin import FileDescription
 from jepa_sensors import precision
+from jepa_sensors.column_names import is_label
 from jepa_sensors.config import TableConfig
 from jepa_sensors.cutting import seconds_of
 from jepa_sensors.guessing import Guess, guess
@@ -24,12 +25,14 @@ from jepa_sensors.scanning import SAMPLE, Scan, scan_files
 from jepa_sensors.shapes import axes_of
 from jepa_sensors.sniffing import sniffed
 from jepa_sensors.staging import Database, RepeatedReading, StagedRows, Staging, quoted
-from jepa_sensors.starter import Proposal, starter
-from jepa_sensors.suspects import OrderedRows, suspects
+from jepa_sensors.starter import Proposal, Sort, starter
+from jepa_sensors.suspects import OrderedRows, answers, suspects
 
 _REGULAR = 0.01
 """Share of the median interval by which another may differ and still be regular."""
 _LARGE = 1e6
+_CLASSES = 10
+"""Distinct whole numbers up to which a column that is called a label is one of classes."""
 _CLOCKS = {
     "number": "numbers", "local": "timestamps without a time zone", "zoned": "timestamps with a time zone", None: ""
 }  # fmt: skip
@@ -81,10 +84,13 @@ def _described(guessed: Guess, paths: Sequence[Path], tables: Sequence[Path], ro
         staged = Staging(config, Path(scratch)).run(database)
         figures = _Figures(config, staged, database)
         channels, told = list(figures.channels()), figures.suspects()
+        asked = {name: figures.sort_of(name) for name in figures.answers() if name in told}
         lengths, sampling, sparse, span = figures.lengths(), figures.sampling(), figures.sparse(), figures.span()
     if not any(channel["channel"] not in told and not channel["constant"] for channel in channels):
-        told = {}  # nothing would be left to learn from
+        told, asked = {}, {}  # nothing would be left to learn from
     told |= guessed.answers
+    unread = [name for name in guessed.answers if name not in asked]
+    asked |= {name: "flag" if len(guessed.words.get(name, ())) == 2 else "classes" for name in unread}
     page: dict[str, Any] = {
         "file": ", ".join(map(str, paths)),
         **({"files": len(tables)} if len(tables) > 1 else {}),
@@ -106,8 +112,8 @@ def _described(guessed: Guess, paths: Sequence[Path], tables: Sequence[Path], ro
     }
     words = guessed.source.get("categories", {}) | guessed.words
     proposal = Proposal(
-        source=guessed.source | {"categories": words}, channels=channels, told=told, left_out=guessed.left_out,
-        notes=guessed.notes,
+        source=guessed.source | {"categories": words}, channels=channels, told=told, asked=asked,
+        left_out=guessed.left_out, notes=guessed.notes,
         offsets=figures.offsets, ids=len(staged.names), lengths=lengths[0],
         sampling=sampling[0] if sampling else None, span=span, sparse=sparse,
     )  # fmt: skip
@@ -171,6 +177,28 @@ class _Figures:
 
     def suspects(self) -> dict[str, str]:
         """Columns that may hold the answer, and why."""
+        return suspects(*self._looked_at)
+
+    def answers(self) -> dict[str, str]:
+        """Columns that seem to be answers by themselves, and why."""
+        return answers(*self._looked_at)
+
+    def sort_of(self, name: str) -> Sort:
+        """What the values of a column are."""
+        number = [column.name for column in self.staged.columns].index(name)
+        ((distinct, flags, whole),) = self.database.rows(f"""
+            SELECT count(DISTINCT v{number}), bool_and(v{number} IN (0, 1)), bool_and(v{number} = floor(v{number}))
+            FROM {self._rows}""")
+        if flags:
+            return "flag"
+        wordy = bool(self.staged.columns[number].categories)
+        if wordy:
+            return "flag" if distinct == 2 else "classes"
+        return "classes" if whole and distinct <= _CLASSES and is_label(name) else "number"
+
+    @cached_property
+    def _looked_at(self) -> tuple[OrderedRows, set[str]]:
+        """Rows in which answers are looked for, and the columns of words."""
         with pq.ParquetFile(self.staged.path) as file:
             table = next(file.iter_batches(SAMPLE))
         columns = {
@@ -179,7 +207,7 @@ class _Figures:
         }
         time = table["time"].to_numpy(zero_copy_only=False).astype(np.float64)
         readings = OrderedRows.ordered(table["key"].to_numpy(), time, columns)
-        return suspects(readings, {column.name for column in self.staged.columns if column.categories})
+        return readings, {column.name for column in self.staged.columns if column.categories}
 
     def lengths(self) -> list[dict[str, Any]]:
         """Distribution of the samples of an id."""

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from jepa_sensors.column_names import is_anomaly, noun_of
 from jepa_sensors.config import SECONDS
@@ -26,12 +26,17 @@ _NICE = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 
 _WIDTH = 120
 
 
+Sort = Literal["flag", "classes", "number"]
+"""What the values of a label are: 1 and 0, or two words; one of several; a number."""
+
+
 @dataclass(frozen=True)
 class Proposal:
     """What a starter recipe is made of.
 
     source: keys of the source that say how to read it. channels: rows with the keys channel, role, constant. told: for
-    each column that may hold the answer, why. left_out: for each column that was, why. notes: what else is to be said.
+    each column that may hold the answer, why. asked: what the values are of those that are answers by themselves.
+    left_out: for each column that was, why. notes: what else is to be said.
     offsets: of channels. ids: how many. lengths: samples of one. sampling: its intervals, None without times. span:
     from its first row to its last, in the unit of the time. sparse: share of missing samples.
     """
@@ -39,6 +44,7 @@ class Proposal:
     source: Mapping[str, Any]
     channels: Sequence[Mapping[str, Any]]
     told: Mapping[str, str]
+    asked: Mapping[str, Sort]
     left_out: Mapping[str, str]
     notes: Sequence[str]
     offsets: Mapping[str, float]
@@ -53,7 +59,7 @@ def starter(proposal: Proposal, files: Sequence[str]) -> str:
     """YAML of a recipe for tables. files: as the recipe names them."""
     roles = _roles(proposal)
     source = {**proposal.source, "files": files[0] if len(files) == 1 else list(files)} | roles
-    if noun := noun_of(source.get("id", [])):
+    if noun := noun_of(source["id"]) if "id" in source else "piece":
         source["noun"] = noun
     if "id" in source and len(source["id"]) == 1:
         source["id"] = source["id"][0]
@@ -89,6 +95,9 @@ def _remarks(proposal: Proposal) -> Iterator[str]:
     if proposal.told:
         yield "# `labels` and `outcomes` hold what may be the answer, which no encoder sees. Move to `states` what is"
         yield "# known in time; docs/downstream.md says how the rest is predicted."
+    for name in (name for name, sort in proposal.asked.items() if sort == "classes"):
+        named = json.dumps(name, ensure_ascii=False)
+        yield f"# No task asks for {named}: a task asks for one of two classes, or a number."
     for name, why in proposal.left_out.items():
         yield f"# Left out: {json.dumps(name, ensure_ascii=False)}, {why}."
 
@@ -130,8 +139,9 @@ def _labels(proposal: Proposal) -> tuple[list[str], list[str]]:
 
 
 def _evaluators(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
-    """Rollouts that fit into the series, and alarms, where a label marks when something was wrong."""
-    lines = [*_rollouts(source, proposal), *_alarms(proposal)]
+    """Rollouts that fit into the series, alarms, where a label marks when something was wrong, and tasks, where there
+    are labels."""
+    lines = [*_rollouts(source, proposal), *_alarms(proposal), *_tasks(source, proposal)]
     if lines:
         yield from ("", "evaluators:", *lines)
 
@@ -175,6 +185,26 @@ def _alarms(proposal: Proposal) -> Iterator[str]:
             keys = f"anomalies: {{use: anomalies, label: {target}}}"
             yield f"  {keys}     # its alarms read no label, and are judged by this one"
             return
+
+
+def _tasks(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
+    """A task for each answer that is a number or one of two: of every step, or of a series once enough of it is
+    seen."""
+    labels, outcomes = _labels(proposal)
+    seen, noun = _steps(source, proposal), source.get("noun", "series")
+    told = {"flag": ("1 or 0", ""), "number": ("a number", ", kind: regression")}
+    lines = []
+    for target, name in zip(_identifiers(labels), labels, strict=True):
+        if proposal.asked.get(name) in told:
+            lines.append(f"      - {{label: {target}}}     # {told[proposal.asked[name]][0]}, at every step")
+    for target, name in zip(_identifiers(outcomes), outcomes, strict=True):
+        if proposal.asked.get(name) in told:
+            value, kind = told[proposal.asked[name]]
+            whose = f"of each {noun} of {seen} steps or more, from its first {seen}"
+            lines.append(f"      - {{outcome: {target}, after: {seen}{kind}}}     # {value}, {whose}")
+    if lines:
+        yield "  prediction_tasks:     # what frozen latents tell of each, beside trees and lines on the channels"
+        yield from ("    use: prediction_tasks", "    tasks:", *lines)
 
 
 def _targets(proposal: Proposal) -> Iterator[str]:

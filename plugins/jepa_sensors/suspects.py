@@ -44,16 +44,20 @@ class OrderedRows:
         return cls(key[order], time[order], {name: values[order] for name, values in columns.items()})
 
 
+def answers(readings: OrderedRows, wordy: Collection[str]) -> dict[str, str]:
+    """For each column that seems to be an answer by itself, why. wordy: columns of words, whose values are names."""
+    named = {name: "its name says so" for name in readings.columns if is_label(name)}
+    numbers = [name for name in readings.columns if name not in named and name not in wordy]
+    return named | {name: why for name in numbers if (why := _remains(readings, readings.columns[name]))}
+
+
 def suspects(readings: OrderedRows, wordy: Collection[str]) -> dict[str, str]:
-    """For each column that may hold the answer, why. wordy: columns of words, whose values are names."""
-    names = list(readings.columns)
-    reasons = {name: "its name says so" for name in names if is_label(name)}
-    numbers = [name for name in names if name not in reasons and name not in wordy]
-    reasons |= {name: why for name in numbers if (why := _remains(readings, readings.columns[name]))}
-    answers = list(reasons)
-    reasons |= {name: why for name, why in _twins(readings, [number for number in numbers if number not in reasons])}
-    for label in answers:
-        for name in names:
+    """For each column that may hold the answer, why: the answers themselves, and what gives one away."""
+    reasons = dict(labels := answers(readings, wordy))
+    numbers = [name for name in readings.columns if name not in reasons and name not in wordy]
+    reasons |= dict(_twins(readings, numbers))
+    for label in labels:
+        for name in readings.columns:
             if name not in reasons and _tells(readings, label, name, wordy):
                 reasons[name] = f"it tells {label} by itself"
     return reasons

@@ -15,7 +15,7 @@ from jepa_core.errors import RecipeError, RunError
 from jepa_core.io.files import write_atomically
 from jepa_core.io.locks import locked
 from jepa_core.io.tensor_files import read_tensors
-from jepa_core.model.written_file import read_asked
+from jepa_core.model.request_file import read_request
 from jepa_core.recipe import find_recipe
 from jepa_core.report.exports import csv_text
 from jepa_core.results.findings import Column, Table
@@ -40,7 +40,7 @@ def test_a_pipe_in_place_of_a_lock_or_of_shared_tensors_is_not_opened(tmp_path: 
 def test_what_has_no_end_is_read_as_no_file_of_acts_or_of_keys(make: Callable[[str], None], tmp_path: Path) -> None:
     make(str(tmp_path / "endless.yaml"))
     with pytest.raises(RecipeError, match="endless.yaml cannot be read .no regular file."):
-        read_asked(tmp_path / "endless.yaml", BaseModel, "acts")
+        read_request(tmp_path / "endless.yaml", BaseModel, "acts")
     with pytest.raises(RecipeError, match="give one JSON file"):
         OscillatorsConfig().at([tmp_path / "endless.yaml"])
     with pytest.raises(RecipeError, match="is no regular file and no link to one"):

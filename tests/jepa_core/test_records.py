@@ -12,7 +12,7 @@ import pytest
 
 from jepa_core.cli import main
 from jepa_core.errors import DataError, RunError
-from jepa_core.io.records import Shape, read_sealed, read_shaped, read_written, write_sealed
+from jepa_core.io.records import Shape, read_sealed, read_sealed_or_older, read_shaped, write_sealed
 
 RECIPE = """\
 extends: five_phases
@@ -64,12 +64,12 @@ def test_a_sealed_record_is_refused_when_a_value_that_fits_was_changed(tmp_path:
 def test_a_record_of_an_earlier_version_needs_no_seal_and_is_given_one_when_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "counts.json"
     path.write_text('{"name": "a"}')
-    write_sealed(path, read_written(path, CountShape, "count again") | {"counts": [2]})
+    write_sealed(path, read_sealed_or_older(path, CountShape, "count again") | {"counts": [2]})
     write_sealed(path, json.loads(path.read_text()))
-    assert read_written(path, CountShape, "count again") == {"name": "a", "counts": [2]}
+    assert read_sealed_or_older(path, CountShape, "count again") == {"name": "a", "counts": [2]}
     path.write_text(path.read_text().replace("2", "3", 1))
     with pytest.raises(DataError, match="not as it was written"):
-        read_written(path, CountShape, "count again")
+        read_sealed_or_older(path, CountShape, "count again")
 
 
 # --- of a run ---------------------------------------------------------------------------------------------------------

@@ -275,6 +275,14 @@ def test_a_value_and_its_interval_share_a_cell_and_null_is_a_dash(page):
     assert "l1 low" not in page
 
 
+def test_bounds_stand_with_the_value_before_them_and_not_with_a_count_of_their_name():
+    names = ("difference", "subjects_low", "subjects_high", "subjects")
+    table = Table("t", "T", [Column(name) for name in names], [[0.31, 0.2941849, 0.331553, 12]])
+    drawn = findings_table(table, "t")
+    assert "subjects interval" in drawn and '<td class="number">0.294 to 0.332</td><td class="number">12</td>' in drawn
+    assert "0.310 & 0.294 to 0.332 & 12" in latex_text(table)
+
+
 def test_the_page_tells_what_was_planned_what_it_cost_and_where_it_ran(page):
     text = text_of(page)
     for said in ("encoder mlp, 1,234 parameters", "warm up 1 min 35 s – 1.50 GiB", "jepa run x.yaml", "p 9.9"):

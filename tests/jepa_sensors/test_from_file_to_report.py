@@ -20,6 +20,8 @@ TINY: dict[str, Any] = {
     **{f"curriculum.{phase}.steps": 2
        for phase in ("predictor_warmup", "joint_refinement", "ema_alignment", "predictor_finalization")},
 }  # fmt: skip
+TASKS = {"evaluators.prediction_tasks.heads.families": ["linear"], "evaluators.prediction_tasks.heads.strengths": [0.1],
+         "evaluators.prediction_tasks.baselines": [], "evaluators.prediction_tasks.bootstrap": 100}  # fmt: skip
 FEW = {"evaluators.anomalies.trees": 5, "evaluators.anomalies.bootstrap": 100, "evaluators.anomalies.untrained": False}
 
 Rows = Iterator[Sequence[object]]
@@ -110,6 +112,14 @@ def hours(folder: Path) -> Path:
     return folder / "hours"
 
 
+TASKS_OF = {
+    pumps: [{"label": "anomaly"}, {"label": "changepoint"}],
+    across: [{"outcome": "label", "after": 60}],
+    hours: [{"label": "SepsisLabel"}],
+}
+"""What is proposed to be predicted; of several classes nothing is."""
+
+
 @pytest.mark.parametrize(
     ("made_by", "source"),
     [
@@ -138,11 +148,15 @@ def test_a_file_goes_to_a_report_as_it_was_described(
     alarms = made_by is pumps
     judged = {"use": "anomalies", "label": "anomaly"} if alarms else None
     assert proposed.get("evaluators", {}).get("anomalies") == judged
-    ended = run(recipe, overrides=TINY | (FEW if alarms else {}), folder=tmp_path / "run")
+    asked = proposed.get("evaluators", {}).get("prediction_tasks", {}).get("tasks", [])
+    assert asked == TASKS_OF.get(made_by, [])
+    few = (FEW if alarms else {}) | (TASKS if asked else {})
+    ended = run(recipe, overrides=TINY | few, folder=tmp_path / "run")
     report = (ended.folder / "report.html").read_text()
     assert "rollout" in report and source.get("noun", "series") in report
     assert ("No rollout could be measured" in report) == (made_by is turned), "one series is held out as one piece"
     assert (ended.folder / "findings" / "anomalies.json").is_file() == alarms
+    assert (ended.folder / "findings" / "prediction_tasks.json").is_file() == bool(asked)
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,21 @@ def test_labels_stay_out_of_the_states_of_the_recipe_and_the_reason_stands_besid
     assert source["categories"] == {"quality_label": ["bad", "good"]}
     text = describe(path).recipe(path.parent)
     assert 'budget: {column: "budget"}     # it counts down within each id' in text
+    assert "- {label: budget}     # a number, at every step" in text and "- {label: anomaly}     # 1 or 0, at" in text
+    assert "- {outcome: quality_label, after: 60}     # 1 or 0, of each machine of 60 steps or more" in text
     assert {"column": "budget", "why": "it counts down within each id"} in describe(path).page["proposed as labels"]
+
+
+def test_no_task_is_proposed_for_what_gives_an_answer_away_or_for_one_of_several_classes(write: Write) -> None:
+    rows = [
+        (machine, cycle, RANDOM.normal(), value := HEAT[60 * machine + cycle], np.tanh(value), cycle // 20)
+        for machine in range(5)
+        for cycle in range(60)
+    ]
+    text = describe(write("machine,cycle,heat,target,raw,fault_type", rows)).recipe(Path("."))
+    assert "it tells target by itself" in text and text.count("- {label: ") == 1
+    assert "- {label: target}     # a number, at every step" in text
+    assert '# No task asks for "fault_type": a task asks for one of two classes, or a number.' in text
 
 
 def test_a_table_of_nothing_but_labels_keeps_them_as_states(write: Write) -> None:

@@ -30,6 +30,10 @@ class MyComponentConfig(SourceConfig):
     def missing(self) -> list[str]:
         return [] if self.path.is_file() else [f"the file {self.path} is not there; set `file` to your CSV file"]
 
+    @property
+    def subject_noun(self) -> str:
+        return "room"
+
     def item_shape(self) -> ItemShape:
         return ItemShape(channels=3)
 

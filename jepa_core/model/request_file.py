@@ -20,7 +20,7 @@ PLAIN = {"extra_forbidden": "there is no such key", "missing": "this key is miss
 WrittenT = TypeVar("WrittenT", bound=BaseModel)
 
 
-def read_asked(path: Path, keys: type[WrittenT], shape: str) -> WrittenT:
+def read_request(path: Path, keys: type[WrittenT], shape: str) -> WrittenT:
     """What a file says. keys: those that it may have. shape: what to tell whoever gave something else.
 
     Raises RecipeError if the file is not there or holds anything else, naming line and key of every mistake.
