@@ -68,7 +68,7 @@ def _is_for_onednn(rows: Tensor, weight: Tensor) -> bool:
 
 def _product(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Rows (N, I) and a weight (O, I), laid out in memory as they may be: (N, O)."""
-    return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
+    return torch.ops.mkldnn._linear_pointwise.default(rows, weight, bias, "none", [], "")
 
 
 class _Product(Function):

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from jepa_clin.config import TransformerConfig
 from jepa_clin.dropout import Dropout
+from jepa_clin.gathering import GatheredKeysValues, gathers
 from jepa_core.products import Linear, linear
 
 ALL = slice(None)
@@ -45,12 +46,18 @@ class KeysValues:
         """These, followed by the new ones; self is left as it is."""
         return KeysValues(torch.cat((self.keys, keys), dim=2), torch.cat((self.values, values), dim=2))
 
-    def growable(self, room: int) -> KeysValues | BufferedKeysValues:
-        """The same, ready to take `room` further tokens.
+    def growable(self, room: int, dropout: float) -> Growing:
+        """The same, ready to take `room` further tokens, and to be attended to with so much dropout.
 
         Autograd needs every stage of the growth intact; without it one buffer saves copying all stages again.
         """
-        return self if torch.is_grad_enabled() else BufferedKeysValues(self, room)
+        if not torch.is_grad_enabled():
+            return BufferedKeysValues(self, room)
+        return GatheredKeysValues(self.keys, self.values, room) if gathers(self.keys) and not dropout else self
+
+    def attended(self, queries: Tensor, mask: Tensor, dropout: float) -> Tensor:
+        """What queries (B, A, Q, Z) gather where `mask` (B, 1, Q, K) is true: (B, A, Q, Z)."""
+        return F.scaled_dot_product_attention(queries, self.keys, self.values, attn_mask=mask, dropout_p=dropout)
 
 
 class BufferedKeysValues:
@@ -79,6 +86,14 @@ class BufferedKeysValues:
         self._filled = end
         return self
 
+    def attended(self, queries: Tensor, mask: Tensor, dropout: float) -> Tensor:
+        """As `KeysValues.attended`."""
+        return KeysValues(self.keys, self.values).attended(queries, mask, dropout)
+
+
+Growing: TypeAlias = KeysValues | BufferedKeysValues | GatheredKeysValues
+"""Keys and values of one layer that further ones may be appended to."""
+
 
 class Layer(nn.Module):
     """Pre-norm transformer layer, in two halves between which a rollout puts the keys and values it remembers."""
@@ -101,6 +116,11 @@ class Layer(nn.Module):
             Dropout(config.dropout),
         )
 
+    @property
+    def dropout_of_weights(self) -> float:
+        """Of attention weights, while training."""
+        return self.attention_dropout if self.training else 0.0
+
     def project(self, hidden: Tensor, asking: slice = ALL, multiply: Product = linear) -> tuple[Tensor, KeysValues]:
         """Of tokens (B, S, W), the queries (B, A, Q, Z) of those that ask, and the keys and values of all."""
         width, normed = hidden.shape[-1], self.attention_norm(hidden)
@@ -111,13 +131,12 @@ class Layer(nn.Module):
         return queries.transpose(1, 2), KeysValues(keys, values)
 
     def attend(
-        self, hidden: Tensor, queries: Tensor, seen: KeysValues | BufferedKeysValues, mask: Tensor,
+        self, hidden: Tensor, queries: Tensor, seen: Growing, mask: Tensor,
         multiply: Product = linear,
     ) -> Tensor:  # fmt: skip
         """The layer's output (B, Q, W) for the tokens `hidden` that ask, where `mask` (B, 1, Q, K) is true for what
         each may see."""
-        dropout = self.attention_dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(queries, seen.keys, seen.values, attn_mask=mask, dropout_p=dropout)
+        mixed = seen.attended(queries, mask, self.dropout_of_weights)
         out = self.attention_out
         hidden = hidden + self.dropout(multiply(mixed.transpose(1, 2).flatten(2), out.weight, out.bias))
         return hidden + self._feed(hidden, multiply)
