@@ -37,7 +37,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from made_up_stays import EVENTS, FACTS, OUTCOMES, made_up_evaluation
+from made_up_stays import EVENTS, FACTS, LABELS, OUTCOMES, made_up_evaluation
 
 from jepa_anomalies.config import AnomaliesConfig
 from jepa_anomalies.evaluator import Anomalies
@@ -305,7 +305,11 @@ class Sizes:
 
 def evaluators(sizes: Sizes) -> dict[str, Evaluator]:
     """Every evaluator that takes recorded data, as the flagship has it, and subgroups of early events besides. What
-    generators of data are asked about is the work of the generator, and of as many stays as it made."""
+    generators of data are asked about is the work of the generator, and of as many stays as it made.
+
+    The widest heads, and the baselines, have all the rows that a recipe gives them by default, and end after two
+    iterations: they are here for their memory.
+    """
     events = tuple(TaskConfig(event=name, horizon=24, switches_only=False) for name in EVENTS[: sizes.tasks])
     outcomes = tuple(TaskConfig(outcome=name, after=24) for name in OUTCOMES[: sizes.tasks])
     methods = {
@@ -315,10 +319,16 @@ def evaluators(sizes: Sizes) -> dict[str, Evaluator]:
         ),
         "decoded_components": 64, "baselines": ("linear",), "subgroups": FACTS,
     }  # fmt: skip
+    quick = {"linear": {"iterations": 2, "strengths": (0.01,)}, "lightgbm": {"rounds": 2, "models": 1}}
+    widest = PredictionTasksConfig(
+        tasks=(*events[:1], TaskConfig(label=LABELS[0])), methods=("belief",), baselines=("linear", "lightgbm"),
+        heads=HeadsConfig(strengths=(0.01,), iterations=2, rounds=2), baseline_search=quick, train_rows=50_000,
+    )  # fmt: skip
     few = LabelEfficiencyConfig(tasks=outcomes[:1], methods=("latents", "untrained_latents"), baselines=("lightgbm",))
     return {
         "early_events": PredictionTasks(PredictionTasksConfig(tasks=events, train_rows=sizes.train_rows, **methods)),
         "risk_tasks": PredictionTasks(PredictionTasksConfig(tasks=outcomes, **methods)),
+        "widest_heads": PredictionTasks(widest),
         "label_efficiency": LabelEfficiency(few),
         "rollout_drift": RolloutDrift(RolloutDriftConfig()),
         "latent_collapse": LatentCollapse(LatentCollapseConfig()),

@@ -17,7 +17,7 @@ from jepa_downstream.baseline_channels import Histories, Observed
 from jepa_downstream.baseline_search import INFORMATION, LOSSES, best, refuse_unfit
 from jepa_downstream.baseline_summaries import TabularInputs
 from jepa_downstream.config import HeadsConfig, Kind
-from jepa_downstream.heads import Examples, Mean, Scorer, Trees, head_of, select_head
+from jepa_downstream.heads import Examples, Mean, Scorer, Trees, bin_sample, bins_told, head_of, select_head
 from jepa_downstream.kept import Inputs, Kept
 from jepa_downstream.methods import CannotFit
 from jepa_downstream.preparation import Filling, Preparation, ReadiedHead
@@ -145,7 +145,8 @@ class LightGBM(Tabular):
         texts = [booster.model_to_string(num_iteration=booster.best_iteration) for booster in grown]
         head = ReadiedHead(filling, Mean(tuple(map(Trees, texts))))
         trees = float(np.mean([model.best_iteration for model in grown]))
-        return head, settings | {"trees": trees, "tuning_loss": LOSSES[kind](tuning.truth, head(tuning.inputs))}
+        loss = LOSSES[kind](tuning.truth, head(tuning.inputs))
+        return head, settings | {"trees": trees, **bins_told(bin_sample(filled.inputs)), "tuning_loss": loss}
 
 
 SETTINGS = ("learning_rate", "num_leaves", "min_data_in_leaf")
@@ -164,7 +165,7 @@ class _Boosting:
             "objective": kind, "verbosity": -1, "deterministic": True, "force_row_wise": True,
             "num_threads": torch.get_num_threads(), "feature_fraction": config.feature_share,
             "bagging_fraction": config.row_share, "bagging_freq": 1, "lambda_l2": config.l2,
-            "feature_pre_filter": False,
+            "feature_pre_filter": False, **bin_sample(train.inputs),
         }  # fmt: skip
         self._data = lightgbm.Dataset(train.inputs, train.truth, params=self._fixed)
         self._watched = self._data.create_valid(tuning.inputs, tuning.truth, params=self._fixed)

@@ -25,6 +25,9 @@ NEEDS = {"outcome": "after", "event": "horizon"}
 TREES_BYTES = 6
 """Bytes of an input while trees are boosted: itself, and its bin among the rows that are fitted and those that
 choose."""
+BIN_BYTES = 2**30
+"""Bytes that finding the bins may take besides: LightGBM holds each value that it finds them on as a number of 64 bits
+and its place."""
 CHANNEL_INPUTS = 22
 """Inputs that a tabular baseline makes of a channel, at the most: ten statistics of states and as many of actions, and
 whether it was ever seen."""
@@ -206,10 +209,12 @@ class TasksConfig(EvaluatorConfig):
         wide = [8 * size + 2 * rolled]
         wide += [shape.latent + recent * shape.belief] if any("belief" in name for name in self.methods) else []
         trees, values = "boosted" in self.heads.families, any(_may_be_of_values(task) for task in self.tasks)
-        own = self.train_rows * max(wide) * (TREES_BYTES if trees else 4) + (40 * max(wide) ** 2 if values else 0)
-        channels = self.train_rows * CHANNEL_INPUTS * shape.channels
-        copies = (2 * 4 + 2 if "lightgbm" in self.baselines else 6) if {"linear", "lightgbm"} & {*self.baselines} else 0
-        return max(own, copies * channels)
+        inputs, channels = self.train_rows * max(wide), self.train_rows * CHANNEL_INPUTS * shape.channels
+        own = inputs * TREES_BYTES + min(BIN_BYTES, 16 * inputs) if trees else inputs * 4
+        moments = 40 * max(wide) ** 2 if values else 0
+        copies = 6 if "linear" in self.baselines else 0
+        boosted = channels * 10 + min(BIN_BYTES, 16 * channels) if "lightgbm" in self.baselines else 0
+        return max(own, inputs * 4 + moments, copies * channels, boosted)
 
     @model_validator(mode="after")
     def _distinct(self) -> TasksConfig:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from jepa_core.libraries import library
+from jepa_downstream.config import BIN_BYTES
 from jepa_downstream.methods import CannotFit
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ WORSE = 2
 
 AT_ONCE = 256
 """Rows, or columns, whose products are held at once."""
+SAMPLED = 200_000
+"""Rows that LightGBM finds the edges of bins on, at the most, where it is told nothing else."""
 MOMENT_BYTES = 2**28
 """Bytes of rows in float64 whose second moments are taken at once."""
 
@@ -247,8 +250,23 @@ def _boosted(kind: str, train: Examples, tuning: Examples, config: HeadsConfig, 
         "num_threads": config.threads,
         "verbosity": -1,
     }
-    data = lightgbm.Dataset(train.inputs, train.truth)
+    sampled = bin_sample(train.inputs)
+    data = lightgbm.Dataset(train.inputs, train.truth, params=sampled)
     held = lightgbm.Dataset(tuning.inputs, tuning.truth, reference=data)
     stop = lightgbm.early_stopping(config.patience, verbose=False)
-    model = lightgbm.train(settings, data, config.rounds, valid_sets=[held], callbacks=[stop])
-    yield Trees(model.model_to_string(num_iteration=model.best_iteration)), {"trees": model.best_iteration}
+    model = lightgbm.train(settings | sampled, data, config.rounds, valid_sets=[held], callbacks=[stop])
+    told = {"trees": model.best_iteration} | bins_told(sampled)
+    yield Trees(model.model_to_string(num_iteration=model.best_iteration)), told
+
+
+def bin_sample(inputs: np.ndarray) -> dict[str, int]:
+    """What LightGBM must be told about inputs (R, F), so that finding bins takes no more than `BIN_BYTES`: to find them
+    on fewer rows than there are, drawn at random. Nothing, where all fit."""
+    rows, columns = inputs.shape
+    most = max(1000, BIN_BYTES // (16 * columns))
+    return {"bin_construct_sample_cnt": most} if most < min(rows, SAMPLED) else {}
+
+
+def bins_told(sampled: dict[str, int]) -> dict[str, int]:
+    """The same as a table tells what was chosen."""
+    return {"rows_behind_bins": sampled["bin_construct_sample_cnt"]} if sampled else {}

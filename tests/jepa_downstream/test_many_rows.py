@@ -112,3 +112,19 @@ def test_moments_that_are_taken_some_columns_at_a_time_are_those_of_all(tmp_path
     prepared = made(inputs)
     np.testing.assert_array_equal(made.aside(inputs, tmp_path), prepared)
     np.testing.assert_allclose(prepared[:, :600].mean(axis=0), 0, atol=0.02)
+
+
+def test_bins_are_found_on_fewer_rows_where_all_of_them_would_take_too_much(monkeypatch):
+    random = np.random.default_rng(0)
+    inputs = random.normal(size=(3000, 4)).astype(np.float32)
+    truth = (inputs[:, 0] + random.normal(size=3000) > 0).astype(float)
+    train, tuning = Examples(inputs[:2000], truth[:2000]), Examples(inputs[2000:], truth[2000:])
+    config = HeadsConfig(families=("boosted",), rounds=20)
+    whole, chosen = select_head("binary", train, tuning, config, 0)
+    assert "rows_behind_bins" not in chosen
+    monkeypatch.setattr(heads, "BIN_BYTES", 16 * 4 * 1200)
+    sampled, told = select_head("binary", train, tuning, config, 0)
+    assert told["rows_behind_bins"] == 1200
+    assert "[bin_construct_sample_cnt: 1200]" in sampled.to_state()["trees"]
+    assert not np.array_equal(whole(tuning.inputs), sampled(tuning.inputs))
+    assert told["tuning_loss"] == pytest.approx(chosen["tuning_loss"], rel=0.05), "and no worse for it"
