@@ -90,6 +90,7 @@ class ActionTransformer(Predictor):
 
     def memory_for(self, latents: Latents, origins: Tensor) -> KeptSteps:
         """The last layer carries on the states of the origins alone; next states and beliefs of others are 0."""
+        origins = origins.to(latents.states.device)
         at_origins, layers, visible = self._pass(latents, 1 + self.config.tokens_per_step * origins)
         windows = torch.arange(len(origins), device=origins.device)[:, None]
         next_states = torch.zeros_like(latents.states)
