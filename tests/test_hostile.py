@@ -15,11 +15,16 @@ HARNESS = Path(__file__).parent / "hostile"
 
 def test_struck_commands_and_changed_inputs_do_no_silent_damage(tmp_path: Path) -> None:
     log = tmp_path / "hostile.jsonl"
-    asked = [sys.executable, str(HARNESS), "--kills", "2", "--inputs", "5", "--seed", "0", "--log", str(log)]
+    counts = ["--kills", "2", "--inputs", "5", "--keys", "4"]
+    asked = [sys.executable, str(HARNESS), *counts, "--seed", "0", "--log", str(log)]
     done = subprocess.run(asked, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == {"kills": 2, "inputs": 5, "faults": 0}
-    assert len(log.read_text().splitlines()) == 7
+    assert json.loads(done.stdout.splitlines()[-1]) == {"kills": 2, "inputs": 5, "keys": 4, "faults": 0}
+    trials = [json.loads(line) for line in log.read_text().splitlines()]
+    assert len(trials) == 11
+    assert all(trial["code"] == 0 for trial in trials if trial["kind"] == "keys"), (
+        "the largest value that is valid runs"
+    )
 
 
 def test_a_fault_is_counted(monkeypatch) -> None:

@@ -1,6 +1,7 @@
-"""Tries to break `jepa`: random kills of its commands, and inputs changed at random. 1 if anything was found.
+"""Tries to break `jepa`: random kills of its commands, inputs changed at random, keys at their largest values. 1 if
+anything was found.
 
-python tests/hostile --kills 200 --inputs 1500 --seed 1 --log hostile.jsonl
+python tests/hostile --kills 200 --inputs 1500 --keys 400 --seed 1 --log hostile.jsonl
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ REPOSITORY = Path(__file__).parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(REPOSITORY), str(REPOSITORY / "plugins")]
 
 from inputs import change_once  # noqa: E402 - of the folder that was just added
+from keys import sweep_once  # noqa: E402
 from kills import kill_once  # noqa: E402
 from scene import Scene  # noqa: E402
 
@@ -46,15 +48,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--inputs", type=int, default=1500)
+    parser.add_argument("--keys", type=int, default=0, help="400 are all of them, and a few twice")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first, to do one again")
     parser.add_argument("--log", type=Path, default=Path(os.devnull), help="a line of JSON for each")
     asked = parser.parse_args()
     import_once()
-    counts = {"kills": 0, "inputs": 0, "faults": 0}
+    counts = {"kills": 0, "inputs": 0, "keys": 0, "faults": 0}
+    parts = (("kills", asked.kills, kill_once), ("inputs", asked.inputs, change_once), ("keys", asked.keys, sweep_once))
     with tempfile.TemporaryDirectory() as held, asked.log.open("w") as log:
         scene = Scene(Path(held))
-        for kind, times, once in (("kills", asked.kills, kill_once), ("inputs", asked.inputs, change_once)):
+        for kind, times, once in parts:
             for number in range(asked.first, asked.first + times):
                 told = once(scene, random.Random(f"{asked.seed} {kind} {number}"), number)
                 counts[kind] += 1

@@ -1,0 +1,213 @@
+"""The largest values that keys take. What `validate` and `plan` let pass runs, or ends in one message."""
+
+from __future__ import annotations
+
+import copy
+import random
+import resource
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import annotated_types
+import children
+import yaml
+from children import Strike
+from scene import Scene, csv_of, machines
+from trial import Trial, faults_of, trial
+
+SECONDS = 3.0
+"""Of the clock, after which a run is asked to stop: with the largest value it may be a long one."""
+DEADLINE = 90.0
+"""After which it is taken for one that hangs."""
+MEMORY = 10 * 2**30
+"""Bytes of address space that a command may take: so it ends here, not by the machine's own hand."""
+LADDER = (2**32 - 1, 1e18, *(10**power for power in range(9, 0, -1)), 2, 1, 0.999, 0.5, 0.1)
+"""Values that are tried, the largest first, beside the bounds that a key names."""
+
+TOY = """\
+name: swept
+source: {use: oscillators, shortest: 12, longest: 16, trajectories: 24}
+encoder: {use: mlp, width: 8, feedforward: 8, layers: 1, latent_size: 8}
+predictor: {use: gru, width: 8}
+windows: {length: 8, stride: 8, min_length: 4}
+curriculum: [{use: predictor_warmup, name: swept, steps: 1, batch_size: 4}]
+evaluators: []
+runtime: {threads: 1}
+"""
+TEXTS = {"use": "qwen3", "random": {
+    "hidden_size": 8, "layers": 1, "heads": 1, "kv_heads": 1, "head_dim": 8, "intermediate_size": 8, "vocabulary": 300
+}}  # fmt: skip
+TASKS = {"tasks": [{"outcome": "pushed_hard", "after": 4}], "methods": ["latents"], "baselines": ["lightgbm"]}
+NEEDED: dict[tuple[str, str], dict[str, Any]] = {
+    ("encoder", "qwen3"): TEXTS,
+    ("encoder", "patch_transformer"): {"heads": 2, "feedforward": 8, "layers": 1},
+    ("encoder", "temporal_convolution"): {"width": 8, "layers": 1},
+    ("predictor", "action_transformer"): {"width": 8, "heads": 2, "feedforward": 8, "layers": 1},
+    ("phase", "next_token"): {"encoder": TEXTS},
+    ("phase", "hard_sync"): {"steps": 0},
+    ("evaluator", "prediction_tasks"): TASKS,
+    ("evaluator", "label_efficiency"): TASKS | {"references": ["latents"], "subjects": [10]},
+    ("evaluator", "imagination"): {"acts": [{"channel": "push", "value": 1.0, "unit": "N"}]},
+    ("source", "table"): {
+        "files": "table.csv", "id": "machine", "time": "second", "states": ["position", "speed"], "actions": "push"
+    },
+    ("source", "mimic_iv"): {"synthetic": {"stays": 10}},
+    ("source", "eicu"): {"synthetic": {"stays": 10}},
+}  # fmt: skip
+"""What a component needs beside its name to be a small one; `encoder` is that of the recipe around it."""
+NOT_SWEPT = {("encoder", "text_backbone"), ("source", "meds")}
+"""Components that need files which are not made here."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key that takes a number, of a component, or of what a recipe says besides. bounds: that it names, and those of
+    what it holds. listed: whether it takes several."""
+
+    kind: str
+    component: str
+    path: tuple[str, ...]
+    bounds: tuple[float, ...]
+    listed: bool
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.component}: {'.'.join(self.path)}"
+
+
+def all_keys() -> list[Key]:
+    """The numeric keys of every installed component, and of the recipe's own parts, in order."""
+    from jepa_core.kinds import KINDS
+    from jepa_core.plugin import shared_registry
+    from jepa_core.recipe.settings import RuntimeConfig, WindowsConfig
+
+    known = [(kind, name, component.config) for kind in KINDS
+             for name, component in sorted(shared_registry().components(kind).items())
+             if (kind, name) not in NOT_SWEPT]  # fmt: skip
+    known += [("part", "windows", WindowsConfig), ("part", "runtime", RuntimeConfig)]
+    return [key for kind, name, config in known for key in _keys_of(kind, name, config)]
+
+
+def _keys_of(kind: str, name: str, config: Any) -> Iterator[Key]:
+    from jepa_core.recipe.keys import key_names, models_below
+
+    for path, model in models_below(config):
+        for key, field in key_names(model).items():
+            numeric, bounds, listed = _number_in(field.annotation)
+            if numeric:
+                own = (*bounds, *_bounds(field.metadata))
+                yield Key(kind, name, (*path, key), own, listed)
+
+
+def _number_in(annotation: Any) -> tuple[bool, tuple[float, ...], bool]:
+    """Whether a type holds a number, the upper bounds of it, and whether it is a list of them."""
+    if annotation in (int, float):
+        return True, (), False
+    inner = [_number_in(part) for part in get_args(annotation)]
+    bounds = _bounds(get_args(annotation)[1:]) if hasattr(annotation, "__metadata__") else ()
+    several = getattr(annotation, "__origin__", None) in (tuple, list)
+    numeric = any(part[0] for part in inner)
+    return numeric, (*bounds, *(bound for part in inner for bound in part[1])), several or any(p[2] for p in inner)
+
+
+def _bounds(marks: Any) -> tuple[float, ...]:
+    told = [inner for mark in marks for inner in (getattr(mark, "metadata", None) or [mark])]
+    return tuple(
+        float(mark.le) if isinstance(mark, annotated_types.Le) else float(mark.lt)
+        for mark in told if isinstance(mark, (annotated_types.Le, annotated_types.Lt))
+    )  # fmt: skip
+
+
+def recipe_with(key: Key) -> dict[str, Any]:
+    """A small recipe in which the component of a key stands, and that component's part of it."""
+    tree = yaml.safe_load(TOY)
+    needed = copy.deepcopy(NEEDED.get((key.kind, key.component), {}))
+    around = needed.pop("encoder", None)
+    part = {"use": key.component, **needed}
+    phase = tree["curriculum"][0]
+    if around or key.component == "tiny_text":
+        tree["encoder"] = around or part
+    if key.kind in ("source", "encoder", "predictor"):
+        tree[key.kind] = part
+    elif key.kind == "phase":
+        tree["curriculum"] = [{"name": "swept", "steps": 1, "batch_size": 4} | part]
+    elif key.kind == "objective":
+        phase["objectives"] = [part]
+    elif key.kind in ("optimizer", "schedule"):
+        phase[key.kind] = part
+    elif key.kind == "evaluator":
+        tree["evaluators"] = [part]
+    elif key.kind == "listener":
+        tree["trackers"] = [part]
+    if key.kind == "source" and key.component != "oscillators":
+        tree["encoder"], tree["windows"] = copy.deepcopy(tree["encoder"]), {"length": 6, "stride": 6, "min_length": 3}
+    return tree
+
+
+def _holder(tree: dict[str, Any], key: Key) -> dict[str, Any]:
+    """The mapping of the recipe in which the key stands; those above it are made."""
+    held: Any = {
+        "phase": lambda: tree["curriculum"][0], "objective": lambda: tree["curriculum"][0]["objectives"][0],
+        "optimizer": lambda: tree["curriculum"][0]["optimizer"], "schedule": lambda: tree["curriculum"][0]["schedule"],
+        "evaluator": lambda: tree["evaluators"][0], "listener": lambda: tree["trackers"][0],
+        "part": lambda: tree[key.component],
+    }.get(key.kind, lambda: tree[key.kind])()  # fmt: skip
+    for step in key.path[:-1]:
+        inner = held.setdefault(step, {})
+        held = inner[0] if isinstance(inner, list) and inner else inner
+    return held
+
+
+def largest_accepted(key: Key, folder: Path) -> float | None:
+    """The largest value that `validate` lets pass, in `swept.yaml`; None where it takes none of those that are
+    tried."""
+    for value in sorted({*key.bounds, *LADDER}, reverse=True):
+        tree = recipe_with(key)
+        held = _holder(tree, key)
+        if not isinstance(held, dict):
+            return None
+        whole = int(value) if float(value).is_integer() else value
+        held[key.path[-1]] = [whole] if key.listed else whole
+        (folder / "swept.yaml").write_text(yaml.safe_dump(tree))
+        ended = children.run(["validate", "swept.yaml"], folder, before=_limited)
+        if faults_of(ended):
+            raise Refusal(value, ended)
+        if ended.code == 0:
+            return value
+    return None
+
+
+class Refusal(Exception):
+    """`validate` ended otherwise than it may."""
+
+    def __init__(self, value: float, ended: children.Ended) -> None:
+        super().__init__(f"{value:g}")
+        self.value, self.ended = value, ended
+
+
+def sweep_once(scene: Scene, draw: random.Random, number: int) -> Trial:
+    """One key at its largest value: what is valid is planned, and run for a moment. number: of the key, in an order
+    that the harness draws."""
+    keys = all_keys()
+    random.Random(8).shuffle(keys)
+    key = keys[number % len(keys)]
+    folder = scene.folder / f"key-{number}"
+    folder.mkdir()
+    (folder / "table.csv").write_text(csv_of(machines()))
+    try:
+        value = largest_accepted(key, folder)
+    except Refusal as refused:
+        return trial("key", f"{key} = {refused.value:g}", refused.ended, faults_of(refused.ended))
+    ended = children.run(["validate" if value is None else "plan", "swept.yaml"], folder, before=_limited)
+    faults = faults_of(ended)
+    if ended.code == 0 and not faults:
+        strikes = [Strike(signal.SIGTERM, SECONDS), Strike(signal.SIGKILL, DEADLINE)]
+        ended = children.run(["run", "swept.yaml", "--out", "run", "--quiet"], folder, strikes, _limited)
+        faults = [] if ended.code == 75 else faults_of(ended)
+    return trial("key", f"{key} = {'nothing' if value is None else f'{value:g}'}", ended, faults)
+
+
+def _limited() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
