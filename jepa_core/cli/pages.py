@@ -32,6 +32,8 @@ def component_text(page: dict[str, Any]) -> str:
         "",
         "keys:",
         *(line for key in page["keys"] for line in _key_lines(key)),
+        *(["", "beside them in a recipe:"] if page["beside"] else []),
+        *(f"  {key['name']}: {key['description']}" for key in page["beside"]),
     ]
     return "\n".join(lines)
 

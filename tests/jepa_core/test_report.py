@@ -637,6 +637,7 @@ def test_where_nothing_is_claimed_figures_that_are_compared_are_told_in_sentence
 def test_a_value_has_the_decimals_of_its_bounds():
     assert estimate(0.08, 0.0284, 0.132) == ("0.080", "0.028 to 0.132")
     assert estimate(22.14, 16.2, 28.5) == ("22.1", "16.2 to 28.5")
+    assert estimate(99.3, 98.7, 99.97) == ("99.3", "98.7 to 100.0")
     assert estimate(0.9996, 0.9993, 0.9998) == ("1.000", "0.999 to 1.000")
     assert estimate(8.88e-5, -0.00155, 0.00194) == ("0.00009", "−0.00155 to 0.00194")
     assert estimate(0.08, None, None) == ("0.0800", "")
