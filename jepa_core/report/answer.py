@@ -121,9 +121,10 @@ def answer_plot(groups: Sequence[Group], noun: str) -> Iterator[Markup]:
         way = "further right is better" if claims[0].better == "higher" else "further left is better"
         some_thin = any(claim.is_thin for claim in claims)
         thin = f"; grey: fewer than {FEW_POSITIVES} positives" if some_thin else ""
+        about = element("span", f"{way}{thin}", class_="about")
         yield element(
             "figure",
-            element("figcaption", f"{sentence_case(measure)} by task ", element("span", f"{way}{thin}", class_="about")),
+            element("figcaption", f"{sentence_case(measure)} by task ", about),
             legend(list(signs), list(signs.values())),
             _draw(of_it, signs, f"{measure} ({unit})" if unit else measure),
             element("p", f"Lines are 95 % intervals over {plural(noun)}.{without}", class_="note"),
