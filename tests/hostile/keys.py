@@ -24,6 +24,8 @@ DEADLINE = 90.0
 """After which it is taken for one that hangs."""
 MEMORY = 10 * 2**30
 """Bytes of address space that a command may take: so it ends here, not by the machine's own hand."""
+OUT_OF_MEMORY = "out of memory during"
+"""What is said where no plan foresaw it; on a machine that lends more than it has, the kernel would kill the run."""
 LADDER = (2**32 - 1, 1e18, *(10**power for power in range(9, 0, -1)), 2, 1, 0.999, 0.5, 0.1)
 """Values that are tried, the largest first, beside the bounds that a key names."""
 
@@ -132,7 +134,8 @@ def recipe_with(key: Key) -> dict[str, Any]:
     if key.kind in ("source", "encoder", "predictor"):
         tree[key.kind] = part
     elif key.kind == "phase":
-        tree["curriculum"] = [{"name": "swept", "steps": 1, "batch_size": 4} | part]
+        looked_at = {"validation": {"every": 1}} if key.path[0] == "validation" else {}
+        tree["curriculum"] = [{"name": "swept", "steps": 1, "batch_size": 4} | looked_at | part]
     elif key.kind == "objective":
         phase["objectives"] = [part]
     elif key.kind in ("optimizer", "schedule"):
@@ -206,6 +209,8 @@ def sweep_once(scene: Scene, draw: random.Random, number: int) -> Trial:
         strikes = [Strike(signal.SIGTERM, SECONDS), Strike(signal.SIGKILL, DEADLINE)]
         ended = children.run(["run", "swept.yaml", "--out", "run", "--quiet"], folder, strikes, _limited)
         faults = [] if ended.code == 75 else faults_of(ended)
+        if OUT_OF_MEMORY in ended.words:
+            faults.append(f"nothing bounds what it takes, and a machine may kill it:\n{ended.words[-500:]}")
     return trial("key", f"{key} = {'nothing' if value is None else f'{value:g}'}", ended, faults)
 
 
