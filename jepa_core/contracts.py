@@ -134,6 +134,11 @@ class Predictor(nn.Module, ABC):
         `memory` is left as it is.
         """
 
+    def memory_for(self, latents: Latents, origins: Tensor) -> Any:
+        """The memory of a `forward`, for `rollout` from these origins (B, M) and nothing else: a predictor may leave
+        out what no rollout from there reads."""
+        return self(latents).memory
+
     def extend(self, step: Latents, memory: Any) -> Prediction:
         """Take one more real step (T = 1) behind those of a memory, at the cost of that step: the prediction at it,
         next_states (B, 1, D) and belief (B, 1, W), as `forward` on all steps would give it, with the memory of all.

@@ -32,6 +32,8 @@ def component_text(page: dict[str, Any]) -> str:
         "",
         "keys:",
         *(line for key in page["keys"] for line in _key_lines(key)),
+        *(["", "beside them in a recipe:"] if page["beside"] else []),
+        *(f"  {key['name']}: {key['description']}" for key in page["beside"]),
     ]
     return "\n".join(lines)
 
@@ -86,6 +88,7 @@ def plan_text(plan: Plan) -> str:
             f"  {number}. {phase.name:<{width}}  {phase.steps:>6} steps of {phase.batch_size} windows"
             f"  {_bytes(phase.memory_bytes):>9}  {_flops(phase.flops)}",
             f"     trains {trains} ({_count(phase.trained_parameters)}){extra}{terms}",
+            *([f"     each process sends {_bytes(phase.sent_bytes)} of gradients a step"] if phase.sent_bytes else []),
         ]
     lines += ["", f"evaluators: {', '.join(plan.evaluators) or 'none'}", "", *_memory_lines(plan)]
     lines += (

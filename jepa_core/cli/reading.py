@@ -69,6 +69,8 @@ def show(arguments: argparse.Namespace) -> None:
 
 
 def _component_page(component: Component) -> dict[str, Any]:
+    from jepa_core.recipe.uses import keys_beside
+
     owner = installed_registry().owner(component)
     schema = component.config.model_json_schema()
     return {
@@ -79,6 +81,7 @@ def _component_page(component: Component) -> dict[str, Any]:
         "config": f"{component.config.__module__}:{component.config.__qualname__}",
         "description": _plain_docstring(component.config.__doc__),
         "keys": [_key(name, field) for name, field in component.config.model_fields.items()],
+        "beside": [{"name": name, "description": told} for name, told in keys_beside(component.kind).items()],
         "schema": schema,
     }
 

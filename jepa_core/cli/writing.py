@@ -134,7 +134,8 @@ def _display(run: Run, arguments: argparse.Namespace) -> Iterator[RunDisplay]:
     from jepa_core.runs.bars import RunBars
     from jepa_core.runs.listeners import RunDisplay, RunLines
 
-    display = RunDisplay() if arguments.quiet else RunBars() if sys.stderr.isatty() else RunLines()
+    shown = RunDisplay if arguments.quiet else RunBars if sys.stderr.isatty() else RunLines
+    display = shown(run.recipe.source.config.subject_noun)
     log.info("run: %s", run.folder)
     try:
         yield display

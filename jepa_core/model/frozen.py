@@ -30,7 +30,7 @@ def computing_in(precision: str, device: torch.device) -> AbstractContextManager
 
 def roll_out(predictor: Predictor, seen: Latents, actions: Tensor, origins: Tensor, horizon: int) -> Rollout:
     """Roll out from origins (B, M) within the steps that are seen, under actions (B, T, D) that go on behind them."""
-    memory = predictor(seen).memory
+    memory = predictor.memory_for(seen, origins)
     behind = actions.shape[1] - seen.states.shape[1]
     blank = seen.states.new_zeros(len(seen.states), behind, seen.states.shape[2])
     longer = Latents(

@@ -37,6 +37,18 @@ NAMED_LISTS: dict[str, Kind] = {
 IMPLIED: dict[Kind, str] = {"optimizer": "adamw", "schedule": "cosine"}
 """What sections of a phase are about where they say no `use`, or are not there."""
 
+
+def keys_beside(kind: Kind) -> dict[str, str]:
+    """What a recipe may say of a component beside its own keys, and what that is."""
+    name = {"name": "what overrides and results call it; the component's own name if not given"}
+    keys = name if kind in NAMED_LISTS.values() else {}
+    if kind == "phase":
+        said = "a section; {use} if not given, see jepa show {section}/{use}"
+        keys |= {section: said.format(section=section, use=use) for section, use in IMPLIED.items()}
+        keys["objectives"] = "a list of terms that are added to the loss; none if not given, see jepa ls objectives"
+    return keys
+
+
 NAMES_ALONE = frozenset({"trackers"})
 """Those of them in which a name alone stands for the component with its defaults."""
 

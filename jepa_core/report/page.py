@@ -143,11 +143,16 @@ def _curriculum(record: RunRecord) -> Markup:
     return join(
         [
             element("figure", element("div", strip, class_="scroll wide", tabindex=0), class_="strip"),
-            legend([words(name) for name in names], list(terms.values())) if names else None,
+            legend([_term(name) for name in names], list(terms.values())) if names else None,
             element("div", *panels, class_="panels", style="--columns:3"),
             *_logged(record, phases),
         ]
     )
+
+
+def _term(name: str) -> str:
+    """A loss term or metric as words; that of an objective is called objective.term."""
+    return words(name).replace(".", ": ")
 
 
 def _logged(record: RunRecord, phases: list[str]) -> Iterator[Markup]:
@@ -156,7 +161,7 @@ def _logged(record: RunRecord, phases: list[str]) -> Iterator[Markup]:
     panels = [
         element(
             "figure",
-            element("figcaption", f"{sentence_case(phase)}: {words(name)}"),
+            element("figcaption", f"{sentence_case(phase)}: {_term(name)}"),
             draw_logged(lines, name, f"logged-{index}-{name}"),
             class_="panel",
         )

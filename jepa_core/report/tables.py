@@ -11,7 +11,7 @@ from typing import Any
 from jepa_core.report.exports import downloads
 from jepa_core.report.html import Markup, element, join
 from jepa_core.report.shown import ShownColumn, shown_columns
-from jepa_core.report.terms import explained
+from jepa_core.report.terms import explained, spelled
 from jepa_core.results.findings import FEW_POSITIVES, Cell, Column, Table
 from jepa_core.results.text import counted, value_of, without_unit, words
 from jepa_core.results.wording import HOUSE, worded
@@ -149,7 +149,7 @@ def _thin_rows(table: Table) -> frozenset[int]:
 
 def _heading(column: Column, terms: Mapping[str, str], noun: str) -> Markup:
     unit = element("span", worded(column.unit, noun), class_="unit") if column.unit else None
-    return join([explained(worded(words(column.name), noun), terms), unit])
+    return join([explained(spelled(worded(words(column.name), noun), terms), terms), unit])
 
 
 def _cell(row: Sequence[Cell], shown: ShownColumn) -> Markup:

@@ -34,6 +34,12 @@ def explained(text: str, terms: Mapping[str, str]) -> Markup:
     return join([*parts, text[end:]])
 
 
+def spelled(text: str, terms: Mapping[str, str]) -> str:
+    """A text with abbreviations and names as the terms spell them, such as AUROC where a column is called auroc."""
+    known = {term.casefold(): term for term in terms if not term.islower()}
+    return " ".join(known.get(word.casefold(), word) for word in text.split(" "))
+
+
 def glossary(terms: Mapping[str, str]) -> Markup | None:
     """All of them to be read where nothing can be pointed at, closed until it is opened."""
     if not terms:

@@ -25,11 +25,15 @@ def number(value: int | float | None, digits: int = 3) -> str:
 
 
 def alike(*values: float | None, digits: int = 3) -> list[str]:
-    """A value and its bounds with the same decimals, as many as the largest needs, where that leaves something of each;
-    whole numbers have none."""
+    """A value and its bounds with the same decimals, as many as the largest needs, or up to two more where two that
+    differ would be told as one, if that leaves something of each; whole numbers have none."""
     parts = [value for value in values if value is not None and math.isfinite(value) and value != int(value)]
-    decimals = len(number(max(parts, key=abs, default=0), digits).partition(".")[2])
-    if any(abs(value) < 1e-4 or round(value, decimals) == 0 for value in parts):
+    largest = max(map(abs, parts), default=1)
+    decimals = max(0, digits - 1 - math.floor(math.log10(largest)))
+    least, most = min(parts, default=0), max(parts, default=0)
+    for _ in range(2):
+        decimals += least != most and round(least, decimals) == round(most, decimals)
+    if largest < 1e-4 or any(round(value, decimals) == 0 for value in parts):
         return [number(value, digits) for value in values]
     return [f"{value:,.{decimals}f}".replace("-", "−") if value in parts else number(value, digits) for value in values]
 

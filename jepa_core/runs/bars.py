@@ -15,6 +15,7 @@ from rich.table import Column
 
 from jepa_core.io.terminal import ErrorOutput
 from jepa_core.results.findings import Findings
+from jepa_core.results.wording import HOUSE
 from jepa_core.runs.listeners import RunDisplay, describe_work, ended_early, step_figures
 from jepa_core.training.curriculum import Progress
 
@@ -36,7 +37,8 @@ class RunBars(RunDisplay):
     are lines all the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, noun: str = HOUSE) -> None:
+        super().__init__(noun)
         self._console = Console(file=ErrorOutput())
         self._bar: Bar | None = None
         self._task = TaskID(0)
@@ -78,7 +80,7 @@ class RunBars(RunDisplay):
         if self._bar is not None:
             self._bar.advance(self._task)
         self.close()
-        for verdict in findings.verdicts:
+        for verdict in self._verdicts(findings):
             if verdict.level == "bad":
                 self._console.print(f"[red]not sound[/] {name}: {escape(verdict.text)}", highlight=False)
 

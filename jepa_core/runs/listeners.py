@@ -15,9 +15,10 @@ from jepa_core.contracts import Listener, RunFacts
 from jepa_core.errors import Preempted
 from jepa_core.io.files import disk_errors, write_json
 from jepa_core.io.terminal import ErrorOutput
-from jepa_core.results.findings import Findings
+from jepa_core.results.findings import Findings, Verdict
 from jepa_core.results.record import read_costs
 from jepa_core.results.statistics import effective_rank
+from jepa_core.results.wording import HOUSE, in_words_of
 from jepa_core.runs.cost import Stopwatch
 from jepa_core.runs.guarding import guarded, plan_facts
 from jepa_core.runs.interrupt import Interrupt
@@ -134,7 +135,14 @@ def _latent_rank(learner: Learner) -> float | None:
 
 
 class RunDisplay(Listener):
-    """What is shown of a run; this one shows nothing."""
+    """What is shown of a run; this one shows nothing. noun: what its data call a subject."""
+
+    def __init__(self, noun: str = HOUSE) -> None:
+        self._noun = noun
+
+    def _verdicts(self, findings: Findings) -> list[Verdict]:
+        """What an evaluator says, in the words of the data."""
+        return in_words_of(findings.verdicts, self._noun)
 
 
 class RunLines(RunDisplay):
@@ -142,7 +150,8 @@ class RunLines(RunDisplay):
 
     LINES = 5
 
-    def __init__(self) -> None:
+    def __init__(self, noun: str = HOUSE) -> None:
+        super().__init__(noun)
         self._output = ErrorOutput()
         self._due = 0.0
 
@@ -170,7 +179,7 @@ class RunLines(RunDisplay):
         self._print(f"evaluating {index + 1}/{count} {name}")
 
     def evaluation_ended(self, name: str, findings: Findings) -> None:
-        for verdict in findings.verdicts:
+        for verdict in self._verdicts(findings):
             self._print(f"  {name}: {verdict.level}: {verdict.text}")
 
     def _print(self, line: str) -> None:

@@ -39,7 +39,9 @@ HEADS = "the modules of its objectives"
 @dataclass(frozen=True)
 class PhasePlan:
     """A phase in the plan. only: patterns of the parameters that train, where not all do. memory_bytes: estimated peak
-    of weights, gradients, optimizer state and activations. flops: estimated operations of one optimizer step."""
+    of weights, gradients, optimizer state and activations. flops: estimated operations of one optimizer step.
+    sent_bytes: gradients that each process sends to others in a step, where each passes on what it has added up; the
+    sums that objectives take over all windows come on top."""
 
     name: str
     use: str
@@ -54,6 +56,7 @@ class PhasePlan:
     schedule: str
     memory_bytes: int | None
     flops: int | None
+    sent_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -277,7 +280,13 @@ def _phase(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize] | N
         schedule=use.schedule.component.name,
         memory_bytes=memory,
         flops=flops,
+        sent_bytes=None if trained is None else _sent_bytes(trained if config.steps else 0, processes),
     )
+
+
+def _sent_bytes(trained: int, processes: int) -> int:
+    """Of gradients of so many parameters, as a ring adds them up: all but its own share, and all but one sum."""
+    return 2 * (processes - 1) * GRADIENT_BYTES * trained // processes
 
 
 def _trained(recipe: Recipe, use: PhaseUse, sizes: tuple[ModelSize, ModelSize]) -> int | None:

@@ -16,11 +16,15 @@ from torch.nn import functional as F
 from jepa_clin.config import TransformerConfig
 from jepa_clin.dropout import Dropout
 from jepa_clin.gathering import GatheredKeysValues, gathers
+from jepa_clin.steps import at_steps
 from jepa_core.products import Linear, linear
 
 ALL = slice(None)
 LARGE = 2**18
 """Entries of a matrix from which reading it costs more than multiplying by it, for a few rows."""
+
+Asking: TypeAlias = slice | Tensor
+"""Tokens that ask: the same of every window, or (B, Q) of each."""
 
 Product: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Rows (..., I), a weight (O, I) and a bias (O,) to rows (..., O)."""
@@ -121,11 +125,11 @@ class Layer(nn.Module):
         """Of attention weights, while training."""
         return self.attention_dropout if self.training else 0.0
 
-    def project(self, hidden: Tensor, asking: slice = ALL, multiply: Product = linear) -> tuple[Tensor, KeysValues]:
+    def project(self, hidden: Tensor, asking: Asking = ALL, multiply: Product = linear) -> tuple[Tensor, KeysValues]:
         """Of tokens (B, S, W), the queries (B, A, Q, Z) of those that ask, and the keys and values of all."""
         width, normed = hidden.shape[-1], self.attention_norm(hidden)
         weight, bias = self.query_key_value.weight, self.query_key_value.bias
-        queries = multiply(normed[:, asking], weight[:width], bias[:width]).unflatten(-1, (self.heads, -1))
+        queries = multiply(asked(normed, asking), weight[:width], bias[:width]).unflatten(-1, (self.heads, -1))
         seen = multiply(normed, weight[width:], bias[width:]).unflatten(-1, (2, self.heads, -1))
         keys, values = seen.permute(2, 0, 3, 1, 4)
         return queries.transpose(1, 2), KeysValues(keys, values)
@@ -146,6 +150,11 @@ class Layer(nn.Module):
         for part in self.feedforward:
             hidden = multiply(hidden, part.weight, part.bias) if isinstance(part, nn.Linear) else part(hidden)
         return hidden
+
+
+def asked(of_tokens: Tensor, asking: Asking) -> Tensor:
+    """What tokens have (B, S, ...), of those that ask: (B, Q, ...)."""
+    return of_tokens[:, asking] if isinstance(asking, slice) else at_steps(of_tokens, asking)
 
 
 class Layers(nn.ModuleList):

@@ -9,17 +9,20 @@ and its action 2 + 2 t; joined, both are in the token at position 1 + t.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from jepa_clin.attention import Growing, KeysValues, Layer, Layers, Product, of_few_rows
+from jepa_clin.attention import Asking, Growing, KeysValues, Layer, Layers, Product, asked, of_few_rows
 from jepa_clin.config import ActionTransformerConfig
 from jepa_clin.gathering import GatheredProducts, gathers
 from jepa_clin.steps import at_steps
 from jepa_core.contracts import Latents, Prediction, Predictor, Rollout
 from jepa_core.errors import RunError
 from jepa_core.products import Linear, linear
+
+AskingT = TypeVar("AskingT", bound=Asking)
 
 
 class OutOfReach(RunError, ValueError):
@@ -81,6 +84,24 @@ class ActionTransformer(Predictor):
         Actions beyond the states are left to the rollout.
         Raises OutOfReach if the windows are longer than the position table.
         """
+        belief, layers, visible = self._pass(latents, self._states(first=1))
+        next_states = self._read(belief, latents.states)
+        return Prediction(next_states, belief, KeptSteps(next_states, belief, layers, visible))
+
+    def memory_for(self, latents: Latents, origins: Tensor) -> KeptSteps:
+        """The last layer carries on the states of the origins alone; next states and beliefs of others are 0."""
+        origins = origins.to(latents.states.device)
+        at_origins, layers, visible = self._pass(latents, 1 + self.config.tokens_per_step * origins)
+        windows = torch.arange(len(origins), device=origins.device)[:, None]
+        next_states = torch.zeros_like(latents.states)
+        next_states[windows, origins] = self._read(at_origins, at_steps(latents.states, origins))
+        belief = at_origins.new_zeros(*latents.states.shape[:2], self.belief_dim)
+        belief[windows, origins] = at_origins
+        return KeptSteps(next_states, belief, layers, visible)
+
+    def _pass(self, latents: Latents, asking_last: Asking) -> tuple[Tensor, tuple[KeysValues, ...], Tensor]:
+        """What the last layer puts out for the tokens that ask there (B, Q, W), keys and values of all tokens in each
+        layer, and which tokens are no padding."""
         steps = latents.states.shape[1]
         if steps > self.config.reach:
             raise OutOfReach(
@@ -90,13 +111,12 @@ class ActionTransformer(Predictor):
         visible = _visible(latents.mask, self.config.tokens_per_step)
         mask = _block_causal(visible, self.config.tokens_per_step)
         hidden, layers = self._embed(latents), []
-        for layer, asking in zip(self.layers, self._asking(first_state=1), strict=True):
+        for layer, asking in zip(self.layers, self._asking(asking_last), strict=True):
             queries, keys_values = layer.project(hidden, asking)
-            hidden = layer.attend(hidden[:, asking], queries, keys_values, mask[:, :, asking])
+            seen = asked(mask[:, 0], asking)[:, None]
+            hidden = layer.attend(asked(hidden, asking), queries, keys_values, seen)
             layers.append(keys_values)
-        belief = hidden
-        next_states = self._read(belief, latents.states)
-        return Prediction(next_states, belief, KeptSteps(next_states, belief, tuple(layers), visible))
+        return hidden, tuple(layers), visible
 
     def extend(self, step: Latents, memory: KeptSteps) -> Prediction:
         """One more step: its tokens alone are computed, and see those that the memory holds.
@@ -110,7 +130,7 @@ class ActionTransformer(Predictor):
         hidden, layers = self._step_tokens(step.states, step.actions, position), []
         visible = torch.cat((memory.visible, step.mask.repeat_interleave(per_step, dim=1)), dim=1)
         seen = visible[:, None, None].expand(-1, 1, per_step, -1)
-        for layer, past, asking in zip(self.layers, memory.layers, self._asking(first_state=0), strict=True):
+        for layer, past, asking in zip(self.layers, memory.layers, self._asking(self._states(first=0)), strict=True):
             queries, new = layer.project(hidden, asking, of_few_rows)
             layers.append(past.append(new.keys, new.values))
             hidden = layer.attend(hidden[:, asking], queries, layers[-1], seen[:, :, asking], of_few_rows)
@@ -144,7 +164,7 @@ class ActionTransformer(Predictor):
             action = at_steps(latents.actions, origins + ahead)
             hidden = self._step_tokens(state, action, origins + ahead, multiply)
             seen = mask[..., : memory.visible.shape[1] + tokens * ahead]
-            for index, (layer, asking) in enumerate(zip(self.layers, self._asking(first_state=0), strict=True)):
+            for index, (layer, asking) in enumerate(zip(self.layers, self._asking(self._states(first=0)), strict=True)):
                 queries, keys_values = layer.project(hidden, asking, multiply)
                 pasts[index] = pasts[index].append(keys_values.keys, keys_values.values)
                 hidden = layer.attend(hidden[:, asking], queries, pasts[index], seen[:, :, asking], multiply)
@@ -154,11 +174,13 @@ class ActionTransformer(Predictor):
             beliefs.append(belief)
         return Rollout(torch.stack(states, dim=2), torch.stack(beliefs, dim=2))
 
-    def _asking(self, first_state: int) -> list[slice]:
-        """The tokens that each layer carries on: all, and in the last the states, of which `first_state` is the
-        first."""
-        states = slice(first_state, None, self.config.tokens_per_step)
-        return [slice(None)] * (len(self.layers) - 1) + [states]
+    def _states(self, first: int) -> slice:
+        """The tokens of states, of which `first` is the first."""
+        return slice(first, None, self.config.tokens_per_step)
+
+    def _asking(self, last: AskingT) -> list[slice | AskingT]:
+        """The tokens that each layer carries on: all, and in the last layer those that are asked there."""
+        return [*[slice(None)] * (len(self.layers) - 1), last]
 
     def _embed(self, latents: Latents) -> Tensor:
         """All tokens of the windows: (B, 1 + K T, W)."""

@@ -76,7 +76,8 @@ def _headlines(results: list[MethodResult]) -> Iterator[tuple[Headline, DrawnEst
         yield _mean_auroc(main)
     gains = _gains(results)
     if gains:
-        note = f"{_gained(results)}, the mean of {len(gains)} tasks on the same rows"
+        over = "on the same rows" if len(gains) == 1 else f"the mean of {len(gains)} tasks on the same rows"
+        note = f"{_gained(results)}, {over}"
         measured = [result for result in main if estimates_of(result).get("auroc", UNDEFINED).value is not None]
         label = f"AUROC gained by training, {results[0].method}"
         yield _headline(label, mean_estimate(gains), measured, note, "higher")

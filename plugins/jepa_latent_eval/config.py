@@ -76,8 +76,8 @@ class DecodedForecastConfig(EvaluatorConfig):
     bootstrap: Draws = Field(1000, description="draws of subjects behind every interval")
 
     def memory_bytes(self, shape: LearnerShape) -> int:
-        """The states that probes are fitted on and chosen on, twice in float64, and a factor for each penalty."""
-        return (2 * 4 + 3 * 8) * self.probe_steps * shape.latent + (3 + len(self.strengths)) * 8 * shape.latent**2
+        """The states that probes are fitted on and chosen on, also in float64, and a factor for each penalty."""
+        return (2 * 4 + 2 * 8) * self.probe_steps * shape.latent + (3 + len(self.strengths)) * 8 * shape.latent**2
 
 
 class ChannelForecastConfig(EvaluatorConfig):

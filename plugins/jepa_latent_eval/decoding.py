@@ -91,12 +91,13 @@ def _shown(name: str, dataset: Dataset, states: States) -> tuple[np.ndarray, np.
 
 
 class _Ridge:
-    """Ridge regression on latents (N, D): their second moments once, and a factor for each penalty, whatever the
-    label."""
+    """Ridge regression on latents (N, D) float64, which are its own: their second moments once, and a factor for each
+    penalty, whatever the label."""
 
     def __init__(self, latents: np.ndarray) -> None:
         self._mean = latents.mean(axis=0)
-        self._centred = latents - self._mean
+        latents -= self._mean
+        self._centred = latents
         self._moments = self._centred.T @ self._centred
         self._factors: dict[float, tuple[np.ndarray, bool]] = {}
 

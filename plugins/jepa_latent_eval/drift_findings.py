@@ -309,8 +309,9 @@ def _headline_figure(at: MeasuredContext | None) -> list[Figure]:
 
 def _reach(beats: float, least: float | None, most: float | None) -> Mark:
     """How far the rollout is better than what needs no model."""
-    if beats == 0 and not most:
-        return Mark("skill horizon 0: at no step better than both persistence and the mean latent", 0)
+    if beats == 0:
+        label = "the first step does not beat both persistence and the mean latent: skill horizon"
+        return Mark(label, 0, None, 0, least, most)
     return Mark("skill horizon: beats persistence and the mean latent up to h =", beats, None, beats, least, most)
 
 

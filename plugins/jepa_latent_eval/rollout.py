@@ -118,6 +118,6 @@ def imagine_by(predictor: Predictor, latents: Latents, context: int) -> Rollout:
     seen = Latents(latents.static, *(part[:, :context] for part in (latents.states, latents.actions, latents.mask)))
     blanked = torch.cat([seen.states, torch.zeros_like(latents.states[:, context:])], dim=1)
     origins = torch.full((len(blanked), 1), context - 1, dtype=torch.int64, device=blanked.device)
-    memory = predictor(seen).memory
+    memory = predictor.memory_for(seen, origins)
     horizon = blanked.shape[1] - context
     return predictor.rollout(replace(latents, states=blanked), memory, origins, horizon)

@@ -43,7 +43,10 @@ _NOUN = re.compile(
 )
 """A column of ids that says what one of them is called."""
 _LATER = re.compile(
-    r".*[_. (-](next|future|ahead|lead|t ?\+ ?\d+|plus_?\d+)([_. -]?\d+.*)?\)?|(next|future)[_. -].*", re.I
+    r".*[_. (-](next|future|ahead|lead|t ?\+ ?\d+|plus_?\d+)([_. -]?\d+.*)?\)?|(next|future)[_. -].*|"
+    r".*[_. -](within[_. -]?\d+.*|in[_. -]?\d+[_. -]?(s|sec|min|h|d|w|m|seconds?|minutes?|hours?|days?|weeks?|months?|"
+    r"cycles?|steps?))",
+    re.I,
 )
 EARLIER = re.compile(r"(.*[_. (-])?(lag(ged)?|prev(ious)?|last|past|t ?- ?\d+|minus_?\d+)([_. -]?\d+.*)?\)?", re.I)
 """What a column is called that tells the past of another one."""

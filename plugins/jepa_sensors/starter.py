@@ -139,11 +139,15 @@ def _labels(proposal: Proposal) -> tuple[list[str], list[str]]:
 
 
 def _evaluators(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
-    """Rollouts that fit into the series, alarms, where a label marks when something was wrong, and tasks, where there
-    are labels."""
-    lines = [*_rollouts(source, proposal), *_alarms(proposal), *_tasks(source, proposal)]
-    if lines:
-        yield from ("", "evaluators:", *lines)
+    """Tasks first, where there are labels: a report answers in the order of its recipe. Then rollouts that fit into the
+    series, and alarms, where a label marks when something was wrong."""
+    tasks, alarms, drift = list(_tasks(source, proposal)), list(_alarms(proposal)), _rollouts(source, proposal)
+    if tasks:
+        rollouts = ["  - use: rollout_drift", *(f"    {key}: {value}" for key, value in drift.items())]
+        yield from ("", "evaluators:", *tasks, *rollouts, "  - use: latent_collapse", *alarms)
+    elif drift:
+        keys = ", ".join(f"{key}: {value}" for key, value in drift.items())
+        yield from ("", "evaluators:", f"  rollout_drift: {{{keys}}}")
 
 
 def _windows(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
@@ -155,13 +159,13 @@ def _windows(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
         yield f"windows: {{{keys}}}     # the series are short"
 
 
-def _rollouts(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
-    """A fifth and two fifths of a window are seen, the rest is rolled out."""
+def _rollouts(source: Mapping[str, Any], proposal: Proposal) -> dict[str, Any]:
+    """Keys of rollouts in windows that are short: a fifth and two fifths of one are seen, the rest is rolled out."""
     steps = _steps(source, proposal)
-    if steps < _SHORTEST + _HORIZON:
-        seen = max(1, steps // 5), max(2, 2 * steps // 5)
-        keys = f"contexts: [{seen[0]}, {seen[1]}], headline_context: {seen[1]}, horizon: {steps - seen[1]}"
-        yield f"  rollout_drift: {{{keys}}}"
+    if steps >= _SHORTEST + _HORIZON:
+        return {}
+    seen = [max(1, steps // 5), max(2, 2 * steps // 5)]
+    return {"contexts": seen, "headline_context": seen[1], "horizon": steps - seen[1]}
 
 
 def _steps(source: Mapping[str, Any], proposal: Proposal) -> int:
@@ -182,8 +186,7 @@ def _alarms(proposal: Proposal) -> Iterator[str]:
     flags = {channel["channel"] for channel in proposal.channels if (channel["min"], channel["max"]) == (0, 1)}
     for target, name in zip(_identifiers(labels), labels, strict=True):
         if is_anomaly(name) and name in flags:
-            keys = f"anomalies: {{use: anomalies, label: {target}}}"
-            yield f"  {keys}     # its alarms read no label, and are judged by this one"
+            yield f"  - {{use: anomalies, label: {target}}}     # its alarms read no label, and are judged by this one"
             return
 
 
@@ -203,8 +206,8 @@ def _tasks(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
             whose = f"of each {noun} of {seen} steps or more, from its first {seen}"
             lines.append(f"      - {{outcome: {target}, after: {seen}{kind}}}     # {value}, {whose}")
     if lines:
-        yield "  prediction_tasks:     # what frozen latents tell of each, beside trees and lines on the channels"
-        yield from ("    use: prediction_tasks", "    tasks:", *lines)
+        yield "  - use: prediction_tasks     # what frozen latents tell of each, beside trees and lines on the channels"
+        yield from ("    tasks:", *lines)
 
 
 def _targets(proposal: Proposal) -> Iterator[str]:

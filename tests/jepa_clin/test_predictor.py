@@ -101,6 +101,22 @@ def test_a_memory_serves_several_rollouts(small: ActionTransformerConfig) -> Non
         assert torch.equal(first, predictor.rollout(latents, memory, ORIGINS, HORIZON).states)
 
 
+def test_a_memory_for_some_origins_serves_rollouts_from_these(small: ActionTransformerConfig) -> None:
+    predictor, latents = make_predictor(small, torch.float64), make_latents(torch.float64)
+    with torch.no_grad():
+        rolled = predictor.rollout(latents, predictor.memory_for(latents, ORIGINS), ORIGINS, HORIZON)
+        expected = predictor.rollout(latents, predictor(latents).memory, ORIGINS, HORIZON)
+    torch.testing.assert_close(rolled.states, expected.states, atol=1e-12, rtol=0)
+    torch.testing.assert_close(rolled.belief, expected.belief, atol=1e-12, rtol=0)
+
+
+def test_the_last_layer_feeds_the_origins_alone_to_a_memory_for_them(small: ActionTransformerConfig) -> None:
+    predictor, fed = make_predictor(small), list[int]()
+    predictor.layers[1].feedforward[0].register_forward_pre_hook(lambda _, given: fed.append(given[0].shape[1]))
+    predictor.memory_for(make_latents(), ORIGINS)
+    assert fed == [ORIGINS.shape[1]]
+
+
 def test_first_entry_of_a_rollout_is_the_teacher_forced_prediction(small: ActionTransformerConfig) -> None:
     predictor, latents = make_predictor(small).train(), make_latents()
     prediction = predictor(latents)

@@ -133,6 +133,14 @@ def test_without_a_terminal_an_evaluator_has_a_line_when_it_begins(capsys: pytes
     assert capsys.readouterr().err == "evaluating 2/7 risk_tasks\n"
 
 
+def test_what_an_evaluator_says_is_worded_as_the_report_words_it(
+    screen: _Screen, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for shown in (RunBars("pump"), RunLines("pump")):
+        shown.evaluation_ended("risk", Findings(verdicts=[Verdict("bad", "Only 2 subjects stand behind it")]))
+    assert "Only 2 pumps" in " ".join(screen.shown()) and "Only 2 pumps" in capsys.readouterr().err
+
+
 def test_warnings_are_lines_while_a_bar_is_drawn_and_nothing_is_taken_once_it_is_gone(screen: _Screen) -> None:
     told: list[str] = []
     handler = logging.Handler()

@@ -95,6 +95,17 @@ def test_processes_of_a_machine_share_its_memory_and_divide_the_windows_of_a_ste
     assert of_two.weight_bytes == weights, "nothing is divided that the recipe does not say so"
 
 
+def test_a_plan_counts_the_gradients_that_each_process_sends(plan: Plan, recipe_file: Path, registry: Registry) -> None:
+    from jepa_core.cli.pages import plan_text
+
+    recipe = load_recipe(recipe_file, [], registry)
+    of_two, of_64 = make_plan(recipe, 2), make_plan(recipe, 64)
+    for alone, pair, many in zip(plan.phases, of_two.phases, of_64.phases, strict=True):
+        trained = 4 * (alone.trained_parameters or 0) if alone.steps else 0
+        assert (alone.sent_bytes, pair.sent_bytes, many.sent_bytes) == (0, trained, 2 * 63 * trained // 64)
+    assert "each process sends" in plan_text(of_64) and "sends" not in plan_text(plan)
+
+
 def recipe_with_parts(recipe_file: Path, registry: Registry, parts: int) -> Plan:
     return make_plan(load_recipe(recipe_file, [f"curriculum.joint.accumulate={parts}"], registry))
 

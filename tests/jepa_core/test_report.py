@@ -283,6 +283,12 @@ def test_bounds_stand_with_the_value_before_them_and_not_with_a_count_of_their_n
     assert "0.310 & 0.294 to 0.332 & 12" in latex_text(table)
 
 
+def test_headings_spell_abbreviations_as_their_terms_do():
+    table = Table("t", "T", [Column("task"), Column("auroc"), Column("average_precision")], [["a", 0.5, 0.25]])
+    text = re.sub("<[^>]*>", " ", findings_table(table, "t", {"AUROC": "area", "average precision": "mean"}))
+    assert " AUROC " in text and "auroc" not in text.partition("CSV")[2] and " average precision " in text
+
+
 def test_the_page_tells_what_was_planned_what_it_cost_and_where_it_ran(page):
     text = text_of(page)
     for said in ("encoder mlp, 1,234 parameters", "warm up 1 min 35 s – 1.50 GiB", "jepa run x.yaml", "p 9.9"):
@@ -597,7 +603,9 @@ def test_signs_that_no_page_can_hold_are_replaced_in_html_and_in_drawings() -> N
     ("bounds", "told"),
     [
         ((0.0063, 0.214), "0.006 to 0.214"), ((-0.1074, 0.06), "−0.107 to 0.060"), ((0, 0.3), "0 to 0.300"),
-        ((-0.0002, 0.31), "−0.000200 to 0.310"), ((1e-7, 2e-6), "1.00×10⁻⁷ to 2.00×10⁻⁶"), ((None, 0.3), ""),
+        ((-0.0002, 0.31), "−0.000200 to 0.310"), ((0.9993, 0.9998), "0.999 to 1.000"),
+        ((-8e-5, 0.002), "−0.00008 to 0.00200"),
+        ((1e-7, 2e-6), "1.00×10⁻⁷ to 2.00×10⁻⁶"), ((None, 0.3), ""),
     ],
 )  # fmt: skip
 def test_bounds_of_an_interval_have_the_same_decimals_unless_one_would_be_told_as_nothing(bounds, told):
@@ -629,5 +637,8 @@ def test_where_nothing_is_claimed_figures_that_are_compared_are_told_in_sentence
 def test_a_value_has_the_decimals_of_its_bounds():
     assert estimate(0.08, 0.0284, 0.132) == ("0.080", "0.028 to 0.132")
     assert estimate(22.14, 16.2, 28.5) == ("22.1", "16.2 to 28.5")
+    assert estimate(99.3, 98.7, 99.97) == ("99.3", "98.7 to 100.0")
+    assert estimate(0.9996, 0.9993, 0.9998) == ("1.000", "0.999 to 1.000")
+    assert estimate(8.88e-5, -0.00155, 0.00194) == ("0.00009", "−0.00155 to 0.00194")
     assert estimate(0.08, None, None) == ("0.0800", "")
     assert estimate(None, 0.1, 0.2)[0] == MISSING

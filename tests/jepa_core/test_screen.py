@@ -71,6 +71,15 @@ def test_a_warning_while_bars_are_drawn_stands_above_them_and_leaves_no_second_b
     assert before.endswith("\r\x1b[2K"), "the bar was wiped away before the line was written"
 
 
+def test_what_a_recipe_may_say_beside_the_keys_of_a_phase_is_shown_with_them() -> None:
+    phase = shared_registry().component("phase", "predictor_warmup")
+    told = component_text(_component_page(phase)).partition("beside them in a recipe:")[2]
+    for key in ("name", "optimizer", "schedule", "objectives"):
+        assert f"  {key}: " in told
+    encoder = shared_registry().component("encoder", "mlp")
+    assert "beside them" not in component_text(_component_page(encoder))
+
+
 def test_every_component_is_shown_within_80_columns_and_without_python() -> None:
     registry = shared_registry()
     for kind in ("source", "encoder", "predictor", "phase", "evaluator", "objective"):

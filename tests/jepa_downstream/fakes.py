@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import Batch, Evaluation, Latents, Prediction, Rollout
+from jepa_core.contracts import Batch, Evaluation, Latents, Prediction, Predictor, Rollout
 from jepa_core.data.trajectories import SPLITS, Channel
 from jepa_core.data.windows import Windows, cut_windows
 from jepa_core.training.processes import ALONE
@@ -99,7 +99,7 @@ class Dataset:
         )
 
 
-class Drifts(nn.Module):
+class Drifts(Predictor):
     """Foresees that each step adds the action to the state."""
 
     def __init__(self, latent_dim: int) -> None:

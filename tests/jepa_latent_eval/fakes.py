@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jepa_core.contracts import Batch, Evaluation, Latents, Prediction, Rollout
+from jepa_core.contracts import Batch, Evaluation, Latents, Prediction, Predictor, Rollout
 from jepa_core.data.trajectories import SPLITS, Channel
 from jepa_core.data.windows import Windows, cut_windows
 from jepa_core.training.processes import ALONE
@@ -80,7 +80,7 @@ def rolled(states: Tensor) -> Rollout:
     return Rollout(states[:, None], states[:, None])
 
 
-class Exact(nn.Module):
+class Exact(Predictor):
     """Rolls out z' = DECAY z + a, the dynamics that `linear_latents` has."""
 
     def forward(self, latents: Latents) -> Prediction:

@@ -233,6 +233,8 @@ def test_the_plugin_is_declared_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_rollout_that_is_never_better_is_not_said_to_be_better_up_to_step_0() -> None:
-    assert _reach(0.0, 0.0, 0.0).label == "skill horizon 0: at no step better than both persistence and the mean latent"
-    assert _reach(0.0, 0.0, 4.0).label.endswith("up to h =") and _reach(12.0, None, None).value == 12.0
+def test_a_rollout_that_is_not_better_at_once_is_not_said_to_be_better_up_to_step_0_nor_never_to_be() -> None:
+    for most in (0.0, 4.0):
+        label = _reach(0.0, 0.0, most).label
+        assert label == "the first step does not beat both persistence and the mean latent: skill horizon"
+    assert _reach(5.0, 0.0, 8.0).label.endswith("up to h =") and _reach(12.0, None, None).value == 12.0

@@ -28,14 +28,29 @@ def told(columns: dict[str, np.ndarray], wordy: tuple[str, ...] = (), time: np.n
 @pytest.mark.parametrize(
     "name",
     ["anomaly", "changepoint", "SepsisLabel", "target", "RUL", "remaining_life", "time_to_failure", "faultNumber",
-     "machine_status", "class", "heat_next", "load (t+3)", "y_label", "fail_within_24h", "is_anomaly", "heat.lead2"],
+     "machine_status", "class", "heat_next", "load (t+3)", "y_label", "fail_within_24h", "is_anomaly", "heat.lead2",
+     "trip_in_24h", "alarm_within_7_days", "fault in 3 cycles"],
 )  # fmt: skip
 def test_a_name_that_says_label_is_one(name: str) -> None:
     assert is_label(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["heat", "valve_state", "time", "classifier_speed", "x", "lag_heat", "event", "next", "status", "y_axis"]
+    "name",
+    [
+        "heat",
+        "valve_state",
+        "time",
+        "classifier_speed",
+        "x",
+        "lag_heat",
+        "event",
+        "next",
+        "status",
+        "y_axis",
+        "flow_in",
+        "pressure_in_2",
+    ],
 )
 def test_other_names_are_none(name: str) -> None:
     assert not is_label(name)
