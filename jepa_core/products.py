@@ -54,13 +54,14 @@ def take_over(module: nn.Module) -> nn.Module:
 
 
 def _is_for_onednn(rows: Tensor, weight: Tensor) -> bool:
-    """Programs that are exported keep the operations that torch documents."""
+    """Programs that are exported keep the operations that torch documents; they are asked for first, since to compare a
+    size would hold the program to sizes that compare alike."""
     on_processor = rows.device.type == "cpu" and rows.dtype == weight.dtype == torch.float32
     return (
-        on_processor
+        not torch.compiler.is_compiling()
+        and on_processor
         and rows.numel() * len(weight) >= LEAST
         and rows.numel() // rows.shape[-1] % ALIKE == 0
-        and not torch.compiler.is_compiling()
         and not torch.is_autocast_enabled("cpu")
         and torch.backends.mkldnn.is_available()
     )

@@ -241,10 +241,13 @@ def cp(arguments: argparse.Namespace) -> None:
 def report(arguments: argparse.Namespace) -> None:
     """Write a run's report again."""
     from jepa_core.report.page import write_report
+    from jepa_core.results.record import read_run
 
     if not (arguments.run / "manifest.json").is_file():
         raise RecipeError(f"{arguments.run} is not the folder of a run: it has no manifest.json")
     print(write_report(arguments.run))
+    if lacking := read_run(arguments.run).lacking(str(arguments.run)):
+        log.warning("%s", lacking)
 
 
 def export(arguments: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from jepa_core.results.findings import FEW_POSITIVES, Claim, Side
 from jepa_downstream.config import Kind
 from jepa_downstream.measures import DrawnEstimate
 from jepa_downstream.results import MethodResult
-from jepa_downstream.rows import Rows
+from jepa_downstream.rows import Rows, subjects_of
 from jepa_downstream.task_tables import estimates_of, remark_on
 
 CONTROLS = {
@@ -149,7 +149,7 @@ def _mean_claim(asked: Sequence[Contender], tasks: Sequence[Sequence[MethodResul
     of_methods = zip(*(_estimates(task) for task in chosen), strict=True)
     methods = compared(asked, [mean_estimate(list(task)) for task in of_methods], "binary")
     counts = [rarer(task[0].rows, "binary") or 0 for task in chosen]
-    subjects = len(np.unique(np.concatenate([task[0].rows.subject for task in chosen])))
+    subjects = len(subjects_of(task[0].rows for task in chosen))
     note = "; ".join(_left_out(len(tasks), len(known), len(enough)))
     _, measure, better = MEASURE["binary"]
     about = f"mean of {len(chosen)} tasks"

@@ -20,7 +20,7 @@ from jepa_downstream.measures import DrawnEstimate, Draws, Estimates
 from jepa_downstream.methods import CannotFit, Method
 from jepa_downstream.prediction_tasks import made_methods, makers, measures
 from jepa_downstream.results import UnmeasuredMethod
-from jepa_downstream.rows import Rows
+from jepa_downstream.rows import Rows, subjects_of
 from jepa_downstream.tasks import TaskRows, task_rows
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class LabelEfficiency(Evaluator[LabelEfficiencyConfig]):
         aside = evaluation.scratch
         tasks = [task_rows(dataset, task_config, config.split).aside(aside) for task_config in config.tasks]
         methods = made_methods(makers(evaluation, config))
-        draws = Draws(np.concatenate([task.splits[config.split].subject for task in tasks]), config.bootstrap)
+        draws = Draws(subjects_of(task.splits[config.split] for task in tasks), config.bootstrap)
         curves = [curve for task in tasks for curve in self._of_task(task, methods, draws, evaluation)]
         everyone = dataset.subject[dataset.trajectories(config.split)]
         return label_findings(curves, config, subject_numbers(draws.subjects, everyone))

@@ -32,7 +32,7 @@ from jepa_downstream.results import (
     MethodScores,
     UnmeasuredMethod,
 )
-from jepa_downstream.rows import Counts, Rows
+from jepa_downstream.rows import Counts, Rows, subjects_of
 from jepa_downstream.subgroups import FEWEST, Subgroups, subgroups
 from jepa_downstream.task_findings import task_findings
 from jepa_downstream.task_heads import TaskHead, kept_head
@@ -61,8 +61,8 @@ class PredictionTasks(Evaluator[PredictionTasksConfig]):
         groups = [subgroups(dataset.store, channel) for channel in config.subgroups]
         methods = list(made_methods(makers(evaluation, config)).values())
         scored = [self._score(task, method, evaluation.seed, aside) for task in tasks for method in methods]
-        subjects = [method.rows.subject for method in scored if isinstance(method, MethodScores)]
-        draws = Draws(np.concatenate(subjects or [np.empty(0, dtype=np.int64)]), config.bootstrap)
+        measured = [method.rows for method in scored if isinstance(method, MethodScores)]
+        draws = Draws(subjects_of(measured), config.bootstrap)
         announced = {task.task.name: self._announced_events(task) for task in tasks if task.config.event}
         results = [
             method if isinstance(method, MethodResult) else self._measure(method, draws, groups, announced)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +73,13 @@ class Counts:
         positive = rows.truth == 1
         positive_subjects = len(np.unique(rows.subject[positive]))
         return cls(len(rows), len(np.unique(rows.subject)), int(positive.sum()), positive_subjects)
+
+
+def subjects_of(parts: Iterable[Rows]) -> np.ndarray:
+    """The distinct subjects of several parts together, ascending: (S,) int64. The same rows, given again, are looked at
+    once, and those of no two parts are laid side by side."""
+    distinct = {id(rows): rows for rows in parts}.values()
+    return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(np.unique(rows.subject) for rows in distinct)]))
 
 
 def blocks(rows: Rows) -> Iterator[Rows]:

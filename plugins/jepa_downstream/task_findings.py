@@ -23,6 +23,7 @@ from jepa_core.results.text import counted
 from jepa_downstream.claims import TERMS, UNDEFINED, contenders, mean_estimate, rarer, task_claims
 from jepa_downstream.measures import DrawnEstimate, calibration
 from jepa_downstream.results import Announced, MeasuredMethod, MethodResult
+from jepa_downstream.rows import subjects_of
 from jepa_downstream.task_tables import estimates_of, remark_on, tables_of, worth_of
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _gained(results: list[MethodResult]) -> str:
 
 
 def _subjects(results: list[MethodResult]) -> int:
-    return len(np.unique(np.concatenate([result.rows.subject for result in results])))
+    return len(subjects_of(result.rows for result in results))
 
 
 def _verdicts(results: list[MethodResult], config: PredictionTasksConfig) -> list[Verdict]:

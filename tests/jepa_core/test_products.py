@@ -89,6 +89,13 @@ def test_an_exported_program_holds_what_torch_documents_alone() -> None:
     assert called == {"aten.linear.default"}
 
 
+def test_an_exported_program_takes_any_number_of_rows() -> None:
+    varying = {0: torch.export.Dim("rows", min=1)}
+    program = torch.export.export(Linear(256, 256), (torch.ones(8, 256),), dynamic_shapes=(varying,))
+    for rows in (1, 32, 4_096):
+        assert program.module()(torch.ones(rows, 256)).shape == (rows, 256)
+
+
 def test_maps_that_were_made_elsewhere_are_taken_over_with_their_parameters() -> None:
     given = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Linear(4, 2, bias=False), nn.GELU())).eval()
     before = dict(given.named_parameters())

@@ -16,7 +16,7 @@ from jepa_downstream.kept import Kept
 from jepa_downstream.label_efficiency import LabelEfficiency
 from jepa_downstream.prediction_tasks import PredictionTasks
 from jepa_downstream.preparation import Preparation
-from jepa_downstream.rows import Rows
+from jepa_downstream.rows import Rows, subjects_of
 from tests.jepa_downstream import fakes
 
 TASKS = [{"outcome": "bad", "after": 8}, {"event": "on", "horizon": 4}, {"label": "life"}]
@@ -72,6 +72,15 @@ def test_rows_of_which_only_some_are_kept_have_the_inputs_of_rows_of_which_none_
         given = rows.take(index)
         np.testing.assert_array_equal(inputs(given), np.stack([given.trajectory, given.step, given.step], axis=1))
     assert sum(asked) == 200 + (len(rows) - 200) + (len(rows) - 300), "300 rows are kept, and not made again"
+
+
+def test_the_subjects_of_several_parts_are_those_of_any():
+    parts = [
+        Rows(np.zeros(3, dtype=int), np.arange(3), np.zeros(3), np.array(subjects))
+        for subjects in ([7, 7, 3], [9, 3, 3])
+    ]
+    assert subjects_of([*parts, parts[0]]).tolist() == [3, 7, 9]
+    assert subjects_of([]).tolist() == []
 
 
 def test_scaled_in_place_is_scaled(monkeypatch):
