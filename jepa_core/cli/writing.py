@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jepa_core.cli.common import installed_registry, print_page, recipe_of, write_new
 from jepa_core.errors import Preempted, RecipeError
-from jepa_core.runs.process import environment, keep_freed_memory, owner_only
+from jepa_core.runs.process import environment, owner_only
 
 if TYPE_CHECKING:
     from jepa_core.runs.listeners import RunDisplay
@@ -74,7 +74,6 @@ def _in_processes(
         return _as_one_of_several(begin, work)
     run = begin()
     if arguments.processes == 1:
-        keep_freed_memory()
         return work(run, None)
     from jepa_core.runs.launching import Launched
 
@@ -87,7 +86,6 @@ def _as_one_of_several(begin: Callable[[], Run], work: Callable[[Run, Peers | No
     from jepa_core.runs.starting import open_together
 
     end_with_starter()
-    keep_freed_memory()
     with environment(), connected() as processes:
         if not processes.first:  # of the others only that they wait is told
             logging.getLogger("jepa.waiting").setLevel(log.level)
@@ -243,10 +241,13 @@ def cp(arguments: argparse.Namespace) -> None:
 def report(arguments: argparse.Namespace) -> None:
     """Write a run's report again."""
     from jepa_core.report.page import write_report
+    from jepa_core.results.record import read_run
 
     if not (arguments.run / "manifest.json").is_file():
         raise RecipeError(f"{arguments.run} is not the folder of a run: it has no manifest.json")
     print(write_report(arguments.run))
+    if lacking := read_run(arguments.run).lacking(str(arguments.run)):
+        log.warning("%s", lacking)
 
 
 def export(arguments: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from jepa_core.report.html import Markup, element
 from jepa_core.report.plots import CONTROL, GRID, INK, Style, as_svg, coloured, dress, legend, new_drawing
 from jepa_core.report.terms import explained
 from jepa_core.results.findings import FEW_POSITIVES, Claim, Side
-from jepa_core.results.text import estimate, listed, plural, with_unit
+from jepa_core.results.text import estimate, listed, plural, sentence_case, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,9 +121,10 @@ def answer_plot(groups: Sequence[Group], noun: str) -> Iterator[Markup]:
         way = "further right is better" if claims[0].better == "higher" else "further left is better"
         some_thin = any(claim.is_thin for claim in claims)
         thin = f"; grey: fewer than {FEW_POSITIVES} positives" if some_thin else ""
+        about = element("span", f"{way}{thin}", class_="about")
         yield element(
             "figure",
-            element("figcaption", f"{measure} by task ", element("span", f"{way}{thin}", class_="about")),
+            element("figcaption", f"{sentence_case(measure)} by task ", about),
             legend(list(signs), list(signs.values())),
             _draw(of_it, signs, f"{measure} ({unit})" if unit else measure),
             element("p", f"Lines are 95 % intervals over {plural(noun)}.{without}", class_="note"),

@@ -7,7 +7,6 @@ data; data; cost; recipe; environment. A section whose file is missing is left o
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -38,8 +37,6 @@ from jepa_core.results.record import RunRecord, read_run
 from jepa_core.results.text import number, sentence_case, value_of, words
 from jepa_core.results.wording import in_words_of, worded
 
-log = logging.getLogger("jepa")
-
 SAID_ABOVE = ("name", "description", "command", "evaluated", "dataset", "files")
 """Keys of the manifest that are written elsewhere, or otherwise."""
 PLANNED = ("source", "encoder", "predictor", "latent_dim", "window_steps", "memory_bytes")
@@ -50,12 +47,9 @@ def write_report(folder: Path) -> Path:
     """Write `report.html` into a run directory, and its tables as CSV and LaTeX into `tables/`, from the files of that
     directory alone. Each file is written atomically; tables that the report no longer has are removed.
 
-    A warning says where nothing was evaluated, or findings are gone. Raises RunError if the directory or a file in it
-    cannot be read.
+    Raises RunError if the directory or a file in it cannot be read.
     """
     record = in_own_words(read_run(folder))
-    if lacking := record.lacking(str(folder)):
-        log.warning("%s", lacking)
     path = folder / "report.html"
     replace_tables(folder / "tables", all_tables(record))
     write_atomically(path, page(record).encode())

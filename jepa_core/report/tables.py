@@ -65,17 +65,19 @@ def findings_table(
 def records(
     name: str, title: str, rows: Sequence[dict[str, Any]], first: Sequence[str] = (), note: str = ""
 ) -> Records | None:
-    """Records as a table; their keys as columns, those in `first` before the others. None if there are none."""
+    """Records as a table; their keys as columns, those in `first` before the others. A key of which all records hold
+    an empty list is saved, and not shown. None if there are none."""
     present = dict.fromkeys(key for row in rows for key in row)
     keys = [*(key for key in first if key in present), *(key for key in present if key not in first)]
     if not keys:
         return None
     raw = [[_plain(row.get(key)) for key in keys] for row in rows]
+    told = [key for key in keys if any(row.get(key) not in ([], {}) for row in rows)]
     return Records(
         Table(name, title, [Column(key) for key in keys], raw, note),
-        [without_unit(key) for key in keys],
-        [[value_of(key, row.get(key)) for key in keys] for row in rows],
-        [all(isinstance(row.get(key), int | float | None) for row in rows) for key in keys],
+        [without_unit(key) for key in told],
+        [[value_of(key, row.get(key)) for key in told] for row in rows],
+        [all(isinstance(row.get(key), int | float | None) for row in rows) for key in told],
     )
 
 

@@ -7,10 +7,8 @@ when it is loaded.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -29,11 +27,6 @@ DEFAULTS = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # what deterministic algorithms ask for on a GPU
 }
 """What is set unless the user has set it."""
-MALLOC = {
-    -1: 2**28,  # M_TRIM_THRESHOLD: unused bytes at the end of the heap from which they are given back
-    -3: 2**25,  # M_MMAP_THRESHOLD: bytes from which a piece lies in pages of its own; the most that glibc takes
-}
-"""Settings of glibc's `mallopt`, by their numbers in malloc.h."""
 POOLS = {
     "openmp": ("OMP_NUM_THREADS",),
     "openblas": ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"),
@@ -52,18 +45,6 @@ def seldom_collected() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-def keep_freed_memory() -> None:
-    """Have the process keep the memory of tensors that are gone, for the next ones, where the C library is glibc.
-
-    It would give most of it back, and take it anew page by page at every step: 600,000 times in 150 steps of a small
-    predictor, and 60,000 so. It cannot say how it was set, so this holds for as long as the process lives.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        library = ctypes.CDLL(None)
-        for setting, size in MALLOC.items():
-            library.mallopt(setting, size)
 
 
 @contextmanager

@@ -136,7 +136,9 @@ class RolloutConfig(PhaseConfig):
     """Keys of the phases that train the predictor on a rollout beside teacher forcing."""
 
     rollout_horizon: int = Field(10, ge=0, description="steps of the rollout in the loss (2 in the paper); 0 for none")
-    rollout_origins: int = Field(1, gt=0, description="rollouts of each window, each from a step drawn at random")
+    rollout_origins: int = Field(
+        1, gt=0, le=1024, description="rollouts of each window, each from a step drawn at random"
+    )
     rollout_weight: float = Field(1.0, gt=0, description="factor of the rollout term")
     teacher_forcing_weight: float = Field(
         1.0, ge=0, description="factor of the teacher-forced term; at 0, without a rollout, objectives alone are left"
@@ -252,8 +254,10 @@ class VarianceCovarianceConfig(ObjectiveConfig):
 class SigregConfig(ObjectiveConfig):
     """Makes the latents an isotropic Gaussian (SIGReg of LeJEPA, arXiv 2511.08544)."""
 
-    projections: int = Field(256, gt=0, description="random directions that are tested at each step")
-    knots: int = Field(9, ge=3, description="points of the integral from 0 to `reach`; with their mirror images, 17")
+    projections: int = Field(256, gt=0, le=65_536, description="random directions that are tested at each step")
+    knots: int = Field(
+        9, ge=3, le=1024, description="points of the integral from 0 to `reach`; with their mirror images, 17"
+    )
     reach: float = Field(5.0, gt=0, description="largest frequency at which characteristic functions are compared")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 import resource
 import signal
@@ -24,6 +25,8 @@ DEADLINE = 90.0
 """After which it is taken for one that hangs."""
 MEMORY = 10 * 2**30
 """Bytes of address space that a command may take: so it ends here, not by the machine's own hand."""
+OUT_OF_MEMORY = "out of memory during"
+"""What is said where no plan foresaw it; on a machine that lends more than it has, the kernel would kill the run."""
 LADDER = (2**32 - 1, 1e18, *(10**power for power in range(9, 0, -1)), 2, 1, 0.999, 0.5, 0.1)
 """Values that are tried, the largest first, beside the bounds that a key names."""
 
@@ -40,7 +43,7 @@ runtime: {threads: 1}
 TEXTS = {"use": "qwen3", "random": {
     "hidden_size": 8, "layers": 1, "heads": 1, "kv_heads": 1, "head_dim": 8, "intermediate_size": 8, "vocabulary": 300
 }}  # fmt: skip
-TASKS = {"tasks": [{"outcome": "pushed_hard", "after": 4}], "methods": ["latents"], "baselines": ["lightgbm"]}
+TASKS = {"tasks": [{"outcome": "pushed", "after": 4}], "methods": ["latents"], "baselines": ["lightgbm"]}
 NEEDED: dict[tuple[str, str], dict[str, Any]] = {
     ("encoder", "qwen3"): TEXTS,
     ("encoder", "patch_transformer"): {"heads": 2, "feedforward": 8, "layers": 1},
@@ -132,7 +135,8 @@ def recipe_with(key: Key) -> dict[str, Any]:
     if key.kind in ("source", "encoder", "predictor"):
         tree[key.kind] = part
     elif key.kind == "phase":
-        tree["curriculum"] = [{"name": "swept", "steps": 1, "batch_size": 4} | part]
+        looked_at = {"validation": {"every": 1}} if key.path[0] == "validation" else {}
+        tree["curriculum"] = [{"name": "swept", "steps": 1, "batch_size": 4} | looked_at | part]
     elif key.kind == "objective":
         phase["objectives"] = [part]
     elif key.kind in ("optimizer", "schedule"):
@@ -206,8 +210,17 @@ def sweep_once(scene: Scene, draw: random.Random, number: int) -> Trial:
         strikes = [Strike(signal.SIGTERM, SECONDS), Strike(signal.SIGKILL, DEADLINE)]
         ended = children.run(["run", "swept.yaml", "--out", "run", "--quiet"], folder, strikes, _limited)
         faults = [] if ended.code == 75 else faults_of(ended)
+        if OUT_OF_MEMORY in ended.words and not _foreseen(folder):
+            faults.append(f"nothing bounds what it takes, and a machine may kill it:\n{ended.words[-500:]}")
     return trial("key", f"{key} = {'nothing' if value is None else f'{value:g}'}", ended, faults)
 
 
+def _foreseen(folder: Path) -> bool:
+    """Whether the plan counts a fair part of the memory that ran out."""
+    plan = json.loads(children.run(["plan", "swept.yaml", "--json"], folder).words)
+    return max([plan["memory_bytes"] or 0, *(part["bytes"] for part in plan["parts"])]) > MEMORY / 4
+
+
 def _limited() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard), hard))

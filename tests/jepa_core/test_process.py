@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import mmap
 import os
-import platform
 import signal
 import stat
 import subprocess
@@ -113,29 +111,6 @@ def test_the_collector_of_a_command_rests_and_is_put_back_whatever_happens() -> 
         assert gc.get_threshold() == (10_000, *before[1:])
         raise InterruptedError
     assert gc.get_threshold() == before
-
-
-FREED_AGAIN_AND_AGAIN = """
-import resource
-from jepa_core.runs.process import keep_freed_memory
-keep_freed_memory()
-def take_and_free():
-    [bytes([number]) * 10_000_000 for number in range(1, 7)]
-take_and_free()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
-    take_and_free()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is another one")
-def test_memory_that_was_freed_is_taken_again_without_asking_for_its_pages() -> None:
-    pages = 20 * 6 * 10_000_000 // mmap.PAGESIZE
-    asked_for = subprocess.run(
-        [sys.executable, "-c", FREED_AGAIN_AND_AGAIN], capture_output=True, text=True, check=True
-    ).stdout
-    assert int(asked_for) < pages / 20
 
 
 def test_what_the_user_has_set_is_left_and_the_network_is_never_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from jepa_core.report.headline_figure import PLACES, _free_place
 from jepa_core.report.html import element
 from jepa_core.report.page import write_report
 from jepa_core.report.plots import as_svg, coloured, draw_figure, dress, legend, new_drawing, styles, y_limits
-from jepa_core.report.tables import SHOWN_ROWS, findings_table
+from jepa_core.report.tables import SHOWN_ROWS, findings_table, records
 from jepa_core.results.findings import (
     Claim,
     Column,
@@ -281,6 +281,11 @@ def test_bounds_stand_with_the_value_before_them_and_not_with_a_count_of_their_n
     drawn = findings_table(table, "t")
     assert "subjects interval" in drawn and '<td class="number">0.294 to 0.332</td><td class="number">12</td>' in drawn
     assert "0.310 & 0.294 to 0.332 & 12" in latex_text(table)
+
+
+def test_a_column_of_empty_lists_is_saved_and_not_shown():
+    kept = records("t", "T", [{"name": "a", "only": [], "share": None}, {"name": "b", "only": []}])
+    assert kept.headings == ["name", "share"] and [column.name for column in kept.table.columns][1] == "only"
 
 
 def test_headings_spell_abbreviations_as_their_terms_do():
