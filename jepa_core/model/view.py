@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jepa_core.training.learner import Learner
 
 KEPT_BYTES = 2**28
-"""Bytes of latents of states that are kept, about."""
+"""Bytes of latents that are kept, about: those of states, actions and static facts lie together."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class View:
         latents = self._kept.get(trajectory)
         if latents is None:
             latents = self.frozen.latents(self.dataset, trajectory)
-            if (len(self._kept) + 1) * latents.states.nbytes < KEPT_BYTES:
+            size = latents.static.nbytes + latents.states.nbytes + latents.actions.nbytes
+            if (len(self._kept) + 1) * size < KEPT_BYTES:
                 self._kept[trajectory] = latents
         return latents
