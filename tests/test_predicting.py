@@ -7,7 +7,7 @@ import csv
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 
 import jepa_core
 from commands import environment
@@ -375,9 +376,17 @@ def test_what_a_rule_of_the_source_leaves_out_of_new_data_is_told(
     assert "the rule 'has vital signs' of the source leaves out 1 of " in caplog.text
 
 
+@pytest.fixture
+def single_thread() -> Iterator[None]:
+    """As many threads as the run had, in torch and in NumPy: the last bits depend on them."""
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.mark.usefixtures("single_thread")
 @pytest.mark.parametrize("evaluator", ["risk_tasks", "early_events"])
 def test_tables_of_held_out_subjects_alone_score_as_the_run_said_to_the_bit(records: Path, evaluator: str) -> None:
-    torch.set_num_threads(1)
     model = jepa_core.load(records / "run", "cpu")
     data = model.read(records / "new")
     (path,) = (path for path in (records / "made" / "stores").iterdir() if path.name.count(".") == 0)
