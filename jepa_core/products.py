@@ -32,25 +32,9 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 class Linear(nn.Linear):
     """`nn.Linear` by `linear`."""
 
-    @classmethod
-    def of(cls, given: nn.Linear) -> Linear:
-        """The same map, with the same parameters."""
-        own = cls(given.in_features, given.out_features, given.bias is not None, device="meta")
-        own.weight, own.bias = given.weight, given.bias
-        return own.train(given.training)
-
     def forward(self, input: Tensor) -> Tensor:
         """(..., I) to (..., O); the name is torch's own."""
         return linear(input, self.weight, self.bias)
-
-
-def take_over(module: nn.Module) -> nn.Module:
-    """The module, made elsewhere, with each plain `nn.Linear` in it as a `Linear`."""
-    for parent in list(module.modules()):
-        for name, child in parent.named_children():
-            if type(child) is nn.Linear:
-                setattr(parent, name, Linear.of(child))
-    return module
 
 
 def _is_for_onednn(rows: Tensor, weight: Tensor) -> bool:

@@ -19,7 +19,6 @@ from transformers.utils import logging
 from jepa_core.errors import DataError, UnsafeArtefactError
 from jepa_core.io.files import write_atomically
 from jepa_core.libraries import library
-from jepa_core.products import take_over
 from jepa_text.architecture import Architecture
 from jepa_text.config import LoraConfig
 from jepa_text.folder import ARCHITECTURE_KEYS, CONFIG, COPY_AGAIN, SAFE_LOADING, read_config, shard_paths
@@ -53,7 +52,7 @@ language_model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(
 def random_backbone(architecture: Architecture) -> nn.Module:
     """A backbone with random fp32 weights, all trainable."""
     sizes = {key: getattr(architecture, name) for name, key in ARCHITECTURE_KEYS.items()}
-    return take_over(Qwen3Model(BackboneConfig(**sizes, use_cache=False)).float())
+    return Qwen3Model(BackboneConfig(**sizes, use_cache=False)).float()
 
 
 def load_backbone(folder: Path, dtype: torch.dtype) -> nn.Module:
@@ -68,7 +67,7 @@ def load_backbone(folder: Path, dtype: torch.dtype) -> nn.Module:
         loaded: Any = Qwen3Model.from_pretrained(folder, config=config, dtype=dtype, **SAFE_LOADING)
     backbone, report = loaded  # SAFE_LOADING asks for what was missing, too
     check_loaded(folder, report, lambda name: name == HEAD)
-    return take_over(backbone).requires_grad_(False)
+    return backbone.requires_grad_(False)
 
 
 def load_head(folder: Path, dtype: torch.dtype) -> Tensor | None:

@@ -14,7 +14,6 @@ from torch.utils.checkpoint import checkpoint
 
 from jepa_core.contracts import LanguageEncoder
 from jepa_core.errors import DataError, RunError
-from jepa_core.products import linear
 from jepa_core.training.latent_norm import normalise_latents
 from jepa_core.training.totals import total
 from jepa_text.backbone import adapt, export_adapter, load_backbone, load_head, random_backbone
@@ -153,10 +152,9 @@ class Qwen3Encoder(LanguageEncoder):
     def _surprise_pass(self, texts: list[list[int]]) -> Tensor:
         """Cross-entropy of the texts of one pass, summed over the tokens that are predicted."""
         hidden, head = token_states(self.backbone, pack(texts, self._device)), self._head()
-        following = _following(texts).to(self._device)
-        parts = zip(hidden[: len(following)].split(SCORED_AT_ONCE), following.split(SCORED_AT_ONCE), strict=True)
+        parts = zip(hidden.split(SCORED_AT_ONCE), _following(texts).to(self._device).split(SCORED_AT_ONCE), strict=True)
         # Scores are made again for the gradient, not kept.
-        return sum(checkpoint(_surprise, tokens, head, foretold, use_reentrant=False) for tokens, foretold in parts)
+        return sum(checkpoint(_surprise, tokens, head, following, use_reentrant=False) for tokens, following in parts)
 
     def _head(self) -> Tensor:
         """What scores a hidden state against every token: (V, D)."""
@@ -201,5 +199,5 @@ def _following(texts: list[list[int]]) -> Tensor:
 
 def _surprise(hidden: Tensor, head: Tensor, following: Tensor) -> Tensor:
     return F.cross_entropy(
-        linear(hidden.to(head.dtype), head).float(), following, ignore_index=IGNORED, reduction="sum"
+        F.linear(hidden.to(head.dtype), head).float(), following, ignore_index=IGNORED, reduction="sum"
     )

@@ -27,7 +27,7 @@ Built: TypeAlias = Any
 
 
 def token_states(backbone: Built, pack: Pack) -> Tensor:
-    """Last hidden states of all tokens, the filling too: (S, W)."""
+    """Last hidden states of all tokens: (S, W)."""
     hidden, _ = _run(backbone, backbone.layers, pack)
     return _normed(backbone.norm, hidden)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, groupby, repeat
+from itertools import chain, groupby
 
 import numpy as np
 import torch
@@ -16,11 +16,6 @@ from torch import Tensor
 from jepa_text.architecture import row_length
 
 Tokens = list[int]
-
-ALIKE = 32
-"""Tokens of a large pack are a multiple of this."""
-LARGE = 32 * ALIKE
-"""Tokens from which a pack is large."""
 
 Groups = list[tuple[int, int]]
 """Runs of equally long rows, in the order of the texts: (number of rows, tokens of each)."""
@@ -31,7 +26,7 @@ class TextRows:
     """Each text in a row of its own, which may be longer.
 
     tokens: (R,) which token of the pack lies at each place of the rows, any where none does. places: (S,) where each
-    token of the pack lies in the rows. filled: (R,) bool, where a text's lies. groups: the rows' lengths.
+    token of the pack lies in the rows. filled: (R,) bool, where one lies. groups: the rows' lengths.
     """
 
     tokens: Tensor
@@ -44,8 +39,7 @@ class TextRows:
 class Pack:
     """distinct: (U,) the tokens of the texts, each once. places: (S,) where each token of the texts, one after another,
     lies in `distinct`. positions: (S,) of each token in its text, from 0. ends: (N,) place of each text's last token.
-    rows: the texts as attention takes them, which crosses no row. Filling counts as tokens of the last text, behind its
-    end."""
+    rows: the texts as attention takes them, which crosses no row."""
 
     distinct: Tensor
     places: Tensor
@@ -57,25 +51,22 @@ class Pack:
 def pack(texts: list[Tokens], device: torch.device) -> Pack:
     """The texts, none of them empty, in their order."""
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    ends = lengths.cumsum() - 1
-    filling = -int(lengths.sum()) % ALIKE if lengths.sum() >= LARGE else 0
-    tokens = np.fromiter(chain(chain.from_iterable(texts), repeat(texts[-1][-1], filling)), np.int64)
-    lengths[-1] += filling
+    stops = lengths.cumsum()
+    tokens = np.fromiter(chain.from_iterable(texts), np.int64, stops[-1])
     unique, inverse = np.unique(tokens, return_inverse=True)
-    within = np.arange(len(tokens)) - np.repeat(lengths.cumsum() - lengths, lengths)
-    distinct, places, positions, last = (
-        torch.from_numpy(array).to(device) for array in (unique, inverse, within, ends)
+    within = np.arange(stops[-1]) - np.repeat(stops - lengths, lengths)
+    distinct, places, positions, ends = (
+        torch.from_numpy(array).to(device) for array in (unique, inverse, within, stops - 1)
     )
-    return Pack(distinct, places, positions, last, _rows(lengths, within, filling, device))
+    return Pack(distinct, places, positions, ends, _rows(lengths, within, device))
 
 
-def _rows(lengths: np.ndarray, within: np.ndarray, filling: int, device: torch.device) -> TextRows:
-    """Rows of texts of these lengths (N,), the filling with the last, whose tokens have the places `within` (S,) in
-    them."""
+def _rows(lengths: np.ndarray, within: np.ndarray, device: torch.device) -> TextRows:
+    """Rows of texts of these lengths (N,), whose tokens have the places `within` (S,) in them."""
     room = np.fromiter(map(row_length, lengths.tolist()), np.int64, len(lengths))
     places = np.repeat(room.cumsum() - room, lengths) + within
     tokens, filled = np.zeros(room.sum(), np.int64), np.zeros(room.sum(), bool)
-    tokens[places], filled[places[: len(places) - filling]] = np.arange(len(places)), True
+    tokens[places], filled[places] = np.arange(len(places)), True
     groups = [(len(list(run)), length) for length, run in groupby(room.tolist())]
     of_pack, in_rows, mask = (torch.from_numpy(array).to(device) for array in (tokens, places, filled))
     return TextRows(of_pack, in_rows, mask, groups)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from jepa_core.products import ALIKE, LEAST, Linear, linear, take_over
+from jepa_core.products import ALIKE, LEAST, Linear, linear
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
 
@@ -94,15 +94,3 @@ def test_an_exported_program_takes_any_number_of_rows() -> None:
     program = torch.export.export(Linear(256, 256), (torch.ones(8, 256),), dynamic_shapes=(varying,))
     for rows in (1, 32, 4_096):
         assert program.module()(torch.ones(rows, 256)).shape == (rows, 256)
-
-
-def test_maps_that_were_made_elsewhere_are_taken_over_with_their_parameters() -> None:
-    given = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Linear(4, 2, bias=False), nn.GELU())).eval()
-    before = dict(given.named_parameters())
-    taken = take_over(given)
-    maps = [module for module in taken.modules() if isinstance(module, nn.Linear)]
-    assert [type(module) for module in maps] == [Linear, Linear]
-    assert not any(module.training for module in maps)
-    after = dict(taken.named_parameters())
-    assert list(after) == list(before)
-    assert all(after[name] is parameter for name, parameter in before.items())
