@@ -60,21 +60,21 @@ def _sentence(claim: Claim, plain: bool = False) -> Iterator[str]:
     yield f" ({bounds})" if bounds else ""
     for index, other in enumerate(others):
         yield ": " if not index else " and " if index == len(others) - 1 else ", "
-        yield from _against(other, plain)
+        yield from _against(other, ours.value, plain)
     yield f"; {', '.join(_counts(claim))}."
     if claim.note:
         yield f" {claim.note[:1].upper()}{claim.note[1:]}."
 
 
-def _against(other: Side, plain: bool) -> Iterator[str]:
-    """By how much ours is better than another, or that it cannot be told."""
+def _against(other: Side, ours: float, plain: bool) -> Iterator[str]:
+    """By how much ours is better than another, or that it cannot be told. ours: its value."""
     if other.gain is None:
         yield f"not compared with {other.words}"
         return
     how, low, high = told_apart(other), other.gain_low, other.gain_high
     if how == "worse":
         low, high = (None if end is None else -end for end in (high, low))
-    gain, bounds = estimate(abs(other.gain), low, high)
+    gain, bounds = estimate(abs(other.gain), low, high, beside=ours)
     if how == "open":
         yield _marked("not told apart from" if bounds else "too few to compare with", how, plain)
         sign = "+" if other.gain > 0 else "−" if other.gain < 0 else ""

@@ -32,7 +32,7 @@ def in_short(findings: Findings) -> Iterator[ShortRow]:
             yield ShortRow(claim.about, NOT_MEASURED, is_thin=True)
             continue
         value = _value(ours.value, ours.low, ours.high, claim.unit)
-        gains = tuple((_gain(other), f"over {other.words}") for other in others)
+        gains = tuple((_gain(other, ours.value), f"over {other.words}") for other in others)
         yield ShortRow(claim.about, value, claim.measure, gains, claim.is_thin)
     for headline in () if findings.claims else findings.headlines:
         unmeasured = headline.value is None
@@ -45,9 +45,9 @@ def _value(value: float | None, low: float | None, high: float | None, unit: str
     return with_unit(told, unit) + (f" ({bounds})" if bounds else "")
 
 
-def _gain(other: Side) -> str:
+def _gain(other: Side, ours: float | None) -> str:
     if other.gain is None:
         return "–"
     sign = "+" if other.gain > 0 else ""
-    told, bounds = estimate(other.gain, other.gain_low, other.gain_high)
+    told, bounds = estimate(other.gain, other.gain_low, other.gain_high, beside=ours)
     return f"{sign}{told}{f' ({bounds})' if bounds else ''}"

@@ -24,11 +24,12 @@ def number(value: int | float | None, digits: int = 3) -> str:
     return f"{value:,.{max(0, digits - 1 - exponent)}f}".replace("-", "−")
 
 
-def alike(*values: float | None, digits: int = 3) -> list[str]:
+def alike(*values: float | None, digits: int = 3, beside: float | None = None) -> list[str]:
     """A value and its bounds with the same decimals, as many as the largest needs, or up to two more where two that
-    differ would be told as one, if that leaves something of each; whole numbers have none."""
+    differ would be told as one, if that leaves something of each; whole numbers have none. beside: what they are a
+    difference of, which counts as one of them."""
     parts = [value for value in values if value is not None and math.isfinite(value) and value != int(value)]
-    largest = max(map(abs, parts), default=1)
+    largest = max(map(abs, [*parts, *([beside] if parts and beside else [])]), default=1)
     decimals = max(0, digits - 1 - math.floor(math.log10(largest)))
     least, most = min(parts, default=0), max(parts, default=0)
     for _ in range(2):
@@ -43,11 +44,14 @@ def interval(low: float | None, high: float | None, digits: int = 3) -> str:
     return "" if low is None or high is None else " to ".join(alike(low, high, digits=digits))
 
 
-def estimate(value: float | None, low: float | None, high: float | None, digits: int = 3) -> tuple[str, str]:
-    """A value and the bounds of its interval, all with the same decimals; bounds are empty if there is none."""
+def estimate(
+    value: float | None, low: float | None, high: float | None, digits: int = 3, beside: float | None = None
+) -> tuple[str, str]:
+    """A value and the bounds of its interval, all with the same decimals; bounds are empty if there is none. beside:
+    of a difference, the value that it is told beside."""
     if low is None or high is None:
-        return number(value, digits), ""
-    told, *bounds = alike(value, low, high, digits=digits)
+        return alike(value, digits=digits, beside=beside)[0], ""
+    told, *bounds = alike(value, low, high, digits=digits, beside=beside)
     return told, " to ".join(bounds)
 
 

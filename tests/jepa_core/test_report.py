@@ -205,10 +205,10 @@ def with_claims(folder, *claims: Claim, noun: str = "subject") -> str:
 @pytest.mark.parametrize(
     ("gain", "said"),
     [
-        ((0.05, 0.02, 0.08), "0.0500 better (0.0200 to 0.0800) than the untrained encoder"),
-        ((-0.05, -0.08, -0.02), "0.0500 worse (0.0200 to 0.0800) than the untrained encoder"),
-        ((0.05, -0.02, 0.08), "not told apart from the untrained encoder (+0.0500, −0.0200 to 0.0800)"),
-        ((0.05, None, None), "too few to compare with the untrained encoder (+0.0500, no interval)"),
+        ((0.05, 0.02, 0.08), "0.050 better (0.020 to 0.080) than the untrained encoder"),
+        ((-0.05, -0.08, -0.02), "0.050 worse (0.020 to 0.080) than the untrained encoder"),
+        ((0.05, -0.02, 0.08), "not told apart from the untrained encoder (+0.050, −0.020 to 0.080)"),
+        ((0.05, None, None), "too few to compare with the untrained encoder (+0.050, no interval)"),
     ],
 )
 def test_the_first_claim_is_the_first_sentence_with_what_is_gained_and_on_how_many(folder, gain, said):
@@ -586,7 +586,7 @@ def test_the_table_at_the_end_has_a_row_a_claim_and_headlines_where_nothing_is_c
     console.print(ending(read_run(folder), 160))
     lines = " ".join(console.file.getvalue().split())
     assert (
-        "mean of 8 tasks 0.800 (0.750 to 0.850) AUROC; +0.0500 (0.0200 to 0.0800) over the untrained encoder" in lines
+        "mean of 8 tasks 0.800 (0.750 to 0.850) AUROC; +0.050 (0.020 to 0.080) over the untrained encoder" in lines
     )
     assert lines.count("skill horizon 24 steps (12 to 36)") == 1
 
@@ -645,5 +645,6 @@ def test_a_value_has_the_decimals_of_its_bounds():
     assert estimate(99.3, 98.7, 99.97) == ("99.3", "98.7 to 100.0")
     assert estimate(0.9996, 0.9993, 0.9998) == ("1.000", "0.999 to 1.000")
     assert estimate(8.88e-5, -0.00155, 0.00194) == ("0.00009", "−0.00155 to 0.00194")
+    assert estimate(0.063, 0.0245, 0.0967, beside=0.755) == ("0.063", "0.025 to 0.097")
     assert estimate(0.08, None, None) == ("0.0800", "")
     assert estimate(None, 0.1, 0.2)[0] == MISSING
