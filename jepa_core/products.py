@@ -6,6 +6,7 @@ with it, and 250 with oneDNN, which torch brings along and uses for other types 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -47,8 +48,14 @@ def _is_for_onednn(rows: Tensor, weight: Tensor) -> bool:
         and rows.numel() * len(weight) >= LEAST
         and rows.numel() // rows.shape[-1] % ALIKE == 0
         and not torch.is_autocast_enabled("cpu")
-        and torch.backends.mkldnn.is_available()
+        and _is_offered()
     )
+
+
+@cache
+def _is_offered() -> bool:
+    """Whether this build of torch has oneDNN, and the product of it, which torch does not document."""
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def _product(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
