@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 DEFAULTS = {
     "OMP_WAIT_POLICY": "passive",  # spinning threads starve each other on machines with few cores
-    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",  # kernels that are kept, one for each size of a product; 1,024 take 0.2 GB
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # what deterministic algorithms ask for on a GPU
 }
 """What is set unless the user has set it."""

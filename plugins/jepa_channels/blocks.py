@@ -17,7 +17,6 @@ from jepa_core.config import ItemShape
 from jepa_core.contracts import Channels, Encoder
 from jepa_core.data.standardisation import NormalScores, Standardisation
 from jepa_core.errors import DataError, RunError
-from jepa_core.products import Linear
 from jepa_core.training.latent_norm import normalise_latents
 
 
@@ -35,7 +34,7 @@ class ChannelEncoder(Encoder):
         self.latent_dim = config.latent_dim
         scaling = {"moments": Standardisation, "ranks": NormalScores}[config.scaling]
         self.standardise = scaling(shape.channels, config.clip)
-        self.output = nn.Sequential(nn.LayerNorm(config.inner_width), Linear(config.inner_width, self.latent_dim))
+        self.output = nn.Sequential(nn.LayerNorm(config.inner_width), nn.Linear(config.inner_width, self.latent_dim))
         self._is_fitted = False
 
     @abstractmethod
@@ -84,7 +83,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.net = nn.Sequential(nn.LayerNorm(width), Linear(width, hidden), nn.GELU(), Linear(hidden, width))
+        self.net = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
     def forward(self, hidden: Tensor) -> Tensor:
         return hidden + self.net(hidden)

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from jepa_channels.blocks import ChannelEncoder, FeedForward, with_mask
 from jepa_channels.config import MlpConfig
 from jepa_core.config import ItemShape
-from jepa_core.products import Linear
 
 
 class Mlp(ChannelEncoder):
@@ -16,7 +15,7 @@ class Mlp(ChannelEncoder):
 
     def __init__(self, config: MlpConfig, shape: ItemShape) -> None:
         super().__init__(config, shape)
-        self.input = Linear(2 * shape.channels * shape.samples, config.width)
+        self.input = nn.Linear(2 * shape.channels * shape.samples, config.width)
         self.blocks = nn.Sequential(*(FeedForward(config.width, config.hidden) for _ in range(config.layers)))
 
     def represent(self, values: Tensor, observed: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from jepa_channels.blocks import ChannelEncoder, FeedForward, with_mask
 from jepa_channels.config import PatchTransformerConfig
 from jepa_core.config import ItemShape
-from jepa_core.products import Linear
 
 
 class PatchTransformer(ChannelEncoder):
@@ -33,7 +32,7 @@ class PatchTransformer(ChannelEncoder):
         super().__init__(config, shape)
         width = config.inner_width
         self.tokens_per_pass = config.tokens_per_pass
-        self.patch = Linear(2 * shape.samples, width)
+        self.patch = nn.Linear(2 * shape.samples, width)
         self.gains = nn.Embedding(shape.channels, width)
         self.shifts = nn.Embedding(shape.channels, width)
         self.summary = nn.Parameter(torch.empty(width))
@@ -70,8 +69,8 @@ class _Layer(nn.Module):
         width = config.inner_width
         self.heads = config.heads
         self.norm = nn.LayerNorm(width)
-        self.query_key_value = Linear(width, 3 * width)
-        self.project = Linear(width, width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.project = nn.Linear(width, width)
         self.feedforward = FeedForward(width, config.hidden)
 
     def forward(self, hidden: Tensor, visible: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from torch.nn import functional as F
 from jepa_channels.blocks import ChannelEncoder, with_mask
 from jepa_channels.config import TemporalConvolutionConfig
 from jepa_core.config import ItemShape
-from jepa_core.products import Linear
 
 
 class TemporalConvolution(ChannelEncoder):
@@ -20,7 +19,7 @@ class TemporalConvolution(ChannelEncoder):
 
     def __init__(self, config: TemporalConvolutionConfig, shape: ItemShape) -> None:
         super().__init__(config, shape)
-        self.input = Linear(2 * shape.channels, config.width)
+        self.input = nn.Linear(2 * shape.channels, config.width)
         self.blocks = nn.Sequential(*(_CausalBlock(config, 2**level) for level in range(config.layers)))
 
     def represent(self, values: Tensor, observed: Tensor) -> Tensor:
@@ -39,7 +38,7 @@ class _CausalBlock(nn.Module):
         self.reach = (config.kernel - 1) * dilation
         self.norm = nn.LayerNorm(config.width)
         self.convolution = nn.Conv1d(config.width, config.hidden, config.kernel, dilation=dilation)
-        self.output = Linear(config.hidden, config.width)
+        self.output = nn.Linear(config.hidden, config.width)
 
     def forward(self, hidden: Tensor) -> Tensor:
         samples = F.pad(self.norm(hidden).transpose(1, 2), (self.reach, 0))

@@ -17,7 +17,6 @@ from jepa_clin.config import TransformerConfig
 from jepa_clin.dropout import Dropout
 from jepa_clin.gathering import GatheredKeysValues, gathers
 from jepa_clin.steps import at_steps
-from jepa_core.products import Linear, linear
 
 ALL = slice(None)
 LARGE = 2**18
@@ -35,7 +34,7 @@ def of_few_rows(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     left, its matrices are read once, where `F.linear` reads them once a row."""
     flat = rows.flatten(0, -2).contiguous()  # a row that is scattered over memory would cost the gain
     if not 2 <= len(flat) <= 4 or weight.numel() < LARGE or weight.device.type != "cpu":
-        return linear(rows, weight, bias)
+        return F.linear(rows, weight, bias)
     return torch.addmm(bias[:, None], weight, flat.t()).t().reshape(*rows.shape[:-1], -1)
 
 
@@ -108,15 +107,15 @@ class Layer(nn.Module):
         self.heads = config.heads
         self.attention_dropout = config.attention_dropout
         self.attention_norm = nn.LayerNorm(width)
-        self.query_key_value = Linear(width, 3 * width)
-        self.attention_out = Linear(width, width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.attention_out = nn.Linear(width, width)
         self.dropout = Dropout(config.dropout)
         self.feedforward = nn.Sequential(
             nn.LayerNorm(width),
-            Linear(width, config.feedforward),
+            nn.Linear(width, config.feedforward),
             nn.GELU(),
             Dropout(config.dropout),
-            Linear(config.feedforward, width),
+            nn.Linear(config.feedforward, width),
             Dropout(config.dropout),
         )
 
@@ -125,7 +124,7 @@ class Layer(nn.Module):
         """Of attention weights, while training."""
         return self.attention_dropout if self.training else 0.0
 
-    def project(self, hidden: Tensor, asking: Asking = ALL, multiply: Product = linear) -> tuple[Tensor, KeysValues]:
+    def project(self, hidden: Tensor, asking: Asking = ALL, multiply: Product = F.linear) -> tuple[Tensor, KeysValues]:
         """Of tokens (B, S, W), the queries (B, A, Q, Z) of those that ask, and the keys and values of all."""
         width, normed = hidden.shape[-1], self.attention_norm(hidden)
         weight, bias = self.query_key_value.weight, self.query_key_value.bias
@@ -136,7 +135,7 @@ class Layer(nn.Module):
 
     def attend(
         self, hidden: Tensor, queries: Tensor, seen: Growing, mask: Tensor,
-        multiply: Product = linear,
+        multiply: Product = F.linear,
     ) -> Tensor:  # fmt: skip
         """The layer's output (B, Q, W) for the tokens `hidden` that ask, where `mask` (B, 1, Q, K) is true for what
         each may see."""

@@ -15,7 +15,6 @@ from jepa_clin.further_config import HiddenChannelsConfig, PooledFutureConfig, R
 from jepa_clin.steps import masked_mean
 from jepa_core.config import LearnerShape
 from jepa_core.contracts import Batch, Objective
-from jepa_core.products import Linear
 from jepa_core.training.precision import full
 
 if TYPE_CHECKING:
@@ -34,7 +33,9 @@ class PooledFuture(Objective[PooledFutureConfig]):
     module: nn.Module
 
     def build_module(self, shape: LearnerShape) -> nn.Module:
-        return nn.Sequential(nn.LayerNorm(shape.belief), Linear(shape.belief, len(self.config.windows) * shape.latent))
+        return nn.Sequential(
+            nn.LayerNorm(shape.belief), nn.Linear(shape.belief, len(self.config.windows) * shape.latent)
+        )
 
     def terms(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Term `pooled`; 0 where no step has one after it."""
@@ -94,8 +95,8 @@ class HiddenChannelsHead(nn.Module):
     def __init__(self, config: HiddenChannelsConfig, shape: LearnerShape) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(shape.belief)
-        self.inner = Linear(shape.belief + 2 * shape.channels, config.hidden_size)
-        self.output = Linear(config.hidden_size, shape.channels)
+        self.inner = nn.Linear(shape.belief + 2 * shape.channels, config.hidden_size)
+        self.output = nn.Linear(config.hidden_size, shape.channels)
 
     def forward(self, belief: Tensor, values: Tensor, visible: Tensor) -> Tensor:
         belief = self.norm(belief)
@@ -117,7 +118,7 @@ class Reconstruction(Objective[ReconstructionConfig]):
     module: nn.Module
 
     def build_module(self, shape: LearnerShape) -> nn.Module:
-        return Linear(shape.latent, shape.channels)
+        return nn.Linear(shape.latent, shape.channels)
 
     def terms(self, learner: Learner, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Term `values`; 0 where the batch shows nothing."""

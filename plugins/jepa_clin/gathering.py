@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-
-from jepa_core.products import linear
+from torch.nn import functional as F
 
 PartT = TypeVar("PartT")
 
@@ -69,7 +68,7 @@ def gathers(values: Tensor) -> bool:
 
 
 class GatheredProducts:
-    """`linear`, whose matrices have their gradients from all products with them at once."""
+    """`F.linear`, whose matrices have their gradients from all products with them at once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, torch.Size], tuple[_Products, Tensor]] = {}
@@ -101,7 +100,7 @@ class _Product(Function):
     def forward(context: Any, rows: Tensor, whole: Tensor, products: _Products) -> Tensor:
         context.save_for_backward(rows)
         context.products = products
-        return linear(rows, products.weight, products.bias)
+        return F.linear(rows, products.weight, products.bias)
 
     @staticmethod
     @once_differentiable

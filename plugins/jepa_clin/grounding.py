@@ -16,7 +16,6 @@ from jepa_clin.config import GroundingConfig
 from jepa_clin.steps import masked_mean
 from jepa_core.config import LearnerShape
 from jepa_core.contracts import Batch, Decoder, Objective, Observations
-from jepa_core.products import Linear
 from jepa_core.training.precision import full
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class GroundingHeads(Decoder):
         super().__init__()
         self._windows, self._channels = config.windows, shape.channels
         self.norm = nn.LayerNorm(shape.belief)
-        self.output = Linear(shape.belief, config.rows() * shape.channels)
+        self.output = nn.Linear(shape.belief, config.rows() * shape.channels)
 
     def forward(self, belief: Tensor) -> Tensor:
         """Normal scores ahead, logits of presence, normal scores so far, shares: (..., (2 K + 5) C)."""

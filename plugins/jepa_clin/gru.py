@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from jepa_clin.config import GruConfig
 from jepa_clin.recurrent import Recurrent
 from jepa_core.contracts import Latents, Prediction
-from jepa_core.products import Linear
 
 
 class Gru(Recurrent):
@@ -26,9 +25,9 @@ class Gru(Recurrent):
         super().__init__()
         self.config = config
         self.belief_dim = config.width
-        self.start = Linear(latent_dim, config.width)
+        self.start = nn.Linear(latent_dim, config.width)
         self.cell = nn.GRU(2 * latent_dim, config.width, batch_first=True)
-        self.output = Linear(config.width, latent_dim)
+        self.output = nn.Linear(config.width, latent_dim)
 
     def forward(self, latents: Latents) -> Prediction:
         """Predict the state at t + 1 for every t; actions beyond the states are left to the rollout."""

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from jepa_clin.attention import Layer, Layers
 from jepa_clin.config import MaskedPredictorConfig
 from jepa_core.contracts import Latents
-from jepa_core.products import Linear
 
 SLOWEST = 10_000.0
 STATIC, STATE, ACTION = range(3)
@@ -30,12 +29,12 @@ class MaskedPredictor(nn.Module):
 
     def __init__(self, config: MaskedPredictorConfig, latent_dim: int) -> None:
         super().__init__()
-        self.input = Linear(latent_dim, config.width)
+        self.input = nn.Linear(latent_dim, config.width)
         self.roles = nn.Embedding(3, config.width)
         self.mask_token = nn.Parameter(torch.empty(config.width))
         self.layers = Layers(Layer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
-        self.output = Linear(config.width, latent_dim)
+        self.output = nn.Linear(config.width, latent_dim)
         nn.init.normal_(self.roles.weight, std=0.02)
         nn.init.normal_(self.mask_token, std=0.02)
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from jepa_clin.attention import Asking, Growing, KeysValues, Layer, Layers, Product, asked, of_few_rows
 from jepa_clin.config import ActionTransformerConfig
@@ -20,7 +21,6 @@ from jepa_clin.gathering import GatheredProducts, gathers
 from jepa_clin.steps import at_steps
 from jepa_core.contracts import Latents, Prediction, Predictor, Rollout
 from jepa_core.errors import RunError
-from jepa_core.products import Linear, linear
 
 AskingT = TypeVar("AskingT", bound=Asking)
 
@@ -62,12 +62,12 @@ class ActionTransformer(Predictor):
         super().__init__()
         self.config = config
         self.belief_dim = config.width
-        self.static_in = Linear(latent_dim, config.width)
-        self.state_in = Linear(latent_dim, config.width)
-        self.action_in = Linear(latent_dim, config.width)
+        self.static_in = nn.Linear(latent_dim, config.width)
+        self.state_in = nn.Linear(latent_dim, config.width)
+        self.action_in = nn.Linear(latent_dim, config.width)
         self.positions = nn.Embedding(config.positions, config.width)
         self.layers = Layers(Layer(config) for _ in range(config.layers))
-        self.output = Linear(config.width, latent_dim)
+        self.output = nn.Linear(config.width, latent_dim)
         self._initialize()
 
     def _initialize(self) -> None:
@@ -154,7 +154,7 @@ class ActionTransformer(Predictor):
         state, belief = at_steps(memory.next_states, origins), at_steps(memory.belief, origins)
         mask = _rollout_mask(memory.visible, origins, horizon, self.config.tokens_per_step)
         tokens = self.config.tokens_per_step * origins.shape[1]
-        multiply: Product = GatheredProducts() if gathers(state) else linear
+        multiply: Product = GatheredProducts() if gathers(state) else F.linear
         pasts: list[Growing] = [
             kept.growable(tokens * (horizon - 1), layer.dropout_of_weights)
             for kept, layer in zip(memory.layers, self.layers, strict=True)
@@ -190,7 +190,7 @@ class ActionTransformer(Predictor):
         tokens = self._step_tokens(latents.states, latents.actions[:, :count], steps)
         return torch.cat((static[:, None], tokens), dim=1)
 
-    def _step_tokens(self, states: Tensor, actions: Tensor, steps: Tensor, multiply: Product = linear) -> Tensor:
+    def _step_tokens(self, states: Tensor, actions: Tensor, steps: Tensor, multiply: Product = F.linear) -> Tensor:
         """Tokens of N steps: (B, K N, W); interleaved, each state is followed by its action. steps: (N,) or (B, N)."""
         states = multiply(states, self.state_in.weight, self.state_in.bias)
         actions = multiply(actions, self.action_in.weight, self.action_in.bias)
@@ -199,7 +199,7 @@ class ActionTransformer(Predictor):
         states, actions = states + self.positions(1 + 2 * steps), actions + self.positions(2 + 2 * steps)
         return torch.stack((states, actions), dim=2).flatten(1, 2)
 
-    def _read(self, hidden: Tensor, states: Tensor, multiply: Product = linear) -> Tensor:
+    def _read(self, hidden: Tensor, states: Tensor, multiply: Product = F.linear) -> Tensor:
         """Next states from the outputs at state tokens."""
         predicted = multiply(hidden, self.output.weight, self.output.bias)
         return states + predicted if self.config.output == "residual" else predicted

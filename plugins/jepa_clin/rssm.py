@@ -13,7 +13,6 @@ from jepa_clin.further_config import RssmConfig
 from jepa_clin.recurrent import Recurrent
 from jepa_clin.steps import masked_mean
 from jepa_core.contracts import Latents, Prediction
-from jepa_core.products import Linear
 from jepa_core.training.precision import full
 
 
@@ -39,13 +38,13 @@ class Rssm(Recurrent):
         super().__init__()
         self.config = config
         self.belief_dim = width = config.width
-        self.start = Linear(latent_dim, width)
+        self.start = nn.Linear(latent_dim, width)
         self.cell = nn.GRUCell(config.drawn + latent_dim, width)
-        self.state_seen = Linear(latent_dim, width)
-        self.belief_seen = Linear(width, width, bias=False)
-        self.seen = Linear(width, config.drawn)
-        self.guess = nn.Sequential(Linear(width, width), nn.ELU(), Linear(width, config.drawn))
-        self.output = Linear(width + config.drawn, latent_dim)
+        self.state_seen = nn.Linear(latent_dim, width)
+        self.belief_seen = nn.Linear(width, width, bias=False)
+        self.seen = nn.Linear(width, config.drawn)
+        self.guess = nn.Sequential(nn.Linear(width, width), nn.ELU(), nn.Linear(width, config.drawn))
+        self.output = nn.Linear(width + config.drawn, latent_dim)
 
     def forward(self, latents: Latents) -> Prediction:
         """Predict the state at t + 1 for every t; actions beyond the states are left to the rollout."""

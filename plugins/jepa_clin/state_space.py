@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from jepa_clin.further_config import StateSpaceConfig
 from jepa_clin.steps import at_steps
 from jepa_core.contracts import Latents, Prediction, Predictor, Rollout
-from jepa_core.products import Linear
 
 FASTEST = 16.0
 STEP_SIZES = (1e-3, 1e-1)
@@ -82,12 +81,12 @@ class StateSpace(Predictor):
         super().__init__()
         self.config = config
         self.belief_dim = config.width
-        self.static_in = Linear(latent_dim, config.width)
-        self.state_in = Linear(latent_dim, config.width)
-        self.action_in = Linear(latent_dim, config.width)
+        self.static_in = nn.Linear(latent_dim, config.width)
+        self.state_in = nn.Linear(latent_dim, config.width)
+        self.action_in = nn.Linear(latent_dim, config.width)
         self.blocks = nn.ModuleList(ScanBlock(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
-        self.output = Linear(config.width, latent_dim)
+        self.output = nn.Linear(config.width, latent_dim)
 
     def forward(self, latents: Latents) -> Prediction:
         """Predict the state at t + 1 for every t; actions beyond the states are left to the rollout."""
@@ -146,8 +145,8 @@ class ScanBlock(nn.Module):
         super().__init__()
         self.config = config
         self.norm = nn.LayerNorm(config.width)
-        self.project = Linear(config.width, config.projected, bias=False)
-        self.output = Linear(config.inner, config.width, bias=False)
+        self.project = nn.Linear(config.width, config.projected, bias=False)
+        self.output = nn.Linear(config.inner, config.width, bias=False)
         low, high = map(math.log, STEP_SIZES)
         sizes = torch.empty(config.heads).uniform_(low, high).exp()
         self.step_bias = nn.Parameter(sizes + (-torch.expm1(-sizes)).log())  # softplus gives the sizes back

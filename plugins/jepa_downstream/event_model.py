@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jepa_core.products import Linear
-
 
 class ModelShape(NamedTuple):
     """Sizes of the transformer. tokens: of the vocabulary. context: tokens of a sequence at most."""
@@ -66,7 +64,7 @@ class EventModel(nn.Module):
         self.positions = nn.Embedding(shape.context, shape.width)
         self.layers = nn.ModuleList(_Layer(shape) for _ in range(shape.layers))
         self.norm = nn.LayerNorm(shape.width)
-        self.label = Linear(shape.width, 1)
+        self.label = nn.Linear(shape.width, 1)
         for table in (self.tokens, self.positions):
             nn.init.normal_(table.weight, std=0.02)
 
@@ -97,10 +95,10 @@ class _Layer(nn.Module):
         super().__init__()
         self.heads = shape.heads
         self.before, self.between = nn.LayerNorm(shape.width), nn.LayerNorm(shape.width)
-        self.project = Linear(shape.width, 3 * shape.width)
-        self.out = Linear(shape.width, shape.width)
-        self.inner = Linear(shape.width, shape.feedforward)
-        self.outer = Linear(shape.feedforward, shape.width)
+        self.project = nn.Linear(shape.width, 3 * shape.width)
+        self.out = nn.Linear(shape.width, shape.width)
+        self.inner = nn.Linear(shape.width, shape.feedforward)
+        self.outer = nn.Linear(shape.feedforward, shape.width)
 
     def forward(
         self, hidden: Tensor, past: tuple[Tensor, Tensor] | None, dropout: float

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-from jepa_core.products import Linear
 from jepa_downstream.baseline_config import SequenceConfig
 from jepa_downstream.sequence_batches import Sequences
 
@@ -25,7 +24,7 @@ class SequenceModel(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.facts = 2 * static
-        self.head = Linear(config.width, 1)
+        self.head = nn.Linear(config.width, 1)
 
     def forward(self, sequences: Sequences) -> Tensor:
         """(B, T): a logit, or a value in standard deviations from the mean, at every step."""
@@ -107,10 +106,10 @@ class GRUD(SequenceModel):
         super().__init__(static, config, dropout)
         self.input_decay = nn.Parameter(torch.full((inputs,), 0.1))
         self.input_decay_bias = nn.Parameter(torch.zeros(inputs))
-        self.state_decay = Linear(inputs, config.width)
-        self.gates = Linear(2 * inputs + self.facts, 3 * config.width)
-        self.from_state = Linear(config.width, 2 * config.width, bias=False)
-        self.from_reset = Linear(config.width, config.width, bias=False)
+        self.state_decay = nn.Linear(inputs, config.width)
+        self.gates = nn.Linear(2 * inputs + self.facts, 3 * config.width)
+        self.from_state = nn.Linear(config.width, 2 * config.width, bias=False)
+        self.from_reset = nn.Linear(config.width, config.width, bias=False)
 
     def hidden(self, sequences: Sequences) -> Tensor:
         decay = torch.exp(-F.relu(sequences.since * self.input_decay + self.input_decay_bias))

@@ -585,9 +585,7 @@ def test_the_table_at_the_end_has_a_row_a_claim_and_headlines_where_nothing_is_c
     console = Console(width=160, file=io.StringIO())
     console.print(ending(read_run(folder), 160))
     lines = " ".join(console.file.getvalue().split())
-    assert (
-        "mean of 8 tasks 0.800 (0.750 to 0.850) AUROC; +0.050 (0.020 to 0.080) over the untrained encoder" in lines
-    )
+    assert "mean of 8 tasks 0.800 (0.750 to 0.850) AUROC; +0.050 (0.020 to 0.080) over the untrained encoder" in lines
     assert lines.count("skill horizon 24 steps (12 to 36)") == 1
 
 
