@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from jepa_clin.config import TransformerConfig
 from jepa_clin.dropout import Dropout
-from jepa_clin.gathering import GatheredKeysValues, gathers
 from jepa_clin.steps import at_steps
 
 ALL = slice(None)
@@ -49,18 +48,12 @@ class KeysValues:
         """These, followed by the new ones; self is left as it is."""
         return KeysValues(torch.cat((self.keys, keys), dim=2), torch.cat((self.values, values), dim=2))
 
-    def growable(self, room: int, dropout: float) -> Growing:
-        """The same, ready to take `room` further tokens, and to be attended to with so much dropout.
+    def growable(self, room: int) -> KeysValues | BufferedKeysValues:
+        """The same, ready to take `room` further tokens.
 
         Autograd needs every stage of the growth intact; without it one buffer saves copying all stages again.
         """
-        if not torch.is_grad_enabled():
-            return BufferedKeysValues(self, room)
-        return GatheredKeysValues(self.keys, self.values, room) if gathers(self.keys) and not dropout else self
-
-    def attended(self, queries: Tensor, mask: Tensor, dropout: float) -> Tensor:
-        """What queries (B, A, Q, Z) gather where `mask` (B, 1, Q, K) is true: (B, A, Q, Z)."""
-        return F.scaled_dot_product_attention(queries, self.keys, self.values, attn_mask=mask, dropout_p=dropout)
+        return self if torch.is_grad_enabled() else BufferedKeysValues(self, room)
 
 
 class BufferedKeysValues:
@@ -89,14 +82,6 @@ class BufferedKeysValues:
         self._filled = end
         return self
 
-    def attended(self, queries: Tensor, mask: Tensor, dropout: float) -> Tensor:
-        """As `KeysValues.attended`."""
-        return KeysValues(self.keys, self.values).attended(queries, mask, dropout)
-
-
-Growing: TypeAlias = KeysValues | BufferedKeysValues | GatheredKeysValues
-"""Keys and values of one layer that further ones may be appended to."""
-
 
 class Layer(nn.Module):
     """Pre-norm transformer layer, in two halves between which a rollout puts the keys and values it remembers."""
@@ -119,11 +104,6 @@ class Layer(nn.Module):
             Dropout(config.dropout),
         )
 
-    @property
-    def dropout_of_weights(self) -> float:
-        """Of attention weights, while training."""
-        return self.attention_dropout if self.training else 0.0
-
     def project(self, hidden: Tensor, asking: Asking = ALL, multiply: Product = F.linear) -> tuple[Tensor, KeysValues]:
         """Of tokens (B, S, W), the queries (B, A, Q, Z) of those that ask, and the keys and values of all."""
         width, normed = hidden.shape[-1], self.attention_norm(hidden)
@@ -134,12 +114,13 @@ class Layer(nn.Module):
         return queries.transpose(1, 2), KeysValues(keys, values)
 
     def attend(
-        self, hidden: Tensor, queries: Tensor, seen: Growing, mask: Tensor,
+        self, hidden: Tensor, queries: Tensor, seen: KeysValues | BufferedKeysValues, mask: Tensor,
         multiply: Product = F.linear,
     ) -> Tensor:  # fmt: skip
         """The layer's output (B, Q, W) for the tokens `hidden` that ask, where `mask` (B, 1, Q, K) is true for what
         each may see."""
-        mixed = seen.attended(queries, mask, self.dropout_of_weights)
+        dropout = self.attention_dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(queries, seen.keys, seen.values, attn_mask=mask, dropout_p=dropout)
         out = self.attention_out
         hidden = hidden + self.dropout(multiply(mixed.transpose(1, 2).flatten(2), out.weight, out.bias))
         return hidden + self._feed(hidden, multiply)

@@ -13,11 +13,9 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from jepa_clin.attention import Asking, Growing, KeysValues, Layer, Layers, Product, asked, of_few_rows
+from jepa_clin.attention import Asking, KeysValues, Layer, Layers, asked, of_few_rows
 from jepa_clin.config import ActionTransformerConfig
-from jepa_clin.gathering import GatheredProducts, gathers
 from jepa_clin.steps import at_steps
 from jepa_core.contracts import Latents, Prediction, Predictor, Rollout
 from jepa_core.errors import RunError
@@ -154,22 +152,18 @@ class ActionTransformer(Predictor):
         state, belief = at_steps(memory.next_states, origins), at_steps(memory.belief, origins)
         mask = _rollout_mask(memory.visible, origins, horizon, self.config.tokens_per_step)
         tokens = self.config.tokens_per_step * origins.shape[1]
-        multiply: Product = GatheredProducts() if gathers(state) else F.linear
-        pasts: list[Growing] = [
-            kept.growable(tokens * (horizon - 1), layer.dropout_of_weights)
-            for kept, layer in zip(memory.layers, self.layers, strict=True)
-        ]
+        pasts = [layer.growable(tokens * (horizon - 1)) for layer in memory.layers]
         states, beliefs = [state], [belief]
         for ahead in range(1, horizon):
             action = at_steps(latents.actions, origins + ahead)
-            hidden = self._step_tokens(state, action, origins + ahead, multiply)
+            hidden = self._step_tokens(state, action, origins + ahead)
             seen = mask[..., : memory.visible.shape[1] + tokens * ahead]
             for index, (layer, asking) in enumerate(zip(self.layers, self._asking(self._states(first=0)), strict=True)):
-                queries, keys_values = layer.project(hidden, asking, multiply)
+                queries, keys_values = layer.project(hidden, asking)
                 pasts[index] = pasts[index].append(keys_values.keys, keys_values.values)
-                hidden = layer.attend(hidden[:, asking], queries, pasts[index], seen[:, :, asking], multiply)
+                hidden = layer.attend(hidden[:, asking], queries, pasts[index], seen[:, :, asking])
             belief = hidden
-            state = self._read(belief, state, multiply)
+            state = self._read(belief, state)
             states.append(state)
             beliefs.append(belief)
         return Rollout(torch.stack(states, dim=2), torch.stack(beliefs, dim=2))
@@ -190,18 +184,17 @@ class ActionTransformer(Predictor):
         tokens = self._step_tokens(latents.states, latents.actions[:, :count], steps)
         return torch.cat((static[:, None], tokens), dim=1)
 
-    def _step_tokens(self, states: Tensor, actions: Tensor, steps: Tensor, multiply: Product = F.linear) -> Tensor:
+    def _step_tokens(self, states: Tensor, actions: Tensor, steps: Tensor) -> Tensor:
         """Tokens of N steps: (B, K N, W); interleaved, each state is followed by its action. steps: (N,) or (B, N)."""
-        states = multiply(states, self.state_in.weight, self.state_in.bias)
-        actions = multiply(actions, self.action_in.weight, self.action_in.bias)
+        states, actions = self.state_in(states), self.action_in(actions)
         if self.config.layout == "joined":
             return states + actions + self.positions(1 + steps)
         states, actions = states + self.positions(1 + 2 * steps), actions + self.positions(2 + 2 * steps)
         return torch.stack((states, actions), dim=2).flatten(1, 2)
 
-    def _read(self, hidden: Tensor, states: Tensor, multiply: Product = F.linear) -> Tensor:
+    def _read(self, hidden: Tensor, states: Tensor) -> Tensor:
         """Next states from the outputs at state tokens."""
-        predicted = multiply(hidden, self.output.weight, self.output.bias)
+        predicted = self.output(hidden)
         return states + predicted if self.config.output == "residual" else predicted
 
     def _check_reach(self, latents: Latents, memory: KeptSteps, origins: Tensor, horizon: int) -> None:
