@@ -104,31 +104,31 @@ class Layer(nn.Module):
             Dropout(config.dropout),
         )
 
-    def project(self, hidden: Tensor, asking: Asking = ALL, multiply: Product = F.linear) -> tuple[Tensor, KeysValues]:
+    def project(self, hidden: Tensor, asking: Asking = ALL, linear: Product = F.linear) -> tuple[Tensor, KeysValues]:
         """Of tokens (B, S, W), the queries (B, A, Q, Z) of those that ask, and the keys and values of all."""
         width, normed = hidden.shape[-1], self.attention_norm(hidden)
         weight, bias = self.query_key_value.weight, self.query_key_value.bias
-        queries = multiply(asked(normed, asking), weight[:width], bias[:width]).unflatten(-1, (self.heads, -1))
-        seen = multiply(normed, weight[width:], bias[width:]).unflatten(-1, (2, self.heads, -1))
+        queries = linear(asked(normed, asking), weight[:width], bias[:width]).unflatten(-1, (self.heads, -1))
+        seen = linear(normed, weight[width:], bias[width:]).unflatten(-1, (2, self.heads, -1))
         keys, values = seen.permute(2, 0, 3, 1, 4)
         return queries.transpose(1, 2), KeysValues(keys, values)
 
     def attend(
         self, hidden: Tensor, queries: Tensor, seen: KeysValues | BufferedKeysValues, mask: Tensor,
-        multiply: Product = F.linear,
+        linear: Product = F.linear,
     ) -> Tensor:  # fmt: skip
         """The layer's output (B, Q, W) for the tokens `hidden` that ask, where `mask` (B, 1, Q, K) is true for what
         each may see."""
         dropout = self.attention_dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(queries, seen.keys, seen.values, attn_mask=mask, dropout_p=dropout)
         out = self.attention_out
-        hidden = hidden + self.dropout(multiply(mixed.transpose(1, 2).flatten(2), out.weight, out.bias))
-        return hidden + self._feed(hidden, multiply)
+        hidden = hidden + self.dropout(linear(mixed.transpose(1, 2).flatten(2), out.weight, out.bias))
+        return hidden + self._feed(hidden, linear)
 
-    def _feed(self, hidden: Tensor, multiply: Product) -> Tensor:
+    def _feed(self, hidden: Tensor, linear: Product) -> Tensor:
         """Each token through the feedforward part."""
         for part in self.feedforward:
-            hidden = multiply(hidden, part.weight, part.bias) if isinstance(part, nn.Linear) else part(hidden)
+            hidden = linear(hidden, part.weight, part.bias) if isinstance(part, nn.Linear) else part(hidden)
         return hidden
 
 
