@@ -232,7 +232,7 @@ def audit(arguments: argparse.Namespace) -> int:
         store = find_store(arguments.store) if arguments.store else find_store_if_there(folder)
         checks = audit_run(folder, store, arguments.canary, installed_registry())
     elif arguments.store:
-        raise RecipeError(f"--store says what a model was trained on, and {folder} holds no model.json; leave it out")
+        raise RecipeError(f"--store says what a model was trained on; {folder} holds no model.json, give one that does")
     else:
         checks = audit_store(Store(folder), installed_registry())
     page = audit_page(str(folder), checks)

@@ -122,6 +122,8 @@ def least_subjects(folder: Path, record: Mapping[str, Any]) -> int:
 
 
 def _no_model(folder: Path) -> str:
+    if (folder / "model" / RECORD).is_file():
+        return f"{folder} is an export, whose model lies in a folder of its own; give {folder / 'model'}"
     if not (folder / "manifest.json").is_file():
         return f"{folder} is not the folder of a run: it has no {RECORD}"
     if (folder / WEIGHTS).is_file():

@@ -274,3 +274,10 @@ def test_channels_in_another_unit_are_refused_and_unknown_ones_are_told(caplog: 
     assert "1 of 3 channels are not among those that the encoder was fitted on: speed" in caplog.text
     compare_channels([Channel("speed", "m/s")], fitted, 7)
     assert "fitted on, or are of 7 that few subjects had and it does not name: speed" in caplog.text
+
+
+def test_the_folder_of_an_export_is_told_from_that_of_its_model(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.json").write_text("{}")
+    with pytest.raises(RunError, match=r"is an export, .*; give .*/model$"):
+        jepa_core.load(tmp_path, "cpu")
