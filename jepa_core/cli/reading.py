@@ -225,12 +225,15 @@ def audit(arguments: argparse.Namespace) -> int:
     from jepa_core.audit.store import audit_store
     from jepa_core.data.inspection import find_store, find_store_if_there
     from jepa_core.data.store import Store
-    from jepa_core.errors import RecipeError
+    from jepa_core.errors import RecipeError, RunError
+    from jepa_core.model.folder import no_model
 
     folder: Path = arguments.folder
     if (folder / "model.json").is_file():
         store = find_store(arguments.store) if arguments.store else find_store_if_there(folder)
         checks = audit_run(folder, store, arguments.canary, installed_registry())
+    elif any((folder / name).is_file() for name in ("manifest.json", "model/model.json")):
+        raise RunError(no_model(folder))
     elif arguments.store:
         raise RecipeError(f"--store says what a model was trained on; {folder} holds no model.json, give one that does")
     else:
