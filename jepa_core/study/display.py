@@ -12,10 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from jepa_core.io.bars import Bars
 from jepa_core.io.files import content_of
 from jepa_core.io.screen import within
 from jepa_core.io.terminal import ErrorOutput
@@ -158,7 +159,7 @@ class StudyBars(StudyDisplay):
         _say(self._console, cell.name, f" {how}", colour)
 
 
-class _Polled(Progress):
+class _Polled(Bars):
     """Bars that read how far each run has come from the steps it writes down, whenever they are drawn."""
 
     folder: StudyFolder
@@ -174,7 +175,7 @@ class _Polled(Progress):
             _Clock(table_column=Column(no_wrap=True)),
             TextColumn("{task.fields[now]}", markup=False, table_column=rest),  # cut first
         )
-        super().__init__(*columns, console=console, refresh_per_second=2, expand=True)
+        super().__init__(*columns, console=console, refresh_per_second=2)
 
     def add(self, cell: Cell) -> None:
         name = f"  {cut_within(cell.name, self._name)}"
