@@ -14,8 +14,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from jepa_clin.attention import Asking, KeysValues, Layer, Layers, asked, of_few_rows
+from jepa_clin.attention import Asking, KeysValues, Layer, Layers, asked, for_scores, of_few_rows
 from jepa_clin.config import ActionTransformerConfig
+from jepa_clin.products import Linear
 from jepa_clin.steps import at_steps
 from jepa_core.contracts import Latents, Prediction, Predictor, Rollout
 from jepa_core.errors import RunError
@@ -60,12 +61,12 @@ class ActionTransformer(Predictor):
         super().__init__()
         self.config = config
         self.belief_dim = config.width
-        self.static_in = nn.Linear(latent_dim, config.width)
-        self.state_in = nn.Linear(latent_dim, config.width)
-        self.action_in = nn.Linear(latent_dim, config.width)
+        self.static_in = Linear(latent_dim, config.width)
+        self.state_in = Linear(latent_dim, config.width)
+        self.action_in = Linear(latent_dim, config.width)
         self.positions = nn.Embedding(config.positions, config.width)
         self.layers = Layers(Layer(config) for _ in range(config.layers))
-        self.output = nn.Linear(config.width, latent_dim)
+        self.output = Linear(config.width, latent_dim)
         self._initialize()
 
     def _initialize(self) -> None:
@@ -107,8 +108,8 @@ class ActionTransformer(Predictor):
                 f"raise its max_steps (now {self.config.max_steps}) or shorten the windows"
             )
         visible = _visible(latents.mask, self.config.tokens_per_step)
-        mask = _block_causal(visible, self.config.tokens_per_step)
         hidden, layers = self._embed(latents), []
+        mask = for_scores(_block_causal(visible, self.config.tokens_per_step), hidden)
         for layer, asking in zip(self.layers, self._asking(asking_last), strict=True):
             queries, keys_values = layer.project(hidden, asking)
             seen = asked(mask[:, 0], asking)[:, None]
@@ -127,7 +128,7 @@ class ActionTransformer(Predictor):
         position = torch.tensor([number], device=step.states.device)
         hidden, layers = self._step_tokens(step.states, step.actions, position), []
         visible = torch.cat((memory.visible, step.mask.repeat_interleave(per_step, dim=1)), dim=1)
-        seen = visible[:, None, None].expand(-1, 1, per_step, -1)
+        seen = for_scores(visible[:, None, None].expand(-1, 1, per_step, -1), hidden)
         for layer, past, asking in zip(self.layers, memory.layers, self._asking(self._states(first=0)), strict=True):
             queries, new = layer.project(hidden, asking, of_few_rows)
             layers.append(past.append(new.keys, new.values))
@@ -150,7 +151,7 @@ class ActionTransformer(Predictor):
         self._check_reach(latents, memory, origins, horizon)
         origins = origins.to(latents.states.device)
         state, belief = at_steps(memory.next_states, origins), at_steps(memory.belief, origins)
-        mask = _rollout_mask(memory.visible, origins, horizon, self.config.tokens_per_step)
+        mask = for_scores(_rollout_mask(memory.visible, origins, horizon, self.config.tokens_per_step), state)
         tokens = self.config.tokens_per_step * origins.shape[1]
         pasts = [layer.growable(tokens * (horizon - 1)) for layer in memory.layers]
         states, beliefs = [state], [belief]
