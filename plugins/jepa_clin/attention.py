@@ -85,6 +85,17 @@ class BufferedKeysValues:
         return self
 
 
+@dataclass(frozen=True)
+class Divided:
+    """The projection of a layer, divided into that of queries, (W, W) and (W,), and that of keys and values, (2 W, W)
+    and (2 W,)."""
+
+    query: Tensor
+    key_value: Tensor
+    query_bias: Tensor
+    key_value_bias: Tensor
+
+
 class Layer(nn.Module):
     """Pre-norm transformer layer, in two halves between which a rollout puts the keys and values it remembers."""
 
@@ -106,14 +117,18 @@ class Layer(nn.Module):
             Dropout(config.dropout),
         )
 
+    def divided(self) -> Divided:
+        """To be divided once for all steps that are projected: each time has a gradient of the whole matrix."""
+        sizes = [self.attention_out.in_features, 2 * self.attention_out.in_features]
+        return Divided(*self.query_key_value.weight.split(sizes), *self.query_key_value.bias.split(sizes))
+
     def project(
-        self, hidden: Tensor, asking: Asking = ALL, linear: Product = products.linear
+        self, hidden: Tensor, divided: Divided, asking: Asking = ALL, linear: Product = products.linear
     ) -> tuple[Tensor, KeysValues]:
         """Of tokens (B, S, W), the queries (B, A, Q, Z) of those that ask, and the keys and values of all."""
-        width, normed = hidden.shape[-1], self.attention_norm(hidden)
-        weight, bias = self.query_key_value.weight, self.query_key_value.bias
-        queries = linear(asked(normed, asking), weight[:width], bias[:width]).unflatten(-1, (self.heads, -1))
-        seen = linear(normed, weight[width:], bias[width:]).unflatten(-1, (2, self.heads, -1))
+        normed = self.attention_norm(hidden)
+        queries = linear(asked(normed, asking), divided.query, divided.query_bias).unflatten(-1, (self.heads, -1))
+        seen = linear(normed, divided.key_value, divided.key_value_bias).unflatten(-1, (2, self.heads, -1))
         keys, values = seen.permute(2, 0, 3, 1, 4)
         return queries.transpose(1, 2), KeysValues(keys, values)
 

@@ -57,7 +57,7 @@ class MaskedPredictor(nn.Module):
         seen = torch.cat((static, visible.mask, visible.mask, exists, exists), dim=1)[:, None, None]
         seen = for_scores(seen, tokens)
         for layer in self.layers:
-            queries, keys_values = layer.project(tokens)
+            queries, keys_values = layer.project(tokens, layer.divided())
             tokens = layer.attend(tokens, queries, keys_values, seen)
         read = tokens[:, -2 * hidden.shape[1] :].unflatten(1, (2, -1))
         return self.output(self.norm(read))

@@ -9,6 +9,7 @@ however many lie beside it, from two on. So the bits of a row do not depend on w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -93,12 +94,12 @@ class _Product(Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         rows, weight = context.saved_tensors
         of_rows, of_weight, of_bias = context.needs_input_grad
-        multiply, count = F.linear, rows.shape[0]
         # A gradient that is itself differentiated goes through torch's own products.
-        if count * weight.numel() >= WORTH and not torch.is_grad_enabled():
-            multiply, rows, gradient = _product, _filled(rows), _filled(gradient)
+        own = rows.shape[0] * weight.numel() >= WORTH and not torch.is_grad_enabled()
+        multiply: Callable[[Tensor, Tensor], Tensor] = _product if own else F.linear
+        filled_gradient, filled_rows = (_filled(gradient), _filled(rows)) if own else (gradient, rows)
         return (
-            multiply(gradient, weight.t())[:count] if of_rows else None,
-            multiply(gradient.t(), rows.t()) if of_weight else None,
+            multiply(filled_gradient, weight.t())[: rows.shape[0]] if of_rows else None,
+            multiply(filled_gradient.t(), filled_rows.t()) if of_weight else None,
             gradient.sum(0) if of_bias else None,
         )
