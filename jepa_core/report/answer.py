@@ -34,7 +34,7 @@ def told_apart(other: Side) -> Judged:
 
 
 def answer(claim: Claim, terms: Mapping[str, str], lead: bool) -> Markup:
-    """A claim as a sentence; the one that leads is set large, unless too few positives stand behind it."""
+    """A claim as a sentence; the one that leads is set large, and what too few positives stand behind is grey."""
     style = "answer thin" if claim.is_thin else "answer leading" if lead else "answer"
     parts = [part if isinstance(part, Markup) else explained(part, terms) for part in _sentence(claim)]
     return element("p", *parts, class_=style)

@@ -101,6 +101,23 @@ def test_a_long_table_a_table_without_names_and_one_series_are_known(write: Writ
     assert page["id"] == "none: one series" and page["ids"] == 1
 
 
+def test_a_column_between_whose_runs_time_leaps_names_the_series(write: Write) -> None:
+    rows = [
+        (f"2031-05-01T0{pump}:00:{second:02d}", f"P{pump}", second % 7) for pump in range(4) for second in range(40)
+    ]
+    source = recipe_of(write("at,pump,heat", rows))
+    assert (source["id"], source["noun"], source["states"]) == ("pump", "pump", ["heat"])
+    even = [(f"2031-05-01T00:00:{second:02d}", f"stage {second // 20}", second % 7) for second in range(60)]
+    assert recipe_of(write("at,stage,heat", even))["states"] == ["stage", "heat"], "stages of one series are no series"
+
+
+def test_a_fact_of_two_values_is_told_since_an_answer_looks_like_one(write: Write) -> None:
+    rows = [(machine, second, second % 7, machine % 2, 20 + machine) for machine in range(6) for second in range(20)]
+    described = describe(write("machine,t,heat,returned,size", rows))
+    told = "one of two values of returned holds for each id; known at the end alone, it belongs in `outcomes`"
+    assert described.page["notes"] == [{"note": told}] and "# One of two values of returned" in described.recipe(Path())
+
+
 @pytest.mark.parametrize("semicolons", [False, True])
 def test_the_recipe_to_start_from_is_valid_and_makes_a_store(
     write: Write, tmp_path: Path, registry: Registry, semicolons: bool
