@@ -48,9 +48,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--inputs", type=int, default=1500)
-    parser.add_argument(
-        "--keys", type=int, default=0, help="868 are all of them, twice"
-    )
+    parser.add_argument("--keys", type=int, default=0, help="868 are all of them, twice")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first, to do one again")
     parser.add_argument("--log", type=Path, default=Path(os.devnull), help="a line of JSON for each")

@@ -93,13 +93,13 @@ NEEDED: dict[tuple[str, str], dict[str, Any]] = {
 @dataclass(frozen=True)
 class Key:
     """A key that takes a number, of a component, or of what a recipe says besides. bounds: that it names, and those of
-    what it holds. listed: whether it takes several."""
+    what it holds. listed: how many it takes in a list, of any length or of that; 0 where it takes one by itself."""
 
     kind: str
     component: str
     path: tuple[str, ...]
     bounds: tuple[float, ...]
-    listed: bool
+    listed: int
 
     def __str__(self) -> str:
         return f"{self.kind} {self.component}: {'.'.join(self.path)}"
@@ -146,15 +146,18 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(part)
 
 
-def _number_in(annotation: Any) -> tuple[bool, tuple[float, ...], bool]:
-    """Whether a type holds a number, the upper bounds of it, and whether it is a list of them."""
+def _number_in(annotation: Any) -> tuple[bool, tuple[float, ...], int]:
+    """Whether a type holds a number, the upper bounds of it, and how many of them are in a list (`Key.listed`)."""
     if annotation in (int, float):
-        return True, (), False
+        return True, (), 0
     inner = [_number_in(part) for part in get_args(annotation)]
     bounds = _bounds(get_args(annotation)[1:]) if hasattr(annotation, "__metadata__") else ()
-    several = getattr(annotation, "__origin__", None) in (tuple, list)
+    if getattr(annotation, "__origin__", None) in (tuple, list):
+        listed = 1 if Ellipsis in get_args(annotation) else len(inner)
+    else:
+        listed = max((part[2] for part in inner), default=0)
     numeric = any(part[0] for part in inner)
-    return numeric, (*bounds, *(bound for part in inner for bound in part[1])), several or any(p[2] for p in inner)
+    return numeric, (*bounds, *(bound for part in inner for bound in part[1])), listed
 
 
 def _bounds(marks: Any) -> tuple[float, ...]:
@@ -238,7 +241,7 @@ def first_accepted(key: Key, values: Iterable[float], folder: Path) -> float | N
         if not isinstance(held, dict):
             return None
         whole = int(value) if float(value).is_integer() else value
-        held[key.path[-1]] = [whole] if key.listed else whole
+        held[key.path[-1]] = [whole] * key.listed or whole
         (folder / "swept.yaml").write_text(yaml.safe_dump(tree))
         ended = children.run(["validate", "swept.yaml"], folder, before=_limited)
         if faults_of(ended):
