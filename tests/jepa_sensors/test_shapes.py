@@ -167,7 +167,8 @@ def test_a_row_a_series_is_recognised(write: Write, tmp_path: Path, registry: Re
     source = recipe_of(across(write))
     assert (source["layout"], source["across"], source["id"]) == ("across", ["t*"], "who")
     assert describe(tmp_path / "data.csv").page["notes"] == [
-        {"note": "time runs across: a row holds the 40 samples of one series"}
+        {"note": "time runs across: a row holds the 40 samples of one series"},
+        {"note": "one of two values of kind holds for each id; known at the end alone, it belongs in `outcomes`"},
     ]
     assert prepared(tmp_path, registry, tmp_path / "data.csv") == [40] * 12
 
