@@ -8,6 +8,7 @@ they are forked from, so a test of the same bits from other processes starts one
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -18,6 +19,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -110,6 +112,20 @@ def _become(asked: dict[str, Any], own: list[str]) -> None:
     sys.argv = ["jepa_core", *asked["arguments"]]
 
 
+def _carry_out() -> None:
+    """Run the command, and end as the interpreter would, but for the modules, which it would take apart one by one."""
+    try:
+        runpy.run_module("jepa_core", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if not isinstance(ended.code, int):
+            raise
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as multiprocessing ends a fork
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended.code)
+
+
 if __name__ == "__main__":
     main()
-    runpy.run_module("jepa_core", run_name="__main__", alter_sys=True)
+    _carry_out()
