@@ -4,6 +4,8 @@ A process that is started from nothing spends most of a small run's time on impo
 and forks a child for each command. A child has the environment, the folder and the search path that it is given, dies
 of the signals that it gets, and ends as `python -m jepa_core` does. All children have the seed of hashes of the process
 they are forked from, so a test of the same bits from other processes starts one of them with `commands.command`.
+
+A command that starts others, as a study and a run of several processes do, forks them in its turn.
 """
 
 from __future__ import annotations
@@ -13,14 +15,18 @@ import contextlib
 import gc
 import importlib
 import json
+import logging
 import os
 import pkgutil
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
@@ -110,6 +116,41 @@ def _become(asked: dict[str, Any], own: list[str]) -> None:
     with contextlib.suppress(ModuleNotFoundError):  # as every process does that begins
         importlib.import_module("sitecustomize")
     sys.argv = ["jepa_core", *asked["arguments"]]
+    subprocess.Popen = _Forking  # type: ignore[misc]
+
+
+class _Forking(subprocess.Popen):
+    """What a command starts: a program, or where that is the command again a fork that never comes to one."""
+
+    def __init__(self, words: Sequence[str], *further: Any, env: dict[str, str] | None = None, **others: Any) -> None:
+        if list(words[:3]) == [sys.executable, "-m", "jepa_core"]:
+            sys.stdout.flush()  # what a fork had of it would be written twice
+            sys.stderr.flush()
+            others["preexec_fn"] = partial(_begin_again, words[2:], env or dict(os.environ))
+        super().__init__(words, *further, env=env, **others)
+
+
+def _begin_again(words: Sequence[str], environment: dict[str, str]) -> None:
+    """Make of a fork what it were if it had been started, and carry out the command. It has its own streams, folder and
+    session already, and gives up what else it had of the process that it was forked from."""
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    weakref.finalize._registry.clear()  # type: ignore[attr-defined]
+    logging.getLogger().handlers.clear()
+    sys.unraisablehook = sys.__unraisablehook__
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = [*words]
+    try:
+        _carry_out()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+    os._exit(1)
 
 
 def _carry_out() -> None:
