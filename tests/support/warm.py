@@ -24,8 +24,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import thread as pools
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -49,6 +51,7 @@ class WarmProcess:
         held = environment(OPENBLAS_NUM_THREADS="1")
         arguments = [sys.executable, __file__, *self._further]
         self._process = subprocess.Popen(arguments, env=held, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.ask({})  # answered when it has imported all: who measures the time of a command does not measure that
         return self
 
     def __exit__(
@@ -61,29 +64,80 @@ class WarmProcess:
 
     def run(self, arguments: list[str], env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
         """What `subprocess.run` gives of `python -m jepa_core ARGUMENTS`, with its output captured."""
-        assert self._process.stdin is not None and self._process.stdout is not None
         with tempfile.TemporaryDirectory() as folder:
             outputs = [Path(folder) / name for name in ("stdout", "stderr")]
-            asked = {"arguments": arguments, "environment": env, "folder": str(cwd), "outputs": list(map(str, outputs))}
-            print(json.dumps(asked), file=self._process.stdin, flush=True)
-            code = json.loads(self._process.stdout.readline())
+            code = self.start(arguments, env, cwd, *map(str, outputs)).wait()
             return subprocess.CompletedProcess(arguments, code, *(path.read_text() for path in outputs))
+
+    def start(
+        self, arguments: list[str], env: dict[str, str], cwd: Path, stdout: str = os.devnull, stderr: str = os.devnull
+    ) -> Started:
+        """`python -m jepa_core ARGUMENTS` at work. stdout, stderr: files that it writes to."""
+        asked = {"arguments": arguments, "environment": env, "folder": str(cwd), "outputs": [stdout, stderr]}
+        return Started(self, self.ask(asked))
+
+    def ask(self, what: dict[str, Any]) -> Any:
+        """What the process answers."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(json.dumps(what), file=self._process.stdin, flush=True)
+        return json.loads(self._process.stdout.readline())
+
+
+class Started:
+    """A command at work, as a `subprocess.Popen` is."""
+
+    def __init__(self, warm: WarmProcess, pid: int) -> None:
+        self._warm, self.pid = warm, pid
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Exit code, or None while it is at work."""
+        if self._code is None:
+            self._code = self._warm.ask({"of": self.pid, "wait": False})
+        return self._code
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Exit code, once it has ended. Raises TimeoutError after some seconds."""
+        if seconds is None and self._code is None:
+            self._code = self._warm.ask({"of": self.pid, "wait": True})
+        end = time.monotonic() + (seconds or 0.0)
+        while (code := self.poll()) is None:
+            if time.monotonic() > end:
+                raise TimeoutError(f"the command has not ended after {seconds} seconds")
+            time.sleep(0.02)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 def main() -> None:
-    """Fork for each line of the standard input, and tell how the child ended. A child comes back from here to run."""
+    """Fork a child for a line of the standard input and tell its number, or how the child of a number ended. A child
+    comes back from here to run."""
     given = [os.path.abspath(path) for path in os.environ["PYTHONPATH"].split(os.pathsep)]
     own = [path for path in sys.path[1:] if path not in given]
     _import_everything(sys.argv[1:])
     gc.freeze()  # what is never collected is never copied into a child
     while line := sys.stdin.readline():
-        child = os.fork()
-        if child == 0:
-            _become(json.loads(line), own)
+        asked = json.loads(line)
+        answer: int | None = None
+        if "of" in asked:
+            answer = _ended(asked["of"], asked["wait"])
+        elif asked and (answer := os.fork()) == 0:
+            _become(asked, own)
             return
-        _, status = os.waitpid(child, 0)
-        print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
+        print(json.dumps(answer), flush=True)
     sys.exit()
+
+
+def _ended(child: int, wait: bool) -> int | None:
+    """The exit code of a child; None where it is at work and is not to be waited for."""
+    ended, status = os.waitpid(child, 0 if wait else os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
 
 
 def _import_everything(further: Sequence[str]) -> None:
@@ -140,6 +194,7 @@ def _begin_again(words: Sequence[str], environment: dict[str, str]) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     weakref.finalize._registry.clear()  # type: ignore[attr-defined]
+    pools._threads_queues.clear()  # type: ignore[attr-defined]
     logging.getLogger().handlers.clear()
     sys.unraisablehook = sys.__unraisablehook__
     os.environ.clear()
