@@ -272,7 +272,7 @@ def dress(axes: Axes, y_label: str, x_label: str, whole: bool = True) -> None:
     """Labels, ticks and grid. whole: whether only whole numbers make sense on the x axis."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_title(y_label, loc="left", fontsize=9, color=INK, pad=7)
+    axes.set_title(y_label, loc="left", y=1.0, fontsize=9, color=INK, pad=7)
     axes.set_xlabel(x_label, fontsize=9, color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=whole))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))

@@ -62,18 +62,23 @@ class WarmProcess:
         self._process.wait()
         self._process.stdout.close()
 
-    def run(self, arguments: list[str], env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
-        """What `subprocess.run` gives of `python -m jepa_core ARGUMENTS`, with its output captured."""
+    def run(
+        self, arguments: list[str], env: dict[str, str], cwd: Path, module: str = "jepa_core"
+    ) -> subprocess.CompletedProcess[str]:
+        """What `subprocess.run` gives of `python -m MODULE ARGUMENTS`, with its output captured."""
         with tempfile.TemporaryDirectory() as folder:
             outputs = [Path(folder) / name for name in ("stdout", "stderr")]
-            code = self.start(arguments, env, cwd, *map(str, outputs)).wait()
+            code = self._begun(module, arguments, env, cwd, *map(str, outputs)).wait()
             return subprocess.CompletedProcess(arguments, code, *(path.read_text() for path in outputs))
 
     def start(
         self, arguments: list[str], env: dict[str, str], cwd: Path, stdout: str = os.devnull, stderr: str = os.devnull
     ) -> Started:
         """`python -m jepa_core ARGUMENTS` at work. stdout, stderr: files that it writes to."""
-        asked = {"arguments": arguments, "environment": env, "folder": str(cwd), "outputs": [stdout, stderr]}
+        return self._begun("jepa_core", arguments, env, cwd, stdout, stderr)
+
+    def _begun(self, module: str, arguments: list[str], env: dict[str, str], cwd: Path, *outputs: str) -> Started:
+        asked = {"module": module, "arguments": arguments, "environment": env, "folder": str(cwd), "outputs": outputs}
         return Started(self, self.ask(asked))
 
     def ask(self, what: dict[str, Any]) -> Any:
@@ -115,9 +120,9 @@ class Started:
         self.send_signal(signal.SIGKILL)
 
 
-def main() -> None:
+def main() -> str:
     """Fork a child for a line of the standard input and tell its number, or how the child of a number ended. A child
-    comes back from here to run."""
+    comes back from here, with the name of the module that it is to run."""
     given = [os.path.abspath(path) for path in os.environ["PYTHONPATH"].split(os.pathsep)]
     own = [path for path in sys.path[1:] if path not in given]
     _import_everything(sys.argv[1:])
@@ -129,7 +134,7 @@ def main() -> None:
             answer = _ended(asked["of"], asked["wait"])
         elif asked and (answer := os.fork()) == 0:
             _become(asked, own)
-            return
+            return str(asked["module"])
         print(json.dumps(answer), flush=True)
     sys.exit()
 
@@ -169,7 +174,7 @@ def _become(asked: dict[str, Any], own: list[str]) -> None:
     sys.modules.pop("sitecustomize", None)
     with contextlib.suppress(ModuleNotFoundError):  # as every process does that begins
         importlib.import_module("sitecustomize")
-    sys.argv = ["jepa_core", *asked["arguments"]]
+    sys.argv = [asked["module"], *asked["arguments"]]
     subprocess.Popen = _Forking  # type: ignore[misc]
 
 
@@ -178,8 +183,6 @@ class _Forking(subprocess.Popen):
 
     def __init__(self, words: Sequence[str], *further: Any, env: dict[str, str] | None = None, **others: Any) -> None:
         if list(words[:3]) == [sys.executable, "-m", "jepa_core"]:
-            sys.stdout.flush()  # what a fork had of it would be written twice
-            sys.stderr.flush()
             others["preexec_fn"] = partial(_begin_again, words[2:], env or dict(os.environ))
         super().__init__(words, *further, env=env, **others)
 
@@ -196,22 +199,26 @@ def _begin_again(words: Sequence[str], environment: dict[str, str]) -> None:
     weakref.finalize._registry.clear()  # type: ignore[attr-defined]
     pools._threads_queues.clear()  # type: ignore[attr-defined]
     logging.getLogger().handlers.clear()
+    sys.stdout, sys.stderr = (
+        os.fdopen(1, "w", closefd=False),
+        os.fdopen(2, "w", 1, None, "backslashreplace", closefd=False),
+    )
     sys.unraisablehook = sys.__unraisablehook__
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = [*words]
     try:
-        _carry_out()
+        _carry_out("jepa_core")
     except BaseException:
         sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
     os._exit(1)
 
 
-def _carry_out() -> None:
-    """Run the command, and end as the interpreter would, but for the modules, which it would take apart one by one."""
+def _carry_out(module: str) -> None:
+    """Run a module, and end as the interpreter would, but for the modules, which it would take apart one by one."""
     try:
-        runpy.run_module("jepa_core", run_name="__main__", alter_sys=True)
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as ended:
         if not isinstance(ended.code, int):
             raise
@@ -223,5 +230,4 @@ def _carry_out() -> None:
 
 
 if __name__ == "__main__":
-    main()
-    _carry_out()
+    _carry_out(main())
