@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import re
+import shlex
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from jepa_core.recipe import Recipe
     from jepa_core.runs.plan import Plan
     from jepa_core.runs.timing import ExpectedTime
+
+log = logging.getLogger("jepa")
 
 
 def ls(arguments: argparse.Namespace) -> None:
@@ -199,6 +203,8 @@ def inspect(arguments: argparse.Namespace) -> int:
         if arguments.write:
             write_new(arguments.write, described.recipe(arguments.write.parent).encode())
         print_page(dict(described.page), arguments, description_text)
+        if arguments.write:
+            log.info("recipe written; go on with: jepa run %s", shlex.quote(str(arguments.write)))
         return 0
     if arguments.write:
         raise RecipeError("--write makes a recipe of files of raw data, and a store is none; name the files")
@@ -225,12 +231,15 @@ def audit(arguments: argparse.Namespace) -> int:
     from jepa_core.audit.store import audit_store
     from jepa_core.data.inspection import find_store, find_store_if_there
     from jepa_core.data.store import Store
-    from jepa_core.errors import RecipeError
+    from jepa_core.errors import RecipeError, RunError
+    from jepa_core.model.folder import no_model
 
     folder: Path = arguments.folder
     if (folder / "model.json").is_file():
         store = find_store(arguments.store) if arguments.store else find_store_if_there(folder)
         checks = audit_run(folder, store, arguments.canary, installed_registry())
+    elif any((folder / name).is_file() for name in ("manifest.json", "model/model.json")):
+        raise RunError(no_model(folder))
     elif arguments.store:
         raise RecipeError(f"--store says what a model was trained on; {folder} holds no model.json, give one that does")
     else:

@@ -146,8 +146,8 @@ def meet_channels(name: str, found: Sequence[Channel], fitted: Sequence[Channel]
 
 
 def compare_channels(found: Sequence[Channel], fitted: Sequence[Channel], left_out: int = 0) -> None:
-    """Say which channels the encoder was not fitted on. left_out: how many more it was fitted on, which are not named:
-    too few subjects had them. Raises DataError for one that has another unit now."""
+    """Say which channels the encoder was not fitted on, and which have no unit. left_out: how many more it was fitted
+    on, which are not named: too few subjects had them. Raises DataError for one that has another unit now."""
     units = {known.name: known.unit for known in fitted}
     for channel in found:
         if units.get(channel.name, channel.unit) != channel.unit:
@@ -161,6 +161,12 @@ def compare_channels(found: Sequence[Channel], fitted: Sequence[Channel], left_o
         log.warning(
             "%d of %d channels are not among those that the encoder was fitted on%s: %s",
             len(unknown), len(found), others, some_of(unknown),
+        )  # fmt: skip
+    without = [channel.name for channel in found if not channel.unit and channel.name in units]
+    if without:
+        log.info(
+            "%d of %d channels have no unit, then as now, so that none is compared: %s",
+            len(without), len(found), some_of(without),
         )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def read_model_record(folder: Path) -> dict[str, Any]:
     """
     path = folder / RECORD
     if not path.is_file():
-        raise RunError(_no_model(folder))
+        raise RunError(no_model(folder))
     require_regular_files(folder)
     record = read_shaped(path, _FormatShape, AGAIN)
     if record.get("format") != FORMAT:
@@ -121,7 +121,8 @@ def least_subjects(folder: Path, record: Mapping[str, Any]) -> int:
     return LEAST_SUBJECTS if told is None else int(told)
 
 
-def _no_model(folder: Path) -> str:
+def no_model(folder: Path) -> str:
+    """What a folder without `model.json` is, and where or how its model is to be had."""
     if (folder / "model" / RECORD).is_file():
         return f"{folder} is an export, whose model lies in a folder of its own; give {folder / 'model'}"
     if not (folder / "manifest.json").is_file():

@@ -39,8 +39,9 @@ def _measured(scored: Scored, subject: np.ndarray, known: np.ndarray) -> str:
     measures = []
     for name, drawn in score_draws(rows).items():
         draws = drawn.draws[~np.isnan(drawn.draws)]
-        low, high = percentile_interval(draws) if len(draws) else (np.nan, np.nan)
-        measures.append(f"{name} {drawn.value:.3f} ({low:.3f} to {high:.3f})")
+        low, high = percentile_interval(draws)
+        interval = f" ({low:.3f} to {high:.3f})" if len(draws) else ""
+        measures.append(f"{name} {drawn.value:.3f}{interval}")
     positives = f", {int(truth.sum()):,} of them positive" if kind == "boolean" else ""
     people = len(np.unique(subject[known]))
     return f"{', '.join(measures)}; {len(truth):,} rows of {people:,} subjects have a truth{positives}"

@@ -136,13 +136,15 @@ def score_differences(first: Predicted, other: Predicted) -> dict[str, PairedDif
 
 
 def _areas(truth: np.ndarray, score: np.ndarray, subjects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """AUROC and average precision: (2,), and under each draw, (draws, 2); NaN where a draw has one class."""
+    """AUROC and average precision: (2,), and under each draw, (draws, 2); NaN where a draw has one class,
+    and of one subject."""
     ranking = Ranking(truth, score)
     names, owner = np.unique(subjects[ranking.order], return_inverse=True)
+    areas = ranking.areas(np.ones((1, len(truth))))[0]
+    if len(names) == 1:
+        return areas, np.full((DRAWS, 2), np.nan)
     drawn = redrawn_weights(len(names), DRAWS, SEED, max(1, BLOCK // len(truth)))
-    return ranking.areas(np.ones((1, len(truth))))[0], np.concatenate(
-        [ranking.areas(block[:, owner]) for block in drawn]
-    )
+    return areas, np.concatenate([ranking.areas(block[:, owner]) for block in drawn])
 
 
 def stable_draws(draws: np.ndarray) -> np.ndarray | None:

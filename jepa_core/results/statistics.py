@@ -20,14 +20,17 @@ def bootstrap_subjects(values: np.ndarray, subjects: np.ndarray, draws: int, see
     over rows: a subject with more rows weighs more. Equal subjects, draws and seed draw the same subjects, so that
     differences and ratios of the results of two calls are paired.
 
-    values: (N, K) or (N,), finite. subjects: (N,), any hashable labels. Returns (draws, K) or (draws,) float64.
-    Raises ValueError if there is no row, or if the lengths differ.
+    values: (N, K) or (N,), finite. subjects: (N,), any hashable labels. Returns (draws, K) or (draws,) float64, NaN of
+    one subject: drawn again and again it says nothing of others. Raises ValueError if there is no row, or if the
+    lengths differ.
     """
     values = np.asarray(values, dtype=np.float64)
     if len(values) == 0 or len(values) != len(subjects):
         raise ValueError(f"{len(values)} rows of values and {len(subjects)} subjects: both must be equal and above 0")
     rows = values.reshape(len(values), -1)
     _, owner, counts = np.unique(subjects, return_inverse=True, return_counts=True)
+    if len(counts) == 1:
+        return np.full((draws, *values.shape[1:]), np.nan)
     sums = np.zeros((len(counts), rows.shape[1]))
     np.add.at(sums, owner, rows)
     block = max(1, WEIGHTS_IN_MEMORY // len(counts))
@@ -57,7 +60,10 @@ def _small_weights(count: int, draws: int, seed: int) -> np.ndarray:
 
 
 def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper bound of the percentile interval along the first axis; NaN where a draw is NaN."""
+    """Lower and upper bound of the percentile interval along the first axis; NaN where a draw is NaN, and of no
+    draws."""
+    if len(draws) == 0:
+        return np.full(draws.shape[1:], np.nan), np.full(draws.shape[1:], np.nan)
     tail = (1 - level) / 2
     low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
     return low, high

@@ -126,9 +126,9 @@ def event_estimates(rows: Rows, alarms: Alarms, draws: Draws) -> dict[str, Drawn
     per_row = draws.sums(owner, np.column_stack([raised, true, np.ones(len(rows))]))
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
-            "event_recall": _ratio(alarms.recall, per_event[:, 0] / per_event[:, 1]),
-            "alarm_precision": _ratio(alarms.precision, per_row[:, 1] / per_row[:, 0]),
-            "alarms_per_1000_steps": _ratio(
+            "event_recall": draws.estimate(alarms.recall, per_event[:, 0] / per_event[:, 1]),
+            "alarm_precision": draws.estimate(alarms.precision, per_row[:, 1] / per_row[:, 0]),
+            "alarms_per_1000_steps": draws.estimate(
                 1000 * len(alarms.row) / len(rows), 1000 * per_row[:, 0] / per_row[:, 2]
             ),
             "lead_median": _median(alarms.lead[caught], owner[first[caught]], draws),
@@ -144,8 +144,4 @@ def _median(values: np.ndarray, owner: np.ndarray, draws: Draws) -> DrawnEstimat
         (of_hour[(len(of_hour) - 1) // 2] + of_hour[len(of_hour) // 2]) / 2 if len(of_hour) else np.nan
         for of_hour in drawn
     ]
-    return DrawnEstimate(float(np.median(values)) if len(values) else None, np.array(medians))
-
-
-def _ratio(value: float, draws: np.ndarray) -> DrawnEstimate:
-    return DrawnEstimate(None if np.isnan(value) else value, draws)
+    return draws.estimate(np.median(values) if len(values) else np.nan, np.array(medians))

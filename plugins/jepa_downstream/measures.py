@@ -25,7 +25,8 @@ UNSTABLE = 0.05
 class Draws:
     """Subjects drawn with replacement, the same for every method, task and run, so that all differences are paired.
 
-    A drawn subject brings all of its rows.
+    A drawn subject brings all of its rows. Of one subject alone nothing is known under draws: they would all be alike,
+    and their interval a point.
     """
 
     def __init__(self, subjects: np.ndarray, draws: int, seed: int = SEED) -> None:
@@ -34,6 +35,11 @@ class Draws:
         count = max(1, len(self.subjects))
         generator = np.random.default_rng(seed)
         self.weights = generator.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.uint16)
+
+    def estimate(self, value: float, drawn: np.ndarray) -> DrawnEstimate:
+        """What a value that is NaN where it is not defined is, and under each draw."""
+        known = drawn if len(self.subjects) > 1 else np.full_like(drawn, np.nan)
+        return DrawnEstimate(float(value) if np.isfinite(value) else None, known)
 
     def owner(self, subject: np.ndarray) -> np.ndarray:
         """(R,) index of each row's subject."""
@@ -77,10 +83,6 @@ class DrawnEstimate:
         return DrawnEstimate(None if self.value is None else self.value * factor, self.draws * factor)
 
 
-def _estimate(value: float, draws: np.ndarray) -> DrawnEstimate:
-    return DrawnEstimate(float(value) if np.isfinite(value) else None, draws)
-
-
 Estimates = dict[str, DrawnEstimate]
 
 
@@ -104,10 +106,10 @@ def binary(truth: np.ndarray, score: np.ndarray, subject: np.ndarray, draws: Dra
     brier_ece = _brier_and_ece(draws.sums(owner, terms))
     brier_and_ece = _brier_and_ece(terms.sum(axis=0, keepdims=True))
     return {
-        "auroc": _estimate(values[0], areas[:, 0]),
-        "average_precision": _estimate(values[1], areas[:, 1]),
-        "brier": _estimate(brier_and_ece[0][0], brier_ece[0]),
-        "ece": _estimate(brier_and_ece[1][0], brier_ece[1]),
+        "auroc": draws.estimate(values[0], areas[:, 0]),
+        "average_precision": draws.estimate(values[1], areas[:, 1]),
+        "brier": draws.estimate(brier_and_ece[0][0], brier_ece[0]),
+        "ece": draws.estimate(brier_and_ece[1][0], brier_ece[1]),
     }
 
 
@@ -151,9 +153,9 @@ def regression(
         r2 = np.where(spread > 1e-12 * np.maximum(sums[:, 4], 1e-300), 1 - sums[:, 1] / spread, np.nan)
     constant = len(np.unique(truth)) < 2
     return {
-        "rmse": _estimate(metrics.root_mean_squared_error(truth, score, sample_weight=weight), rmse),
-        "mae": _estimate(metrics.mean_absolute_error(truth, score, sample_weight=weight), mae),
-        "r2": _estimate(np.nan if constant else metrics.r2_score(truth, score, sample_weight=weight), r2),
+        "rmse": draws.estimate(metrics.root_mean_squared_error(truth, score, sample_weight=weight), rmse),
+        "mae": draws.estimate(metrics.mean_absolute_error(truth, score, sample_weight=weight), mae),
+        "r2": draws.estimate(np.nan if constant else metrics.r2_score(truth, score, sample_weight=weight), r2),
     }
 
 
@@ -168,8 +170,8 @@ def asymmetric_score(
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = sums[:, 1] / sums[:, 0]
     return {
-        "score_sum": _estimate(cost.sum(), sums[:, 1]),
-        "score_mean": _estimate(cost.sum() / weight.sum(), mean),
+        "score_sum": draws.estimate(cost.sum(), sums[:, 1]),
+        "score_mean": draws.estimate(cost.sum() / weight.sum(), mean),
     }
 
 

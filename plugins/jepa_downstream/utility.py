@@ -81,4 +81,5 @@ def utility(utilities: RowUtilities, alarm: np.ndarray, subject: np.ndarray, dra
     total = terms.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn = np.where(sums[:, 1] > 0, sums[:, 0] / sums[:, 1], np.nan)
-    return DrawnEstimate(float(total[0] / total[1]) if total[1] > 0 else None, drawn)
+        value = total[0] / total[1] if total[1] > 0 else np.nan
+    return draws.estimate(value, drawn)

@@ -97,8 +97,9 @@ def _median(scores: Scores, name: str, index: int) -> tuple[float | None, float 
     if not kept:
         return None, None, None, 0
     stacked = np.stack([score.mase_draws for score in kept])
-    low, high = percentile_interval(np.nanmedian(stacked[:, np.isfinite(stacked).any(axis=0)], axis=0))
-    return float(np.median([score.mase for score in kept])), float(low), float(high), len(kept)
+    drawn = np.nanmedian(stacked[:, np.isfinite(stacked).any(axis=0)], axis=0)
+    value, low, high = _estimate(float(np.median([score.mase for score in kept])), drawn)
+    return value, low, high, len(kept)
 
 
 def _headline(scores: Scores, name: str, index: int, at: int, subjects: int, labels: int) -> Headline:
@@ -155,10 +156,11 @@ def _cells(score: Score | None) -> list[Cell]:
     return [*estimates, score.rows, score.subjects]
 
 
-def _estimate(value: float, draws: np.ndarray) -> list[Cell]:
+def _estimate(value: float, draws: np.ndarray) -> list[float | None]:
+    """A value with the interval of its draws; without one where no draw defines it, as of one subject."""
     kept = draws[np.isfinite(draws)]
     if not np.isfinite(value) or len(kept) == 0:
-        return [None, None, None]
+        return [value if np.isfinite(value) else None, None, None]
     low, high = percentile_interval(kept)
     return [value, float(low), float(high)]
 

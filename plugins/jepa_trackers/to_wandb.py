@@ -16,7 +16,8 @@ WAIT_SECONDS = 30
 
 
 class Wandb(Tracker[WandbConfig]):
-    """Hands W&B numbers alone: no code, no console, no statistics of the machine, no command line."""
+    """Hands W&B numbers alone: no code, no console, no statistics of the machine, no list of packages, no command
+    line."""
 
     def open(self, identity: str | None, step: int) -> str:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
@@ -30,7 +31,8 @@ class Wandb(Tracker[WandbConfig]):
             mode=self.config.mode, resume="allow", config=dict(self.run.plan), reinit="create_new",
             settings=wandb.Settings(
                 silent=True, console="off", disable_git=True, disable_code=True, save_code=False,
-                x_disable_stats=True, x_disable_meta=True, disable_job_creation=True, init_timeout=WAIT_SECONDS,
+                x_disable_stats=True, x_disable_meta=True, x_save_requirements=False, disable_job_creation=True,
+                init_timeout=WAIT_SECONDS,
             ),
         )  # fmt: skip
         return identity

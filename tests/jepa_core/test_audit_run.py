@@ -261,6 +261,19 @@ def test_a_model_by_itself_is_held_against_the_store_that_it_was_trained_on_and_
     assert "holds no model.json" in capsys.readouterr().err
 
 
+def test_an_export_and_a_run_without_a_model_are_not_taken_for_stores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "exported").mkdir()
+    given_away(tmp_path / "exported" / "model", PLANTED["words of few subjects"])
+    assert main(["audit", str(tmp_path / "exported")]) == 1
+    assert f"give {tmp_path / 'exported' / 'model'}" in capsys.readouterr().err
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "manifest.json").write_text("{}")
+    assert main(["audit", str(tmp_path / "run")]) == 1
+    assert "has not finished training; go on with: jepa resume" in capsys.readouterr().err
+
+
 def test_a_damaged_store_is_refused_and_not_taken_for_one_that_is_gone(
     tmp_path: Path, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

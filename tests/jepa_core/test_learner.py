@@ -264,3 +264,18 @@ def test_the_target_averages_in_fp32_over_a_bf16_encoder() -> None:
         target.copies[0].fill_(1.01)
     target.move(0.996)
     assert torch.allclose(target.copies[0], torch.tensor(1.00996), atol=1e-6)
+
+
+def test_a_weight_that_two_layers_share_is_averaged_once_and_is_the_target_s_own_in_both() -> None:
+    encoder = torch.nn.Sequential(torch.nn.Linear(2, 2, bias=False), torch.nn.Linear(2, 2, bias=False))
+    encoder[1].weight = encoder[0].weight
+    encoder.latent_dim = 2
+    with torch.no_grad():
+        encoder[0].weight.zero_()
+    target = EncoderUnder(encoder, [name for name, _ in encoder.named_parameters()])
+    with torch.no_grad():
+        encoder[0].weight.copy_(torch.eye(2))
+    target.move(0.9)
+    assert torch.allclose(target.copies[0], 0.1 * torch.eye(2)) and len(target.copies) == 1
+    assert torch.allclose(target(torch.ones(1, 2)), torch.tensor(0.1 * 0.1))
+    assert torch.equal(encoder(torch.ones(1, 2)), torch.ones(1, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -274,6 +275,16 @@ def test_channels_in_another_unit_are_refused_and_unknown_ones_are_told(caplog: 
     assert "1 of 3 channels are not among those that the encoder was fitted on: speed" in caplog.text
     compare_channels([Channel("speed", "m/s")], fitted, 7)
     assert "fitted on, or are of 7 that few subjects had and it does not name: speed" in caplog.text
+
+
+def test_channels_of_which_no_unit_can_be_compared_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "jepa")
+    fitted = [Channel("height", "m"), Channel("score", "")]
+    compare_channels(fitted, fitted)
+    assert caplog.messages == ["1 of 2 channels have no unit, then as now, so that none is compared: score"]
+    caplog.clear()
+    compare_channels([Channel("height", "m")], fitted)
+    assert not caplog.messages
 
 
 def test_the_folder_of_an_export_is_told_from_that_of_its_model(tmp_path: Path) -> None:

@@ -138,6 +138,14 @@ AHEAD = np.array([np.nan, np.nan, 3, 2, 1, np.nan, np.nan, np.nan, 3, 2, 1])
 SCORE = np.array([0.9, 0.6, 0.7, 0.8, 0.2, 0.1, 0.6, 0.2, 0.1, 0.3, 0.2])
 
 
+def test_of_one_subject_scores_have_values_and_no_interval():
+    truth, score, subject = np.array([0.0, 1.0, 0.0, 1.0]), np.array([0.1, 0.9, 0.4, 0.3]), np.full(4, 7)
+    for measure in (binary, regression):
+        found = measure(truth, score, subject, Draws(subject, 100), np.ones(4))
+        assert {estimate.bounds for estimate in found.values()} == {(None, None)}
+        assert all(estimate.value is not None for estimate in found.values())
+
+
 @pytest.fixture
 def example() -> Rows:
     count = len(STEPS)
@@ -151,7 +159,8 @@ def test_the_worked_example_of_alarms_is_reproduced(example):
     np.testing.assert_array_equal(found.lead, [2, np.nan])
     estimates = event_estimates(example, found, Draws(example.subject, 100, 0))
     assert estimates["alarms_per_1000_steps"].value == pytest.approx(3000 / 11)
-    assert estimates["event_recall"].bounds == (0.5, 0.5), "of one subject, every draw is the same"
+    assert estimates["event_recall"].value == 0.5
+    assert estimates["event_recall"].bounds == (None, None), "of one subject there is nobody to redraw"
 
 
 def test_without_silence_every_high_score_is_an_alarm_and_the_first_one_gives_the_lead(example):
