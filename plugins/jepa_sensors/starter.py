@@ -18,7 +18,9 @@ _LONGEST = 500
 _SPARSE = 0.5
 """Share of missing samples from which on the past of a channel is shown beside it."""
 _FEW = 10
-"""Ids below which more of them are held out, so that two at least are."""
+"""Ids or pieces below which more of them are held out, so that two at least are."""
+_PIECES, _FEWEST_PIECES, _GAPS = 24, 5, 2
+"""Pieces of one series, at most, and at least if there is anything to cut; steps between splits that are lost."""
 _WINDOW, _HORIZON, _SHORTEST = 72, 48, 6
 """Steps of a window, of a rollout and of the shortest context that the recipe extended has."""
 _NICE = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
@@ -169,16 +171,27 @@ def _rollouts(source: Mapping[str, Any], proposal: Proposal) -> dict[str, Any]:
 
 
 def _steps(source: Mapping[str, Any], proposal: Proposal) -> int:
-    """Steps of a window that three quarters of the series are as long as; those of the recipe that is extended where
-    there is one series, which is cut."""
+    """Steps of a window that three quarters of the series, or the pieces of one, are as long as; at most those of the
+    recipe that is extended."""
+    steps = _series_steps(source, proposal)
     if "id" not in source:
-        return _WINDOW
-    seconds, samples = _step_length(source, proposal)
-    shorter = proposal.lengths["q25"] / max(1, proposal.lengths["median"])
-    steps = (
-        shorter * proposal.span * _unit(source, proposal) / seconds if seconds else proposal.lengths["q25"] / samples
-    )
+        steps = (steps - _GAPS) / _pieces(source, proposal)
     return max(4, min(_WINDOW, int(steps)))
+
+
+def _series_steps(source: Mapping[str, Any], proposal: Proposal) -> float:
+    """Steps that three quarters of the series are as long as; all of those of one series."""
+    seconds, samples = _step_length(source, proposal)
+    if not seconds:
+        return float(proposal.lengths["q25"]) / samples
+    shorter = proposal.lengths["q25"] / max(1, proposal.lengths["median"])
+    return float(shorter * proposal.span * _unit(source, proposal) / seconds)
+
+
+def _pieces(source: Mapping[str, Any], proposal: Proposal) -> int:
+    """Pieces of one series: each as long as a window, if that leaves enough of them."""
+    steps = _series_steps(source, proposal)
+    return max(_FEWEST_PIECES if steps >= 30 else 3, min(_PIECES, int(steps) // _WINDOW))
 
 
 def _alarms(proposal: Proposal) -> Iterator[str]:
@@ -240,16 +253,18 @@ def _step(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
         yield f"  step: {{samples: {samples}}}"
     if _is_repeated(source, proposal):
         yield "  repeats: mean"
-    if "id" not in source:
-        yield f"  split: {{pieces: {max(3, min(24, int(proposal.lengths['median']) // samples // _WINDOW))}}}"
-    elif 5 <= proposal.ids < _FEW:
-        yield "  split: {fractions: [0.4, 0.2, 0.4]}     # of so few, two at least are to be held out"
+    count = proposal.ids if "id" in source else _pieces(source, proposal)
+    split = {} if "id" in source else {"pieces": f"{count}"}
+    split |= {"fractions": "[0.4, 0.2, 0.4]"} if _FEWEST_PIECES <= count < _FEW else {}
+    if split:
+        why = "     # of so few, two at least are to be held out" if "fractions" in split else ""
+        yield f"  split: {{{', '.join(f'{key}: {value}' for key, value in split.items())}}}{why}"
 
 
 def _step_length(source: Mapping[str, Any], proposal: Proposal) -> tuple[float, int]:
     """Seconds of a step where steps are cut by time, else 0; and its samples."""
     sampling = proposal.sampling
-    pieces = 1 if "id" in source else 24
+    pieces = 1 if "id" in source else _PIECES
     samples = max(1, round(proposal.lengths["median"] / pieces / _LONGEST))
     uneven = sampling is not None and sampling["irregular"] > _IRREGULAR
     if sampling is None or sampling["q95"] <= 0 or not (uneven or _is_repeated(source, proposal)):

@@ -1,4 +1,4 @@
-"""The largest values that keys take. What `validate` and `plan` let pass runs, or ends in one message."""
+"""The largest and the least values that keys take. What `validate` and `plan` let pass runs, or ends in one message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 import resource
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -32,7 +32,9 @@ MEMORY = 10 * 2**30
 OUT_OF_MEMORY = "out of memory during"
 """What is said where no plan foresaw it; on a machine that lends more than it has, the kernel would kill the run."""
 LADDER = (2**32 - 1, 1e18, *(10**power for power in range(9, 0, -1)), 2, 1, 0.999, 0.5, 0.1)
-"""Values that are tried, the largest first, beside the bounds that a key names."""
+"""Values that are tried, the largest first, beside the bounds that a key names; where it takes none, those below 0."""
+NEAREST = (1e-300, 1e-30, 1e-18, 1e-12, 1e-9, 1e-6, 1e-3)
+"""Values that are tried before those of the ladder, the smallest first, for the least that a key takes above 0."""
 
 TOY = """\
 name: swept
@@ -91,13 +93,13 @@ NEEDED: dict[tuple[str, str], dict[str, Any]] = {
 @dataclass(frozen=True)
 class Key:
     """A key that takes a number, of a component, or of what a recipe says besides. bounds: that it names, and those of
-    what it holds. listed: whether it takes several."""
+    what it holds. listed: how many it takes in a list, of any length or of that; 0 where it takes one by itself."""
 
     kind: str
     component: str
     path: tuple[str, ...]
     bounds: tuple[float, ...]
-    listed: bool
+    listed: int
 
     def __str__(self) -> str:
         return f"{self.kind} {self.component}: {'.'.join(self.path)}"
@@ -144,15 +146,18 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(part)
 
 
-def _number_in(annotation: Any) -> tuple[bool, tuple[float, ...], bool]:
-    """Whether a type holds a number, the upper bounds of it, and whether it is a list of them."""
+def _number_in(annotation: Any) -> tuple[bool, tuple[float, ...], int]:
+    """Whether a type holds a number, the upper bounds of it, and how many of them are in a list (`Key.listed`)."""
     if annotation in (int, float):
-        return True, (), False
+        return True, (), 0
     inner = [_number_in(part) for part in get_args(annotation)]
     bounds = _bounds(get_args(annotation)[1:]) if hasattr(annotation, "__metadata__") else ()
-    several = getattr(annotation, "__origin__", None) in (tuple, list)
+    if getattr(annotation, "__origin__", None) in (tuple, list):
+        listed = 1 if Ellipsis in get_args(annotation) else len(inner)
+    else:
+        listed = max((part[2] for part in inner), default=0)
     numeric = any(part[0] for part in inner)
-    return numeric, (*bounds, *(bound for part in inner for bound in part[1])), several or any(p[2] for p in inner)
+    return numeric, (*bounds, *(bound for part in inner for bound in part[1])), listed
 
 
 def _bounds(marks: Any) -> tuple[float, ...]:
@@ -218,16 +223,25 @@ def _holder(tree: dict[str, Any], key: Key) -> dict[str, Any]:
     return held
 
 
-def largest_accepted(key: Key, folder: Path) -> float | None:
-    """The largest value that `validate` lets pass, in `swept.yaml`; None where it takes none of those that are
-    tried."""
-    for value in sorted({*key.bounds, *LADDER}, reverse=True):
+def largest_first(key: Key) -> list[float]:
+    """Values for a key, the largest first."""
+    return [*sorted({*key.bounds, *LADDER}, reverse=True), *(-value for value in sorted(LADDER, reverse=True))]
+
+
+def least_first(key: Key) -> list[float]:
+    """Values for a key, the nearest to 0 first."""
+    return [*NEAREST, *sorted(LADDER), *(-value for value in (*NEAREST, *sorted(LADDER)))]
+
+
+def first_accepted(key: Key, values: Iterable[float], folder: Path) -> float | None:
+    """The first of some values that `validate` lets pass, in `swept.yaml`; None where it takes none of them."""
+    for value in values:
         tree = recipe_with(key)
         held = _holder(tree, key)
         if not isinstance(held, dict):
             return None
         whole = int(value) if float(value).is_integer() else value
-        held[key.path[-1]] = [whole] if key.listed else whole
+        held[key.path[-1]] = [whole] * key.listed or whole
         (folder / "swept.yaml").write_text(yaml.safe_dump(tree))
         ended = children.run(["validate", "swept.yaml"], folder, before=_limited)
         if faults_of(ended):
@@ -246,15 +260,16 @@ class Refusal(Exception):
 
 
 def sweep_once(scene: Scene, draw: random.Random, number: int) -> Trial:
-    """One key at its largest value: what is valid is planned, and run for a moment. number: of the key, in an order
-    that the harness draws."""
+    """One key at its largest value, or after all keys at its least one above 0: what is valid is planned, and run for a
+    moment. number: of the key, in an order that the harness draws."""
     keys = all_keys()
     random.Random(8).shuffle(keys)
     key = keys[number % len(keys)]
+    values = (least_first if number // len(keys) % 2 else largest_first)(key)
     folder = scene.folder / f"key-{number}"
     _lay_out(folder, key, scene)
     try:
-        value = largest_accepted(key, folder)
+        value = first_accepted(key, values, folder)
     except Refusal as refused:
         return trial("key", f"{key} = {refused.value:g}", refused.ended, faults_of(refused.ended))
     ended = children.run(["validate" if value is None else "plan", "swept.yaml"], folder, before=_limited)

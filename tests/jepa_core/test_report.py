@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from jepa_core.errors import RunError
+from jepa_core.report.answer import Group, answer_plot
 from jepa_core.report.exports import csv_text, latex_text
 from jepa_core.report.first_screen import first_screen, headlines
 from jepa_core.report.headline_figure import PLACES, _free_place
@@ -233,6 +234,18 @@ def test_the_first_claim_on_enough_positives_is_large_where_an_earlier_one_is_gr
     page = join(filter(None, first_screen(read_run(folder), evaluated, {})))
     drawn = re.findall(r'<p class="(answer[ a-z]*)"', page)
     assert drawn == ["answer thin", "answer leading", "answer"]
+
+
+def test_errors_of_another_order_have_an_axis_of_their_own():
+    def error(about: str, value: float | None) -> Claim:
+        return Claim(about, "RMSE", "lower", [Side("ours", "ours", value), Side("lines", "lines", value)], 40)
+
+    claims = [error("heat", 0.9), error("life", 31.0), error("lost", None), error("load", 2.0), error("age", 80.0)]
+    panels = [text_of(panel) for panel in answer_plot([Group("Tasks", claims)], "engine")]
+    assert len(panels) == 2 and "heat" in panels[0] and "load" in panels[0]
+    assert "life" in panels[1] and "age" in panels[1] and "Not measured: lost" in panels[1]
+    shares = [error("a", 0.01), error("b", 0.9)]
+    assert len(list(answer_plot([Group("Tasks", shares)], "engine"))) == 1
 
 
 def test_rows_of_a_table_on_few_positives_are_grey():

@@ -151,6 +151,19 @@ def test_windows_and_rollouts_of_the_recipe_fit_the_series_and_of_few_two_are_he
     assert "windows" not in YAML(typ="safe").load(describe(write(HEADER, hours(80, machines=4))).recipe(tmp_path))
 
 
+@pytest.mark.parametrize("length", [60, 200, 400, 2000])
+def test_one_series_is_cut_so_that_two_pieces_are_held_out_and_hold_a_rollout(
+    length: int, write: Write, tmp_path: Path, registry: Registry
+) -> None:
+    path = write("t,heat", [(row, row % 7) for row in range(length)])
+    (tmp_path / "start.yaml").write_text(describe(path).recipe(tmp_path))
+    loaded = load_recipe(str(tmp_path / "start.yaml"), [], registry)
+    (drift,) = (use.config for use in loaded.evaluators if use.name == "rollout_drift")
+    store = open_store(loaded.source.build(), "table", tmp_path / "stores")
+    held_out = np.asarray(store.steps)[np.asarray(store.split) == 2]
+    assert len(held_out) >= 2 and held_out.min() >= min(drift.contexts) + drift.horizon
+
+
 def test_a_folder_of_folders_is_told_with_the_wildcards_for_its_files(tmp_path: Path, registry: Registry) -> None:
     for name in ("valve", "pump"):
         (tmp_path / "logs" / name).mkdir(parents=True)
