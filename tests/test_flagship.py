@@ -22,18 +22,31 @@ from warm import WarmProcess
 
 SMALL = (
     "source.synthetic.stays=40",
+    "encoder.random.hidden_size=32",
+    "encoder.random.heads=2",
+    "encoder.random.kv_heads=1",
+    "encoder.random.intermediate_size=64",
+    "predictor.width=32",
+    "predictor.heads=2",
+    "predictor.feedforward=64",
     "curriculum.predictor_warmup.steps=2",
     "curriculum.joint_refinement.steps=3",
     "curriculum.ema_alignment.steps=1",
     "curriculum.predictor_finalization.steps=3",
+    *(
+        f"curriculum.{phase}.batch_size=2"
+        for phase in ("predictor_warmup", "joint_refinement", "ema_alignment", "predictor_finalization")
+    ),
     "evaluators.rollout_drift.contexts=[6, 12]",
     "evaluators.rollout_drift.horizon=12",
     "evaluators.rollout_drift.bootstrap=100",
+    "evaluators.latent_collapse.bootstrap=100",
     "evaluators.latent_displacement.bootstrap=100",
     "evaluators.decoded_forecast.bootstrap=100",
     "evaluators.decoded_forecast.context=6",
     "evaluators.risk_tasks.bootstrap=100",
     "evaluators.risk_tasks.baselines=[linear]",
+    "evaluators.risk_tasks.decoded_components=16",
     "evaluators.early_events=null",
 )
 PHASES = ["predictor_warmup", "joint_refinement", "ema_alignment", "hard_sync", "predictor_finalization"]

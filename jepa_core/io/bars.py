@@ -1,4 +1,4 @@
-"""Bars on a terminal."""
+"""Bars on a terminal, which leave room for the ^C that it shows."""
 
 from __future__ import annotations
 

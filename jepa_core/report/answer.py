@@ -79,7 +79,7 @@ def _against(other: Side, ours: float, plain: bool) -> Iterator[str]:
     gain, bounds = estimate(abs(other.gain), low, high, beside=ours)
     if how == "open":
         yield _marked("not told apart from" if bounds else "too few to compare with", how, plain)
-        sign = "+" if other.gain > 0 else "−" if other.gain < 0 else ""
+        sign = "" if gain == "0" else "+" if other.gain > 0 else "−"
         yield f" {other.words} ({sign}{gain}, {bounds or 'no interval'})"
         return
     yield _marked(f"{gain} {how}", how, plain)

@@ -87,7 +87,7 @@ def test_a_cell_across_that_is_no_number_is_told_by_its_line(build: Build, write
         ({"time": "who"}, "time: the samples of a row are in order"),
         ({"layout": "long", "across": (), "time": "who", "id": "@row"}, "@header and @row are of a table across"),
         ({"layout": "long", "across": (), "time": "at"}, "channel: only a table across can do without it"),
-        ({"states": None}, "a long table needs the names of its channels"),
+        ({"states": None}, "a table across needs the names of its channels"),
     ],
 )
 def test_keys_of_a_table_across_go_together(keys: dict[str, Any], rule: str) -> None:
