@@ -34,7 +34,7 @@ _LABEL = re.compile(
     r"(machine|health|fault|failure)_?(status|state)|rul|ttf|tte|remaining.*|"
     r"(time|cycles?|hours?|days?|steps?|minutes?|seconds?)_?(to|till|until|before)_?.*|defect(s|ive)?|broken?|breakdown|"
     r"soh|state_of_health|ground[_ ]?truth|gt|y_true|annotations?|diagnos[ie]s|churn(ed)?|"
-    r"died|dead|death|mortality|survived|expired?|relapsed?|readmi(ssion|tted))([_. -]?\d+)?|[a-z0-9]*label",
+    r"died|dead|death|survived|expired?)([_. -]?\d+)?|[a-z0-9]*label",
     re.I,
 )
 _QUALIFIER = re.compile(r"(?<=.)([ _]*\(.*\)|[_. -](flag|detected|indicator|occurred|observed|present|binary))$", re.I)
