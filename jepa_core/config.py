@@ -138,12 +138,21 @@ class SubjectSplitConfig(Config):
     )
     fold: int = Field(0, ge=0, description="which of the folds is held out, from 0")
 
+    @field_validator("fractions")
+    @classmethod
+    def _are_shares(cls, fractions: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+            raise ValueError(f"must be shares that add up to 1, not {', '.join(f'{share:g}' for share in fractions)}")
+        return fractions
+
     @model_validator(mode="after")
     def _fold_is_there(self) -> Self:
         if self.folds is None and self.fold:
             raise ValueError("fold says which of the folds is held out; set folds too")
         if self.folds is not None and self.fold >= self.folds:
             raise ValueError(f"the folds are counted from 0 to {self.folds - 1}, and fold is {self.fold}")
+        if self.folds is not None and not min(self.fractions[:2]):
+            raise ValueError("beside the fold that is held out train and tuning both need a share in fractions")
         return self
 
 

@@ -39,12 +39,19 @@ def answer(claim: Claim, terms: Mapping[str, str], lead: bool) -> Markup:
     """A claim as a sentence; the one that leads is set large, and what too few positives stand behind is grey."""
     style = "answer thin" if claim.is_thin else "answer leading" if lead else "answer"
     parts = [part if isinstance(part, Markup) else explained(part, terms) for part in _sentence(claim)]
-    return element("p", *parts, class_=style)
+    remark = element("span", explained(_remark(claim), terms), class_="remark") if _remark(claim) else None
+    return element("p", *parts, remark, class_=style)
 
 
 def answer_text(claim: Claim) -> str:
     """The same as plain text."""
-    return "".join(_sentence(claim, plain=True))
+    return "".join(_sentence(claim, plain=True)) + _remark(claim)
+
+
+def _remark(claim: Claim) -> str:
+    """What must be known to read a figure; why there is none is part of the sentence."""
+    note = claim.note if claim.compared[0].value is not None else ""
+    return f" {note[:1].upper()}{note[1:]}." if note else ""
 
 
 def _sentence(claim: Claim, plain: bool = False) -> Iterator[str]:
@@ -64,8 +71,6 @@ def _sentence(claim: Claim, plain: bool = False) -> Iterator[str]:
         yield ": " if not index else " and " if index == len(others) - 1 else ", "
         yield from _against(other, ours.value, plain)
     yield f"; {', '.join(_counts(claim))}."
-    if claim.note:
-        yield f" {claim.note[:1].upper()}{claim.note[1:]}."
 
 
 def _against(other: Side, ours: float, plain: bool) -> Iterator[str]:
@@ -79,7 +84,7 @@ def _against(other: Side, ours: float, plain: bool) -> Iterator[str]:
     gain, bounds = estimate(abs(other.gain), low, high, beside=ours)
     if how == "open":
         yield _marked("not told apart from" if bounds else "too few to compare with", how, plain)
-        sign = "+" if other.gain > 0 else "−" if other.gain < 0 else ""
+        sign = "" if gain == "0" else "+" if other.gain > 0 else "−"
         yield f" {other.words} ({sign}{gain}, {bounds or 'no interval'})"
         return
     yield _marked(f"{gain} {how}", how, plain)

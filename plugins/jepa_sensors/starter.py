@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from jepa_sensors.column_names import is_anomaly, noun_of
 from jepa_sensors.config import SECONDS
+from jepa_sensors.target_names import one_hot_names
 
 _IRREGULAR = 0.05
 """Share of irregular intervals from which on steps are cut by time."""
@@ -26,6 +27,12 @@ _WINDOW, _HORIZON, _SHORTEST = 72, 48, 6
 _NICE = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 """Seconds that people cut time into."""
 _WIDTH = 120
+_NOTHING = re.compile(
+    r"f|false|no?|none|normal(_?\w*)?|ok(ay)?|good|healthy|fine|off|negative|neg|benign|stable|pass(ed)?|inactive|alive|"
+    r"(no|not|non)[_ -]?\w+|0",
+    re.I,
+)
+"""Words that say that nothing is the case."""
 
 
 Sort = Literal["flag", "classes", "number"]
@@ -196,10 +203,10 @@ def _pieces(source: Mapping[str, Any], proposal: Proposal) -> int:
 
 def _alarms(proposal: Proposal) -> Iterator[str]:
     labels, _ = _labels(proposal)
-    flags = {channel["channel"] for channel in proposal.channels if (channel["min"], channel["max"]) == (0, 1)}
     for target, name in zip(_identifiers(labels), labels, strict=True):
-        if is_anomaly(name) and name in flags:
-            yield f"  - {{use: anomalies, label: {target}}}     # its alarms read no label, and are judged by this one"
+        if is_anomaly(name) and proposal.asked.get(name) == "flag":
+            label = _mark(target, name, proposal)[0]
+            yield f"  - {{use: anomalies, label: {label}}}     # its alarms read no label, and are judged by this one"
             return
 
 
@@ -208,19 +215,30 @@ def _tasks(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
     seen."""
     labels, outcomes = _labels(proposal)
     seen, noun = _steps(source, proposal), source.get("noun", "series")
-    told = {"flag": ("1 or 0", ""), "number": ("a number", ", kind: regression")}
     lines = []
     for target, name in zip(_identifiers(labels), labels, strict=True):
-        if proposal.asked.get(name) in told:
-            lines.append(f"      - {{label: {target}}}     # {told[proposal.asked[name]][0]}, at every step")
+        if proposal.asked.get(name) in ("flag", "number"):
+            label, value = _mark(target, name, proposal)
+            lines.append(f"      - {{label: {label}}}     # {value}, at every step")
     for target, name in zip(_identifiers(outcomes), outcomes, strict=True):
-        if proposal.asked.get(name) in told:
-            value, kind = told[proposal.asked[name]]
+        if proposal.asked.get(name) in ("flag", "number"):
+            outcome, value = _mark(target, name, proposal)
+            kind = ", kind: regression" if proposal.asked[name] == "number" else ""
             whose = f"of each {noun} of {seen} steps or more, from its first {seen}"
-            lines.append(f"      - {{outcome: {target}, after: {seen}{kind}}}     # {value}, {whose}")
+            lines.append(f"      - {{outcome: {outcome}, after: {seen}{kind}}}     # {value}, {whose}")
     if lines:
         yield "  - use: prediction_tasks     # what frozen latents tell of each, beside trees and lines on the channels"
         yield from ("    tasks:", *lines)
+
+
+def _mark(target: str, name: str, proposal: Proposal) -> tuple[str, str]:
+    """What a task calls an answer, and what its values are. Each of two words makes a target of its own, of which the
+    task is about the one that says that something is the case."""
+    words = proposal.source.get("categories", {}).get(name, ())
+    if proposal.asked[name] == "number" or len(words) != 2:
+        return target, "a number" if proposal.asked[name] == "number" else "1 or 0"
+    chosen = 0 if _NOTHING.fullmatch(words[1]) and not _NOTHING.fullmatch(words[0]) else 1
+    return one_hot_names(target, words)[chosen], f"whether it is {json.dumps(words[chosen], ensure_ascii=False)}"
 
 
 def _targets(proposal: Proposal) -> Iterator[str]:

@@ -664,6 +664,7 @@ def test_a_value_has_the_decimals_of_its_bounds():
     assert estimate(99.3, 98.7, 99.97) == ("99.3", "98.7 to 100.0")
     assert estimate(0.9996, 0.9993, 0.9998) == ("1.000", "0.999 to 1.000")
     assert estimate(8.88e-5, -0.00155, 0.00194) == ("0.00009", "−0.00155 to 0.00194")
+    assert estimate(1.1e-16, -0.193, 0.205, beside=0.81) == ("0", "−0.193 to 0.205"), "rounding is no difference"
     assert estimate(0.063, 0.0245, 0.0967, beside=0.755) == ("0.063", "0.025 to 0.097")
     assert estimate(0.08, None, None) == ("0.0800", "")
     assert estimate(None, 0.1, 0.2)[0] == MISSING

@@ -164,6 +164,23 @@ def test_one_series_is_cut_so_that_two_pieces_are_held_out_and_hold_a_rollout(
     assert len(held_out) >= 2 and held_out.min() >= min(drift.contexts) + drift.horizon
 
 
+@pytest.mark.parametrize(
+    ("name", "no", "yes"),
+    [("Normal/Attack", "Normal", "Attack"), ("isFault", "False", "True"), ("outcome", "no spin", "spin")],
+)
+def test_a_label_of_two_words_is_asked_by_the_word_that_says_that_something_is_the_case(
+    name: str, no: str, yes: str, write: Write, tmp_path: Path, registry: Registry
+) -> None:
+    rows = [(m, t, t % 7, yes if (t + m) % 5 == 0 else no) for m in range(12) for t in range(60)]
+    path = write(f"machine,t,heat,{name}", rows)
+    (tmp_path / "start.yaml").write_text(describe(path).recipe(tmp_path))
+    loaded = load_recipe(str(tmp_path / "start.yaml"), [], registry)
+    store = open_store(loaded.source.build(), "table", tmp_path / "stores")
+    (tasks,) = (use.config.tasks for use in loaded.evaluators if use.name == "prediction_tasks")
+    assert [task.label.rpartition("_")[2] for task in tasks] == [yes]
+    assert np.mean(store.label(tasks[0].label)) == pytest.approx(0.2)
+
+
 def test_a_folder_of_folders_is_told_with_the_wildcards_for_its_files(tmp_path: Path, registry: Registry) -> None:
     for name in ("valve", "pump"):
         (tmp_path / "logs" / name).mkdir(parents=True)

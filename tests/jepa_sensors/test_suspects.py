@@ -29,7 +29,8 @@ def told(columns: dict[str, np.ndarray], wordy: tuple[str, ...] = (), time: np.n
     "name",
     ["anomaly", "changepoint", "SepsisLabel", "target", "RUL", "remaining_life", "time_to_failure", "faultNumber",
      "machine_status", "class", "heat_next", "load (t+3)", "y_label", "fail_within_24h", "is_anomaly", "heat.lead2",
-     "trip_in_24h", "alarm_within_7_days", "fault in 3 cycles"],
+     "trip_in_24h", "alarm_within_7_days", "fault in 3 cycles", "fault_flag", "isFault", "faultDetected",
+     "Normal/Attack", "Attack LABEL (1:No Attack, -1:Attack)", "class_id", "y_true", "broke", "in_hospital_death"],
 )  # fmt: skip
 def test_a_name_that_says_label_is_one(name: str) -> None:
     assert is_label(name)
@@ -50,6 +51,9 @@ def test_a_name_that_says_label_is_one(name: str) -> None:
         "y_axis",
         "flow_in",
         "pressure_in_2",
+        "flag",
+        "valve_present",
+        "pressure (bar)",
     ],
 )
 def test_other_names_are_none(name: str) -> None:
