@@ -274,6 +274,8 @@ def dress(axes: Axes, y_label: str, x_label: str, whole: bool = True) -> None:
 
     axes.set_title(y_label, loc="left", y=1.0, fontsize=9, color=INK, pad=7)
     axes.set_xlabel(x_label, fontsize=9, color=INK)
+    for axis in (axes.yaxis, axes.xaxis)[: 1 if x_label else 2]:
+        axis.set_label_coords(0, 0)  # of a name that is empty no place is looked for
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=whole))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.tick_params(colors=INK, labelsize=8.5, length=3, width=0.6)

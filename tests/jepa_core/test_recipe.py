@@ -297,7 +297,7 @@ def test_a_stop_while_a_recipe_is_read_is_no_fault_of_the_recipe(reader: str, mo
 
     monkeypatch.setattr(reader, stopped)
     with pytest.raises(Preempted):
-        load(BASE)
+        load(f"# read by {reader} for the first time\n{BASE}")
 
 
 def test_a_number_of_thousands_of_digits_is_refused() -> None:
