@@ -21,6 +21,8 @@ LARGEST_INTEGER = 2**32 - 1
 """Sizes, counts and seeds beyond it overflow somewhere in the libraries that are given them."""
 LARGEST_FLOAT = 1e18
 """Squares of larger numbers overflow single precision."""
+SMALLEST_FLOAT = 1e-30
+"""What is divided by a number nearer to 0 overflows, and in single precision it is soon 0 itself."""
 
 BatchSize = Annotated[int, Field(gt=0, le=65_536)]
 """Windows or rows at once; more of them than any device takes."""
@@ -34,7 +36,7 @@ Threads = Annotated[int, Field(ge=1, le=1024)]
 
 class Config(BaseModel):
     """Base of every config: unknown keys are errors, values do not change after validation, and no number is larger
-    than the libraries can count."""
+    than the libraries can count, or too near to 0 to be told from it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,6 +48,8 @@ class Config(BaseModel):
                 raise ValueError(f"is beyond {LARGEST_INTEGER:,}, the largest whole number that a recipe may hold")
             if isinstance(number, float) and not abs(number) <= LARGEST_FLOAT:
                 raise ValueError(f"is beyond {LARGEST_FLOAT:g}, the largest number that a recipe may hold")
+            if 0 < abs(number) < SMALLEST_FLOAT:
+                raise ValueError(f"is nearer to 0 than {SMALLEST_FLOAT:g}; write 0, or a number that differs from it")
         return value
 
     def missing(self) -> list[str]:
@@ -134,12 +138,21 @@ class SubjectSplitConfig(Config):
     )
     fold: int = Field(0, ge=0, description="which of the folds is held out, from 0")
 
+    @field_validator("fractions")
+    @classmethod
+    def _are_shares(cls, fractions: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+            raise ValueError(f"must be shares that add up to 1, not {', '.join(f'{share:g}' for share in fractions)}")
+        return fractions
+
     @model_validator(mode="after")
     def _fold_is_there(self) -> Self:
         if self.folds is None and self.fold:
             raise ValueError("fold says which of the folds is held out; set folds too")
         if self.folds is not None and self.fold >= self.folds:
             raise ValueError(f"the folds are counted from 0 to {self.folds - 1}, and fold is {self.fold}")
+        if self.folds is not None and not min(self.fractions[:2]):
+            raise ValueError("beside the fold that is held out train and tuning both need a share in fractions")
         return self
 
 

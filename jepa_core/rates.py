@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,12 +10,14 @@ from jepa_core.config import OptimizerConfig, ScheduleConfig
 
 MOMENT_BYTES = 4
 """Bytes of a moment of one parameter, in fp32."""
+Decay = Annotated[float, Field(ge=0, lt=1)]
+"""Share of a moment that the next step keeps."""
 
 
 class AdamwConfig(OptimizerConfig):
     """AdamW (Loshchilov & Hutter, arXiv 1711.05101), with a learning rate for each of the two modules."""
 
-    betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of the two moments")
+    betas: tuple[Decay, Decay] = Field((0.9, 0.999), description="decay rates of the two moments")
 
     @property
     def state_bytes(self) -> int:
@@ -51,7 +53,7 @@ class MuonConfig(OptimizerConfig):
 
     momentum: float = Field(0.95, ge=0, lt=1, description="decay rate of the moment of matrices")
     nesterov: bool = Field(True, description="look ahead along the moment of matrices")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of AdamW's two moments, of all else")
+    betas: tuple[Decay, Decay] = Field((0.9, 0.999), description="decay rates of AdamW's two moments, of all else")
 
     @property
     def state_bytes(self) -> int:

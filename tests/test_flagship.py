@@ -22,20 +22,35 @@ from warm import WarmProcess
 
 SMALL = (
     "source.synthetic.stays=40",
+    "encoder.random.hidden_size=32",
+    "encoder.random.heads=2",
+    "encoder.random.kv_heads=1",
+    "encoder.random.intermediate_size=64",
+    "predictor.width=32",
+    "predictor.heads=2",
+    "predictor.feedforward=64",
     "curriculum.predictor_warmup.steps=2",
     "curriculum.joint_refinement.steps=3",
     "curriculum.ema_alignment.steps=1",
     "curriculum.predictor_finalization.steps=3",
+    *(
+        f"curriculum.{phase}.batch_size=2"
+        for phase in ("predictor_warmup", "joint_refinement", "ema_alignment", "predictor_finalization")
+    ),
     "evaluators.rollout_drift.contexts=[6, 12]",
     "evaluators.rollout_drift.horizon=12",
     "evaluators.rollout_drift.bootstrap=100",
+    "evaluators.latent_collapse.bootstrap=100",
     "evaluators.latent_displacement.bootstrap=100",
     "evaluators.decoded_forecast.bootstrap=100",
     "evaluators.decoded_forecast.context=6",
     "evaluators.risk_tasks.bootstrap=100",
     "evaluators.risk_tasks.baselines=[linear]",
+    "evaluators.risk_tasks.decoded_components=16",
     "evaluators.early_events=null",
 )
+FEWER = "evaluators.risk_tasks.methods=[latents, untrained_latents, train_mean]"
+"""Of what is scored, where the data or the weights are other ones and the scores matter no more."""
 PHASES = ["predictor_warmup", "joint_refinement", "ema_alignment", "hard_sync", "predictor_finalization"]
 WRITTEN = ("*.json", "*.jsonl", "*.html", "*.yaml", "*.csv")
 LIBRARIES = ("transformers.models.qwen3.modeling_qwen3", "peft", "sklearn.linear_model", "lightgbm", "tokenizers")
@@ -149,7 +164,7 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_pretrained_weights_stay_frozen_under_adapters(folder: Path, pretrained: Path, jepa: Jepa) -> None:
     short = ("encoder.max_tokens=24", "encoder.precision=fp32")  # a byte is a token here
-    done = jepa("run", "clin_jepa", *SMALL, *short, "--out", "runs/lora", folder=folder, QWEN3=str(pretrained))
+    done = jepa("run", "clin_jepa", *SMALL, FEWER, *short, "--out", "runs/lora", folder=folder, QWEN3=str(pretrained))
     assert done.returncode == 0, done.stderr
     with safe_open(folder / "runs" / "lora" / "model.safetensors", "pt") as model:
         encoder = [name for name in model.keys() if name.startswith("encoder.")]  # noqa: SIM118 - not a mapping
@@ -165,7 +180,14 @@ def test_pretrained_weights_stay_frozen_under_adapters(folder: Path, pretrained:
 
 def test_the_real_demo_ends_in_a_report(real_data: Path, tmp_path: Path, jepa: Jepa) -> None:
     done = jepa(
-        "run", "clin_jepa", *SMALL, "--out", "runs/demo", folder=tmp_path, MIMIC_IV=str(real_data / "mimic-iv-demo")
+        "run",
+        "clin_jepa",
+        *SMALL,
+        FEWER,
+        "--out",
+        "runs/demo",
+        folder=tmp_path,
+        MIMIC_IV=str(real_data / "mimic-iv-demo"),
     )
     assert done.returncode == 0, done.stderr
     counts = json.loads((tmp_path / "runs" / "demo" / "data.json").read_text())

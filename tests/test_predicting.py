@@ -327,7 +327,10 @@ def test_the_example_of_the_documentation_runs(sensors: Path, monkeypatch: pytes
 STAYS = (
     "source.synthetic.stays=40", "source.synthetic.illness=1.0", "curriculum.predictor_warmup.steps=1",
     "curriculum.joint_refinement.steps=1",
-    "curriculum.ema_alignment.steps=1", "curriculum.predictor_finalization.steps=1", "evaluators.rollout_drift=null",
+    "curriculum.ema_alignment.steps=1", "curriculum.predictor_finalization.steps=1",
+    "curriculum.predictor_warmup.batch_size=2", "curriculum.joint_refinement.batch_size=2",
+    "curriculum.ema_alignment.batch_size=2", "curriculum.predictor_finalization.batch_size=2",
+    "evaluators.rollout_drift=null", "evaluators.channel_forecast=null",
     "evaluators.latent_collapse=null", "evaluators.latent_displacement=null", "evaluators.decoded_forecast=null",
     "evaluators.risk_tasks.bootstrap=100", "evaluators.risk_tasks.baselines=[linear]",
     "evaluators.early_events.bootstrap=100", "evaluators.early_events.methods=[latents]",

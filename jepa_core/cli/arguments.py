@@ -193,7 +193,7 @@ def _checking(add: Add) -> None:
     plan.add_argument(
         "--time",
         action="store_true",
-        help="try every part of a recipe for a moment, and say how long it will take here",
+        help="try every part of a recipe, or of a study's variants, for a moment, and say how long it will take here",
     )
     plan.add_argument(
         "--runs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from jepa_core.runs.plan import Plan
     from jepa_core.runs.timing import ExpectedTime
     from jepa_core.study.planning import StudyPlan
+
+NO_TIME = "time: --time tries every part for a moment, and says how long a run will take here"
 
 
 def list_text(listing: dict[str, list[dict[str, str]]]) -> str:
@@ -123,7 +126,7 @@ def _memory_lines(plan: Plan) -> list[str]:
 def time_text(expected: ExpectedTime | None) -> str:
     """What a run is expected to take, part by part."""
     if expected is None:
-        return "time: --time tries every part for a moment, and says how long a run will take here"
+        return NO_TIME
     width = max(len(part.part) for part in expected.parts)
     return "\n".join([
         f"time here, as busy as it is: about {_duration(expected.seconds)}; "
@@ -133,6 +136,27 @@ def time_text(expected: ExpectedTime | None) -> str:
             for part in expected.parts
         ),
         f"  tried for {_duration(expected.measured_in)}, data included; evaluators grow with their subjects",
+    ])  # fmt: skip
+
+
+def study_time_text(plan: StudyPlan, expected: Mapping[str, ExpectedTime] | None) -> str:
+    """What the runs of a study that are not done are expected to take, variant by variant."""
+    if expected is None:
+        return NO_TIME
+    left = Counter(row["variant"] for row in plan.runs if row["state"] != "done")
+    if not left:
+        return "time: every run is done"
+    seconds = sum(left[name] * time.seconds for name, time in expected.items())
+    processor = sum(left[name] * time.processor_seconds for name, time in expected.items())
+    width = max(map(len, expected))
+    return "\n".join([
+        f"time here, as busy as it is: about {_duration(seconds)}, one run at a time; "
+        f"of a processor: {_duration(processor)}",
+        *(
+            f"  {name:<{width}}  {left[name]} to go, {_duration(time.seconds)} each"
+            for name, time in expected.items()
+        ),
+        "  what runs share is counted for each of them",
     ])  # fmt: skip
 
 

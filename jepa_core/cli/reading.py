@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import re
+import shlex
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ from jepa_core.cli.pages import (
     plugins_text,
     recipe_text,
     study_plan_text,
+    study_time_text,
     time_text,
 )
 
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
     from jepa_core.recipe import Recipe
     from jepa_core.runs.plan import Plan
     from jepa_core.runs.timing import ExpectedTime
+    from jepa_core.study.definition import Study
+    from jepa_core.study.folder import StudyFolder
+
+log = logging.getLogger("jepa")
 
 
 def ls(arguments: argparse.Namespace) -> None:
@@ -140,8 +147,12 @@ def plan(arguments: argparse.Namespace) -> None:
     if is_study(arguments.recipe):
         from jepa_core.study.planning import plan_study
 
-        planned = plan_study(*load_study_and_folder(arguments, arguments.recipe))
-        print_page(planned.to_dict(), arguments, lambda _: study_plan_text(planned))
+        to_plan, folder = load_study_and_folder(arguments, arguments.recipe)
+        planned = plan_study(to_plan, folder)
+        times = _expected_times(to_plan, folder) if arguments.time else None
+        told = None if times is None else {name: expected.to_dict() for name, expected in times.items()}
+        text = f"{study_plan_text(planned)}\n\n{study_time_text(planned, times)}"
+        print_page({**planned.to_dict(), "time": told}, arguments, lambda _: text)
         return
     if arguments.out is not None:
         raise RecipeError(f"--out names the folder of a study, and {arguments.recipe} is a recipe")
@@ -152,6 +163,14 @@ def plan(arguments: argparse.Namespace) -> None:
     expected = _expected_time(recipe, run_plan, arguments.runs) if arguments.time else None
     page = {**run_plan.to_dict(), "time": expected.to_dict() if expected else None}
     print_page(page, arguments, lambda _: f"{plan_text(run_plan)}\n\n{time_text(expected)}")
+
+
+def _expected_times(study: Study, folder: StudyFolder) -> dict[str, ExpectedTime]:
+    """What a run of each variant that is not done would take: the seeds of a variant cost the same."""
+    from jepa_core.runs.plan import make_plan
+
+    left = {cell.variant: cell.recipe for cell in study.cells if folder.state(cell) != "done"}
+    return {variant: _expected_time(recipe, make_plan(recipe), folder.runs) for variant, recipe in left.items()}
 
 
 def _expected_time(recipe: Recipe, run_plan: Plan, runs: Path) -> ExpectedTime:
@@ -208,6 +227,8 @@ def inspect(arguments: argparse.Namespace) -> int:
         if arguments.write:
             write_new(arguments.write, described.recipe(arguments.write.parent).encode())
         print_page(dict(described.page), arguments, description_text)
+        if arguments.write:
+            log.info("recipe written; go on with: jepa run %s", shlex.quote(str(arguments.write)))
         return 0
     if arguments.write:
         raise RecipeError("--write makes a recipe of files of raw data, and a store is none; name the files")

@@ -246,7 +246,9 @@ class Store:
         return self._target("outcome", name, self.outcome_names)
 
     def _target_names(self, prefix: str) -> list[str]:
-        return sorted(name.removeprefix(prefix) for name in self._group.array_keys() if name.startswith(prefix))
+        # As they lie there: Zarr would read the metadata of every array to tell their names.
+        arrays = (metadata.parent.name for metadata in self.path.glob(f"{prefix}*/{METADATA}"))
+        return sorted(name.removeprefix(prefix) for name in arrays)
 
     def _target(self, kind: str, name: str, known: list[str]) -> np.ndarray:
         if name not in known:

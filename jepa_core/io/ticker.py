@@ -26,13 +26,21 @@ class Ticker:
         self._doing = doing
         self._total = total
         self._began = self._last = time.monotonic()
+        self._counted = self._began
         self._looked = 0.0
         self._counts: Counter[str] = Counter()
+
+    def go_on(self) -> None:
+        """Leave out of the seconds what has passed since something was counted: other work was done."""
+        aside = time.monotonic() - self._counted
+        self._began += aside
+        self._last += aside
+        self._counted += aside
 
     def add(self, **counts: int) -> None:
         """Count what went through, such as `trajectories=128, steps=9216`."""
         self._counts.update(counts)
-        now = time.monotonic()
+        now = self._counted = time.monotonic()
         is_line = now - self._last >= SECONDS
         if not is_line and now - self._looked < LOOKS:
             return

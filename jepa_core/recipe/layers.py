@@ -231,7 +231,9 @@ def _added_item(name: str, names: list[str], added: Entry, kind: str, problems: 
     if isinstance(added.node, SectionNode) and "use" in added.node.entries:
         label = ScalarNode(name, name, added.key)
         return [replace(added.node, entries={"name": Entry(added.key, label), **added.node.entries})]
-    problems.add(added.key, f"unknown {kind} '{name}'", did_you_mean(name, names))
+    hint = did_you_mean(name, names)
+    way = "" if hint.endswith("?") else f"; a new one is added with `{name}: {{use: ...}}`"
+    problems.add(added.key, f"unknown {kind} '{name}'", hint + way)
     return []
 
 

@@ -10,6 +10,7 @@ import bisect
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -163,6 +164,25 @@ def parse_value(text: Text, start: int, environment: Mapping[str, str], problems
         return UnusableNode(Place(text, text.first_line, start + 1, 1))
 
 
+@lru_cache(maxsize=64)
+def _known(content: str) -> list[Any]:
+    """The events of a text that was read to its end; none before."""
+    return []
+
+
+def _events(content: str) -> Iterator[Any]:
+    """The parser's events of a text. Many recipes extend one file, and a study reads its base for every variant."""
+    known = _known(content)
+    if known:
+        yield from known
+        return
+    events = []
+    for event in YAML(typ="safe", pure=True).parse(content):
+        events.append(event)
+        yield event
+    known[:] = events
+
+
 @dataclass
 class _Reader:
     text: Text
@@ -182,7 +202,7 @@ class _Reader:
         """The only document of the text."""
         self._refuse_unreadable()
         last = 0
-        self.events = iter(YAML(typ="safe", pure=True).parse(self.content))
+        self.events = _events(self.content)
         try:
             node: Node = ScalarNode(None, "", self.place(0, 0))
             documents = 0

@@ -22,6 +22,8 @@ STEP = 9.5
 """Points between two methods of a row."""
 THIN = 0.35
 """Opacity of a row that too few positives stand behind."""
+ORDER = 8.0
+"""Times that a value on an axis may be as large as another; between -1 and 1 there is room for all."""
 
 Judged = Literal["better", "worse", "open"]
 
@@ -34,15 +36,22 @@ def told_apart(other: Side) -> Judged:
 
 
 def answer(claim: Claim, terms: Mapping[str, str], lead: bool) -> Markup:
-    """A claim as a sentence; the one that leads is set large, unless too few positives stand behind it."""
+    """A claim as a sentence; the one that leads is set large, and what too few positives stand behind is grey."""
     style = "answer thin" if claim.is_thin else "answer leading" if lead else "answer"
     parts = [part if isinstance(part, Markup) else explained(part, terms) for part in _sentence(claim)]
-    return element("p", *parts, class_=style)
+    remark = element("span", explained(_remark(claim), terms), class_="remark") if _remark(claim) else None
+    return element("p", *parts, remark, class_=style)
 
 
 def answer_text(claim: Claim) -> str:
     """The same as plain text."""
-    return "".join(_sentence(claim, plain=True))
+    return "".join(_sentence(claim, plain=True)) + _remark(claim)
+
+
+def _remark(claim: Claim) -> str:
+    """What must be known to read a figure; why there is none is part of the sentence."""
+    note = claim.note if claim.compared[0].value is not None else ""
+    return f" {note[:1].upper()}{note[1:]}." if note else ""
 
 
 def _sentence(claim: Claim, plain: bool = False) -> Iterator[str]:
@@ -62,8 +71,6 @@ def _sentence(claim: Claim, plain: bool = False) -> Iterator[str]:
         yield ": " if not index else " and " if index == len(others) - 1 else ", "
         yield from _against(other, ours.value, plain)
     yield f"; {', '.join(_counts(claim))}."
-    if claim.note:
-        yield f" {claim.note[:1].upper()}{claim.note[1:]}."
 
 
 def _against(other: Side, ours: float, plain: bool) -> Iterator[str]:
@@ -77,7 +84,7 @@ def _against(other: Side, ours: float, plain: bool) -> Iterator[str]:
     gain, bounds = estimate(abs(other.gain), low, high, beside=ours)
     if how == "open":
         yield _marked("not told apart from" if bounds else "too few to compare with", how, plain)
-        sign = "+" if other.gain > 0 else "−" if other.gain < 0 else ""
+        sign = "" if gain == "0" else "+" if other.gain > 0 else "−"
         yield f" {other.words} ({sign}{gain}, {bounds or 'no interval'})"
         return
     yield _marked(f"{gain} {how}", how, plain)
@@ -104,13 +111,15 @@ class Group:
 
 
 def answer_plot(groups: Sequence[Group], noun: str) -> Iterator[Markup]:
-    """A panel a measure, under the signs of the methods. Groups that share a measure share its axis; what could not be
-    measured is named below. noun: what the data call a subject."""
-    by_measure: dict[tuple[str, str], list[Group]] = {}
+    """A panel a measure, under the signs of the methods. Groups that share a measure share its axis, unless some of
+    their values would be dots at its border; what could not be measured is named below. noun: what the data call a
+    subject."""
+    axis_of = _Axes()
+    by_axis: dict[tuple[str, str, int], list[Group]] = {}
     for group in groups:
-        for scale, alike in itertools.groupby(group.claims, key=lambda claim: (claim.measure, claim.unit)):
-            by_measure.setdefault(scale, []).append(Group(group.title, list(alike)))
-    for (measure, unit), asked in by_measure.items():
+        for axis, alike in itertools.groupby(group.claims, key=axis_of):
+            by_axis.setdefault(axis, []).append(Group(group.title, list(alike)))
+    for (measure, unit, number), asked in by_axis.items():
         of_it = list(_measured(asked))
         claims = [claim for group in of_it for claim in group.claims]
         if not claims:
@@ -126,10 +135,34 @@ def answer_plot(groups: Sequence[Group], noun: str) -> Iterator[Markup]:
             "figure",
             element("figcaption", f"{sentence_case(measure)} by task ", about),
             legend(list(signs), list(signs.values())),
-            _draw(of_it, signs, f"{measure} ({unit})" if unit else measure),
+            _draw(of_it, signs, f"{measure} ({unit})" if unit else measure, number),
             element("p", f"Lines are 95 % intervals over {plural(noun)}.{without}", class_="note"),
             class_="answers",
         )
+
+
+class _Axes:
+    """Gives claims of a measure the same axis while their values are of one order: errors in the units of several
+    targets are not."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[tuple[str, str], list[float]] = {}
+
+    def __call__(self, claim: Claim) -> tuple[str, str, int]:
+        """Measure and unit, and the number of the axis among theirs; what was not measured joins the latest."""
+        known = self._sizes.setdefault((claim.measure, claim.unit), [])
+        values = [abs(side.value) for side in claim.compared if side.value is not None]
+        if not values:
+            return claim.measure, claim.unit, max(0, len(known) - 1)
+        size = max(values)
+        number = next((at for at, other in enumerate(known) if _are_alike(size, other)), len(known))
+        if number == len(known):
+            known.append(size)
+        return claim.measure, claim.unit, number
+
+
+def _are_alike(size: float, other: float) -> bool:
+    return max(size, other) <= max(1.0, ORDER * min(size, other))
 
 
 def _measured(groups: Sequence[Group]) -> Iterator[Group]:
@@ -147,8 +180,9 @@ def _signs(claims: Sequence[Claim]) -> dict[str, Style]:
     return {words: coloured(index) for index, words in enumerate(named)}
 
 
-def _draw(groups: Sequence[Group], signs: dict[str, Style], x_label: str) -> Markup:
-    """The rows of all groups, each group under its title where there are several."""
+def _draw(groups: Sequence[Group], signs: dict[str, Style], x_label: str, number: int) -> Markup:
+    """The rows of all groups, each group under its title where there are several. number: of the axis among those of
+    its measure."""
     rows: list[tuple[str, Claim | None]] = []
     for group in groups:
         rows += [(group.title, None)] if len(groups) > 1 else []
@@ -170,7 +204,7 @@ def _draw(groups: Sequence[Group], signs: dict[str, Style], x_label: str) -> Mar
                 _draw_claim(axes, middle, claim, signs)
         _dress(axes, middles, ["\n".join(lines) for lines in names], sum(heights), [claim for _, claim in rows])
         said = "; ".join(answer_text(claim) for _, claim in rows if claim is not None)
-        return as_svg(drawing, f"answer-{x_label}", f"{x_label} by task. {said}")
+        return as_svg(drawing, f"answer-{x_label}-{number}", f"{x_label} by task. {said}")
 
 
 def _draw_claim(axes: Axes, middle: float, claim: Claim, signs: dict[str, Style]) -> None:

@@ -31,7 +31,8 @@ def first_screen(record: RunRecord, evaluated: Found, terms: Mapping[str, str]) 
     lacking = record.lacking()
     yield element("p", f"{sentence_case(lacking)}.", class_="note") if lacking else None
     yield element("ul", *unsound, class_="verdicts") if unsound else None
-    yield from (answer(claim, terms, lead=not index) for index, claim in enumerate(answers))
+    leading = next((claim for claim in answers if not claim.is_thin and claim.compared[0].value is not None), None)
+    yield from (answer(claim, terms, lead=claim is leading) for claim in answers)
     pictures = [*_forest(evaluated, record.noun), *_standing(evaluated)]
     yield element("div", *pictures, class_="panels first") if pictures else None
     if not answers:

@@ -24,6 +24,7 @@ from jepa_core.results.findings import Figure, Series
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.text import Text
 
 COLOURS = 6
 INK, GRID, CONTROL, PAGE = "#010101", "#020202", "#030303", "#040404"
@@ -271,8 +272,10 @@ def dress(axes: Axes, y_label: str, x_label: str, whole: bool = True) -> None:
     """Labels, ticks and grid. whole: whether only whole numbers make sense on the x axis."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_title(y_label, loc="left", fontsize=9, color=INK, pad=7)
+    axes.set_title(y_label, loc="left", y=1.0, fontsize=9, color=INK, pad=7)
     axes.set_xlabel(x_label, fontsize=9, color=INK)
+    for axis in (axes.yaxis, axes.xaxis)[: 1 if x_label else 2]:
+        axis.set_label_coords(0, 0)  # of a name that is empty no place is looked for
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=whole))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.tick_params(colors=INK, labelsize=8.5, length=3, width=0.6)
@@ -312,13 +315,15 @@ def new_drawing(size: tuple[float, float]) -> Iterator[Drawing]:
 
 def as_svg(drawing: Drawing, name: str, description: str) -> Markup:
     """The drawing as an element whose identifiers begin with `name`, as several stand in one page."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     for axes in drawing.axes:
         axes.set_facecolor("none")
-    labels: list[Any] = drawing.findobj(lambda artist: hasattr(artist, "set_text"))
-    for label in labels:
-        label.set(text=writable(label.get_text()))
+    for label in _labels(drawing):
+        label.set_text(writable(label.get_text()))
     buffer = io.StringIO()
-    drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    # Unlike `savefig`, which draws once to lay out and once more to write.
+    FigureCanvasSVG(drawing).print_svg(buffer, metadata={"Date": None, "Creator": None})
     text = writable(buffer.getvalue())
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
@@ -331,6 +336,16 @@ def as_svg(drawing: Drawing, name: str, description: str) -> Markup:
     width, height = (72 * inches for inches in drawing.get_size_inches())
     opening = start("svg", role="img", aria_label=description, viewBox=f"0 0 {width:g} {height:g}")
     return Markup(f"{opening}{text[text.index('>') + 1 :].strip()}")
+
+
+def _labels(drawing: Drawing) -> Iterator[Text]:
+    """Titles, names of axes and annotations. What stands at ticks is made as they are drawn."""
+    from matplotlib.text import Text
+
+    for axes in drawing.axes:
+        for artist in (*axes.get_children(), axes.xaxis.label, axes.yaxis.label):
+            if isinstance(artist, Text):
+                yield artist
 
 
 def _variable(colour: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jepa_core.results.findings import Findings, Side
-from jepa_core.results.text import estimate, with_unit
+from jepa_core.results.text import estimate, with_unit, words
 
 NOT_MEASURED = "not measured"
 
@@ -37,7 +37,7 @@ def in_short(findings: Findings) -> Iterator[ShortRow]:
     for headline in () if findings.claims else findings.headlines:
         unmeasured = headline.value is None
         value = NOT_MEASURED if unmeasured else _value(headline.value, headline.low, headline.high, headline.unit)
-        yield ShortRow(headline.label, value, is_thin=headline.is_thin or unmeasured)
+        yield ShortRow(words(headline.label), value, is_thin=headline.is_thin or unmeasured)
 
 
 def _value(value: float | None, low: float | None, high: float | None, unit: str) -> str:
@@ -48,6 +48,6 @@ def _value(value: float | None, low: float | None, high: float | None, unit: str
 def _gain(other: Side, ours: float | None) -> str:
     if other.gain is None:
         return "–"
-    sign = "+" if other.gain > 0 else ""
     told, bounds = estimate(other.gain, other.gain_low, other.gain_high, beside=ours)
+    sign = "+" if other.gain > 0 and told != "0" else ""
     return f"{sign}{told}{f' ({bounds})' if bounds else ''}"

@@ -9,6 +9,8 @@ from typing import Any
 
 MISSING = "–"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+ROUNDING = 1e-12
+"""Share of a value below which what it differs by is that of sums in another order."""
 
 
 def number(value: int | float | None, digits: int = 3) -> str:
@@ -27,7 +29,8 @@ def number(value: int | float | None, digits: int = 3) -> str:
 def alike(*values: float | None, digits: int = 3, beside: float | None = None) -> list[str]:
     """A value and its bounds with the same decimals, as many as the largest needs, or up to two more where two that
     differ would be told as one, if that leaves something of each; whole numbers have none. beside: what they are a
-    difference of, which counts as one of them."""
+    difference of, which counts as one of them; less than its rounding is none."""
+    values = tuple(0.0 if value and abs(value) < ROUNDING * abs(beside or 0) else value for value in values)
     parts = [value for value in values if value is not None and math.isfinite(value) and value != int(value)]
     largest = max(map(abs, [*parts, *([beside] if parts and beside else [])]), default=1)
     decimals = max(0, digits - 1 - math.floor(math.log10(largest)))

@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 from rich.table import Column
 
+from jepa_core.io.bars import Bars
 from jepa_core.io.terminal import ErrorOutput
 from jepa_core.results.findings import Findings
 from jepa_core.results.wording import HOUSE
@@ -30,7 +30,7 @@ STILL = 1.0
 
 
 class RunBars(RunDisplay):
-    """A progress bar a phase, and one for the evaluators; a finished one is left above the next.
+    """A progress bar a phase, and one for the evaluators; a finished one is left above the next, with the time it took.
 
     While a bar is drawn, what the run says of its work (fitting a task) stands behind it rather than in lines of its
     own; a pass whose length is known, such as encoding latents, has a bar below it for as long as it takes. Warnings
@@ -40,7 +40,7 @@ class RunBars(RunDisplay):
     def __init__(self, noun: str = HOUSE) -> None:
         super().__init__(noun)
         self._console = Console(file=ErrorOutput())
-        self._bar: Bar | None = None
+        self._bar: Bars | None = None
         self._task = TaskID(0)
         self._passes: dict[str, TaskID] = {}
         self._came: dict[str, float] = {}
@@ -55,7 +55,8 @@ class RunBars(RunDisplay):
             told = f"{name:<{self._name}} {describe_work(progress.current)}"
             self._console.print(escape(told), no_wrap=True, overflow="ellipsis", highlight=False)
             return
-        self._begin(name, steps, progress.step, TimeRemainingColumn(table_column=_fixed(CLOCK)))
+        left = TimeRemainingColumn(elapsed_when_finished=True, table_column=_fixed(CLOCK))
+        self._begin(name, steps, progress.step, left)
 
     def step_ended(self, progress: Progress) -> None:
         assert self._bar is not None, "a phase with steps has a bar"
@@ -103,7 +104,7 @@ class RunBars(RunDisplay):
             clock,
             TextColumn("{task.fields[now]}", markup=False, table_column=rest),
         )
-        self._bar = Bar(*columns, console=self._console, expand=True)
+        self._bar = Bars(*columns, console=self._console)
         self._bar.start()
         self._task = self._bar.add_task(escape(name), total=total, completed=completed, now="")
         self._level = log.level

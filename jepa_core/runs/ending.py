@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 from rich.table import Table
 
 from jepa_core.results.in_short import ShortRow, in_short
@@ -9,36 +13,52 @@ from jepa_core.results.record import RunRecord
 from jepa_core.results.text import sentence_case
 from jepa_core.results.wording import in_words_of
 
-FIGURES = 44
-"""Columns of a narrow screen that figures take, with the first of their words; the names beside them are cut first."""
+BESIDE = 2
+"""Columns between a name and its figure."""
+LEAST_NAME = 20
+"""Columns that names have at least on a narrow screen; the words behind a figure are cut for them."""
+FIGURE_HEAD = "value (95 % interval)"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A figure under its name. depth: how far the name is indented."""
+
+    name: str
+    figure: str
+    depth: int
+    style: str
 
 
 def ending(record: RunRecord, width: int) -> Table:
-    """The table on a screen of so many columns: figures stand before words, which are cut where there is no room. What
-    too few positives stand behind is dim."""
-    evaluated = [
-        (sentence_case(name), list(in_short(in_words_of(findings, record.noun))))
-        for name, findings in record.in_order()
-    ]
-    longest = max((len(row.about) + 2 for _, rows in evaluated for row in rows), default=0)
-    names = max(min(longest, width - FIGURES - 2), len("found"))
-    figures = max(width - names - 2, 1)
-    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+    """The table on a screen of so many columns: what was measured, and below it the gain over each that it is compared
+    with. Names that are too long go on below. What too few positives stand behind is dim."""
+    lines = list(_lines(record))
+    figures = max([len(FIGURE_HEAD), *(len(line.figure) for line in lines)])
+    longest = max((len(line.name) + line.depth for line in lines), default=0)
+    names = max(min(longest, width - figures - BESIDE), min(longest, LEAST_NAME), len("found"))
+    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, BESIDE, 0, 0))
     table.add_column("found", no_wrap=True, overflow="ellipsis", width=names)
-    table.add_column("value (95 % interval), gains over others", no_wrap=True, overflow="ellipsis", width=figures)
-    for name, rows in evaluated:
-        table.add_row(name, style="bold")
-        for row in rows:
-            first, *more = _lines(row, figures)
-            style = "dim" if row.is_thin else ""
-            table.add_row(f"  {row.about}", first, style=style)
-            for line in more:
-                table.add_row("", f"  {line}", style=style)
+    table.add_column(FIGURE_HEAD, no_wrap=True, overflow="ellipsis", width=max(min(figures, width - names - BESIDE), 1))
+    for line in lines:
+        table.add_row(_within(line, names), line.figure, style=line.style)
     return table
 
 
-def _lines(row: ShortRow, width: int) -> list[str]:
-    """What was measured and what is gained: in one line where it is short enough, else each in its own."""
-    parts = [f"{row.value} {row.measure}".rstrip(), *(f"{figure} {over}" for figure, over in row.gains)]
-    joined = "; ".join(parts)
-    return [joined] if len(joined) <= width else parts
+def _lines(record: RunRecord) -> Iterator[_Line]:
+    for name, findings in record.in_order():
+        yield _Line(sentence_case(name), "", 0, "bold")
+        yield from _figures(list(in_short(in_words_of(findings, record.noun))))
+
+
+def _figures(rows: Sequence[ShortRow]) -> Iterator[_Line]:
+    for row in rows:
+        style = "dim" if row.is_thin else ""
+        yield _Line(row.about, f"{row.value} {row.measure}".rstrip(), 2, style)
+        yield from (_Line(over, gain, 4, style) for gain, over in row.gains)
+
+
+def _within(line: _Line, columns: int) -> str:
+    """The name, indented, in lines of so many columns."""
+    first, below = " " * line.depth, " " * (line.depth + 2)
+    return "\n".join(textwrap.wrap(line.name, columns, initial_indent=first, subsequent_indent=below)) or first

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from jepa_core.errors import RunError
+from jepa_core.results.text import memory
 from jepa_core.runs.plan import WAYS_OUT, Plan, crowded, free_memory, refusal
 from jepa_core.training.memory import SAVE_MEMORY
 
@@ -33,7 +34,7 @@ def check_memory(plan: Plan, device: torch.device, sharing: int = 1) -> None:
         worst = max(over, key=lambda name: over[name])
         log.warning(
             "memory: %s may take up to %s%s, %s are free on the %s; should it stop there, this takes less: %s",
-            worst, _gib(over[worst]), f" in each of {sharing} processes" if sharing > 1 else "", _gib(free),
+            worst, memory(over[worst]), f" in each of {sharing} processes" if sharing > 1 else "", memory(free),
             device.type, SAVE_MEMORY,
         )  # fmt: skip
 
@@ -47,10 +48,6 @@ def check_disk(plan: Plan, folder: Path) -> None:
     free = shutil.disk_usage(there).free
     if plan.disk_bytes is not None and plan.disk_bytes > free:
         raise RunError(
-            f"checkpoints and the model take {_gib(plan.disk_bytes)}, and {_gib(free)} are free on the disk of "
+            f"checkpoints and the model take {memory(plan.disk_bytes)}, and {memory(free)} are free on the disk of "
             f"{folder}; make room, or run where there is more"
         )
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"

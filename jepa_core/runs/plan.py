@@ -21,6 +21,7 @@ from jepa_core.errors import DataError
 from jepa_core.io.cores import too_many_threads
 from jepa_core.recipe import PhaseUse, Recipe, Use, item_shape
 from jepa_core.recipe.threads import threads_asked
+from jepa_core.results.text import memory
 
 GRADIENT_BYTES = 4
 CHECKPOINTS = 3
@@ -196,7 +197,7 @@ def refusal(plan: Plan, free: int | None, sharing: int) -> str | None:
     if free is None or plan.weight_bytes is None or sharing * plan.weight_bytes <= free:
         return None
     each = f" in each of {sharing} processes" if sharing > 1 else ""
-    return f"the weights take {plan.weight_bytes / 2**30:.1f} GiB{each}, and {free / 2**30:.1f} GiB are free"
+    return f"the weights take {memory(plan.weight_bytes)}{each}, and {memory(free)} are free"
 
 
 def crowded(plan: Plan, free: int | None, sharing: int) -> dict[str, int]:

@@ -8,6 +8,7 @@ once whatever their number, such as drawing resamples, is then counted too often
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from jepa_core.data.preparation import open_dataset, prepare_data
 from jepa_core.data.trajectories import SPLITS
 from jepa_core.data.windows import WindowOrder, Windows
 from jepa_core.errors import DataError, RunError
+from jepa_core.libraries import errors_alone
 from jepa_core.recipe import PhaseUse, Recipe, Use
 from jepa_core.runs.cost import Stopwatch
 from jepa_core.runs.learners import build_learner, built_phase, new_learner, windows_of
@@ -36,6 +38,8 @@ from jepa_core.training.curriculum import BuiltPhase, Progress, begin_phase, tak
 from jepa_core.training.division import Division
 from jepa_core.training.feeding import Streams
 from jepa_core.training.latent_cache import BLOCK
+
+log = logging.getLogger("jepa")
 
 SECONDS = 0.3
 """Of a processor that a phase is tried for; a step that has begun is ended."""
@@ -132,11 +136,18 @@ def expected_time(recipe: Recipe, stores: Path) -> ExpectedTime:
         prepared = prepare_data(recipe, stores)
         how = "made just now" if prepared.why_built or prepared.why_rendered else "there"
         parts = [PartTime.of("data", clock.spent, clock, how)]
-        clock = _Clock()
-        trial = _Trial(Run.create(Path(folder) / "trial", recipe, recipe.registry, ""), prepared.dataset())
-        parts.append(PartTime.of("models", clock.spent, clock, "encoder fitted and weights drawn"))
-        parts += trial.parts()
+        log.info("trying every part of the run for a moment")
+        with errors_alone("jepa"):  # what is said of a few steps and a few subjects is nothing to act on
+            parts += _tried(Run.create(Path(folder) / "trial", recipe, recipe.registry, ""), prepared.dataset())
     return ExpectedTime(parts, timer.spent.seconds)
+
+
+def _tried(run: Run, dataset: Dataset) -> Iterator[PartTime]:
+    """Every part of a run on these data."""
+    clock = _Clock()
+    trial = _Trial(run, dataset)
+    yield PartTime.of("models", clock.spent, clock, "encoder fitted and weights drawn")
+    yield from trial.parts()
 
 
 class _Trial:

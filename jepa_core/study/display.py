@@ -7,15 +7,16 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from jepa_core.io.bars import Bars
 from jepa_core.io.files import content_of
 from jepa_core.io.screen import within
 from jepa_core.io.terminal import ErrorOutput
@@ -45,6 +46,11 @@ class StudyDisplay:
     def showing(self, cells: Sequence[Cell], folder: StudyFolder) -> Iterator[None]:
         """Show how these runs come along while the block runs."""
         self._runs, self._since = len(cells), time.monotonic()
+        yield
+
+    @contextlib.contextmanager
+    def preparing(self, words: Path) -> Iterator[None]:
+        """Show that data are prepared while the block runs. words: what is said of it."""
         yield
 
     def begun(self, cell: Cell) -> None:
@@ -90,20 +96,16 @@ class StudyLines(StudyDisplay):
 
     @contextlib.contextmanager
     def showing(self, cells: Sequence[Cell], folder: StudyFolder) -> Iterator[None]:
-        over = threading.Event()
+        def told() -> str:
+            return f"at work: {'; '.join(_how_far(folder, cell) for cell in self._at_work()) or 'none'}"
 
-        def beat() -> None:
-            while not over.wait(BEAT_SECONDS):
-                log.info("at work: %s", "; ".join(_how_far(folder, cell) for cell in self._at_work()) or "none")
+        with super().showing(cells, folder), _beating(told):
+            yield
 
-        heart = threading.Thread(target=beat, daemon=True)
-        with super().showing(cells, folder):
-            heart.start()
-            try:
-                yield
-            finally:
-                over.set()
-                heart.join()
+    @contextlib.contextmanager
+    def preparing(self, words: Path) -> Iterator[None]:
+        with _beating(lambda: f"preparing data: {_said_last(words)}"):
+            yield
 
     def begun(self, cell: Cell) -> None:
         super().begun(cell)
@@ -120,8 +122,26 @@ class StudyLines(StudyDisplay):
             log.warning("%s %s", cell.name, how)
 
 
+@contextlib.contextmanager
+def _beating(told: Callable[[], str]) -> Iterator[None]:
+    """Say now and then how far it has come, while the block runs."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_SECONDS):
+            log.info("%s", told())
+
+    heart = threading.Thread(target=beat, daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        over.set()
+        heart.join()
+
+
 class StudyBars(StudyDisplay):
-    """A bar for the study and one for each run at work, by its optimizer steps."""
+    """A bar for the study and one for each run at work, by its optimizer steps; before them, a line for the data."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -138,6 +158,12 @@ class StudyBars(StudyDisplay):
             self._total = self._bars.add_task("study", total=len(cells), now=self._standing())
             with self._bars:
                 yield
+
+    @contextlib.contextmanager
+    def preparing(self, words: Path) -> Iterator[None]:
+        with _Preparing(words, self._console) as line:
+            line.add_task("preparing data", total=None, now="")
+            yield
 
     def begun(self, cell: Cell) -> None:
         super().begun(cell)
@@ -158,7 +184,7 @@ class StudyBars(StudyDisplay):
         _say(self._console, cell.name, f" {how}", colour)
 
 
-class _Polled(Progress):
+class _Polled(Bars):
     """Bars that read how far each run has come from the steps it writes down, whenever they are drawn."""
 
     folder: StudyFolder
@@ -174,7 +200,7 @@ class _Polled(Progress):
             _Clock(table_column=Column(no_wrap=True)),
             TextColumn("{task.fields[now]}", markup=False, table_column=rest),  # cut first
         )
-        super().__init__(*columns, console=console, refresh_per_second=2, expand=True)
+        super().__init__(*columns, console=console, refresh_per_second=2)
 
     def add(self, cell: Cell) -> None:
         name = f"  {cut_within(cell.name, self._name)}"
@@ -192,6 +218,25 @@ class _Polled(Progress):
             for cell, task in self._drawn.values():
                 step, doing = _come_to(self.folder, cell)
                 self.update(task, completed=step, now=doing)
+        yield from super().get_renderables()
+
+
+class _Preparing(Bars):
+    """A line with a clock, and what was said last of the data that are prepared."""
+
+    def __init__(self, words: Path, console: Console) -> None:
+        self._words = words
+        rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+        columns = (
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            _Clock(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[now]}", markup=False, table_column=rest),
+        )
+        super().__init__(*columns, console=console, refresh_per_second=2)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        for task in self.task_ids:
+            self.update(task, now=_said_last(self._words))
         yield from super().get_renderables()
 
 
@@ -224,7 +269,12 @@ def _come_to(folder: StudyFolder, cell: Cell) -> tuple[int, str]:
         step, phase = 0, ""
     if 0 < step < steps_of(cell.recipe):
         return step, phase
-    return step, _last_line(folder.log(cell)).strip() or "starting"
+    return step, _said_last(folder.log(cell))
+
+
+def _said_last(words: Path) -> str:
+    """What a process said last, by its log."""
+    return _last_line(words).strip() or "starting"
 
 
 def _last_line(path: Path, whole: bool = False) -> str:

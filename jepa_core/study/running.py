@@ -7,6 +7,7 @@ done is never started again. Data are prepared once, before the first run; what 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import shutil
@@ -14,16 +15,24 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jepa_core.errors import Preempted
 from jepa_core.io.cluster import client_of
+from jepa_core.io.files import content_of
 from jepa_core.study.definition import Cell, Study
 from jepa_core.study.display import StudyDisplay
 from jepa_core.study.folder import StudyFolder
 from jepa_core.study.processes import STOPPED, Command, Processes
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 log = logging.getLogger("jepa")
+
+ERROR_LINES = 5
+"""Lines at the end of a log in which an error is looked for; one that stands before them was mended since."""
 
 
 def run_study(
@@ -44,11 +53,11 @@ def run_study(
     processes = Processes()
     if waiting:
         folder.shared.mkdir(exist_ok=True, mode=0o700)
-    with processes.listening():
-        _prepare(study, folder, processes)
+    with processes.listening(), client_of(cluster) if cluster else contextlib.nullcontext() as client:
+        _prepare(study, folder, processes, display)
         with display.showing(waiting, folder):
-            if cluster:
-                _on_cluster(waiting, folder, cluster, display)
+            if client:
+                _on_cluster(waiting, folder, client, display)
             else:
                 _here(waiting, folder, processes, jobs, gpus, display)
     if all(folder.state(cell) in ("done", "failed") for cell in study.cells):
@@ -57,7 +66,7 @@ def run_study(
         raise Preempted("the study was stopped; what is done is kept, and the same command goes on from there")
 
 
-def _prepare(study: Study, folder: StudyFolder, processes: Processes) -> None:
+def _prepare(study: Study, folder: StudyFolder, processes: Processes, display: StudyDisplay) -> None:
     """Prepare the data of every source and modality once; a run would find them being prepared by another."""
     seen = set()
     for cell in study.cells:
@@ -67,7 +76,8 @@ def _prepare(study: Study, folder: StudyFolder, processes: Processes) -> None:
         seen.add(key)
         log.info("preparing data: %s", folder.log(cell))
         arguments = ("prepare", str(folder.recipe(cell)), "--runs", str(folder.runs))
-        processes.run(partial(Command, arguments, str(folder.log(cell))))
+        with display.preparing(folder.log(cell)):
+            processes.run(partial(Command, arguments, str(folder.log(cell))))
 
 
 def command_of(cell: Cell, folder: StudyFolder, environment: Sequence[tuple[str, str]] = ()) -> Command:
@@ -110,8 +120,8 @@ def _here(
             raise
 
 
-def _on_cluster(cells: Sequence[Cell], folder: StudyFolder, address: str, display: StudyDisplay) -> None:
-    with client_of(address) as client, client.as_current():
+def _on_cluster(cells: Sequence[Cell], folder: StudyFolder, client: Client, display: StudyDisplay) -> None:
+    with client.as_current():
         from distributed import as_completed as completed
 
         there = StudyFolder(folder.path.absolute())  # workers were started in other folders
@@ -143,7 +153,17 @@ def _collect(
         else:
             folder.note_failure(cell, code)
             how = f"failed (exit code {code})" if code else "ended without a report"
-            display.ended(cell, f"{how}: see {folder.log(cell)}", failed=True)
+            display.ended(cell, f"{how}: {_reason(folder.log(cell))}see {folder.log(cell)}", failed=True)
+
+
+def _reason(path: Path) -> str:
+    """The error that a log ends with, if it does."""
+    try:
+        ending = content_of(path).decode(errors="replace").splitlines()[-ERROR_LINES:]
+    except OSError:
+        return ""
+    errors = [line.removeprefix("error: ").strip() for line in ending if line.startswith("error: ")]
+    return f"{errors[-1]}; " if errors else ""
 
 
 def _stopped(code: int) -> str:

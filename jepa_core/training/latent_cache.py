@@ -67,7 +67,7 @@ class LatentCache:
         self._filled = np.zeros(-(-items // BLOCK), dtype=bool)
         self._common = np.zeros_like(self._filled)
         """Blocks that every process has; the same on each of them, whatever one of them has besides."""
-        self._ticker: Ticker | None = None
+        self._ticker = Ticker("latents of the frozen encoder", items)
         small = items * latent_dim * kept_as.itemsize <= memory_bytes
         self._mapped = not small or (processes.count > 1 and device.type == "cpu")
         if self._mapped:
@@ -143,6 +143,7 @@ class LatentCache:
         return rows
 
     def _fill(self, block: int) -> None:
+        self._ticker.go_on()
         into, name = self._to_be_written(block), f"latents-{block:08d}"
         start, stop = block * BLOCK, block * BLOCK + len(into)
         shared = self._shared.read(name) if self._shared else None
@@ -157,7 +158,6 @@ class LatentCache:
             if self._shared:
                 self._shared.write(name, {"latents": into})
         self._filled[block] = True
-        self._ticker = self._ticker or Ticker("latents of the frozen encoder", self._items)
         self._ticker.add(items=stop - start)
 
 

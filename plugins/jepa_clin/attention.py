@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from jepa_clin import products
 from jepa_clin.config import TransformerConfig
 from jepa_clin.dropout import Dropout
+from jepa_clin.products import Linear
 from jepa_clin.steps import at_steps
 
 ALL = slice(None)
@@ -33,7 +35,7 @@ def of_few_rows(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     left, its matrices are read once, where `F.linear` reads them once a row."""
     flat = rows.flatten(0, -2).contiguous()  # a row that is scattered over memory would cost the gain
     if not 2 <= len(flat) <= 4 or weight.numel() < LARGE or weight.device.type != "cpu":
-        return F.linear(rows, weight, bias)
+        return products.linear(rows, weight, bias)
     return torch.addmm(bias[:, None], weight, flat.t()).t().reshape(*rows.shape[:-1], -1)
 
 
@@ -83,6 +85,17 @@ class BufferedKeysValues:
         return self
 
 
+@dataclass(frozen=True)
+class Divided:
+    """The projection of a layer, divided into that of queries, (W, W) and (W,), and that of keys and values, (2 W, W)
+    and (2 W,)."""
+
+    query: Tensor
+    key_value: Tensor
+    query_bias: Tensor
+    key_value_bias: Tensor
+
+
 class Layer(nn.Module):
     """Pre-norm transformer layer, in two halves between which a rollout puts the keys and values it remembers."""
 
@@ -92,33 +105,39 @@ class Layer(nn.Module):
         self.heads = config.heads
         self.attention_dropout = config.attention_dropout
         self.attention_norm = nn.LayerNorm(width)
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.attention_out = nn.Linear(width, width)
+        self.query_key_value = Linear(width, 3 * width)
+        self.attention_out = Linear(width, width)
         self.dropout = Dropout(config.dropout)
         self.feedforward = nn.Sequential(
             nn.LayerNorm(width),
-            nn.Linear(width, config.feedforward),
+            Linear(width, config.feedforward),
             nn.GELU(),
             Dropout(config.dropout),
-            nn.Linear(config.feedforward, width),
+            Linear(config.feedforward, width),
             Dropout(config.dropout),
         )
 
-    def project(self, hidden: Tensor, asking: Asking = ALL, linear: Product = F.linear) -> tuple[Tensor, KeysValues]:
+    def divided(self) -> Divided:
+        """To be divided once for all steps that are projected: each time has a gradient of the whole matrix."""
+        sizes = [self.attention_out.in_features, 2 * self.attention_out.in_features]
+        return Divided(*self.query_key_value.weight.split(sizes), *self.query_key_value.bias.split(sizes))
+
+    def project(
+        self, hidden: Tensor, divided: Divided, asking: Asking = ALL, linear: Product = products.linear
+    ) -> tuple[Tensor, KeysValues]:
         """Of tokens (B, S, W), the queries (B, A, Q, Z) of those that ask, and the keys and values of all."""
-        width, normed = hidden.shape[-1], self.attention_norm(hidden)
-        weight, bias = self.query_key_value.weight, self.query_key_value.bias
-        queries = linear(asked(normed, asking), weight[:width], bias[:width]).unflatten(-1, (self.heads, -1))
-        seen = linear(normed, weight[width:], bias[width:]).unflatten(-1, (2, self.heads, -1))
+        normed = self.attention_norm(hidden)
+        queries = linear(asked(normed, asking), divided.query, divided.query_bias).unflatten(-1, (self.heads, -1))
+        seen = linear(normed, divided.key_value, divided.key_value_bias).unflatten(-1, (2, self.heads, -1))
         keys, values = seen.permute(2, 0, 3, 1, 4)
         return queries.transpose(1, 2), KeysValues(keys, values)
 
     def attend(
         self, hidden: Tensor, queries: Tensor, seen: KeysValues | BufferedKeysValues, mask: Tensor,
-        linear: Product = F.linear,
+        linear: Product = products.linear,
     ) -> Tensor:  # fmt: skip
-        """The layer's output (B, Q, W) for the tokens `hidden` that ask, where `mask` (B, 1, Q, K) is true for what
-        each may see."""
+        """The layer's output (B, Q, W) for the tokens `hidden` that ask, where `mask` (B, 1, Q, K), of `for_scores`,
+        tells what each may see."""
         dropout = self.attention_dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(queries, seen.keys, seen.values, attn_mask=mask, dropout_p=dropout)
         out = self.attention_out
@@ -130,6 +149,14 @@ class Layer(nn.Module):
         for part in self.feedforward:
             hidden = linear(hidden, part.weight, part.bias) if isinstance(part, nn.Linear) else part(hidden)
         return hidden
+
+
+def for_scores(mask: Tensor, hidden: Tensor) -> Tensor:
+    """A mask that is true for what may be seen, for the layers to come: on a processor as what is added to scores, once
+    for all of them, where each would make it anew, and slowly."""
+    if hidden.device.type != "cpu" or hidden.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+        return mask
+    return hidden.new_zeros(mask.shape).masked_fill_(~mask, -torch.inf)
 
 
 def asked(of_tokens: Tensor, asking: Asking) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from jepa_clin.attention import Layer, Layers
+from jepa_clin.attention import Layer, Layers, for_scores
 from jepa_clin.config import MaskedPredictorConfig
 from jepa_core.contracts import Latents
 
@@ -55,8 +55,9 @@ class MaskedPredictor(nn.Module):
         tokens = torch.cat(groups, dim=1)
         static = torch.ones_like(exists[:, :1])
         seen = torch.cat((static, visible.mask, visible.mask, exists, exists), dim=1)[:, None, None]
+        seen = for_scores(seen, tokens)
         for layer in self.layers:
-            queries, keys_values = layer.project(tokens)
+            queries, keys_values = layer.project(tokens, layer.divided())
             tokens = layer.attend(tokens, queries, keys_values, seen)
         read = tokens[:, -2 * hidden.shape[1] :].unflatten(1, (2, -1))
         return self.output(self.norm(read))

@@ -14,8 +14,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from jepa_clin.attention import Asking, KeysValues, Layer, Layers, asked, of_few_rows
+from jepa_clin.attention import Asking, KeysValues, Layer, Layers, asked, for_scores, of_few_rows
 from jepa_clin.config import ActionTransformerConfig
+from jepa_clin.products import Linear
 from jepa_clin.steps import at_steps
 from jepa_core.contracts import Latents, Prediction, Predictor, Rollout
 from jepa_core.errors import RunError
@@ -60,12 +61,12 @@ class ActionTransformer(Predictor):
         super().__init__()
         self.config = config
         self.belief_dim = config.width
-        self.static_in = nn.Linear(latent_dim, config.width)
-        self.state_in = nn.Linear(latent_dim, config.width)
-        self.action_in = nn.Linear(latent_dim, config.width)
+        self.static_in = Linear(latent_dim, config.width)
+        self.state_in = Linear(latent_dim, config.width)
+        self.action_in = Linear(latent_dim, config.width)
         self.positions = nn.Embedding(config.positions, config.width)
         self.layers = Layers(Layer(config) for _ in range(config.layers))
-        self.output = nn.Linear(config.width, latent_dim)
+        self.output = Linear(config.width, latent_dim)
         self._initialize()
 
     def _initialize(self) -> None:
@@ -107,10 +108,10 @@ class ActionTransformer(Predictor):
                 f"raise its max_steps (now {self.config.max_steps}) or shorten the windows"
             )
         visible = _visible(latents.mask, self.config.tokens_per_step)
-        mask = _block_causal(visible, self.config.tokens_per_step)
         hidden, layers = self._embed(latents), []
+        mask = for_scores(_block_causal(visible, self.config.tokens_per_step), hidden)
         for layer, asking in zip(self.layers, self._asking(asking_last), strict=True):
-            queries, keys_values = layer.project(hidden, asking)
+            queries, keys_values = layer.project(hidden, layer.divided(), asking)
             seen = asked(mask[:, 0], asking)[:, None]
             hidden = layer.attend(asked(hidden, asking), queries, keys_values, seen)
             layers.append(keys_values)
@@ -127,9 +128,9 @@ class ActionTransformer(Predictor):
         position = torch.tensor([number], device=step.states.device)
         hidden, layers = self._step_tokens(step.states, step.actions, position), []
         visible = torch.cat((memory.visible, step.mask.repeat_interleave(per_step, dim=1)), dim=1)
-        seen = visible[:, None, None].expand(-1, 1, per_step, -1)
+        seen = for_scores(visible[:, None, None].expand(-1, 1, per_step, -1), hidden)
         for layer, past, asking in zip(self.layers, memory.layers, self._asking(self._states(first=0)), strict=True):
-            queries, new = layer.project(hidden, asking, of_few_rows)
+            queries, new = layer.project(hidden, layer.divided(), asking, of_few_rows)
             layers.append(past.append(new.keys, new.values))
             hidden = layer.attend(hidden[:, asking], queries, layers[-1], seen[:, :, asking], of_few_rows)
         next_states = self._read(hidden, step.states)
@@ -150,18 +151,20 @@ class ActionTransformer(Predictor):
         self._check_reach(latents, memory, origins, horizon)
         origins = origins.to(latents.states.device)
         state, belief = at_steps(memory.next_states, origins), at_steps(memory.belief, origins)
-        mask = _rollout_mask(memory.visible, origins, horizon, self.config.tokens_per_step)
+        mask = for_scores(_rollout_mask(memory.visible, origins, horizon, self.config.tokens_per_step), state)
         tokens = self.config.tokens_per_step * origins.shape[1]
         pasts = [layer.growable(tokens * (horizon - 1)) for layer in memory.layers]
+        divided, asking = [layer.divided() for layer in self.layers], self._asking(self._states(first=0))
+        steps = origins[..., None] + torch.arange(1, horizon, device=origins.device)
+        positions, actions = self._state_positions(steps), self._action_tokens(at_steps(latents.actions, steps), steps)
         states, beliefs = [state], [belief]
-        for ahead in range(1, horizon):
-            action = at_steps(latents.actions, origins + ahead)
-            hidden = self._step_tokens(state, action, origins + ahead)
+        for ahead, (position, action) in enumerate(zip(positions.unbind(2), actions.unbind(2), strict=True), start=1):
+            hidden = self._side_by_side(self.state_in(state) + position, action)
             seen = mask[..., : memory.visible.shape[1] + tokens * ahead]
-            for index, (layer, asking) in enumerate(zip(self.layers, self._asking(self._states(first=0)), strict=True)):
-                queries, keys_values = layer.project(hidden, asking)
-                pasts[index] = pasts[index].append(keys_values.keys, keys_values.values)
-                hidden = layer.attend(hidden[:, asking], queries, pasts[index], seen[:, :, asking])
+            for number, layer in enumerate(self.layers):
+                queries, keys_values = layer.project(hidden, divided[number], asking[number])
+                pasts[number] = pasts[number].append(keys_values.keys, keys_values.values)
+                hidden = layer.attend(hidden[:, asking[number]], queries, pasts[number], seen[:, :, asking[number]])
             belief = hidden
             state = self._read(belief, state)
             states.append(state)
@@ -186,10 +189,23 @@ class ActionTransformer(Predictor):
 
     def _step_tokens(self, states: Tensor, actions: Tensor, steps: Tensor) -> Tensor:
         """Tokens of N steps: (B, K N, W); interleaved, each state is followed by its action. steps: (N,) or (B, N)."""
-        states, actions = self.state_in(states), self.action_in(actions)
+        return self._side_by_side(
+            self.state_in(states) + self._state_positions(steps), self._action_tokens(actions, steps)
+        )
+
+    def _state_positions(self, steps: Tensor) -> Tensor:
+        """(..., W) of steps (...)."""
+        return self.positions(1 + self.config.tokens_per_step * steps)
+
+    def _action_tokens(self, actions: Tensor, steps: Tensor) -> Tensor:
+        """(..., W) of actions (..., D) at steps (...); joined, without a position of their own."""
+        tokens = self.action_in(actions)
+        return tokens if self.config.layout == "joined" else tokens + self.positions(2 + 2 * steps)
+
+    def _side_by_side(self, states: Tensor, actions: Tensor) -> Tensor:
+        """Tokens of N states and of their actions, (B, N, W) each: (B, K N, W)."""
         if self.config.layout == "joined":
-            return states + actions + self.positions(1 + steps)
-        states, actions = states + self.positions(1 + 2 * steps), actions + self.positions(2 + 2 * steps)
+            return states + actions
         return torch.stack((states, actions), dim=2).flatten(1, 2)
 
     def _read(self, hidden: Tensor, states: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class MedsConfig(SourceConfig):
     modalities: ClassVar[tuple[Modality, ...]] = ("text",)
 
     path: Annotated[str, PathText()] = Field(min_length=1, description="folder that holds data/ and metadata/")
-    step_hours: float = Field(1.0, gt=0, description="hours of a step")
+    step_hours: float = Field(1.0, ge=1e-6, le=1e6, description="hours of a step")
     max_steps: int = Field(336, gt=0, description="steps after which a trajectory is cut off")
     trajectory: Literal["subject"] | EpisodeConfig = Field(
         "subject",

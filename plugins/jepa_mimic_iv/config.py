@@ -42,7 +42,7 @@ class MimicIVConfig(DistributedTablesConfig):
     min_age: int = Field(18, ge=0, description="least age in years at admission to intensive care")
     min_hours: float = Field(6.0, gt=0, description="shortest stay that is kept, in hours")
     first_icu_stay: bool = Field(True, description="keep only the first intensive care stay of each hospital admission")
-    step_hours: float = Field(1.0, gt=0, description="hours of a step")
+    step_hours: float = Field(1.0, ge=1e-6, le=1e6, description="hours of a step")
     max_steps: int = Field(336, gt=0, description="steps after which a stay is cut off (336 hours are two weeks)")
     lab_visibility: Literal["stored", "charted"] = Field(
         "stored",

@@ -31,14 +31,19 @@ SAMPLE = re.compile(r"(t|time|ts|sample|step|day|hour|minute|second|h|d|m|s|week
 """What stands before the number of a sample."""
 
 _LABEL = re.compile(
-    r"(.*[_. -])?(labels?|targets?|class(es)?|outcomes?|anomal(y|ies|ous)|is_?anomaly|change_?points?|attacks?|"
+    r"(.*[_. /-])?(labels?|targets?|class(es)?([_. -]?(id|name))?|outcomes?|anomal(y|ies|ous)|is_?anomaly|outliers?|"
+    r"change_?points?|attacks?|"
     r"fault(s|y|_?(no|number|type|code|id|label))?|fail(s|ed|ures?)?([_. -]?(type|mode|code|within.*|in_?\d+.*))?|"
     r"(machine|health|fault|failure)_?(status|state)|rul|ttf|tte|remaining.*|"
-    r"(time|cycles?|hours?|days?|steps?|minutes?|seconds?)_?(to|till|until|before)_?.*|defect(s|ive)?|broken|breakdown|"
-    r"ground_?truth|gt|annotations?|diagnos[ie]s|churn(ed)?)([_. -]?\d+)?|[a-z0-9]*label",
+    r"(time|cycles?|hours?|days?|steps?|minutes?|seconds?)_?(to|till|until|before)_?.*|defect(s|ive)?|broken?|breakdown|"
+    r"soh|state_of_health|ground[_ ]?truth|gt|y_true|annotations?|diagnos[ie]s|churn(ed)?|"
+    r"died|dead|death|survived|expired?)([_. -]?\d+)?|[a-z0-9]*label",
     re.I,
 )
-_ANOMALY = re.compile(r"(.*[_. -])?(anomal(y|ies|ous)|is_?anomaly|attacks?|outliers?)", re.I)
+_QUALIFIER = re.compile(r"(?<=.)([ _]*\(.*\)|[_. -](flag|detected|indicator|occurred|observed|present|binary))$", re.I)
+"""What may stand behind the name of a label."""
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_ANOMALY = re.compile(r"(.*[_. /-])?(anomal(y|ies|ous)|is_?anomaly|attacks?|outliers?)", re.I)
 _NOUN = re.compile(
     r"(?:.*[_. ])?(machine|device|engine|recording|episode|asset|run|trial|session|station|bearing|vehicle|pump|"
     r"turbine|motor|battery|sensor|meter|player|house|building|plant|unit|case|customer|user|order|participant)s?"
@@ -58,15 +63,20 @@ EARLIER = re.compile(r"(.*[_. (-])?(lag(ged)?|prev(ious)?|last|past|t ?- ?\d+|mi
 
 def is_label(name: str) -> bool:
     """Whether a column's name says that it holds an answer, or what comes."""
-    return bool(_LABEL.fullmatch(name) or _LATER.fullmatch(name))
+    return any(_LABEL.fullmatch(way) or _LATER.fullmatch(way) for way in _ways_of(name))
 
 
 def is_anomaly(name: str) -> bool:
     """Whether a column's name says that it marks when something was wrong."""
-    return bool(_ANOMALY.fullmatch(name))
+    return any(_ANOMALY.fullmatch(way) for way in _ways_of(name))
+
+
+def _ways_of(name: str) -> tuple[str, str]:
+    """A name as it is, and with its words apart and without what only says that it marks something."""
+    return name, _QUALIFIER.sub("", _HUMP.sub("_", name))
 
 
 def noun_of(names: Sequence[str]) -> str:
     """What one of the ids in some columns is called, as the last that says so tells; nothing if none does."""
-    spelled = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name) for name in names]
+    spelled = [_HUMP.sub("_", name) for name in names]
     return next((match[1].lower() for name in reversed(spelled) if (match := _NOUN.fullmatch(name))), "")

@@ -30,7 +30,9 @@ def broken_rules(config: TableConfig) -> Iterator[str]:
 
 def _of_states(config: TableConfig) -> Iterator[str]:
     if config.is_long and not config.states:
-        yield "states: a long table needs the names of its channels, such as [temperature, pressure]"
+        named = "[temperature, pressure]" if config.channel else f"[{config.value}]"
+        table = "a table across" if config.layout == "across" else "a long table"
+        yield f"states: {table} needs the names of its channels, such as {named}"
     if config.states == ():
         yield "states: at least one channel"
 

@@ -16,6 +16,8 @@ from jepa_sensors.staging import GROUPS, Database, StagedRows, quoted
 
 _LARGEST = 1 << 24
 """Samples of a trajectory up to which float32 counts them exactly."""
+_COUNTED = 1 << 53
+"""Samples up to which float64 does; 64 bits hold the number of no later one for certain."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,9 @@ def width_of(staged: StagedRows, config: TableConfig) -> float | None:
 
 
 def slots_of(time: np.ndarray, origin: np.ndarray, width: float) -> np.ndarray:
-    """Number of the sample that each time belongs to. A time that rounding puts a hair below a border is on it."""
-    return np.floor((time - origin) / width + 1e-9).astype(np.int64)
+    """Number of the sample that each time belongs to, of those that can be counted. A time that rounding puts a hair
+    below a border is on it."""
+    return np.clip(np.floor((time - origin) / width + 1e-9), -_COUNTED, _COUNTED).astype(np.int64)
 
 
 def cut(staged: StagedRows, config: TableConfig, database: Database) -> Cuts:

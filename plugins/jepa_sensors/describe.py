@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -108,6 +108,7 @@ def _described(guessed: Guess, paths: Sequence[Path], tables: Sequence[Path], ro
             name: figures.sort_of(name, name in guessed.answers)
             for name in [*figures.answers(), *guessed.answers] if name in told
         }  # fmt: skip
+        notes = [*guessed.notes, *figures.remarks(channels, told)]
         lengths, sampling, sparse, span = figures.lengths(), figures.sampling(), figures.sparse(), figures.span()
     if not any(channel["channel"] not in told and not channel["constant"] for channel in channels):
         told, asked = {}, {}  # nothing would be left to learn from
@@ -131,12 +132,12 @@ def _described(guessed: Guess, paths: Sequence[Path], tables: Sequence[Path], ro
         "channels": [channel | {"role": "label"} if channel["channel"] in told else channel for channel in channels],
         "proposed as labels": [{"column": name, "why": why} for name, why in told.items()],
         "left out": [{"column": name, "why": why} for name, why in guessed.left_out.items()],
-        **({"notes": [{"note": note} for note in guessed.notes]} if guessed.notes else {}),
+        **({"notes": [{"note": note} for note in notes]} if notes else {}),
     }
     words = guessed.source.get("categories", {}) | guessed.words
     proposal = Proposal(
         source=guessed.source | {"categories": words}, channels=channels, told=told, asked=asked,
-        left_out=guessed.left_out, notes=guessed.notes,
+        left_out=guessed.left_out, notes=notes,
         offsets=figures.offsets, ids=len(staged.names), lengths=lengths[0],
         sampling=sampling[0] if sampling else None, span=span, sparse=sparse,
     )  # fmt: skip
@@ -232,6 +233,15 @@ class _Figures:
         if wordy:
             return "flag" if distinct == 2 else "classes"
         return "classes" if classes or whole and distinct <= _CLASSES and is_label(name) else "number"
+
+    def remarks(self, channels: Sequence[Mapping[str, Any]], told: Collection[str]) -> Iterator[str]:
+        """What a person should look at in channels that are no proposed answers: whatever they are called, facts of two
+        values look like one."""
+        for channel in channels:
+            name = channel["channel"]
+            is_fact = channel["role"] == "static" and not channel["constant"] and name not in told
+            if is_fact and self.sort_of(name, False) == "flag":
+                yield f"one of two values of {name} holds for each id; known at the end alone, it belongs in `outcomes`"
 
     @cached_property
     def _looked_at(self) -> tuple[OrderedRows, set[str]]:

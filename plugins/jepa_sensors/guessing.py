@@ -200,14 +200,14 @@ def _guess_long(guessed: Guess, scanned: Scanned, channel: Scan, value: Scan, be
 
 
 def _key(scanned: Scanned, scans: Sequence[Scan], time: Scan | None, channel: Scan | None) -> list[str]:
-    """The columns that name the trajectory: by their names, or the first whose whole numbers come in runs, or at whose
-    values time begins anew; several where only together they tell two rows of one time apart."""
+    """The columns that name the trajectory: by their names, or the first whose values come in runs, between which the
+    time leaps where there is one; several where only together they tell two rows of one time apart."""
     whole = [scan for scan in scans if scan.kind == "word" or scan.kind == "number" and scan.whole]
     named = [scan for scan in whole if (names.ID.fullmatch(scan.name) or names.CAMEL_ID.fullmatch(scan.name))]
     single = time is None and len(scanned.paths) == 1
     runs = [scan for scan in whole[:1] if single and not is_label(scan.name) and _comes_in_runs(scan)]
-    anew = [scan for scan in whole if time is not None and not is_label(scan.name) and _begins_anew(scan, time)]
-    key = next(([scan] for scan in [*named, *runs, *anew] if _repeats(scan)), [])
+    apart = [scan for scan in whole if time and not is_label(scan.name) and _is_apart(scan, time)]
+    key = next(([scan] for scan in [*named, *runs, *apart] if _repeats(scan)), [])
     parts = [scan.name for scan in key] or ([FILE] if len(scanned.paths) > 1 else [])
     if time is None or channel is not None or not _clashes(scanned, parts, time):
         return parts
@@ -242,10 +242,13 @@ def _comes_in_runs(scan: Scan) -> bool:
     return bool(np.count_nonzero(np.diff(values)) == len(np.unique(values)) - 1)
 
 
-def _begins_anew(scan: Scan, time: Scan) -> bool:
-    """Whether time rises as long as a column keeps its value, and nowhere goes back but where another one begins."""
-    changes, falls = np.diff(scan.sample) != 0, np.diff(time.sample) < 0
-    return bool(_comes_in_runs(scan) and falls.any() and not np.any(falls & ~changes) and falls[changes].mean() > 0.5)
+def _is_apart(scan: Scan, time: Scan) -> bool:
+    """Whether a column's values come in runs, and time passes between two runs as it never does within one."""
+    if len(np.unique(scan.sample)) < 3 or not _comes_in_runs(scan):
+        return False
+    border, passed = np.diff(scan.sample) != 0, np.diff(time.sample)
+    within = passed[~border]
+    return bool(len(within) and np.all((passed[border] < within.min()) | (passed[border] > within.max())))
 
 
 def _counter(scanned: Scanned, key: Sequence[str], scans: Sequence[Scan]) -> Scan | None:

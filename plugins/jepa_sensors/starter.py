@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from jepa_sensors.column_names import is_anomaly, noun_of
 from jepa_sensors.config import SECONDS
+from jepa_sensors.target_names import one_hot_names
 
 _IRREGULAR = 0.05
 """Share of irregular intervals from which on steps are cut by time."""
@@ -19,11 +20,19 @@ _SPARSE = 0.5
 """Share of missing samples from which on the past of a channel is shown beside it."""
 _FEW = ((10, "[0.4, 0.2, 0.4]"), (20, "[0.5, 0.2, 0.3]"))
 """Ids, or pieces of one series, below which more of them are held out, so that two at least are."""
+_PIECES, _FEWEST_PIECES, _GAPS = 24, 5, 2
+"""Pieces of one series, at most, and at least if there is anything to cut; steps between splits that are lost."""
 _WINDOW, _HORIZON, _SHORTEST = 72, 48, 6
 """Steps of a window, of a rollout and of the shortest context that the recipe extended has."""
 _NICE = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 """Seconds that people cut time into."""
 _WIDTH = 120
+_NOTHING = re.compile(
+    r"f|false|no?|none|normal(_?\w*)?|ok(ay)?|good|healthy|fine|off|negative|neg|benign|stable|pass(ed)?|inactive|alive|"
+    r"(no|not|non)[_ -]?\w+|0",
+    re.I,
+)
+"""Words that say that nothing is the case."""
 
 
 Sort = Literal["flag", "classes", "number"]
@@ -99,9 +108,6 @@ def _remarks(proposal: Proposal) -> Iterator[str]:
     for name in (name for name, sort in proposal.asked.items() if sort == "classes"):
         named = json.dumps(name, ensure_ascii=False)
         yield f"# No task asks for {named}: a task asks for one of two classes, or a number."
-    if any(channel["role"] == "static" and channel["channel"] not in proposal.told for channel in proposal.channels):
-        yield "# `statics` are seen from the first step on: what is known only later, such as how it ended, belongs to"
-        yield "# `outcomes`."
     fixed = [channel["channel"] for channel in proposal.channels if channel["constant"]]
     for name, why in {**proposal.left_out, **dict.fromkeys(fixed, "never changes")}.items():
         yield f"# Left out: {json.dumps(name, ensure_ascii=False)}, {why}."
@@ -174,24 +180,35 @@ def _rollouts(source: Mapping[str, Any], proposal: Proposal) -> dict[str, Any]:
 
 
 def _steps(source: Mapping[str, Any], proposal: Proposal) -> int:
-    """Steps of a window that three quarters of the series are as long as; those of the recipe that is extended where
-    there is one series, which is cut."""
+    """Steps of a window that three quarters of the series, or the pieces of one, are as long as; at most those of the
+    recipe that is extended."""
+    steps = _series_steps(source, proposal)
     if "id" not in source:
-        return _WINDOW
-    seconds, samples = _step_length(source, proposal)
-    shorter = proposal.lengths["q25"] / max(1, proposal.lengths["median"])
-    steps = (
-        shorter * proposal.span * _unit(source, proposal) / seconds if seconds else proposal.lengths["q25"] / samples
-    )
+        steps = (steps - _GAPS) / _pieces(source, proposal)
     return max(4, min(_WINDOW, int(steps)))
+
+
+def _series_steps(source: Mapping[str, Any], proposal: Proposal) -> float:
+    """Steps that three quarters of the series are as long as; all of those of one series."""
+    seconds, samples = _step_length(source, proposal)
+    if not seconds:
+        return float(proposal.lengths["q25"]) / samples
+    shorter = proposal.lengths["q25"] / max(1, proposal.lengths["median"])
+    return float(shorter * proposal.span * _unit(source, proposal) / seconds)
+
+
+def _pieces(source: Mapping[str, Any], proposal: Proposal) -> int:
+    """Pieces of one series: each as long as a window, if that leaves enough of them."""
+    steps = _series_steps(source, proposal)
+    return max(_FEWEST_PIECES if steps >= 30 else 3, min(_PIECES, int(steps) // _WINDOW))
 
 
 def _alarms(proposal: Proposal) -> Iterator[str]:
     labels, _ = _labels(proposal)
-    flags = {channel["channel"] for channel in proposal.channels if (channel["min"], channel["max"]) == (0, 1)}
     for target, name in zip(_identifiers(labels), labels, strict=True):
-        if is_anomaly(name) and name in flags:
-            yield f"  - {{use: anomalies, label: {target}}}     # its alarms read no label, and are judged by this one"
+        if is_anomaly(name) and proposal.asked.get(name) == "flag":
+            label = _mark(target, name, proposal)[0]
+            yield f"  - {{use: anomalies, label: {label}}}     # its alarms read no label, and are judged by this one"
             return
 
 
@@ -200,19 +217,30 @@ def _tasks(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
     seen."""
     labels, outcomes = _labels(proposal)
     seen, noun = _steps(source, proposal), source.get("noun", "series")
-    told = {"flag": ("1 or 0", ""), "number": ("a number", ", kind: regression")}
     lines = []
     for target, name in zip(_identifiers(labels), labels, strict=True):
-        if proposal.asked.get(name) in told:
-            lines.append(f"      - {{label: {target}}}     # {told[proposal.asked[name]][0]}, at every step")
+        if proposal.asked.get(name) in ("flag", "number"):
+            label, value = _mark(target, name, proposal)
+            lines.append(f"      - {{label: {label}}}     # {value}, at every step")
     for target, name in zip(_identifiers(outcomes), outcomes, strict=True):
-        if proposal.asked.get(name) in told:
-            value, kind = told[proposal.asked[name]]
+        if proposal.asked.get(name) in ("flag", "number"):
+            outcome, value = _mark(target, name, proposal)
+            kind = ", kind: regression" if proposal.asked[name] == "number" else ""
             whose = f"of each {noun} of {seen} steps or more, from its first {seen}"
-            lines.append(f"      - {{outcome: {target}, after: {seen}{kind}}}     # {value}, {whose}")
+            lines.append(f"      - {{outcome: {outcome}, after: {seen}{kind}}}     # {value}, {whose}")
     if lines:
         yield "  - use: prediction_tasks     # what frozen latents tell of each, beside trees and lines on the channels"
         yield from ("    tasks:", *lines)
+
+
+def _mark(target: str, name: str, proposal: Proposal) -> tuple[str, str]:
+    """What a task calls an answer, and what its values are. Each of two words makes a target of its own, of which the
+    task is about the one that says that something is the case."""
+    words = proposal.source.get("categories", {}).get(name, ())
+    if proposal.asked[name] == "number" or len(words) != 2:
+        return target, "a number" if proposal.asked[name] == "number" else "1 or 0"
+    chosen = 0 if _NOTHING.fullmatch(words[1]) and not _NOTHING.fullmatch(words[0]) else 1
+    return one_hot_names(target, words)[chosen], f"whether it is {json.dumps(words[chosen], ensure_ascii=False)}"
 
 
 def _targets(proposal: Proposal) -> Iterator[str]:
@@ -253,20 +281,19 @@ def _split(source: Mapping[str, Any], proposal: Proposal, held_out: Sequence[str
         written = json.dumps(list(held_out), ensure_ascii=False)
         yield f"  split: {{held_out: {written}}}     # by their names"
         return
-    _, samples = _step_length(source, proposal)
-    pieces = 0 if "id" in source else max(3, min(24, int(proposal.lengths["median"]) // samples // _WINDOW))
-    count = pieces or proposal.ids
-    fractions = next((shares for below, shares in _FEW if 5 <= count < below), "")
-    keys = [*([f"pieces: {pieces}"] if pieces else []), *([f"fractions: {fractions}"] if fractions else [])]
-    if keys:
-        remark = "     # of so few, two at least are to be held out" if fractions else ""
-        yield f"  split: {{{', '.join(keys)}}}{remark}"
+    count = proposal.ids if "id" in source else _pieces(source, proposal)
+    split = {} if "id" in source else {"pieces": f"{count}"}
+    if fractions := next((shares for below, shares in _FEW if _FEWEST_PIECES <= count < below), ""):
+        split["fractions"] = fractions
+    if split:
+        why = "     # of so few, two at least are to be held out" if fractions else ""
+        yield f"  split: {{{', '.join(f'{key}: {value}' for key, value in split.items())}}}{why}"
 
 
 def _step_length(source: Mapping[str, Any], proposal: Proposal) -> tuple[float, int]:
     """Seconds of a step where steps are cut by time, else 0; and its samples."""
     sampling = proposal.sampling
-    pieces = 1 if "id" in source else 24
+    pieces = 1 if "id" in source else _PIECES
     samples = max(1, round(proposal.lengths["median"] / pieces / _LONGEST))
     uneven = sampling is not None and sampling["irregular"] > _IRREGULAR
     if sampling is None or sampling["q95"] <= 0 or not (uneven or _is_repeated(source, proposal)):

@@ -150,6 +150,24 @@ class Scene:
         return folder
 
     @cached_property
+    def backbone(self) -> Path:
+        """A folder of a small random model of texts, as one would download it."""
+        import torch
+        from transformers import BertConfig, BertModel
+        from transformers.utils import logging
+
+        from jepa_text.tokenizer import fit_tokenizer
+
+        torch.manual_seed(0)
+        sizes = {"vocab_size": 300, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+        model = BertModel(BertConfig(**sizes, intermediate_size=8))
+        folder = self.folder / "backbone"
+        logging.disable_progress_bar()
+        model.save_pretrained(folder)
+        fit_tokenizer(["position 0.31 m; speed -0.95 m/s", "push 1 N"] * 50, 300).save(str(folder / "tokenizer.json"))
+        return folder
+
+    @cached_property
     def mimic(self) -> Path:
         """Tables of invented patients, in `ward`, beside their recipe."""
         from jepa_mimic_iv.synthetic import write_tables

@@ -70,7 +70,7 @@ def test_a_phase_is_one_line_that_cuts_its_terms_first(screen: _Screen, columns:
     shown._bar.refresh()
     shown.phase_ended(phase(120))
     lines = screen.shown()
-    assert all(len(line) <= columns for line in lines), "no line is longer than the screen"
+    assert all(len(line) <= columns - 2 for line in lines), "a terminal has room for ^C behind the last bar"
     (last,) = [line for line in lines[-6:] if "26/120" in line and "0.31 teacher_for" in line][:1]
     assert last.startswith("2/2 joint_refinement") and last.endswith("…"), (
         "counter and figure are whole, the terms are cut"
@@ -112,6 +112,20 @@ def test_a_pass_that_stands_still_loses_its_bar_to_the_steps(screen: _Screen, mo
     Ticker("untrained control", 1000).add(steps=1)
     assert [task.description.strip() for task in shown._bar.tasks[1:]] == ["untrained control"], "or to another pass"
     shown.close()
+
+
+def test_a_pass_counts_its_own_seconds_and_not_those_of_the_steps_between(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "jepa")
+    clock = iter([0, 0, 8, 300, 307])
+    monkeypatch.setattr(ticker, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    encoding = Ticker("latents of the frozen encoder", 1000)
+    encoding.go_on()
+    encoding.add(items=300)
+    encoding.go_on()
+    encoding.add(items=300)
+    assert caplog.messages == ["latents of the frozen encoder: 600 items, 15 s"]
 
 
 def test_evaluators_have_a_bar_and_say_what_they_do_behind_it(screen: _Screen) -> None:
@@ -183,3 +197,5 @@ def test_the_table_at_the_end_fits_the_screen_and_cuts_no_figure(columns: int) -
     assert all(len(line) <= columns for line in lines)
     for figure in ("0.723 (0.610 to 0.810)", "+0.123 (0.012 to 0.234)", "−0.032"):
         assert any(figure in line for line in lines), "figures never go over two lines, nor are they cut"
+    names = " ".join(line[: lines[0].index("value")].strip() for line in lines)
+    assert "hospital mortality, from the first 24 hours on" in names and "over the encoder as it was drawn" in names

@@ -8,9 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from jepa_core.cli.studying import gpus_of
-from jepa_core.config import LARGEST_FLOAT, LARGEST_INTEGER, Config
+from jepa_core.config import LARGEST_FLOAT, LARGEST_INTEGER, SMALLEST_FLOAT, Config, OptimizerConfig
 from jepa_core.errors import RecipeError
 from jepa_core.plugin import Registry
+from jepa_core.rates import AdamwConfig, MuonConfig
 from jepa_core.recipe import InvalidRecipe, load_recipe
 
 
@@ -43,8 +44,15 @@ def test_a_number_that_is_too_large_is_refused_wherever_it_stands(given: dict) -
         Outer.model_validate(given)
 
 
+@pytest.mark.parametrize("ratio", [1e-300, -5e-324])
+def test_a_number_that_can_hardly_be_told_from_0_is_refused(ratio: float) -> None:
+    with pytest.raises(ValidationError, match="nearer to 0 than 1e-30"):
+        Outer(ratio=ratio)
+    assert Outer(ratio=0.0).ratio == 0.0
+
+
 def test_numbers_within_reach_are_taken() -> None:
-    pairs = {"a": (None, -LARGEST_FLOAT)}
+    pairs = {"a": (None, -LARGEST_FLOAT, SMALLEST_FLOAT)}
     assert Outer(count=LARGEST_INTEGER, pairs=pairs).pairs == pairs
 
 
@@ -68,6 +76,13 @@ def test_a_recipe_with_a_value_beyond_all_measure_is_refused(
     with pytest.raises(InvalidRecipe) as caught:
         load_recipe(recipe_file, [override], registry)
     assert len(caught.value.to_list()) == 1
+
+
+@pytest.mark.parametrize("config", [AdamwConfig, MuonConfig])
+@pytest.mark.parametrize("betas", [(0.9, 1.0), (-0.1, 0.9)])
+def test_a_moment_decays(config: type[OptimizerConfig], betas: tuple[float, float]) -> None:
+    with pytest.raises(ValidationError, match="betas"):
+        config(betas=betas)
 
 
 @pytest.mark.parametrize("given", ["a,b", "0,0", "-1", "0;1"])

@@ -264,3 +264,48 @@ def test_the_target_averages_in_fp32_over_a_bf16_encoder() -> None:
         target.copies[0].fill_(1.01)
     target.move(0.996)
     assert torch.allclose(target.copies[0], torch.tensor(1.00996), atol=1e-6)
+
+
+def test_a_weight_that_two_layers_share_is_averaged_once_and_is_the_target_s_own_in_both() -> None:
+    encoder = torch.nn.Sequential(torch.nn.Linear(2, 2, bias=False), torch.nn.Linear(2, 2, bias=False))
+    encoder[1].weight = encoder[0].weight
+    encoder.latent_dim = 2
+    with torch.no_grad():
+        encoder[0].weight.zero_()
+    target = EncoderUnder(encoder, [name for name, _ in encoder.named_parameters()])
+    with torch.no_grad():
+        encoder[0].weight.copy_(torch.eye(2))
+    target.move(0.9)
+    assert torch.allclose(target.copies[0], 0.1 * torch.eye(2)) and len(target.copies) == 1
+    assert torch.allclose(target(torch.ones(1, 2)), torch.tensor(0.1 * 0.1))
+    assert torch.equal(encoder(torch.ones(1, 2)), torch.ones(1, 2))
+
+
+def test_a_target_that_is_interrupted_leaves_the_encoder_its_own_weights() -> None:
+    encoder = torch.nn.Linear(2, 2)
+    encoder.latent_dim = 2
+    target = EncoderUnder(encoder, ["weight", "bias"])
+    own = encoder.weight
+    with torch.no_grad():
+        own.fill_(3.0)
+
+    def interrupt(*_: object) -> None:
+        assert not torch.equal(encoder.weight, own), "the target's weights are in place"
+        raise KeyboardInterrupt
+
+    handle = encoder.register_forward_pre_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        target(torch.ones(1, 2))
+    handle.remove()
+    assert encoder.weight is own and encoder.training and torch.equal(own, torch.full((2, 2), 3.0))
+
+
+def test_the_target_goes_on_with_its_decay_while_the_encoder_is_frozen(learner: Learner) -> None:
+    start = [copy.clone() for copy in learner.target.copies]
+    with torch.no_grad():
+        for parameter in learner.encoder.parameters():
+            parameter.add_(1.0)
+    learner.begin(frozenset({"predictor"}))
+    learner.target.move(0.9)
+    for copy, began in zip(learner.target.copies, start, strict=True):
+        assert torch.allclose(copy, began + 0.1, atol=1e-6)

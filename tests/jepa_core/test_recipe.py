@@ -297,7 +297,7 @@ def test_a_stop_while_a_recipe_is_read_is_no_fault_of_the_recipe(reader: str, mo
 
     monkeypatch.setattr(reader, stopped)
     with pytest.raises(Preempted):
-        load(BASE)
+        load(f"# read by {reader} for the first time\n{BASE}")
 
 
 def test_a_number_of_thousands_of_digits_is_refused() -> None:
@@ -746,6 +746,8 @@ def test_a_name_that_the_parent_does_not_have_is_unknown() -> None:
     assert child_problems("curriculum: {warm_up: {steps: 1}}\n") == [
         "2:14 unknown phase 'warm_up' | did you mean 'warmup'?"
     ]
+    (problem,) = child_problems("curriculum: {quite_new: {steps: 1}}\n")
+    assert problem.endswith("; a new one is added with `quite_new: {use: ...}`")
 
 
 def test_problems_of_a_parent_point_into_the_parent() -> None:

@@ -14,10 +14,11 @@ import pytest
 from rich.console import Console
 
 from jepa_core.errors import RunError
+from jepa_core.report.answer import Group, answer_plot
 from jepa_core.report.exports import csv_text, latex_text
-from jepa_core.report.first_screen import headlines
+from jepa_core.report.first_screen import first_screen, headlines
 from jepa_core.report.headline_figure import PLACES, _free_place
-from jepa_core.report.html import element
+from jepa_core.report.html import element, join
 from jepa_core.report.page import write_report
 from jepa_core.report.plots import as_svg, coloured, draw_figure, dress, legend, new_drawing, styles, y_limits
 from jepa_core.report.tables import SHOWN_ROWS, findings_table, records
@@ -35,6 +36,7 @@ from jepa_core.results.findings import (
 from jepa_core.results.record import read_run
 from jepa_core.results.text import MISSING, duration, estimate, interval, memory, number, operations
 from jepa_core.runs.ending import ending
+from jepa_core.runs.run_list import list_runs, runs_text
 
 PHASES = ["warm_up", "joint", "sync", "finish"]
 HOSTILE = "<script>alert('x')</script>"
@@ -219,12 +221,39 @@ def test_the_first_claim_is_the_first_sentence_with_what_is_gained_and_on_how_ma
     assert said in text and "300 subjects, at least 40 of either class" in text
 
 
+def test_the_list_of_runs_tells_the_answer_of_an_evaluator_in_place_of_its_headlines(folder):
+    with_claims(folder, told(0.05, 0.02, 0.08))
+    assert "drift: mean of 8 tasks 0.800 (0.750 to 0.850) AUROC" in runs_text(list_runs(folder.parent))
+    with_claims(folder, told(0.05, 0.02, 0.08, positives=3))
+    assert "(0.750 to 0.850) AUROC (few positives)" in runs_text(list_runs(folder.parent))
+
+
 def test_a_claim_on_few_positives_is_grey_and_never_large(folder):
     page = with_claims(folder, told(0.05, 0.02, 0.08, positives=19))
     assert 'class="answer thin"' in page and 'class="answer leading"' not in page
     assert "Too few positives to conclude (19, of at least 20)" in text_of(page)
     few = Headline("AUROC", 0.9, n=40, positives=3)
     assert 'class="card thin"' in headlines("", [few], {}) and "Only 3 of one class" in headlines("", [few], {})
+
+
+def test_the_first_claim_on_enough_positives_is_large_where_an_earlier_one_is_grey(folder):
+    claims = [told(0.05, 0.02, 0.08, positives=count) for count in (19, 20, 21)]
+    evaluated = [(f"of-{claim.positives}", replace(findings(), claims=[claim])) for claim in claims]
+    page = join(filter(None, first_screen(read_run(folder), evaluated, {})))
+    drawn = re.findall(r'<p class="(answer[ a-z]*)"', page)
+    assert drawn == ["answer thin", "answer leading", "answer"]
+
+
+def test_errors_of_another_order_have_an_axis_of_their_own():
+    def error(about: str, value: float | None) -> Claim:
+        return Claim(about, "RMSE", "lower", [Side("ours", "ours", value), Side("lines", "lines", value)], 40)
+
+    claims = [error("heat", 0.9), error("life", 31.0), error("lost", None), error("load", 2.0), error("age", 80.0)]
+    panels = [text_of(panel) for panel in answer_plot([Group("Tasks", claims)], "engine")]
+    assert len(panels) == 2 and "heat" in panels[0] and "load" in panels[0]
+    assert "life" in panels[1] and "age" in panels[1] and "Not measured: lost" in panels[1]
+    shares = [error("a", 0.01), error("b", 0.9)]
+    assert len(list(answer_plot([Group("Tasks", shares)], "engine"))) == 1
 
 
 def test_rows_of_a_table_on_few_positives_are_grey():
@@ -585,7 +614,7 @@ def test_the_table_at_the_end_has_a_row_a_claim_and_headlines_where_nothing_is_c
     console = Console(width=160, file=io.StringIO())
     console.print(ending(read_run(folder), 160))
     lines = " ".join(console.file.getvalue().split())
-    assert "mean of 8 tasks 0.800 (0.750 to 0.850) AUROC; +0.050 (0.020 to 0.080) over the untrained encoder" in lines
+    assert "mean of 8 tasks 0.800 (0.750 to 0.850) AUROC over the untrained encoder +0.050 (0.020 to 0.080)" in lines
     assert lines.count("skill horizon 24 steps (12 to 36)") == 1
 
 
@@ -643,6 +672,7 @@ def test_a_value_has_the_decimals_of_its_bounds():
     assert estimate(99.3, 98.7, 99.97) == ("99.3", "98.7 to 100.0")
     assert estimate(0.9996, 0.9993, 0.9998) == ("1.000", "0.999 to 1.000")
     assert estimate(8.88e-5, -0.00155, 0.00194) == ("0.00009", "−0.00155 to 0.00194")
+    assert estimate(1.1e-16, -0.193, 0.205, beside=0.81) == ("0", "−0.193 to 0.205"), "rounding is no difference"
     assert estimate(0.063, 0.0245, 0.0967, beside=0.755) == ("0.063", "0.025 to 0.097")
     assert estimate(0.08, None, None) == ("0.0800", "")
     assert estimate(None, 0.1, 0.2)[0] == MISSING

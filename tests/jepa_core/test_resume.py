@@ -20,6 +20,7 @@ from jepa_core.errors import UnsafeArtefactError
 from jepa_core.io.records import write_sealed
 from jepa_core.training.checkpoint import restore_checkpoint
 from jepa_core.training.curriculum import Progress
+from warm import WarmProcess
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -250,13 +251,11 @@ def test_a_run_on_other_data_is_refused(jepa: Jepa, recipe_file: Path, tmp_path:
 
 
 def test_two_commands_on_one_run_do_not_meet(
-    toy_package: Path, stopper: Path, recipe_file: Path, tmp_path: Path, jepa: Jepa
+    toy_package: Path, stopper: Path, recipe_file: Path, tmp_path: Path, jepa: Jepa, warm: WarmProcess
 ) -> None:
     run = tmp_path / "run"
-    first = subprocess.Popen(
-        command("run", recipe_file, "--out", run), env=environment(toy_package, stopper, STOP="joint 3 STOP"),
-        cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    striker = environment(toy_package, stopper, STOP="joint 3 STOP")
+    first = warm.start(["run", str(recipe_file), "--out", str(run)], striker, tmp_path)
     try:
         while not (run / "metrics.jsonl").is_file() or "joint" not in (run / "metrics.jsonl").read_text():
             assert first.poll() is None

@@ -55,20 +55,10 @@ def installed(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
     return [target]
 
 
-def test_the_tests_of_new_packages_pass_at_once(packages: Path, installed: list[Path]) -> None:
+def test_the_tests_of_new_packages_pass_at_once(packages: Path, installed: list[Path], warm: WarmProcess) -> None:
     tests = [str(path) for path in sorted(packages.glob("*/tests/test_*.py"))]
-    pytest_command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        str(packages),
-        *tests,
-    ]
-    done = subprocess.run(pytest_command, env=environment(*installed), cwd=packages, capture_output=True, text=True)
+    asked = ["-q", "-p", "no:cacheprovider", "--rootdir", str(packages), *tests]
+    done = warm.run(asked, environment(*installed), packages, module="pytest")
     assert done.returncode == 0, done.stdout
     assert len(tests) == len(KINDS)
 
@@ -82,16 +72,13 @@ def test_the_recipe_of_a_new_package_is_valid(
     assert done.returncode == 0, done.stderr
 
 
-def test_the_recipes_of_new_packages_run(packages: Path, installed: list[Path], tmp_path: Path) -> None:
-    recipes = {name: str(packages / f"jepa-{name.replace('_', '-')}" / f"{name}.yaml") for name in SHOWN.values()}
-    script = (
-        "import sys; from jepa_core.cli import main\n"
-        f"sys.exit(sum(main(['run', file, '--out', name, '--quiet']) for name, file in {recipes!r}.items()))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment(*installed), cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+def test_the_recipes_of_new_packages_run(
+    packages: Path, installed: list[Path], warm: WarmProcess, tmp_path: Path
+) -> None:
+    for name in SHOWN.values():
+        recipe = packages / f"jepa-{name.replace('_', '-')}" / f"{name}.yaml"
+        done = warm.run(["run", str(recipe), "--out", name, "--quiet"], environment(*installed), tmp_path)
+        assert done.returncode == 0, done.stderr
     assert sorted(path.parent.name for path in tmp_path.glob("*/report.html")) == sorted(SHOWN.values())
     phases = {json.loads(line)["phase"] for line in (tmp_path / "cautious" / "metrics.jsonl").read_text().splitlines()}
     assert "cautious" in phases

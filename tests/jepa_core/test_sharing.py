@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from commands import RECIPE, command, environment
+from commands import RECIPE, environment
 from jepa_core.io import tensor_files
 from jepa_core.io.tensor_files import TensorFolder, read_tensors, write_tensors
 from jepa_core.plugin import Registry
@@ -23,6 +24,7 @@ from jepa_core.runs.sharing import shared_folder
 from jepa_core.study.folder import StudyFolder
 from jepa_core.study.reading import load_study
 from toy.parts import ToyEncoder
+from warm import WarmProcess
 
 Jepa = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -125,21 +127,22 @@ def test_trained_encoders_are_not_shared(begin: Callable[..., Run]) -> None:
     assert blocks == {path: path.read_bytes() for path in run.shared.rglob("latents-*")}
 
 
-def test_two_runs_at_once_end_in_the_same_bits(begin: Callable[..., Run], toy_package: Path, tmp_path: Path) -> None:
+def test_two_runs_at_once_end_in_the_same_bits(
+    begin: Callable[..., Run], warm: WarmProcess, toy_package: Path, tmp_path: Path
+) -> None:
     alone = begin("run", shares=False)
     execute(alone)
     execute(begin("prepared", "evaluators=null"))
     for path in (tmp_path / "sharing" / "shared").rglob("*.safetensors"):
         path.unlink()
-    together = [
-        subprocess.Popen(
-            command("run", "toy.yaml", "--out", f"sharing/{name}", "--quiet"), env=environment(toy_package),
-            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )
-        for name in ("one", "two")
-    ]  # fmt: skip
-    for process in together:
-        assert process.wait(100) == 0, process.stderr.read()
+    words = ("run", "toy.yaml", "--quiet", "--out")
+    errors = {name: tmp_path / f"{name}.txt" for name in ("one", "two")}
+    together = {
+        name: warm.start([*words, f"sharing/{name}"], environment(toy_package), tmp_path, stderr=str(path))
+        for name, path in errors.items()
+    }
+    for name, process in together.items():
+        assert process.wait(100) == 0, errors[name].read_text()
     for name in ("one", "two"):
         assert results(Run(tmp_path / "sharing" / name, alone.recipe, alone.registry)) == results(alone)
 
@@ -298,19 +301,17 @@ def test_runs_of_a_study_share_and_nothing_of_it_is_left(jepa: Jepa, tmp_path: P
 
 
 def test_a_study_that_is_not_done_keeps_what_its_runs_share(
-    jepa: Jepa, registry: Registry, toy_package: Path, tmp_path: Path
+    jepa: Jepa, warm: WarmProcess, registry: Registry, toy_package: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "toy.yaml").write_text(CONTROLLED.replace("steps: 12", "steps: 4000"))
     (tmp_path / "phases.yaml").write_text(STUDY)
-    process = subprocess.Popen(
-        command("study", "phases.yaml", "--out", "out", "--jobs", "1"), env=environment(toy_package), cwd=tmp_path,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    words = ["study", "phases.yaml", "--out", "out", "--jobs", "1"]
+    process = warm.start(words, environment(toy_package), tmp_path)
     folder = StudyFolder(tmp_path / "out")
     while not list(folder.shared.rglob("latents-*")):
         assert process.poll() is None
         threading.Event().wait(0.05)
-    process.terminate()
+    process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 75
     study = load_study(tmp_path / "phases.yaml", [], registry, {})
     assert [folder.state(cell) for cell in study.cells] == ["begun", "waiting"]

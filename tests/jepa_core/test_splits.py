@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -100,8 +102,12 @@ def test_without_folds_subjects_are_divided_by_shares() -> None:
 
 @pytest.mark.parametrize(
     ("keys", "message"),
-    [({"folds": 5, "fold": 5}, "from 0 to 4"), ({"fold": 1}, "set folds too"), ({"folds": 128}, "equal to 127")],
-)
-def test_a_fold_that_is_none_is_refused(keys: dict[str, int], message: str) -> None:
+    [
+        ({"folds": 5, "fold": 5}, "from 0 to 4"), ({"fold": 1}, "set folds too"), ({"folds": 128}, "equal to 127"),
+        ({"folds": 5, "fractions": (0.0, 0.0, 1.0)}, "train and tuning both need a share"),
+        ({"fractions": (1e18, 1e18, 1e18)}, "add up to 1"), ({"fractions": (1.2, -0.4, 0.2)}, "add up to 1"),
+    ],
+)  # fmt: skip
+def test_shares_and_folds_that_are_none_are_refused_with_the_recipe(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         SubjectSplitConfig(**keys)

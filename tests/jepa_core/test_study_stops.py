@@ -119,6 +119,43 @@ def test_lines_show_now_and_then_that_runs_live(
         until(lambda: "at work: full-0 3/26 warm" in caplog.messages)
 
 
+def test_preparing_data_shows_that_it_lives_and_what_it_said_last(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level("INFO", "jepa")
+    monkeypatch.setattr(display, "BEAT_SECONDS", 0.02)
+    (tmp_path / "log.txt").write_text("begins\nstaged [labs]: 120 rows\n")
+    with StudyLines().preparing(tmp_path / "log.txt"):
+        until(lambda: "preparing data: staged [labs]: 120 rows" in caplog.messages)
+    with StudyBars().preparing(tmp_path / "log.txt"):
+        pass
+    assert re.search(r"preparing data +0:00:0\d +staged \[labs\]: 120 rows", capsys.readouterr().err)
+
+
+def test_a_run_that_fails_says_why_where_it_is_named_unless_its_last_try_said_nothing(
+    study_file: Path,
+    registry: Registry,
+    folder: StudyFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    words = {"full-0": "error: before\n" + "x\n" * 9, "full-1": "error: no channel\nfor help: ...\n"}
+
+    def fail(self: Processes, command: Callable[[], Command]) -> int:
+        path = Path(command().log)
+        path.write_text(words.get(path.stem, ""))
+        return 3
+
+    monkeypatch.setattr(Processes, "run", fail)
+    run_study(load_study(study_file, [], registry, {}), folder, StudyLines(), jobs=1)
+    told = "\n".join(caplog.messages)
+    assert re.search(r"full-0 failed \(exit code 3\): see ", told)
+    assert re.search(r"full-1 failed \(exit code 3\): no channel; see ", told)
+
+
 def test_a_run_that_never_began_is_not_said_to_be_stopped(
     study_file: Path, registry: Registry, folder: StudyFolder, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,6 +38,15 @@ def test_every_part_of_a_run_has_its_seconds_and_its_peak(
     assert told["seconds"] == pytest.approx(sum(part["seconds"] for part in told["parts"]))
     assert told["parts"][0]["how"] == "made just now"
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["stores"], "the run finds its data there"
+
+
+def test_a_study_tells_what_each_variant_takes_for_the_runs_that_are_left(jepa: Jepa, recipe_file: Path) -> None:
+    study = recipe_file.with_name("two.yaml")
+    study.write_text(f"base: {recipe_file.name}\nseeds: [0, 1]\nvariants: {{full: {{}}, other: {{}}}}\n")
+    done = jepa("plan", study, "--time")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"time here, as busy as it is: about .* one run at a time", done.stdout)
+    assert re.search(r"full +2 to go, .* each\n +other +2 to go, .* each", done.stdout)
 
 
 def test_a_plan_without_it_tells_of_it(jepa: Jepa, recipe_file: Path) -> None:

@@ -220,3 +220,9 @@ def test_what_a_model_keeps_is_of_the_codes_that_enough_subjects_share(folder: F
 
     assert source.fitted(store, [shared]) == {"descriptions": {shared.name: "Creatinine"}, "units": {}}
     assert "Norepinephrine" in source.fitted(store, store.channels)["descriptions"].values()
+
+
+@pytest.mark.parametrize("hours", [1e-9, 1e13])
+def test_a_step_is_one_that_microseconds_can_count(hours: float) -> None:
+    with pytest.raises(ValidationError, match="step_hours"):
+        MedsConfig(path="x", step_hours=hours)

@@ -101,6 +101,23 @@ def test_a_long_table_a_table_without_names_and_one_series_are_known(write: Writ
     assert page["id"] == "none: one series" and page["ids"] == 1
 
 
+def test_a_column_between_whose_runs_time_leaps_names_the_series(write: Write) -> None:
+    rows = [
+        (f"2031-05-01T0{pump}:00:{second:02d}", f"P{pump}", second % 7) for pump in range(4) for second in range(40)
+    ]
+    source = recipe_of(write("at,pump,heat", rows))
+    assert (source["id"], source["noun"], source["states"]) == ("pump", "pump", ["heat"])
+    even = [(f"2031-05-01T00:00:{second:02d}", f"stage {second // 20}", second % 7) for second in range(60)]
+    assert recipe_of(write("at,stage,heat", even))["states"] == ["stage", "heat"], "stages of one series are no series"
+
+
+def test_a_fact_of_two_values_is_told_since_an_answer_looks_like_one(write: Write) -> None:
+    rows = [(machine, second, second % 7, machine % 2, 20 + machine) for machine in range(6) for second in range(20)]
+    described = describe(write("machine,t,heat,returned,size", rows))
+    told = "one of two values of returned holds for each id; known at the end alone, it belongs in `outcomes`"
+    assert described.page["notes"] == [{"note": told}] and "# One of two values of returned" in described.recipe(Path())
+
+
 @pytest.mark.parametrize("semicolons", [False, True])
 def test_the_recipe_to_start_from_is_valid_and_makes_a_store(
     write: Write, tmp_path: Path, registry: Registry, semicolons: bool
@@ -132,6 +149,36 @@ def test_windows_and_rollouts_of_the_recipe_fit_the_series_and_of_few_two_are_he
     assert max(drift.contexts) == drift.headline_context < drift.horizon
     assert (store.split == 2).sum() >= 2
     assert "windows" not in YAML(typ="safe").load(describe(write(HEADER, hours(80, machines=4))).recipe(tmp_path))
+
+
+@pytest.mark.parametrize("length", [60, 200, 400, 2000])
+def test_one_series_is_cut_so_that_two_pieces_are_held_out_and_hold_a_rollout(
+    length: int, write: Write, tmp_path: Path, registry: Registry
+) -> None:
+    path = write("t,heat", [(row, row % 7) for row in range(length)])
+    (tmp_path / "start.yaml").write_text(describe(path).recipe(tmp_path))
+    loaded = load_recipe(str(tmp_path / "start.yaml"), [], registry)
+    (drift,) = (use.config for use in loaded.evaluators if use.name == "rollout_drift")
+    store = open_store(loaded.source.build(), "table", tmp_path / "stores")
+    held_out = np.asarray(store.steps)[np.asarray(store.split) == 2]
+    assert len(held_out) >= 2 and held_out.min() >= min(drift.contexts) + drift.horizon
+
+
+@pytest.mark.parametrize(
+    ("name", "no", "yes"),
+    [("Normal/Attack", "Normal", "Attack"), ("isFault", "False", "True"), ("outcome", "no spin", "spin")],
+)
+def test_a_label_of_two_words_is_asked_by_the_word_that_says_that_something_is_the_case(
+    name: str, no: str, yes: str, write: Write, tmp_path: Path, registry: Registry
+) -> None:
+    rows = [(m, t, t % 7, yes if (t + m) % 5 == 0 else no) for m in range(12) for t in range(60)]
+    path = write(f"machine,t,heat,{name}", rows)
+    (tmp_path / "start.yaml").write_text(describe(path).recipe(tmp_path))
+    loaded = load_recipe(str(tmp_path / "start.yaml"), [], registry)
+    store = open_store(loaded.source.build(), "table", tmp_path / "stores")
+    (tasks,) = (use.config.tasks for use in loaded.evaluators if use.name == "prediction_tasks")
+    assert [task.label.rpartition("_")[2] for task in tasks] == [yes]
+    assert np.mean(store.label(tasks[0].label)) == pytest.approx(0.2)
 
 
 def test_a_folder_of_folders_is_told_with_the_wildcards_for_its_files(tmp_path: Path, registry: Registry) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from commands import command, environment
+from commands import environment
 from jepa_core.plugin import discover
+from warm import WarmProcess
 
 CLINICAL = re.compile(
     r"(?<![a-z])(patient|icu|stay|mimic|qwen|clinical|hospital|sepsis|mortality|vital|medic|disease|nurse)", re.I
@@ -38,13 +38,12 @@ def recordings(path: Path, seed: int) -> Path:
 
 
 @pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def output(tmp_path_factory: pytest.TempPathFactory, warm: WarmProcess) -> dict[str, str]:
     """Everything that a tiny run of basic_motions says and every text file that it writes, by name."""
     folder = tmp_path_factory.mktemp("sensors")
     train, test = (recordings(folder / f"{name}.ts", seed) for seed, name in enumerate(("train", "test")))
     data = (f"source.files={train}", f"source.split.held_out={test}")
-    asked = command("run", "basic_motions", "--out", folder / "run", *data, *TINY)
-    done = subprocess.run(asked, capture_output=True, text=True, env=environment(), cwd=folder)
+    done = warm.run(["run", "basic_motions", "--out", str(folder / "run"), *data, *TINY], environment(), folder)
     assert done.returncode == 0, done.stderr
     files = [
         path for path in sorted((folder / "run").rglob("*")) if path.suffix in (".json", ".jsonl", ".yaml", ".html")

@@ -87,7 +87,7 @@ def test_a_cell_across_that_is_no_number_is_told_by_its_line(build: Build, write
         ({"time": "who"}, "time: the samples of a row are in order"),
         ({"layout": "long", "across": (), "time": "who", "id": "@row"}, "@header and @row are of a table across"),
         ({"layout": "long", "across": (), "time": "at"}, "channel: only a table across can do without it"),
-        ({"states": None}, "a long table needs the names of its channels"),
+        ({"states": None}, "a table across needs the names of its channels"),
     ],
 )
 def test_keys_of_a_table_across_go_together(keys: dict[str, Any], rule: str) -> None:
@@ -167,7 +167,8 @@ def test_a_row_a_series_is_recognised(write: Write, tmp_path: Path, registry: Re
     source = recipe_of(across(write))
     assert (source["layout"], source["across"], source["id"]) == ("across", ["t*"], "who")
     assert describe(tmp_path / "data.csv").page["notes"] == [
-        {"note": "time runs across: a row holds the 40 samples of one series"}
+        {"note": "time runs across: a row holds the 40 samples of one series"},
+        {"note": "one of two values of kind holds for each id; known at the end alone, it belongs in `outcomes`"},
     ]
     assert prepared(tmp_path, registry, tmp_path / "data.csv") == [40] * 12
 

@@ -29,7 +29,8 @@ def told(columns: dict[str, np.ndarray], wordy: tuple[str, ...] = (), time: np.n
     "name",
     ["anomaly", "changepoint", "SepsisLabel", "target", "RUL", "remaining_life", "time_to_failure", "faultNumber",
      "machine_status", "class", "heat_next", "load (t+3)", "y_label", "fail_within_24h", "is_anomaly", "heat.lead2",
-     "trip_in_24h", "alarm_within_7_days", "fault in 3 cycles"],
+     "trip_in_24h", "alarm_within_7_days", "fault in 3 cycles", "fault_flag", "isFault", "faultDetected",
+     "Normal/Attack", "Attack LABEL (1:No Attack, -1:Attack)", "class_id", "y_true", "broke", "in_hospital_death"],
 )  # fmt: skip
 def test_a_name_that_says_label_is_one(name: str) -> None:
     assert is_label(name)
@@ -50,6 +51,9 @@ def test_a_name_that_says_label_is_one(name: str) -> None:
         "y_axis",
         "flow_in",
         "pressure_in_2",
+        "flag",
+        "valve_present",
+        "pressure (bar)",
     ],
 )
 def test_other_names_are_none(name: str) -> None:
@@ -125,7 +129,8 @@ def test_labels_stay_out_of_the_states_of_the_recipe_and_the_reason_stands_besid
     text = describe(path).recipe(path.parent)
     assert 'budget: {column: "budget"}     # it counts down within each id' in text
     assert "- {label: budget}     # a number, at every step" in text and "- {label: anomaly}     # 1 or 0, at" in text
-    assert "- {outcome: quality_label, after: 60}     # 1 or 0, of each machine of 60 steps or more" in text
+    asked = '- {outcome: quality_label_bad, after: 60}     # whether it is "bad", of each machine of 60 steps or more'
+    assert asked in text, "each of the two words is an outcome of its own"
     assert {"column": "budget", "why": "it counts down within each id"} in describe(path).page["proposed as labels"]
 
 

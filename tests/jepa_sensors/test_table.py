@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from jepa_core.data.store import StoreWriter
 from jepa_core.data.trajectories import Channel, Trajectories
-from jepa_core.errors import RecipeError
+from jepa_core.errors import DataError, RecipeError
 from jepa_sensors.config import TableConfig
 from jepa_sensors.source import TableSource
 
@@ -101,6 +101,15 @@ def test_irregular_times_are_binned_to_means_and_empty_steps_stay(build: Build, 
     assert built.store.steps.tolist() == [4, 4, 4]
     heat = built.items().state[built.part(0), 0]
     assert np.array_equal(heat, [[2, 10], [np.nan] * 2, [np.nan] * 2, [7, np.nan]], equal_nan=True)
+
+
+@pytest.mark.parametrize("seconds", [1e-9, 1e-30])
+def test_steps_of_which_a_trajectory_has_more_than_can_be_counted_are_refused(
+    build: Build, write: Write, seconds: float
+) -> None:
+    write(HEADER, machines())
+    with pytest.raises(DataError, match=r"line 2: .* at most 16,777,216 are counted exactly; make source.step.seconds"):
+        build(**ROLES, step={"seconds": seconds})
 
 
 def test_timestamps_with_offsets_are_instants(build: Build, write: Write) -> None:

@@ -4,21 +4,31 @@ A process that is started from nothing spends most of a small run's time on impo
 and forks a child for each command. A child has the environment, the folder and the search path that it is given, dies
 of the signals that it gets, and ends as `python -m jepa_core` does. All children have the seed of hashes of the process
 they are forked from, so a test of the same bits from other processes starts one of them with `commands.command`.
+
+A command that starts others, as a study and a run of several processes do, forks them in its turn.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
 import json
+import logging
 import os
 import pkgutil
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+import weakref
 from collections.abc import Sequence
+from concurrent.futures import thread as pools
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +51,7 @@ class WarmProcess:
         held = environment(OPENBLAS_NUM_THREADS="1")
         arguments = [sys.executable, __file__, *self._further]
         self._process = subprocess.Popen(arguments, env=held, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.ask({})  # answered when it has imported all: who measures the time of a command does not measure that
         return self
 
     def __exit__(
@@ -51,31 +62,87 @@ class WarmProcess:
         self._process.wait()
         self._process.stdout.close()
 
-    def run(self, arguments: list[str], env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
-        """What `subprocess.run` gives of `python -m jepa_core ARGUMENTS`, with its output captured."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+    def run(
+        self, arguments: list[str], env: dict[str, str], cwd: Path, module: str = "jepa_core"
+    ) -> subprocess.CompletedProcess[str]:
+        """What `subprocess.run` gives of `python -m MODULE ARGUMENTS`, with its output captured."""
         with tempfile.TemporaryDirectory() as folder:
             outputs = [Path(folder) / name for name in ("stdout", "stderr")]
-            asked = {"arguments": arguments, "environment": env, "folder": str(cwd), "outputs": list(map(str, outputs))}
-            print(json.dumps(asked), file=self._process.stdin, flush=True)
-            code = json.loads(self._process.stdout.readline())
+            code = self._begun(module, arguments, env, cwd, *map(str, outputs)).wait()
             return subprocess.CompletedProcess(arguments, code, *(path.read_text() for path in outputs))
 
+    def start(
+        self, arguments: list[str], env: dict[str, str], cwd: Path, stdout: str = os.devnull, stderr: str = os.devnull
+    ) -> Started:
+        """`python -m jepa_core ARGUMENTS` at work. stdout, stderr: files that it writes to."""
+        return self._begun("jepa_core", arguments, env, cwd, stdout, stderr)
 
-def main() -> None:
-    """Fork for each line of the standard input, and tell how the child ended. A child comes back from here to run."""
+    def _begun(self, module: str, arguments: list[str], env: dict[str, str], cwd: Path, *outputs: str) -> Started:
+        asked = {"module": module, "arguments": arguments, "environment": env, "folder": str(cwd), "outputs": outputs}
+        return Started(self, self.ask(asked))
+
+    def ask(self, what: dict[str, Any]) -> Any:
+        """What the process answers."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(json.dumps(what), file=self._process.stdin, flush=True)
+        return json.loads(self._process.stdout.readline())
+
+
+class Started:
+    """A command at work, as a `subprocess.Popen` is."""
+
+    def __init__(self, warm: WarmProcess, pid: int) -> None:
+        self._warm, self.pid = warm, pid
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Exit code, or None while it is at work."""
+        if self._code is None:
+            self._code = self._warm.ask({"of": self.pid, "wait": False})
+        return self._code
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Exit code, once it has ended. Raises TimeoutError after some seconds."""
+        if seconds is None and self._code is None:
+            self._code = self._warm.ask({"of": self.pid, "wait": True})
+        end = time.monotonic() + (seconds or 0.0)
+        while (code := self.poll()) is None:
+            if time.monotonic() > end:
+                raise TimeoutError(f"the command has not ended after {seconds} seconds")
+            time.sleep(0.02)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def main() -> str:
+    """Fork a child for a line of the standard input and tell its number, or how the child of a number ended. A child
+    comes back from here, with the name of the module that it is to run."""
     given = [os.path.abspath(path) for path in os.environ["PYTHONPATH"].split(os.pathsep)]
     own = [path for path in sys.path[1:] if path not in given]
     _import_everything(sys.argv[1:])
     gc.freeze()  # what is never collected is never copied into a child
     while line := sys.stdin.readline():
-        child = os.fork()
-        if child == 0:
-            _become(json.loads(line), own)
-            return
-        _, status = os.waitpid(child, 0)
-        print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
+        asked = json.loads(line)
+        answer: int | None = None
+        if "of" in asked:
+            answer = _ended(asked["of"], asked["wait"])
+        elif asked and (answer := os.fork()) == 0:
+            _become(asked, own)
+            return str(asked["module"])
+        print(json.dumps(answer), flush=True)
     sys.exit()
+
+
+def _ended(child: int, wait: bool) -> int | None:
+    """The exit code of a child; None where it is at work and is not to be waited for."""
+    ended, status = os.waitpid(child, 0 if wait else os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
 
 
 def _import_everything(further: Sequence[str]) -> None:
@@ -107,9 +174,60 @@ def _become(asked: dict[str, Any], own: list[str]) -> None:
     sys.modules.pop("sitecustomize", None)
     with contextlib.suppress(ModuleNotFoundError):  # as every process does that begins
         importlib.import_module("sitecustomize")
-    sys.argv = ["jepa_core", *asked["arguments"]]
+    sys.argv = [asked["module"], *asked["arguments"]]
+    subprocess.Popen = _Forking  # type: ignore[misc]
+
+
+class _Forking(subprocess.Popen):
+    """What a command starts: a program, or where that is the command again a fork that never comes to one."""
+
+    def __init__(self, words: Sequence[str], *further: Any, env: dict[str, str] | None = None, **others: Any) -> None:
+        if list(words[:3]) == [sys.executable, "-m", "jepa_core"]:
+            others["preexec_fn"] = partial(_begin_again, words[2:], env or dict(os.environ))
+        super().__init__(words, *further, env=env, **others)
+
+
+def _begin_again(words: Sequence[str], environment: dict[str, str]) -> None:
+    """Make of a fork what it were if it had been started, and carry out the command. It has its own streams, folder and
+    session already, and gives up what else it had of the process that it was forked from."""
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    weakref.finalize._registry.clear()  # type: ignore[attr-defined]
+    pools._threads_queues.clear()  # type: ignore[attr-defined]
+    logging.getLogger().handlers.clear()
+    sys.stdout, sys.stderr = (
+        os.fdopen(1, "w", closefd=False),
+        os.fdopen(2, "w", 1, None, "backslashreplace", closefd=False),
+    )
+    sys.unraisablehook = sys.__unraisablehook__
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = [*words]
+    try:
+        _carry_out("jepa_core")
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+    os._exit(1)
+
+
+def _carry_out(module: str) -> None:
+    """Run a module, and end as the interpreter would, but for the modules, which it would take apart one by one."""
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if not isinstance(ended.code, int):
+            raise
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as multiprocessing ends a fork
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended.code)
 
 
 if __name__ == "__main__":
-    main()
-    runpy.run_module("jepa_core", run_name="__main__", alter_sys=True)
+    _carry_out(main())

@@ -46,12 +46,10 @@ def _errors(learner: Learner, latents: Latents) -> np.ndarray:
 
 
 def _findings(mean: np.ndarray, low: np.ndarray, high: np.ndarray, subjects: int) -> Findings:
-    rows = [
-        [name, float(mean[number]), float(low[number]), float(high[number]), subjects]
-        for number, name in enumerate(FORECASTS)
-    ]
+    bounds = [[None if np.isnan(bound) else float(bound) for bound in pair] for pair in zip(low, high, strict=True)]
+    rows = [[name, float(mean[number]), *bounds[number], subjects] for number, name in enumerate(FORECASTS)]
     columns = [Column("forecast"), *(Column(name, UNIT) for name in ("error", "low", "high")), Column("subjects")]
     return Findings(
         headlines=[Headline("one-step error", rows[0][1], UNIT, rows[0][2], rows[0][3], n=subjects)],
-        tables=[Table("errors", "One-step errors", columns, rows, note="95 % intervals over subjects")],
+        tables=[Table("errors", "One-step errors", columns, rows, note="95 % intervals over subjects, of two or more")],
     )

@@ -1,8 +1,12 @@
 """Keys of the optimizer my_component."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from jepa_core.config import OptimizerConfig
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class MyComponentConfig(OptimizerConfig):
@@ -10,7 +14,7 @@ class MyComponentConfig(OptimizerConfig):
 
     encoder_lr: float = Field(3e-5, ge=0, description="peak learning rate of the encoder's trainable parameters")
     predictor_lr: float = Field(2e-4, ge=0, description="peak learning rate of the predictor")
-    betas: tuple[float, float] = Field((0.9, 0.99), description="decay rates of the mean: in a step, and as kept")
+    betas: tuple[Decay, Decay] = Field((0.9, 0.99), description="decay rates of the mean: in a step, and as kept")
 
     @property
     def state_bytes(self) -> int:
