@@ -1,4 +1,4 @@
-"""How a command is asked to stop: by Ctrl-C or TERM, and it never forgets it."""
+"""How a command is asked to stop: by Ctrl-C, TERM or the end of its terminal, and it never forgets it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,16 @@ AGAIN_SECONDS = 0.25
 """After which a stop that led to nothing is raised again."""
 
 
+def stopping_signals() -> tuple[signal.Signals, ...]:
+    """The signals that ask a command to stop: Ctrl-C, TERM, and the end of its terminal, unless that is ignored, as
+    under nohup."""
+    hung_up = () if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else (signal.SIGHUP,)
+    return (signal.SIGINT, signal.SIGTERM, *hung_up)
+
+
 class Interrupt:
-    """Turns the first Ctrl-C or TERM into a stop at the next step's end, and the second into a stop at once.
+    """Turns the first Ctrl-C or TERM into a stop at the next step's end, and the second into a stop at once. The end of
+    a terminal is told more than once, and counts once.
 
     What a handler raises is lost where Python calls code that may not raise: a finalizer, the callback of a weak
     reference, a function that a library calls. So a stop at once is raised again and again, until the block that
@@ -38,14 +46,14 @@ class Interrupt:
 
     @contextmanager
     def listening(self) -> Iterator[Interrupt]:
-        """Handle the two signals while the block runs; outside the main thread, where none arrive, nothing is done.
+        """Handle these signals while the block runs; outside the main thread, where none arrive, nothing is done.
 
         Raises Preempted, also where a library, or what words the errors of one, made another error of it.
         """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        handlers = {signal.SIGINT: self._handle, signal.SIGTERM: self._handle, signal.SIGALRM: self._raise_again}
+        handlers = {**dict.fromkeys(stopping_signals(), self._handle), signal.SIGALRM: self._raise_again}
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         self._tell, sys.unraisablehook = sys.unraisablehook, self._tell_unless_stop
         try:
@@ -66,6 +74,8 @@ class Interrupt:
         self._training = training
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and (self.requested or self._stop):
+            return
         if self._training and not self.requested:
             self.requested = True
             print("stopping after this step; once more stops at once", file=self._output or ErrorOutput(), flush=True)

@@ -21,11 +21,11 @@ from types import FrameType
 
 from jepa_core.errors import Preempted, RunError
 from jepa_core.io.cores import cores
+from jepa_core.runs.interrupt import stopping_signals
 
 POLL_SECONDS = 0.05
 ENDING_SECONDS = 10.0
 """How long the others have to end by themselves when one has failed, and again when they are told to."""
-HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STARTED = "JEPA_STARTED"
 """Variable that tells a process that its standard input is the pipe of the one that started it."""
 LOOPBACK = {"linux": "lo", "darwin": "lo0"}
@@ -115,7 +115,7 @@ class Launched:
     def _listening(self) -> Iterator[None]:
         """Hand on Ctrl-C, TERM and the end of the terminal while the block runs, each to all; the third ends them as
         they are."""
-        before = {number: signal.signal(number, self._hand_on) for number in HANDED_ON}
+        before = {number: signal.signal(number, self._hand_on) for number in stopping_signals()}
         try:
             yield
         finally:

@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 from jepa_core.errors import Busy, Preempted, RunError
 from jepa_core.io.files import disk_errors, require_replaceable
+from jepa_core.runs.interrupt import stopping_signals
 
 log = logging.getLogger("jepa")
 
@@ -80,9 +82,12 @@ class Processes:
                 with self._lock:
                     self._alive.discard(process)
 
-    def stop(self, *_: object) -> None:
-        """Tell every process to save what it has and end; asked once more, end them as they are."""
+    def stop(self, asked_by: int = signal.SIGTERM, frame: FrameType | None = None) -> None:
+        """Tell every process to save what it has and end; asked once more, end them as they are. The end of a terminal
+        is told more than once, and counts once."""
         with self._lock:
+            if asked_by == signal.SIGHUP and self.stopping:
+                return
             number = signal.SIGKILL if self.stopping else signal.SIGTERM
             self.stopping = True
             for process in self._alive:
@@ -94,7 +99,7 @@ class Processes:
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Stop all of them when this process is asked to end."""
-        before = {number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self.stop) for number in stopping_signals()}
         try:
             yield
         finally:

@@ -40,6 +40,22 @@ def test_a_stop_that_python_swallows_is_raised_again() -> None:
         raise AssertionError("it went on to its end")
 
 
+def test_the_end_of_a_terminal_is_one_stop_however_often_it_is_told_and_none_where_it_is_ignored() -> None:
+    with Interrupt().listening() as interrupt:
+        interrupt.training(True)
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert interrupt.requested
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupt().listening() as interrupt:
+            interrupt.training(True)
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not interrupt.requested
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_what_cleans_up_is_not_disturbed() -> None:
     cleaned = []
     with pytest.raises(Preempted), Interrupt().listening():
