@@ -20,6 +20,7 @@ import os
 import pkgutil
 import runpy
 import signal
+import site
 import subprocess
 import sys
 import tempfile
@@ -169,7 +170,11 @@ def _become(asked: dict[str, Any], own: list[str]) -> None:
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])
     tempfile.tempdir = None
-    sys.path[:] = [asked["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *own]
+    given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:] = [asked["folder"], *given, *own]
+    for path in given:
+        if path.endswith("site-packages"):  # an environment that a test made: pip may have installed in place there
+            site.addsitedir(path)
     importlib.invalidate_caches()
     sys.modules.pop("sitecustomize", None)
     with contextlib.suppress(ModuleNotFoundError):  # as every process does that begins
