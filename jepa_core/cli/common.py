@@ -45,12 +45,18 @@ def print_page(page: Any, arguments: argparse.Namespace, text: Callable[[Any], s
     print(json.dumps(page, indent=1) if arguments.json else for_screen(text(page)))
 
 
-def write_new(path: Path, content: bytes) -> None:
-    """Write a file that does not exist yet. Raises RecipeError if it does."""
+def refuse_existing(path: Path) -> None:
+    """Raises RecipeError if a file that is to be written is there."""
     from jepa_core.errors import RecipeError
-    from jepa_core.io.files import write_atomically
 
     if path.exists():
         raise RecipeError(f"{path} exists already and is left as it is; name another file")
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that does not exist yet. Raises RecipeError if it does."""
+    from jepa_core.io.files import write_atomically
+
+    refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content)

@@ -10,7 +10,14 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jepa_core.cli.common import installed_registry, load_study_and_folder, print_page, recipe_of, write_new
+from jepa_core.cli.common import (
+    installed_registry,
+    load_study_and_folder,
+    print_page,
+    recipe_of,
+    refuse_existing,
+    write_new,
+)
 from jepa_core.cli.pages import (
     component_text,
     list_text,
@@ -214,6 +221,8 @@ def inspect(arguments: argparse.Namespace) -> int:
 
     paths: list[Path] = arguments.paths
     if not (len(paths) == 1 and is_store(paths[0])):
+        if arguments.write:
+            refuse_existing(arguments.write)  # before all rows are read
         described = describe_files(paths, installed_registry())
         if arguments.write:
             write_new(arguments.write, described.recipe(arguments.write.parent).encode())

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from jepa_core.errors import RecipeError, RunError, UnsafeArtefactError
+from jepa_core.results.in_short import in_short
 from jepa_core.results.record import RunRecord, read_run
-from jepa_core.results.text import duration, number, with_unit
+from jepa_core.results.text import duration, number, with_unit, words
 
 COLUMNS = ("name", "status", "seed", "started", "duration")
 
@@ -26,7 +28,8 @@ def list_runs(folder: Path) -> list[dict[str, Any]]:
 
 
 def runs_text(runs: list[dict[str, Any]]) -> str:
-    """A table of runs; below each its recipe, its data and its headline figures."""
+    """A table of runs; below each its recipe, its data and its answers, or headline figures where an evaluator claims
+    nothing."""
     if not runs:
         return "no runs"
     rows = [COLUMNS, *(tuple(_cell(run, column) for column in COLUMNS) for run in runs)]
@@ -52,15 +55,25 @@ def _facts(folder: Path) -> dict[str, Any]:
         "seed": manifest.get("seed"),
         "started": manifest.get("started"),
         "seconds": run_seconds(manifest),
+        "answers": _answers(record),
         "headlines": _headlines(record),
     }
 
 
+def _answers(record: RunRecord) -> list[dict[str, Any]]:
+    """The first claim of each evaluator that claims something, as the run's end tells it."""
+    first = [(name, next(in_short(findings))) for name, findings in record.in_order() if findings.claims]
+    return [
+        {"evaluator": name, "about": row.about, "value": f"{row.value} {row.measure}".rstrip(), "is_thin": row.is_thin}
+        for name, row in first
+    ]
+
+
 def _headlines(record: RunRecord) -> list[dict[str, Any]]:
-    keys = ("label", "value", "unit", "low", "high", "n", "n_unit")
+    keys = ("label", "value", "unit", "low", "high", "n", "n_unit", "positives", "is_thin")
     return [
         {"evaluator": name} | {key: getattr(headline, key) for key in keys}
-        for name, findings in record.findings.items()
+        for name, findings in record.in_order()
         for headline in findings.headlines
     ]
 
@@ -105,8 +118,17 @@ def _cell(run: dict[str, Any], column: str) -> str:
 def _detail_lines(run: dict[str, Any]) -> list[str]:
     """What is run on which data, and one line an evaluator."""
     by_evaluator: dict[str, list[str]] = {}
+    for answer in run.get("answers", []):
+        by_evaluator[answer["evaluator"]] = [f"{answer['about']} {answer['value']}{_few(answer)}"]
+    claiming = set(by_evaluator)
     for headline in run.get("headlines", []):
+        if headline["evaluator"] in claiming:
+            continue
         value = with_unit(number(headline["value"]), headline["unit"])
-        by_evaluator.setdefault(headline["evaluator"], []).append(f"{headline['label']} {value}")
+        by_evaluator.setdefault(headline["evaluator"], []).append(f"{words(headline['label'])} {value}{_few(headline)}")
     about = f"    recipe {_cell(run, 'recipe')}, data {_cell(run, 'data')}"
     return [about, *(f"    {name}: {', '.join(figures)}" for name, figures in by_evaluator.items())]
+
+
+def _few(figure: Mapping[str, Any]) -> str:
+    return " (few positives)" if figure["is_thin"] else ""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 ID = re.compile(
     r"(.*[_. ])?(id|unit|machine|device|engine|series|subject|recording|trajectory|episode|asset|run|trial|session|"
-    r"serial|simulation_?run|station|bearing|vehicle)([_. ]?(id|no|nr|number|name))?",
+    r"serial|simulation_?run|station|bearing|vehicle|case|customer|user|order|participant)"
+    r"([_. ]?(id|no|nr|number|name)|:concept:name)?",
     re.I,
 )
 CAMEL_ID = re.compile(r"[A-Za-z]+(ID|Id)")
@@ -22,7 +23,9 @@ CHANNEL = re.compile(
     r"(.*[_. ])?(channel|variable|parameter|sensor|signal|tag|metric|measure|feature|name|item|event|code)s?", re.I
 )
 VALUE = re.compile(r"value|val|reading|measurement|result", re.I)
-ACTION = re.compile(r"(op_?)?(setting|action|control|command|set_?point).*|x?mv[_. ]?\d+", re.I)
+ACTION = re.compile(
+    r"(op_?)?(setting|action|control|command|set_?point).*|x?mv[_. ]?\d+|.*[_. -](sp|set_?point)", re.I
+)
 ROW_NUMBER = re.compile(r"index|row([_. ]?(no|nr|number|id))?|(no|nr|obs|#)\.?", re.I)
 SAMPLE = re.compile(r"(t|time|ts|sample|step|day|hour|minute|second|h|d|m|s|week|month|year|y|at)?[_. -]?", re.I)
 """What stands before the number of a sample."""
@@ -43,7 +46,8 @@ _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _ANOMALY = re.compile(r"(.*[_. /-])?(anomal(y|ies|ous)|is_?anomaly|attacks?|outliers?)", re.I)
 _NOUN = re.compile(
     r"(?:.*[_. ])?(machine|device|engine|recording|episode|asset|run|trial|session|station|bearing|vehicle|pump|"
-    r"turbine|motor|battery|sensor|meter|player|house|building|plant|unit)s?(?:[_. ]?(?:id|no|nr|number|name))?",
+    r"turbine|motor|battery|sensor|meter|player|house|building|plant|unit|case|customer|user|order|participant)s?"
+    r"(?:[_. ]?(?:id|no|nr|number|name)|:concept:name)?",
     re.I,
 )
 """A column of ids that says what one of them is called."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from jepa_core.errors import DataError
 from jepa_core.io.files import real_path
 from jepa_core.plugin import FileDescription
 from jepa_sensors import precision
@@ -20,10 +21,11 @@ from jepa_sensors.column_names import is_label
 from jepa_sensors.config import TableConfig
 from jepa_sensors.cutting import seconds_of
 from jepa_sensors.guessing import Guess, guess
+from jepa_sensors.held_out import tested
 from jepa_sensors.looks import missing_words
 from jepa_sensors.scanning import SAMPLE, Scan, scan_files
 from jepa_sensors.shapes import axes_of
-from jepa_sensors.sniffing import sniffed
+from jepa_sensors.sniffing import sniffed, tables_below
 from jepa_sensors.staging import Database, RepeatedReading, StagedRows, Staging, quoted
 from jepa_sensors.starter import Proposal, Sort, starter
 from jepa_sensors.suspects import OrderedRows, answers, suspects
@@ -33,6 +35,8 @@ _REGULAR = 0.01
 _LARGE = 1e6
 _CLASSES = 10
 """Distinct whole numbers up to which a column that is called a label is one of classes."""
+_FEWEST_IDS = 4
+"""Ids that must be left to learn from where files are held out."""
 _CLOCKS = {
     "number": "numbers", "local": "timestamps without a time zone", "zoned": "timestamps with a time zone", None: ""
 }  # fmt: skip
@@ -46,17 +50,32 @@ def describe_tables(paths: Sequence[Path], tables: Sequence[Path], others: Seque
     reading = sniffed(tables[0])
     if reading["format"] == "npy" and (axes := axes_of(tables[0])):
         reading["axes"] = list(axes)
+    _refuse_other_widths(tables, reading)
     scanned = scan_files(tables, reading)
     if more := _how_else(list(scanned.scans.values())):
         reading |= more
         scanned = scan_files(tables, reading)
     guessed = guess([str(path) for path in tables], reading, scanned)
     guessed.left_out |= {name: "another kind of file" for name in others}
+    guessed.notes += [f"there are folders beside, which were not looked into; see '{below}'" for below in
+                      tables_below(paths)]  # fmt: skip
     try:
         return _described(guessed, paths, tables, scanned.rows)
     except RepeatedReading:
         guessed.source["repeats"] = "mean"
         return _described(guessed, paths, tables, scanned.rows)
+
+
+def _refuse_other_widths(tables: Sequence[Path], reading: Mapping[str, Any]) -> None:
+    """Raises DataError if, of files without a header, one has more or fewer columns than the first."""
+    width = len(reading.get("columns", ()))
+    for path in tables[1:] if width else ():
+        if (own := len(sniffed(path).get("columns", ()))) != width:
+            told = f"{own} columns" if own else "a header"
+            raise DataError(
+                f"{path} has {told}, and {tables[0]} has {width} columns and no header; give files of one shape, and "
+                "save one that is turned as the others are"
+            )
 
 
 def _how_else(scans: Sequence[Scan]) -> dict[str, Any]:
@@ -84,7 +103,11 @@ def _described(guessed: Guess, paths: Sequence[Path], tables: Sequence[Path], ro
         staged = Staging(config, Path(scratch)).run(database)
         figures = _Figures(config, staged, database)
         channels, told = list(figures.channels()), figures.suspects()
-        asked = {name: figures.sort_of(name) for name in figures.answers() if name in told}
+        told |= {name: why for name, why in guessed.answers.items() if name in figures.names}
+        asked = {
+            name: figures.sort_of(name, name in guessed.answers)
+            for name in [*figures.answers(), *guessed.answers] if name in told
+        }  # fmt: skip
         notes = [*guessed.notes, *figures.remarks(channels, told)]
         lengths, sampling, sparse, span = figures.lengths(), figures.sampling(), figures.sparse(), figures.span()
     if not any(channel["channel"] not in told and not channel["constant"] for channel in channels):
@@ -125,10 +148,19 @@ def _recipe(proposal: Proposal, paths: Sequence[Path], tables: Sequence[Path], f
     """The recipe for a file in a folder, by which its paths go."""
     suffix = "".join(tables[0].suffixes[-2:]) if tables[0].suffix.lower() == ".gz" else tables[0].suffix
     inside = [path / f"*{suffix}" if path.is_dir() else path for path in paths]
-    pattern = tables[0].parent / f"*{suffix}"
-    if len(inside) > 1 and sorted(pattern.parent.glob(pattern.name)) == sorted(tables):
-        inside = [pattern]
-    return starter(proposal, [_from(folder, path) for path in inside])
+    held_out = tested(tables) if proposal.ids - len(tables) / 2 >= _FEWEST_IDS else []
+    if held_out:
+        inside = _together([path for path in tables if path not in held_out], suffix)
+    elif len(inside) > 1:
+        inside = _together(inside, suffix)
+    outside = _together(held_out, suffix)
+    return starter(proposal, [_from(folder, path) for path in inside], [_from(folder, path) for path in outside])
+
+
+def _together(files: Sequence[Path], suffix: str) -> list[Path]:
+    """Files as one wildcard, where they are all of a folder."""
+    pattern = files[0].parent / f"*{suffix}" if files else Path()
+    return [pattern] if files and sorted(pattern.parent.glob(pattern.name)) == sorted(files) else list(files)
 
 
 def _from(folder: Path, path: Path) -> str:
@@ -149,6 +181,11 @@ class _Figures:
     def __post_init__(self) -> None:
         self.offsets: dict[str, float] = {}
         self._rows = f"read_parquet({quoted(self.staged.path)})"
+
+    @property
+    def names(self) -> list[str]:
+        """Of the columns."""
+        return [column.name for column in self.staged.columns]
 
     def channels(self) -> Iterator[dict[str, Any]]:
         """Type, missing share of the samples (of the ids, for what is static), and range of every channel."""
@@ -184,9 +221,9 @@ class _Figures:
         """Columns that seem to be answers by themselves, and why."""
         return answers(*self._looked_at)
 
-    def sort_of(self, name: str) -> Sort:
-        """What the values of a column are."""
-        number = [column.name for column in self.staged.columns].index(name)
+    def sort_of(self, name: str, classes: bool) -> Sort:
+        """What the values of a column are. classes: whether few of them are, whatever it is called."""
+        number = self.names.index(name)
         ((distinct, flags, whole),) = self.database.rows(f"""
             SELECT count(DISTINCT v{number}), bool_and(v{number} IN (0, 1)), bool_and(v{number} = floor(v{number}))
             FROM {self._rows}""")
@@ -195,7 +232,7 @@ class _Figures:
         wordy = bool(self.staged.columns[number].categories)
         if wordy:
             return "flag" if distinct == 2 else "classes"
-        return "classes" if whole and distinct <= _CLASSES and is_label(name) else "number"
+        return "classes" if classes or whole and distinct <= _CLASSES and is_label(name) else "number"
 
     def remarks(self, channels: Sequence[Mapping[str, Any]], told: Collection[str]) -> Iterator[str]:
         """What a person should look at in channels that are no proposed answers: whatever they are called, facts of two
@@ -203,7 +240,7 @@ class _Figures:
         for channel in channels:
             name = channel["channel"]
             is_fact = channel["role"] == "static" and not channel["constant"] and name not in told
-            if is_fact and self.sort_of(name) == "flag":
+            if is_fact and self.sort_of(name, False) == "flag":
                 yield f"one of two values of {name} holds for each id; known at the end alone, it belongs in `outcomes`"
 
     @cached_property

@@ -117,10 +117,15 @@ def _guess_down(guessed: Guess, scanned: Scanned, scans: list[Scan], labels: lis
 
 def _guess_wide(guessed: Guess, scanned: Scanned, scans: list[Scan]) -> None:
     seen = [scan for scan in scans if _is_readable(scan, guessed) and not _leave_out(guessed, scan, scanned)]
-    actions = [scan.name for scan in seen if names.ACTION.fullmatch(scan.name)]
-    guessed.source["states"] = [scan.name for scan in seen if scan.name not in actions] or actions
-    guessed.source["actions"] = [name for name in actions if name not in guessed.source["states"]]
+    _guess_roles(guessed, [scan.name for scan in seen])
     guessed.source["categories"] = {scan.name: sorted(scan.words) for scan in seen if scan.kind == "word"}
+
+
+def _guess_roles(guessed: Guess, channels: Sequence[str]) -> None:
+    """Actions by their names; the rest are states, and so are all of them where nothing is left."""
+    states = [name for name in channels if not names.ACTION.fullmatch(name)]
+    guessed.source["states"] = states or list(channels)
+    guessed.source["actions"] = [name for name in channels if name not in guessed.source["states"]]
 
 
 def _leave_out(guessed: Guess, scan: Scan, scanned: Scanned) -> bool:
@@ -187,7 +192,7 @@ def _guess_long(guessed: Guess, scanned: Scanned, channel: Scan, value: Scan, be
     seen = [scan for scan in scans if _is_readable(scan, guessed) and not _leave_out(guessed, scan, scanned)]
     guessed.left_out |= {scan.name: "a column beside those of a long table" for scan in beside}
     guessed.source |= {"layout": "long", "channel": channel.name, "value": value.name}
-    guessed.source["states"] = [scan.name for scan in seen]
+    _guess_roles(guessed, [scan.name for scan in seen])
     guessed.source["categories"] = {scan.name: sorted(scan.words) for scan in seen if scan.kind == "word"}
 
 
@@ -264,20 +269,24 @@ def _counter(scanned: Scanned, key: Sequence[str], scans: Sequence[Scan]) -> Sca
 def _guess_across(guessed: Guess, scanned: Scanned, side: Across) -> None:
     beside = [scanned.scans[name] for name in side.beside if name != side.channel]
     single = [scan.name for scan in beside if len(np.unique(scan.sample)) == scanned.rows]
-    repeated = [scan.name for scan in beside if side.channel and _repeats(scan)]
-    key = (repeated or []) if side.channel else single[:1] or [ROW]
+    key = [side.key] if side.key else [] if side.channel else single[:1] or [ROW]
     guessed.source |= {"layout": "across", "across": _patterns(side), "channel": side.channel}
     guessed.source |= {"id": key} if key else {}
     guessed.source |= {"time": HEADER} if side.timed else {}
     channels = sorted(scanned.scans[side.channel].words) if side.channel else ["value"]
     facts = [scan for scan in beside if scan.name not in key and not _leave_out(guessed, scan, scanned)]
-    guessed.source["states"] = [*channels, *(scan.name for scan in facts)]
+    _guess_roles(guessed, [*channels, *(scan.name for scan in facts)])
     guessed.source["categories"] = {scan.name: sorted(scan.words) for scan in facts if scan.kind == "word"}
     guessed.source["ignore"] = sorted(guessed.left_out.keys() & scanned.scans.keys())
     text = f"the channel in {side.channel}" if side.channel else "one series"
-    if side.leading:
-        guessed.answers[side.leading] = "few values before each series, as archives write a class"
+    guessed.answers = {name: f"few values {where} each series, as archives write a class"
+                       for name, where in side.classes.items()}  # fmt: skip
     guessed.notes.append(f"time runs across: a row holds the {len(side.samples)} samples of {text}")
+    if side.unnamed:
+        guessed.notes.append(
+            "the rows are on scales of their own, as channels are, and no column names them: if each is a channel "
+            "of one series, save the table turned, a column a channel"
+        )
 
 
 def _patterns(side: Across) -> list[str]:

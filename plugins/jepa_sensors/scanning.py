@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jepa_core.errors import DataError
+from jepa_core.errors import DataError, some_of
 from jepa_sensors.config import TableConfig
 from jepa_sensors.kinds import as_numbers, kind_of
 from jepa_sensors.looks import Looks
@@ -150,9 +150,7 @@ def scan_files(paths: Sequence[Path], reading: Mapping[str, Any]) -> Scanned:
     for number, path in enumerate(paths):
         file = TableFile(path, config)
         if set(file.names) != set(header.names):
-            raise DataError(
-                f"{path} has other columns than {paths[0]}; give files of equal columns, such as FOLDER/*{path.suffix}"
-            )
+            raise DataError(_other_columns(path, file.names, paths[0], header.names))
         for block in file.blocks(file.names):
             if rows < SAMPLE:
                 numbers.append(np.full(len(block.rows), number))
@@ -162,6 +160,20 @@ def scan_files(paths: Sequence[Path], reading: Mapping[str, Any]) -> Scanned:
     if rows == 0:
         raise DataError(f"{paths[0]}: there is a header and no row")
     return Scanned(paths, rows, scans, header.indexes, np.concatenate(numbers))
+
+
+def _other_columns(path: Path, columns: Sequence[str], first: Path, names: Sequence[str]) -> str:
+    """Which columns two files have not in common; without names where they share none, since a file without a header
+    begins with a record."""
+    shared = set(columns) & set(names)
+    sides = ((first, names), (path, columns))
+    own = {file: [name for name in of_file if name not in shared] for file, of_file in sides}
+    told = " and ".join(f"{some_of(alone)} in {file} alone" for file, alone in own.items() if alone)
+    known = f": {told}" if shared else ""
+    return (
+        f"{path} has other columns than {first}{known}; give files of equal columns, such as "
+        f"{path.parent}/*{path.suffix}"
+    )
 
 
 def scan_channels(scanned: Scanned, reading: Mapping[str, Any], channel: str, value: str) -> dict[str, Scan]:

@@ -29,20 +29,24 @@ _SMOOTH = 0.5
 class Across:
     """A table whose samples stand side by side. samples: their columns. timed: whether these are called by their times.
     beside: the other columns. channel: the one of them that names the channel of a row; empty if a row is a series.
-    leading: the one that seems to be a class; empty if none does."""
+    key: the one that names the series of a row, where several have the same channels. classes: those that seem to be
+    one, and whether they stand before or behind the samples. unnamed: whether the rows seem to be channels, which no
+    column names."""
 
     samples: list[str]
     timed: bool
     beside: list[str]
     channel: str
-    leading: str
+    key: str
+    classes: dict[str, str]
+    unnamed: bool
 
 
 def across(scans: Sequence[Scan]) -> Across | None:
     """How a table holds its samples side by side; None if it does not."""
     samples, timed, plain = _side_by_side(scans)
-    leading = _leading(scans, samples)
-    samples = [name for name in samples if name != leading]
+    classes = _classes(scans, samples)
+    samples = [name for name in samples if name not in classes]
     beside = [scan for scan in scans if scan.name not in samples]
     timely = [
         scan for scan in beside if scan.kind == "time" or scan.kind == "number" and names.TIME.fullmatch(scan.name)
@@ -55,17 +59,42 @@ def across(scans: Sequence[Scan]) -> Across | None:
     unlike = _spreads_differ(rows)
     named = [scan.name for scan in beside if scan.kind == "word" and len(scan.words) == len(rows)]
     channel = next((name for name in named if unlike or names.CHANNEL.fullmatch(name)), "")
-    return Across(samples, timed, [scan.name for scan in beside], channel, leading)
+    key = "" if channel else _series_of_channels(beside)
+    channel = channel or next((scan.name for scan in beside if key and names.CHANNEL.fullmatch(scan.name)), "")
+    return Across(
+        samples, timed, [scan.name for scan in beside], channel, key, classes, unlike and not channel and not named
+    )
 
 
-def _leading(scans: Sequence[Scan], samples: Sequence[str]) -> str:
-    """The first of the columns side by side, if it holds few whole numbers and the others do not."""
+def _series_of_channels(beside: Sequence[Scan]) -> str:
+    """The column that names the series of a row, if another one is called what channels are, and only together they
+    tell all rows apart."""
+    channel = next((scan for scan in beside if scan.kind == "word" and names.CHANNEL.fullmatch(scan.name)), None)
+    for scan in beside if channel else ():
+        assert channel is not None
+        pairs = np.stack([scan.sample, channel.sample], axis=1)
+        if scan is not channel and len(np.unique(pairs, axis=0)) == len(pairs) > len(np.unique(scan.sample)):
+            return scan.name
+    return ""
+
+
+def _classes(scans: Sequence[Scan], samples: Sequence[str]) -> dict[str, str]:
+    """Columns of few whole numbers that seem to be a class, and where they stand: the first or the last of those side
+    by side, where most others hold fractions; and what stands behind all samples."""
     by_name = {scan.name: scan for scan in scans}
-    if len(samples) < _FEWEST or scans[0].name != samples[0] or not by_name[samples[0]].whole:
-        return ""
-    values = by_name[samples[0]].sample
-    few = 1 < len(np.unique(values)) <= len(values) / 2
-    return samples[0] if few and not any(by_name[name].whole for name in samples[1:]) else ""
+    if len(samples) < _FEWEST:
+        return {}
+    fractions = sum(not by_name[name].whole for name in samples) > len(samples) / 2
+    order = [scan.name for scan in scans]
+    ends = [(samples[0], "before")] if order[0] == samples[0] and fractions else []
+    ends += [(samples[-1], "behind")] if order[-1] == samples[-1] and fractions else []
+    ends += [(name, "behind") for name in order[order.index(samples[-1]) + 1 :]]
+    return {name: where for name, where in ends if by_name[name].kind == "number" and _is_of_few(by_name[name])}
+
+
+def _is_of_few(scan: Scan) -> bool:
+    """Whether a column holds whole numbers of which most come more than once."""
+    return scan.whole and 1 < len(np.unique(scan.sample)) <= len(scan.sample) / 2
 
 
 def _side_by_side(scans: Sequence[Scan]) -> tuple[list[str], bool, bool]:

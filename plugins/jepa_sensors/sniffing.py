@@ -36,6 +36,15 @@ def tables_at(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     return tables, [path.name for path in files if path not in tables]
 
 
+def tables_below(paths: Sequence[Path]) -> list[str]:
+    """Wildcards for the tables in folders of folders that were named, of the most usual ending in each."""
+    patterns = []
+    for path in (path for path in paths if path.is_dir()):
+        endings = Counter(file.suffix for file in path.glob("*/*") if is_table(file))
+        patterns += [f"{path}/*/*{endings.most_common(1)[0][0]}"] if endings else []
+    return patterns
+
+
 def sniffed(path: Path) -> dict[str, Any]:
     """How a file has to be read: its format, separator, encoding, and names of columns where it has none.
 

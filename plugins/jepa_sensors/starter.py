@@ -18,8 +18,8 @@ _LONGEST = 500
 """Steps of a trajectory that a starter recipe aims not to exceed."""
 _SPARSE = 0.5
 """Share of missing samples from which on the past of a channel is shown beside it."""
-_FEW = 10
-"""Ids or pieces below which more of them are held out, so that two at least are."""
+_FEW = ((10, "[0.4, 0.2, 0.4]"), (20, "[0.5, 0.2, 0.3]"))
+"""Ids, or pieces of one series, below which more of them are held out, so that two at least are."""
 _PIECES, _FEWEST_PIECES, _GAPS = 24, 5, 2
 """Pieces of one series, at most, and at least if there is anything to cut; steps between splits that are lost."""
 _WINDOW, _HORIZON, _SHORTEST = 72, 48, 6
@@ -64,8 +64,8 @@ class Proposal:
     sparse: float
 
 
-def starter(proposal: Proposal, files: Sequence[str]) -> str:
-    """YAML of a recipe for tables. files: as the recipe names them."""
+def starter(proposal: Proposal, files: Sequence[str], held_out: Sequence[str] = ()) -> str:
+    """YAML of a recipe for tables. files, held_out: as the recipe names those to learn from and those to measure on."""
     roles = _roles(proposal)
     source = {**proposal.source, "files": files[0] if len(files) == 1 else list(files)} | roles
     if noun := noun_of(source["id"]) if "id" in source else "piece":
@@ -87,6 +87,7 @@ def starter(proposal: Proposal, files: Sequence[str]) -> str:
         *(_entry(key, value) for key, value in source.items() if value not in ([], {}, ()) and key != "labels"),
         *_targets(proposal),
         *_step(source, proposal),
+        *_split(source, proposal, held_out),
         *_history(proposal),
         "",
         "encoder: {use: mlp}",
@@ -107,7 +108,8 @@ def _remarks(proposal: Proposal) -> Iterator[str]:
     for name in (name for name, sort in proposal.asked.items() if sort == "classes"):
         named = json.dumps(name, ensure_ascii=False)
         yield f"# No task asks for {named}: a task asks for one of two classes, or a number."
-    for name, why in proposal.left_out.items():
+    fixed = [channel["channel"] for channel in proposal.channels if channel["constant"]]
+    for name, why in {**proposal.left_out, **dict.fromkeys(fixed, "never changes")}.items():
         yield f"# Left out: {json.dumps(name, ensure_ascii=False)}, {why}."
 
 
@@ -271,11 +273,20 @@ def _step(source: Mapping[str, Any], proposal: Proposal) -> Iterator[str]:
         yield f"  step: {{samples: {samples}}}"
     if _is_repeated(source, proposal):
         yield "  repeats: mean"
+
+
+def _split(source: Mapping[str, Any], proposal: Proposal, held_out: Sequence[str]) -> Iterator[str]:
+    """Pieces of one series; and of few pieces or ids a larger share to be held out, where no files are."""
+    if held_out:
+        written = json.dumps(list(held_out), ensure_ascii=False)
+        yield f"  split: {{held_out: {written}}}     # by their names"
+        return
     count = proposal.ids if "id" in source else _pieces(source, proposal)
     split = {} if "id" in source else {"pieces": f"{count}"}
-    split |= {"fractions": "[0.4, 0.2, 0.4]"} if _FEWEST_PIECES <= count < _FEW else {}
+    if fractions := next((shares for below, shares in _FEW if _FEWEST_PIECES <= count < below), ""):
+        split["fractions"] = fractions
     if split:
-        why = "     # of so few, two at least are to be held out" if "fractions" in split else ""
+        why = "     # of so few, two at least are to be held out" if fractions else ""
         yield f"  split: {{{', '.join(f'{key}: {value}' for key, value in split.items())}}}{why}"
 
 
@@ -288,8 +299,10 @@ def _step_length(source: Mapping[str, Any], proposal: Proposal) -> tuple[float, 
     if sampling is None or sampling["q95"] <= 0 or not (uneven or _is_repeated(source, proposal)):
         return 0.0, samples
     seconds = max(sampling["median"] * samples, proposal.span / pieces / _LONGEST) * _unit(source, proposal)
-    nice = next((step for step in _NICE if step >= seconds), seconds) if sampling["irregular"] > 0.5 else seconds
-    return nice, samples
+    if sampling["irregular"] > 0.5:
+        return next((step for step in _NICE if step >= seconds), seconds), samples
+    whole = sampling["median"] * _unit(source, proposal) * samples  # a share of it would leave steps without a row
+    return (whole * max(1, round(seconds / whole)) if whole else seconds), samples
 
 
 def _unit(source: Mapping[str, Any], proposal: Proposal) -> float:
@@ -305,8 +318,7 @@ def _is_repeated(source: Mapping[str, Any], proposal: Proposal) -> bool:
 
 def _history(proposal: Proposal) -> Iterator[str]:
     """The past beside a step, where a step shows few of its channels."""
-    irregular = proposal.sampling is not None and proposal.sampling["irregular"] > _IRREGULAR
-    if proposal.sparse > _SPARSE and (irregular or proposal.source.get("layout") == "long"):
+    if proposal.sparse > _SPARSE:
         missing = f"{proposal.sparse:.0%} of the samples are missing"
         yield f"  history: [last, age]     # {missing}: the last known value of a channel, and its age"
 

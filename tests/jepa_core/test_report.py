@@ -36,6 +36,7 @@ from jepa_core.results.findings import (
 from jepa_core.results.record import read_run
 from jepa_core.results.text import MISSING, duration, estimate, interval, memory, number, operations
 from jepa_core.runs.ending import ending
+from jepa_core.runs.run_list import list_runs, runs_text
 
 PHASES = ["warm_up", "joint", "sync", "finish"]
 HOSTILE = "<script>alert('x')</script>"
@@ -218,6 +219,13 @@ def test_the_first_claim_is_the_first_sentence_with_what_is_gained_and_on_how_ma
     text = text_of(page).replace(" ,", ",")
     assert "With frozen features, AUROC (mean of 8 tasks) is 0.800 (0.750 to 0.850)" in text
     assert said in text and "300 subjects, at least 40 of either class" in text
+
+
+def test_the_list_of_runs_tells_the_answer_of_an_evaluator_in_place_of_its_headlines(folder):
+    with_claims(folder, told(0.05, 0.02, 0.08))
+    assert "drift: mean of 8 tasks 0.800 (0.750 to 0.850) AUROC" in runs_text(list_runs(folder.parent))
+    with_claims(folder, told(0.05, 0.02, 0.08, positives=3))
+    assert "(0.750 to 0.850) AUROC (few positives)" in runs_text(list_runs(folder.parent))
 
 
 def test_a_claim_on_few_positives_is_grey_and_never_large(folder):

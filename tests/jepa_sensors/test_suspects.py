@@ -129,7 +129,8 @@ def test_labels_stay_out_of_the_states_of_the_recipe_and_the_reason_stands_besid
     text = describe(path).recipe(path.parent)
     assert 'budget: {column: "budget"}     # it counts down within each id' in text
     assert "- {label: budget}     # a number, at every step" in text and "- {label: anomaly}     # 1 or 0, at" in text
-    assert "- {outcome: quality_label, after: 60}     # 1 or 0, of each machine of 60 steps or more" in text
+    asked = '- {outcome: quality_label_bad, after: 60}     # whether it is "bad", of each machine of 60 steps or more'
+    assert asked in text, "each of the two words is an outcome of its own"
     assert {"column": "budget", "why": "it counts down within each id"} in describe(path).page["proposed as labels"]
 
 
