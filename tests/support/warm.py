@@ -20,6 +20,7 @@ import os
 import pkgutil
 import runpy
 import signal
+import site
 import subprocess
 import sys
 import tempfile
@@ -169,7 +170,11 @@ def _become(asked: dict[str, Any], own: list[str]) -> None:
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])
     tempfile.tempdir = None
-    sys.path[:] = [asked["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *own]
+    given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:] = [asked["folder"], *given, *own]
+    for path in given:
+        if path.endswith("site-packages"):  # an environment that a test made: pip may have installed in place there
+            site.addsitedir(path)
     importlib.invalidate_caches()
     sys.modules.pop("sitecustomize", None)
     with contextlib.suppress(ModuleNotFoundError):  # as every process does that begins
@@ -199,10 +204,7 @@ def _begin_again(words: Sequence[str], environment: dict[str, str]) -> None:
     weakref.finalize._registry.clear()  # type: ignore[attr-defined]
     pools._threads_queues.clear()  # type: ignore[attr-defined]
     logging.getLogger().handlers.clear()
-    sys.stdout, sys.stderr = (
-        os.fdopen(1, "w", closefd=False),
-        os.fdopen(2, "w", 1, None, "backslashreplace", closefd=False),
-    )
+    _renew_streams()
     sys.unraisablehook = sys.__unraisablehook__
     os.environ.clear()
     os.environ.update(environment)
@@ -213,6 +215,24 @@ def _begin_again(words: Sequence[str], environment: dict[str, str]) -> None:
         sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
     os._exit(1)
+
+
+def _renew_streams() -> None:
+    """Write to standard output and error by objects of this process alone: when it was forked, another thread may have
+    been writing by those that it had, and would hold them for ever."""
+    before = (sys.__stdout__, sys.__stderr__)
+    sys.stdout = sys.__stdout__ = os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.__stderr__ = os.fdopen(2, "w", 1, None, "backslashreplace", closefd=False)
+    for reference in logging._handlerList:  # type: ignore[attr-defined]  # all are flushed when the process ends
+        handler = reference()
+        for old, new in zip(before, (sys.stdout, sys.stderr), strict=True):
+            if getattr(handler, "stream", None) is old:
+                handler.stream = new
+    _given_up.extend(before)
+
+
+_given_up: list[Any] = []
+"""Streams that are never written to again, and never closed, for that would flush them."""
 
 
 def _carry_out(module: str) -> None:
