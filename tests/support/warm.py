@@ -5,7 +5,7 @@ and forks a child for each command. A child has the environment, the folder and 
 of the signals that it gets, and ends as `python -m jepa_core` does. All children have the seed of hashes of the process
 they are forked from, so a test of the same bits from other processes starts one of them with `commands.command`.
 
-A command that starts others, as a study and a run of several processes do, forks them in its turn.
+A command that starts others, as a run of several processes does, forks them in its turn.
 """
 
 from __future__ import annotations
@@ -184,10 +184,12 @@ def _become(asked: dict[str, Any], own: list[str]) -> None:
 
 
 class _Forking(subprocess.Popen):
-    """What a command starts: a program, or where that is the command again a fork that never comes to one."""
+    """What a command starts: a program, or where its main thread starts the command again, a fork that never comes to
+    one. What another thread holds is held for ever in a fork, so the runs of a study are started as programs."""
 
     def __init__(self, words: Sequence[str], *further: Any, env: dict[str, str] | None = None, **others: Any) -> None:
-        if list(words[:3]) == [sys.executable, "-m", "jepa_core"]:
+        on_main = threading.current_thread() is threading.main_thread()
+        if on_main and list(words[:3]) == [sys.executable, "-m", "jepa_core"]:
             others["preexec_fn"] = partial(_begin_again, words[2:], env or dict(os.environ))
         super().__init__(words, *further, env=env, **others)
 
