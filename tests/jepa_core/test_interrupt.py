@@ -6,6 +6,7 @@ import os
 import signal
 import time
 import weakref
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -40,20 +41,28 @@ def test_a_stop_that_python_swallows_is_raised_again() -> None:
         raise AssertionError("it went on to its end")
 
 
-def test_the_end_of_a_terminal_is_one_stop_however_often_it_is_told_and_none_where_it_is_ignored() -> None:
+@pytest.fixture
+def end_ignored() -> Iterator[Callable[[bool], object]]:
+    """Tells this process to ignore the end of a terminal, or not; tests may run under nohup themselves."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield lambda ignored: signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_the_end_of_a_terminal_is_one_stop_however_often_it_is_told_and_none_where_it_is_ignored(
+    end_ignored: Callable[[bool], object],
+) -> None:
+    end_ignored(False)
     with Interrupt().listening() as interrupt:
         interrupt.training(True)
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGHUP)
         assert interrupt.requested
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with Interrupt().listening() as interrupt:
-            interrupt.training(True)
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert not interrupt.requested
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    end_ignored(True)
+    with Interrupt().listening() as interrupt:
+        interrupt.training(True)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not interrupt.requested
 
 
 def test_what_cleans_up_is_not_disturbed() -> None:
