@@ -166,7 +166,7 @@ def in_processes(count: int, folder: Path, names: list[str], steps: int, accumul
     return [torch.load(folder / f"{number}.pt") for number in range(count)]
 
 
-@pytest.mark.parametrize(("count", "steps", "accumulate"), [(2, 20, 1), (3, 5, 2)])
+@pytest.mark.parametrize(("count", "steps", "accumulate"), [(2, 50, 1), (3, 8, 2)])
 def test_processes_train_as_one_does(count: int, steps: int, accumulate: int, tmp_path: Path) -> None:
     names = list(CASES)
     alone = {name: trained(name, steps) for name in names}
