@@ -3,8 +3,9 @@
 torch hands them to MKL, which uses these on Intel's processors alone: a core of an AMD EPYC (Zen 5) reaches 110 GFLOP/s
 with it, and 250 with oneDNN, which torch brings along and uses for other types of numbers.
 
-Which of the two is asked depends on the weight and not on the number of rows, and oneDNN adds up a row in one order,
-however many lie beside it, from two on. So the bits of a row do not depend on what it is computed with.
+Without a gradient, which of the two is asked depends on the weight and not on the number of rows, and oneDNN adds up a
+row in one order, however many lie beside it, from two on. So the bits of what a trained model says of a row do not
+depend on what it is computed with. With a gradient, products of few rows are left to torch.
 """
 
 from __future__ import annotations
